@@ -1,0 +1,61 @@
+// The control socket: varlink on the wire (a JSON object and a NUL byte), who is asking, and limits so that no client of it can slow the
+// daemon down. Not here: what the methods do (commands).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+#include <uv.h>
+
+namespace hanat {
+
+/// Who is at the other end, told by the kernel (SO_PEERCRED, SO_PEERGROUPS).
+struct Peer {
+  std::uint32_t uid = 0;
+  std::int32_t pid = 0;
+  std::string name;        // user name, or "uid 1000"
+  bool may_change = false; // root, or a member of the operators' group
+};
+
+/// One call of a method of io.hanat.Control, e.g. {"Status", {"service": "web"}}.
+struct Call {
+  std::string method; // without the interface's name
+  nlohmann::json parameters;
+  Peer peer;
+};
+
+/// Thrown by a handler; becomes {"error": "io.hanat.Control.<name>", "parameters": {"message": <message>}}.
+struct ControlError {
+  std::string name; // "Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"
+  std::string message;
+  nlohmann::json parameters = nlohmann::json::object(); // more keys beside "message"
+};
+
+class ControlServer {
+public:
+  using Handler = std::function<nlohmann::json(const Call&)>; // the reply's parameters; throws ControlError
+
+  /// Binds and listens (0660; group `hanat` where it exists), replacing a dead socket file, never a live one.
+  /// `operators`: the group that may change things beside root; empty: root alone. Throws std::system_error, std::invalid_argument (no such
+  /// group).
+  ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler);
+  ~ControlServer(); // closes every connection and removes the socket file
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  /// A reload may name another group.
+  void set_operators(const std::string& operators);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The varlink description of io.hanat.Control, for `varlinkctl introspect`.
+std::string_view interface_description();
+
+} // namespace hanat

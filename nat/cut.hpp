@@ -1,0 +1,59 @@
+// Deleting the conntrack entries of given mappings, and nothing else. How it deletes is a ladder of three rungs, proven on scratch
+// entries before anything real is deleted (FACTS 6). Own netlink socket: an object of this class may live on a worker thread.
+// Not here: when to cut (daemon), resetting TCP clients (the table's guard).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "nat/address.hpp"
+
+namespace hanat::nat {
+
+/// The ways to delete, best first. A rung stands only when it was proven in this process, for that family.
+enum class Rung : std::uint8_t {
+  filtered_delete, // one CT_DELETE with CTA_FILTER (Linux 6.12 and later; IPv4 only on 6.18, whose IPv6 filter is inverted)
+  filtered_dump,   // the kernel filters the dump, hanat compares again and deletes entry by entry, batched
+  full_dump,       // everything is dumped and compared here
+};
+std::string_view to_text(Rung rung);
+
+/// Which protocols of the mappings a cut takes.
+enum class Streams : std::uint8_t { datagrams /* UDP, SCTP */, tcp, all };
+
+struct CutCount {
+  std::uint64_t tcp = 0, udp = 0, sctp = 0;
+  std::uint64_t total() const { return tcp + udp + sctp; }
+  CutCount& operator+=(const CutCount& other);
+  bool operator==(const CutCount&) const = default;
+};
+
+class Cutter {
+public:
+  /// Opens the socket and proves the ladder (scratch entries of 240.0.0.0/4 and 100::/64 that live for seconds). Throws
+  /// std::system_error when the kernel has no conntrack netlink or CAP_NET_ADMIN is missing.
+  Cutter();
+  /// As above, but no rung better than `best` is tried: for tests of the ladder.
+  explicit Cutter(Rung best);
+  ~Cutter();
+  Cutter(Cutter&&) noexcept;
+  Cutter& operator=(Cutter&&) noexcept;
+
+  Rung rung(Family family) const;
+  /// One line for the journal: why a better rung was not taken ("" when the best one stands).
+  const std::string& proof(Family family) const;
+
+  /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server. Returns what
+  /// was deleted. `cancelled` is looked at between messages; a cancelled cut returns what it did so far. Throws std::system_error.
+  CutCount cut(std::span<const Mapping> mappings, Streams streams, const std::atomic<bool>& cancelled);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+} // namespace hanat::nat

@@ -1,0 +1,52 @@
+// One netlink socket of the netfilter family: send a message, read every answer to it, turn the kernel's error and its extended
+// acknowledgement into an exception. Not here: what is in the messages.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <libmnl/libmnl.h>
+
+namespace hanat::nat {
+
+/// `what` names the step ("load table inet hanat"); the exception's text adds the kernel's own words where it gave some.
+[[noreturn]] void throw_netlink(int error, std::string_view what, std::string_view kernel_words = {});
+
+class Netlink {
+public:
+  /// Opens NETLINK_NETFILTER, non-blocking, close-on-exec, extended acks on, with buffers forced to `buffer_bytes` where CAP_NET_ADMIN
+  /// allows (FACTS 9: the defaults lose acknowledgements and refuse large batches). `groups`: multicast bit mask (bind). Throws
+  /// std::system_error.
+  explicit Netlink(std::size_t buffer_bytes = std::size_t{8} << 20, unsigned groups = 0);
+
+  int fd() const;
+  std::uint32_t port_id() const;
+  std::uint32_t next_sequence() { return ++sequence_; }
+
+  /// Called for every message of an answer that is neither an error nor the end.
+  using OnMessage = std::function<void(const nlmsghdr&)>;
+
+  /// Sends bytes as one datagram and reads answers until the acknowledgement or the end of the dump of `last_sequence` arrives. Any error
+  /// inside `first_sequence`..`last_sequence` throws std::system_error, after the rest of the answers was read; so does an answer that was
+  /// lost (ENOBUFS: the request may have been carried out; read the state again) and a kernel that stays silent for `deadline_ms`
+  /// (ETIMEDOUT). EINTR from a dump (NLM_F_DUMP_INTR) throws std::errc::interrupted: dump again.
+  void exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_sequence, std::uint32_t last_sequence, std::string_view what,
+                const OnMessage& on_message = {}, int deadline_ms = 10'000);
+
+  /// Reads what multicast brought, without waiting. Returns false when messages were lost (ENOBUFS).
+  bool drain(const OnMessage& on_message);
+
+private:
+  struct Close {
+    void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+  };
+  std::unique_ptr<mnl_socket, Close> socket_;
+  std::vector<std::uint8_t> buffer_;
+  std::uint32_t sequence_ = 0;
+};
+
+} // namespace hanat::nat

@@ -1,0 +1,100 @@
+// What a probe is, as values: the question that is asked of a server, and the answer that came back. An answer judges nothing.
+// Not here: asking (tcp, http), pacing (engine), counting abnormal answers (daemon/health).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nat/address.hpp"
+
+namespace hanat::probes {
+
+using Clock = std::chrono::steady_clock; // CLOCK_MONOTONIC: a clock step changes nothing
+
+enum class Kind : std::uint8_t { tcp, http, https };
+std::string_view to_text(Kind kind);
+
+/// Inclusive range of HTTP status codes.
+struct StatusRange {
+  std::uint16_t first = 200, last = 299;
+  bool operator==(const StatusRange&) const = default;
+};
+
+/// One `probe = { ... }` of the configuration. Durations are start to start (interval), absolute from start to verdict (timeout).
+struct Spec {
+  Kind kind = Kind::tcp;
+  Clock::duration interval = std::chrono::seconds{1};
+  Clock::duration fast_interval = std::chrono::milliseconds{50};
+  Clock::duration timeout = std::chrono::milliseconds{500};
+  std::optional<Clock::duration> slow; // a right answer later than this is abnormal
+  std::optional<std::uint16_t> port;   // asked instead of the server's own
+  std::optional<Address> address;      // asked instead of the server's own
+  std::optional<Address> source;       // asked from
+  // http and https only
+  std::string method = "GET";
+  std::string path = "/";
+  std::string host; // Host header and SNI; empty: the server's address
+  std::vector<StatusRange> status = {StatusRange{}};
+  std::string body;    // must occur in the first 64 KiB of the answer; empty: not looked at
+  bool verify = false; // https: check the certificate against the system's authorities and `host`
+  bool operator==(const Spec&) const = default;
+};
+
+/// One question: a spec, asked of one address of one server.
+struct Question {
+  Spec spec;
+  Endpoint server; // the address and port really asked
+  bool operator==(const Question&) const = default;
+};
+
+enum class Outcome : std::uint8_t {
+  normal,
+  abnormal,
+  blind, // we could not ask: counts for nothing
+};
+std::string_view to_text(Outcome outcome);
+
+/// Every reason has a word (status, JSON), a sentence and a usual cause (man page, DIAGNOSTICS).
+enum class Reason : std::uint8_t {
+  // normal
+  connected, // TCP handshake done
+  answered,  // the right answer
+  // abnormal
+  refused,          // RST or ICMP port unreachable
+  reset,            // connection reset after it was made
+  timeout,          // no answer before the deadline
+  host_unreachable, // ICMP or neighbour failure
+  net_unreachable,  // no route
+  closed,           // the server closed early
+  wrong_status,     // HTTP status outside `status`
+  wrong_answer,     // body does not hold what it must
+  garbled,          // not the protocol
+  too_large,        // more header than a sane answer has
+  tls_failed,       // handshake or certificate
+  slow,             // right, but later than `slow`
+  // blind: our own failure
+  no_descriptors, // EMFILE, ENFILE
+  no_buffers,     // ENOBUFS, ENOMEM
+  no_ports,       // EADDRNOTAVAIL, EADDRINUSE, EAGAIN of connect
+  forbidden,      // EPERM, EACCES: our own firewall or sandbox
+  local_error,    // any other failure of our own system calls
+};
+std::string_view to_text(Reason reason);
+
+/// `detail` is short text from the server or the library ("503", "self-signed certificate"); unprintable bytes already replaced by '?'.
+struct Answer {
+  Outcome outcome = Outcome::blind;
+  Reason reason = Reason::local_error;
+  Clock::duration latency{};
+  std::string detail;
+  bool operator==(const Answer&) const = default;
+};
+
+/// Sorts the errno of socket(), connect(), send() or recv() into the server's failures and our own.
+Answer answer_from_errno(int error, Clock::duration latency);
+
+} // namespace hanat::probes
