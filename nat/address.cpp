@@ -76,7 +76,8 @@ std::optional<Protocol> parse_protocol(std::string_view text) {
 
 std::string to_text(const Endpoint& endpoint) {
   if (endpoint.port == 0) return endpoint.address.text();
-  return fmt::format(endpoint.address.family() == Family::ipv6 ? "[{}]:{}" : "{}:{}", endpoint.address.text(), endpoint.port);
+  const bool brackets = endpoint.address.family() == Family::ipv6;
+  return fmt::format("{}{}{}:{}", brackets ? "[" : "", endpoint.address.text(), brackets ? "]" : "", endpoint.port);
 }
 
 std::string to_text(const Vip& vip) {

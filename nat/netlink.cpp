@@ -121,11 +121,10 @@ void Netlink::exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_
         on_message(header);
       }
     });
-    if (first_error != 0 && !done) deadline_ms = 0; // the rest is already queued: the kernel answers inside sendto()
-    if (first_error != 0 && !done) {
-      pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
-      if (poll(&wait, 1, 0) <= 0) break;
-    }
+    // The kernel answers inside sendto(): after a refusal whatever is still to come is already queued, and a refused batch may send no last
+    // ack.
+    pollfd queued{.fd = fd(), .events = POLLIN, .revents = 0};
+    if (first_error != 0 && !done) done = poll(&queued, 1, 0) <= 0;
   }
   if (first_error != 0) throw_netlink(first_error, what, words);
   if (interrupted) throw_netlink(EINTR, what, "the dump was interrupted by a change");
