@@ -8,10 +8,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Decision at(std::size_t server, Why why, Why flip_why) {
-  return {.place = Place::server, .server = server, .why = why, .flip_why = flip_why};
-}
-Decision nowhere() { return {.place = Place::none, .why = Why::none_fit, .flip_why = Why::none_fit}; }
+Decision at(std::size_t server, Why why, Why flip_why) { return {Place::server, server, why, flip_why, std::nullopt}; }
+Decision nowhere() { return {Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt}; }
 Why standing(std::size_t server) { return server == 0 ? Why::primary_up : Why::failover; }
 Decision taken_by(std::size_t server) { return at(server, standing(server), standing(server)); }
 
@@ -39,7 +37,7 @@ Time failback_time(const Failback& failback, Time up_since, std::chrono::seconds
 Decision start(std::span<const Candidate> servers) {
   for (std::size_t server = 0; server < servers.size(); ++server) switch (servers[server].health) {
     case Health::up: return taken_by(server);
-    case Health::unknown: return {.place = Place::undecided, .why = Why::starting, .flip_why = Why::starting};
+    case Health::unknown: return {};
     case Health::down: break;
     }
   return nowhere();
