@@ -152,6 +152,22 @@ void Daemon::save() {
   }
 }
 
+/// The event loop; what is still closing when everything else is gone gets its last turn here.
+class Loop {
+public:
+  Loop() { check_uv(uv_loop_init(&loop_), "make the event loop"); }
+  ~Loop() {
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    uv_loop_close(&loop_);
+  }
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  uv_loop_t* get() { return &loop_; }
+
+private:
+  uv_loop_t loop_{};
+};
+
 Arguments parse(int argc, char** argv) {
   Arguments arguments;
   CLI::App app{"hanatd keeps services reachable when their server dies: it watches servers and rewrites NAT in the kernel.", "hanatd"};
@@ -180,14 +196,9 @@ int run(const Arguments& arguments) {
     fmt::print("{}: {} services, ok\n", arguments.config, std::get<Config>(result).services.size());
     return 0;
   }
-  uv_loop_t loop{};
-  check_uv(uv_loop_init(&loop), "make the event loop");
-  {
-    Daemon daemon{&loop, arguments, std::get<Config>(result)};
-    daemon.run();
-  }
-  uv_run(&loop, UV_RUN_DEFAULT);
-  uv_loop_close(&loop);
+  Loop loop;
+  Daemon daemon{loop.get(), arguments, std::get<Config>(result)};
+  daemon.run();
   return 0;
 }
 
