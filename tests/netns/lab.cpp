@@ -133,6 +133,12 @@ std::string default_routes(Host host) {
                      Lab::gateway_address(host, Family::ipv6).text());
 }
 
+/// Without duplicate address detection: usable at once. Without its link-local address a gateway cannot even ask for a neighbour.
+std::string addresses(const std::string& link, const Address& v4, const Address& v6, const std::string& link_local) {
+  return fmt::format("address add {1}/24 dev {0}\naddress add {2}/64 dev {0} nodad\naddress add {3}/64 dev {0} nodad\nlink set {0} up\n",
+                     link, v4.text(), v6.text(), link_local);
+}
+
 void expect_success(const Output& output, const std::string& what) {
   if (output.exit != 0) throw std::runtime_error(fmt::format("{}: exit {}\n{}{}", what, output.exit, output.out, output.err));
 }
@@ -181,6 +187,7 @@ void Lab::set_sysctls(Host host) {
       set(fmt::format("ipv6/conf/{}/disable_ipv6", scope).c_str(), "0");
       set(fmt::format("ipv6/conf/{}/accept_dad", scope).c_str(), "0"); // an address is usable at once
       set(fmt::format("ipv6/conf/{}/accept_ra", scope).c_str(), "0");
+      set(fmt::format("ipv6/conf/{}/addr_gen_mode", scope).c_str(), "1"); // wire() gives link-local addresses: the kernel's own are late
       set(fmt::format("ipv6/conf/{}/keep_addr_on_down", scope).c_str(), "1"); // link() brings them back as they were
       set(fmt::format("ipv4/conf/{}/rp_filter", scope).c_str(), "0");
     }
@@ -200,8 +207,7 @@ void Lab::wire() {
     if (host == Host::gateway || !places_[static_cast<std::size_t>(host)]) continue;
     const std::string name = fmt::format("to-{}", to_text(host));
     gateway += fmt::format("link add {} type veth peer name eth0 netns /proc/{}/fd/{}\n", name, getpid(), place(host).fd());
-    gateway += fmt::format("address add {}/24 dev {}\naddress add {}/64 dev {} nodad\nlink set {} up\n", gateway_address(host).text(), name,
-                           gateway_address(host, Family::ipv6).text(), name, name);
+    gateway += addresses(name, gateway_address(host), gateway_address(host, Family::ipv6), "fe80::1");
   }
   if (options_.vip_local)
     for (const std::string& vip : options_.vips) gateway += fmt::format("address add {} dev lo\n", vip);
@@ -209,8 +215,7 @@ void Lab::wire() {
 
   for (const Host host : all_hosts) {
     if (host == Host::gateway || !places_[static_cast<std::size_t>(host)]) continue;
-    std::string batch = fmt::format("link set lo up\naddress add {}/24 dev eth0\naddress add {}/64 dev eth0 nodad\nlink set eth0 up\n",
-                                    address(host).text(), address(host, Family::ipv6).text());
+    std::string batch = "link set lo up\n" + addresses("eth0", address(host), address(host, Family::ipv6), "fe80::2");
     if (!is_server(host) || options_.return_routes) batch += default_routes(host);
     expect_success(run(host, {"ip", "-batch", "-"}, batch), fmt::format("link of {}", to_text(host)));
   }
