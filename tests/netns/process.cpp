@@ -25,9 +25,10 @@ milliseconds left_until(Clock::time_point end) { return std::max(milliseconds{0}
 Fd null_device() { return Fd{checked(open("/dev/null", O_RDWR | O_CLOEXEC), "/dev/null")}; }
 
 /// Between fork and exec: async-signal-safe calls only.
-[[noreturn]] void become(char* const* argv, int in, int out, int err) {
+[[noreturn]] void become(char* const* argv, pid_t parent, int in, int out, int err) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(127); // killed before the line above: no signal will come
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -43,8 +44,9 @@ pid_t start(const std::vector<std::string>& argv, int in, int out, int err) {
   words.reserve(argv.size() + 1);
   for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
+  const pid_t parent = getpid();
   const pid_t pid = checked(fork(), "fork for " + argv.at(0));
-  if (pid == 0) become(words.data(), in, out, err);
+  if (pid == 0) become(words.data(), parent, in, out, err);
   setpgid(pid, pid); // both sides set it: whoever comes first, the group exists before anybody signals it
   return pid;
 }
