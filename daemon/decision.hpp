@@ -41,7 +41,7 @@ struct View {
   bool override_ended = false; // an override just ended: go to the best server, whatever failback says
   Failback failback;
   OnNone on_none = OnNone::refuse;
-  std::chrono::minutes day_minute{}; // local time of day, for failback.window
+  std::chrono::seconds day_time{}; // local time of day, for failback.window
 };
 
 enum class Place : std::uint8_t {

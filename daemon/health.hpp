@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -48,17 +49,20 @@ public:
   void set_rules(const DownRule& down, const UpRule& up);
 
 private:
+  void record_normal(Time now);
+  void record_abnormal(Time now);
+
   DownRule down_;
   UpRule up_;
   Health health_ = Health::unknown;
   std::vector<Time> abnormal_; // the newest M at most, oldest first
   unsigned passes_ = 0;        // normal answers in a row
-  std::optional<Time> run_began_;
+  Time run_began_{};           // of the first of them
   bool burst_ = false;
   unsigned passes_in_burst_ = 0;
 };
 
 /// A server is down when any of its questions says so, up when all do.
-Health combine(const std::vector<Health>& questions);
+Health combine(std::span<const Health> questions);
 
 } // namespace hanat

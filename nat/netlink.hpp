@@ -26,6 +26,7 @@ public:
   int fd() const;
   std::uint32_t port_id() const;
   std::uint32_t next_sequence() { return ++sequence_; }
+  void skip_sequences_to(std::uint32_t last_used) { sequence_ = last_used; }
 
   /// Called for every message of an answer that is neither an error nor the end.
   using OnMessage = std::function<void(const nlmsghdr&)>;

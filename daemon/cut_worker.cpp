@@ -1,0 +1,40 @@
+// uv_queue_work around nat::Cutter.
+#include "daemon/cut_worker.hpp"
+
+#include <system_error>
+#include <utility>
+
+namespace hanat {
+
+CutWorker::CutWorker(uv_loop_t* loop, nat::Cutter cutter, Done done) : loop_(loop), cutter_(std::move(cutter)), done_(std::move(done)) {
+  request_.data = this;
+}
+CutWorker::~CutWorker() = default;
+
+void CutWorker::start(std::vector<Mapping> mappings, nat::Streams streams) {
+  mappings_ = std::move(mappings);
+  streams_ = streams;
+  cancelled_ = false;
+  busy_ = true;
+  result_ = {};
+  uv_queue_work(
+      loop_, &request_, [](uv_work_t* request) { static_cast<CutWorker*>(request->data)->work(); },
+      [](uv_work_t* request, int) {
+        auto* self = static_cast<CutWorker*>(request->data);
+        self->busy_ = false;
+        self->done_(std::exchange(self->result_, {}));
+      });
+}
+
+void CutWorker::work() {
+  const auto began = std::chrono::steady_clock::now();
+  try {
+    result_.counts = cutter_.cut(mappings_, streams_, cancelled_);
+  } catch (const std::system_error& error) {
+    result_.failure = error.what();
+  }
+  result_.cancelled = cancelled_;
+  result_.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
+}
+
+} // namespace hanat

@@ -1,0 +1,55 @@
+// Questions that a service answers from its own data.
+#include "daemon/running_service.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hanat {
+namespace {
+
+/// Is another server than `self` holding the traffic, and fit for it?
+bool another_works(const RunningService& service, std::size_t self) {
+  if (!service.current || *service.current == self) return false;
+  return service.servers[*service.current].health != Health::down;
+}
+
+void earlier(std::optional<Time>& alarm, Time at) { alarm = alarm ? std::min(*alarm, at) : at; }
+
+} // namespace
+
+std::string target_name(const RunningService& service) { return service.current ? service.servers[*service.current].config.role : "none"; }
+
+std::vector<Candidate> candidates(const RunningService& service) {
+  std::vector<Candidate> result;
+  result.reserve(service.servers.size());
+  for (const RunningServer& server : service.servers) result.push_back({server.health, server.up_since});
+  return result;
+}
+
+void assess(RunningService& service, Time now) {
+  for (std::size_t index = 0; index < service.servers.size(); ++index) {
+    RunningServer& server = service.servers[index];
+    const Situation situation{.target_works = another_works(service, index), .preferred = service.current && index < *service.current};
+    std::vector<Health> verdicts;
+    for (RunningQuestion& question : server.questions) {
+      question.window.assess(situation, now);
+      verdicts.push_back(question.window.health());
+    }
+    const Health before = std::exchange(server.health, combine(verdicts));
+    if (server.health == Health::up && before != Health::up) server.up_since = now;
+  }
+}
+
+std::optional<Time> next_alarm(const RunningService& service, Time now) {
+  std::optional<Time> alarm = service.failback_at;
+  if (service.force && service.force->until) earlier(alarm, *service.force->until);
+  for (const RunningServer& server : service.servers)
+    for (const RunningQuestion& question : server.questions)
+      if (const auto stable = question.window.stable_at(); stable && *stable > now) earlier(alarm, *stable);
+  for (const auto& [vip, until] : service.moved_until) earlier(alarm, until);
+  for (const Departure& departure : service.departures)
+    if (!departure.in_job) earlier(alarm, departure.due);
+  return alarm;
+}
+
+} // namespace hanat

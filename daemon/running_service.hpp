@@ -1,0 +1,111 @@
+// One service while hanatd runs: its configuration, what is known of its servers, what the kernel holds for it, and the flows that are on
+// their way out. Data, with the few questions that can be answered from it alone.
+// Not here: deciding (decision), what the kernel should hold (wanted), acting (gateway).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "daemon/decision.hpp"
+#include "daemon/health.hpp"
+#include "nat/cut.hpp"
+#include "nat/rules.hpp"
+#include "probes/engine.hpp"
+
+namespace hanat {
+
+using WallTime = std::chrono::system_clock::time_point;
+
+/// One question that is asked of a server, and what was answered.
+struct RunningQuestion {
+  probes::Question question;
+  probes::QuestionId id{};
+  Window window;
+  probes::Pace pace;
+  std::optional<probes::Answer> last;
+  Time last_at{};
+};
+
+struct RunningServer {
+  Server config;
+  std::vector<RunningQuestion> questions;
+  Health health = Health::unknown;
+  Time up_since{};
+};
+
+/// An operator's override, as long as it lasts.
+struct Force {
+  std::size_t server = 0;
+  std::optional<Time> until;          // rules while hanatd runs
+  std::optional<WallTime> until_wall; // shown, and kept over a restart
+  std::string reason, by;
+};
+
+/// Flows that are to go, and how far that has come: DESIGN's order is datagrams at once, TCP after its clients had time to be reset, then
+/// sweeps until one finds nothing.
+enum class CutStage : std::uint8_t { datagrams, streams, sweep };
+struct Departure {
+  std::uint64_t id = 0; // for the job that cuts it
+  std::vector<Mapping> mappings;
+  std::string comment;       // of its stale keys: service and server
+  bool keep_streams = false; // policy "keep": TCP flows stay where they are; no stale keys
+  bool untranslated = false; // entries that came before the rules; they are nobody's flows, and not counted
+  CutStage stage = CutStage::datagrams;
+  Time due{};
+  bool in_job = false; // a cut is under way right now
+  unsigned sweeps = 0;
+  std::uint64_t flip = 0; // the flip that caused it: last_flip.number
+};
+
+struct Flip {
+  std::uint64_t number = 0;
+  WallTime at{};
+  std::string from, to;
+  Why why = Why::starting;
+  std::chrono::microseconds commit{};
+  nat::CutCount cut;
+  std::chrono::microseconds cut_time{};
+  bool cutting = false;
+};
+
+struct RunningService {
+  Service config; // of a removed service: without listeners and servers
+  bool removed = false;
+  std::vector<RunningServer> servers;
+
+  // what is so
+  std::optional<std::size_t> current;
+  bool refused = false;
+  Why why = Why::starting;
+  WallTime since{};
+  std::optional<Time> failback_at;
+  std::optional<Force> force;
+  bool override_ended = false;
+  std::uint64_t flips = 0;
+  std::optional<Flip> last_flip;
+
+  // what the kernel holds for it, as of the last answer
+  nat::Rules loaded;
+  std::map<Vip, Time> moved_until;
+  std::vector<Departure> departures;
+
+  // settle()'s own notes
+  bool dirty = false;
+  std::optional<Time> alarm;
+};
+
+/// "primary", "backup", ..., or "none".
+std::string target_name(const RunningService& service);
+/// What choose() needs to know.
+std::vector<Candidate> candidates(const RunningService& service);
+/// Combines the windows of all servers, in the situation of the service.
+void assess(RunningService& service, Time now);
+/// The first moment at which something of the service changes by time alone, not counting departures in a job.
+std::optional<Time> next_alarm(const RunningService& service, Time now);
+
+} // namespace hanat

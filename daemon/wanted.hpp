@@ -1,0 +1,26 @@
+// What the kernel should hold for a service once a decision stands, and which flows depart by it. Pure.
+// Not here: the decision (decision), making it so (gateway).
+#pragma once
+
+#include <vector>
+
+#include "daemon/decision.hpp"
+#include "daemon/running_service.hpp"
+#include "nat/rules.hpp"
+
+namespace hanat {
+
+struct Wanted {
+  nat::Rules rules;
+  std::vector<Departure> departures; // new ones, caused by this change
+  std::vector<Mapping> returning;    // mappings that are targets again: their unfinished departures end before the flip
+  bool moves = false;                // some virtual endpoint gets another server, or loses its own
+};
+
+/// `service.loaded` is what stands now; departures and moved_until of the service are taken into account.
+Wanted wanted(const RunningService& service, const Decision& decision, Time now);
+
+/// How long a virtual endpoint stays in `moved` after its target changed: longer than a client's retransmission timer after a few losses.
+inline constexpr auto moved_for = std::chrono::seconds{60};
+
+} // namespace hanat

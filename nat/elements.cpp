@@ -1,0 +1,257 @@
+// Keys and data of set elements, both ways.
+#include "nat/elements.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include <arpa/inet.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+namespace hanat::nat {
+namespace {
+
+constexpr std::uint32_t padded(std::uint32_t length) { return (length + 3) / 4 * 4; }
+
+Words key_of(const Vip& vip) {
+  Words words;
+  words.add(vip.address);
+  words.add(vip.protocol);
+  words.add_port(vip.port);
+  return words;
+}
+
+Words key_of(const Mapping& mapping) {
+  Words words = key_of(mapping.vip);
+  words.add(mapping.server.address);
+  words.add_port(mapping.server.port);
+  return words;
+}
+
+/// Reads a key or data front to back; any misfit makes `good` false.
+class Reader {
+public:
+  Reader(const void* data, std::uint32_t length) : at_(static_cast<const std::uint8_t*>(data)), left_(data == nullptr ? 0 : length) {}
+  Address address(Family family) {
+    const auto* bytes = take(family == Family::ipv4 ? 4 : 16);
+    return bytes == nullptr ? Address{} : Address::from_bytes({bytes, family == Family::ipv4 ? 4U : 16U});
+  }
+  std::uint16_t port() {
+    const auto* bytes = take(4);
+    return bytes == nullptr ? std::uint16_t{0} : static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+  }
+  Protocol protocol() {
+    const auto* bytes = take(4);
+    const auto value = bytes == nullptr ? Protocol{} : static_cast<Protocol>(bytes[0]);
+    good_ &= to_text(value) != "?";
+    return value;
+  }
+  Vip vip(Family family) {
+    const Address where = address(family);
+    const Protocol how = protocol();
+    return {.address = where, .protocol = how, .port = port()};
+  }
+  Endpoint endpoint(Family family) {
+    const Address where = address(family);
+    return {.address = where, .port = port()};
+  }
+  bool good() const { return good_ && left_ == 0; }
+
+private:
+  const std::uint8_t* take(std::uint32_t length) {
+    good_ &= left_ >= length;
+    if (!good_) return nullptr;
+    left_ -= length;
+    return std::exchange(at_, at_ + length);
+  }
+  const std::uint8_t* at_;
+  std::uint32_t left_;
+  bool good_ = true;
+};
+
+std::string comment_of(nftnl_set_elem* element) {
+  std::uint32_t length = 0;
+  const auto* data = static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &length));
+  if (data == nullptr || length < 3 || data[0] != NFTNL_UDATA_SET_ELEM_COMMENT || data[1] + 2U > length) return {};
+  return {reinterpret_cast<const char*>(data) + 2, data[1] - 1U}; // type, length, text, NUL
+}
+
+std::optional<Snat> snat_of(SetKind kind, Family family, nftnl_set_elem* element) {
+  if (kind == SetKind::masquerade) return Snat{.kind = SnatKind::masquerade, .address = {}};
+  std::uint32_t length = 0;
+  const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
+  Reader reader{data, length};
+  const Address address = reader.address(family);
+  if (!reader.good()) return std::nullopt;
+  return Snat{.kind = SnatKind::address, .address = address};
+}
+
+bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
+  std::uint32_t length = 0;
+  const void* bytes = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
+  Reader key{bytes, length};
+  const std::string comment = comment_of(element);
+  if (id.kind == SetKind::armed) {
+    const Address address = key.address(id.family);
+    return key.good() && ++into.armed[address] == 1;
+  }
+  const Vip vip = key.vip(id.family);
+  switch (id.kind) {
+  case SetKind::known: return key.good() && into.rules.known.emplace(vip, comment).second;
+  case SetKind::moved: return key.good() && into.rules.moved.emplace(vip, comment).second;
+  case SetKind::refused: {
+    const bool drop = nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NF_DROP;
+    return key.good() && into.rules.refused.emplace(vip, Refused{drop ? Refusal::drop : Refusal::reject, comment}).second;
+  }
+  case SetKind::target: {
+    const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
+    Reader reader{data, length};
+    const Endpoint server = reader.endpoint(id.family);
+    return key.good() && reader.good() && into.rules.target.emplace(vip, Target{server, comment}).second;
+  }
+  case SetKind::stale: {
+    const Mapping mapping{vip, key.endpoint(id.family)};
+    return key.good() && into.rules.stale.emplace(mapping, comment).second;
+  }
+  case SetKind::masquerade:
+  case SetKind::source: {
+    const Mapping mapping{vip, key.endpoint(id.family)};
+    const auto snat = snat_of(id.kind, id.family, element);
+    return key.good() && snat && into.rules.source.emplace(mapping, Source{*snat, comment}).second;
+  }
+  case SetKind::armed: break;
+  }
+  return false;
+}
+
+bool has_verdict(SetKind kind) { return kind == SetKind::refused || kind == SetKind::masquerade || kind == SetKind::armed; }
+
+nftnl_set_elem* to_message_element(SetKind kind, const Element& element, bool key_only) {
+  nftnl_set_elem* result = made(nftnl_set_elem_alloc());
+  nftnl_set_elem_set(result, NFTNL_SET_ELEM_KEY, element.key.data(), element.key.size());
+  if (key_only) return result;
+  if (has_verdict(kind)) {
+    const int code = element.jump == nullptr ? NF_DROP : kind == SetKind::armed ? NFT_JUMP : NFT_GOTO;
+    nftnl_set_elem_set_u32(result, NFTNL_SET_ELEM_VERDICT, static_cast<std::uint32_t>(code));
+    if (element.jump != nullptr) nftnl_set_elem_set_str(result, NFTNL_SET_ELEM_CHAIN, element.jump);
+  } else if (element.data.size() != 0) {
+    nftnl_set_elem_set(result, NFTNL_SET_ELEM_DATA, element.data.data(), element.data.size());
+  }
+  if (!element.comment.empty()) {
+    const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(NFTNL_UDATA_COMMENT_MAXLEN + 8)});
+    nftnl_udata_put_strz(data.get(), NFTNL_UDATA_SET_ELEM_COMMENT, element.comment.c_str());
+    nftnl_set_elem_set(result, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
+  }
+  return result;
+}
+
+template <typename Key> Element& add(ElementLists& lists, SetKind kind, Family family, const Key& key, const std::string& comment) {
+  Element& element = lists[{kind, family}].emplace_back();
+  element.key = key_of(key);
+  element.comment = comment;
+  return element;
+}
+
+} // namespace
+
+std::string name_of(SetId id) {
+  const char digit = id.family == Family::ipv4 ? '4' : '6';
+  const auto word = [kind = id.kind]() -> std::string {
+    switch (kind) {
+    case SetKind::known: return "known";
+    case SetKind::target: return "target";
+    case SetKind::refused: return "refused";
+    case SetKind::stale: return "stale";
+    case SetKind::moved: return "moved";
+    case SetKind::armed: return "armed";
+    case SetKind::masquerade: return "masquerade";
+    case SetKind::source: return "source";
+    }
+    return {};
+  };
+  return word() + digit;
+}
+
+std::uint8_t* Words::take(std::uint32_t length) {
+  std::uint8_t* place = bytes_.data() + size_;
+  size_ += padded(length);
+  return place;
+}
+void Words::add(const Address& address) {
+  const auto bytes = address.bytes();
+  std::ranges::copy(bytes, take(static_cast<std::uint32_t>(bytes.size())));
+}
+void Words::add(Protocol protocol) { *take(1) = static_cast<std::uint8_t>(protocol); }
+void Words::add_port(std::uint16_t port) {
+  const std::uint16_t network_order = htons(port);
+  std::memcpy(take(sizeof network_order), &network_order, sizeof network_order);
+}
+
+void add_known(ElementLists& lists, const Vip& vip, const std::string& comment) {
+  add(lists, SetKind::known, vip.address.family(), vip, comment);
+}
+void add_target(ElementLists& lists, const Vip& vip, const Target& target) {
+  Element& element = add(lists, SetKind::target, vip.address.family(), vip, target.comment);
+  element.data.add(target.server.address);
+  element.data.add_port(target.server.port);
+}
+void add_refused(ElementLists& lists, const Vip& vip, const Refused& refused) {
+  Element& element = add(lists, SetKind::refused, vip.address.family(), vip, refused.comment);
+  element.jump = refused.refusal == Refusal::reject ? chain_refuse : nullptr;
+}
+void add_stale(ElementLists& lists, const Mapping& mapping, const std::string& comment) {
+  add(lists, SetKind::stale, mapping.vip.address.family(), mapping, comment);
+}
+void add_moved(ElementLists& lists, const Vip& vip, const std::string& comment) {
+  add(lists, SetKind::moved, vip.address.family(), vip, comment);
+}
+void add_source(ElementLists& lists, const Mapping& mapping, const Source& source) {
+  const Family family = mapping.vip.address.family();
+  switch (source.snat.kind) {
+  case SnatKind::none: return;
+  case SnatKind::masquerade: add(lists, SetKind::masquerade, family, mapping, source.comment).jump = chain_masquerade; return;
+  case SnatKind::address: add(lists, SetKind::source, family, mapping, source.comment).data.add(source.snat.address); return;
+  }
+}
+void add_armed(ElementLists& lists, const Address& address) {
+  Element& element = lists[{SetKind::armed, address.family()}].emplace_back();
+  element.key.add(address);
+  element.jump = address.family() == Family::ipv4 ? chain_guard4 : chain_guard6;
+}
+
+SetPtr to_message_set(const std::string& table, SetId id, std::span<const Element> elements, bool keys_only) {
+  auto set = made(SetPtr{nftnl_set_alloc()});
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_INET);
+  nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name_of(id).c_str());
+  for (const Element& element : elements)
+    nftnl_set_elem_add(set.get(), to_message_element(id.kind, element, keys_only)); // the set frees it
+  return set;
+}
+
+Armed armed_by(const Rules& rules) {
+  Armed armed;
+  for (const auto& [vip, refused] : rules.refused) ++armed[vip.address];
+  for (const auto& [mapping, comment] : rules.stale) ++armed[mapping.vip.address];
+  for (const auto& [vip, comment] : rules.moved) ++armed[vip.address];
+  return armed;
+}
+
+void decode(SetId id, const nftnl_set& set, Decoded& into) {
+  struct Context {
+    SetId id;
+    Decoded* into;
+  } context{id, &into};
+  nftnl_set_elem_foreach(
+      const_cast<nftnl_set*>(&set), // libnftnl reads only
+      [](nftnl_set_elem* element, void* data) {
+        const auto& [where, out] = *static_cast<Context*>(data);
+        if (!decode_one(where, element, *out)) ++out->foreign;
+        return 0;
+      },
+      &context);
+}
+
+} // namespace hanat::nat

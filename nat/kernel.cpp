@@ -1,0 +1,288 @@
+// The face of nf_tables: dumps that are whole, and commits whose every answer is read.
+#include "nat/kernel.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <system_error>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <libnftnl/gen.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "nat/layout.hpp"
+#include "nat/rule_writer.hpp"
+
+#ifndef NFT_TABLE_F_PERSIST // Linux 6.9; the headers of Debian 12 are older
+#define NFT_TABLE_F_PERSIST 0x4
+#endif
+
+namespace hanat::nat {
+namespace {
+
+constexpr unsigned watch_groups = 1U << (NFNLGRP_NFTABLES - 1);
+constexpr int read_attempts = 20; // each is lost only when somebody commits during it
+
+std::uint16_t nft(int type) { return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type); }
+
+std::string user_comment(const void* data, std::uint32_t length) {
+  const auto* bytes = static_cast<const std::uint8_t*>(data);
+  if (bytes == nullptr || length < 3 || bytes[1] + 2U > length || bytes[1] == 0) return {};
+  return {reinterpret_cast<const char*>(bytes) + 2, bytes[1] - 1U};
+}
+
+/// The layout as one text: sets and chains by name, rules in order.
+struct LayoutText {
+  std::map<std::string, std::string> sets, chains, rules;
+  std::string text() const {
+    std::string result;
+    for (const auto& part : {sets, chains}) {
+      for (const auto& [name, line] : part) result += line;
+    }
+    for (const auto& [chain, lines] : rules) result += "rules of " + chain + "\n" + lines;
+    return result;
+  }
+};
+
+std::string wanted_layout(const std::string& table) {
+  const Layout layout = make_layout(table);
+  LayoutText text;
+  for (const auto& set : layout.sets) text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
+  for (const auto& chain : layout.chains) text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
+  for (const auto& rule : layout.rules) text.rules[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)] += describe(*rule);
+  return text.text();
+}
+
+} // namespace
+
+struct Kernel::Found {
+  std::string comment;
+  std::uint32_t flags = 0;
+};
+
+Kernel::Kernel(std::string table, Ownership ownership)
+    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(std::size_t{4} << 20, watch_groups) {}
+
+void Kernel::dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what) {
+  std::array<std::uint8_t, 4096> request{};
+  nlmsghdr* header = mnl_nlmsg_put_header(request.data());
+  header->nlmsg_type = nft(type);
+  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  header->nlmsg_seq = socket_.next_sequence();
+  auto* extra = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+  extra->nfgen_family = NFPROTO_INET;
+  extra->version = NFNETLINK_V0;
+  if (fill) fill(header);
+  socket_.exchange({request.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, what, on_message);
+}
+
+std::uint32_t Kernel::generation() {
+  std::array<std::uint8_t, 256> request{};
+  nlmsghdr* header = mnl_nlmsg_put_header(request.data());
+  header->nlmsg_type = nft(NFT_MSG_GETGEN);
+  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  header->nlmsg_seq = socket_.next_sequence();
+  mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg));
+  std::uint32_t result = 0;
+  socket_.exchange({request.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "read the generation of nf_tables",
+                   [&](const nlmsghdr& answer) {
+                     const std::unique_ptr<nftnl_gen, Releaser<nftnl_gen_free>> gen{nftnl_gen_alloc()};
+                     if (gen && nftnl_gen_nlmsg_parse(&answer, gen.get()) == 0) result = nftnl_gen_get_u32(gen.get(), NFTNL_GEN_ID);
+                   });
+  return result;
+}
+
+std::optional<Kernel::Found> Kernel::find_table() {
+  std::optional<Found> found;
+  dump(
+      NFT_MSG_GETTABLE, {},
+      [&](const nlmsghdr& answer) {
+        const auto table = made(TablePtr{nftnl_table_alloc()});
+        if (nftnl_table_nlmsg_parse(&answer, table.get()) != 0) return;
+        if (nftnl_table_get_u32(table.get(), NFTNL_TABLE_FAMILY) != NFPROTO_INET) return;
+        if (table_ != nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME)) return;
+        std::uint32_t length = 0;
+        const void* data = nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &length);
+        found = Found{.comment = user_comment(data, length), .flags = nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS)};
+      },
+      "list the tables of nf_tables");
+  return found;
+}
+
+std::string Kernel::read_layout() {
+  LayoutText text;
+  const auto ours = [this](const char* table) { return table != nullptr && table_ == table; };
+  const auto name_table = [this](nlmsghdr* header) { mnl_attr_put_strz(header, NFTA_SET_TABLE, table_.c_str()); };
+  dump(
+      NFT_MSG_GETSET, name_table,
+      [&](const nlmsghdr& answer) {
+        const auto set = made(SetPtr{nftnl_set_alloc()});
+        if (nftnl_set_nlmsg_parse(&answer, set.get()) != 0 || !ours(nftnl_set_get_str(set.get(), NFTNL_SET_TABLE))) return;
+        text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
+      },
+      "list the sets of hanat's table");
+  dump(
+      NFT_MSG_GETCHAIN, {},
+      [&](const nlmsghdr& answer) {
+        const auto chain = made(ChainPtr{nftnl_chain_alloc()});
+        if (nftnl_chain_nlmsg_parse(&answer, chain.get()) != 0 || !ours(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE))) return;
+        text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
+      },
+      "list the chains of hanat's table");
+  dump(
+      NFT_MSG_GETRULE, [this](nlmsghdr* header) { mnl_attr_put_strz(header, NFTA_RULE_TABLE, table_.c_str()); },
+      [&](const nlmsghdr& answer) {
+        const auto rule = made(RulePtr{nftnl_rule_alloc()});
+        if (nftnl_rule_nlmsg_parse(&answer, rule.get()) != 0 || !ours(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE))) return;
+        text.rules[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)] += describe(*rule);
+      },
+      "list the rules of hanat's table");
+  return text.text();
+}
+
+void Kernel::read_elements(Decoded& into) {
+  for (const SetKind kind : set_kinds)
+    for (const Family family : families) {
+      const SetId id{kind, family};
+      dump(
+          NFT_MSG_GETSETELEM,
+          [&](nlmsghdr* header) {
+            mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table_.c_str());
+            mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name_of(id).c_str());
+          },
+          [&](const nlmsghdr& answer) {
+            const auto set = made(SetPtr{nftnl_set_alloc()});
+            if (nftnl_set_elems_nlmsg_parse(&answer, set.get()) == 0) decode(id, *set, into);
+          },
+          "list the elements of hanat's table");
+    }
+}
+
+std::optional<Loaded> Kernel::read() {
+  // Dumps of set elements that mix two generations are not flagged by the kernel: the generation before and after must be the same.
+  for (int attempt = 0;; ++attempt) try {
+      const std::uint32_t before = generation();
+      const auto found = find_table();
+      if (found && !is_ours(found->comment))
+        throw ForeignTable(
+            fmt::format("table inet {} exists and was not made by hanat; rename or delete it (nft delete table inet {}), or name "
+                        "another one with --table",
+                        table_, table_));
+      std::optional<Loaded> result;
+      if (found) {
+        const bool layout_in_order =
+            found->comment == table_comment() && (found->flags & NFT_TABLE_F_DORMANT) == 0 && read_layout() == wanted_layout(table_);
+        Decoded decoded;
+        if (layout_in_order) read_elements(decoded);
+        bool armed_right = decoded.foreign == 0;
+        const Armed armed = armed_by(decoded.rules);
+        armed_right &= armed.size() == decoded.armed.size();
+        for (const auto& [address, count] : armed) armed_right &= decoded.armed.contains(address);
+        result = Loaded{.rules = std::move(decoded.rules), .in_order = layout_in_order && armed_right};
+      }
+      if (generation() == before) return result;
+      if (attempt >= read_attempts) throw_netlink(EAGAIN, "read the table: nf_tables changes all the time");
+    } catch (const std::system_error& error) {
+      const bool passing = error.code() == std::errc::interrupted || error.code() == std::errc::no_such_file_or_directory;
+      if (!passing || attempt >= read_attempts) throw;
+    }
+}
+
+void Kernel::commit(TransactionBuilder& builder, const char* what) {
+  const Transaction transaction = builder.finish();
+  while (socket_.next_sequence() < transaction.last_sequence + 1) {
+  } // the builder took its numbers from here
+  if (transaction.empty()) return;
+  socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what);
+}
+
+void Kernel::adopt(const Rules& loaded) {
+  armed_ = armed_by(loaded);
+  if (ownership_ == Ownership::shared) return;
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  try {
+    commit(builder.add_table(NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST), "take over the table");
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::operation_not_supported)
+      throw; // an older kernel, or a table that was made without an owner: watched instead
+  }
+}
+
+void Kernel::load(const Rules& rules) {
+  const bool there = find_table().has_value();
+  const Armed armed = armed_by(rules);
+  const auto attempt = [&](std::uint32_t flags) {
+    TransactionBuilder builder{table_, socket_.next_sequence()};
+    if (there) builder.delete_table();
+    commit(builder.add_table(flags).add_layout().change({}, rules, {}, armed), "load the table");
+  };
+  if (ownership_ == Ownership::shared) {
+    attempt(0);
+  } else {
+    try {
+      attempt(NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST);
+    } catch (const std::system_error& error) {
+      if (error.code() != std::errc::operation_not_supported) throw;
+      ownership_ = Ownership::shared; // before Linux 6.9; owner alone would take the table away with a crash of hanatd
+      attempt(0);
+    }
+  }
+  armed_ = armed;
+}
+
+void Kernel::change(const Rules& from, const Rules& to) {
+  const Armed before = armed_by(from);
+  const Armed after = armed_by(to);
+  // Only addresses of these services can change; others may share them.
+  Armed was, will;
+  Armed next;
+  for (const auto* part : {&before, &after})
+    for (const auto& [address, count] : *part) {
+      if (next.contains(address)) continue;
+      const auto loaded = armed_.find(address);
+      const unsigned total = loaded == armed_.end() ? 0 : loaded->second;
+      const unsigned old_share = before.contains(address) ? before.at(address) : 0;
+      const unsigned new_share = after.contains(address) ? after.at(address) : 0;
+      next[address] = total - old_share + new_share;
+      if (total != 0) was[address] = total;
+      if (next[address] != 0) will[address] = next[address];
+    }
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  commit(builder.change(from, to, was, will), "change the table");
+  for (const auto& [address, count] : next) {
+    if (count == 0)
+      armed_.erase(address);
+    else
+      armed_[address] = count;
+  }
+}
+
+void Kernel::remove() {
+  if (!find_table()) return;
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  commit(builder.delete_table(), "remove the table");
+  armed_.clear();
+}
+
+bool Kernel::disturbed() {
+  bool touched = false;
+  bool ours_named = false; // a commit's messages come first, its NEWGEN with the process at the end
+  const bool complete = watch_.drain([&](const nlmsghdr& message) {
+    if (message.nlmsg_pid == socket_.port_id()) return;
+    // Table names are the first attribute of every message that names one, and the same number in each.
+    const auto* name = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
+    const bool has_name = message.nlmsg_type != nft(NFT_MSG_NEWGEN) && message.nlmsg_len > NLMSG_LENGTH(sizeof(nfgenmsg)) &&
+                          mnl_attr_get_type(name) == NFTA_TABLE_NAME;
+    if (has_name) ours_named = table_ == mnl_attr_get_str(name);
+    touched |= has_name && ours_named;
+  });
+  return touched || !complete;
+}
+
+} // namespace hanat::nat

@@ -1,0 +1,70 @@
+// The table in the kernel: read it, load it, change it, watch it. Every change is one transaction.
+// Not here: what the table should say (daemon), conntrack entries (cut).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "nat/elements.hpp"
+#include "nat/netlink.hpp"
+#include "nat/rules.hpp"
+#include "nat/transaction.hpp"
+
+namespace hanat::nat {
+
+/// A table of our name that hanat did not make; it is never touched. what() says how to go on.
+struct ForeignTable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// What stands in the kernel.
+struct Loaded {
+  Rules rules;
+  bool in_order = false; // the layout is exactly ours: no chain, rule, set or element more, less or otherwise
+};
+
+enum class Ownership : std::uint8_t {
+  exclusive, // owner|persist where the kernel has it (6.9 and later): nobody else can change the table, and it survives hanatd
+  shared,    // as on older kernels: anybody with CAP_NET_ADMIN can change the table; watch it
+};
+
+class Kernel {
+public:
+  explicit Kernel(std::string table, Ownership ownership = Ownership::exclusive);
+
+  /// nullopt: no such table. Throws ForeignTable, std::system_error.
+  std::optional<Loaded> read();
+  /// Takes over a table that is in order and was read before, as it is.
+  void adopt(const Rules& loaded);
+  /// Replaces the whole table by the layout and `rules`, in one transaction.
+  void load(const Rules& rules);
+  /// Changes the elements that differ, in one transaction; `from` must be what is loaded of the same services. Nothing happens for equal
+  /// rules. Throws std::system_error when the kernel refuses: then nothing has changed (ENOBUFS, ETIMEDOUT: read() tells).
+  void change(const Rules& from, const Rules& to);
+  /// Deletes the table, if it is there.
+  void remove();
+
+  /// Becomes readable when somebody commits to nf_tables.
+  int watch_fd() const { return watch_.fd(); }
+  /// Reads what the watch brought: true when somebody else touched our table, or messages were lost.
+  bool disturbed();
+
+private:
+  struct Found;
+  std::optional<Found> find_table();
+  std::string read_layout();
+  void read_elements(Decoded& into);
+  void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
+  void commit(TransactionBuilder& builder, const char* what);
+  std::uint32_t generation();
+
+  std::string table_;
+  Ownership ownership_;
+  Netlink socket_;
+  Netlink watch_;
+  Armed armed_; // of what is loaded
+};
+
+} // namespace hanat::nat
