@@ -1,0 +1,206 @@
+#!/usr/bin/env bash
+# shellcheck disable=SC2317 # functions that are called by name look unreachable to it
+# All tests: sudo tests/run.sh          about 20 minutes on two cores
+#            sudo tests/run.sh quick    format, build, unit and namespace tests only
+# On a fresh Debian 12 it installs what it needs. Nothing is skipped: a test that lacks something fails. The last line is
+# "N passed, N failed"; the exit status is 0 only when nothing failed.
+set -u
+set -m # a command in the background has a group of its own, and is ended with all that it started
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+here=$PWD
+
+usage() {
+  printf 'usage: sudo tests/run.sh [quick]\n' >&2
+  exit 2
+}
+quick=
+case "${1-}" in
+"") ;;
+quick) quick=yes ;;
+*) usage ;;
+esac
+[ $# -le 1 ] || usage
+if [ "$(id -u)" -ne 0 ]; then
+  printf 'tests/run.sh makes network namespaces and installs packages: run it as root (sudo tests/run.sh)\n' >&2
+  exit 2
+fi
+
+# shellcheck source=tests/install-deps.sh
+. tests/install-deps.sh
+
+jobs=$(nproc)
+passed=0
+failed=0
+failures=()
+scratch=$(mktemp -d /tmp/hanat-run-XXXXXX)
+export TMPDIR=$scratch
+running=
+ended() {
+  [ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
+  rm -rf "$scratch"
+}
+trap ended EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+section() { printf '\n==== %s  (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+pass() { passed=$((passed + ${1:-1})); }
+fail() { # TEXT [COUNT]
+  failed=$((failed + ${2:-1}))
+  failures+=("$1")
+  printf 'FAILED: %s\n' "$1"
+}
+finish() {
+  section "sum"
+  [ "${#failures[@]}" -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ]
+  exit
+}
+# In the background and waited for, so that a signal to this script ends the command too.
+run() {
+  "$@" &
+  running=$!
+  wait "$running"
+  local status=$?
+  running=
+  return "$status"
+}
+# check NAME COMMAND...: one check, whose output is shown when it fails
+check() {
+  local name=$1
+  shift
+  if run "$@" >"$scratch/check" 2>&1; then
+    pass
+  else
+    cat "$scratch/check"
+    fail "$name"
+    return 1
+  fi
+}
+
+# gtest NAME BINARY [ARGUMENT...]: adds the program's own counts; a crash, a skipped test and an empty run are failures.
+gtest() {
+  local name=$1 log=$scratch/gtest status ok bad skipped
+  shift
+  run timeout --foreground 1200 "$@" >"$log" 2>&1
+  status=$?
+  ok=$(grep -c '\[       OK \]' "$log")
+  bad=$(grep -cE '\[  FAILED  \] .*\([0-9]+ ms\)$' "$log")
+  skipped=$(grep -cE '\[  SKIPPED \] .*\([0-9]+ ms\)$' "$log")
+  pass "$ok"
+  if [ "$bad" -gt 0 ]; then fail "$name: $bad tests" "$bad"; fi
+  if [ "$skipped" -gt 0 ]; then fail "$name: $skipped tests skipped" "$skipped"; fi
+  if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then fail "$name: ended with $status in the middle of a test"; fi
+  if [ "$ok" -eq 0 ]; then fail "$name: no test passed, or none was there"; fi
+  if [ "$status" -eq 0 ] && [ $((bad + skipped)) -eq 0 ]; then
+    grep -E '^\[==========\] .* ran' "$log"
+  else
+    grep -v -E '^\[ RUN      \]|^\[       OK \]' "$log" | tail -n 200
+  fi
+}
+
+sources() { find nat probes daemon cli tests -name '*.[ch]pp' | sort; }
+
+build() { # PRESET TARGET...
+  local preset=$1
+  shift
+  {
+    run cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache &&
+      run cmake --build --preset "$preset" -j "$jobs" --target "$@"
+  } >"$scratch/build" 2>&1 && return 0
+  grep -E -A 12 'error|FAILED|CMake Error' "$scratch/build" | head -n 120
+  return 1
+}
+must_build() {
+  if build "$@"; then pass; else
+    fail "build $1"
+    return 1
+  fi
+}
+
+# Includes go nat <- probes <- daemon; the cli sees of the daemon only the status data, the socket client and the configuration.
+arrows() {
+  local bad=0
+  wrong() { # FOLDER PATTERN
+    if grep -rnE --include='*.[ch]pp' "^#include \"($2)" "$1"; then bad=1; fi
+  }
+  wrong nat 'probes/|daemon/|cli/|tests/'
+  wrong probes 'daemon/|cli/|tests/'
+  wrong daemon 'cli/|tests/'
+  if grep -rnE --include='*.[ch]pp' '^#include "(nat|probes|tests|daemon)/' cli | grep -vE '"daemon/(status|client|config)\.hpp"'; then bad=1; fi
+  return "$bad"
+}
+lint_scripts() {
+  local scripts=(.ci/run tests/*.sh) script
+  for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
+  shellcheck -x "${scripts[@]}"
+}
+format() { sources | xargs clang-format-16 --dry-run -Werror; }
+tidy() { # in FOLDER's compile commands, sources on stdin
+  xargs -P "$jobs" -n 1 clang-tidy-16 -p "$1" --quiet 2>&1 | grep -v 'warnings generated'
+  return "${PIPESTATUS[0]}"
+}
+tidy_all() {
+  local bad=0
+  sources | grep -E '\.cpp$' | grep -v '^tests/fuzz/' | tidy build/dev || bad=1
+  sources | grep -E '^tests/fuzz/.*\.cpp$' | tidy build/fuzz || bad=1
+  return "$bad"
+}
+fuzz() { # BINARY SECONDS
+  local corpus=$here/tests/fuzz/corpus/${1##*/fuzz-} new=$scratch/corpus-${1##*/}
+  mkdir -p "$new"
+  local folders=("$new")
+  [ ! -d "$corpus" ] || folders+=("$corpus")
+  (cd "$scratch" && timeout 120 "$here/$1" -max_total_time="$2" -timeout=5 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 "${folders[@]}")
+}
+
+section "packages"
+install_packages "${build_packages[@]}" "${build_test_packages[@]}" "${lab_packages[@]}" "${test_packages[@]}" || {
+  fail "packages: apt-get could not install them"
+  finish
+}
+pass
+
+section "text: format, include arrows, scripts"
+check "clang-format" format
+check "include arrows" arrows
+check "scripts" lint_scripts
+
+section "build dev, warnings are errors"
+must_build dev all || finish
+
+section "unit tests"
+gtest "unit" build/dev/tests/hanat-unit
+
+section "namespace tests"
+gtest "netns" build/dev/tests/hanat-netns
+
+if [ -z "$quick" ]; then
+  section "demonstration"
+  check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
+
+  section "build with ASan and UBSan"
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+  if must_build asan all; then
+    section "unit tests under ASan and UBSan"
+    gtest "unit (asan)" build/asan/tests/hanat-unit
+    section "namespace tests under ASan and UBSan"
+    gtest "netns (asan)" build/asan/tests/hanat-netns
+  fi
+
+  section "fuzzers, 10 s each"
+  if must_build fuzz fuzzers; then
+    for binary in build/fuzz/tests/fuzz-*; do
+      if [ ! -x "$binary" ]; then
+        fail "fuzzers: none was built"
+        break
+      fi
+      check "${binary##*/}" fuzz "$binary" 10
+    done
+  fi
+
+  section "clang-tidy"
+  check "clang-tidy" tidy_all
+fi
+finish
