@@ -64,7 +64,7 @@ void add(CutCount& counts, Protocol protocol, std::uint64_t number) {
 }
 
 /// Why a dump was left early.
-enum class Leave : std::uint8_t { cancelled, many };
+enum class Leave : std::uint8_t { cancelled, too_many };
 
 /// One scan of the plan.
 class Sweep {
@@ -97,7 +97,7 @@ private:
       batch.add(entry);
       if (!batch.full()) return;
       counts_ += socket_.delete_entries(batch);
-      if (may_filter_ && counts_.total() >= many * scan_.mappings.size()) throw Leave::many;
+      if (may_filter_ && counts_.total() >= many * scan_.mappings.size()) throw Leave::too_many;
     });
     if (!cancelled_) counts_ += socket_.delete_entries(batch);
     return complete;
