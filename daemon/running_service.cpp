@@ -13,8 +13,6 @@ bool another_works(const RunningService& service, std::size_t self) {
   return service.servers[*service.current].health != Health::down;
 }
 
-void earlier(std::optional<Time>& alarm, Time at) { alarm = alarm ? std::min(*alarm, at) : at; }
-
 } // namespace
 
 std::string target_name(const RunningService& service) { return service.current ? service.servers[*service.current].config.role : "none"; }
@@ -40,15 +38,24 @@ void assess(RunningService& service, Time now) {
   }
 }
 
+probes::Pace pace_of(const Service& service, const RunningQuestion& question) {
+  const probes::Spec& spec = question.question.spec;
+  if (question.window.urgent()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
+  return {.interval = spec.interval, .in_flight = 1};
+}
+
 std::optional<Time> next_alarm(const RunningService& service, Time now) {
-  std::optional<Time> alarm = service.failback_at;
-  if (service.force && service.force->until) earlier(alarm, *service.force->until);
+  std::optional<Time> alarm;
+  const auto at = [&](std::optional<Time> moment) {
+    if (moment && *moment > now) alarm = alarm ? std::min(*alarm, *moment) : *moment;
+  };
+  at(service.failback_at);
+  if (service.force) at(service.force->until);
   for (const RunningServer& server : service.servers)
-    for (const RunningQuestion& question : server.questions)
-      if (const auto stable = question.window.stable_at(); stable && *stable > now) earlier(alarm, *stable);
-  for (const auto& [vip, until] : service.moved_until) earlier(alarm, until);
+    for (const RunningQuestion& question : server.questions) at(question.window.stable_at());
+  for (const auto& [vip, until] : service.moved_until) at(until);
   for (const Departure& departure : service.departures)
-    if (!departure.in_job) earlier(alarm, departure.due);
+    if (!departure.in_job) at(departure.due);
   return alarm;
 }
 

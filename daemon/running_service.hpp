@@ -13,13 +13,12 @@
 #include "daemon/config.hpp"
 #include "daemon/decision.hpp"
 #include "daemon/health.hpp"
+#include "daemon/walltime.hpp"
 #include "nat/cut.hpp"
 #include "nat/rules.hpp"
 #include "probes/engine.hpp"
 
 namespace hanat {
-
-using WallTime = std::chrono::system_clock::time_point;
 
 /// One question that is asked of a server, and what was answered.
 struct RunningQuestion {
@@ -35,6 +34,7 @@ struct RunningServer {
   Server config;
   std::vector<RunningQuestion> questions;
   Health health = Health::unknown;
+  Health told = Health::unknown; // the last one that was written to the journal
   Time up_since{};
 };
 
@@ -43,6 +43,7 @@ struct Force {
   std::size_t server = 0;
   std::optional<Time> until;          // rules while hanatd runs
   std::optional<WallTime> until_wall; // shown, and kept over a restart
+  WallTime since{};
   std::string reason, by;
 };
 
@@ -105,7 +106,9 @@ std::string target_name(const RunningService& service);
 std::vector<Candidate> candidates(const RunningService& service);
 /// Combines the windows of all servers, in the situation of the service.
 void assess(RunningService& service, Time now);
-/// The first moment at which something of the service changes by time alone, not counting departures in a job.
+/// How fast a question is to be asked now.
+probes::Pace pace_of(const Service& service, const RunningQuestion& question);
+/// The first moment after `now` at which something of the service changes by time alone.
 std::optional<Time> next_alarm(const RunningService& service, Time now);
 
 } // namespace hanat

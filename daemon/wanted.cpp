@@ -66,7 +66,7 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
     if (next != result.rules.target.end() && next->second.server == old.server) continue;
     leaving[old.comment].push_back({vip, old.server});
     result.rules.moved[vip] = service.config.name;
-    result.moves = true;
+    result.moves |= result.rules.known.contains(vip);
   }
   const bool keep = policy_of(service.config, decision.flip_why) == FlowPolicy::keep && !service.removed;
   for (auto& [comment, mappings] : leaving)
@@ -77,19 +77,20 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
     const auto old = service.loaded.target.find(vip);
     if (old != service.loaded.target.end() && old->second.server == target.server) continue;
     result.returning.push_back({vip, target.server});
-    result.moves = true;
     if (old == service.loaded.target.end()) fresh.push_back(untranslated(vip));
   }
   if (!fresh.empty())
     result.departures.push_back({.mappings = std::move(fresh), .comment = service.config.name, .untranslated = true, .due = now});
 }
 
+/// Stale keys of every protocol: the guard resets TCP by them, and after a crash they tell which cuts were not finished.
 void add_stale(const Departure& departure, nat::Rules& rules) {
-  if (departure.untranslated || departure.keep_streams) return;
+  if (departure.untranslated) return;
   for (const Mapping& mapping : departure.mappings) {
+    if (departure.keep_streams && mapping.vip.protocol == Protocol::tcp) continue;
     const auto target = rules.target.find(mapping.vip);
     const bool is_target = target != rules.target.end() && target->second.server == mapping.server;
-    if (!is_target && mapping.vip.protocol == Protocol::tcp) rules.stale[mapping] = departure.comment;
+    if (!is_target) rules.stale[mapping] = departure.comment;
   }
 }
 

@@ -14,7 +14,7 @@ struct Wanted {
   nat::Rules rules;
   std::vector<Departure> departures; // new ones, caused by this change
   std::vector<Mapping> returning;    // mappings that are targets again: their unfinished departures end before the flip
-  bool moves = false;                // some virtual endpoint gets another server, or loses its own
+  bool moves = false;                // a virtual endpoint that stays gets another server, or none
 };
 
 /// `service.loaded` is what stands now; departures and moved_until of the service are taken into account.

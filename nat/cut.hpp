@@ -5,10 +5,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "nat/address.hpp"
 
@@ -32,13 +34,17 @@ struct CutCount {
   bool operator==(const CutCount&) const = default;
 };
 
+/// Sees every datagram before the kernel does and may change it, or throw std::system_error as the kernel's refusal: how tests play
+/// kernels that know less, or say what is not so. Nothing else uses it.
+using BeforeSend = std::function<void(std::vector<std::uint8_t>&)>;
+
 class Cutter {
 public:
   /// Opens the socket and proves the ladder (scratch entries of 240.0.0.0/4 and 100::/64 that live for seconds). Throws
   /// std::system_error when the kernel has no conntrack netlink or CAP_NET_ADMIN is missing.
   Cutter();
   /// As above, but no rung better than `best` is tried: for tests of the ladder.
-  explicit Cutter(Rung best);
+  explicit Cutter(Rung best, BeforeSend before_send = {});
   ~Cutter();
   Cutter(Cutter&&) noexcept;
   Cutter& operator=(Cutter&&) noexcept;

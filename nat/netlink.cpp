@@ -43,7 +43,13 @@ int error_of(const nlmsghdr& header) {
   return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&header))->error;
 }
 
-/// 0 when the datagram is not the kernel's (FAILURES 40: anybody may send to our port).
+/// The end of a dump carries the error that ended it early, 0 for a complete one.
+int error_of_dump(const nlmsghdr& header) {
+  if (mnl_nlmsg_get_payload_len(&header) < sizeof(int)) return 0;
+  return -*static_cast<const int*>(mnl_nlmsg_get_payload(&header));
+}
+
+/// 0 when the datagram is not the kernel's (another process may send to our port).
 ssize_t receive(int fd, std::span<std::uint8_t> buffer) {
   sockaddr_nl sender{};
   iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
@@ -85,49 +91,83 @@ Netlink::Netlink(std::size_t buffer_bytes, unsigned groups)
 int Netlink::fd() const { return mnl_socket_get_fd(socket_.get()); }
 std::uint32_t Netlink::port_id() const { return mnl_socket_get_portid(socket_.get()); }
 
+namespace {
+
+/// What the answers of one exchange have said so far.
+class Answers {
+public:
+  Answers(std::uint32_t port, std::uint32_t first, std::uint32_t last, const Netlink::OnMessage& on_message,
+          const Netlink::OnRefusal& expected)
+      : port_(port), first_(first), last_(last), on_message_(on_message), expected_(expected) {}
+
+  /// Returns false for a message that does not answer this exchange.
+  bool take(const nlmsghdr& header) {
+    if (header.nlmsg_pid != port_ || header.nlmsg_seq - first_ > last_ - first_) return false;
+    interrupted_ |= (header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+    const bool end = header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE;
+    if (end) {
+      refuse(header, header.nlmsg_type == NLMSG_ERROR ? error_of(header) : error_of_dump(header));
+      // A refused batch still answers its later messages; the wanted acknowledgement, or the refusal of its own message, ends it.
+      done_ |= header.nlmsg_seq == last_;
+    } else if (on_message_) {
+      on_message_(header);
+    }
+    return true;
+  }
+
+  bool done() const { return done_; }
+  void finish() { done_ = true; }
+  int error() const { return error_; }
+  void report(std::string_view what) const {
+    if (error_ != 0) throw_netlink(error_, what, words_);
+    if (interrupted_) throw_netlink(EINTR, what, "the dump was interrupted by a change");
+  }
+
+private:
+  void refuse(const nlmsghdr& header, int error) {
+    if (error == 0 || error_ != 0 || (expected_ && expected_(header.nlmsg_seq, error))) return;
+    error_ = error;
+    if (header.nlmsg_type == NLMSG_ERROR) words_ = kernel_words(header);
+  }
+
+  std::uint32_t port_, first_, last_;
+  const Netlink::OnMessage& on_message_;
+  const Netlink::OnRefusal& expected_;
+  int error_ = 0;
+  std::string words_;
+  bool interrupted_ = false;
+  bool done_ = false;
+};
+
+} // namespace
+
 void Netlink::exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_sequence, std::uint32_t last_sequence,
-                       std::string_view what, const OnMessage& on_message, int deadline_ms) {
+                       std::string_view what, const OnMessage& on_message, int deadline_ms, const OnRefusal& expected) {
+  using Clock = std::chrono::steady_clock;
   if (mnl_socket_sendto(socket_.get(), bytes.data(), bytes.size()) < 0) throw_netlink(errno, what);
-  int first_error = 0;
-  std::string words;
-  bool interrupted = false;
-  bool done = false;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{deadline_ms};
-  while (!done) {
+  Answers answers{port_id(), first_sequence, last_sequence, on_message, expected};
+  auto deadline = Clock::now() + std::chrono::milliseconds{deadline_ms};
+  while (!answers.done()) {
     const ssize_t length = receive(fd(), buffer_);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0 && errno == EAGAIN) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
       pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
       if (left.count() > 0 && (poll(&wait, 1, static_cast<int>(left.count())) > 0 || errno == EINTR)) continue;
-      throw_netlink(first_error != 0 ? first_error : ETIMEDOUT, what, words);
+      throw_netlink(answers.error() != 0 ? answers.error() : ETIMEDOUT, what);
     }
     if (length < 0) throw_netlink(errno, what); // ENOBUFS: answers were lost, the request may have been carried out
-    for_each_message({buffer_.data(), static_cast<std::size_t>(length)}, [&](const nlmsghdr& header) {
-      const bool ours = header.nlmsg_pid == port_id() && header.nlmsg_seq - first_sequence <= last_sequence - first_sequence;
-      if (!ours) return;
-      interrupted |= (header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-      if (header.nlmsg_type == NLMSG_ERROR) {
-        const int error = error_of(header);
-        if (error != 0 && first_error == 0) {
-          first_error = error;
-          words = kernel_words(header);
-        }
-        // A refused batch still answers its later messages; the wanted acknowledgement, or the refusal of its own message, ends it.
-        done |= header.nlmsg_seq == last_sequence;
-      } else if (header.nlmsg_type == NLMSG_DONE) {
-        done |= header.nlmsg_seq == last_sequence;
-      } else if (on_message) {
-        on_message(header);
-      }
-    });
+    bool heard = false;
+    for_each_message({buffer_.data(), static_cast<std::size_t>(length)}, [&](const nlmsghdr& header) { heard |= answers.take(header); });
+    // A long dump is not silence; what strangers send to our port is.
+    if (heard) deadline = Clock::now() + std::chrono::milliseconds{deadline_ms};
+    if (!heard && Clock::now() > deadline) throw_netlink(ETIMEDOUT, what);
     // The kernel answers inside sendto(): after a refusal whatever is still to come is already queued, and a refused batch may send no last
     // ack.
     pollfd queued{.fd = fd(), .events = POLLIN, .revents = 0};
-    if (first_error != 0 && !done) done = poll(&queued, 1, 0) <= 0;
+    if (answers.error() != 0 && !answers.done() && poll(&queued, 1, 0) <= 0) answers.finish();
   }
-  if (first_error != 0) throw_netlink(first_error, what, words);
-  if (interrupted) throw_netlink(EINTR, what, "the dump was interrupted by a change");
+  answers.report(what);
 }
 
 bool Netlink::drain(const OnMessage& on_message) {

@@ -2,6 +2,8 @@
 // Not here: what an answer means, when a burst begins or ends (daemon/health says the pace).
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -19,6 +21,16 @@ struct Pace {
   bool operator==(const Pace&) const = default;
 };
 
+/// How late questions were asked, counted in steps of 0.1 ms; the last step holds everything later.
+struct Lateness {
+  static constexpr std::chrono::microseconds step{100};
+  std::array<std::uint64_t, 1024> counts{};
+  std::uint64_t asked = 0;
+  std::uint64_t skipped = 0; // moments that passed while this process stood still; they are not made up for
+  /// The lateness that the given part (0.99) of all questions did not exceed.
+  Clock::duration quantile(double part) const;
+};
+
 enum class QuestionId : std::uint64_t {};
 
 class Engine {
@@ -31,12 +43,18 @@ public:
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  /// The first question is asked after a random part of min(interval, first_within), so that ten thousand do not start at once.
+  /// Never calls back from inside. The first question is asked after a random part of min(interval, first_within), so that ten thousand do
+  /// not start at once.
   QuestionId add(const Question& question, Pace pace, Clock::duration first_within);
+  /// Cancels what is under way: no answer of this question comes any more.
   void remove(QuestionId id);
   /// A new pace counts from the last start: a faster one may ask at once, never sooner than its interval after the last start.
   void pace(QuestionId id, Pace pace);
+  /// Asks in the next round of the loop, whatever the pace; with `in_flight` questions under way, as soon as one of them is answered.
   void ask_now(QuestionId id);
+
+  std::size_t under_way() const;
+  const Lateness& lateness() const;
 
 private:
   struct Impl;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -81,9 +82,12 @@ enum class Reason : std::uint8_t {
   no_buffers,     // ENOBUFS, ENOMEM
   no_ports,       // EADDRNOTAVAIL, EADDRINUSE, EAGAIN of connect
   forbidden,      // EPERM, EACCES: our own firewall or sandbox
+  stalled,        // this process or machine stood still over the deadline: silence proves nothing
   local_error,    // any other failure of our own system calls
 };
 std::string_view to_text(Reason reason);
+/// One sentence: what happened and its usual cause. A fragment without capital and full stop.
+std::string_view explain(Reason reason);
 
 /// `detail` is short text from the server or the library ("503", "self-signed certificate"); unprintable bytes already replaced by '?'.
 struct Answer {
@@ -93,6 +97,9 @@ struct Answer {
   std::string detail;
   bool operator==(const Answer&) const = default;
 };
+
+/// Text of a server or a library made fit for a terminal: every byte outside printable ASCII becomes '?', the length is capped.
+std::string sanitized(std::string_view text, std::size_t longest = 80);
 
 /// Sorts the errno of socket(), connect(), send() or recv() into the server's failures and our own.
 Answer answer_from_errno(int error, Clock::duration latency);

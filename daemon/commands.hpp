@@ -1,0 +1,38 @@
+// What the methods of the control socket do. Each checks what it was asked, calls the gateway, and answers with values.
+// Not here: who may call (control), how it becomes so (gateway).
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/control.hpp"
+#include "daemon/gateway.hpp"
+
+namespace hanat {
+
+class Commands {
+public:
+  /// `reload` reads the configuration file again and applies it; it throws ControlError for a bad one.
+  using Reload = std::function<nlohmann::json()>;
+  Commands(Gateway& gateway, std::string config_file, Reload reload);
+
+  /// The handler of the control socket. Throws ControlError.
+  nlohmann::json operator()(const Call& call);
+
+private:
+  nlohmann::json status(const nlohmann::json& parameters) const;
+  nlohmann::json force(const Call& call);
+  nlohmann::json end_override(const nlohmann::json& parameters);
+  std::vector<RunningService*> chosen(const nlohmann::json& parameters) const;
+
+  Gateway& gateway_;
+  std::string config_file_;
+  Reload reload_;
+  Time began_ = Clock::now();
+};
+
+} // namespace hanat

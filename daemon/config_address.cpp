@@ -1,0 +1,213 @@
+// Addresses of the configuration: servers, listeners and single addresses, and why one of them cannot work.
+// Not here: other kinds of text (config_text), addresses that contradict each other (config_check).
+#include "daemon/config_text.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace hanat::config {
+namespace {
+
+constexpr std::uint32_t most_ports_in_range = 1'024; // each port becomes an element of the kernel's map
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool all_digits(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
+
+/// What messages call it, and a right one to copy.
+struct UseWords {
+  std::string_view name, example;
+};
+UseWords words(AddressUse use) {
+  switch (use) {
+  case AddressUse::listener: return {.name = "a listener", .example = "203.0.113.10:443/tcp"};
+  case AddressUse::server: return {.name = "a server", .example = "10.0.0.11:8443"};
+  case AddressUse::snat: return {.name = "snat", .example = "192.0.2.1"};
+  case AddressUse::probe_address: return {.name = "probe.address", .example = "10.0.0.11"};
+  case AddressUse::probe_source: return {.name = "probe.source", .example = "192.0.2.1"};
+  }
+  return {};
+}
+
+/// Why this address can never work there; empty when it can.
+std::string_view unusable(const Address& address, AddressUse use) {
+  if (address.is_unspecified()) return "is the unspecified address, which means no host";
+  if (address.is_multicast()) return "is a multicast or broadcast address, which is no single host";
+  if (address.is_v4_mapped()) return "is an IPv4 address in IPv6 form, which never appears in a packet: write the IPv4 form";
+  const bool probes_only = use == AddressUse::probe_address || use == AddressUse::probe_source;
+  if (address.is_loopback() && !probes_only) return "is a loopback address, and the kernel does not forward to or from those";
+  if (address.is_link_local()) return "is a link-local address, and those do not pass a gateway";
+  return {};
+}
+
+Parsed<Address> parse_address(std::string_view host, std::string_view text, AddressUse use) {
+  const auto [name, example] = words(use);
+  if (const auto address = Address::parse(host)) {
+    const std::string_view why = unusable(*address, use);
+    if (why.empty()) return *address;
+    return complaint("{} {}: {} is a routable address of one host, as in \"{}\"", shown(text), why, name, example);
+  }
+  if (host.find('%') != std::string_view::npos)
+    return complaint("{} has a %interface, and such link-local addresses do not pass a gateway: write a routable address, as in \"{}\"",
+                     shown(text), example);
+  if (std::ranges::all_of(host, [](char c) { return is_digit(c) || c == '.'; }))
+    return complaint("{} is not an IPv4 address: write four numbers from 0 to 255 without leading zeros, as in \"{}\"", shown(text),
+                     example);
+  if (host.find(':') != std::string_view::npos)
+    return complaint("{} is not an IPv6 address: write groups of hexadecimal digits, as in \"fd00::11\"", shown(text));
+  if (host == "*") return complaint("{} has \"*\" for its address: write each address out, as in \"{}\"", shown(text), example);
+  return complaint(
+      "{} has a name in it, and hanat takes addresses only, so that no failing lookup can stop it: write the address, as in \"{}\"",
+      shown(text), example);
+}
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  constexpr std::size_t longest = 5;
+  if (!all_digits(text) || text.size() > longest || text.front() == '0') return std::nullopt;
+  unsigned value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  if (value > 65'535) return std::nullopt;
+  return static_cast<std::uint16_t>(value);
+}
+
+struct HostPort {
+  std::string_view host;
+  std::optional<std::string_view> port;
+};
+
+/// IPv6 in brackets: "[fd00::11]:8443" or "[fd00::11]".
+Parsed<HostPort> split_brackets(std::string_view body, std::string_view text, std::string_view example) {
+  const auto close = body.find(']');
+  if (close == std::string_view::npos)
+    return complaint("{} has a \"[\" that is never closed: write it like \"[fd00::11]:8443\"", shown(text));
+  const std::string_view host = body.substr(1, close - 1);
+  const std::string_view rest = body.substr(close + 1);
+  if (Address::parse(host) && host.find(':') == std::string_view::npos)
+    return complaint("{} has an IPv4 address in brackets, which are for IPv6: write it like \"{}\"", shown(text), example);
+  if (host.find(':') == std::string_view::npos)
+    return complaint("{} has no IPv6 address in its brackets: write it like \"[fd00::11]:8443\"", shown(text));
+  if (rest.empty()) return HostPort{.host = host, .port = std::nullopt};
+  if (rest.front() != ':') return complaint("{} has {} after its brackets: write it like \"[fd00::11]:8443\"", shown(text), shown(rest));
+  return HostPort{.host = host, .port = rest.substr(1)};
+}
+
+/// IPv6 without brackets is taken only where its end cannot be meant as a port: "fd00::11:8443" is an address and could be a mistake.
+Parsed<HostPort> split_bare_ipv6(std::string_view body, std::string_view text) {
+  const auto colon = body.rfind(':');
+  const std::string_view head = body.substr(0, colon);
+  const std::string_view tail = body.substr(colon + 1);
+  const bool whole = Address::parse(body).has_value();
+  const bool with_port = Address::parse(head) && (parse_port(tail) || !whole);
+  if (whole && with_port)
+    return complaint("{} can be read in two ways: write \"[{}]:{}\" for port {}, or \"[{}]\" for the address without a port", shown(text),
+                     head, tail, tail, body);
+  if (with_port) return complaint("{} needs brackets around its IPv6 address: write it like \"[fd00::11]:8443\"", shown(text));
+  return HostPort{.host = body, .port = std::nullopt};
+}
+
+Parsed<HostPort> split_port(std::string_view body, std::string_view text, AddressUse use) {
+  const auto [name, example] = words(use);
+  if (text.empty()) return complaint("\"\" is empty: {} needs an address, as in \"{}\"", name, example);
+  if (std::ranges::any_of(text, [](char c) { return c <= ' ' || c == '\x7f'; }))
+    return complaint("{} has a space or control character in it: write it without, as in \"{}\"", shown(text), example);
+  if (text.find("://") != std::string_view::npos)
+    return complaint("{} is a URL, and {} is an address: write it like \"{}\"", shown(text), name, example);
+  if (body.starts_with('[')) return split_brackets(body, text, example);
+  const auto colon = body.find(':');
+  if (colon != body.rfind(':')) return split_bare_ipv6(body, text);
+  if (colon == 0) return complaint("{} has no address before its port: write it like \"{}\"", shown(text), example);
+  if (colon == std::string_view::npos) return HostPort{.host = body, .port = std::nullopt};
+  return HostPort{.host = body.substr(0, colon), .port = body.substr(colon + 1)};
+}
+
+Complaint wrong_port(std::string_view port, std::string_view text, std::string_view example) {
+  return complaint("{} has {} for its port: ports are whole numbers from 1 to 65535, as in \"{}\"", shown(text), shown(port), example);
+}
+
+/// "443", or "5000-5100".
+std::optional<Complaint> read_ports(std::string_view ports, Listener& listener) {
+  const auto example = words(AddressUse::listener).example;
+  if (ports == "*")
+    return complaint("{} listens on every port, which is not available in this version of hanat: write ports, at most {} in a range, as in "
+                     "\"203.0.113.10:5000-5100/udp\"",
+                     shown(listener.text), grouped(most_ports_in_range));
+  const auto dash = ports.find('-');
+  const auto first = parse_port(ports.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_port(ports.substr(dash + 1));
+  if (!first || !last) return wrong_port(ports, listener.text, example);
+  if (*first > *last) return complaint("{} has a range that runs backwards: write {}-{}", shown(listener.text), *last, *first);
+  if (const std::uint32_t count = *last - *first + 1U; count > most_ports_in_range)
+    return complaint("{} is a range of {} ports, and this version of hanat takes at most {}: split it into smaller ranges",
+                     shown(listener.text), grouped(count), grouped(most_ports_in_range));
+  listener.first = *first;
+  listener.last = *last;
+  return std::nullopt;
+}
+
+Complaint wrong_protocol(std::string_view word, std::string_view text) {
+  static constexpr std::string_view known[] = {"tcp", "udp", "sctp"};
+  if (all_digits(word))
+    return complaint("{} is a network, and a listener is one address: write it without \"/{}\", as in \"203.0.113.10:443/tcp\"",
+                     shown(text), word);
+  return complaint("{} has {} for its protocol{}", shown(text), shown(word), did_you_mean(word, known));
+}
+
+} // namespace
+
+Parsed<Address> parse_single_address(std::string_view text, AddressUse use) {
+  const auto [name, example] = words(use);
+  const auto split = split_port(text, text, use);
+  const auto* parts = std::get_if<HostPort>(&split);
+  if (Address::parse(text)) return parse_address(text, text, use); // IPv6 without a port needs no brackets
+  if (text.find('/') != std::string_view::npos && text.find("://") == std::string_view::npos)
+    return complaint("{} is a network, and {} is one address: write it like \"{}\"", shown(text), name, example);
+  if (parts == nullptr) return std::get<Complaint>(split);
+  if (parts->port) return complaint("{} has a port, and {} is an address alone: write it like \"{}\"", shown(text), name, example);
+  return parse_address(parts->host, text, use);
+}
+
+Parsed<Endpoint> parse_server(std::string_view text) {
+  const auto example = words(AddressUse::server).example;
+  if (const auto slash = text.rfind('/'); slash != std::string_view::npos && text.find("://") == std::string_view::npos) {
+    const std::string_view tail = text.substr(slash + 1);
+    if (all_digits(tail))
+      return complaint("{} is a network, and a server is one address: write it without \"/{}\", as in \"{}\"", shown(text), tail, example);
+    return complaint("{} has {} after its address; a server has the protocol of its listener: write it like \"{}\"", shown(text),
+                     shown(text.substr(slash)), example);
+  }
+  const auto split = split_port(text, text, AddressUse::server);
+  const auto* parts = std::get_if<HostPort>(&split);
+  if (parts == nullptr) return std::get<Complaint>(split);
+  const auto address = parse_address(parts->host, text, AddressUse::server);
+  if (const auto* wrong = std::get_if<Complaint>(&address)) return *wrong;
+  Endpoint server{.address = std::get<Address>(address), .port = 0};
+  if (!parts->port) return server;
+  if (parts->port->find_first_of("-*") != std::string_view::npos)
+    return complaint("{} has a range of ports; a server keeps the listener's port when it says none: leave \":{}\" out", shown(text),
+                     *parts->port);
+  const auto port = parse_port(*parts->port);
+  if (!port) return wrong_port(*parts->port, text, example);
+  server.port = *port;
+  return server;
+}
+
+Parsed<Listener> parse_listener(std::string_view text) {
+  const auto example = words(AddressUse::listener).example;
+  const auto slash = text.find("://") == std::string_view::npos ? text.rfind('/') : std::string_view::npos;
+  const std::string_view body = text.substr(0, slash);
+  const auto split = split_port(body, text, AddressUse::listener);
+  const auto* parts = std::get_if<HostPort>(&split);
+  if (parts == nullptr) return std::get<Complaint>(split);
+  const auto address = parse_address(parts->host, text, AddressUse::listener);
+  if (const auto* wrong = std::get_if<Complaint>(&address)) return *wrong;
+  if (slash == std::string_view::npos) return complaint("{} does not say its protocol: write it like \"{}\"", shown(text), example);
+  const auto protocol = parse_protocol(text.substr(slash + 1));
+  if (!protocol) return wrong_protocol(text.substr(slash + 1), text);
+  if (!parts->port) return complaint("{} does not say its port: write it like \"{}\"", shown(text), example);
+  Listener listener{.address = std::get<Address>(address), .protocol = *protocol, .text = std::string{text}};
+  if (auto wrong = read_ports(*parts->port, listener)) return std::move(*wrong);
+  return listener;
+}
+
+} // namespace hanat::config

@@ -1,0 +1,225 @@
+// Reads the tables of one file: [hanatd], [defaults], [service.X]. Not here: servers (config_server), probes (config_probe), what two
+// tables make together (config_merge, config_check).
+#include "daemon/config_parts.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace hanat::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Clock::duration day = 24h;
+constexpr unsigned most_results = 1'000; // of `fails` and `passes`: each is remembered
+constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10s"};
+constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};
+constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = "30s"};
+
+constexpr Word<OnNone> on_none_words[] = {
+    {.word = "refuse", .value = OnNone::refuse}, {.word = "drop", .value = OnNone::drop}, {.word = "keep", .value = OnNone::keep}};
+constexpr Word<OnStop> on_stop_words[] = {{.word = "keep", .value = OnStop::keep}, {.word = "remove", .value = OnStop::remove}};
+
+Said<DownRule> read_down(TableReader& service, std::size_t file, Findings& findings) {
+  Said<DownRule> result;
+  const toml::table* table = service.table("down", "{ fails = 3, within = \"10s\" }");
+  if (table == nullptr) return result;
+  TableReader reader{*table, file, "down.", findings};
+  result.said = true;
+  result.place = reader.place(*table);
+  const std::size_t found_before = findings.count();
+  DownRule rule;
+  rule.fails = reader.count("fails", 1, most_results).value.value_or(rule.fails);
+  rule.within = reader.duration("within", within_limits).value.value_or(rule.within);
+  reader.finish();
+  if (findings.count() == found_before) result.value = rule;
+  return result;
+}
+
+Said<UpRule> read_up(TableReader& service, std::size_t file, Findings& findings) {
+  Said<UpRule> result;
+  const toml::table* table = service.table("up", "{ passes = 2, stable_for = \"5s\" }");
+  if (table == nullptr) return result;
+  TableReader reader{*table, file, "up.", findings};
+  result.said = true;
+  result.place = reader.place(*table);
+  UpRule rule;
+  rule.passes = reader.count("passes", 1, most_results).value.value_or(rule.passes);
+  rule.stable_for = reader.duration("stable_for", stable_for_limits).value.value_or(rule.stable_for);
+  reader.finish();
+  result.value = rule;
+  return result;
+}
+
+Said<Failback> read_failback(TableReader& service, std::size_t file, Findings& findings) {
+  static constexpr Word<Failback> words[] = {{.word = "auto", .value = {}},
+                                             {.word = "manual", .value = {.automatic = false, .after = {}, .window = {}}}};
+  static constexpr std::string_view example = "\"auto\", or { after = \"30s\", window = \"02:00-04:00\" }";
+  const toml::node* node = service.find("failback");
+  if (node == nullptr) return {};
+  if (node->is_string()) return service.choice<Failback>("failback", words);
+  Said<Failback> result{.said = true, .place = service.place(*node), .value = std::nullopt};
+  const auto* table = node->as_table();
+  if (table == nullptr) {
+    service.wrong_type(*node, "failback", "a string or a table", example);
+    return result;
+  }
+  TableReader reader{*table, file, "failback.", findings};
+  Failback failback;
+  failback.after = reader.duration("after", after_limits).value.value_or(failback.after);
+  failback.window = reader.parsed<DayWindow>("window", "02:00-04:00", parse_day_window).value;
+  reader.finish();
+  result.value = failback;
+  return result;
+}
+
+Said<FlowPolicy> read_policy(TableReader& service, std::string_view key) {
+  static constexpr std::string_view words[] = {"reset", "keep"};
+  return service.parsed<FlowPolicy>(key, "reset", [key](std::string_view text) -> Parsed<FlowPolicy> {
+    if (text == "reset") return FlowPolicy::reset;
+    if (text == "keep") return FlowPolicy::keep;
+    if (text.starts_with("drain"))
+      return complaint(
+          "{} = {} is not available in this version of hanat: use \"reset\" to end old flows at once, or \"keep\" to let them end "
+          "by themselves",
+          key, shown(text));
+    return complaint("{} = {} is not known{}", key, shown(text), did_you_mean(text, words));
+  });
+}
+
+void read_listen(TableReader& service, Said<std::vector<ListenText>>& listen) {
+  static constexpr std::string_view example = "\"203.0.113.10:443/tcp\"";
+  const toml::node* node = service.find("listen");
+  if (node == nullptr) return;
+  listen.said = true;
+  listen.place = service.place(*node);
+  listen.value.emplace();
+  const auto read_one = [&](const toml::node& element) {
+    const auto* string = element.as_string();
+    if (string == nullptr) return service.wrong_type(element, "listen", "a string or a list of strings", example);
+    const auto parsed = parse_listener(string->get());
+    if (const auto* wrong = std::get_if<Complaint>(&parsed)) return service.complain(element, wrong->text);
+    listen.value->push_back({.place = service.place(element), .listener = std::get<Listener>(parsed)});
+  };
+  const auto* list = node->as_array();
+  if (list == nullptr) return read_one(*node);
+  if (list->empty()) service.complain(*node, fmt::format("listen = [] has no address: write listen = [{}]", example));
+  for (const toml::node& element : *list) read_one(element);
+}
+
+/// Keys of hanat's design that this version answers with an honest no, unless they say what it does anyway.
+void read_unavailable(TableReader& service) {
+  service.unavailable("hook", "remove it; `hanatctl events --follow` and the journal tell of every flip");
+  for (const std::string_view key : {std::string_view{"hold"}, std::string_view{"nudge"}}) {
+    const toml::node* node = service.find(key);
+    if (node != nullptr && service.flag(key).value.value_or(false))
+      service.complain(*node, fmt::format("{0} = true is not available in this version of hanat: remove it, or write {0} = false", key));
+  }
+  static constexpr std::string_view modes[] = {"auto"};
+  service.parsed<bool>("mode", "auto", [](std::string_view text) -> Parsed<bool> {
+    if (text == "auto") return true;
+    if (text == "observe")
+      return complaint(
+          "mode = \"observe\" is not available in this version of hanat: remove it, and the service, until hanat may touch its traffic");
+    return complaint("mode = {} is not known{}", shown(text), did_you_mean(text, modes));
+  });
+}
+
+void say_misplaced(TableReader& service) {
+  static constexpr std::string_view probe_keys[] = {"type", "interval", "fast_interval", "timeout", "slow", "port"};
+  static constexpr std::string_view down_keys[] = {"fails", "within"};
+  static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
+  static constexpr std::string_view failback_keys[] = {"after", "window"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "metrics", "probe_ports"};
+  service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
+  service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
+  service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
+  service.misplaced(failback_keys, "write it in failback, as in failback = { after = \"30s\", window = \"02:00-04:00\" }");
+  service.misplaced(daemon_keys, "write it in [hanatd]");
+}
+
+void read_daemon(const toml::table& table, std::size_t file, FilesText& files, Findings& findings) {
+  TableReader reader{table, file, {}, findings};
+  files.on_stop = reader.choice<OnStop>("on_stop", on_stop_words).value.value_or(OnStop::keep);
+  const auto group = reader.parsed<std::string>("operators", "hanat-operators", [](std::string_view text) -> Parsed<std::string> {
+    constexpr std::size_t longest = 32; // of a group's name on Linux
+    if (is_service_name(text) && text.size() <= longest) return std::string{text};
+    return complaint("operators = {} is not a group: write the name of one group, as in \"adm\"; who is root needs none", shown(text));
+  });
+  files.operators = group.value.value_or("");
+  reader.unavailable("metrics", "remove it; `hanatctl --json status` has every figure");
+  reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
+  reader.finish();
+}
+
+void read_services(const toml::table& table, std::size_t file, FilesText& files, Findings& findings) {
+  const std::size_t first = files.services.size();
+  for (auto&& [key, value] : table) {
+    const auto& begin = key.source().begin;
+    const Place place{.file = file, .line = begin.line, .column = begin.column};
+    const bool named = is_service_name(key.str());
+    const auto* service = value.as_table();
+    if (!named)
+      findings.add(place, fmt::format("{} cannot name a service: use 1 to 64 of the characters A-Z a-z 0-9 _ . -", shown(key.str())));
+    else if (service == nullptr)
+      findings.add(place,
+                   fmt::format("service.{} is {}, and a service is a table: write [service.NAME] above its keys, as in [service.web]",
+                               key.str(), type_name(value)));
+    if (service == nullptr) continue;
+    ServiceText text = read_service(*service, named ? std::string{key.str()} : "X", file, findings);
+    if (named) files.services.push_back(std::move(text));
+  }
+  // TOML gives keys sorted by name; people expect the order of the file.
+  std::sort(files.services.begin() + static_cast<std::ptrdiff_t>(first), files.services.end(),
+            [](const ServiceText& a, const ServiceText& b) { return a.place < b.place; });
+}
+
+} // namespace
+
+ServiceText read_service(const toml::table& table, std::string name, std::size_t file, Findings& findings) {
+  static constexpr std::string_view listen_key[] = {"listen"};
+  TableReader reader{table, file, {}, findings};
+  ServiceText service;
+  service.name = std::move(name);
+  service.place = reader.place(table);
+  if (service.name.empty())
+    reader.misplaced(listen_key, "two services cannot share an address; write listen in each [service.NAME]");
+  else
+    read_listen(reader, service.listen);
+  service.primary = read_primary(reader, file, findings);
+  service.backups = read_backups(reader, service.name, file, findings);
+  service.snat = read_snat(reader);
+  service.probes = read_probes(reader, file, findings);
+  service.down = read_down(reader, file, findings);
+  service.up = read_up(reader, file, findings);
+  service.failback = read_failback(reader, file, findings);
+  service.on_failover = read_policy(reader, "on_failover");
+  service.on_failback = read_policy(reader, "on_failback");
+  service.on_forced = read_policy(reader, "on_forced");
+  service.on_none = reader.choice<OnNone>("on_none", on_none_words);
+  read_unavailable(reader);
+  say_misplaced(reader);
+  reader.finish();
+  return service;
+}
+
+void read_file_text(const toml::table& root, std::size_t file, bool main_file, FilesText& files, Findings& findings) {
+  static constexpr std::string_view service_keys[] = {"listen", "primary", "backup", "snat", "probe", "down", "up", "failback"};
+  TableReader reader{root, file, {}, findings};
+  const toml::table* services = reader.table("service", "[service.web]");
+  const toml::table* daemon = reader.table("hanatd", "[hanatd]");
+  const toml::table* defaults = reader.table("defaults", "[defaults]");
+  if (services != nullptr) read_services(*services, file, files, findings);
+  for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{defaults, "defaults"}})
+    if (table != nullptr && !main_file)
+      reader.complain(*table, fmt::format("[{}] belongs in the main file, where it rules the services of every file: move it there", name));
+  if (daemon != nullptr && main_file) read_daemon(*daemon, file, files, findings);
+  if (defaults != nullptr && main_file) files.defaults = read_service(*defaults, {}, file, findings);
+  reader.unavailable("group", "remove it; listeners of one service share one fate, so several ports can stand in one `listen`");
+  reader.misplaced(service_keys, "write it under a [service.NAME] line, as in [service.web]");
+  reader.finish();
+}
+
+} // namespace hanat::config

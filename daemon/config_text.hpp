@@ -1,0 +1,48 @@
+// The small languages inside the strings of the configuration: durations, servers, listeners, addresses, windows of the day, HTTP status.
+// Each parser gives the value, or the complaint with its remedy. Not here: where the string stands (config_reader).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "daemon/config.hpp"
+#include "daemon/config_findings.hpp"
+
+namespace hanat::config {
+
+/// The value, or what is wrong with the text and what to do.
+template <class T> using Parsed = std::variant<T, Complaint>;
+
+struct DurationLimits {
+  Clock::duration least, most;
+  std::string_view example; // a usual value, for messages
+};
+/// `name` is the key's, for messages.
+Parsed<Clock::duration> parse_duration(std::string_view text, std::string_view name, const DurationLimits& limits);
+/// "02:00-04:00"
+Parsed<DayWindow> parse_day_window(std::string_view text);
+/// "204" or "200-299"
+Parsed<probes::StatusRange> parse_status(std::string_view text);
+
+enum class AddressUse : std::uint8_t { listener, server, snat, probe_address, probe_source };
+/// An address alone: snat, probe.address, probe.source.
+Parsed<Address> parse_single_address(std::string_view text, AddressUse use);
+/// "10.0.0.11:8443", "[fd00::11]:8443"; port 0 where none was said.
+Parsed<Endpoint> parse_server(std::string_view text);
+
+/// One entry of `listen`: the ports first..last of an address.
+struct Listener {
+  Address address;
+  Protocol protocol = Protocol::tcp;
+  std::uint16_t first = 0, last = 0;
+  std::string text; // as written
+};
+/// "203.0.113.10:443/tcp", "203.0.113.10:5000-5100/udp"
+Parsed<Listener> parse_listener(std::string_view text);
+
+/// [A-Za-z0-9_.-]{1,64}: names go into nftables comments, JSON and terminals as they are.
+bool is_service_name(std::string_view name);
+
+} // namespace hanat::config

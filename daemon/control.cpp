@@ -1,0 +1,218 @@
+// Accepts clients, asks the kernel who they are, and carries their calls to the handler: the one place that decides who may change things.
+// Not here: bytes and deadlines of a client (connection), the wire (varlink), which methods there are (interface).
+#include "daemon/control.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <list>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include "daemon/connection.hpp"
+#include "daemon/interface.hpp"
+#include "daemon/peer.hpp"
+#include "daemon/unix_socket.hpp"
+#include "daemon/uv_handle.hpp"
+#include "daemon/varlink.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t max_clients = 32;
+constexpr std::size_t kept_for_operators = 4; // of these: a script that leaks connections does not lock the operator out
+constexpr int accepts_a_wakeup = 8;
+constexpr std::uint64_t accept_pause_ms = 200; // after running out of descriptors: the listener would wake us without end
+// Of all clients together; the status of some 40,000 services. One client is never given a second answer before it took the first.
+constexpr std::size_t max_unsent = max_clients * (std::size_t{1} << 20);
+constexpr std::string_view own_group = "hanat";
+constexpr std::string_view service_interface = "org.varlink.service";
+
+json with_message(json parameters, const std::string& message) {
+  parameters["message"] = message;
+  return parameters;
+}
+std::string error_of(const std::string& name, json parameters) {
+  return varlink::error_bytes(fmt::format("{}.{}", control_interface, name), std::move(parameters));
+}
+std::string error_of(const std::string& name, const std::string& message) { return error_of(name, with_message(json::object(), message)); }
+std::string service_error(const char* name, const char* key, const std::string& value) {
+  return varlink::error_bytes(fmt::format("{}.{}", service_interface, name), {{key, value}});
+}
+
+/// The methods of org.varlink.service.
+std::string answer_about_service(const varlink::Request& request) {
+  if (request.method == "GetInfo")
+    return varlink::reply_bytes({{"vendor", "hanat"},
+                                 {"product", "hanatd"},
+                                 {"version", HANAT_VERSION},
+                                 {"url", "man:hanatd(8)"},
+                                 {"interfaces", {service_interface, control_interface}}});
+  if (request.method != "GetInterfaceDescription") return service_error("MethodNotFound", "method", request.method);
+  const auto wanted = request.parameters.find("interface");
+  if (wanted == request.parameters.end() || !wanted->is_string()) return service_error("InvalidParameter", "parameter", "interface");
+  const auto& interface = wanted->get_ref<const std::string&>();
+  if (interface == control_interface) return varlink::reply_bytes({{"description", interface_description()}});
+  if (interface == service_interface) return varlink::reply_bytes({{"description", service_description()}});
+  return service_error("InterfaceNotFound", "interface", interface);
+}
+
+} // namespace
+
+struct ControlServer::Impl {
+  Impl(uv_loop_t* loop_, const std::string& path, const std::string& operators, Handler handler_)
+      : loop(loop_), handler(std::move(handler_)), listener(path, find_group(std::string{own_group})) {
+    set_operators(operators);
+    owner.on_message = [this](const std::string& message, const Credentials& who) { return answer(message, who); };
+    owner.on_too_long = [] {
+      return Connection::Answer{error_of("InvalidParameter", with_message({{"parameter", ""}}, fmt::format("a message has at most {} bytes",
+                                                                                                           Connection::max_message))),
+                                true};
+    };
+    owner.on_end = [this](Connection& over) { clients.remove_if([&](const Connection& client) { return &client == &over; }); };
+    poll = make_poll(loop, listener.fd(), this);
+    pause = make_timer(loop, this);
+    listen_on();
+  }
+
+  void set_operators(const std::string& name) {
+    if (name.empty()) {
+      operators_gid.reset();
+    } else if (const auto gid = find_group(name)) {
+      operators_gid = gid;
+    } else {
+      throw std::invalid_argument("no group \"" + name + "\" (operators): make it with groupadd, or name another");
+    }
+    operators_name = name;
+  }
+
+  void listen_on() {
+    uv_poll_start(poll.get(), UV_READABLE, [](uv_poll_t* handle, int, int) { static_cast<Impl*>(handle->data)->accept_some(); });
+  }
+  void accept_some();
+  void take(Fd socket);
+  bool may_change(const Credentials& who) const { return who.uid == 0 || (operators_gid && is_member(who, *operators_gid)); }
+  Connection::Answer answer(const std::string& message, const Credentials& who);
+  std::string answer_call(const varlink::Request& request, const Credentials& who);
+  std::string run(const Method& method, const varlink::Request& request, const Credentials& who);
+  std::string not_permitted(const Method& method, const Credentials& who) const;
+  std::size_t unsent() const;
+
+  uv_loop_t* loop;
+  Handler handler;
+  std::optional<gid_t> operators_gid;
+  std::string operators_name;
+  ListeningSocket listener; // before poll: libuv lets go of it first
+  UvHandle<uv_poll_t> poll;
+  UvHandle<uv_timer_t> pause;
+  Connection::Owner owner;
+  std::list<Connection> clients;
+};
+
+void ControlServer::Impl::accept_some() {
+  for (int i = 0; i < accepts_a_wakeup; ++i) {
+    Fd socket{accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)};
+    if (socket) {
+      take(std::move(socket));
+      continue;
+    }
+    if (errno == ECONNABORTED || errno == EINTR) continue;
+    if (errno == EAGAIN) return;
+    uv_poll_stop(poll.get());
+    uv_timer_start(
+        pause.get(), [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->listen_on(); }, accept_pause_ms, 0);
+    return;
+  }
+}
+
+void ControlServer::Impl::take(Fd socket) {
+  try {
+    auto who = credentials_of(socket.get());
+    const std::size_t places = may_change(who) ? max_clients : max_clients - kept_for_operators;
+    if (clients.size() >= places) {
+      const auto refusal =
+          error_of("Failed", fmt::format("{} clients are connected to the control socket, which is all hanatd serves at once; try again in "
+                                         "some seconds",
+                                         clients.size()));
+      send(socket.get(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+      return;
+    }
+    clients.emplace_back(loop, std::move(socket), std::move(who), owner);
+  } catch (const std::exception&) {
+    // The kernel does not say who it is, or has no memory for one more: that client is closed, the others are not touched.
+    return;
+  }
+}
+
+std::size_t ControlServer::Impl::unsent() const {
+  std::size_t bytes = 0;
+  for (const auto& client : clients) bytes += client.unsent();
+  return bytes;
+}
+
+Connection::Answer ControlServer::Impl::answer(const std::string& message, const Credentials& who) {
+  try {
+    const auto parsed = varlink::parse_request(message);
+    if (const auto* malformed = std::get_if<varlink::Malformed>(&parsed))
+      return {error_of("InvalidParameter", with_message({{"parameter", ""}}, "not a varlink call: " + malformed->why)), true};
+    const auto& request = std::get<varlink::Request>(parsed);
+    auto bytes = answer_call(request, who);
+    if (request.oneway) return {};
+    if (unsent() + bytes.size() > max_unsent)
+      bytes = error_of("Failed", fmt::format("the answer has {} bytes, more than hanatd can hold for its clients now; ask for one service",
+                                             bytes.size()));
+    return {std::move(bytes), false};
+  } catch (const std::exception&) { // no memory for the answer: this client ends, the daemon goes on
+    return {{}, true};
+  }
+}
+
+std::string ControlServer::Impl::answer_call(const varlink::Request& request, const Credentials& who) {
+  if (request.upgrade) return service_error("InvalidParameter", "parameter", "upgrade");
+  if (request.interface == service_interface) return answer_about_service(request);
+  if (request.interface != control_interface) return service_error("InterfaceNotFound", "interface", request.interface);
+  const Method* const method = find_method(request.method);
+  if (method == nullptr) return service_error("MethodNotFound", "method", request.method);
+  if (method->changes && !may_change(who)) return not_permitted(*method, who);
+  if (const auto wrong = check_parameters(*method, request.parameters))
+    return error_of("InvalidParameter", with_message({{"parameter", wrong->parameter}}, wrong->message));
+  return run(*method, request, who);
+}
+
+std::string ControlServer::Impl::not_permitted(const Method& method, const Credentials& who) const {
+  const std::string group = operators_name.empty() ? "name a group in [hanatd] operators and join it" : "join the group " + operators_name;
+  return error_of("NotPermitted", fmt::format("{} changes the daemon, and {} may only look: be root (sudo), or {}", method.name,
+                                              user_name(who.uid), group));
+}
+
+std::string ControlServer::Impl::run(const Method& method, const varlink::Request& request, const Credentials& who) {
+  Call call{.method = request.method,
+            .parameters = request.parameters,
+            .peer = {.uid = who.uid,
+                     .pid = who.pid,
+                     // The name stands in the journal beside a change; a reading client is not worth a look into /etc/passwd.
+                     .name = method.changes ? user_name(who.uid) : fmt::format("uid {}", who.uid),
+                     .may_change = may_change(who)}};
+  try {
+    return varlink::reply_bytes(handler(call));
+  } catch (const ControlError& error) {
+    return error_of(error.name, with_message(error.parameters, error.message));
+  } catch (const json::exception& error) {
+    return error_of("Failed", fmt::format("{}: hanatd could not make an answer: {}", method.name, error.what()));
+  } catch (const std::exception& error) {
+    return error_of("Failed", fmt::format("{}: {}", method.name, error.what()));
+  }
+}
+
+ControlServer::ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler)
+    : impl_(std::make_unique<Impl>(loop, path, operators, std::move(handler))) {}
+ControlServer::~ControlServer() = default;
+
+void ControlServer::set_operators(const std::string& operators) { impl_->set_operators(operators); }
+
+} // namespace hanat

@@ -1,0 +1,403 @@
+// settle(): from what is known to what is so.
+#include "daemon/gateway.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "daemon/words.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A refused transaction is tried again after this long, doubled up to the second figure.
+constexpr auto first_retry = 50ms;
+constexpr auto last_retry = 5s;
+// Somebody who fights for our table gets an answer at most this often.
+constexpr auto resync_pause = 100ms;
+// The table is compared with what it should be even when nobody reports a change: a lost multicast message heals itself.
+constexpr auto resync_period = 60s;
+// TCP entries stay this long after the flip, so that the guard can answer their clients' next packets with an exact reset.
+constexpr auto streams_after = 1s;
+constexpr auto sweep_after = 1s;
+constexpr unsigned sweeps_at_most = 30;
+
+std::chrono::seconds local_day_time() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm local{};
+  localtime_r(&now, &local);
+  return std::chrono::hours{local.tm_hour} + std::chrono::minutes{local.tm_min} + std::chrono::seconds{local.tm_sec};
+}
+
+void merge(nat::Rules& into, const nat::Rules& rules) {
+  into.known.insert(rules.known.begin(), rules.known.end());
+  into.target.insert(rules.target.begin(), rules.target.end());
+  into.refused.insert(rules.refused.begin(), rules.refused.end());
+  into.stale.insert(rules.stale.begin(), rules.stale.end());
+  into.moved.insert(rules.moved.begin(), rules.moved.end());
+  into.source.insert(rules.source.begin(), rules.source.end());
+}
+
+} // namespace
+
+void Gateway::settle(Time now) {
+  if (std::exchange(settling_, true)) { // a probe answered at once while its pace was set
+    settle_again_ = true;
+    return;
+  }
+  do {
+    settle_again_ = false;
+    ring_alarms(now);
+    if (resync_ && now >= last_resync_ + resync_pause && (!kernel_retry_ || *kernel_retry_ <= now)) resync(now);
+    if (!resync_ && (!kernel_retry_ || *kernel_retry_ <= now)) {
+      std::vector<Change> changes = decide(now);
+      commit(changes, now);
+      for (RunningService* service : std::exchange(dirty_, {})) finish(*service, now);
+    }
+    start_cut(now);
+    bury();
+  } while (settle_again_);
+  settling_ = false;
+  arm_timer(now);
+  publish();
+}
+
+void Gateway::ring_alarms(Time now) {
+  while (!alarms_.empty() && alarms_.begin()->first <= now) {
+    RunningService* service = alarms_.begin()->second;
+    alarms_.erase(alarms_.begin());
+    service->alarm.reset();
+    touch(*service);
+  }
+  if (kernel_retry_ && *kernel_retry_ <= now)
+    for (const auto& service : services_) touch(*service);
+  if (now >= last_resync_ + resync_period) resync_ = true;
+}
+
+nat::Rules Gateway::all_loaded() const {
+  nat::Rules all;
+  for (const auto& service : services_) merge(all, service->loaded);
+  return all;
+}
+
+/// Reads the table and puts it right when it is not what was loaded.
+void Gateway::resync(Time now) {
+  last_resync_ = now;
+  try {
+    const auto found = kernel_.read();
+    const nat::Rules expected = all_loaded();
+    if (!found || !found->in_order || found->rules != expected) {
+      kernel_state_ = KernelState::repairing;
+      kernel_.load(expected);
+      tell(Level::warning, fmt::format("the table in the kernel was {}: restored; find out who else changes nftables on this gateway",
+                                       found ? "changed" : "gone"));
+    }
+    resync_ = false;
+    if (!kernel_retry_) kernel_state_ = KernelState::in_step;
+  } catch (const std::exception& error) {
+    kernel_failed(error, now);
+  }
+}
+
+std::vector<Gateway::Change> Gateway::decide(Time now) {
+  std::vector<Change> changes;
+  for (RunningService* service : dirty_) {
+    expire_force(*service, now);
+    assess(*service, now);
+    for (RunningServer& server : service->servers)
+      if (server.health != std::exchange(server.told, server.health)) events_.push_back(words::health(*service, server, now));
+    std::erase_if(service->moved_until, [now](const auto& entry) { return entry.second <= now; });
+    Decision decision{Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt};
+    if (!service->removed) {
+      const auto servers = candidates(*service);
+      decision = choose({.servers = servers,
+                         .current = service->current,
+                         .refused = service->refused,
+                         .forced = service->force ? std::optional{service->force->server} : std::nullopt,
+                         .override_ended = service->override_ended,
+                         .failback = service->config.failback,
+                         .on_none = service->config.on_none,
+                         .day_time = local_day_time()},
+                        now);
+    }
+    Wanted next = wanted(*service, decision, now);
+    if (!held_back(*service, next)) changes.push_back({.service = service, .decision = decision, .wanted = std::move(next)});
+  }
+  return changes;
+}
+
+void Gateway::expire_force(RunningService& service, Time now) {
+  if (!service.force || !service.force->until || *service.force->until > now) return;
+  service.force.reset();
+  service.override_ended = true;
+  overrides_changed_ = true;
+  events_.push_back(words::override_ended(service, true));
+}
+
+/// A server becomes target again while the cut of its own old flows still runs: its new flows would be cut with them. Only this flip waits.
+bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
+  const bool waits = std::ranges::any_of(service.departures, [&](const Departure& departure) {
+    return departure.in_job && std::ranges::any_of(departure.mappings, [&](const Mapping& mapping) {
+             return std::ranges::find(wanted.returning, mapping) != wanted.returning.end();
+           });
+  });
+  if (waits) cutter_.cancel(); // cut_done() settles again
+  return waits;
+}
+
+void Gateway::commit(std::vector<Change>& changes, Time now) {
+  std::vector<Change*> all;
+  for (Change& change : changes) all.push_back(&change);
+  if (send(all, now) || all.size() < 2) return;
+  // One service's change that the kernel refuses must not keep the others from theirs.
+  for (Change* change : all) send({change}, now);
+}
+
+/// One transaction. On success the services are what they were decided to be; on failure nothing has changed and it is tried again.
+bool Gateway::send(const std::vector<Change*>& changes, Time now) {
+  nat::Rules from, to;
+  for (const Change* change : changes) {
+    if (change->wanted.rules == change->service->loaded) continue;
+    merge(from, change->service->loaded);
+    merge(to, change->wanted.rules);
+  }
+  const auto began = Clock::now();
+  try {
+    kernel_.change(from, to);
+  } catch (const std::exception& error) {
+    kernel_failed(error, now);
+    return false;
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
+  if (kernel_retry_) tell(Level::notice, "the kernel takes changes again");
+  kernel_retry_.reset();
+  kernel_backoff_ = {};
+  kernel_state_ = KernelState::in_step;
+  kernel_error_.clear();
+  for (Change* change : changes) applied(*change, took, now);
+  return true;
+}
+
+void Gateway::kernel_failed(const std::exception& error, Time now) {
+  kernel_backoff_ = std::clamp<std::chrono::milliseconds>(kernel_backoff_ * 2, first_retry, last_retry);
+  kernel_retry_ = now + kernel_backoff_;
+  if (kernel_error_ != error.what())
+    tell(Level::error, fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", error.what()));
+  kernel_state_ = KernelState::failed;
+  kernel_error_ = error.what();
+  resync_ = true; // the answer may have been lost and the change made: read before deciding
+}
+
+void Gateway::applied(Change& change, std::chrono::microseconds took, Time now) {
+  RunningService& service = *change.service;
+  const Decision& decision = change.decision;
+  const bool was_decided = service.current || service.refused || !service.loaded.target.empty();
+  const bool new_place = !service.removed && decision.place != Place::undecided &&
+                         (decision.place == Place::none ? !service.refused : service.current != std::optional{decision.server});
+  const bool flipped = was_decided && (new_place || change.wanted.moves);
+  if (flipped)
+    record_flip(service, change, took);
+  else if (new_place)
+    events_.push_back(words::first_target(service, decision));
+  note_departures(change, flipped, now);
+  service.loaded = std::move(change.wanted.rules);
+  if (decision.place != Place::undecided) {
+    service.current = decision.place == Place::server ? std::optional{decision.server} : std::nullopt;
+    service.refused = decision.place == Place::none && !service.removed;
+  }
+  if (new_place || service.since == WallTime{}) service.since = wall_now();
+  service.why = decision.why;
+  service.failback_at = decision.failback_at;
+  if (service.removed) return;
+  const bool better_unknown = std::ranges::any_of(std::span{service.servers}.first(service.current.value_or(0)),
+                                                  [](const RunningServer& server) { return server.health == Health::unknown; });
+  if (!better_unknown) service.override_ended = false;
+}
+
+/// Mappings that are targets again leave their departures; new departures begin.
+void Gateway::note_departures(Change& change, bool flipped, Time now) {
+  RunningService& service = *change.service;
+  for (Departure& old : service.departures)
+    std::erase_if(old.mappings, [&](const Mapping& mapping) {
+      return std::ranges::find(change.wanted.returning, mapping) != change.wanted.returning.end();
+    });
+  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
+  for (const auto& [vip, comment] : change.wanted.rules.moved) service.moved_until.try_emplace(vip, now + moved_for);
+  for (Departure& departure : change.wanted.departures) {
+    for (const Mapping& mapping : departure.mappings)
+      if (!departure.untranslated) service.moved_until[mapping.vip] = now + moved_for;
+    departure.id = ++next_departure_;
+    departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    service.departures.push_back(std::move(departure));
+  }
+  if (!service.departures.empty()) departing_.insert(&service);
+}
+
+void Gateway::record_flip(RunningService& service, const Change& change, std::chrono::microseconds took) {
+  const Decision& decision = change.decision;
+  const bool cuts = std::ranges::any_of(change.wanted.departures, [](const Departure& departure) { return !departure.untranslated; });
+  service.last_flip = Flip{.number = ++service.flips,
+                           .at = wall_now(),
+                           .from = target_name(service),
+                           .to = decision.place == Place::server ? service.servers[decision.server].config.role : "none",
+                           .why = decision.flip_why,
+                           .commit = took,
+                           .cut = {},
+                           .cut_time = {},
+                           .cutting = cuts};
+  events_.push_back(words::flip(service, decision, *service.last_flip));
+}
+
+/// Starts the most urgent cut, with everything else of its kind that is due: datagrams before streams.
+void Gateway::start_cut(Time now) {
+  if (cutter_.busy() || (cut_retry_ && *cut_retry_ > now)) return;
+  cut_retry_.reset();
+  for (const bool datagrams : {true, false}) {
+    std::vector<Mapping> mappings;
+    for (RunningService* service : departing_)
+      for (Departure& departure : service->departures) {
+        const bool only_datagrams = departure.stage == CutStage::datagrams && !departure.untranslated;
+        if (departure.due > now || only_datagrams != datagrams) continue;
+        departure.in_job = true;
+        job_.push_back({service, departure.id, mappings.size(), departure.mappings.size()});
+        mappings.insert(mappings.end(), departure.mappings.begin(), departure.mappings.end());
+      }
+    if (mappings.empty()) continue;
+    cutter_.start(std::move(mappings), datagrams ? nat::Streams::datagrams : nat::Streams::all);
+    return;
+  }
+}
+
+void Gateway::cut_done(const CutResult& result) {
+  const Time now = Clock::now();
+  if (!result.failure.empty()) {
+    cut_retry_ = now + last_retry;
+    tell(Level::warning, fmt::format("cutting conntrack entries failed: {}; trying again in {} s", result.failure, last_retry.count()));
+  }
+  for (const JobPart& part : std::exchange(job_, {})) {
+    const auto found = std::ranges::find(part.service->departures, part.departure, &Departure::id);
+    touch(*part.service);
+    if (found == part.service->departures.end()) continue;
+    found->in_job = false;
+    nat::CutCount count;
+    for (std::size_t index = part.first; index < part.first + part.count && index < result.counts.size(); ++index)
+      count += result.counts[index];
+    advance(*part.service, *found, count, result, now);
+  }
+  settle(now);
+}
+
+/// What a finished job means for a departure: the next stage, or its end.
+void Gateway::advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now) {
+  const bool counts = service.last_flip && departure.flip == service.last_flip->number;
+  if (counts) {
+    service.last_flip->cut += count;
+    service.last_flip->cut_time += result.took;
+  }
+  if (!result.failure.empty() || result.cancelled) {
+    departure.due = result.cancelled ? now : now + last_retry;
+    return;
+  }
+  bool over = departure.keep_streams || departure.mappings.empty();
+  switch (departure.stage) {
+  case CutStage::datagrams:
+    departure.stage = departure.untranslated ? CutStage::sweep : CutStage::streams;
+    departure.due = now + streams_after;
+    break;
+  case CutStage::streams:
+    departure.stage = CutStage::sweep;
+    departure.due = now + sweep_after;
+    break;
+  case CutStage::sweep:
+    departure.due = now + sweep_after;
+    over |= count.total() == 0 || ++departure.sweeps >= sweeps_at_most;
+    break;
+  }
+  if (!over) return;
+  if (counts) {
+    service.last_flip->cutting = false;
+    events_.push_back(words::cut(service, departure, *service.last_flip));
+  }
+  std::erase_if(service.departures, [id = departure.id](const Departure& other) { return other.id == id; });
+}
+
+/// The service is settled: its questions get their pace, its next moment is noted.
+void Gateway::finish(RunningService& service, Time now) {
+  service.dirty = false;
+  for (RunningServer& server : service.servers)
+    for (RunningQuestion& question : server.questions) {
+      const probes::Pace pace = pace_of(service.config, question);
+      if (pace == question.pace) continue;
+      question.pace = pace;
+      engine_.pace(question.id, pace);
+    }
+  const auto alarm = next_alarm(service, now);
+  if (alarm == service.alarm) return;
+  if (service.alarm) alarms_.erase({*service.alarm, &service});
+  if (alarm) alarms_.emplace(*alarm, &service);
+  service.alarm = alarm;
+}
+
+/// A removed service goes when nothing of it is left in the kernel.
+void Gateway::bury() {
+  for (auto entry = departing_.begin(); entry != departing_.end();) {
+    RunningService* service = *entry;
+    const bool waits = !service->departures.empty() || (service->removed && (!service->loaded.empty() || service->dirty));
+    if (waits) {
+      ++entry;
+      continue;
+    }
+    entry = departing_.erase(entry);
+    if (!service->removed) continue;
+    if (service->alarm) alarms_.erase({*service->alarm, service});
+    std::erase_if(services_, [service](const auto& other) { return other.get() == service; });
+  }
+}
+
+void Gateway::arm_timer(Time now) {
+  Time next = last_resync_ + (resync_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
+  if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
+  if (kernel_retry_) next = std::min(std::max(next, now), *kernel_retry_);
+  if (cut_retry_) next = std::min(next, *cut_retry_);
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max(next - now, Clock::duration::zero()));
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle(Clock::now()); },
+      static_cast<std::uint64_t>(wait.count()), 0);
+}
+
+void Gateway::publish() {
+  for (const Event& event : std::exchange(events_, {})) publish_(event);
+  if (std::exchange(overrides_changed_, false) && on_overrides_changed) on_overrides_changed();
+}
+
+void Gateway::touch(RunningService& service) {
+  if (std::exchange(service.dirty, true)) return;
+  dirty_.push_back(&service);
+}
+
+void Gateway::tell(Level level, std::string text) { events_.push_back({.level = level, .service = {}, .text = std::move(text)}); }
+
+void Gateway::answered(probes::QuestionId id, const probes::Answer& answer) {
+  const auto asked = by_question_.find(id);
+  if (asked == by_question_.end()) return;
+  const Time now = Clock::now();
+  RunningService& service = *asked->second.service;
+  RunningQuestion& question = service.servers[asked->second.server].questions[asked->second.question];
+  question.window.record(answer.outcome, now);
+  question.last = answer;
+  question.last_at = now;
+  touch(service);
+  settle(now);
+}
+
+void Gateway::table_touched() {
+  if (!kernel_.disturbed()) return;
+  resync_ = true;
+  settle(Clock::now());
+}
+
+} // namespace hanat

@@ -1,0 +1,154 @@
+// The gateway at work: it holds every running service and, in one function called after every event, makes the kernel agree with what is
+// decided. Everything that acts is started from settle(). Not here: how anything is decided (decision, health, wanted), bytes (nat).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <uv.h>
+
+#include "daemon/config.hpp"
+#include "daemon/cut_worker.hpp"
+#include "daemon/events.hpp"
+#include "daemon/running_service.hpp"
+#include "daemon/state.hpp"
+#include "daemon/uv_handle.hpp"
+#include "daemon/wanted.hpp"
+#include "nat/cut.hpp"
+#include "nat/kernel.hpp"
+#include "probes/engine.hpp"
+
+namespace hanat {
+
+/// How the table in the kernel stands to what is wanted.
+enum class KernelState : std::uint8_t { in_step, repairing, failed };
+
+class Gateway {
+public:
+  using Publish = std::function<void(const Event&)>;
+
+  Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publish publish);
+  ~Gateway();
+  Gateway(const Gateway&) = delete;
+  Gateway& operator=(const Gateway&) = delete;
+
+  /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Throws nat::ForeignTable, std::system_error.
+  void start(const Config& config, const std::vector<Override>& overrides);
+  /// Changes what differs and nothing else; returns the names of the services that were added, changed or removed.
+  std::vector<std::string> reload(const Config& config);
+  /// on_stop: keeps the table as it is, or removes it.
+  void stop();
+
+  using Services = std::vector<std::unique_ptr<RunningService>>;
+  const Services& services() const { return services_; }
+  RunningService* find(const std::string& name);
+  /// Sets or ends an override and acts at once; what came of it stands in the service.
+  void force(RunningService& service, Force force);
+  void end_override(RunningService& service);
+  /// What the state file is to hold.
+  std::vector<Override> overrides() const;
+  /// Called after the table is in step with it when an override began or ended: the state file is out of date.
+  std::function<void()> on_overrides_changed;
+
+  KernelState kernel_state() const { return kernel_state_; }
+  const std::string& kernel_error() const { return kernel_error_; }
+
+private:
+  /// One service's decision, and what follows from it.
+  struct Change {
+    RunningService* service;
+    Decision decision;
+    Wanted wanted;
+  };
+  /// The conntrack cut that is under way: whose mappings stand where in it.
+  struct JobPart {
+    RunningService* service;
+    std::uint64_t departure;
+    std::size_t first, count;
+  };
+
+  // settle, in its order
+  void settle(Time now);
+  void ring_alarms(Time now);
+  void resync(Time now);
+  std::vector<Change> decide(Time now);
+  void expire_force(RunningService& service, Time now);
+  bool held_back(const RunningService& service, const Wanted& wanted);
+  void commit(std::vector<Change>& changes, Time now);
+  bool send(const std::vector<Change*>& changes, Time now);
+  void applied(Change& change, std::chrono::microseconds took, Time now);
+  void note_departures(Change& change, bool flipped, Time now);
+  void record_flip(RunningService& service, const Change& change, std::chrono::microseconds took);
+  void start_cut(Time now);
+  void advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now);
+  void finish(RunningService& service, Time now);
+  void bury();
+  void arm_timer(Time now);
+  void publish();
+
+  // events from outside
+  void answered(probes::QuestionId id, const probes::Answer& answer);
+  void cut_done(const CutResult& result);
+  void table_touched();
+
+  // building and rebuilding services (gateway_config.cpp)
+  RunningService& add_service(const std::string& name);
+  void configure(RunningService& service, const Service& config, Time now);
+  RunningQuestion take_question(const probes::Question& question, const Service& config, std::vector<RunningQuestion>& old);
+  void adopt_rules(nat::Rules rules, Time now);
+  void resume(RunningService& service, Time now);
+  void hand_over_endpoints();
+  void restore(const Override& kept, Time now);
+  static void find_current(RunningService& service);
+  void retire(RunningService& service);
+  nat::Rules all_loaded() const;
+
+  void touch(RunningService& service);
+  void kernel_failed(const std::exception& error, Time now);
+  void tell(Level level, std::string text);
+
+  Publish publish_;
+  nat::Kernel kernel_;
+  OnStop on_stop_ = OnStop::keep;
+  Services services_;
+  std::unordered_map<std::string, RunningService*> by_name_; // not the removed ones
+  struct Asked {
+    RunningService* service;
+    std::size_t server, question;
+  };
+  std::unordered_map<probes::QuestionId, Asked> by_question_;
+
+  bool settling_ = false, settle_again_ = false;
+  std::vector<RunningService*> dirty_;
+  std::set<std::pair<Time, RunningService*>> alarms_;
+  std::set<RunningService*> departing_; // with flows on their way out, or removed
+  std::vector<Event> events_;
+  bool overrides_changed_ = false;
+
+  KernelState kernel_state_ = KernelState::in_step;
+  std::string kernel_error_;
+  std::optional<Time> kernel_retry_; // a refused transaction is tried again then
+  std::chrono::milliseconds kernel_backoff_{};
+  bool resync_ = false; // what is loaded must be read again
+  Time last_resync_{};
+
+  std::uint64_t next_departure_ = 0;
+  std::vector<JobPart> job_;
+  std::optional<Time> cut_retry_;
+
+  probes::Engine engine_;
+  CutWorker cutter_;
+  UvHandle<uv_timer_t> timer_;
+  UvHandle<uv_poll_t> watch_;
+};
+
+} // namespace hanat

@@ -1,0 +1,301 @@
+// The gateway's services: made from a configuration, matched with what is loaded, changed by a reload, pinned by an operator.
+// Not here: what happens to them afterwards (gateway.cpp).
+#include <algorithm>
+#include <system_error>
+#include <unordered_set>
+
+#include "daemon/gateway.hpp"
+#include "daemon/words.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The first questions of many servers are spread so that no more than about 10,000 start in a second.
+constexpr auto first_question_spacing = 100us;
+
+std::string service_in(const std::string& comment) { return comment.substr(0, comment.find(' ')); }
+
+/// Moves the entries of one map that belong to a virtual endpoint.
+template <typename Value> void take(std::map<Vip, Value>& from, std::map<Vip, Value>& into, const Vip& vip) {
+  if (auto entry = from.extract(vip)) into.insert(std::move(entry));
+}
+template <typename Value> void take(std::map<Mapping, Value>& from, std::map<Mapping, Value>& into, const Vip& vip) {
+  for (auto entry = from.lower_bound({vip, {}}); entry != from.end() && entry->first.vip == vip;) into.insert(from.extract(entry++));
+}
+
+void take(nat::Rules& from, nat::Rules& into, const Vip& vip) {
+  take(from.known, into.known, vip);
+  take(from.target, into.target, vip);
+  take(from.refused, into.refused, vip);
+  take(from.moved, into.moved, vip);
+  take(from.stale, into.stale, vip);
+  take(from.source, into.source, vip);
+}
+
+/// Every virtual endpoint that something in the rules is about, with the service that its comment names.
+std::map<Vip, std::string> endpoints_of(const nat::Rules& rules) {
+  std::map<Vip, std::string> result;
+  for (const auto& [vip, comment] : rules.known) result.emplace(vip, service_in(comment));
+  for (const auto& [vip, target] : rules.target) result.emplace(vip, service_in(target.comment));
+  for (const auto& [vip, refused] : rules.refused) result.emplace(vip, service_in(refused.comment));
+  for (const auto& [vip, comment] : rules.moved) result.emplace(vip, service_in(comment));
+  for (const auto& [mapping, comment] : rules.stale) result.emplace(mapping.vip, service_in(comment));
+  for (const auto& [mapping, source] : rules.source) result.emplace(mapping.vip, service_in(source.comment));
+  return result;
+}
+
+} // namespace
+
+Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publish publish)
+    : publish_(std::move(publish)), kernel_(std::move(kernel)),
+      engine_(loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); }),
+      cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }), timer_(make_timer(loop, this)),
+      watch_(make_poll(loop, kernel_.watch_fd(), this)) {}
+
+Gateway::~Gateway() = default;
+
+void Gateway::start(const Config& config, const std::vector<Override>& overrides) {
+  const Time now = Clock::now();
+  on_stop_ = config.on_stop;
+  const auto found = kernel_.read();
+  const nat::Rules rules = found ? found->rules : nat::Rules{};
+  if (found && found->in_order)
+    kernel_.adopt(rules);
+  else
+    kernel_.load(rules);
+  if (found && !found->in_order)
+    tell(Level::warning, "the loaded table was of another layout or had been edited: replaced, its targets kept");
+  for (const Service& service : config.services) configure(add_service(service.name), service, now);
+  adopt_rules(rules, now);
+  for (const Override& kept : overrides) restore(kept, now);
+  last_resync_ = now;
+  uv_poll_start(watch_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<Gateway*>(poll->data)->table_touched(); });
+  settle(now);
+}
+
+void Gateway::stop() {
+  uv_timer_stop(timer_.get());
+  uv_poll_stop(watch_.get());
+  cutter_.cancel();
+  if (on_stop_ == OnStop::remove) kernel_.remove();
+}
+
+RunningService& Gateway::add_service(const std::string& name) {
+  RunningService& service = *services_.emplace_back(std::make_unique<RunningService>());
+  service.config.name = name;
+  return service;
+}
+
+/// Gives every service the rules that are loaded for its endpoints, and what is left to services that are gone.
+void Gateway::adopt_rules(nat::Rules rules, Time now) {
+  for (const auto& service : services_) {
+    for (const Vip& vip : service->config.listen) take(rules, service->loaded, vip);
+    find_current(*service);
+    if (!service->loaded.empty()) events_.push_back(words::adopted(*service));
+  }
+  std::unordered_map<std::string, RunningService*> gone;
+  for (const auto& [vip, name] : endpoints_of(rules)) {
+    RunningService*& service = gone[name];
+    if (service == nullptr) retire(*(service = &add_service(name)));
+    take(rules, service->loaded, vip);
+  }
+  for (const auto& service : services_) resume(*service, now);
+}
+
+/// What a crash left unfinished stands in the kernel: stale keys name the flows that are still to be cut.
+void Gateway::resume(RunningService& service, Time now) {
+  std::map<std::string, std::vector<Mapping>> unfinished;
+  for (const auto& [mapping, comment] : service.loaded.stale) unfinished[comment].push_back(mapping);
+  for (auto& [comment, mappings] : unfinished)
+    service.departures.push_back(
+        {.id = ++next_departure_, .mappings = std::move(mappings), .comment = comment, .stage = CutStage::streams, .due = now});
+  for (const auto& [vip, comment] : service.loaded.moved) service.moved_until[vip] = now + moved_for;
+  std::vector<Mapping> early; // entries that were made while no rules were loaded
+  for (const auto& [vip, target] : service.loaded.target)
+    if (!service.removed) early.push_back(untranslated(vip));
+  if (!early.empty())
+    service.departures.push_back(
+        {.id = ++next_departure_, .mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
+  if (!service.departures.empty()) departing_.insert(&service);
+  touch(service);
+}
+
+/// Which server of the configuration has the traffic by what is loaded?
+void Gateway::find_current(RunningService& service) {
+  service.current.reset();
+  for (const auto& [vip, target] : service.loaded.target)
+    for (std::size_t server = 0; server < service.config.servers.size() && !service.current; ++server)
+      if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
+  service.refused = !service.current && !service.loaded.refused.empty() && service.loaded.target.empty();
+  if (service.current) service.why = Why::adopted;
+}
+
+std::vector<std::string> Gateway::reload(const Config& config) {
+  const Time now = Clock::now();
+  on_stop_ = config.on_stop;
+  std::vector<std::string> changed;
+  std::unordered_set<std::string> wanted;
+  for (const Service& service : config.services) wanted.insert(service.name);
+  for (const auto& service : services_)
+    if (!service->removed && !wanted.contains(service->config.name)) {
+      changed.push_back(service->config.name);
+      retire(*service);
+    }
+  for (const Service& next : config.services) {
+    RunningService* service = find(next.name);
+    if (service != nullptr && service->config == next) continue;
+    changed.push_back(next.name);
+    configure(service != nullptr ? *service : add_service(next.name), next, now);
+  }
+  hand_over_endpoints();
+  for (const std::string& name : changed)
+    if (RunningService* service = find(name)) find_current(*service);
+  settle(now);
+  return changed;
+}
+
+/// An endpoint that changed hands takes what is loaded for it along: the same server keeps its flows.
+void Gateway::hand_over_endpoints() {
+  std::map<Vip, RunningService*> holders;
+  for (const auto& service : services_)
+    for (const auto& [vip, comment] : service->loaded.known) holders[vip] = service.get();
+  for (const auto& service : services_)
+    for (const Vip& vip : service->config.listen) {
+      const auto holder = holders.find(vip);
+      if (holder == holders.end() || holder->second == service.get()) continue;
+      take(holder->second->loaded, service->loaded, vip);
+      if (auto until = holder->second->moved_until.extract(vip)) service->moved_until.insert(std::move(until));
+      touch(*service);
+      touch(*holder->second);
+    }
+}
+
+/// Makes or changes a service; questions that stay the same keep their history.
+void Gateway::configure(RunningService& service, const Service& config, Time now) {
+  std::vector<RunningQuestion> old;
+  for (RunningServer& server : service.servers) std::ranges::move(server.questions, std::back_inserter(old));
+  std::optional<std::string> forced_role;
+  if (service.force) forced_role = service.servers[service.force->server].config.role;
+  std::vector<RunningServer> servers;
+  for (const Server& server : config.servers) {
+    RunningServer& running = servers.emplace_back(RunningServer{.config = server, .questions = {}});
+    for (const probes::Question& question : questions_for(config, server))
+      running.questions.push_back(take_question(question, config, old));
+  }
+  for (const RunningQuestion& question : old) {
+    by_question_.erase(question.id);
+    engine_.remove(question.id);
+  }
+  service.servers = std::move(servers);
+  service.config = config;
+  by_name_[config.name] = &service;
+  for (std::size_t server = 0; server < service.servers.size(); ++server)
+    for (std::size_t question = 0; question < service.servers[server].questions.size(); ++question)
+      by_question_[service.servers[server].questions[question].id] = {&service, server, question};
+  if (forced_role) {
+    const auto still = std::ranges::find(config.servers, *forced_role, &Server::role);
+    if (still != config.servers.end())
+      service.force->server = static_cast<std::size_t>(still - config.servers.begin());
+    else
+      service.force.reset(), overrides_changed_ = true;
+  }
+  assess(service, now);
+  touch(service);
+}
+
+RunningQuestion Gateway::take_question(const probes::Question& question, const Service& config, std::vector<RunningQuestion>& old) {
+  const auto same = std::ranges::find(old, question, &RunningQuestion::question);
+  if (same != old.end()) {
+    RunningQuestion kept = std::move(*same);
+    old.erase(same);
+    kept.window.set_rules(config.down, config.up);
+    return kept;
+  }
+  RunningQuestion fresh{.question = question, .id = {}, .window = Window{config.down, config.up}, .pace = {}, .last = {}};
+  fresh.pace = pace_of(config, fresh);
+  fresh.id = engine_.add(question, fresh.pace,
+                         std::max<Clock::duration>(question.spec.fast_interval, first_question_spacing * by_question_.size()));
+  return fresh;
+}
+
+/// The service is no longer configured: nothing is asked, its endpoints are given up, its flows depart.
+void Gateway::retire(RunningService& service) {
+  for (const RunningServer& server : service.servers)
+    for (const RunningQuestion& question : server.questions) {
+      by_question_.erase(question.id);
+      engine_.remove(question.id);
+    }
+  by_name_.erase(service.config.name);
+  service.servers.clear();
+  service.config.listen.clear();
+  service.config.servers.clear();
+  service.removed = true;
+  service.current.reset();
+  service.refused = false;
+  service.failback_at.reset();
+  if (service.force) overrides_changed_ = true;
+  service.force.reset();
+  departing_.insert(&service);
+  touch(service);
+}
+
+RunningService* Gateway::find(const std::string& name) {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+void Gateway::force(RunningService& service, Force force) {
+  events_.push_back(words::forced(service, force));
+  service.force = std::move(force);
+  service.override_ended = false;
+  overrides_changed_ = true;
+  touch(service);
+  settle(Clock::now());
+}
+
+void Gateway::end_override(RunningService& service) {
+  if (!service.force) return;
+  service.override_ended = service.force->server != 0;
+  service.force.reset();
+  overrides_changed_ = true;
+  events_.push_back(words::override_ended(service, false));
+  touch(service);
+  settle(Clock::now());
+}
+
+/// An override of before the restart; one that has run out meanwhile ends now.
+void Gateway::restore(const Override& kept, Time now) {
+  RunningService* service = find(kept.service);
+  if (service == nullptr) return;
+  const auto server = std::ranges::find(service->config.servers, kept.target, &Server::role);
+  if (server == service->config.servers.end()) {
+    tell(Level::warning, "the kept override of " + kept.service + " names " + kept.target + ", which it does not have any more: dropped");
+    return;
+  }
+  Force force{.server = static_cast<std::size_t>(server - service->config.servers.begin()),
+              .until = std::nullopt,
+              .until_wall = kept.until,
+              .since = kept.since,
+              .reason = kept.reason,
+              .by = kept.by};
+  if (kept.until) force.until = now + (*kept.until - wall_now());
+  service->force = std::move(force);
+  touch(*service);
+}
+
+std::vector<Override> Gateway::overrides() const {
+  std::vector<Override> result;
+  for (const auto& service : services_)
+    if (service->force)
+      result.push_back({.service = service->config.name,
+                        .target = service->servers[service->force->server].config.role,
+                        .until = service->force->until_wall,
+                        .reason = service->force->reason,
+                        .by = service->force->by,
+                        .since = service->force->since});
+  return result;
+}
+
+} // namespace hanat

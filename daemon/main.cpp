@@ -1,0 +1,216 @@
+// hanatd: arguments, configuration, build, run.
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <systemd/sd-daemon.h>
+#include <uv.h>
+
+#include "daemon/commands.hpp"
+#include "daemon/config.hpp"
+#include "daemon/control.hpp"
+#include "daemon/gateway.hpp"
+#include "daemon/journal.hpp"
+#include "daemon/state.hpp"
+
+namespace hanat {
+namespace {
+
+struct Arguments {
+  std::string config = "/etc/hanat/hanat.toml";
+  std::string socket = "/run/hanat/control.sock";
+  std::string state = "/var/lib/hanat";
+  std::string table = "hanat";
+  bool check = false;
+  bool shared_table = false;
+};
+
+/// The running daemon: everything that main() builds, in the order in which it depends on each other.
+class Daemon {
+public:
+  Daemon(uv_loop_t* loop, Arguments arguments, const Config& config);
+  void run();
+
+private:
+  nlohmann::json reload();
+  void save();
+  void on_signal(int number);
+  void watch_signal(int number);
+  void feed_watchdog();
+  void stop();
+  void tell(Level level, const std::string& text) const { journal_.write({.level = level, .service = {}, .text = text}); }
+
+  uv_loop_t* loop_;
+  Arguments arguments_;
+  Journal journal_;
+  StateLock lock_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<Commands> commands_;
+  std::unique_ptr<ControlServer> control_;
+  std::vector<UvHandle<uv_signal_t>> signals_;
+  UvHandle<uv_timer_t> watchdog_;
+};
+
+Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
+    : loop_(loop), arguments_(std::move(arguments)), lock_(arguments_.state) {
+  nat::Cutter cutter;
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    tell(Level::info, fmt::format("conntrack, {}: {}{}{}", family == Family::ipv4 ? "IPv4" : "IPv6", to_text(cutter.rung(family)),
+                                  cutter.proof(family).empty() ? "" : ": ", cutter.proof(family)));
+  nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
+  gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), [this](const Event& event) { journal_.write(event); });
+  const LoadedOverrides kept = load_overrides(arguments_.state);
+  if (!kept.warning.empty()) tell(Level::warning, kept.warning);
+  gateway_->on_overrides_changed = [this] { save(); };
+  gateway_->start(config, kept.overrides);
+  commands_ = std::make_unique<Commands>(*gateway_, arguments_.config, [this] { return reload(); });
+  control_ =
+      std::make_unique<ControlServer>(loop_, arguments_.socket, config.operators, [this](const Call& call) { return (*commands_)(call); });
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
+}
+
+void Daemon::watch_signal(int number) {
+  auto handle = std::make_unique<uv_signal_t>();
+  check_uv(uv_signal_init(loop_, handle.get()), "watch signals");
+  handle->data = this;
+  uv_signal_start(
+      handle.get(), [](uv_signal_t* signal, int raised) { static_cast<Daemon*>(signal->data)->on_signal(raised); }, number);
+  signals_.emplace_back(handle.release());
+}
+
+void Daemon::feed_watchdog() {
+  std::uint64_t period_us = 0;
+  if (sd_watchdog_enabled(0, &period_us) <= 0) return;
+  watchdog_ = make_timer(loop_, this);
+  const std::uint64_t half_ms = std::max<std::uint64_t>(period_us / 2000, 1);
+  uv_timer_start(
+      watchdog_.get(), [](uv_timer_t*) { sd_notify(0, "WATCHDOG=1"); }, half_ms, half_ms);
+}
+
+void Daemon::run() {
+  feed_watchdog();
+  sd_notify(0, "READY=1");
+  uv_run(loop_, UV_RUN_DEFAULT);
+}
+
+void Daemon::on_signal(int number) {
+  if (number != SIGHUP) {
+    stop();
+    return;
+  }
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(uv_hrtime() / 1000));
+  try {
+    reload();
+  } catch (const ControlError&) {
+  } // reload() has told
+  sd_notify(0, "READY=1");
+}
+
+void Daemon::stop() {
+  sd_notify(0, "STOPPING=1");
+  tell(Level::notice, "stopping");
+  gateway_->stop();
+  control_.reset();
+  gateway_.reset();
+  watchdog_.reset();
+  signals_.clear(); // the loop ends when the last handle is closed
+}
+
+nlohmann::json Daemon::reload() {
+  const ConfigResult result = load_config(arguments_.config);
+  if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
+    std::vector<std::string> lines;
+    for (const ConfigError& error : *errors) lines.push_back(to_text(error));
+    for (const std::string& line : lines) tell(Level::error, line);
+    const std::string text = fmt::format("the new configuration has {} error{}; nothing was changed, the old one stays in force",
+                                         lines.size(), lines.size() == 1 ? "" : "s");
+    tell(Level::error, text);
+    throw ControlError{"BadConfiguration", text, {{"errors", lines}}};
+  }
+  const Config& config = std::get<Config>(result);
+  try {
+    control_->set_operators(config.operators);
+  } catch (const std::exception& error) {
+    throw ControlError{"BadConfiguration", error.what(), {{"errors", nlohmann::json::array()}}};
+  }
+  const std::vector<std::string> changed = gateway_->reload(config);
+  tell(Level::notice, fmt::format("configuration read again: {} services, {} changed", config.services.size(), changed.size()));
+  return {{"services", config.services.size()}, {"changed", changed}};
+}
+
+void Daemon::save() {
+  try {
+    save_overrides(arguments_.state, gateway_->overrides());
+  } catch (const std::system_error& error) {
+    tell(Level::error, fmt::format("the override holds, but could not be saved: {}; it will not survive a restart", error.what()));
+  }
+}
+
+/// The event loop; what is still closing when everything else is gone gets its last turn here.
+class Loop {
+public:
+  Loop() { check_uv(uv_loop_init(&loop_), "make the event loop"); }
+  ~Loop() {
+    uv_run(&loop_, UV_RUN_DEFAULT);
+    uv_loop_close(&loop_);
+  }
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  uv_loop_t* get() { return &loop_; }
+
+private:
+  uv_loop_t loop_{};
+};
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"hanatd keeps services reachable when their server dies: it watches servers and rewrites NAT in the kernel.", "hanatd"};
+  app.add_option("--config", arguments.config, "configuration file")->capture_default_str();
+  app.add_option("--socket", arguments.socket, "control socket")->capture_default_str();
+  app.add_option("--state", arguments.state, "directory for overrides and history")->capture_default_str();
+  app.add_option("--table", arguments.table, "name of the nftables table, for tests")->capture_default_str();
+  app.add_flag("--shared-table", arguments.shared_table, "let others change the table, as on kernels before 6.9, for tests");
+  app.add_flag("--check", arguments.check, "check the configuration and exit");
+  app.set_version_flag("--version", HANAT_VERSION);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::exit(app.exit(error) == 0 ? 0 : 2); // NOLINT(concurrency-mt-unsafe): no thread yet
+  }
+  return arguments;
+}
+
+int run(const Arguments& arguments) {
+  const ConfigResult result = load_config(arguments.config);
+  if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
+    for (const ConfigError& error : *errors) fmt::print(stderr, "{}\n", to_text(error));
+    return 2;
+  }
+  if (arguments.check) {
+    fmt::print("{}: {} services, ok\n", arguments.config, std::get<Config>(result).services.size());
+    return 0;
+  }
+  Loop loop;
+  Daemon daemon{loop.get(), arguments, std::get<Config>(result)};
+  daemon.run();
+  return 0;
+}
+
+} // namespace
+} // namespace hanat
+
+int main(int argc, char** argv) {
+  const hanat::Arguments arguments = hanat::parse(argc, argv);
+  try {
+    return hanat::run(arguments);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "hanatd: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,81 @@
+// From running services to status values.
+#include "daemon/report.hpp"
+
+#include <algorithm>
+
+namespace hanat {
+namespace {
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+/// The question that stands for the server: the one with the worst health, then with the most abnormal answers.
+const RunningQuestion& worst(const RunningServer& server, Time now) {
+  const auto rank = [now](const RunningQuestion& question) {
+    const int health = question.window.health() == Health::down ? 2 : question.window.health() == Health::unknown ? 1 : 0;
+    return std::pair{health, question.window.fails(now)};
+  };
+  return *std::ranges::max_element(server.questions, {}, rank);
+}
+
+ServerStatus report(const RunningService& service, const RunningServer& server, Time now) {
+  ServerStatus status;
+  status.role = server.config.role;
+  status.address = to_text(server.config.addresses.front());
+  if (server.config.addresses.size() > 1)
+    for (const Endpoint& address : server.config.addresses) status.addresses.push_back(to_text(address));
+  status.health = to_text(server.health);
+  const RunningQuestion& question = worst(server, now);
+  status.fails = {.count = question.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+  if (question.last)
+    status.last = LastAnswer{.outcome = std::string{to_text(question.last->outcome)},
+                             .reason = std::string{to_text(question.last->reason)},
+                             .detail = question.last->detail,
+                             .latency_ms = milliseconds(question.last->latency),
+                             .age_s = seconds(now - question.last_at)};
+  return status;
+}
+
+FlipStatus report(const Flip& flip) {
+  FlipStatus status;
+  status.at = to_text(flip.at);
+  status.from = flip.from;
+  status.to = flip.to;
+  status.why = to_text(flip.why);
+  status.commit_us = flip.commit.count();
+  status.cut = {.tcp = flip.cut.tcp, .udp = flip.cut.udp, .sctp = flip.cut.sctp};
+  if (!flip.cutting) status.cut_ms = milliseconds(flip.cut_time);
+  return status;
+}
+
+/// The address of the target; without one server for all families, that of the first listener's.
+std::optional<std::string> target_address(const RunningService& service) {
+  if (!service.current || service.loaded.target.empty()) return std::nullopt;
+  const auto first = service.loaded.target.find(service.config.listen.front());
+  return to_text((first == service.loaded.target.end() ? service.loaded.target.begin() : first)->second.server);
+}
+
+} // namespace
+
+ServiceStatus report(const RunningService& service, Time now) {
+  ServiceStatus status;
+  status.name = service.config.name;
+  status.target = target_name(service);
+  status.target_address = target_address(service);
+  status.since = to_text(service.since);
+  status.why = to_text(service.why);
+  if (service.force)
+    status.forced = ForcedStatus{.target = service.servers[service.force->server].config.role,
+                                 .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
+                                 .reason = service.force->reason,
+                                 .by = service.force->by};
+  if (service.failback_at) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
+  // A better server that is only being watched until it is stable comes back as soon as it is: say so too.
+  status.flips = service.flips;
+  status.listen = service.config.listen_text;
+  for (const RunningServer& server : service.servers) status.servers.push_back(report(service, server, now));
+  if (service.last_flip) status.last_flip = report(*service.last_flip);
+  return status;
+}
+
+} // namespace hanat

@@ -1,0 +1,183 @@
+// JSON in one file, written beside and renamed over; read as if anybody could have written it.
+#include "daemon/state.hpp"
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+constexpr mode_t file_mode = 0640;
+constexpr off_t max_bytes = off_t{64} << 20; // 65,000 services forced one by one are a quarter of it
+constexpr int max_depth = 4;                 // ours has 3: object, array, override
+
+[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
+
+json to_value(const Override& item) {
+  return {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
+          {"reason", item.reason},   {"by", item.by},         {"since", to_text(item.since)}};
+}
+
+/// nullopt when a key is missing or has another type.
+std::optional<Override> override_from(const json& from) {
+  const auto text = [&](const char* key) -> std::optional<std::string> {
+    const auto found = from.find(key);
+    return found != from.end() && found->is_string() ? std::optional{found->get<std::string>()} : std::nullopt;
+  };
+  const auto service = text("service"), target = text("target"), reason = text("reason"), by = text("by"), since = text("since");
+  const auto began = since ? parse_wall_time(*since) : std::nullopt;
+  if (!service || service->empty() || !target || target->empty() || !reason || !by || !began) return std::nullopt;
+  Override item{.service = *service, .target = *target, .until = std::nullopt, .reason = *reason, .by = *by, .since = *began};
+  // An override that should end must not become one without end.
+  if (!from.contains("until")) return std::nullopt;
+  if (from.at("until").is_null()) return item;
+  const auto until = text("until");
+  item.until = until ? parse_wall_time(*until) : std::nullopt;
+  if (!item.until) return std::nullopt;
+  return item;
+}
+
+struct Parsed {
+  std::vector<Override> overrides;
+  std::string error; // empty: nothing was wrong
+};
+
+/// Collects every override as soon as its closing brace was read, so that a file cut short still gives those that are whole.
+Parsed parse(const std::string& text) {
+  Parsed parsed;
+  std::string list; // the key of the outer object that is being read
+  std::size_t wrong = 0;
+  const auto collect = [&](int depth, json::parse_event_t event, json& value) {
+    if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
+    if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
+    if (event != json::parse_event_t::object_end || depth != 2 || list != "overrides") return true;
+    if (auto item = override_from(value))
+      parsed.overrides.push_back(std::move(*item));
+    else
+      ++wrong;
+    return false; // it has been taken
+  };
+  try {
+    const auto whole = json::parse(text, collect);
+    if (!whole.is_object() || !whole.contains("overrides") || !whole.at("overrides").is_array()) parsed.error = "has no list of overrides";
+  } catch (const json::parse_error& error) {
+    parsed.error = fmt::format("is not whole JSON (byte {})", error.byte);
+  } catch (const std::exception& error) {
+    parsed.error = "is not what hanatd writes";
+  }
+  if (parsed.error.empty() && wrong > 0) parsed.error = fmt::format("has {} overrides that cannot be read", wrong);
+  return parsed;
+}
+
+struct Content {
+  std::string text, error;
+  bool missing = false;
+};
+
+/// Only a plain file, of ours or of root, that nobody else can write is believed.
+std::string distrust(const struct stat& info) {
+  if (!S_ISREG(info.st_mode)) return "is not a file";
+  if (info.st_uid != geteuid() && info.st_uid != 0) return fmt::format("belongs to uid {}, not to hanatd's user", info.st_uid);
+  if ((info.st_mode & S_IWOTH) != 0) return "can be written by everybody";
+  if (info.st_size > max_bytes) return fmt::format("has {} bytes, more than hanatd ever writes", info.st_size);
+  return {};
+}
+
+Content read_file(const std::filesystem::path& file) {
+  // O_NONBLOCK: a fifo in its place must not stop the start.
+  const Fd fd{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  if (!fd && errno == ENOENT) return {.text = {}, .error = {}, .missing = true};
+  if (!fd) return {.text = {}, .error = "cannot be opened: " + std::generic_category().message(errno)};
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return {.text = {}, .error = "cannot be looked at: " + std::generic_category().message(errno)};
+  if (auto error = distrust(info); !error.empty()) return {.text = {}, .error = std::move(error)};
+  Content content;
+  std::array<char, std::size_t{64} << 10> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by read
+  ssize_t got = 0;
+  while ((got = read(fd.get(), buffer.data(), buffer.size())) > 0 && static_cast<off_t>(content.text.size()) <= max_bytes)
+    content.text.append(buffer.data(), static_cast<std::size_t>(got));
+  if (got < 0) content.error = "cannot be read: " + std::generic_category().message(errno);
+  return content;
+}
+
+void write_all(int fd, std::string_view text, const std::string& name) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0 && errno != EINTR) fail("write " + name);
+    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+void sync_directory(const std::filesystem::path& dir) {
+  const Fd fd{open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!fd || fsync(fd.get()) != 0) fail("sync " + dir.string());
+}
+
+} // namespace
+
+LoadedOverrides load_overrides(const std::filesystem::path& dir) {
+  const auto file = dir / "state.json";
+  const auto content = read_file(file);
+  if (content.missing) return {};
+  auto [overrides, error] = content.error.empty() ? parse(content.text) : Parsed{.overrides = {}, .error = content.error};
+  if (error.empty()) return {.overrides = std::move(overrides), .warning = {}};
+
+  const auto aside = dir / "state.json.bad";
+  std::error_code failed;
+  std::filesystem::rename(file, aside, failed);
+  const auto where = failed ? "could not be kept aside: " + failed.message() : "is kept as " + aside.string();
+  auto warning =
+      fmt::format("{} {}: {} overrides were read from it, any other is lost; the file {}", file.string(), error, overrides.size(), where);
+  return {.overrides = std::move(overrides), .warning = std::move(warning)};
+}
+
+void save_overrides(const std::filesystem::path& dir, const std::vector<Override>& overrides) {
+  json list = json::array();
+  for (const auto& item : overrides) list.push_back(to_value(item));
+  const json whole = {{"version", 1}, {"overrides", std::move(list)}};
+  const auto file = dir / "state.json", fresh = dir / "state.json.new";
+
+  // What lies there is of an attempt that died. Removed, not truncated: it may be a link.
+  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail("remove " + fresh.string());
+  try {
+    const Fd fd{open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode)};
+    if (!fd) fail("make " + fresh.string());
+    write_all(fd.get(), whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n", fresh.string());
+    if (fsync(fd.get()) != 0) fail("sync " + fresh.string());
+    if (rename(fresh.c_str(), file.c_str()) != 0) fail("put " + file.string() + " in place");
+  } catch (...) {
+    unlink(fresh.c_str());
+    throw;
+  }
+  sync_directory(dir);
+}
+
+StateLock::StateLock(const std::filesystem::path& dir) {
+  const auto file = dir / "lock";
+  fd_ = Fd{open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, file_mode)};
+  if (!fd_) fail("open " + file.string());
+  if (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) fail("lock " + file.string());
+    std::array<char, 16> pid{};
+    const ssize_t got = pread(fd_.get(), pid.data(), pid.size() - 1, 0);
+    const std::string holder = got > 0 ? std::string(pid.data(), static_cast<std::size_t>(got)) : "unknown";
+    throw std::system_error(EBUSY, std::generic_category(),
+                            fmt::format("another hanatd (pid {}) uses {}: stop it, or give another --state",
+                                        holder.substr(0, holder.find('\n')), dir.string()));
+  }
+  const std::string pid = std::to_string(getpid()) + "\n";
+  if (ftruncate(fd_.get(), 0) != 0) fail("write " + file.string());
+  write_all(fd_.get(), pid, file.string());
+}
+
+} // namespace hanat

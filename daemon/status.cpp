@@ -1,0 +1,155 @@
+// Status to JSON and back: one function a struct each way, key by key as the contract names them.
+#include "daemon/status.hpp"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+/// Microseconds of a millisecond, milliseconds of a second: more digits say nothing.
+double tidy(double value) { return std::round(value * 1000) / 1000; }
+
+template <typename T> json or_null(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
+
+template <typename T> std::optional<T> optional_at(const json& from, const char* key) {
+  const auto& value = from.at(key);
+  return value.is_null() ? std::nullopt : std::optional<T>{value.template get<T>()};
+}
+/// For keys that came after the contract's first version: absent from an older daemon.
+template <typename T> std::optional<T> optional_or_absent(const json& from, const char* key) {
+  return from.contains(key) ? optional_at<T>(from, key) : std::nullopt;
+}
+
+json to_value(const LastAnswer& last) {
+  json value = {{"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", tidy(last.latency_ms)}, {"age_s", tidy(last.age_s)}};
+  if (!last.detail.empty()) value["detail"] = last.detail;
+  return value;
+}
+LastAnswer last_from(const json& from) {
+  return {.outcome = from.at("outcome"),
+          .reason = from.at("reason"),
+          .detail = optional_or_absent<std::string>(from, "detail").value_or(""),
+          .latency_ms = from.at("latency_ms"),
+          .age_s = from.at("age_s")};
+}
+
+json to_value(const ServerStatus& server) {
+  json value = {{"role", server.role},
+                {"address", server.address},
+                {"health", server.health},
+                {"fails", {{"count", server.fails.count}, {"of", server.fails.of}, {"within_s", tidy(server.fails.within_s)}}},
+                {"last", server.last ? to_value(*server.last) : json(nullptr)}};
+  if (!server.addresses.empty()) value["addresses"] = server.addresses;
+  return value;
+}
+ServerStatus server_from(const json& from) {
+  const auto& fails = from.at("fails");
+  ServerStatus server{.role = from.at("role"),
+                      .address = from.at("address"),
+                      .addresses = optional_or_absent<std::vector<std::string>>(from, "addresses").value_or(std::vector<std::string>{}),
+                      .health = from.at("health"),
+                      .fails = {.count = fails.at("count"), .of = fails.at("of"), .within_s = fails.at("within_s")},
+                      .last = std::nullopt};
+  if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
+  return server;
+}
+
+json to_value(const ForcedStatus& forced) {
+  return {{"target", forced.target}, {"until", or_null(forced.until)}, {"reason", forced.reason}, {"by", forced.by}};
+}
+ForcedStatus forced_from(const json& from) {
+  return {.target = from.at("target"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
+}
+
+json to_value(const FlipStatus& flip) {
+  return {{"at", flip.at},
+          {"from", flip.from},
+          {"to", flip.to},
+          {"why", flip.why},
+          {"commit_us", flip.commit_us},
+          {"cut", {{"tcp", flip.cut.tcp}, {"udp", flip.cut.udp}, {"sctp", flip.cut.sctp}}},
+          {"nudged", flip.nudged},
+          {"cut_ms", flip.cut_ms ? json(tidy(*flip.cut_ms)) : json(nullptr)}};
+}
+FlipStatus flip_from(const json& from) {
+  const auto& cut = from.at("cut");
+  return {.at = from.at("at"),
+          .from = from.at("from"),
+          .to = from.at("to"),
+          .why = from.at("why"),
+          .commit_us = from.at("commit_us"),
+          .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
+          .nudged = from.at("nudged"),
+          .cut_ms = optional_at<double>(from, "cut_ms")};
+}
+
+json to_value(const ServiceStatus& service) {
+  json servers = json::array();
+  for (const auto& server : service.servers) servers.push_back(to_value(server));
+  return {{"name", service.name},
+          {"target", service.target},
+          {"target_address", or_null(service.target_address)},
+          {"since", service.since},
+          {"why", service.why},
+          {"mode", service.mode},
+          {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
+          {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+          {"flips", service.flips},
+          {"listen", service.listen},
+          {"servers", std::move(servers)},
+          {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+}
+ServiceStatus service_from(const json& from) {
+  ServiceStatus service{.name = from.at("name"),
+                        .target = from.at("target"),
+                        .target_address = optional_at<std::string>(from, "target_address"),
+                        .since = from.at("since"),
+                        .why = from.at("why"),
+                        .mode = from.at("mode"),
+                        .forced = std::nullopt,
+                        .failback_in_s = optional_at<double>(from, "failback_in_s"),
+                        .flips = from.at("flips"),
+                        .listen = from.at("listen").get<std::vector<std::string>>(),
+                        .servers = {},
+                        .last_flip = std::nullopt};
+  if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
+  for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
+  if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
+  return service;
+}
+
+json to_value(const DaemonStatus& daemon) {
+  json value = {{"pid", daemon.pid},       {"uptime_s", tidy(daemon.uptime_s)}, {"kernel", daemon.kernel},
+                {"config", daemon.config}, {"version", daemon.version},         {"blind", or_null(daemon.blind)}};
+  if (daemon.kernel_error) value["kernel_error"] = *daemon.kernel_error;
+  return value;
+}
+DaemonStatus daemon_from(const json& from) {
+  return {.pid = from.at("pid"),
+          .uptime_s = from.at("uptime_s"),
+          .kernel = from.at("kernel"),
+          .kernel_error = optional_or_absent<std::string>(from, "kernel_error"),
+          .config = from.at("config"),
+          .version = optional_or_absent<std::string>(from, "version").value_or(""),
+          .blind = optional_or_absent<std::string>(from, "blind")};
+}
+
+} // namespace
+
+void to_json(json& target, const Status& status) {
+  json services = json::array();
+  for (const auto& service : status.services) services.push_back(to_value(service));
+  target = {{"version", 1}, {"daemon", to_value(status.daemon)}, {"services", std::move(services)}};
+}
+
+void from_json(const json& source, Status& status) {
+  status.daemon = daemon_from(source.at("daemon"));
+  status.services.clear();
+  for (const auto& service : source.at("services")) status.services.push_back(service_from(service));
+}
+
+} // namespace hanat

@@ -1,0 +1,21 @@
+// The sentences of the journal: what happened, to what, and what to do or expect next. Pure: each makes one event from values.
+// Not here: when they are said (gateway), where they go (journal).
+#pragma once
+
+#include "daemon/decision.hpp"
+#include "daemon/events.hpp"
+#include "daemon/running_service.hpp"
+
+namespace hanat::words {
+
+/// The service is about to go from where it is to where the decision says; last_flip tells how long the commit took.
+Event flip(const RunningService& service, const Decision& decision, const Flip& flip);
+/// A service has its first target, or none from the beginning.
+Event first_target(const RunningService& service, const Decision& decision);
+Event adopted(const RunningService& service);
+Event health(const RunningService& service, const RunningServer& server, Time now);
+Event cut(const RunningService& service, const Departure& departure, const Flip& flip);
+Event forced(const RunningService& service, const Force& force);
+Event override_ended(const RunningService& service, bool expired);
+
+} // namespace hanat::words

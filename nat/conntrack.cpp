@@ -1,0 +1,330 @@
+// Attributes of nfnetlink_conntrack, read and written with libmnl.
+#include "nat/conntrack.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+
+#include <netinet/in.h>
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+namespace hanat::nat {
+namespace {
+
+constexpr std::size_t message_room = 512; // the longest message here, an IPv6 filter with a mark, is below 300 bytes
+
+// Which parts of a tuple CTA_FILTER compares. The kernel's uapi headers do not carry these bits.
+constexpr std::uint32_t compare_source = 1U << 0;
+constexpr std::uint32_t compare_destination = 1U << 1;
+constexpr std::uint32_t compare_protocol = 1U << 3;
+constexpr std::uint32_t compare_source_port = 1U << 4;
+constexpr std::uint32_t compare_destination_port = 1U << 5;
+
+// Bits of CTA_STATUS that are newer than Debian 12's uapi header.
+constexpr std::uint32_t status_offload = 1U << 14;
+constexpr std::uint32_t status_hw_offload = 1U << 15;
+
+std::uint8_t number_of(Family family) {
+  switch (family) {
+  case Family::ipv4: return AF_INET;
+  case Family::ipv6: return AF_INET6;
+  }
+  throw std::logic_error("an address family that does not exist");
+}
+
+constexpr std::uint16_t type_mask = 0x3fff; // above it: nested, byte order
+
+template <std::size_t size> using Attributes = std::array<const nlattr*, size>;
+
+/// The attributes of a message or a nest by type. By hand, not with mnl_attr_parse: a dump has hundreds of thousands of these, and the
+/// library's call for each attribute took a fifth of its time.
+template <std::size_t size> Attributes<size> attributes(std::span<const std::uint8_t> bytes) {
+  Attributes<size> found{};
+  while (bytes.size() >= sizeof(nlattr)) {
+    const auto* attribute = reinterpret_cast<const nlattr*>(bytes.data());
+    if (attribute->nla_len < sizeof(nlattr) || attribute->nla_len > bytes.size()) break;
+    const std::size_t type = attribute->nla_type & type_mask;
+    if (type < size) found[type] = attribute;
+    bytes = bytes.subspan(std::min<std::size_t>((attribute->nla_len + std::size_t{3}) & ~std::size_t{3}, bytes.size()));
+  }
+  return found;
+}
+
+std::span<const std::uint8_t> payload(const nlattr& attribute) {
+  return {reinterpret_cast<const std::uint8_t*>(&attribute) + sizeof(nlattr), attribute.nla_len - sizeof(nlattr)};
+}
+
+/// What follows the netfilter header of a message.
+std::span<const std::uint8_t> body(const nlmsghdr& message) {
+  constexpr std::size_t head = sizeof(nlmsghdr) + sizeof(nfgenmsg);
+  if (message.nlmsg_len < head) return {};
+  return {reinterpret_cast<const std::uint8_t*>(&message) + head, message.nlmsg_len - head};
+}
+
+template <std::size_t size> Attributes<size> nested(const nlattr* parent) { return attributes<size>(payload(*parent)); }
+
+template <typename Number> std::optional<Number> number(const nlattr* attribute) { // network order
+  if (attribute == nullptr || payload(*attribute).size() != sizeof(Number)) return std::nullopt;
+  Number value{};
+  for (const std::uint8_t byte : payload(*attribute)) value = static_cast<Number>((value << 8) | byte);
+  return value;
+}
+
+std::optional<Address> address(const nlattr* v4, const nlattr* v6) {
+  if (v4 != nullptr && payload(*v4).size() == 4) return Address::from_bytes(payload(*v4));
+  if (v6 != nullptr && payload(*v6).size() == 16) return Address::from_bytes(payload(*v6));
+  return std::nullopt;
+}
+
+std::optional<Protocol> protocol_of(const nlattr* attribute) {
+  if (attribute == nullptr || payload(*attribute).size() != 1) return std::nullopt;
+  switch (payload(*attribute).front()) {
+  case IPPROTO_TCP: return Protocol::tcp;
+  case IPPROTO_UDP: return Protocol::udp;
+  case IPPROTO_SCTP: return Protocol::sctp;
+  default: return std::nullopt; // a number from outside, not an enum
+  }
+}
+
+struct Tuple {
+  Protocol protocol;
+  Endpoint source;
+  Endpoint destination;
+};
+
+std::optional<Tuple> parse_tuple(const nlattr* attribute) {
+  if (attribute == nullptr) return std::nullopt;
+  const auto parts = nested<CTA_TUPLE_MAX + 1>(attribute);
+  if (parts[CTA_TUPLE_IP] == nullptr || parts[CTA_TUPLE_PROTO] == nullptr) return std::nullopt;
+  const auto ports = nested<CTA_PROTO_MAX + 1>(parts[CTA_TUPLE_PROTO]);
+  const auto protocol = protocol_of(ports[CTA_PROTO_NUM]);
+  const auto source_port = number<std::uint16_t>(ports[CTA_PROTO_SRC_PORT]);
+  const auto destination_port = number<std::uint16_t>(ports[CTA_PROTO_DST_PORT]);
+  if (!protocol || !source_port || !destination_port) return std::nullopt;
+  const auto addresses = nested<CTA_IP_MAX + 1>(parts[CTA_TUPLE_IP]);
+  const auto source = address(addresses[CTA_IP_V4_SRC], addresses[CTA_IP_V6_SRC]);
+  const auto destination = address(addresses[CTA_IP_V4_DST], addresses[CTA_IP_V6_DST]);
+  if (!source || !destination || source->family() != destination->family()) return std::nullopt;
+  return Tuple{.protocol = *protocol,
+               .source = {.address = *source, .port = *source_port},
+               .destination = {.address = *destination, .port = *destination_port}};
+}
+
+/// Appends one message and trims the datagram to it when it goes out of scope.
+class Message {
+public:
+  Message(Datagram& datagram, std::uint32_t sequence, std::uint8_t type, std::uint16_t flags, Family family)
+      : datagram_(datagram), start_(datagram.size()) {
+    datagram_.resize(start_ + message_room);
+    header_ = mnl_nlmsg_put_header(datagram_.data() + start_);
+    header_->nlmsg_type = static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | type);
+    header_->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    header_->nlmsg_seq = sequence;
+    auto* netfilter = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header_, sizeof(nfgenmsg)));
+    netfilter->nfgen_family = number_of(family);
+    netfilter->version = 1; // with 0 a delete takes every family
+    netfilter->res_id = 0;
+  }
+  ~Message() { datagram_.resize(start_ + header_->nlmsg_len); }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+
+  nlattr* open(std::uint16_t type) { return check(mnl_attr_nest_start_check(header_, message_room, type)); }
+  void close(nlattr* nest) { mnl_attr_nest_end(header_, nest); }
+  void bytes(std::uint16_t type, std::span<const std::uint8_t> value) {
+    require(mnl_attr_put_check(header_, message_room, type, value.size(), value.data()));
+  }
+  void number8(std::uint16_t type, std::uint8_t value) { require(mnl_attr_put_u8_check(header_, message_room, type, value)); }
+  void port(std::uint16_t type, std::uint16_t value) { require(mnl_attr_put_u16_check(header_, message_room, type, htons(value))); }
+  void big_endian(std::uint16_t type, std::uint32_t value) { require(mnl_attr_put_u32_check(header_, message_room, type, htonl(value))); }
+  void host_endian(std::uint16_t type, std::uint32_t value) { require(mnl_attr_put_u32_check(header_, message_room, type, value)); }
+  void copy(const nlattr& attribute) { // with its flags (nested): the kernel's own words come back to it
+    bytes(attribute.nla_type, payload(attribute));
+  }
+
+private:
+  static void require(bool fits) {
+    if (!fits) throw std::logic_error("a conntrack message is longer than its room");
+  }
+  static nlattr* check(nlattr* nest) {
+    require(nest != nullptr);
+    return nest;
+  }
+
+  Datagram& datagram_;
+  std::size_t start_;
+  nlmsghdr* header_;
+};
+
+void put_address(Message& message, bool source, const Address& address) {
+  const bool v4 = address.family() == Family::ipv4;
+  message.bytes(source ? (v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC) : (v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST), address.bytes());
+}
+
+void put_tuple(Message& message, std::uint16_t type, const Tuple& tuple) {
+  nlattr* const nest = message.open(type);
+  nlattr* const addresses = message.open(CTA_TUPLE_IP);
+  put_address(message, true, tuple.source.address);
+  put_address(message, false, tuple.destination.address);
+  message.close(addresses);
+  nlattr* const ports = message.open(CTA_TUPLE_PROTO);
+  message.number8(CTA_PROTO_NUM, static_cast<std::uint8_t>(tuple.protocol));
+  message.port(CTA_PROTO_SRC_PORT, tuple.source.port);
+  message.port(CTA_PROTO_DST_PORT, tuple.destination.port);
+  message.close(ports);
+  message.close(nest);
+}
+
+/// One direction of a filter: the address and the port of its one interesting end.
+struct HalfFilter {
+  std::uint16_t type; // CTA_TUPLE_ORIG: its destination counts; CTA_TUPLE_REPLY: its source
+  const std::optional<Address>& address;
+  std::optional<Protocol> protocol;
+  const std::optional<std::uint16_t>& port;
+};
+
+/// Returns the bits that say what of the tuple is compared.
+std::uint32_t put_half(Message& message, const HalfFilter& half) {
+  const bool source = half.type == CTA_TUPLE_REPLY;
+  if (half.port && !half.protocol) throw std::logic_error("a port filter without its protocol");
+  if (!half.address && !half.protocol) return 0;
+  std::uint32_t compare = 0;
+  nlattr* const nest = message.open(half.type);
+  if (half.address) {
+    nlattr* const addresses = message.open(CTA_TUPLE_IP);
+    put_address(message, source, *half.address);
+    message.close(addresses);
+    compare |= source ? compare_source : compare_destination;
+  }
+  if (half.protocol) {
+    nlattr* const ports = message.open(CTA_TUPLE_PROTO);
+    message.number8(CTA_PROTO_NUM, static_cast<std::uint8_t>(*half.protocol));
+    compare |= compare_protocol;
+    if (half.port) message.port(source ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT, *half.port);
+    if (half.port) compare |= source ? compare_source_port : compare_destination_port;
+    message.close(ports);
+  }
+  message.close(nest);
+  return compare;
+}
+
+void put_filter(Message& message, const Filter& filter) {
+  if (filter == Filter{}) return;
+  const std::uint32_t original =
+      put_half(message, {.type = CTA_TUPLE_ORIG, .address = filter.vip, .protocol = filter.protocol, .port = filter.vip_port});
+  // The reply's protocol is the original's: named again only where its port is compared.
+  const auto again = filter.server_port ? filter.protocol : std::nullopt;
+  const std::uint32_t reply =
+      put_half(message, {.type = CTA_TUPLE_REPLY, .address = filter.server, .protocol = again, .port = filter.server_port});
+  nlattr* const nest = message.open(CTA_FILTER);
+  message.host_endian(CTA_FILTER_ORIG_FLAGS, original);
+  message.host_endian(CTA_FILTER_REPLY_FLAGS, reply);
+  message.close(nest);
+}
+
+void put_mark(Message& message, Mark mark) {
+  if (!mark) return;
+  message.big_endian(CTA_MARK, *mark);
+  message.big_endian(CTA_MARK_MASK, 0xffffffff);
+}
+
+Tuple original_of(const Mapping& mapping, const Endpoint& client) {
+  return {.protocol = mapping.vip.protocol, .source = client, .destination = {.address = mapping.vip.address, .port = mapping.vip.port}};
+}
+
+} // namespace
+
+std::optional<std::uint32_t> parse_entry_counter(const nlmsghdr& message) {
+  if (message.nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET_STATS)) return std::nullopt;
+  const auto bytes = body(message);
+  return number<std::uint32_t>(attributes<CTA_STATS_GLOBAL_MAX + 1>(bytes)[CTA_STATS_GLOBAL_ENTRIES]);
+}
+
+std::optional<Entry> parse_entry(const nlmsghdr& message) {
+  if (message.nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)) return std::nullopt;
+  const auto parts = attributes<CTA_MAX + 1>(body(message));
+  const auto original = parse_tuple(parts[CTA_TUPLE_ORIG]);
+  const auto reply = parse_tuple(parts[CTA_TUPLE_REPLY]);
+  if (!original || !reply || original->protocol != reply->protocol) return std::nullopt;
+  const Endpoint& vip = original->destination;
+  const std::uint32_t status = number<std::uint32_t>(parts[CTA_STATUS]).value_or(0);
+  return Entry{.mapping = {.vip = {.address = vip.address, .protocol = original->protocol, .port = vip.port}, .server = reply->source},
+               .client = original->source,
+               .mark = number<std::uint32_t>(parts[CTA_MARK]).value_or(0),
+               .offloaded = (status & (status_offload | status_hw_offload)) != 0,
+               .reply = parts[CTA_TUPLE_REPLY],
+               .zone = parts[CTA_ZONE],
+               .id = parts[CTA_ID]};
+}
+
+Filter filter_of(const Mapping& mapping) {
+  Filter filter{
+      .protocol = mapping.vip.protocol, .vip = mapping.vip.address, .server = mapping.server.address, .vip_port = {}, .server_port = {}};
+  if (mapping.vip.protocol == Protocol::sctp) return filter;
+  filter.vip_port = mapping.vip.port;
+  filter.server_port = mapping.server.port;
+  return filter;
+}
+
+bool matches(const Filter& filter, const Mapping& mapping) {
+  return (!filter.protocol || *filter.protocol == mapping.vip.protocol) && (!filter.vip || *filter.vip == mapping.vip.address) &&
+         (!filter.server || *filter.server == mapping.server.address) && (!filter.vip_port || *filter.vip_port == mapping.vip.port) &&
+         (!filter.server_port || *filter.server_port == mapping.server.port);
+}
+
+void put_dump(Datagram& datagram, std::uint32_t sequence, Family family, const Filter& filter, Mark mark) {
+  Message message{datagram, sequence, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family};
+  put_filter(message, filter);
+  put_mark(message, mark);
+}
+
+void put_entry_counter(Datagram& datagram, std::uint32_t sequence) {
+  const Message message{datagram, sequence, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, Family::ipv4};
+}
+
+void put_filtered_delete(Datagram& datagram, std::uint32_t sequence, const Mapping& mapping, Mark mark) {
+  const bool whole = mapping.vip.port != 0 && mapping.server.port != 0 && mapping.vip.address.family() == mapping.server.address.family();
+  if (!whole || mapping.vip.protocol == Protocol::sctp) throw std::logic_error("a filtered delete needs a whole mapping of TCP or UDP");
+  Message message{datagram, sequence, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, mapping.vip.address.family()};
+  put_filter(message, filter_of(mapping));
+  put_mark(message, mark);
+}
+
+void put_entry_delete(Datagram& datagram, std::uint32_t sequence, const Entry& entry, bool acknowledged) {
+  const bool whole = entry.reply != nullptr && mnl_attr_get_type(entry.reply) == CTA_TUPLE_REPLY && !payload(*entry.reply).empty() &&
+                     entry.id != nullptr && mnl_attr_get_type(entry.id) == CTA_ID;
+  if (!whole) throw std::logic_error("a delete of an entry without its reply tuple and its id");
+  const auto flags = static_cast<std::uint16_t>(acknowledged ? NLM_F_ACK : 0);
+  Message message{datagram, sequence, IPCTNL_MSG_CT_DELETE, flags, entry.mapping.vip.address.family()};
+  message.copy(*entry.reply);
+  if (entry.zone != nullptr) message.copy(*entry.zone);
+  message.copy(*entry.id);
+}
+
+void acknowledge(Datagram& datagram, std::size_t offset) {
+  if (offset + sizeof(nlmsghdr) > datagram.size()) throw std::logic_error("no message starts there");
+  reinterpret_cast<nlmsghdr*>(datagram.data() + offset)->nlmsg_flags |= NLM_F_ACK;
+}
+
+void put_new(Datagram& datagram, std::uint32_t sequence, const Mapping& mapping, const Endpoint& client, std::uint32_t mark,
+             std::uint32_t timeout_s) {
+  Message message{datagram, sequence, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, mapping.vip.address.family()};
+  put_tuple(message, CTA_TUPLE_ORIG, original_of(mapping, client));
+  put_tuple(message, CTA_TUPLE_REPLY, {.protocol = mapping.vip.protocol, .source = mapping.server, .destination = client});
+  // Assured: a full table then evicts others before it.
+  message.big_endian(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
+  message.big_endian(CTA_TIMEOUT, timeout_s);
+  message.big_endian(CTA_MARK, mark);
+}
+
+void put_delete_new(Datagram& datagram, std::uint32_t sequence, const Mapping& mapping, const Endpoint& client) {
+  Message message{datagram, sequence, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, mapping.vip.address.family()};
+  put_tuple(message, CTA_TUPLE_ORIG, original_of(mapping, client));
+}
+
+} // namespace hanat::nat

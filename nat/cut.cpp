@@ -1,0 +1,184 @@
+// The cut: scan what the plan says, delete what matches while the dump still runs, and let one filtered delete do the rest where it is
+// proven and the flows are many.
+#include "nat/cut.hpp"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+#include <unordered_set>
+#include <utility>
+
+#include "nat/conntrack_socket.hpp"
+#include "nat/cut_plan.hpp"
+#include "nat/ladder.hpp"
+
+namespace hanat::nat {
+namespace {
+
+// From how many deleted entries a mapping on is worth a filtered delete. Showing and deleting an entry costs about 4 us, a filtered delete
+// 20 ms and 0.7 us an entry; but its count comes from the kernel's entry counter, and there is none better for less than the price of a
+// whole dump. So small cuts, which are nearly all, count exactly, and 10,000 entries still go in half the time. (Measured on Linux
+// 6.18: 10,000 among 50,000 others in 35 ms against 60 ms, 100,000 in 110 ms against 380 ms.)
+constexpr std::uint64_t many = 2'000;
+constexpr std::size_t filtered_deletes_at_most = 8; // each looks at the whole table
+constexpr int dumps_at_most = 3;                    // of a scan that the kernel calls incomplete; the caller sweeps again anyway
+
+struct HashMapping {
+  static std::size_t mix(std::size_t seed, std::size_t value) { return (seed ^ value) * 0x9e3779b97f4a7c15U; }
+  std::size_t operator()(const Mapping& mapping) const noexcept {
+    const std::size_t ports =
+        (std::size_t{mapping.vip.port} << 24U) | (std::size_t{mapping.server.port} << 8U) | static_cast<std::size_t>(mapping.vip.protocol);
+    return mix(mix(mix(0, std::hash<Address>{}(mapping.vip.address)), std::hash<Address>{}(mapping.server.address)), ports);
+  }
+};
+using MappingSet = std::unordered_set<Mapping, HashMapping>;
+
+bool takes(Streams streams, Protocol protocol) {
+  switch (streams) {
+  case Streams::datagrams: return protocol != Protocol::tcp;
+  case Streams::tcp: return protocol == Protocol::tcp;
+  case Streams::all: return true;
+  }
+  return false;
+}
+
+/// The mappings of one family and the wanted protocols, each once. One of mixed families or without a port matches no entry.
+std::vector<Mapping> select(std::span<const Mapping> mappings, Streams streams, Family family) {
+  std::vector<Mapping> selected;
+  for (const Mapping& mapping : mappings) {
+    const bool ours = mapping.vip.address.family() == family && mapping.server.address.family() == family;
+    if (ours && mapping.vip.port != 0 && mapping.server.port != 0 && takes(streams, mapping.vip.protocol)) selected.push_back(mapping);
+  }
+  std::ranges::sort(selected);
+  const auto duplicates = std::ranges::unique(selected);
+  selected.erase(duplicates.begin(), duplicates.end());
+  return selected;
+}
+
+void add(CutCount& counts, Protocol protocol, std::uint64_t number) {
+  switch (protocol) {
+  case Protocol::tcp: counts.tcp += number; return;
+  case Protocol::udp: counts.udp += number; return;
+  case Protocol::sctp: counts.sctp += number; return;
+  }
+}
+
+/// Why a dump was left early.
+enum class Leave : std::uint8_t { cancelled, many };
+
+/// One scan of the plan.
+class Sweep {
+public:
+  Sweep(ConntrackSocket& socket, Family family, const Scan& scan, Rung rung, const std::atomic<bool>& cancelled)
+      : socket_(socket), family_(family), scan_(scan), cancelled_(cancelled), wanted_(scan.mappings.begin(), scan.mappings.end()) {
+    const bool sctp = std::ranges::any_of(scan.mappings, [](const Mapping& mapping) { return mapping.vip.protocol == Protocol::sctp; });
+    may_filter_ = rung == Rung::filtered_delete && !sctp && scan.mappings.size() <= filtered_deletes_at_most;
+  }
+
+  CutCount run() {
+    for (int dumps = 0; dumps < dumps_at_most && !cancelled_; ++dumps) {
+      try {
+        if (dump()) break;
+      } catch (Leave leave) {
+        if (leave == Leave::cancelled || delete_mappings()) break;
+        may_filter_ = false; // refused although proven: entry by entry works everywhere
+      }
+    }
+    return counts_;
+  }
+
+private:
+  /// Returns whether the dump was complete.
+  bool dump() {
+    EntryDeletes batch;
+    const bool complete = socket_.dump(family_, scan_.filter, {}, [&](const Entry& entry) {
+      if (cancelled_) throw Leave::cancelled;
+      if (!wanted_.contains(entry.mapping)) return;
+      batch.add(entry);
+      if (!batch.full()) return;
+      counts_ += socket_.delete_entries(batch);
+      if (may_filter_ && counts_.total() >= many * scan_.mappings.size()) throw Leave::many;
+    });
+    if (!cancelled_) counts_ += socket_.delete_entries(batch);
+    return complete;
+  }
+
+  /// Returns false when the kernel refuses.
+  bool delete_mappings() try {
+    for (const Mapping& mapping : scan_.mappings) {
+      if (cancelled_) return true;
+      const std::uint32_t before = socket_.entries();
+      socket_.delete_mapping(mapping);
+      const std::uint32_t after = socket_.entries();
+      add(counts_, mapping.vip.protocol, before > after ? before - after : 0);
+    }
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+
+  ConntrackSocket& socket_;
+  Family family_;
+  const Scan& scan_;
+  const std::atomic<bool>& cancelled_;
+  MappingSet wanted_;
+  bool may_filter_ = false;
+  CutCount counts_;
+};
+
+} // namespace
+
+std::string_view to_text(Rung rung) {
+  switch (rung) {
+  case Rung::filtered_delete: return "filtered delete";
+  case Rung::filtered_dump: return "filtered dump";
+  case Rung::full_dump: return "full dump";
+  }
+  return "?";
+}
+
+CutCount& CutCount::operator+=(const CutCount& other) {
+  tcp += other.tcp;
+  udp += other.udp;
+  sctp += other.sctp;
+  return *this;
+}
+
+struct Cutter::Impl {
+  ConntrackSocket socket;
+  Standing ipv4, ipv6;
+
+  const Standing& standing(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
+};
+
+Cutter::Cutter() : Cutter(Rung::filtered_delete) {}
+
+Cutter::Cutter(Rung best, BeforeSend before_send)
+    : impl_(std::make_unique<Impl>(Impl{.socket = ConntrackSocket{std::move(before_send)}, .ipv4 = {}, .ipv6 = {}})) {
+  impl_->socket.entries(); // no conntrack netlink, no rights: said here
+  impl_->ipv4 = prove(impl_->socket, Family::ipv4, best);
+  impl_->ipv6 = prove(impl_->socket, Family::ipv6, best);
+}
+
+Cutter::~Cutter() = default;
+Cutter::Cutter(Cutter&&) noexcept = default;
+Cutter& Cutter::operator=(Cutter&&) noexcept = default;
+
+Rung Cutter::rung(Family family) const { return impl_->standing(family).rung; }
+const std::string& Cutter::proof(Family family) const { return impl_->standing(family).why; }
+
+CutCount Cutter::cut(std::span<const Mapping> mappings, Streams streams, const std::atomic<bool>& cancelled) {
+  CutCount counts;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const std::vector<Mapping> selected = select(mappings, streams, family);
+    if (selected.empty()) continue;
+    const Standing& standing = impl_->standing(family);
+    for (const Scan& scan : plan(selected, standing.trust, impl_->socket.entries())) {
+      if (cancelled) return counts;
+      counts += Sweep{impl_->socket, family, scan, standing.rung, cancelled}.run();
+    }
+  }
+  return counts;
+}
+
+} // namespace hanat::nat

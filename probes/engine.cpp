@@ -1,0 +1,211 @@
+// Paces questions. Each has a grid of moments, one interval apart, from a random first one; it is asked at these moments, not an interval
+// after the last answer, so that neither latency nor a busy loop makes it drift. Not here: how one question is asked (one file a kind).
+#include "probes/engine.hpp"
+
+#include <algorithm>
+#include <list>
+#include <random>
+#include <unordered_map>
+#include <utility>
+
+#include "probes/http.hpp"
+#include "probes/loop.hpp"
+#include "probes/tcp.hpp"
+
+namespace hanat::probes {
+namespace {
+
+constexpr std::chrono::milliseconds shortest_interval{1}; // what a timer of the loop can tell apart
+
+Pace sane(Pace pace) {
+  pace.interval = std::max<Clock::duration>(pace.interval, shortest_interval);
+  pace.in_flight = std::max(pace.in_flight, 1U);
+  return pace;
+}
+
+} // namespace
+
+Clock::duration Lateness::quantile(double part) const {
+  const auto wanted = static_cast<std::uint64_t>(part * static_cast<double>(asked));
+  std::uint64_t seen = 0;
+  for (std::size_t index = 0; index < counts.size(); ++index)
+    if (seen += counts[index]; seen > 0 && seen >= wanted) return step * static_cast<std::int64_t>(index + 1);
+  return {};
+}
+
+struct Engine::Impl {
+  using UnderWay = std::list<std::unique_ptr<Asking>>;
+
+  struct Entry {
+    Impl* engine;
+    QuestionId id;
+    Question question;
+    Pace pace;
+    Timer timer;
+    Clock::time_point due{};                    // the next moment of the grid
+    std::optional<Clock::time_point> started{}; // the last question
+    bool waiting = false;                       // due, but `in_flight` are under way
+    bool asked_for = false;                     // `due` comes from ask_now()
+    bool let_pass = false;                      // the last moment passed without a question
+    UnderWay under_way{};                       // they refer to `question`
+
+    bool full() const { return under_way.size() >= pace.in_flight; }
+  };
+
+  Impl(uv_loop_t* uv_loop, Answered function) : loop(uv_loop), answered(std::move(function)), random(std::random_device{}()) {}
+
+  Clock::duration random_part(Clock::duration whole);
+  void schedule(Entry& entry, Clock::time_point due);
+  void on_due(Entry& entry);
+  void ask(Entry& entry);
+  Asked ask_kind(const Question& question, Done done);
+  void finished(Entry& entry, UnderWay::iterator slot, const Answer& answer);
+  void adopt_pace(Entry& entry, Pace pace);
+  void count_https(const Question& question, int change);
+  void note_start(Clock::duration late);
+
+  uv_loop_t* loop;
+  Answered answered;
+  std::minstd_rand random;
+  std::uint64_t last_id = 0;
+  std::size_t https_questions = 0, under_way = 0;
+  Lateness lateness;
+  std::unique_ptr<Http> http; // made by the first question that needs it; outlives the entries
+  std::unordered_map<QuestionId, std::unique_ptr<Entry>> entries;
+};
+
+Clock::duration Engine::Impl::random_part(Clock::duration whole) {
+  if (whole <= Clock::duration::zero()) return {};
+  return Clock::duration{std::uniform_int_distribution<Clock::rep>{0, whole.count()}(random)};
+}
+
+void Engine::Impl::schedule(Entry& entry, Clock::time_point due) {
+  entry.due = due;
+  entry.waiting = false;
+  start_at(*entry.timer, due, [](uv_timer_t* timer) {
+    auto& ready = *static_cast<Entry*>(timer->data);
+    ready.engine->on_due(ready);
+  });
+}
+
+void Engine::Impl::on_due(Entry& entry) {
+  if (entry.full()) {
+    entry.waiting = true; // finished() goes on
+    return;
+  }
+  const auto now = Clock::now();
+  const auto late = now - entry.due;
+  auto next = entry.due + entry.pace.interval;
+  if (next <= now) {
+    // We stood still over whole intervals. They are not made up for, and this one waits for the next moment of the grid: otherwise all
+    // questions of all servers would start in this millisecond. Not twice in a row, though: a loop that is always late still asks.
+    const auto missed = late / entry.pace.interval;
+    next = entry.due + (missed + 1) * entry.pace.interval;
+    lateness.skipped += static_cast<std::uint64_t>(missed);
+    if (!entry.asked_for && !entry.let_pass) {
+      entry.let_pass = true;
+      schedule(entry, next);
+      return;
+    }
+  }
+  entry.let_pass = entry.asked_for = false;
+  entry.started = now;
+  note_start(late);
+  schedule(entry, next);
+  ask(entry);
+}
+
+void Engine::Impl::note_start(Clock::duration late) {
+  const auto step = static_cast<std::size_t>(std::max<Clock::rep>(late / Lateness::step, 0));
+  ++lateness.counts[std::min(step, lateness.counts.size() - 1)];
+  ++lateness.asked;
+}
+
+/// The last thing its caller does: an answer that is known at once may remove the entry.
+void Engine::Impl::ask(Entry& entry) {
+  const auto slot = entry.under_way.emplace(entry.under_way.end());
+  ++under_way;
+  auto asked = ask_kind(entry.question, [&entry, slot](const Answer& answer) { entry.engine->finished(entry, slot, answer); });
+  if (auto* asking = std::get_if<std::unique_ptr<Asking>>(&asked))
+    *slot = std::move(*asking);
+  else
+    finished(entry, slot, std::get<Answer>(asked));
+}
+
+Asked Engine::Impl::ask_kind(const Question& question, Done done) {
+  switch (question.spec.kind) {
+  case Kind::tcp: return ask_tcp(loop, question, std::move(done));
+  case Kind::http:
+  case Kind::https: return http->ask(question, std::move(done));
+  }
+  return Answer{}; // no such kind
+}
+
+void Engine::Impl::finished(Entry& entry, UnderWay::iterator slot, const Answer& answer) {
+  const Answer copy = answer; // it may live in the Asking
+  entry.under_way.erase(slot);
+  --under_way;
+  if (entry.waiting) schedule(entry, Clock::now());
+  answered(entry.id, copy);
+}
+
+void Engine::Impl::adopt_pace(Entry& entry, Pace pace) {
+  entry.pace = pace;
+  const auto now = Clock::now();
+  if (entry.asked_for)
+    schedule(entry, entry.due);
+  else if (entry.started)
+    schedule(entry, std::max(*entry.started + pace.interval, now));
+  else
+    schedule(entry, std::min(entry.due, now + pace.interval));
+}
+
+void Engine::Impl::count_https(const Question& question, int change) {
+  if (question.spec.kind == Kind::tcp) return;
+  if (!http) http = std::make_unique<Http>(loop);
+  if (question.spec.kind != Kind::https) return;
+  https_questions += static_cast<std::size_t>(change);
+  http->keep_connections(https_questions);
+}
+
+Engine::Engine(uv_loop_t* loop, Answered answered) : impl_(std::make_unique<Impl>(loop, std::move(answered))) {}
+Engine::~Engine() = default;
+
+QuestionId Engine::add(const Question& question, Pace pace, Clock::duration first_within) {
+  const QuestionId id{++impl_->last_id};
+  impl_->count_https(question, 1);
+  auto entry = std::make_unique<Impl::Entry>(
+      Impl::Entry{.engine = impl_.get(), .id = id, .question = question, .pace = sane(pace), .timer = make_timer(impl_->loop, nullptr)});
+  entry->timer->data = entry.get();
+  impl_->schedule(*entry, Clock::now() + impl_->random_part(std::min(entry->pace.interval, first_within)));
+  impl_->entries.emplace(id, std::move(entry));
+  return id;
+}
+
+void Engine::remove(QuestionId id) {
+  const auto found = impl_->entries.find(id);
+  if (found == impl_->entries.end()) return;
+  const auto entry = std::move(found->second); // gone from the table before anything of it is destroyed
+  impl_->entries.erase(found);
+  impl_->under_way -= entry->under_way.size();
+  impl_->count_https(entry->question, -1);
+}
+
+void Engine::pace(QuestionId id, Pace pace) {
+  const auto found = impl_->entries.find(id);
+  if (found == impl_->entries.end() || found->second->pace == sane(pace)) return;
+  impl_->adopt_pace(*found->second, sane(pace));
+}
+
+void Engine::ask_now(QuestionId id) {
+  const auto found = impl_->entries.find(id);
+  if (found == impl_->entries.end()) return;
+  Impl::Entry& entry = *found->second;
+  entry.asked_for = true;
+  if (!entry.waiting) impl_->schedule(entry, Clock::now());
+}
+
+std::size_t Engine::under_way() const { return impl_->under_way; }
+const Lateness& Engine::lateness() const { return impl_->lateness; }
+
+} // namespace hanat::probes

@@ -1,0 +1,340 @@
+// libcurl's multi interface on libuv: curl says which sockets and which moment it waits for, the loop tells it when they come.
+#include "probes/http.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include "probes/http_answer.hpp"
+#include "probes/loop.hpp"
+#include "probes/socket.hpp"
+
+namespace hanat::probes {
+namespace {
+
+struct FreeMulti {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+struct FreeEasy {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using Multi = std::unique_ptr<CURLM, FreeMulti>;
+using Easy = std::unique_ptr<CURL, FreeEasy>;
+using List = std::unique_ptr<curl_slist, FreeList>;
+
+// With verify, a certificate that has expired is noticed at the next handshake: no connection is older than this.
+constexpr long longest_connection_s = 60;
+
+void prepare_process() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    if (const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT); code != CURLE_OK)
+      throw std::runtime_error(fmt::format("libcurl does not start: {}", curl_easy_strerror(code)));
+    // curl with NOSIGNAL leaves SIGPIPE to its caller, and OpenSSL writes to sockets that the server may have closed.
+    struct sigaction action {};
+    if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
+      action.sa_handler = SIG_IGN;
+      sigaction(SIGPIPE, &action, nullptr);
+    }
+  });
+}
+
+List list_of(const std::string& line) {
+  List list{curl_slist_append(nullptr, line.c_str())};
+  if (!list) throw std::bad_alloc{};
+  return list;
+}
+
+std::string in_brackets(const Address& address) {
+  return address.family() == Family::ipv6 ? fmt::format("[{}]", address.text()) : address.text();
+}
+
+/// Host header and SNI come from the URL; where the connection really goes says CURLOPT_CONNECT_TO.
+std::string url_of(const Question& question) {
+  const Spec& spec = question.spec;
+  const bool tls = spec.kind == Kind::https;
+  const std::string authority =
+      spec.host.empty() ? fmt::format("{}:{}", in_brackets(question.server.address), question.server.port) : spec.host;
+  return fmt::format("{}://{}{}{}", tls ? "https" : "http", authority, spec.path.starts_with('/') ? "" : "/", spec.path);
+}
+
+} // namespace
+
+struct Http::Impl {
+  explicit Impl(uv_loop_t* uv_loop);
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  int on_socket(CURL* easy, curl_socket_t socket, int what, Poll* watched);
+  int on_timeout(long delay_ms);
+  void act(curl_socket_t socket, int events);
+
+  uv_loop_t* loop;
+  Timer timer;
+  Multi multi;
+};
+
+namespace {
+
+class HttpAsking final : public Asking {
+public:
+  HttpAsking(Http::Impl& http, const Question& question, Done done);
+  ~HttpAsking() override { curl_multi_remove_handle(http_.multi.get(), easy_.get()); }
+
+  /// An errno of ours in a callback of curl, which itself would only know that there is no connection.
+  void fail(int error) { own_error_ = error; }
+  void finish(CURLcode code);
+
+private:
+  void set_request();
+  void set_connection();
+  void set_callbacks();
+  void expire();
+  void answer(const Answer& answer);
+  Answer judge(CURLcode code, Clock::duration latency) const;
+  Phase phase() const;
+  template <class Value> void set(CURLoption option, Value value);
+
+  Http::Impl& http_;
+  const Question& question_;
+  Done done_;
+  Clock::time_point start_ = Clock::now();
+  HttpAnswer answer_;
+  int own_error_ = 0;
+  std::array<char, CURL_ERROR_SIZE> words_{};
+  List connect_to_, headers_;
+  Easy easy_;
+  Deadline deadline_;
+};
+
+template <class Value> void HttpAsking::set(CURLoption option, Value value) {
+  if (const CURLcode code = curl_easy_setopt(easy_.get(), option, value); code != CURLE_OK)
+    throw std::runtime_error(fmt::format("libcurl option {}: {}", static_cast<int>(option), curl_easy_strerror(code)));
+}
+
+HttpAsking::HttpAsking(Http::Impl& http, const Question& question, Done done)
+    : http_(http), question_(question), done_(std::move(done)), answer_(question.spec), easy_(curl_easy_init()),
+      deadline_(http.loop, start_, question.spec.timeout, [this] { expire(); }) {
+  if (!easy_) throw std::bad_alloc{};
+  set_request();
+  set_connection();
+  set_callbacks();
+  if (const CURLMcode code = curl_multi_add_handle(http.multi.get(), easy_.get()); code != CURLM_OK)
+    throw std::runtime_error(curl_multi_strerror(code));
+}
+
+void HttpAsking::set_request() {
+  const Spec& spec = question_.spec;
+  set(CURLOPT_URL, url_of(question_).c_str());
+  set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PROTOCOLS_STR, spec.kind == Kind::https ? "https" : "http");
+  set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
+  set(CURLOPT_HTTP09_ALLOWED, 0L);
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_USERAGENT, "hanat");
+  if (spec.method == "HEAD")
+    set(CURLOPT_NOBODY, 1L);
+  else if (spec.method == "POST")
+    set(CURLOPT_POSTFIELDS, "");
+  else
+    set(CURLOPT_CUSTOMREQUEST, spec.method.c_str());
+  if (spec.kind == Kind::http) {
+    headers_ = list_of("Connection: close");
+    set(CURLOPT_HTTPHEADER, headers_.get());
+  }
+}
+
+void HttpAsking::set_connection() {
+  const Spec& spec = question_.spec;
+  // Empty name and port before the address: whatever the URL says. An address needs no resolver.
+  connect_to_ = list_of(fmt::format("::{}:{}", in_brackets(question_.server.address), question_.server.port));
+  set(CURLOPT_CONNECT_TO, connect_to_.get());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROXY, ""); // the environment's proxy would answer for a dead server
+  set(CURLOPT_NOPROXY, "*");
+  set(CURLOPT_MAXLIFETIME_CONN, longest_connection_s);
+  set(CURLOPT_MAXAGE_CONN, longest_connection_s);
+  if (spec.kind == Kind::http) {
+    set(CURLOPT_FRESH_CONNECT, 1L);
+    set(CURLOPT_FORBID_REUSE, 1L);
+  }
+  set(CURLOPT_SSL_VERIFYPEER, spec.verify ? 1L : 0L);
+  set(CURLOPT_SSL_VERIFYHOST, spec.verify ? 2L : 0L);
+}
+
+void HttpAsking::set_callbacks() {
+  set(CURLOPT_PRIVATE, this);
+  set(CURLOPT_ERRORBUFFER, words_.data());
+  set(CURLOPT_OPENSOCKETDATA, this);
+  set(
+      CURLOPT_OPENSOCKETFUNCTION, +[](void* self, curlsocktype, curl_sockaddr*) -> curl_socket_t {
+        auto& asking = *static_cast<HttpAsking*>(self);
+        auto opened = open_probe_socket(asking.question_.server.address.family(), asking.question_.spec.source);
+        if (auto* socket = std::get_if<Socket>(&opened)) return socket->release();
+        asking.fail(std::get<int>(opened));
+        return CURL_SOCKET_BAD;
+      });
+  set(CURLOPT_HEADERDATA, &answer_);
+  set(
+      CURLOPT_HEADERFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* answer) -> std::size_t {
+        return static_cast<HttpAnswer*>(answer)->header({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
+      });
+  set(CURLOPT_WRITEDATA, &answer_);
+  set(
+      CURLOPT_WRITEFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* answer) -> std::size_t {
+        return static_cast<HttpAnswer*>(answer)->body({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
+      });
+}
+
+Phase HttpAsking::phase() const {
+  const auto reached = [this](CURLINFO info) {
+    curl_off_t moment = 0;
+    return curl_easy_getinfo(easy_.get(), info, &moment) == CURLE_OK && moment > 0;
+  };
+  if (reached(CURLINFO_STARTTRANSFER_TIME_T)) return Phase::receiving;
+  if (reached(CURLINFO_PRETRANSFER_TIME_T)) return Phase::waiting;
+  return reached(CURLINFO_CONNECT_TIME_T) ? Phase::tls : Phase::connecting;
+}
+
+Answer HttpAsking::judge(CURLcode code, Clock::duration latency) const {
+  if (own_error_ != 0) return answer_from_errno(own_error_, latency);
+  if (const auto& verdict = answer_.verdict()) {
+    if (verdict->reason == Reason::answered) return right_answer(question_.spec, Reason::answered, latency);
+    return {.outcome = Outcome::abnormal, .reason = verdict->reason, .latency = latency, .detail = verdict->detail};
+  }
+  long error = 0;
+  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
+  return answer_from_curl(
+      {.code = code, .error = static_cast<int>(error), .phase = phase(), .tls = question_.spec.kind == Kind::https, .words = words_.data()},
+      latency);
+}
+
+void HttpAsking::finish(CURLcode code) {
+  const auto now = Clock::now();
+  if (code == CURLE_OK) answer_.end();
+  Answer result = judge(code, now - start_);
+  // Heard after the deadline, because we stood still: the server may have answered in time, or have given up on us.
+  if (deadline_.missed(now) && result.outcome != Outcome::blind)
+    result = {.outcome = Outcome::blind, .reason = Reason::stalled, .latency = now - start_, .detail = {}};
+  answer(result);
+}
+
+void HttpAsking::expire() {
+  if (own_error_ != 0) return answer(answer_from_errno(own_error_, Clock::now() - start_));
+  answer(
+      {.outcome = Outcome::abnormal, .reason = Reason::timeout, .latency = Clock::now() - start_, .detail = std::string{to_text(phase())}});
+}
+
+void HttpAsking::answer(const Answer& answer) {
+  const auto done = std::move(done_);
+  done(answer);
+}
+
+HttpAsking* asking_of(CURL* easy) {
+  void* asking = nullptr;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &asking);
+  return static_cast<HttpAsking*>(asking);
+}
+
+} // namespace
+
+Http::Impl::Impl(uv_loop_t* uv_loop) : loop(uv_loop), timer(make_timer(uv_loop, this)), multi((prepare_process(), curl_multi_init())) {
+  if (!multi) throw std::bad_alloc{};
+  curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+  curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, 1L);
+  curl_multi_setopt(multi.get(), CURLMOPT_SOCKETDATA, this);
+  curl_multi_setopt(
+      multi.get(), CURLMOPT_SOCKETFUNCTION, +[](CURL* easy, curl_socket_t socket, int what, void* self, void* watched) {
+        return static_cast<Impl*>(self)->on_socket(easy, socket, what, static_cast<Poll*>(watched));
+      });
+  curl_multi_setopt(multi.get(), CURLMOPT_TIMERDATA, this);
+  curl_multi_setopt(
+      multi.get(), CURLMOPT_TIMERFUNCTION,
+      +[](CURLM*, long delay_ms, void* self) { return static_cast<Impl*>(self)->on_timeout(delay_ms); });
+}
+
+Http::Impl::~Impl() {
+  curl_multi_setopt(multi.get(), CURLMOPT_TIMERFUNCTION, nullptr);
+  multi.reset(); // may still tell on_socket() what it closes
+}
+
+/// `watched` is what curl_multi_assign() tied to the socket: our watcher, or nothing yet.
+int Http::Impl::on_socket(CURL* easy, curl_socket_t socket, int what, Poll* watched) {
+  if (what == CURL_POLL_REMOVE) {
+    std::default_delete<Poll>{}(watched);
+    curl_multi_assign(multi.get(), socket, nullptr);
+    return 0;
+  }
+  if (watched == nullptr) {
+    int error = 0;
+    auto poll = std::make_unique<Poll>(make_poll(loop, socket, this, error));
+    if (!*poll) {
+      if (HttpAsking* asking = asking_of(easy)) asking->fail(-error);
+      return 0; // unwatched, it ends at its deadline, as our own failure
+    }
+    watched = poll.release();
+    curl_multi_assign(multi.get(), socket, watched);
+  }
+  const int events = ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) | ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0);
+  uv_poll_start(watched->get(), events, [](uv_poll_t* poll, int status, int ready) {
+    uv_os_fd_t fd = -1;
+    uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd);
+    const int flags = status < 0 ? CURL_CSELECT_ERR
+                                 : ((ready & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) | ((ready & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0);
+    static_cast<Impl*>(poll->data)->act(fd, flags);
+  });
+  return 0;
+}
+
+int Http::Impl::on_timeout(long delay_ms) {
+  if (delay_ms < 0)
+    uv_timer_stop(timer.get());
+  else
+    start_at(*timer, Clock::now() + std::chrono::milliseconds{delay_ms},
+             [](uv_timer_t* due) { static_cast<Impl*>(due->data)->act(CURL_SOCKET_TIMEOUT, 0); });
+  return 0;
+}
+
+void Http::Impl::act(curl_socket_t socket, int events) {
+  int running = 0;
+  curl_multi_socket_action(multi.get(), socket, events, &running);
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;
+    if (HttpAsking* asking = asking_of(message->easy_handle)) asking->finish(code);
+  }
+}
+
+Http::Http(uv_loop_t* loop) : impl_(std::make_unique<Impl>(loop)) {}
+Http::~Http() = default;
+
+Asked Http::ask(const Question& question, Done done) {
+  try {
+    return std::make_unique<HttpAsking>(*impl_, question, std::move(done));
+  } catch (const std::bad_alloc&) {
+    return answer_from_errno(ENOMEM, {});
+  } catch (const std::exception& failure) { // an option or a URL that this libcurl does not take
+    return Answer{.outcome = Outcome::blind, .reason = Reason::local_error, .latency = {}, .detail = sanitized(failure.what())};
+  }
+}
+
+void Http::keep_connections(std::size_t count) {
+  curl_multi_setopt(impl_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(std::max<std::size_t>(count, 1)));
+}
+
+} // namespace hanat::probes

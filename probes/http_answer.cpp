@@ -1,0 +1,158 @@
+// Status line, header, body and curl's errors, each turned into a reason.
+#include "probes/http_answer.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace hanat::probes {
+namespace {
+
+bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+
+/// "SSL certificate problem: self-signed certificate" and "error:0A00010B:SSL routines::wrong version number" without what precedes the
+/// news.
+std::string short_words(std::string_view words) {
+  for (const std::string_view mark : {"SSL certificate problem: ", "SSL: ", "::"})
+    if (const auto at = words.rfind(mark); at != std::string_view::npos) words.remove_prefix(at + mark.size());
+  return sanitized(words);
+}
+
+Answer abnormal(Reason reason, Clock::duration latency, std::string detail = {}) {
+  return {.outcome = Outcome::abnormal, .reason = reason, .latency = latency, .detail = std::move(detail)};
+}
+Answer blind(Reason reason, Clock::duration latency, std::string detail) {
+  return {.outcome = Outcome::blind, .reason = reason, .latency = latency, .detail = std::move(detail)};
+}
+
+/// The connection broke while it was used. Without an errno it was curl or the TLS library that did not like what it read.
+Answer broken_off(const Failure& failure, Clock::duration latency) {
+  if (failure.error != 0) return answer_from_errno(failure.error, latency);
+  if (failure.tls && failure.words.find("SSL") != std::string_view::npos) {
+    const bool early_end = failure.words.find("unexpected eof") != std::string_view::npos;
+    return abnormal(early_end ? Reason::closed : Reason::tls_failed, latency, short_words(failure.words));
+  }
+  return abnormal(Reason::garbled, latency, short_words(failure.words));
+}
+
+Answer no_connection(const Failure& failure, Clock::duration latency) {
+  if (failure.error != 0) return answer_from_errno(failure.error, latency);
+  return blind(Reason::local_error, latency, short_words(failure.words));
+}
+
+/// curl 7.88 takes a header line that outgrows its buffer for lack of memory.
+Answer out_of_memory(const Failure& failure, Clock::duration latency) {
+  if (failure.phase >= Phase::waiting) return abnormal(Reason::too_large, latency);
+  return blind(Reason::no_buffers, latency, short_words(failure.words));
+}
+
+Answer tls_failed(const Failure& failure, Clock::duration latency) {
+  if (failure.words.find("reset by peer") != std::string_view::npos) return abnormal(Reason::reset, latency, "during the TLS handshake");
+  return abnormal(Reason::tls_failed, latency, short_words(failure.words));
+}
+
+} // namespace
+
+std::optional<unsigned> parse_status_line(std::string_view line) {
+  while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
+  if (line.size() < 12 || !line.starts_with("HTTP/")) return std::nullopt;
+  if (!is_digit(line[5]) || line[6] != '.' || !is_digit(line[7]) || line[8] != ' ') return std::nullopt;
+  if (line.size() > 12 && line[12] != ' ') return std::nullopt;
+  const std::string_view code = line.substr(9, 3);
+  if (!std::ranges::all_of(code, is_digit) || code[0] == '0') return std::nullopt;
+  unsigned status = 0;
+  for (const char digit : code) status = status * 10 + static_cast<unsigned>(digit - '0');
+  return status;
+}
+
+bool matches(const std::vector<StatusRange>& ranges, unsigned status) {
+  return std::ranges::any_of(ranges, [status](const StatusRange& range) { return status >= range.first && status <= range.last; });
+}
+
+std::string_view to_text(Phase phase) {
+  switch (phase) {
+  case Phase::connecting: return "no connection";
+  case Phase::tls: return "connected, TLS handshake not done";
+  case Phase::waiting: return "connected, no answer";
+  case Phase::receiving: return "answer not complete";
+  }
+  return "?";
+}
+
+bool HttpAnswer::decide(Reason reason, std::string_view detail) {
+  verdict_ = Verdict{.reason = reason, .detail = sanitized(detail)};
+  return false;
+}
+
+bool HttpAnswer::header(std::string_view line) {
+  header_bytes_ += line.size();
+  if (header_bytes_ > longest_header) return decide(Reason::too_large, {});
+  if (status_line_next_) {
+    const auto status = parse_status_line(line);
+    if (!status) return decide(Reason::garbled, line.substr(0, line.find_first_of("\r\n")));
+    status_ = *status;
+    status_line_next_ = false;
+    return true;
+  }
+  if (line != "\r\n" && line != "\n") return true;
+  return header_complete_ || end_of_header(); // true: the end of trailers
+}
+
+bool HttpAnswer::end_of_header() {
+  // 1xx announces the real answer; only 101 (which we never ask for) would be the last word.
+  if (status_ < 200 && status_ != 101) {
+    status_line_next_ = true;
+    return true;
+  }
+  header_complete_ = true;
+  if (!matches(spec_.status, status_)) return decide(Reason::wrong_status, fmt::format("{}", status_));
+  return true;
+}
+
+bool HttpAnswer::body(std::string_view piece) {
+  piece = piece.substr(0, longest_body - body_bytes_);
+  body_bytes_ += piece.size();
+  if (!spec_.body.empty()) text_.append(piece);
+  return body_bytes_ < longest_body || judge_body();
+}
+
+bool HttpAnswer::judge_body() {
+  const bool found = spec_.body.empty() || text_.find(spec_.body) != std::string::npos;
+  return decide(found ? Reason::answered : Reason::wrong_answer, fmt::format("{}", status_));
+}
+
+void HttpAnswer::end() {
+  if (verdict_) return;
+  if (!header_complete_)
+    decide(Reason::garbled, "no status line");
+  else
+    judge_body();
+}
+
+Answer answer_from_curl(const Failure& failure, Clock::duration latency) {
+  switch (failure.code) { // a foreign enum of a hundred values: the rest is our own failure, with curl's words
+  case CURLE_COULDNT_CONNECT: return no_connection(failure, latency);
+  case CURLE_OPERATION_TIMEDOUT: return abnormal(Reason::timeout, latency, std::string{to_text(failure.phase)});
+  case CURLE_GOT_NOTHING: return abnormal(Reason::closed, latency, "no answer");
+  case CURLE_PARTIAL_FILE: return abnormal(Reason::closed, latency, "answer not complete");
+  case CURLE_SEND_ERROR:
+  case CURLE_RECV_ERROR: return broken_off(failure, latency);
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_INVALIDCERTSTATUS: return tls_failed(failure, latency);
+  case CURLE_UNSUPPORTED_PROTOCOL: // "Received HTTP/0.9 when not allowed"
+    if (failure.phase < Phase::waiting) return blind(Reason::local_error, latency, short_words(failure.words));
+    [[fallthrough]];
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_BAD_CONTENT_ENCODING:
+  case CURLE_HTTP2:
+  case CURLE_HTTP2_STREAM: return abnormal(Reason::garbled, latency, short_words(failure.words));
+  case CURLE_OUT_OF_MEMORY: return out_of_memory(failure, latency);
+  case CURLE_INTERFACE_FAILED: return blind(Reason::no_ports, latency, short_words(failure.words));
+  default:
+    return blind(Reason::local_error, latency, short_words(failure.words.empty() ? curl_easy_strerror(failure.code) : failure.words));
+  }
+}
+
+} // namespace hanat::probes

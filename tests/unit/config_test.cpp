@@ -1,0 +1,4 @@
+#include <gtest/gtest.h>
+#include <cstdio>
+#include "daemon/config.hpp"
+TEST(X, Y) { auto r = hanat::parse_config("", "x"); (void)r; }
