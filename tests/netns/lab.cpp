@@ -178,7 +178,7 @@ Lab::~Lab() = default;
 
 /// Before any link exists, so that every link starts with them.
 void Lab::set_sysctls(Host host) {
-  place(host).enter([this, host] {
+  place(host).enter([host] {
     const auto set = [](const char* name, const char* value) {
       std::ofstream file(std::string{"/proc/sys/net/"} + name);
       if (!(file << value << std::flush)) throw std::system_error(errno, std::generic_category(), std::string{"set "} + name);
