@@ -45,6 +45,7 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
 } // namespace
 
 void Gateway::settle(Time now) {
+  if (stopped_) return;
   if (std::exchange(settling_, true)) { // a probe answered at once while its pace was set
     settle_again_ = true;
     return;

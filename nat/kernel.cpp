@@ -64,6 +64,7 @@ std::string wanted_layout(const std::string& table) {
 struct Kernel::Found {
   std::string comment;
   std::uint32_t flags = 0;
+  std::uint32_t owner = 0; // netlink port of the process that owns it; 0: nobody
 };
 
 Kernel::Kernel(std::string table, Ownership ownership)
@@ -109,7 +110,8 @@ std::optional<Kernel::Found> Kernel::find_table() {
         if (table_ != nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME)) return;
         std::uint32_t length = 0;
         const void* data = nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &length);
-        found = Found{.comment = user_comment(data, length), .flags = nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS)};
+        found = Found{.comment = user_comment(data, length), .flags = nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS),
+                       .owner = nftnl_table_get_u32(table.get(), NFTNL_TABLE_OWNER)};
       },
       "list the tables of nf_tables");
   return found;
@@ -174,6 +176,10 @@ std::optional<Loaded> Kernel::read() {
             fmt::format("table inet {} exists and was not made by hanat; rename or delete it (nft delete table inet {}), or name "
                         "another one with --table",
                         table_, table_));
+      if (found && found->owner != 0 && found->owner != socket_.port_id())
+        throw TableInUse(fmt::format("table inet {} belongs to another hanatd that runs (netlink port {}); stop that one, or name another table "
+                                     "with --table",
+                                     table_, found->owner));
       std::optional<Loaded> result;
       if (found) {
         const bool layout_in_order =
