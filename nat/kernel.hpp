@@ -58,9 +58,11 @@ public:
 
 private:
   struct Found;
+  struct LayoutText;
   std::optional<Found> find_table();
-  std::string read_layout();
-  void read_elements(Decoded& into);
+  static LayoutText wanted_layout(const std::string& table);
+  LayoutText read_layout();
+  Decoded read_elements(const LayoutText& found, const LayoutText& wanted);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
   void commit(TransactionBuilder& builder, const char* what);
   std::uint32_t generation();

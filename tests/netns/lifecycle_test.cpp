@@ -269,6 +269,23 @@ TEST_F(Lifecycle, WhatSomebodyElseDoesToTheTableIsPutRight) {
   EXPECT_EQ(service(hanatd.status(), "web").flips, 0U);
 }
 
+TEST_F(Lifecycle, ATableOfAnotherLayoutIsReplacedAndItsTargetsKept) {
+  Hanatd hanatd{lab, fast_service(), {.arguments = {"--shared-table"}}};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  TcpClient client{lab, Host::client, vip()};
+  ASSERT_EQ(client.ask().text, "backup");
+  hanatd.kill9();
+  lab.must(
+      Host::gateway,
+      "nft add chain inet hanat of_another_version && nft delete set inet hanat moved6 2>/dev/null || nft flush chain inet hanat guard6");
+  hanatd.start();
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "backup");
+  EXPECT_EQ(client.ask().text, "backup");
+  EXPECT_EQ(service(hanatd.status(), "web").flips, 0U);
+  EXPECT_THAT(table(), Not(HasSubstr("of_another_version")));
+}
+
 TEST_F(Lifecycle, AForeignFlushDoesNotTouchTheOwnedTable) {
   Hanatd hanatd{lab, fast_service()};
   hanatd.wait_target("web", "primary");
