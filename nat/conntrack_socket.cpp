@@ -9,7 +9,7 @@ namespace hanat::nat {
 namespace {
 
 // Messages of one datagram of deletes. Every one of them may be answered by a refusal, and a receive buffer that nobody could enlarge
-// holds 256 answers. Larger datagrams are not faster (measured: 200 and 600 messages each 1.0 us a delete more or less alike).
+// holds 256 answers.
 constexpr std::size_t deletes_in_datagram = 200;
 
 void count(CutCount& counts, Protocol protocol) {
