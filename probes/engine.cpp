@@ -62,14 +62,14 @@ struct Engine::Impl {
   Asked ask_kind(const Question& question, Done done);
   void finished(Entry& entry, UnderWay::iterator slot, const Answer& answer);
   void adopt_pace(Entry& entry, Pace pace);
-  void count_https(const Question& question, int change);
+  void count_http(const Question& question, int change);
   void note_start(Clock::duration late);
 
   uv_loop_t* loop;
   Answered answered;
   std::minstd_rand random;
   std::uint64_t last_id = 0;
-  std::size_t https_questions = 0, under_way = 0;
+  std::size_t http_questions = 0, under_way = 0;
   Lateness lateness;
   std::unique_ptr<Http> http; // made by the first question that needs it; outlives the entries
   std::unordered_map<QuestionId, std::unique_ptr<Entry>> entries;
@@ -169,12 +169,11 @@ void Engine::Impl::adopt_pace(Entry& entry, Pace pace) {
     schedule(entry, std::min(entry.due, now + pace.interval));
 }
 
-void Engine::Impl::count_https(const Question& question, int change) {
+void Engine::Impl::count_http(const Question& question, int change) {
   if (question.spec.kind == Kind::tcp) return;
   if (!http) http = std::make_unique<Http>(loop);
-  if (question.spec.kind != Kind::https) return;
-  https_questions += static_cast<std::size_t>(change);
-  http->keep_connections(https_questions);
+  http_questions += static_cast<std::size_t>(change);
+  http->set_questions(http_questions);
 }
 
 Engine::Engine(uv_loop_t* loop, Answered answered) : impl_(std::make_unique<Impl>(loop, std::move(answered))) {}
@@ -182,7 +181,7 @@ Engine::~Engine() = default;
 
 QuestionId Engine::add(const Question& question, Pace pace, Clock::duration first_within) {
   const QuestionId id{++impl_->last_id};
-  impl_->count_https(question, 1);
+  impl_->count_http(question, 1);
   auto entry = std::make_unique<Impl::Entry>(
       Impl::Entry{.engine = impl_.get(), .id = id, .question = question, .pace = sane(pace), .timer = make_timer(impl_->loop, nullptr)});
   entry->timer->data = entry.get();
@@ -197,7 +196,7 @@ void Engine::remove(QuestionId id) {
   const auto entry = std::move(found->second); // gone from the table before anything of it is destroyed
   impl_->entries.erase(found);
   impl_->under_way -= entry->under_way.size();
-  impl_->count_https(entry->question, -1);
+  impl_->count_http(entry->question, -1);
 }
 
 void Engine::pace(QuestionId id, Pace pace) {

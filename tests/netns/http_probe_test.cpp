@@ -217,7 +217,8 @@ TEST(ProbeHttp, AResetIsTheServers) {
       client.read_request();
       client.leave_by_reset();
     }};
-    EXPECT_EQ(ask(server).reason, Reason::reset);
+    const Answer answer = ask(server);
+    EXPECT_EQ(answer.reason, Reason::reset) << to_text(answer.reason) << ' ' << answer.detail;
   });
 }
 
@@ -384,8 +385,8 @@ TEST(ProbeHttps, ConnectionsAreKeptAndReplacedWhenTheServerIsGone) {
     probing.run_for(600ms);
     for (const auto& heard : probing.heard) EXPECT_EQ(heard.answer.reason, Reason::answered) << heard.answer.detail;
     EXPECT_GT(probing.heard.size(), 30U);
-    shell(fmt::format("ss -Htn state established dport = :8443 | wc -l | grep -qx 1"));
-    shell(fmt::format("ss -Htan state time-wait | wc -l | grep -qx 0"));
+    shell("ss -Htn state established dport = :8443 | wc -l | grep -qx 1");
+    shell("ss -Htan state time-wait | wc -l | grep -qx 0");
     nginx.reset();
     probing.heard.clear();
     ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() >= 4; }));
