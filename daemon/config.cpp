@@ -24,6 +24,24 @@ std::string without_control(std::string_view text) {
   return result;
 }
 
+/// What usually lies behind an error of the parser.
+std::string_view syntax_remedy(std::string_view what) {
+  struct Cause {
+    std::string_view words, remedy;
+  };
+  static constexpr Cause causes[] = {
+      {.words = "cannot redefine", .remedy = "say it once"},
+      {.words = "could not determine value type", .remedy = "put text, times and addresses in double quotes"},
+      {.words = "expected digit", .remedy = "put text, times and addresses in double quotes"},
+      {.words = "control characters", .remedy = "close the string on the line where it begins, and keep unprintable characters out"},
+      {.words = "escape sequence", .remedy = "write a backslash in a string as two"},
+      {.words = "inline table", .remedy = "keep a table in braces on one line, without a comma before its end"},
+  };
+  for (const auto& [words, remedy] : causes)
+    if (what.find(words) != std::string_view::npos) return remedy;
+  return "correct this line";
+}
+
 /// The parser stops at its first error, so the message says that there may be more.
 void add_syntax_error(const toml::parse_error& error, std::size_t file, Findings& findings) {
   std::string_view what = error.description();
@@ -31,14 +49,15 @@ void add_syntax_error(const toml::parse_error& error, std::size_t file, Findings
   if (what.starts_with(preamble)) what.remove_prefix(preamble.size());
   const auto& begin = error.source().begin;
   findings.add({.file = file, .line = begin.line, .column = begin.column},
-               fmt::format("this is not TOML: {}: correct this line and check again, what follows was not read", without_control(what)));
+               fmt::format("this is not TOML ({}): {}, then check again, as nothing else of this file was read", without_control(what),
+                           syntax_remedy(what)));
 }
 
 /// Everything that one file says; false when its text is no TOML.
 bool read_text(std::string_view text, std::size_t file, bool main_file, FilesText& files, Findings& findings) {
   if (const auto deep = too_deep(text)) {
     findings.add({.file = file, .line = deep->line, .column = deep->column},
-                 "this key has more parts than any key of hanat's: remove dots");
+                 "this key has more parts than any key of hanat: remove dots, then check again, as nothing else of this file was read");
     return false;
   }
   try {

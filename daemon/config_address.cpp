@@ -15,51 +15,57 @@ constexpr std::uint32_t most_ports_in_range = 1'024; // each port becomes an ele
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool all_digits(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
 
-/// What messages call it, and a right one to copy.
+/// What messages call it, and right ones to copy.
 struct UseWords {
-  std::string_view name, example;
+  std::string_view name, ipv4, ipv6;
 };
 UseWords words(AddressUse use) {
   switch (use) {
-  case AddressUse::listener: return {.name = "a listener", .example = "203.0.113.10:443/tcp"};
-  case AddressUse::server: return {.name = "a server", .example = "10.0.0.11:8443"};
-  case AddressUse::snat: return {.name = "snat", .example = "192.0.2.1"};
-  case AddressUse::probe_address: return {.name = "probe.address", .example = "10.0.0.11"};
-  case AddressUse::probe_source: return {.name = "probe.source", .example = "192.0.2.1"};
+  case AddressUse::listener: return {.name = "a listener", .ipv4 = "203.0.113.10:443/tcp", .ipv6 = "[2001:db8::10]:443/tcp"};
+  case AddressUse::server: return {.name = "a server", .ipv4 = "10.0.0.11:8443", .ipv6 = "[fd00::11]:8443"};
+  case AddressUse::snat: return {.name = "snat", .ipv4 = "192.0.2.1", .ipv6 = "2001:db8::1"};
+  case AddressUse::probe_address: return {.name = "probe.address", .ipv4 = "10.0.0.11", .ipv6 = "fd00::11"};
+  case AddressUse::probe_source: return {.name = "probe.source", .ipv4 = "192.0.2.1", .ipv6 = "2001:db8::1"};
   }
   return {};
 }
 
 /// Why this address can never work there; empty when it can.
 std::string_view unusable(const Address& address, AddressUse use) {
-  if (address.is_unspecified()) return "is the unspecified address, which means no host";
+  if (address.is_unspecified()) return "is the unspecified address, which is no host";
   if (address.is_multicast()) return "is a multicast or broadcast address, which is no single host";
-  if (address.is_v4_mapped()) return "is an IPv4 address in IPv6 form, which never appears in a packet: write the IPv4 form";
+  if (address.is_v4_mapped()) return "is an IPv4 address in IPv6 form, which no packet carries";
   const bool probes_only = use == AddressUse::probe_address || use == AddressUse::probe_source;
-  if (address.is_loopback() && !probes_only) return "is a loopback address, and the kernel does not forward to or from those";
-  if (address.is_link_local()) return "is a link-local address, and those do not pass a gateway";
+  if (address.is_loopback() && !probes_only) return "is a loopback address, which the kernel does not forward";
+  if (address.is_link_local()) return "is a link-local address, which gateways do not forward";
   return {};
 }
 
+bool looks_like_name(std::string_view host) {
+  return !host.empty() && std::ranges::all_of(host, [](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_';
+  });
+}
+
 Parsed<Address> parse_address(std::string_view host, std::string_view text, AddressUse use) {
-  const auto [name, example] = words(use);
+  const auto [name, ipv4, ipv6] = words(use);
   if (const auto address = Address::parse(host)) {
     const std::string_view why = unusable(*address, use);
     if (why.empty()) return *address;
-    return complaint("{} {}: {} is a routable address of one host, as in \"{}\"", shown(text), why, name, example);
+    const bool as_ipv6 = address->family() == Family::ipv6 && !address->is_v4_mapped();
+    return complaint("{} {}: write a routable address of one host, as in \"{}\"", shown(text), why, as_ipv6 ? ipv6 : ipv4);
   }
   if (host.find('%') != std::string_view::npos)
-    return complaint("{} has a %interface, and such link-local addresses do not pass a gateway: write a routable address, as in \"{}\"",
-                     shown(text), example);
+    return complaint("{} has a %interface, and such link-local addresses are not forwarded: write a routable address, as in \"{}\"",
+                     shown(text), ipv6);
   if (std::ranges::all_of(host, [](char c) { return is_digit(c) || c == '.'; }))
-    return complaint("{} is not an IPv4 address: write four numbers from 0 to 255 without leading zeros, as in \"{}\"", shown(text),
-                     example);
+    return complaint("{} is not an IPv4 address: write four numbers from 0 to 255 without leading zeros, as in \"{}\"", shown(text), ipv4);
   if (host.find(':') != std::string_view::npos)
-    return complaint("{} is not an IPv6 address: write groups of hexadecimal digits, as in \"fd00::11\"", shown(text));
-  if (host == "*") return complaint("{} has \"*\" for its address: write each address out, as in \"{}\"", shown(text), example);
-  return complaint(
-      "{} has a name in it, and hanat takes addresses only, so that no failing lookup can stop it: write the address, as in \"{}\"",
-      shown(text), example);
+    return complaint("{} is not an IPv6 address: write groups of hexadecimal digits, as in \"{}\"", shown(text), ipv6);
+  if (host == "*") return complaint("{} has \"*\" for its address: write each address out, as in \"{}\"", shown(text), ipv4);
+  if (!looks_like_name(host)) return complaint("{} is not an address: write it like \"{}\"", shown(text), ipv4);
+  return complaint("{} is a name, and hanat takes addresses only, so that no failing lookup can stop it: write the address, as in \"{}\"",
+                   shown(text), ipv4);
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
@@ -77,46 +83,46 @@ struct HostPort {
 };
 
 /// IPv6 in brackets: "[fd00::11]:8443" or "[fd00::11]".
-Parsed<HostPort> split_brackets(std::string_view body, std::string_view text, std::string_view example) {
+Parsed<HostPort> split_brackets(std::string_view body, std::string_view text, AddressUse use) {
+  const auto [name, ipv4, ipv6] = words(use);
   const auto close = body.find(']');
-  if (close == std::string_view::npos)
-    return complaint("{} has a \"[\" that is never closed: write it like \"[fd00::11]:8443\"", shown(text));
+  if (close == std::string_view::npos) return complaint("{} has a \"[\" that is never closed: write it like \"{}\"", shown(text), ipv6);
   const std::string_view host = body.substr(1, close - 1);
   const std::string_view rest = body.substr(close + 1);
-  if (Address::parse(host) && host.find(':') == std::string_view::npos)
-    return complaint("{} has an IPv4 address in brackets, which are for IPv6: write it like \"{}\"", shown(text), example);
   if (host.find(':') == std::string_view::npos)
-    return complaint("{} has no IPv6 address in its brackets: write it like \"[fd00::11]:8443\"", shown(text));
+    return complaint("{} has no IPv6 address in its brackets: write it like \"{}\", and IPv4 without brackets", shown(text), ipv6);
   if (rest.empty()) return HostPort{.host = host, .port = std::nullopt};
-  if (rest.front() != ':') return complaint("{} has {} after its brackets: write it like \"[fd00::11]:8443\"", shown(text), shown(rest));
+  if (rest.front() != ':') return complaint("{} has {} after its brackets: write it like \"{}\"", shown(text), shown(rest), ipv6);
   return HostPort{.host = host, .port = rest.substr(1)};
 }
 
 /// IPv6 without brackets is taken only where its end cannot be meant as a port: "fd00::11:8443" is an address and could be a mistake.
-Parsed<HostPort> split_bare_ipv6(std::string_view body, std::string_view text) {
+Parsed<HostPort> split_bare_ipv6(std::string_view body, std::string_view text, AddressUse use) {
   const auto colon = body.rfind(':');
   const std::string_view head = body.substr(0, colon);
   const std::string_view tail = body.substr(colon + 1);
+  const bool needs_port = use == AddressUse::listener;
   const bool whole = Address::parse(body).has_value();
-  const bool with_port = Address::parse(head) && (parse_port(tail) || !whole);
-  if (whole && with_port)
+  const bool with_port = Address::parse(head) && parse_port(tail);
+  if (with_port && (needs_port || !whole))
+    return complaint("{} needs brackets around its IPv6 address: write it as \"[{}]{}\"", shown(text), head, text.substr(colon));
+  if (with_port)
     return complaint("{} can be read in two ways: write \"[{}]:{}\" for port {}, or \"[{}]\" for the address without a port", shown(text),
                      head, tail, tail, body);
-  if (with_port) return complaint("{} needs brackets around its IPv6 address: write it like \"[fd00::11]:8443\"", shown(text));
   return HostPort{.host = body, .port = std::nullopt};
 }
 
 Parsed<HostPort> split_port(std::string_view body, std::string_view text, AddressUse use) {
-  const auto [name, example] = words(use);
-  if (text.empty()) return complaint("\"\" is empty: {} needs an address, as in \"{}\"", name, example);
-  if (std::ranges::any_of(text, [](char c) { return c <= ' ' || c == '\x7f'; }))
-    return complaint("{} has a space or control character in it: write it without, as in \"{}\"", shown(text), example);
+  const auto [name, ipv4, ipv6] = words(use);
+  if (text.empty()) return complaint("\"\" is empty: {} needs an address, as in \"{}\"", name, ipv4);
+  if (std::ranges::any_of(text, [](char c) { return (c >= 0 && c <= ' ') || c == '\x7f'; }))
+    return complaint("{} has a space or a control character in it: write it without, as in \"{}\"", shown(text), ipv4);
   if (text.find("://") != std::string_view::npos)
-    return complaint("{} is a URL, and {} is an address: write it like \"{}\"", shown(text), name, example);
-  if (body.starts_with('[')) return split_brackets(body, text, example);
+    return complaint("{} is a URL, and {} is an address: write it like \"{}\"", shown(text), name, ipv4);
+  if (body.starts_with('[')) return split_brackets(body, text, use);
   const auto colon = body.find(':');
-  if (colon != body.rfind(':')) return split_bare_ipv6(body, text);
-  if (colon == 0) return complaint("{} has no address before its port: write it like \"{}\"", shown(text), example);
+  if (colon != body.rfind(':')) return split_bare_ipv6(body, text, use);
+  if (colon == 0 || body.empty()) return complaint("{} has no address before its port: write it like \"{}\"", shown(text), ipv4);
   if (colon == std::string_view::npos) return HostPort{.host = body, .port = std::nullopt};
   return HostPort{.host = body.substr(0, colon), .port = body.substr(colon + 1)};
 }
@@ -127,7 +133,7 @@ Complaint wrong_port(std::string_view port, std::string_view text, std::string_v
 
 /// "443", or "5000-5100".
 std::optional<Complaint> read_ports(std::string_view ports, Listener& listener) {
-  const auto example = words(AddressUse::listener).example;
+  const auto example = words(AddressUse::listener).ipv4;
   if (ports == "*")
     return complaint("{} listens on every port, which is not available in this version of hanat: write ports, at most {} in a range, as in "
                      "\"203.0.113.10:5000-5100/udp\"",
@@ -156,7 +162,7 @@ Complaint wrong_protocol(std::string_view word, std::string_view text) {
 } // namespace
 
 Parsed<Address> parse_single_address(std::string_view text, AddressUse use) {
-  const auto [name, example] = words(use);
+  const auto [name, example, ipv6] = words(use);
   const auto split = split_port(text, text, use);
   const auto* parts = std::get_if<HostPort>(&split);
   if (Address::parse(text)) return parse_address(text, text, use); // IPv6 without a port needs no brackets
@@ -168,7 +174,7 @@ Parsed<Address> parse_single_address(std::string_view text, AddressUse use) {
 }
 
 Parsed<Endpoint> parse_server(std::string_view text) {
-  const auto example = words(AddressUse::server).example;
+  const auto example = words(AddressUse::server).ipv4;
   if (const auto slash = text.rfind('/'); slash != std::string_view::npos && text.find("://") == std::string_view::npos) {
     const std::string_view tail = text.substr(slash + 1);
     if (all_digits(tail))
@@ -193,7 +199,7 @@ Parsed<Endpoint> parse_server(std::string_view text) {
 }
 
 Parsed<Listener> parse_listener(std::string_view text) {
-  const auto example = words(AddressUse::listener).example;
+  const auto example = words(AddressUse::listener).ipv4;
   const auto slash = text.find("://") == std::string_view::npos ? text.rfind('/') : std::string_view::npos;
   const std::string_view body = text.substr(0, slash);
   const auto split = split_port(body, text, AddressUse::listener);

@@ -43,11 +43,11 @@ void claim(const Merged& service, const ListenText& text, Owners& owners, Findin
     const std::string where = findings.where(other->place, text.place);
     const std::string& name = overlap.with.service->service.name;
     if (same)
-      findings.add(text.place, fmt::format("{} is listened on twice, first by service {} in {}: remove one of them", shown(listener.text),
-                                           name, where));
+      findings.add(text.place,
+                   fmt::format("{} is listened on twice, first by service {} ({}): remove one of them", shown(listener.text), name, where));
     else
       findings.add(text.place,
-                   fmt::format("{} overlaps {} of service {} in {} at port{} {}{}: give each port to one listener", shown(listener.text),
+                   fmt::format("{} overlaps {} of service {} ({}) at port{} {}{}: give each port to one listener", shown(listener.text),
                                shown(other->listener.text), name, where, overlap.first == overlap.last ? "" : "s", overlap.first,
                                overlap.first == overlap.last ? "" : fmt::format(" to {}", overlap.last)));
   }
@@ -191,8 +191,9 @@ void ServiceCheck::check_loops(std::size_t server) {
     const Owner& owner = owners_.at(hit);
     findings_.add(
         at,
-        fmt::format("{} {} is what service {} listens on in {}: traffic would come back to this gateway; write the server's own address",
-                    what, hanat::to_text(hit), owner.service->service.name, findings_.where(owner.listen->place, at)));
+        fmt::format("{}, which is {}, is a listener of service {} ({}): its traffic would come back to this gateway; write the server's "
+                    "own address",
+                    hanat::to_text(hit), what, owner.service->service.name, findings_.where(owner.listen->place, at)));
   };
   for (const Vip& vip : service_.listen) {
     const auto endpoint = endpoint_for(value, vip);
@@ -207,7 +208,7 @@ void ServiceCheck::check_loops(std::size_t server) {
     if (!owners_.contains(hit)) continue;
     const auto spec = std::ranges::find(value.probes, question.spec);
     complain(merged_.probe_places[server][static_cast<std::size_t>(spec - value.probes.begin())],
-             fmt::format("the probe of {} asks", who(server)), hit);
+             fmt::format("asked by the probe of {}", who(server)), hit);
     return;
   }
 }
@@ -218,11 +219,10 @@ void ServiceCheck::check_probe_ports(std::size_t server) {
   const auto& probes = service_.servers[server].probes;
   for (std::size_t i = 0; i < probes.size(); ++i)
     if (!probes[i].port)
-      findings_.add(
-          merged_.probe_places[server][i],
-          fmt::format("service {} has no TCP listener, so its probe does not know which TCP port to ask: write one the server answers on, "
-                      "as in probe = {{ type = \"tcp\", port = 22 }}",
-                      service_.name));
+      findings_.add(merged_.probe_places[server][i],
+                    fmt::format("service {} has no TCP listener, so its probe does not know which TCP port to ask: write a port that the "
+                                "server answers on, as in probe = {{ type = \"tcp\", port = 22 }}",
+                                service_.name));
 }
 
 void ServiceCheck::check_probe_sources(std::size_t server) {

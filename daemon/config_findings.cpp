@@ -84,7 +84,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   std::size_t best_distance = 3; // three slips make another word
   for (const std::string_view candidate : known) {
     const std::size_t slips = distance(meant, in_small_letters(candidate));
-    if (slips < best_distance && slips * 2 < candidate.size() + 1) {
+    if (slips < best_distance && slips * 3 <= candidate.size()) {
       best = candidate;
       best_distance = slips;
     }

@@ -54,22 +54,13 @@ private:
   Merged& merged_;
 };
 
-void merge_listen(const ServiceText& text, std::size_t& room, Merged& merged, Findings& findings) {
+void merge_listen(const ServiceText& text, Merged& merged, Findings& findings) {
   if (!text.listen.said)
     findings.add(text.place,
                  fmt::format("service {} does not say where clients reach it: write listen = \"203.0.113.10:443/tcp\"", text.name));
   if (!text.listen.value) return;
   merged.listen = &*text.listen.value;
   for (const auto& [place, listener] : *text.listen.value) {
-    const std::size_t ports = listener.last - listener.first + 1U;
-    if (ports > room) {
-      findings.add(place,
-                   fmt::format("this makes more than {} listening endpoints in all, the most that hanat takes: use fewer or smaller ranges",
-                               grouped(most_vips)));
-      room = 0;
-      return;
-    }
-    room -= ports;
     merged.service.listen_text.push_back(listener.text);
     for (std::uint32_t port = listener.first; port <= listener.last; ++port)
       merged.service.listen.push_back(
@@ -77,12 +68,12 @@ void merge_listen(const ServiceText& text, std::size_t& room, Merged& merged, Fi
   }
 }
 
-Merged merge_one(const ServiceText& text, const ServiceText& defaults, std::size_t& room, Findings& findings) {
+Merged merge_one(const ServiceText& text, const ServiceText& defaults, Findings& findings) {
   Merged merged;
   merged.text = &text;
   Service& service = merged.service;
   service.name = text.name;
-  merge_listen(text, room, merged, findings);
+  merge_listen(text, merged, findings);
 
   ServerMerger servers{text, defaults, merged};
   const auto& primary = pick(text.primary, defaults.primary);
@@ -116,14 +107,31 @@ void check_names(const std::vector<ServiceText>& services, Findings& findings) {
   }
 }
 
+/// Before anything is built of them.
+bool few_enough(const std::vector<ServiceText>& services, Findings& findings) {
+  std::size_t vips = 0;
+  for (const ServiceText& service : services) {
+    if (!service.listen.value) continue;
+    for (const auto& [place, listener] : *service.listen.value) {
+      vips += listener.last - listener.first + 1U;
+      if (vips <= most_vips) continue;
+      findings.add(place,
+                   fmt::format("this makes more than {} listening endpoints in all, the most that hanat takes: use fewer or smaller ranges",
+                               grouped(most_vips)));
+      return false;
+    }
+  }
+  return true;
+}
+
 } // namespace
 
 std::vector<Merged> merge(const FilesText& files, Findings& findings) {
   check_names(files.services, findings);
-  std::size_t room = most_vips;
   std::vector<Merged> result;
+  if (!few_enough(files.services, findings)) return result;
   result.reserve(files.services.size());
-  for (const ServiceText& text : files.services) result.push_back(merge_one(text, files.defaults, room, findings));
+  for (const ServiceText& text : files.services) result.push_back(merge_one(text, files.defaults, findings));
   return result;
 }
 

@@ -67,7 +67,7 @@ void read_pace(TableReader& reader, probes::Spec& spec, Findings& findings) {
 }
 
 void read_where(TableReader& reader, probes::Spec& spec) {
-  if (const auto port = reader.count("port", 1, 65'535); port.value) spec.port = static_cast<std::uint16_t>(*port.value);
+  if (const auto port = reader.count("port", 1, 65'535, "443"); port.value) spec.port = static_cast<std::uint16_t>(*port.value);
   const auto address = [&](std::string_view key, std::string_view example, AddressUse use) {
     return reader.parsed<Address>(key, example, [use](std::string_view text) { return parse_single_address(text, use); });
   };
@@ -94,8 +94,8 @@ Parsed<std::string> parse_host(std::string_view text) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
   });
   if (!text.empty() && text.size() <= longest_host && right) return std::string{text};
-  return fmt::format("probe.host = {} is not a host name: write the name alone, as in \"www.example.com\"; the port goes into probe.port",
-                     shown(text));
+  return complaint("probe.host = {} is not a host name: write the name alone, as in \"www.example.com\", and the port as probe.port",
+                   shown(text));
 }
 Parsed<std::string> parse_body(std::string_view text) {
   if (text.empty())

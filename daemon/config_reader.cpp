@@ -13,7 +13,7 @@ std::string_view type_name(const toml::node& node) {
   case toml::node_type::string: return "a string";
   case toml::node_type::integer: return "an integer";
   case toml::node_type::floating_point: return "a number with a fraction";
-  case toml::node_type::boolean: return "true or false";
+  case toml::node_type::boolean: return "a boolean";
   case toml::node_type::date: return "a date";
   case toml::node_type::time: return "a time of day";
   case toml::node_type::date_time: return "a date and time";
@@ -30,7 +30,7 @@ Place TableReader::place(const toml::node& node) const {
 }
 
 const toml::node* TableReader::find(std::string_view key) {
-  known_.push_back(key);
+  if (std::ranges::find(known_, key) == known_.end()) known_.push_back(key);
   return table_.get(key);
 }
 
@@ -38,6 +38,17 @@ void TableReader::unavailable(std::string_view key, std::string_view remedy) {
   handled_.push_back(key);
   if (const toml::node* node = table_.get(key))
     complain(*node, fmt::format("{} is not available in this version of hanat: {}", name(key), remedy));
+}
+
+void TableReader::unavailable_unless_off(std::string_view key) {
+  handled_.push_back(key);
+  const toml::node* node = table_.get(key);
+  if (node == nullptr) return;
+  const auto* boolean = node->as_boolean();
+  if (boolean == nullptr)
+    wrong_type(*node, key, "true or false", "false");
+  else if (boolean->get())
+    complain(*node, fmt::format("{0} = true is not available in this version of hanat: remove it, or write {0} = false", name(key)));
 }
 
 void TableReader::misplaced(std::span<const std::string_view> keys, std::string_view remedy) {
@@ -74,13 +85,13 @@ Said<bool> TableReader::flag(std::string_view key) {
   return result;
 }
 
-Said<unsigned> TableReader::count(std::string_view key, unsigned least, unsigned most) {
+Said<unsigned> TableReader::count(std::string_view key, unsigned least, unsigned most, std::string_view example) {
   const toml::node* node = find(key);
   auto result = said<unsigned>(node);
   if (node == nullptr) return result;
   const auto* integer = node->as_integer();
   if (integer == nullptr)
-    wrong_type(*node, key, "an integer", "3");
+    wrong_type(*node, key, "an integer", example);
   else if (integer->get() < least || integer->get() > most)
     complain(*node, fmt::format("{} = {} is out of range: write a whole number from {} to {}", name(key), integer->get(), least, most));
   else
@@ -105,7 +116,7 @@ Said<Clock::duration> TableReader::duration(std::string_view key, const Duration
 const toml::table* TableReader::table(std::string_view key, std::string_view example) {
   const toml::node* node = find(key);
   if (node == nullptr) return nullptr;
-  if (!node->is_table()) wrong_type(*node, key, "a table", example);
+  if (!node->is_table()) complain(*node, fmt::format("{} must be a table, not {}: write {}", name(key), type_name(*node), example));
   return node->as_table();
 }
 

@@ -46,17 +46,19 @@ public:
   const toml::node* find(std::string_view key);
   /// A key of hanat's that this version does not have yet: an error where it is said.
   void unavailable(std::string_view key, std::string_view remedy);
+  /// The same for a switch that this version cannot turn on.
+  void unavailable_unless_off(std::string_view key);
   /// A key that belongs somewhere else: an error that says where.
   void misplaced(std::span<const std::string_view> keys, std::string_view remedy);
 
   Said<std::string> text(std::string_view key, std::string_view example);
   Said<bool> flag(std::string_view key);
-  Said<unsigned> count(std::string_view key, unsigned least, unsigned most);
+  Said<unsigned> count(std::string_view key, unsigned least, unsigned most, std::string_view example);
   Said<Clock::duration> duration(std::string_view key, const DurationLimits& limits);
   /// A string for which `parse` gives the value or the complaint.
   template <class T, std::invocable<std::string_view> Parse> Said<T> parsed(std::string_view key, std::string_view example, Parse parse);
   template <class T> Said<T> choice(std::string_view key, std::span<const Word<T>> words);
-  /// The table under this key; nullptr when it is not there or no table (an error).
+  /// The table under this key; nullptr when it is not there or no table (an error, which shows how to write it).
   const toml::table* table(std::string_view key, std::string_view example);
 
   /// An error for every key that nobody asked for.

@@ -24,14 +24,14 @@ constexpr Word<OnStop> on_stop_words[] = {{.word = "keep", .value = OnStop::keep
 
 Said<DownRule> read_down(TableReader& service, std::size_t file, Findings& findings) {
   Said<DownRule> result;
-  const toml::table* table = service.table("down", "{ fails = 3, within = \"10s\" }");
+  const toml::table* table = service.table("down", "down = { fails = 3, within = \"10s\" }");
   if (table == nullptr) return result;
   TableReader reader{*table, file, "down.", findings};
   result.said = true;
   result.place = reader.place(*table);
   const std::size_t found_before = findings.count();
   DownRule rule;
-  rule.fails = reader.count("fails", 1, most_results).value.value_or(rule.fails);
+  rule.fails = reader.count("fails", 1, most_results, "3").value.value_or(rule.fails);
   rule.within = reader.duration("within", within_limits).value.value_or(rule.within);
   reader.finish();
   if (findings.count() == found_before) result.value = rule;
@@ -40,13 +40,13 @@ Said<DownRule> read_down(TableReader& service, std::size_t file, Findings& findi
 
 Said<UpRule> read_up(TableReader& service, std::size_t file, Findings& findings) {
   Said<UpRule> result;
-  const toml::table* table = service.table("up", "{ passes = 2, stable_for = \"5s\" }");
+  const toml::table* table = service.table("up", "up = { passes = 2, stable_for = \"5s\" }");
   if (table == nullptr) return result;
   TableReader reader{*table, file, "up.", findings};
   result.said = true;
   result.place = reader.place(*table);
   UpRule rule;
-  rule.passes = reader.count("passes", 1, most_results).value.value_or(rule.passes);
+  rule.passes = reader.count("passes", 1, most_results, "3").value.value_or(rule.passes);
   rule.stable_for = reader.duration("stable_for", stable_for_limits).value.value_or(rule.stable_for);
   reader.finish();
   result.value = rule;
@@ -111,18 +111,17 @@ void read_listen(TableReader& service, Said<std::vector<ListenText>>& listen) {
 
 /// Keys of hanat's design that this version answers with an honest no, unless they say what it does anyway.
 void read_unavailable(TableReader& service) {
-  service.unavailable("hook", "remove it; `hanatctl events --follow` and the journal tell of every flip");
-  for (const std::string_view key : {std::string_view{"hold"}, std::string_view{"nudge"}}) {
-    const toml::node* node = service.find(key);
-    if (node != nullptr && service.flag(key).value.value_or(false))
-      service.complain(*node, fmt::format("{0} = true is not available in this version of hanat: remove it, or write {0} = false", key));
-  }
+  service.unavailable("hook", "remove it; the journal tells of every flip");
+  service.unavailable("metrics", "remove it");
+  service.unavailable("probe_ports", "remove it");
+  service.unavailable_unless_off("hold");
+  service.unavailable_unless_off("nudge");
   static constexpr std::string_view modes[] = {"auto"};
   service.parsed<bool>("mode", "auto", [](std::string_view text) -> Parsed<bool> {
     if (text == "auto") return true;
     if (text == "observe")
-      return complaint(
-          "mode = \"observe\" is not available in this version of hanat: remove it, and the service, until hanat may touch its traffic");
+      return complaint("mode = \"observe\" is not available in this version of hanat: remove it, or leave the service out while "
+                       "hanat must not touch its traffic");
     return complaint("mode = {} is not known{}", shown(text), did_you_mean(text, modes));
   });
 }
@@ -132,7 +131,7 @@ void say_misplaced(TableReader& service) {
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "metrics", "probe_ports"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
   service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
@@ -146,12 +145,24 @@ void read_daemon(const toml::table& table, std::size_t file, FilesText& files, F
   const auto group = reader.parsed<std::string>("operators", "hanat-operators", [](std::string_view text) -> Parsed<std::string> {
     constexpr std::size_t longest = 32; // of a group's name on Linux
     if (is_service_name(text) && text.size() <= longest) return std::string{text};
-    return complaint("operators = {} is not a group: write the name of one group, as in \"adm\"; who is root needs none", shown(text));
+    return complaint("operators = {} is not a group: write the name of one group, as in \"adm\"; root needs no group", shown(text));
   });
   files.operators = group.value.value_or("");
   reader.unavailable("metrics", "remove it; `hanatctl --json status` has every figure");
   reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();
+}
+
+/// [web] where [service.web] is meant.
+void say_bare_service(TableReader& reader, const toml::table& root) {
+  static constexpr std::string_view tables[] = {"service", "hanatd", "defaults", "group"};
+  for (auto&& [key, value] : root) {
+    const auto* table = value.as_table();
+    if (table == nullptr || !(table->contains("listen") || table->contains("primary"))) continue;
+    const std::string_view name[] = {key.str()};
+    if (is_service_name(name[0]) && nearest(name[0], tables).empty())
+      reader.misplaced(name, fmt::format("write it as [service.{}]", name[0]));
+  }
 }
 
 void read_services(const toml::table& table, std::size_t file, FilesText& files, Findings& findings) {
@@ -218,6 +229,7 @@ void read_file_text(const toml::table& root, std::size_t file, bool main_file, F
   if (daemon != nullptr && main_file) read_daemon(*daemon, file, files, findings);
   if (defaults != nullptr && main_file) files.defaults = read_service(*defaults, {}, file, findings);
   reader.unavailable("group", "remove it; listeners of one service share one fate, so several ports can stand in one `listen`");
+  say_bare_service(reader, root);
   reader.misplaced(service_keys, "write it under a [service.NAME] line, as in [service.web]");
   reader.finish();
 }

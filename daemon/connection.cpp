@@ -17,7 +17,7 @@ constexpr std::size_t read_bytes = std::size_t{16} << 10;
 
 } // namespace
 
-Connection::Connection(uv_loop_t* loop, Fd socket, Credentials who, const Owner& owner)
+Connection::Connection(uv_loop_t* loop, Fd socket, Credentials who, Owner& owner)
     : owner_(owner), who_(std::move(who)), socket_(std::move(socket)), poll_(make_poll(loop, socket_.get(), this)),
       deadline_(make_timer(loop, this)) {
   enter(Phase::request);
@@ -39,7 +39,7 @@ bool Connection::step() {
   if (!flush()) return false;
   if (unsent() == 0) {
     if (last_) return false;
-    if (!in_.has_message() && !receive()) return false;
+    if (!message_waits() && !receive()) return false;
     answer_next();
     if (!flush() || (last_ && unsent() == 0)) return false;
   }
@@ -69,8 +69,9 @@ bool Connection::flush() {
   return true;
 }
 
-/// At most one message a wakeup; the next one waits for the next turn of the loop.
+/// At most one message a turn of the loop: between two of them the loop looks after everything else.
 void Connection::answer_next() {
+  if (!owner_.may_answer) return;
   Answer answer;
   if (in_.too_long())
     answer = owner_.on_too_long();
@@ -78,6 +79,7 @@ void Connection::answer_next() {
     answer = owner_.on_message(*message, who_);
   else
     return;
+  owner_.may_answer = false;
   out_ = std::move(answer.bytes);
   sent_ = 0;
   last_ = answer.last;
@@ -87,7 +89,7 @@ void Connection::answer_next() {
 void Connection::wait_for() {
   // A complete message that waits needs no more bytes: "writable" wakes us on the next turn. No reading meanwhile: the client's own socket
   // buffer is the queue.
-  const bool busy = unsent() > 0 || in_.has_message();
+  const bool busy = unsent() > 0 || message_waits();
   if (!busy) {
     if (in_.partial()) {
       if (phase_ != Phase::request) enter(Phase::request);

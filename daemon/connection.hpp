@@ -1,5 +1,6 @@
 // One client of the control socket: bytes in, one message at a time, bytes out, and a deadline for each. However a client behaves, one
-// wakeup costs one read of 16 KiB, one message and one write. Not here: what a message means, who may connect (control).
+// wakeup costs one read of 16 KiB and one write, and all clients together one message a turn of the loop. Not here: what a message means,
+// who may connect (control).
 #pragma once
 
 #include <cstddef>
@@ -26,11 +27,12 @@ public:
     std::function<Answer(const std::string& message, const Credentials& who)> on_message; // throws nothing
     std::function<Answer()> on_too_long;
     std::function<void(Connection&)> on_end; // destroys the connection
+    bool may_answer = true; // taken by the first message of a turn of the loop; a message that comes too late waits for the next
   };
   static constexpr std::size_t max_message = std::size_t{64} << 10;
 
   /// Takes over a connected, non-blocking socket. `owner` outlives the connection. Throws std::system_error.
-  Connection(uv_loop_t* loop, Fd socket, Credentials who, const Owner& owner);
+  Connection(uv_loop_t* loop, Fd socket, Credentials who, Owner& owner);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -44,13 +46,14 @@ private:
   static void on_poll(uv_poll_t* handle, int status, int events);
   static void on_timer(uv_timer_t* handle);
   bool step();
+  bool message_waits() const { return in_.has_message() || in_.too_long(); }
   bool receive();
   bool flush();
   void answer_next();
   void wait_for();
   void enter(Phase phase);
 
-  const Owner& owner_;
+  Owner& owner_;
   Credentials who_;
   Fd socket_; // before poll_: libuv lets go of it first
   UvHandle<uv_poll_t> poll_;

@@ -77,6 +77,8 @@ struct ControlServer::Impl {
     owner.on_end = [this](Connection& over) { clients.remove_if([&](const Connection& client) { return &client == &over; }); };
     poll = make_poll(loop, listener.fd(), this);
     pause = make_timer(loop, this);
+    turn = make_prepare(loop, this);
+    uv_prepare_start(turn.get(), [](uv_prepare_t* handle) { static_cast<Impl*>(handle->data)->owner.may_answer = true; });
     listen_on();
   }
 
@@ -110,6 +112,7 @@ struct ControlServer::Impl {
   ListeningSocket listener; // before poll: libuv lets go of it first
   UvHandle<uv_poll_t> poll;
   UvHandle<uv_timer_t> pause;
+  UvHandle<uv_prepare_t> turn;
   Connection::Owner owner;
   std::list<Connection> clients;
 };

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <exception>
 #include <span>
 #include <stdexcept>
 
@@ -115,7 +115,8 @@ std::optional<Tuple> parse_tuple(const nlattr* attribute) {
                .destination = {.address = *destination, .port = *destination_port}};
 }
 
-/// Appends one message and trims the datagram to it when it goes out of scope.
+/// Appends one message and trims the datagram to it when it goes out of scope; to nothing when an exception ends it: half a delete would
+/// name more than was meant.
 class Message {
 public:
   Message(Datagram& datagram, std::uint32_t sequence, std::uint8_t type, std::uint16_t flags, Family family)
@@ -130,7 +131,7 @@ public:
     netfilter->version = 1; // with 0 a delete takes every family
     netfilter->res_id = 0;
   }
-  ~Message() { datagram_.resize(start_ + header_->nlmsg_len); }
+  ~Message() { datagram_.resize(std::uncaught_exceptions() > exceptions_ ? start_ : start_ + header_->nlmsg_len); }
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
 
@@ -158,6 +159,7 @@ private:
 
   Datagram& datagram_;
   std::size_t start_;
+  int exceptions_ = std::uncaught_exceptions();
   nlmsghdr* header_;
 };
 

@@ -24,7 +24,7 @@ std::string kernel_words(const nlmsghdr& header) {
   if ((header.nlmsg_flags & NLM_F_ACK_TLVS) == 0 || header.nlmsg_len < NLMSG_LENGTH(sizeof *error)) return {};
   // Capped acks carry the request's header only; others carry the whole request before the attributes.
   const std::size_t quoted = (header.nlmsg_flags & NLM_F_CAPPED) != 0 || error->error == 0 ? 0 : error->msg.nlmsg_len - sizeof(nlmsghdr);
-  const std::size_t offset = sizeof *error + (quoted + 3) / 4 * 4;
+  const std::size_t offset = sizeof *error + ((quoted + 3) & ~std::size_t{3});
   if (offset >= mnl_nlmsg_get_payload_len(&header)) return {};
   std::string words;
   mnl_attr_parse(

@@ -108,7 +108,7 @@ void Hanatd::restart() {
   start();
 }
 
-Status Hanatd::status() const { return call(socket(), "Status").get<Status>(); }
+Status Hanatd::status() const { return call(socket(), "Status").at("status").get<Status>(); }
 
 Status Hanatd::wait_for(const std::function<bool(const Status&)>& wanted, milliseconds deadline) const {
   const auto end = Clock::now() + deadline;

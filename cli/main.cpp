@@ -1,0 +1,21 @@
+// hanatctl, the operator's hand: reads the command line, does what it says. Not here: anything else.
+#include <algorithm>
+#include <exception>
+#include <string_view>
+#include <vector>
+
+#include "cli/run.hpp"
+#include "cli/words.hpp"
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);
+  using hanat::cli::Exit;
+  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  try {
+    return static_cast<int>(hanat::cli::run(hanat::cli::parse_arguments(arguments)));
+  } catch (const hanat::cli::UsageError& error) {
+    return static_cast<int>(hanat::cli::fail(Exit::usage, json, "Usage", std::string{error.what()} + "\nhanatctl help shows all words"));
+  } catch (const std::exception& error) {
+    return static_cast<int>(hanat::cli::fail(Exit::refused, json, "Failed", error.what()));
+  }
+}

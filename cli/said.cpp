@@ -1,0 +1,100 @@
+// Sentences about replies.
+#include "cli/said.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/text.hpp"
+#include "cli/words.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t names_shown = 20;
+
+/// "backup (10.0.0.12:8443)", or "no server".
+std::string place(const json& service) {
+  const auto target = printable(service.at("target").get<std::string>());
+  const auto& address = service.at("target_address");
+  if (target == "none") return "no server";
+  return address.is_null() ? target : fmt::format("{} ({})", target, printable(address.get<std::string>()));
+}
+
+std::vector<std::string> strings_in(const json& object, const char* key) {
+  std::vector<std::string> strings;
+  if (const auto found = object.find(key); found != object.end() && found->is_array())
+    for (const auto& item : *found)
+      if (item.is_string()) strings.push_back(item.get<std::string>());
+  return strings;
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), names_shown); ++i) text += (i == 0 ? "" : ", ") + printable(names[i]);
+  if (names.size() > names_shown) text += fmt::format(" and {} more", names.size() - names_shown);
+  return text;
+}
+
+std::string lines_of(std::string_view text) {
+  std::string safe;
+  for (std::size_t start = 0; start <= text.size();) {
+    const auto end = std::min(text.find('\n', start), text.size());
+    safe += (start == 0 ? "" : "\n") + printable(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return safe;
+}
+
+} // namespace
+
+std::string said_of_force(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
+  std::string text;
+  for (const auto& service : reply.at("services")) {
+    const auto name = printable(service.at("name").get<std::string>());
+    const auto& until = service.at("until");
+    std::string end = ", without failover, until you end it: hanatctl auto " + name;
+    if (!until.is_null())
+      end = fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
+                        for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
+    text += fmt::format("{}: traffic goes to {}{}\n", name, place(service), end);
+  }
+  return text.empty() ? "no services: nothing was forced\n" : text;
+}
+
+std::string said_of_auto(const json& reply) {
+  std::string text;
+  for (const auto& service : reply.at("services")) {
+    const auto name = printable(service.at("name").get<std::string>());
+    text += service.at("was_forced").get<bool>()
+                ? fmt::format("{}: the override has ended; traffic goes to {}, and hanatd decides again\n", name, place(service))
+                : fmt::format("{}: was not forced, nothing changed; traffic goes to {}\n", name, place(service));
+  }
+  return text.empty() ? "no services: nothing was forced\n" : text;
+}
+
+std::string said_of_reload(const json& reply) {
+  const auto services = reply.at("services").get<std::int64_t>();
+  const auto changed = strings_in(reply, "changed");
+  return fmt::format("the configuration is loaded: {} service{}; {}\n", services, services == 1 ? "" : "s",
+                     changed.empty() ? "nothing changed" : "changed: " + list_of(changed));
+}
+
+std::string said_of_refusal(const Refusal& refusal) {
+  std::string text = lines_of(refusal.what());
+  if (refusal.name == "BadConfiguration") {
+    std::string errors;
+    for (const auto& error : strings_in(refusal.parameters, "errors")) errors += printable(error) + "\n";
+    return errors + text;
+  }
+  if (refusal.name != "UnknownService") return text;
+  const auto names = strings_in(refusal.parameters, "services");
+  if (names.empty()) return text;
+  return fmt::format("{}\nservices: {}", text, list_of(names));
+}
+
+} // namespace hanat::cli

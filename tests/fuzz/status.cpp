@@ -1,0 +1,25 @@
+// What claims to be a daemon sends to hanatctl: the status, shown to people. Not a byte of it may reach the terminal as it came.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/show.hpp"
+#include "daemon/status.hpp"
+#include "daemon/varlink.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  try {
+    const auto status = hanat::varlink::parse_json({reinterpret_cast<const char*>(data), size}).get<hanat::Status>();
+    const auto now = hanat::WallTime{std::chrono::milliseconds{1'769'853'600'123}};
+    for (const char c : hanat::cli::show_status(status, {.colour = false, .now = now}))
+      if (c != '\n' && (c < ' ' || c > '~')) std::abort();
+    const nlohmann::json again = status;
+    (void)again.get<hanat::Status>();
+  } catch (const nlohmann::json::exception&) {
+    return 0;
+  }
+  return 0;
+}

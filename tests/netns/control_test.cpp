@@ -1,0 +1,251 @@
+// The control socket and the kernel's word on who is asking, its deadlines, and that abuse of it costs the loop nothing. Needs root to
+// become somebody else; needs no network.
+#include "daemon/control.hpp"
+
+#include <algorithm>
+#include <atomic>
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <gmock/gmock.h>
+
+#include "daemon/client.hpp"
+#include "tests/unit/served.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+using test::RawClient;
+using test::Served;
+using testing::HasSubstr;
+using namespace std::chrono_literals;
+
+constexpr const char* status_call = R"({"method": "io.hanat.Control.Status"})";
+constexpr gid_t group_daemon = 1; // of every Debian
+constexpr uid_t nobody = 65534;
+
+/// Runs `body` on a thread with these rights: the raw calls change the calling thread alone.
+template <typename Body> auto as(uid_t uid, gid_t gid, std::vector<gid_t> groups, const Body& body) {
+  decltype(body()) result{};
+  std::thread worker([&] {
+    ASSERT_EQ(syscall(SYS_setgroups, groups.size(), groups.data()), 0);
+    ASSERT_EQ(syscall(SYS_setresgid, gid, gid, gid), 0);
+    ASSERT_EQ(syscall(SYS_setresuid, uid, uid, uid), 0);
+    result = body();
+  });
+  worker.join();
+  return result;
+}
+
+/// "" when it went through, else the error's name and text.
+std::string attempt(const std::string& path, const char* method) {
+  try {
+    call(path, method);
+    return "";
+  } catch (const Refusal& refusal) {
+    return refusal.name + ": " + refusal.what();
+  } catch (const NoDaemon& error) {
+    return std::string{"NoDaemon: "} + error.what();
+  }
+}
+
+/// Everybody may open it: what is left is the daemon's own decision.
+void open_to_everybody(const Served& served) {
+  ASSERT_EQ(chmod(std::filesystem::path{served.path()}.parent_path().c_str(), 0755), 0);
+  ASSERT_EQ(chmod(served.path().c_str(), 0666), 0);
+}
+
+TEST(ControlRights, LetRootChangeThings) {
+  const Served served;
+  EXPECT_EQ(attempt(served.path(), "Reload"), "");
+  EXPECT_EQ(call(served.path(), "Reload")["by"], "root");
+}
+
+TEST(ControlRights, LetEverybodyElseOnlyLookWhereNoGroupIsNamed) {
+  const Served served;
+  open_to_everybody(served);
+  for (const auto* method : {"Status", "Version"})
+    EXPECT_EQ(as(nobody, nobody, {group_daemon}, [&] { return attempt(served.path(), method); }), "") << method;
+  for (const auto* method : {"Reload", "Auto", "Force"})
+    EXPECT_THAT(as(nobody, nobody, {0, group_daemon}, [&] { return attempt(served.path(), method); }),
+                AllOf(HasSubstr("NotPermitted: "), HasSubstr("nobody"), HasSubstr("be root (sudo), or name a group")))
+        << method;
+}
+
+TEST(ControlRights, LetTheOperatorsGroupChangeThings) {
+  Served served{Served::echo, "daemon"};
+  open_to_everybody(served);
+  const auto reload = [&] { return attempt(served.path(), "Reload"); };
+  EXPECT_EQ(as(nobody, nobody, {4, group_daemon, 5}, reload), "") << "a supplementary group";
+  EXPECT_EQ(as(nobody, group_daemon, {}, reload), "") << "the primary group";
+  EXPECT_THAT(as(nobody, nobody, {4, 5}, reload), HasSubstr("join the group daemon"));
+  const auto by = as(nobody, group_daemon, {}, [&] { return call(served.path(), "Reload")["by"].get<std::string>(); });
+  EXPECT_EQ(by, "nobody");
+  EXPECT_EQ(as(4'000'000, group_daemon, {}, [&] { return call(served.path(), "Reload")["by"].get<std::string>(); }), "uid 4000000");
+}
+
+TEST(ControlRights, AreFoundAmongManyGroups) {
+  const Served served{Served::echo, "daemon"};
+  open_to_everybody(served);
+  std::vector<gid_t> many(1000);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i] = static_cast<gid_t>(100'000 + i);
+  const auto reload = [&] { return attempt(served.path(), "Reload"); };
+  EXPECT_THAT(as(nobody, nobody, many, reload), HasSubstr("NotPermitted"));
+  many.push_back(group_daemon);
+  EXPECT_EQ(as(nobody, nobody, many, reload), "");
+}
+
+TEST(ControlRights, FollowANewGroupAtOnceForThoseAlreadyConnected) {
+  Served served;
+  open_to_everybody(served);
+  auto client = as(nobody, group_daemon, {}, [&] { return std::make_unique<RawClient>(served.path()); });
+  client->say(R"({"method": "io.hanat.Control.Reload"})");
+  EXPECT_THAT(client->hear(), HasSubstr("NotPermitted"));
+  served.on_loop([&] { served.server().set_operators("daemon"); });
+  std::this_thread::sleep_for(50ms);
+  client->say(R"({"method": "io.hanat.Control.Reload"})");
+  EXPECT_THAT(client->hear(), HasSubstr("\"may_change\":true"));
+}
+
+TEST(ControlRights, AreThoseOfTheFileFirst) {
+  const Served served;
+  ASSERT_EQ(chmod(std::filesystem::path{served.path()}.parent_path().c_str(), 0755), 0);
+  EXPECT_THAT(as(nobody, nobody, {}, [&] { return attempt(served.path(), "Status"); }),
+              AllOf(HasSubstr("NoDaemon: no permission"), HasSubstr("join the group")));
+}
+
+TEST(ControlRights, KeepPlacesForOperators) {
+  const Served served;
+  open_to_everybody(served);
+  std::vector<std::unique_ptr<RawClient>> hogs;
+  for (int i = 0; i < 32; ++i) hogs.push_back(as(nobody, nobody, {}, [&] { return std::make_unique<RawClient>(served.path()); }));
+  EXPECT_THAT(as(nobody, nobody, {}, [&] { return attempt(served.path(), "Status"); }), HasSubstr("28 clients are connected"));
+  EXPECT_EQ(attempt(served.path(), "Reload"), "");
+}
+
+TEST(ControlDeadline, EndsAClientThatNeverFinishesItsRequest) {
+  const Served served;
+  RawClient silent{served.path()}, half{served.path()}, dripping{served.path()}, idle{served.path()};
+  half.send("{\"method\"");
+  idle.say(status_call);
+  EXPECT_THAT(idle.hear(), HasSubstr("Status"));
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < 6s && dripping.send(" ")) std::this_thread::sleep_for(100ms);
+  const auto lived = std::chrono::steady_clock::now() - start;
+  EXPECT_GT(lived, 4500ms);
+  EXPECT_LT(lived, 5900ms);
+  EXPECT_EQ(silent.hear(100ms), "");
+  EXPECT_EQ(half.hear(100ms), "");
+  idle.say(status_call); // between requests there is more time
+  EXPECT_THAT(idle.hear(), HasSubstr("Status"));
+}
+
+TEST(ControlDeadline, EndsAClientThatDoesNotTakeItsAnswer) {
+  const Served served{[](const Call&) { return json{{"text", std::string(4'000'000, 'x')}}; }};
+  RawClient slow{served.path()};
+  slow.say(status_call);
+  std::this_thread::sleep_for(5500ms);
+  EXPECT_EQ(slow.hear(), "") << "the connection ended in the middle of the answer";
+}
+
+TEST(ControlAbuse, OfMemoryIsRefusedInWords) {
+  const Served served{[](const Call&) { return json{{"text", std::string(40'000'000, 'x')}}; }};
+  try {
+    call(served.path(), "Status");
+    FAIL();
+  } catch (const Refusal& refusal) {
+    EXPECT_THAT(refusal.what(), HasSubstr("ask for one service"));
+  }
+}
+
+TEST(ControlAbuse, OfEveryKindTogetherCostsTheLoopNothing) {
+  Served served{[](const Call&) { return json{{"text", std::string(200'000, 'x')}}; }};
+  // A stand-in for the probes: a timer every 5 ms that notes how late it is.
+  struct Cadence {
+    uv_timer_t timer{};
+    std::uint64_t last = 0;
+    double worst_ms = 0;
+  } cadence;
+  cadence.timer.data = &cadence;
+  std::atomic<bool> started = false, stopped = false;
+  served.on_loop([&] {
+    uv_timer_init(served.loop(), &cadence.timer);
+    uv_timer_start(
+        &cadence.timer,
+        [](uv_timer_t* timer) {
+          auto& mine = *static_cast<Cadence*>(timer->data);
+          const auto now = uv_hrtime();
+          if (mine.last != 0) mine.worst_ms = std::max(mine.worst_ms, static_cast<double>(now - mine.last) / 1e6 - 5.0);
+          mine.last = now;
+        },
+        5, 5);
+    started = true;
+  });
+  while (!started) std::this_thread::sleep_for(1ms);
+
+  const auto end = std::chrono::steady_clock::now() + 2s;
+  const auto keep = [&](const auto& attack) {
+    return std::thread([&served, end, attack] {
+      while (std::chrono::steady_clock::now() < end) {
+        try {
+          RawClient client{served.path()};
+          attack(client);
+        } catch (const std::system_error&) {
+          std::this_thread::sleep_for(1ms);
+        }
+      }
+    });
+  };
+  std::vector<std::thread> attackers;
+  attackers.push_back(keep([](RawClient&) {}));                                                 // thousands of connections
+  attackers.push_back(keep([](RawClient& client) { client.send(std::string(1 << 20, '[')); })); // a line without end
+  attackers.push_back(keep([](RawClient& client) {                                              // many requests, no answer taken
+    std::string many;
+    for (int i = 0; i < 2000; ++i) many += std::string(status_call) + '\0';
+    const timeval patience{.tv_sec = 0, .tv_usec = 50'000};
+    setsockopt(client.fd(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    client.send(many);
+  }));
+  for (auto& attacker : attackers) attacker.join();
+
+  served.on_loop([&] { uv_close(reinterpret_cast<uv_handle_t*>(&cadence.timer), [](uv_handle_t* timer) { timer->data = nullptr; }); });
+  served.on_loop([&] { stopped = true; });
+  while (!stopped) std::this_thread::sleep_for(1ms);
+  std::this_thread::sleep_for(10ms);
+  RecordProperty("worst_lateness_ms", std::to_string(cadence.worst_ms));
+  EXPECT_LT(cadence.worst_ms, 50) << "with the machine's other work; alone it is a few milliseconds";
+  EXPECT_NO_THROW(call(served.path(), "Status"));
+}
+
+TEST(ControlAbuse, OfEveryDescriptorDoesNotSpinTheLoop) {
+  const Served served;
+  const RawClient before{served.path()};
+  std::this_thread::sleep_for(20ms);
+  rlimit old{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+  const Fd waiting{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const Fd next{open("/dev/null", O_RDONLY | O_CLOEXEC)}; // the lowest free number, now the limit
+  rlimit tight = old;
+  tight.rlim_cur = static_cast<rlim_t>(next.get()) + 1;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
+  const auto address = unix_address(served.path());
+  ASSERT_EQ(connect(waiting.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  timespec cpu_before{}, cpu_after{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_before);
+  std::this_thread::sleep_for(500ms);
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_after);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+  const double burnt =
+      static_cast<double>(cpu_after.tv_sec - cpu_before.tv_sec) + static_cast<double>(cpu_after.tv_nsec - cpu_before.tv_nsec) / 1e9;
+  EXPECT_LT(burnt, 0.1);
+  std::this_thread::sleep_for(300ms);
+  EXPECT_NO_THROW(call(served.path(), "Status")) << "it accepts again";
+}
+
+} // namespace
+} // namespace hanat

@@ -1,0 +1,347 @@
+// The cut on the real kernel: every rung, both families, and kernels that lie. Each test in a network namespace of its own; what is
+// left afterwards is read by the test's own means (synth).
+#include "nat/cut.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+#include <set>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "nat/conntrack_socket.hpp"
+#include "tests/netns/isolated.hpp"
+#include "tests/netns/synth.hpp"
+
+namespace hanat::nat {
+namespace {
+
+using test::conntrack_entries;
+using test::endpoint;
+using test::Flow;
+using test::flows_of;
+using test::isolated;
+using test::synthesise;
+
+constexpr auto rungs = {Rung::filtered_delete, Rung::filtered_dump, Rung::full_dump};
+constexpr auto families = {Family::ipv4, Family::ipv6};
+const std::atomic<bool> go_on{false};
+
+Vip vip_of(Family family, Protocol protocol = Protocol::tcp, std::uint16_t port = 443, int host = 10) {
+  return test::vip(fmt::format("{}{}", family == Family::ipv4 ? "203.0.113." : "2001:db8::", host), port, protocol);
+}
+Endpoint server_of(Family family, int host, std::uint16_t port = 8443) {
+  return endpoint(fmt::format("{}{}", family == Family::ipv4 ? "198.19.0." : "fd00::", host), port);
+}
+Mapping mapping_of(Family family, Protocol protocol = Protocol::tcp) {
+  return {.vip = vip_of(family, protocol), .server = server_of(family, 11)};
+}
+
+void append(std::vector<Flow>& flows, std::vector<Flow> more) { flows.insert(flows.end(), more.begin(), more.end()); }
+
+/// What may not be touched when mapping_of() is cut: like it in all but one thing.
+std::vector<Flow> neighbours(Family family, std::size_t each) {
+  const Mapping cut = mapping_of(family);
+  const Vip& vip = cut.vip;
+  const Family relatives = family == Family::ipv4 ? Family::ipv6 : Family::ipv4;
+  std::vector<Flow> flows;
+  for (const Mapping& mapping : {
+           Mapping{.vip = vip, .server = server_of(family, 12)},
+           Mapping{.vip = vip, .server = server_of(family, 11, 8444)},
+           Mapping{.vip = vip_of(family, Protocol::tcp, 444), .server = cut.server},
+           Mapping{.vip = vip_of(family, Protocol::tcp, 443, 20), .server = cut.server},
+           mapping_of(relatives),
+       })
+    append(flows, flows_of(mapping, each, 200'000 + flows.size()));
+  return flows;
+}
+
+std::vector<Flow> sorted(std::vector<Flow> flows) {
+  std::ranges::sort(flows);
+  return flows;
+}
+
+CutCount cut(Cutter& cutter, std::vector<Mapping> mappings, Streams streams = Streams::all) { return cutter.cut(mappings, streams, go_on); }
+
+/// Runs the body for every rung and family, each time in a fresh namespace.
+void everywhere(const std::function<void(Rung, Family)>& body) {
+  for (const Rung rung : rungs)
+    for (const Family family : families)
+      isolated([&] {
+        SCOPED_TRACE(fmt::format("{}, {}", to_text(rung), family == Family::ipv4 ? "IPv4" : "IPv6"));
+        body(rung, family);
+      });
+}
+
+double milliseconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+TEST(Cut, TakesTenThousandFlowsAmongFiftyThousandOthersAndNothingElse) {
+  everywhere([](Rung rung, Family family) {
+    const auto others = neighbours(family, 10'000);
+    synthesise(others);
+    synthesise(flows_of(mapping_of(family), 10'000));
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 10'000}));
+    EXPECT_TRUE(conntrack_entries() == sorted(others));
+  });
+}
+
+TEST(Cut, CountsAFewFlowsOneByOne) {
+  everywhere([](Rung rung, Family family) {
+    const auto others = neighbours(family, 10);
+    synthesise(others);
+    synthesise(flows_of(mapping_of(family), 41));
+    synthesise(flows_of(mapping_of(family, Protocol::udp), 7));
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {mapping_of(family), mapping_of(family, Protocol::udp)}), (CutCount{.tcp = 41, .udp = 7}));
+    EXPECT_EQ(conntrack_entries(), sorted(others));
+    EXPECT_EQ(cut(cutter, {mapping_of(family)}), CutCount{}) << "nothing is left to cut";
+  });
+}
+
+TEST(Cut, TakesOnlyTheStreamsAskedFor) {
+  everywhere([](Rung rung, Family family) {
+    const std::vector<Mapping> all{mapping_of(family), mapping_of(family, Protocol::udp), mapping_of(family, Protocol::sctp)};
+    for (const Mapping& mapping : all) synthesise(flows_of(mapping, 100));
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, all, Streams::datagrams), (CutCount{.udp = 100, .sctp = 100}));
+    EXPECT_EQ(conntrack_entries(), sorted(flows_of(all[0], 100)));
+    EXPECT_EQ(cut(cutter, all, Streams::tcp), (CutCount{.tcp = 100}));
+    EXPECT_TRUE(conntrack_entries().empty());
+  });
+}
+
+TEST(Cut, ComparesThePortsOfSctpThatTheKernelIgnores) {
+  everywhere([](Rung rung, Family family) {
+    Mapping other_port = mapping_of(family, Protocol::sctp);
+    other_port.vip.port = 444;
+    Mapping other_server_port = mapping_of(family, Protocol::sctp);
+    other_server_port.server.port = 8444;
+    auto others = flows_of(other_port, 3'000);
+    append(others, flows_of(other_server_port, 3'000, 3'000));
+    synthesise(others);
+    synthesise(flows_of(mapping_of(family, Protocol::sctp), 3'000, 6'000));
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {mapping_of(family, Protocol::sctp)}), (CutCount{.sctp = 3'000}));
+    EXPECT_TRUE(conntrack_entries() == sorted(others));
+  });
+}
+
+TEST(Cut, KnowsTwoServersOnOneAddressByTheirPorts) {
+  everywhere([](Rung rung, Family family) {
+    const Mapping dead{.vip = vip_of(family), .server = server_of(family, 11, 9001)};
+    const Mapping alive{.vip = vip_of(family), .server = server_of(family, 11, 9002)};
+    synthesise(flows_of(dead, 50));
+    synthesise(flows_of(alive, 50, 50));
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {dead}), (CutCount{.tcp = 50}));
+    EXPECT_EQ(conntrack_entries(), sorted(flows_of(alive, 50, 50)));
+  });
+}
+
+TEST(Cut, TakesFlowsThatWereNeverTranslated) {
+  everywhere([](Rung rung, Family family) {
+    const Vip vip = vip_of(family, Protocol::udp);
+    const Mapping translated{.vip = vip, .server = server_of(family, 11, 443)};
+    synthesise(flows_of(untranslated(vip), 20));
+    synthesise(flows_of(translated, 20, 20));
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {untranslated(vip)}), (CutCount{.udp = 20}));
+    EXPECT_EQ(conntrack_entries(), sorted(flows_of(translated, 20, 20)));
+  });
+}
+
+TEST(Cut, ReachesEveryZone) {
+  everywhere([](Rung rung, Family family) {
+    std::vector<Flow> others;
+    for (const std::uint16_t zone : {std::uint16_t{0}, std::uint16_t{5}, std::uint16_t{65535}})
+      for (const bool match : {true, false}) {
+        auto flows =
+            flows_of(match ? mapping_of(family) : Mapping{.vip = vip_of(family), .server = server_of(family, 12)}, 30, match ? 0 : 30);
+        for (Flow& flow : flows) flow.zone = zone;
+        synthesise(flows);
+        if (!match) append(others, flows);
+      }
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 90}));
+    EXPECT_EQ(conntrack_entries(), sorted(others));
+  });
+}
+
+TEST(Cut, DoesNotCareForMarks) {
+  everywhere([](Rung rung, Family family) {
+    auto flows = flows_of(mapping_of(family), 3'000);
+    for (std::uint32_t mark = 0; Flow & flow : flows) flow.mark = mark++ * 0x01010101U;
+    synthesise(flows);
+    Cutter cutter{rung};
+    EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 3'000}));
+    EXPECT_TRUE(conntrack_entries().empty());
+  });
+}
+
+TEST(Cut, TakesFiveThousandMappingsInOneCall) {
+  everywhere([](Rung rung, Family family) {
+    std::vector<Mapping> mappings;
+    std::vector<Flow> dead;
+    std::vector<Flow> others;
+    for (std::uint16_t i = 0; i < 5'000; ++i) {
+      const Vip vip = vip_of(family, i % 2 == 0 ? Protocol::tcp : Protocol::udp, static_cast<std::uint16_t>(10'000 + i));
+      mappings.push_back({.vip = vip, .server = server_of(family, 11 + i % 7)});
+      append(dead, flows_of(mappings.back(), 2, i));
+      append(others, flows_of({.vip = vip, .server = server_of(family, 99)}, 2, i + std::size_t{10}));
+    }
+    synthesise(dead);
+    synthesise(others);
+    Cutter cutter{rung};
+    CutCount count;
+    const double elapsed = milliseconds([&] { count = cut(cutter, mappings); });
+    EXPECT_EQ(count, (CutCount{.tcp = 5'000, .udp = 5'000}));
+    EXPECT_TRUE(conntrack_entries() == sorted(others));
+    std::printf("  5,000 mappings of 7 servers, %s %s: %.1f ms\n", std::string{to_text(rung)}.c_str(),
+                family == Family::ipv4 ? "IPv4" : "IPv6", elapsed);
+  });
+}
+
+TEST(Cut, TakesBothFamiliesAndToleratesRepeatedAndSenselessMappings) {
+  for (const Rung rung : rungs)
+    isolated([&] {
+      SCOPED_TRACE(std::string{to_text(rung)});
+      const Mapping mixed{.vip = vip_of(Family::ipv4), .server = server_of(Family::ipv6, 11)};
+      const Mapping no_port{.vip = vip_of(Family::ipv4, Protocol::tcp, 0), .server = server_of(Family::ipv4, 11, 0)};
+      for (const Family family : families) synthesise(flows_of(mapping_of(family), 10));
+      const auto others = neighbours(Family::ipv4, 1);
+      std::vector<Flow> survivors;
+      for (const Flow& flow : others)
+        if (flow.client.address.family() == Family::ipv4) survivors.push_back(flow);
+      synthesise(survivors);
+      Cutter cutter{rung};
+      EXPECT_EQ(cut(cutter, {}), CutCount{});
+      EXPECT_EQ(cut(cutter, {mixed, no_port}), CutCount{});
+      EXPECT_EQ(conntrack_entries().size(), 20 + survivors.size());
+      EXPECT_EQ(cut(cutter, {mapping_of(Family::ipv6), mixed, mapping_of(Family::ipv4), mapping_of(Family::ipv4)}), (CutCount{.tcp = 20}));
+      EXPECT_EQ(conntrack_entries(), sorted(survivors));
+    });
+}
+
+TEST(Cut, StopsWhenCancelledAndWorksAgainAfterwards) {
+  everywhere([](Rung rung, Family family) {
+    synthesise(flows_of(mapping_of(family), 30'000));
+    std::atomic<bool> cancelled{false};
+    int deletes = 0;
+    Cutter cutter{rung, [&](Datagram& datagram) {
+                    const auto& header = *reinterpret_cast<const nlmsghdr*>(datagram.data());
+                    const bool batch = (header.nlmsg_type & 0xff) == 2 && datagram.size() > 10'000;
+                    if (batch && ++deletes == 3) cancelled = true;
+                  }};
+    const std::vector<Mapping> mappings{mapping_of(family)};
+    const CutCount first = cutter.cut(mappings, Streams::all, cancelled);
+    EXPECT_GT(first.tcp, 0U);
+    EXPECT_LE(first.tcp, 1'000U);
+    EXPECT_EQ(conntrack_entries().size(), 30'000 - first.tcp);
+    EXPECT_EQ(cutter.cut(mappings, Streams::all, cancelled), CutCount{}) << "still cancelled";
+    cancelled = false;
+    EXPECT_EQ(cutter.cut(mappings, Streams::all, cancelled).tcp, 30'000 - first.tcp);
+    EXPECT_TRUE(conntrack_entries().empty());
+  });
+}
+
+TEST(Cut, RepeatsADumpThatTheKernelCallsIncompleteAFewTimes) {
+  everywhere([](Rung rung, Family family) {
+    synthesise(flows_of(mapping_of(family), 100));
+    int failures = 0;
+    Cutter cutter{rung, [&](Datagram& datagram) {
+                    if ((reinterpret_cast<const nlmsghdr*>(datagram.data())->nlmsg_type & 0xff) == 1 && failures-- > 0)
+                      throw std::system_error(failures % 2 == 0 ? ENOBUFS : EINTR, std::generic_category());
+                  }};
+    failures = 2;
+    EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 100}));
+    failures = 100;
+    EXPECT_EQ(cut(cutter, {mapping_of(family)}), CutCount{}) << "best effort: no endless loop, no exception";
+    EXPECT_GT(failures, 90);
+  });
+}
+
+TEST(Cut, NeverTakesANewerFlowOfTheSameClient) {
+  for (const Family family : families)
+    isolated([&] {
+      ConntrackSocket socket;
+      synthesise(flows_of(mapping_of(family), 10));
+      EntryDeletes deletes;
+      ASSERT_TRUE(socket.dump(family, {}, {}, [&](const Entry& entry) { deletes.add(entry); }));
+      Cutter cutter;
+      EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 10}));
+      const auto moved = flows_of({.vip = vip_of(family), .server = server_of(family, 12)}, 10);
+      synthesise(moved);
+      EXPECT_EQ(socket.delete_entries(deletes), CutCount{}) << "the batch was made before the clients came back";
+      EXPECT_EQ(conntrack_entries(), sorted(moved));
+    });
+}
+
+TEST(Cut, StartsAnewAfterADumpThatWasLeftHalfRead) {
+  isolated([] {
+    synthesise(flows_of(mapping_of(Family::ipv4), 20'000));
+    ConntrackSocket socket;
+    EXPECT_THROW(socket.dump(Family::ipv4, {}, {}, [](const Entry&) { throw 1; }), int);
+    std::size_t seen = 0;
+    EXPECT_TRUE(socket.dump(Family::ipv4, {}, {}, [&](const Entry&) { ++seen; }));
+    EXPECT_EQ(seen, 20'000U);
+  });
+}
+
+/// Processor time of this thread: the kernel dumps and deletes in its caller's name, so on an idle machine this is the elapsed time too.
+double processor_milliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+struct Cost {
+  double elapsed = 0;
+  double processor = 0;
+};
+
+/// Cuts `number` flows among 50,000 of another server; the middle one of three, by processor time.
+Cost cost_of(Rung rung, Family family, std::size_t number, bool same_port) {
+  std::vector<Cost> costs;
+  for (int run = 0; run < 3; ++run)
+    isolated([&] {
+      const auto port = static_cast<std::uint16_t>(same_port ? 8443 : 8444);
+      synthesise(flows_of({.vip = vip_of(family), .server = server_of(family, 12, port)}, 50'000, number));
+      synthesise(flows_of(mapping_of(family), number));
+      Cutter cutter{rung};
+      const double before = processor_milliseconds();
+      const double elapsed = milliseconds([&] { EXPECT_EQ(cut(cutter, {mapping_of(family)}).tcp, number); });
+      costs.push_back({.elapsed = elapsed, .processor = processor_milliseconds() - before});
+    });
+  std::ranges::sort(costs, {}, &Cost::processor);
+  return costs[1];
+}
+
+TEST(Cut, SaysWhatItCosts) {
+  struct Row {
+    Family family;
+    Rung rung;
+    bool same_port;
+  };
+  std::puts("  deleting N of N + 50,000 entries, ms elapsed (ms of processor time), median of three");
+  for (const Row& row : {Row{Family::ipv4, Rung::filtered_delete, true}, Row{Family::ipv4, Rung::filtered_dump, true},
+                         Row{Family::ipv4, Rung::full_dump, true}, Row{Family::ipv6, Rung::filtered_dump, false},
+                         Row{Family::ipv6, Rung::filtered_dump, true}, Row{Family::ipv6, Rung::full_dump, true}}) {
+    std::string line = fmt::format("  {} {:15}", row.family == Family::ipv4 ? "IPv4" : "IPv6", to_text(row.rung));
+    for (const std::size_t number : {10'000U, 100'000U}) {
+      const Cost cost = cost_of(row.rung, row.family, number, row.same_port);
+      line += fmt::format("  {:7}: {:6.1f} ({:6.1f})", number, cost.elapsed, cost.processor);
+    }
+    std::puts((line + (row.same_port ? "" : "  others on another port")).c_str());
+  }
+}
+
+} // namespace
+} // namespace hanat::nat

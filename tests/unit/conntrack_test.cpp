@@ -1,0 +1,149 @@
+// The bytes of conntrack's messages: what is said, and what refuses to be said.
+#include "nat/conntrack.hpp"
+
+#include <array>
+#include <stdexcept>
+#include <string_view>
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+namespace hanat::nat {
+namespace {
+
+Endpoint endpoint(const char* address, std::uint16_t port) { return {.address = Address::parse(address).value(), .port = port}; }
+
+Mapping mapping(Protocol protocol = Protocol::tcp, bool ipv6 = false) {
+  return {.vip = {.address = Address::parse(ipv6 ? "2001:db8::10" : "203.0.113.10").value(), .protocol = protocol, .port = 443},
+          .server = endpoint(ipv6 ? "fd00::11" : "10.0.0.11", 8443)};
+}
+Endpoint client(bool ipv6 = false) { return endpoint(ipv6 ? "2001:db8:c::1" : "198.18.0.1", 40'000); }
+
+const nlmsghdr& message(const Datagram& datagram) { return *reinterpret_cast<const nlmsghdr*>(datagram.data()); }
+const nfgenmsg& netfilter(const Datagram& datagram) { return *static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message(datagram))); }
+
+/// An entry as a dump shows it: a creation has the same attributes, less the id, which is appended here.
+Datagram shown(const Mapping& mapping, const Endpoint& client) {
+  Datagram datagram;
+  put_new(datagram, 1, mapping, client, 0x01020304, 10);
+  datagram.insert(datagram.end(), {8, 0, CTA_ID, 0, 1, 2, 3, 4});
+  datagram.insert(datagram.end(), {6, 0, CTA_ZONE, 0, 0, 5, 0, 0});
+  reinterpret_cast<nlmsghdr*>(datagram.data())->nlmsg_len = static_cast<std::uint32_t>(datagram.size());
+  return datagram;
+}
+
+TEST(Conntrack, ReadsWhatItWrites) {
+  for (const bool ipv6 : {false, true})
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+      const Datagram datagram = shown(mapping(protocol, ipv6), client(ipv6));
+      const auto entry = parse_entry(message(datagram));
+      ASSERT_TRUE(entry);
+      EXPECT_EQ(entry->mapping, mapping(protocol, ipv6));
+      EXPECT_EQ(entry->client, client(ipv6));
+      EXPECT_EQ(entry->mark, 0x01020304U);
+      EXPECT_TRUE(entry->reply != nullptr && entry->id != nullptr && entry->zone != nullptr);
+    }
+}
+
+TEST(Conntrack, ReadsNothingFromAMessageCutShortAnywhere) {
+  const Datagram whole = shown(mapping(), client());
+  for (std::size_t length = sizeof(nlmsghdr); length < whole.size(); ++length) {
+    Datagram part(whole.begin(), whole.begin() + static_cast<long>(length));
+    reinterpret_cast<nlmsghdr*>(part.data())->nlmsg_len = static_cast<std::uint32_t>(length);
+    EXPECT_EQ(parse_entry(message(part)).value_or(Entry{.mapping = mapping(), .client = {}}).mapping, mapping());
+  }
+}
+
+TEST(Conntrack, PassesOverOtherProtocolsAndOtherMessages) {
+  Datagram datagram = shown(mapping(), client());
+  reinterpret_cast<nlmsghdr*>(datagram.data())->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
+  EXPECT_FALSE(parse_entry(message(datagram)));
+  EXPECT_FALSE(parse_entry(message(shown(mapping(static_cast<Protocol>(IPPROTO_ICMP)), client()))));
+}
+
+TEST(Conntrack, EveryRequestNamesItsFamilyAndVersionOne) {
+  for (const bool ipv6 : {false, true}) {
+    const Datagram dump_bytes = shown(mapping(Protocol::tcp, ipv6), client(ipv6));
+    const auto entry = parse_entry(message(dump_bytes)).value();
+    std::array<Datagram, 5> requests;
+    put_dump(requests[0], 1, ipv6 ? Family::ipv6 : Family::ipv4, filter_of(mapping(Protocol::tcp, ipv6)), 7);
+    put_filtered_delete(requests[1], 1, mapping(Protocol::tcp, ipv6));
+    put_entry_delete(requests[2], 1, entry, false);
+    put_new(requests[3], 1, mapping(Protocol::tcp, ipv6), client(ipv6), 1, 1);
+    put_delete_new(requests[4], 1, mapping(Protocol::tcp, ipv6), client(ipv6));
+    for (const Datagram& request : requests) {
+      EXPECT_EQ(netfilter(request).nfgen_family, ipv6 ? AF_INET6 : AF_INET);
+      EXPECT_EQ(netfilter(request).version, 1) << "with 0 a delete takes every family";
+      EXPECT_EQ(message(request).nlmsg_len, request.size());
+    }
+  }
+}
+
+TEST(Conntrack, ADeleteThatNamesLessThanAMappingCannotBeBuilt) {
+  Datagram datagram;
+  Mapping no_port = mapping();
+  no_port.vip.port = 0;
+  Mapping no_server_port = mapping();
+  no_server_port.server.port = 0;
+  Mapping mixed = mapping();
+  mixed.server = endpoint("fd00::11", 8443);
+  for (const Mapping& bad : {no_port, no_server_port, mixed, Mapping{}, mapping(Protocol::sctp)})
+    EXPECT_THROW(put_filtered_delete(datagram, 1, bad), std::logic_error);
+  EXPECT_TRUE(datagram.empty());
+}
+
+TEST(Conntrack, ADeleteWithoutAnEntryCannotBeBuilt) {
+  const Datagram dumped = shown(mapping(), client());
+  const Entry entry = parse_entry(message(dumped)).value();
+  Datagram datagram;
+  EXPECT_THROW(put_entry_delete(datagram, 1, Entry{}, true), std::logic_error);
+  Entry without = entry;
+  without.reply = nullptr;
+  EXPECT_THROW(put_entry_delete(datagram, 1, without, true), std::logic_error);
+  without = entry;
+  without.id = nullptr;
+  EXPECT_THROW(put_entry_delete(datagram, 1, without, true), std::logic_error);
+  without = entry;
+  without.reply = entry.id; // not a tuple
+  EXPECT_THROW(put_entry_delete(datagram, 1, without, true), std::logic_error);
+  EXPECT_TRUE(datagram.empty());
+}
+
+TEST(Conntrack, ADeleteCopiesTheEntrysReplyZoneAndId) {
+  const Datagram dumped = shown(mapping(), client());
+  const Entry entry = parse_entry(message(dumped)).value();
+  Datagram datagram;
+  put_entry_delete(datagram, 9, entry, true);
+  const auto contains = [&](const nlattr* attribute) {
+    const std::string_view wanted{reinterpret_cast<const char*>(attribute), attribute->nla_len};
+    return std::string_view{reinterpret_cast<const char*>(datagram.data()), datagram.size()}.find(wanted) != std::string_view::npos;
+  };
+  EXPECT_TRUE(contains(entry.reply) && contains(entry.zone) && contains(entry.id));
+  EXPECT_EQ(message(datagram).nlmsg_seq, 9U);
+  EXPECT_TRUE((message(datagram).nlmsg_flags & NLM_F_ACK) != 0);
+}
+
+TEST(Conntrack, APortWithoutItsProtocolIsNoFilter) {
+  Filter filter = filter_of(mapping());
+  filter.protocol.reset();
+  Datagram datagram;
+  EXPECT_THROW(put_dump(datagram, 1, Family::ipv4, filter), std::logic_error);
+  EXPECT_TRUE(datagram.empty()) << "no half-built message stays";
+}
+
+TEST(Conntrack, AFilterMatchesItsMappingAndNoNeighbour) {
+  const Filter filter = filter_of(mapping());
+  EXPECT_TRUE(matches(filter, mapping()));
+  EXPECT_TRUE(matches({}, mapping()));
+  Mapping other = mapping();
+  other.server.port = 1;
+  EXPECT_FALSE(matches(filter, other));
+  other = mapping(Protocol::udp);
+  EXPECT_FALSE(matches(filter, other));
+}
+
+} // namespace
+} // namespace hanat::nat

@@ -1,0 +1,91 @@
+// Which dumps a list of mappings becomes.
+#include "nat/cut_plan.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace hanat::nat {
+namespace {
+
+Mapping mapping(std::uint16_t vip_port, const char* server = "10.0.0.11", std::uint16_t server_port = 8443,
+                Protocol protocol = Protocol::tcp) {
+  return {.vip = {.address = Address::parse("203.0.113.10").value(), .protocol = protocol, .port = vip_port},
+          .server = {.address = Address::parse(server).value(), .port = server_port}};
+}
+
+/// Every mapping is in exactly one scan, and that scan's filter shows its entries.
+void expect_covered(const std::vector<Scan>& scans, const std::vector<Mapping>& mappings) {
+  std::vector<Mapping> covered;
+  for (const Scan& scan : scans)
+    for (const Mapping& member : scan.mappings) {
+      EXPECT_TRUE(matches(scan.filter, member));
+      covered.push_back(member);
+    }
+  std::ranges::sort(covered);
+  EXPECT_TRUE(std::ranges::is_permutation(covered, mappings));
+}
+
+TEST(CutPlan, NothingToCutIsNoDump) {
+  for (const Trust trust : {Trust::nothing, Trust::ports, Trust::addresses}) EXPECT_TRUE(plan({}, trust, 100'000).empty());
+}
+
+TEST(CutPlan, WithoutTrustEverythingIsDumpedOnce) {
+  const std::vector mappings{mapping(1), mapping(2, "10.0.0.12")};
+  EXPECT_EQ(plan(mappings, Trust::nothing, 100'000), (std::vector<Scan>{{.filter = {}, .mappings = mappings}}));
+}
+
+TEST(CutPlan, OneMappingIsFilteredByAllOfIt) {
+  const std::vector mappings{mapping(443)};
+  EXPECT_EQ(plan(mappings, Trust::addresses, 0), (std::vector<Scan>{{.filter = filter_of(mappings[0]), .mappings = mappings}}));
+}
+
+TEST(CutPlan, ManyMappingsOfOneServerAreOneDump) {
+  std::vector<Mapping> mappings;
+  for (std::uint16_t port = 1; port <= 5'000; ++port) mappings.push_back(mapping(port));
+  const auto scans = plan(mappings, Trust::addresses, 0);
+  ASSERT_EQ(scans.size(), 1U);
+  EXPECT_EQ(scans[0].filter, server_filter(mappings[0]));
+  expect_covered(scans, mappings);
+}
+
+TEST(CutPlan, MoreServersThanPayAreOneFullDump) {
+  const std::vector mappings{mapping(1, "10.0.0.1"), mapping(2, "10.0.0.2"), mapping(3, "10.0.0.3")};
+  const auto few_entries = plan(mappings, Trust::addresses, 15'999);
+  ASSERT_EQ(few_entries.size(), 1U);
+  EXPECT_EQ(few_entries[0].filter, Filter{});
+  expect_covered(few_entries, mappings);
+  const auto many_entries = plan(mappings, Trust::addresses, 16'000);
+  EXPECT_EQ(many_entries.size(), 3U);
+  expect_covered(many_entries, mappings);
+}
+
+TEST(CutPlan, WithTrustInPortsOnlyNoAddressIsFiltered) {
+  const std::vector mappings{mapping(443, "10.0.0.1"), mapping(443, "10.0.0.2"), mapping(444, "10.0.0.1")};
+  const auto scans = plan(mappings, Trust::ports, 100'000);
+  EXPECT_EQ(scans.size(), 2U);
+  for (const Scan& scan : scans) {
+    EXPECT_FALSE(scan.filter.vip || scan.filter.server);
+    EXPECT_TRUE(scan.filter.protocol && scan.filter.vip_port && scan.filter.server_port);
+  }
+  expect_covered(scans, mappings);
+}
+
+TEST(CutPlan, NoPortOfSctpIsEverFiltered) {
+  const std::vector mappings{mapping(443, "10.0.0.1", 1, Protocol::sctp), mapping(444, "10.0.0.2", 2, Protocol::sctp)};
+  for (const Trust trust : {Trust::nothing, Trust::ports, Trust::addresses}) {
+    const auto scans = plan(mappings, trust, 1'000'000);
+    for (const Scan& scan : scans) EXPECT_FALSE(scan.filter.vip_port || scan.filter.server_port);
+    expect_covered(scans, mappings);
+  }
+}
+
+TEST(CutPlan, ProtocolsAreKeptApart) {
+  const std::vector mappings{mapping(443), mapping(443, "10.0.0.11", 8443, Protocol::udp)};
+  const auto scans = plan(mappings, Trust::addresses, 1'000'000);
+  EXPECT_EQ(scans.size(), 2U);
+  expect_covered(scans, mappings);
+}
+
+} // namespace
+} // namespace hanat::nat

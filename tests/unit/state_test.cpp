@@ -1,0 +1,189 @@
+#include "daemon/state.hpp"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/temp_dir.hpp"
+
+namespace hanat {
+namespace {
+
+using test::read_text;
+using test::TempDir;
+using test::write_text;
+using testing::HasSubstr;
+
+std::vector<Override> some_overrides() {
+  const WallTime since{std::chrono::milliseconds{1'769'853'600'123}};
+  return {{.service = "web",
+           .target = "backup",
+           .until = since + std::chrono::minutes{30},
+           .reason = "disk \"sdb\"\n\x1b[2J",
+           .by = "root",
+           .since = since},
+          {.service = "sip", .target = "backup2", .until = std::nullopt, .reason = "", .by = "uid 1000", .since = since}};
+}
+
+TEST(StateFile, ThatIsMissingIsNoOverride) {
+  const TempDir dir;
+  const auto loaded = load_overrides(dir.path());
+  EXPECT_TRUE(loaded.overrides.empty());
+  EXPECT_EQ(loaded.warning, "");
+  EXPECT_EQ(load_overrides(dir.path() / "nowhere").warning, "");
+}
+
+TEST(StateFile, GivesBackWhatWasSaved) {
+  const TempDir dir;
+  save_overrides(dir.path(), some_overrides());
+  const auto loaded = load_overrides(dir.path());
+  EXPECT_EQ(loaded.overrides, some_overrides());
+  EXPECT_EQ(loaded.warning, "");
+  save_overrides(dir.path(), {});
+  EXPECT_TRUE(load_overrides(dir.path()).overrides.empty());
+  EXPECT_FALSE(std::filesystem::exists(dir / "state.json.new"));
+  EXPECT_FALSE(std::filesystem::exists(dir / "state.json.bad"));
+}
+
+TEST(StateFile, IsNotReadableByEverybody) {
+  const TempDir dir;
+  save_overrides(dir.path(), some_overrides());
+  struct stat info {};
+  ASSERT_EQ(stat((dir / "state.json").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0007U, 0U);
+}
+
+TEST(StateFile, CutShortAtAnyByteGivesTheOverridesThatAreWholeAndIsKeptAside) {
+  const TempDir dir;
+  save_overrides(dir.path(), some_overrides());
+  const auto whole = read_text(dir / "state.json");
+  const auto all = some_overrides();
+  std::size_t most = 0;
+  const auto last_brace = whole.rfind('}');
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    write_text(dir / "state.json", whole.substr(0, length));
+    const auto loaded = load_overrides(dir.path());
+    ASSERT_LE(loaded.overrides.size(), all.size());
+    for (std::size_t i = 0; i < loaded.overrides.size(); ++i) ASSERT_EQ(loaded.overrides[i], all[i]) << length;
+    ASSERT_GE(loaded.overrides.size(), most) << length; // a longer rest never gives less
+    most = loaded.overrides.size();
+    if (length > last_brace) {
+      ASSERT_EQ(loaded.warning, "") << length;
+    } else {
+      ASSERT_THAT(loaded.warning, HasSubstr("is kept as")) << length;
+      ASSERT_EQ(read_text(dir / "state.json.bad"), whole.substr(0, length));
+      ASSERT_FALSE(std::filesystem::exists(dir / "state.json"));
+    }
+  }
+  EXPECT_EQ(most, all.size());
+}
+
+TEST(StateFile, WithAnyByteChangedNeverThrows) {
+  const TempDir dir;
+  save_overrides(dir.path(), some_overrides());
+  const auto whole = read_text(dir / "state.json");
+  const std::string_view bytes{"\0\xff{]\"9", 6};
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    auto changed = whole;
+    changed[i] = bytes[i % bytes.size()];
+    write_text(dir / "state.json", changed);
+    ASSERT_NO_THROW(load_overrides(dir.path())) << i;
+  }
+}
+
+TEST(StateFile, ThatIsNotOursInContentIsNoOverride) {
+  const TempDir dir;
+  for (
+      const auto* text :
+      {"[]", "null", "1", "{}", R"({"overrides": {}})", R"({"overrides": 1})", "\xef\xbb\xbf{",
+       R"({"other": [{"service": "web", "target": "backup", "until": null, "reason": "", "by": "x", "since": "2026-01-31T10:00:00Z"}]})"}) {
+    write_text(dir / "state.json", text);
+    const auto loaded = load_overrides(dir.path());
+    EXPECT_TRUE(loaded.overrides.empty()) << text;
+    EXPECT_NE(loaded.warning, "") << text;
+  }
+  write_text(dir / "state.json", std::string(100'000, '['));
+  EXPECT_NE(load_overrides(dir.path()).warning, "");
+}
+
+TEST(StateFile, LosesOnlyTheOverridesThatCannotBeRead) {
+  const TempDir dir;
+  const std::string good =
+      R"({"service": "web", "target": "backup", "until": null, "reason": "", "by": "x", "since": "2026-01-31T10:00:00Z"})";
+  // The third has an end that cannot be read: it must not become one without end.
+  write_text(dir / "state.json", R"({"version": 1, "overrides": [)" + good +
+                                     R"(, {"service": "a"}, {"service": "b", "target": "backup", "until": "soon",
+    "reason": "", "by": "x", "since": "2026-01-31T10:00:00Z"}, 7, )" +
+                                     good + "]}");
+  const auto loaded = load_overrides(dir.path());
+  EXPECT_EQ(loaded.overrides.size(), 2U);
+  EXPECT_THAT(loaded.warning, HasSubstr("has 2 overrides that cannot be read"));
+}
+
+TEST(StateFile, ThatIsNoPlainFileIsNotRead) {
+  const TempDir dir;
+  ASSERT_EQ(mkfifo((dir / "state.json").c_str(), 0600), 0);
+  EXPECT_THAT(load_overrides(dir.path()).warning, HasSubstr("is not a file"));
+
+  save_overrides(dir.path(), some_overrides());
+  std::filesystem::rename(dir / "state.json", dir / "elsewhere");
+  std::filesystem::create_symlink("elsewhere", dir / "state.json");
+  EXPECT_TRUE(load_overrides(dir.path()).overrides.empty());
+
+  save_overrides(dir.path(), some_overrides());
+  ASSERT_EQ(chmod((dir / "state.json").c_str(), 0666), 0);
+  const auto loaded = load_overrides(dir.path());
+  EXPECT_TRUE(loaded.overrides.empty());
+  EXPECT_THAT(loaded.warning, HasSubstr("can be written by everybody"));
+}
+
+TEST(StateFile, OfAForeignOwnerIsNotRead) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  const TempDir dir;
+  save_overrides(dir.path(), some_overrides());
+  ASSERT_EQ(chown((dir / "state.json").c_str(), 65534, 65534), 0);
+  const auto loaded = load_overrides(dir.path());
+  EXPECT_TRUE(loaded.overrides.empty());
+  EXPECT_THAT(loaded.warning, HasSubstr("belongs to uid 65534"));
+}
+
+TEST(StateFile, ThatCannotBeWrittenThrowsAndLeavesTheOldOne) {
+  const TempDir dir;
+  EXPECT_THROW(save_overrides(dir.path() / "nowhere", {}), std::system_error);
+  save_overrides(dir.path(), some_overrides());
+  std::filesystem::create_directory(dir / "state.json.new");
+  EXPECT_THROW(save_overrides(dir.path(), {}), std::system_error);
+  EXPECT_EQ(load_overrides(dir.path()).overrides, some_overrides());
+}
+
+TEST(StateFile, IsWrittenOverTheRestOfAnAttemptThatDied) {
+  const TempDir dir;
+  write_text(dir / "precious", "precious");
+  std::filesystem::create_symlink("precious", dir / "state.json.new");
+  save_overrides(dir.path(), some_overrides());
+  EXPECT_EQ(load_overrides(dir.path()).overrides, some_overrides());
+  EXPECT_EQ(read_text(dir / "precious"), "precious");
+}
+
+TEST(StateLock, RefusesASecondDaemonAndNamesTheFirst) {
+  const TempDir dir;
+  {
+    const StateLock first{dir.path()};
+    try {
+      const StateLock second{dir.path()};
+      FAIL() << "locked twice";
+    } catch (const std::system_error& error) {
+      EXPECT_EQ(error.code().value(), EBUSY);
+      EXPECT_THAT(error.what(), HasSubstr("(pid " + std::to_string(getpid()) + ")"));
+    }
+  }
+  EXPECT_NO_THROW(StateLock{dir.path()});
+}
+
+TEST(StateLock, WithoutADirectorySaysSo) {
+  const TempDir dir;
+  EXPECT_THROW(StateLock{dir.path() / "nowhere"}, std::system_error);
+}
+
+} // namespace
+} // namespace hanat

@@ -1,0 +1,147 @@
+#include "daemon/varlink.hpp"
+
+#include <gmock/gmock.h>
+
+#include "daemon/control.hpp"
+#include "daemon/interface.hpp"
+
+namespace hanat::varlink {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+std::string why(std::string_view message) {
+  const auto parsed = parse_request(message);
+  const auto* malformed = std::get_if<Malformed>(&parsed);
+  return malformed == nullptr ? "" : malformed->why;
+}
+Request request(std::string_view message) { return std::get<Request>(parse_request(message)); }
+
+TEST(Framer, GivesEachMessageWithoutItsNul) {
+  Framer framer{100};
+  framer.feed(std::string_view{"one\0two\0thr", 11});
+  EXPECT_EQ(framer.next(), "one");
+  EXPECT_TRUE(framer.has_message());
+  EXPECT_EQ(framer.next(), "two");
+  EXPECT_EQ(framer.next(), std::nullopt);
+  EXPECT_TRUE(framer.partial());
+  framer.feed(std::string_view{"ee\0", 3});
+  EXPECT_FALSE(framer.partial());
+  EXPECT_EQ(framer.next(), "three");
+  EXPECT_FALSE(framer.partial());
+}
+
+TEST(Framer, GivesTheSameMessagesHoweverTheBytesWereCut) {
+  const std::string stream{"a\0bb\0\0cccc\0", 11};
+  for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+    Framer framer{10};
+    std::vector<std::string> messages;
+    for (const auto& part : {stream.substr(0, cut), stream.substr(cut)}) {
+      framer.feed(part);
+      while (auto message = framer.next()) messages.push_back(*message);
+    }
+    EXPECT_EQ(messages, (std::vector<std::string>{"a", "bb", "", "cccc"})) << cut;
+  }
+}
+
+TEST(Framer, KnowsAMessageThatIsTooLongBeforeItEnds) {
+  Framer framer{10};
+  framer.feed("0123456789");
+  EXPECT_FALSE(framer.too_long());
+  framer.feed("0");
+  EXPECT_TRUE(framer.too_long());
+}
+
+TEST(Framer, KnowsAMessageThatIsTooLongWhenItsEndCameAtOnce) {
+  Framer framer{10};
+  framer.feed(std::string_view{"short\0", 6});
+  framer.feed(std::string(11, 'x') + '\0');
+  EXPECT_FALSE(framer.too_long());
+  EXPECT_EQ(framer.next(), "short");
+  EXPECT_TRUE(framer.too_long());
+}
+
+TEST(Request, IsReadWithItsFlags) {
+  const auto read = request(R"({"method": "io.hanat.Control.Status", "parameters": {"service": "web"}, "more": true, "oneway": false})");
+  EXPECT_EQ(read.interface, "io.hanat.Control");
+  EXPECT_EQ(read.method, "Status");
+  EXPECT_EQ(read.parameters, (json{{"service", "web"}}));
+  EXPECT_TRUE(read.more);
+  EXPECT_FALSE(read.oneway);
+}
+
+TEST(Request, MayLeaveItsParametersOut) {
+  EXPECT_EQ(request(R"({"method": "a.B"})").parameters, json::object());
+  EXPECT_EQ(request(R"({"method": "a.B", "parameters": null})").parameters, json::object());
+}
+
+TEST(Request, ThatIsNoneSaysWhatIsWrong) {
+  EXPECT_THAT(why(""), HasSubstr("not JSON"));
+  EXPECT_THAT(why("{"), HasSubstr("not JSON"));
+  EXPECT_THAT(why("status\r\n"), HasSubstr("not JSON"));
+  EXPECT_THAT(why("{\"method\": \"a.\xff\"}"), HasSubstr("not JSON"));
+  EXPECT_EQ(why("[]"), "not a JSON object");
+  EXPECT_EQ(why("{}"), "no \"method\"");
+  EXPECT_EQ(why(R"({"method": 1})"), "no \"method\"");
+  for (const auto* bad : {R"({"method": ""})", R"({"method": "Status"})", R"({"method": ".Status"})", R"({"method": "a."})"})
+    EXPECT_EQ(why(bad), "\"method\" is not interface.Method") << bad;
+  EXPECT_EQ(why(R"({"method": "a.B", "parameters": []})"), "\"parameters\" is not an object");
+  EXPECT_THAT(why(R"({"method": "a.B", "oneway": 1})"), HasSubstr("true or false"));
+  EXPECT_THAT(why(R"({"method": "a.B", "parameters": {"x": 1e999}})"), HasSubstr("too large"));
+}
+
+TEST(Request, NestedDeeperThanAnyOfOursIsRefusedBeforeItCanFillTheStack) {
+  const std::size_t depth = 60'000;
+  EXPECT_THAT(why(std::string(depth, '[')), HasSubstr("nested too deep"));
+  EXPECT_THAT(why(R"({"method": "a.B", "parameters": {"x": )" + std::string(depth / 2, '[') + std::string(depth / 2, ']') + "}}"),
+              HasSubstr("nested too deep"));
+}
+
+TEST(Reply, HoldsNoNulButTheLast) {
+  const auto bytes = reply_bytes({{"text", std::string("a\0b\x1b\xff", 5)}});
+  EXPECT_EQ(bytes.find('\0'), bytes.size() - 1);
+  EXPECT_EQ(bytes.find('\x1b'), std::string::npos);
+}
+
+TEST(Interface, DescribesEveryMethodWithItsParameters) {
+  const std::string text{interface_description()};
+  EXPECT_THAT(text, HasSubstr("interface io.hanat.Control\n"));
+  EXPECT_THAT(text, HasSubstr("method Status(service: ?string) -> (status: object)\n"));
+  EXPECT_THAT(text,
+              HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool) "
+                        "-> (services: []Forced)\n"));
+  EXPECT_THAT(text, HasSubstr("method Auto(service: ?string, all: ?bool) -> (services: []Unforced)\n"));
+  EXPECT_THAT(text, HasSubstr("method Reload() -> (services: int, changed: []string)\n"));
+  EXPECT_THAT(text, HasSubstr("method Version() -> (version: string)\n"));
+  for (const auto* error : {"Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"})
+    EXPECT_THAT(text, HasSubstr(std::string("error ") + error + " (message: string"));
+}
+
+TEST(Interface, LetsOnlyStatusAndVersionBeReadWithoutARight) {
+  std::vector<std::string_view> reading;
+  for (const auto& method : control_methods())
+    if (!method.changes) reading.push_back(method.name);
+  EXPECT_EQ(reading, (std::vector<std::string_view>{"Status", "Version"}));
+}
+
+TEST(Interface, ChecksNamesAndTypesOfParameters) {
+  const auto wrong = [](const char* method, const json& parameters) {
+    const auto found = check_parameters(*find_method(method), parameters);
+    return found ? found->parameter : "";
+  };
+  EXPECT_EQ(wrong("Status", json::object()), "");
+  EXPECT_EQ(wrong("Status", {{"service", nullptr}}), "");
+  EXPECT_EQ(wrong("Status", {{"service", 1}}), "service");
+  EXPECT_EQ(wrong("Status", {{"servce", "web"}}), "servce");
+  EXPECT_EQ(wrong("Force", json::object()), "server");
+  EXPECT_EQ(wrong("Force", {{"server", nullptr}}), "server");
+  EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"for_s", 30}, {"all", true}}), "");
+  EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"for_s", "30m"}}), "for_s");
+  EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"even_if_down", 1}}), "even_if_down");
+  EXPECT_EQ(wrong("Reload", {{"x", 1}}), "x");
+  EXPECT_EQ(find_method("status"), nullptr);
+}
+
+} // namespace
+} // namespace hanat::varlink
