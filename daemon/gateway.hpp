@@ -69,11 +69,10 @@ private:
     Decision decision;
     Wanted wanted;
   };
-  /// The conntrack cut that is under way: whose mappings stand where in it.
+  /// Whose departures are in the conntrack cut that is under way.
   struct JobPart {
     RunningService* service;
     std::uint64_t departure;
-    std::size_t first, count;
   };
 
   // settle, in its order
