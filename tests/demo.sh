@@ -88,7 +88,8 @@ make_network() {
 start() {
   local name=$1 host=$2
   shift 2
-  ip netns exec "$prefix-$host" "$@" >"$scratch/$name.log" 2>&1 & # not through on(): the process id is to be the program's own
+  # The process id is to be the program's own, so not through on(). It dies with this script, however that ends.
+  setpriv --pdeathsig KILL ip netns exec "$prefix-$host" "$@" >"$scratch/$name.log" 2>&1 &
   started=$!
   pids+=("$started")
 }
@@ -127,7 +128,7 @@ title "before: hanatctl status"
 ctl status
 
 title "the client asks $vip:443 a hundred times a second, each time on a new connection"
-ip netns exec "$prefix-client" "$build/tests/hanat-lab-server" ask "$vip" 443 12 &
+setpriv --pdeathsig KILL ip netns exec "$prefix-client" "$build/tests/hanat-lab-server" ask "$vip" 443 12 &
 client=$!
 pids+=("$client")
 sleep 3
