@@ -88,6 +88,7 @@ private:
     return found == merged_.listen->end() ? nullptr : &*found;
   }
 
+  bool ports_meet(const Endpoint& one, const Endpoint& other) const;
   void check_windows(std::size_t server);
   void check_families(std::size_t server);
   void check_ranges(std::size_t server);
@@ -169,19 +170,26 @@ void ServiceCheck::check_snat(std::size_t server) {
                           snat.address.text(), who(server), findings_.where(text.place, at)));
 }
 
+/// Whether two ports of the same address serve some VIP together; 0 is the listener's own port.
+bool ServiceCheck::ports_meet(const Endpoint& one, const Endpoint& other) const {
+  if (one.port == other.port) return true;
+  if (one.port != 0 && other.port != 0) return false;
+  const std::uint16_t said = one.port != 0 ? one.port : other.port;
+  return first_listener([&](const ListenText& text) {
+           return text.listener.address.family() == one.address.family() && text.listener.first <= said && said <= text.listener.last;
+         }) != nullptr;
+}
+
 /// Two servers of a service that are one.
 void ServiceCheck::check_twins(std::size_t server) {
   for (std::size_t other = 0; other < server; ++other)
-    for (const Vip& vip : service_.listen) {
-      const auto mine = endpoint_for(service_.servers[server], vip);
-      if (!mine || mine != endpoint_for(service_.servers[other], vip)) continue;
-      const AddressText& text = *address_of(server, vip.address.family());
-      const AddressText& first = *address_of(other, vip.address.family());
-      findings_.add(text.place, fmt::format("{} is {} too ({}): a backup on the same server protects from nothing; write another server or "
-                                            "remove this one",
-                                            hanat::to_text(*mine), who(other), findings_.where(first.place, text.place)));
-      break;
-    }
+    for (const AddressText& mine : merged_.servers[server]->addresses)
+      for (const AddressText& first : merged_.servers[other]->addresses)
+        if (mine.endpoint.address == first.endpoint.address && ports_meet(mine.endpoint, first.endpoint))
+          findings_.add(mine.place,
+                        fmt::format("{} is {} too ({}): a backup on the same server protects from nothing; write another server or "
+                                    "remove this one",
+                                    hanat::to_text(mine.endpoint), who(other), findings_.where(first.place, mine.place)));
 }
 
 /// A server, or a probe's question, that is a VIP: its packets would be translated again.

@@ -51,7 +51,7 @@ void read_pace(TableReader& reader, probes::Spec& spec, Findings& findings) {
   // The built-in pace of a burst gives way to a faster interval.
   if (!fast_interval.said) spec.fast_interval = std::min(spec.fast_interval, spec.interval);
   keep(fast_interval, spec.fast_interval);
-  if (slow.value) spec.slow = *slow.value;
+  spec.slow = slow.value;
 
   const bool both_right = fast_interval.value && (interval.value || !interval.said);
   if (both_right && spec.fast_interval > spec.interval)
@@ -59,11 +59,11 @@ void read_pace(TableReader& reader, probes::Spec& spec, Findings& findings) {
         fast_interval.place,
         fmt::format("probe.fast_interval = \"{}\" is longer than interval = \"{}\"{}: it is the pace of a burst, make it the shorter one",
                     duration_text(spec.fast_interval), duration_text(spec.interval), interval.said ? "" : " (built in)"));
-  if (slow.value && (timeout.value || !timeout.said) && *spec.slow >= spec.timeout)
+  if (slow.value && (timeout.value || !timeout.said) && *slow.value >= spec.timeout)
     findings.add(
         slow.place,
         fmt::format("probe.slow = \"{}\" is not shorter than timeout = \"{}\"{}, so it would never count: lower slow or raise timeout",
-                    duration_text(*spec.slow), duration_text(spec.timeout), timeout.said ? "" : " (built in)"));
+                    duration_text(*slow.value), duration_text(spec.timeout), timeout.said ? "" : " (built in)"));
 }
 
 void read_where(TableReader& reader, probes::Spec& spec) {

@@ -29,7 +29,8 @@ void CutWorker::start(std::vector<Mapping> mappings, nat::Streams streams) {
 void CutWorker::work() {
   const auto began = std::chrono::steady_clock::now();
   try {
-    result_.counts = {cutter_.cut(mappings_, streams_, cancelled_)};
+    cutter_.cut(mappings_, streams_, cancelled_,
+                [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
   } catch (const std::system_error& error) {
     result_.failure = error.what();
   }

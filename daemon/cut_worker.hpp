@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,7 +18,7 @@
 namespace hanat {
 
 struct CutResult {
-  std::vector<nat::CutCount> counts; // one a mapping, in their order; empty after a failure
+  std::map<Mapping, std::uint64_t> deleted; // entries that went, by mapping
   std::chrono::microseconds took{};
   bool cancelled = false;
   std::string failure; // empty: done

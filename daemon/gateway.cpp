@@ -45,6 +45,7 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
 } // namespace
 
 void Gateway::settle(Time now) {
+  if (stopped_) return;
   if (std::exchange(settling_, true)) { // a probe answered at once while its pace was set
     settle_again_ = true;
     return;
@@ -263,7 +264,7 @@ void Gateway::start_cut(Time now) {
         const bool only_datagrams = departure.stage == CutStage::datagrams && !departure.untranslated;
         if (departure.due > now || only_datagrams != datagrams) continue;
         departure.in_job = true;
-        job_.push_back({service, departure.id, mappings.size(), departure.mappings.size()});
+        job_.push_back({service, departure.id});
         mappings.insert(mappings.end(), departure.mappings.begin(), departure.mappings.end());
       }
     if (mappings.empty()) continue;
@@ -284,8 +285,9 @@ void Gateway::cut_done(const CutResult& result) {
     if (found == part.service->departures.end()) continue;
     found->in_job = false;
     nat::CutCount count;
-    for (std::size_t index = part.first; index < part.first + part.count && index < result.counts.size(); ++index)
-      count += result.counts[index];
+    for (const Mapping& mapping : found->mappings)
+      if (const auto deleted = result.deleted.find(mapping); deleted != result.deleted.end())
+        count.add(mapping.vip.protocol, deleted->second);
     advance(*part.service, *found, count, result, now);
   }
   settle(now);

@@ -45,7 +45,7 @@ public:
   void start(const Config& config, const std::vector<Override>& overrides);
   /// Changes what differs and nothing else; returns the names of the services that were added, changed or removed.
   std::vector<std::string> reload(const Config& config);
-  /// on_stop: keeps the table as it is, or removes it.
+  /// on_stop: keeps the table as it is, or removes it. Nothing is asked or done afterwards; the loop ends when a cut under way has.
   void stop();
 
   using Services = std::vector<std::unique_ptr<RunningService>>;
@@ -69,11 +69,10 @@ private:
     Decision decision;
     Wanted wanted;
   };
-  /// The conntrack cut that is under way: whose mappings stand where in it.
+  /// Whose departures are in the conntrack cut that is under way.
   struct JobPart {
     RunningService* service;
     std::uint64_t departure;
-    std::size_t first, count;
   };
 
   // settle, in its order
@@ -127,6 +126,7 @@ private:
   };
   std::unordered_map<probes::QuestionId, Asked> by_question_;
 
+  bool stopped_ = false;
   bool settling_ = false, settle_again_ = false;
   std::vector<RunningService*> dirty_;
   std::set<std::pair<Time, RunningService*>> alarms_;

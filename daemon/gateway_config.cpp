@@ -76,6 +76,8 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
 }
 
 void Gateway::stop() {
+  stopped_ = true;
+  for (const auto& [id, asked] : std::exchange(by_question_, {})) engine_.remove(id);
   uv_timer_stop(timer_.get());
   uv_poll_stop(watch_.get());
   cutter_.cancel();

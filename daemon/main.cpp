@@ -117,7 +117,6 @@ void Daemon::stop() {
   tell(Level::notice, "stopping");
   gateway_->stop();
   control_.reset();
-  gateway_.reset();
   watchdog_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
 }

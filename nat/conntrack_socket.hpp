@@ -28,7 +28,7 @@ private:
   friend class ConntrackSocket;
   Datagram datagram_;
   std::vector<std::size_t> starts_;
-  std::vector<Protocol> protocols_;
+  std::vector<Mapping> mappings_;
 };
 
 class ConntrackSocket {
@@ -47,8 +47,8 @@ public:
   /// One message, all entries of a mapping. Throws std::system_error.
   void delete_mapping(const Mapping& mapping, Mark mark = {});
 
-  /// Sends the batch and empties it. Counts what was deleted: an entry that had gone by itself, or that a flowtable holds, is not.
-  CutCount delete_entries(EntryDeletes& batch);
+  /// Sends the batch and empties it. Tells what was deleted: an entry that had gone by itself, or that a flowtable holds, is not.
+  void delete_entries(EntryDeletes& batch, const Cutter::OnDeleted& on_deleted);
 
   /// Scratch entries. Creating throws std::system_error (EEXIST: the tuple is taken); deleting one that is gone does not.
   void create(const Mapping& mapping, const Endpoint& client, std::uint32_t mark, std::uint32_t timeout_s);

@@ -31,6 +31,7 @@ struct CutCount {
   std::uint64_t tcp = 0, udp = 0, sctp = 0;
   std::uint64_t total() const { return tcp + udp + sctp; }
   CutCount& operator+=(const CutCount& other);
+  void add(Protocol protocol, std::uint64_t number);
   bool operator==(const CutCount&) const = default;
 };
 
@@ -53,9 +54,14 @@ public:
   /// One line for the journal: why a better rung was not taken ("" when the best one stands).
   const std::string& proof(Family family) const;
 
+  /// Told of every bit of progress: so many entries of that mapping are gone.
+  using OnDeleted = std::function<void(const Mapping& mapping, std::uint64_t number)>;
+
   /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server. Returns what
-  /// was deleted. `cancelled` is looked at between messages; a cancelled cut returns what it did so far. Throws std::system_error.
-  CutCount cut(std::span<const Mapping> mappings, Streams streams, const std::atomic<bool>& cancelled);
+  /// was deleted, counted one by one; from 2,000 entries a mapping on, where a filtered delete does the rest, by the kernel's entry
+  /// counter (other flows that come or go in those milliseconds are in it). `cancelled` is looked at between messages; a cancelled cut
+  /// returns what it did so far. Throws std::system_error.
+  CutCount cut(std::span<const Mapping> mappings, Streams streams, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted = {});
 
 private:
   struct Impl;

@@ -17,7 +17,7 @@ namespace hanat::nat {
 
 enum class SetKind : std::uint8_t { known, target, refused, stale, moved, armed, masquerade, source };
 inline constexpr std::array set_kinds{SetKind::known, SetKind::target, SetKind::refused,    SetKind::stale,
-                               SetKind::moved, SetKind::armed,  SetKind::masquerade, SetKind::source};
+                                      SetKind::moved, SetKind::armed,  SetKind::masquerade, SetKind::source};
 inline constexpr std::array families{Family::ipv4, Family::ipv6};
 
 struct SetId {

@@ -1,10 +1,12 @@
 // The face of nf_tables: dumps that are whole, and commits whose every answer is read.
 #include "nat/kernel.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <ranges>
 #include <system_error>
 #include <utility>
 
@@ -37,37 +39,31 @@ std::string user_comment(const void* data, std::uint32_t length) {
   return {reinterpret_cast<const char*>(bytes) + 2, bytes[1] - 1U};
 }
 
-/// The layout as one text: sets and chains by name, rules in order.
-struct LayoutText {
+} // namespace
+
+/// The layout as text: sets and chains by name, rules in order.
+struct Kernel::LayoutText {
   std::map<std::string, std::string> sets, chains, rules;
-  std::string text() const {
-    std::string result;
-    for (const auto& part : {sets, chains}) {
-      for (const auto& [name, line] : part) result += line;
-    }
-    for (const auto& [chain, lines] : rules) result += "rules of " + chain + "\n" + lines;
-    return result;
-  }
+  bool operator==(const LayoutText&) const = default;
 };
 
-std::string wanted_layout(const std::string& table) {
+struct Kernel::Found {
+  std::string comment;
+  std::uint32_t flags = 0;
+  std::uint32_t owner = 0; // netlink port of the process that owns it; 0: nobody
+};
+
+Kernel::Kernel(std::string table, Ownership ownership)
+    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(std::size_t{4} << 20, watch_groups) {}
+
+Kernel::LayoutText Kernel::wanted_layout(const std::string& table) {
   const Layout layout = make_layout(table);
   LayoutText text;
   for (const auto& set : layout.sets) text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
   for (const auto& chain : layout.chains) text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
   for (const auto& rule : layout.rules) text.rules[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)] += describe(*rule);
-  return text.text();
+  return text;
 }
-
-} // namespace
-
-struct Kernel::Found {
-  std::string comment;
-  std::uint32_t flags = 0;
-};
-
-Kernel::Kernel(std::string table, Ownership ownership)
-    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(std::size_t{4} << 20, watch_groups) {}
 
 void Kernel::dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what) {
   std::array<std::uint8_t, 4096> request{};
@@ -109,13 +105,15 @@ std::optional<Kernel::Found> Kernel::find_table() {
         if (table_ != nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME)) return;
         std::uint32_t length = 0;
         const void* data = nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &length);
-        found = Found{.comment = user_comment(data, length), .flags = nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS)};
+        found = Found{.comment = user_comment(data, length),
+                      .flags = nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS),
+                      .owner = nftnl_table_get_u32(table.get(), NFTNL_TABLE_OWNER)};
       },
       "list the tables of nf_tables");
   return found;
 }
 
-std::string Kernel::read_layout() {
+Kernel::LayoutText Kernel::read_layout() {
   LayoutText text;
   const auto ours = [this](const char* table) { return table != nullptr && table_ == table; };
   const auto name_table = [this](nlmsghdr* header) { mnl_attr_put_strz(header, NFTA_SET_TABLE, table_.c_str()); };
@@ -143,13 +141,17 @@ std::string Kernel::read_layout() {
         text.rules[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)] += describe(*rule);
       },
       "list the rules of hanat's table");
-  return text.text();
+  return text;
 }
 
-void Kernel::read_elements(Decoded& into) {
+/// Of sets that are as we make them; of another layout's, as many as can be understood.
+Decoded Kernel::read_elements(const LayoutText& found, const LayoutText& wanted) {
+  Decoded into;
   for (const SetKind kind : set_kinds)
     for (const Family family : families) {
       const SetId id{kind, family};
+      const auto as_found = found.sets.find(name_of(id));
+      if (as_found == found.sets.end() || as_found->second != wanted.sets.at(name_of(id))) continue;
       dump(
           NFT_MSG_GETSETELEM,
           [&](nlmsghdr* header) {
@@ -162,6 +164,7 @@ void Kernel::read_elements(Decoded& into) {
           },
           "list the elements of hanat's table");
     }
+  return into;
 }
 
 std::optional<Loaded> Kernel::read() {
@@ -174,17 +177,20 @@ std::optional<Loaded> Kernel::read() {
             fmt::format("table inet {} exists and was not made by hanat; rename or delete it (nft delete table inet {}), or name "
                         "another one with --table",
                         table_, table_));
+      if (found && found->owner != 0 && found->owner != socket_.port_id())
+        throw TableInUse(
+            fmt::format("table inet {} belongs to another hanatd that runs (netlink port {}); stop that one, or name another table "
+                        "with --table",
+                        table_, found->owner));
       std::optional<Loaded> result;
       if (found) {
-        const bool layout_in_order =
-            found->comment == table_comment() && (found->flags & NFT_TABLE_F_DORMANT) == 0 && read_layout() == wanted_layout(table_);
-        Decoded decoded;
-        if (layout_in_order) read_elements(decoded);
-        bool armed_right = decoded.foreign == 0;
+        const LayoutText layout = read_layout();
+        const LayoutText wanted = wanted_layout(table_);
+        Decoded decoded = read_elements(layout, wanted);
         const Armed armed = armed_by(decoded.rules);
-        armed_right &= armed.size() == decoded.armed.size();
-        for (const auto& [address, count] : armed) armed_right &= decoded.armed.contains(address);
-        result = Loaded{.rules = std::move(decoded.rules), .in_order = layout_in_order && armed_right};
+        const bool in_order = found->comment == table_comment() && (found->flags & NFT_TABLE_F_DORMANT) == 0 && layout == wanted &&
+                              decoded.foreign == 0 && std::ranges::equal(armed | std::views::keys, decoded.armed | std::views::keys);
+        result = Loaded{.rules = std::move(decoded.rules), .in_order = in_order};
       }
       if (generation() == before) return result;
       if (attempt >= read_attempts) throw_netlink(EAGAIN, "read the table: nf_tables changes all the time");

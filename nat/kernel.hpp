@@ -19,6 +19,11 @@ struct ForeignTable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The table belongs to a process that lives: another hanatd. what() says how to go on.
+struct TableInUse : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// What stands in the kernel.
 struct Loaded {
   Rules rules;
@@ -34,7 +39,7 @@ class Kernel {
 public:
   explicit Kernel(std::string table, Ownership ownership = Ownership::exclusive);
 
-  /// nullopt: no such table. Throws ForeignTable, std::system_error.
+  /// nullopt: no such table. Throws ForeignTable, TableInUse, std::system_error.
   std::optional<Loaded> read();
   /// Takes over a table that is in order and was read before, as it is.
   void adopt(const Rules& loaded);
@@ -53,9 +58,11 @@ public:
 
 private:
   struct Found;
+  struct LayoutText;
   std::optional<Found> find_table();
-  std::string read_layout();
-  void read_elements(Decoded& into);
+  static LayoutText wanted_layout(const std::string& table);
+  LayoutText read_layout();
+  Decoded read_elements(const LayoutText& found, const LayoutText& wanted);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
   void commit(TransactionBuilder& builder, const char* what);
   std::uint32_t generation();

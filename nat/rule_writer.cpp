@@ -177,7 +177,8 @@ RuleWriter& RuleWriter::translate(std::uint32_t type, Family family, bool with_p
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(0));
   if (with_port) nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(words_of(family)));
   if (with_port) nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(words_of(family)));
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS, with_port ? NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED : NF_NAT_RANGE_MAP_IPS);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS,
+                     with_port ? NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED : NF_NAT_RANGE_MAP_IPS);
   return *this;
 }
 RuleWriter& RuleWriter::dnat(Family family) { return translate(NFT_NAT_DNAT, family, true); }

@@ -44,6 +44,7 @@ struct Engine::Impl {
     Timer timer;
     Clock::time_point due{};                    // the next moment of the grid
     std::optional<Clock::time_point> started{}; // the last question
+    std::optional<std::uint64_t> round{};       // of the loop, in which it was started
     bool waiting = false;                       // due, but `in_flight` are under way
     bool asked_for = false;                     // `due` comes from ask_now()
     bool let_pass = false;                      // the last moment passed without a question
@@ -61,14 +62,14 @@ struct Engine::Impl {
   Asked ask_kind(const Question& question, Done done);
   void finished(Entry& entry, UnderWay::iterator slot, const Answer& answer);
   void adopt_pace(Entry& entry, Pace pace);
-  void count_https(const Question& question, int change);
+  void count_http(const Question& question, int change);
   void note_start(Clock::duration late);
 
   uv_loop_t* loop;
   Answered answered;
   std::minstd_rand random;
   std::uint64_t last_id = 0;
-  std::size_t https_questions = 0, under_way = 0;
+  std::size_t http_questions = 0, under_way = 0;
   Lateness lateness;
   std::unique_ptr<Http> http; // made by the first question that needs it; outlives the entries
   std::unordered_map<QuestionId, std::unique_ptr<Entry>> entries;
@@ -82,10 +83,16 @@ Clock::duration Engine::Impl::random_part(Clock::duration whole) {
 void Engine::Impl::schedule(Entry& entry, Clock::time_point due) {
   entry.due = due;
   entry.waiting = false;
-  start_at(*entry.timer, due, [](uv_timer_t* timer) {
+  const auto callback = [](uv_timer_t* timer) {
     auto& ready = *static_cast<Entry*>(timer->data);
     ready.engine->on_due(ready);
-  });
+  };
+  // A question of this very round waits for the next millisecond: an answer that is known at once and asks again would keep the loop from
+  // everything else.
+  if (due <= Clock::now() && entry.round != uv_now(loop))
+    uv_timer_start(entry.timer.get(), callback, 0, 0);
+  else
+    start_at(*entry.timer, due, callback);
 }
 
 void Engine::Impl::on_due(Entry& entry) {
@@ -96,13 +103,14 @@ void Engine::Impl::on_due(Entry& entry) {
   const auto now = Clock::now();
   const auto late = now - entry.due;
   auto next = entry.due + entry.pace.interval;
-  if (next <= now) {
-    // We stood still over whole intervals. They are not made up for, and this one waits for the next moment of the grid: otherwise all
-    // questions of all servers would start in this millisecond. Not twice in a row, though: a loop that is always late still asks.
+  if (next <= now) { // whole intervals passed; they are not made up for
     const auto missed = late / entry.pace.interval;
     next = entry.due + (missed + 1) * entry.pace.interval;
     lateness.skipped += static_cast<std::uint64_t>(missed);
-    if (!entry.asked_for && !entry.let_pass) {
+    // After a real standstill this one waits for the next moment of its grid: otherwise all questions of all servers would start in this
+    // millisecond. Not twice in a row, though: a loop that is always late still asks.
+    if (late > Deadline::tolerated && !entry.asked_for && !entry.let_pass) {
+      ++lateness.skipped;
       entry.let_pass = true;
       schedule(entry, next);
       return;
@@ -110,6 +118,7 @@ void Engine::Impl::on_due(Entry& entry) {
   }
   entry.let_pass = entry.asked_for = false;
   entry.started = now;
+  entry.round = uv_now(loop);
   note_start(late);
   schedule(entry, next);
   ask(entry);
@@ -160,12 +169,11 @@ void Engine::Impl::adopt_pace(Entry& entry, Pace pace) {
     schedule(entry, std::min(entry.due, now + pace.interval));
 }
 
-void Engine::Impl::count_https(const Question& question, int change) {
+void Engine::Impl::count_http(const Question& question, int change) {
   if (question.spec.kind == Kind::tcp) return;
   if (!http) http = std::make_unique<Http>(loop);
-  if (question.spec.kind != Kind::https) return;
-  https_questions += static_cast<std::size_t>(change);
-  http->keep_connections(https_questions);
+  http_questions += static_cast<std::size_t>(change);
+  http->set_questions(http_questions);
 }
 
 Engine::Engine(uv_loop_t* loop, Answered answered) : impl_(std::make_unique<Impl>(loop, std::move(answered))) {}
@@ -173,7 +181,7 @@ Engine::~Engine() = default;
 
 QuestionId Engine::add(const Question& question, Pace pace, Clock::duration first_within) {
   const QuestionId id{++impl_->last_id};
-  impl_->count_https(question, 1);
+  impl_->count_http(question, 1);
   auto entry = std::make_unique<Impl::Entry>(
       Impl::Entry{.engine = impl_.get(), .id = id, .question = question, .pace = sane(pace), .timer = make_timer(impl_->loop, nullptr)});
   entry->timer->data = entry.get();
@@ -188,7 +196,7 @@ void Engine::remove(QuestionId id) {
   const auto entry = std::move(found->second); // gone from the table before anything of it is destroyed
   impl_->entries.erase(found);
   impl_->under_way -= entry->under_way.size();
-  impl_->count_https(entry->question, -1);
+  impl_->count_http(entry->question, -1);
 }
 
 void Engine::pace(QuestionId id, Pace pace) {

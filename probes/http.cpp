@@ -14,6 +14,9 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include "probes/http_answer.hpp"
 #include "probes/loop.hpp"
@@ -37,6 +40,8 @@ using List = std::unique_ptr<curl_slist, FreeList>;
 
 // With verify, a certificate that has expired is noticed at the next handshake: no connection is older than this.
 constexpr long longest_connection_s = 60;
+// Reading the system's authorities takes some 10 ms of CPU, so not for every handshake; a new one counts after this.
+constexpr long longest_authorities_s = 600;
 
 void prepare_process() {
   static std::once_flag once;
@@ -80,6 +85,7 @@ struct Http::Impl {
   Impl& operator=(const Impl&) = delete;
 
   int on_socket(CURL* easy, curl_socket_t socket, int what, Poll* watched);
+  static void on_ready(uv_poll_t* poll, int status, int ready);
   int on_timeout(long delay_ms);
   void act(curl_socket_t socket, int events);
 
@@ -107,6 +113,7 @@ private:
   void answer(const Answer& answer);
   Answer judge(CURLcode code, Clock::duration latency) const;
   Phase phase() const;
+  Phase phase_under_way() const;
   template <class Value> void set(CURLoption option, Value value);
 
   Http::Impl& http_;
@@ -115,6 +122,7 @@ private:
   Clock::time_point start_ = Clock::now();
   HttpAnswer answer_;
   int own_error_ = 0;
+  int socket_ = -1; // curl's, and open as long as the transfer is under way; -1: on a kept connection
   std::array<char, CURL_ERROR_SIZE> words_{};
   List connect_to_, headers_;
   Easy easy_;
@@ -174,6 +182,9 @@ void HttpAsking::set_connection() {
   }
   set(CURLOPT_SSL_VERIFYPEER, spec.verify ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, spec.verify ? 2L : 0L);
+  // curl shares the parsed authorities between connections only when there is no folder of them beside the bundle (which holds the same).
+  set(CURLOPT_CAPATH, nullptr);
+  set(CURLOPT_CA_CACHE_TIMEOUT, longest_authorities_s);
 }
 
 void HttpAsking::set_callbacks() {
@@ -184,7 +195,7 @@ void HttpAsking::set_callbacks() {
       CURLOPT_OPENSOCKETFUNCTION, +[](void* self, curlsocktype, curl_sockaddr*) -> curl_socket_t {
         auto& asking = *static_cast<HttpAsking*>(self);
         auto opened = open_probe_socket(asking.question_.server.address.family(), asking.question_.spec.source);
-        if (auto* socket = std::get_if<Socket>(&opened)) return socket->release();
+        if (auto* socket = std::get_if<Socket>(&opened)) return asking.socket_ = socket->release();
         asking.fail(std::get<int>(opened));
         return CURL_SOCKET_BAD;
       });
@@ -208,6 +219,16 @@ Phase HttpAsking::phase() const {
   if (reached(CURLINFO_STARTTRANSFER_TIME_T)) return Phase::receiving;
   if (reached(CURLINFO_PRETRANSFER_TIME_T)) return Phase::waiting;
   return reached(CURLINFO_CONNECT_TIME_T) ? Phase::tls : Phase::connecting;
+}
+
+/// curl tells of the connection only when TLS is done, too.
+Phase HttpAsking::phase_under_way() const {
+  const Phase known = phase();
+  if (known != Phase::connecting || question_.spec.kind != Kind::https || socket_ < 0) return known;
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  const bool established = getsockopt(socket_, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_ESTABLISHED;
+  return established ? Phase::tls : Phase::connecting;
 }
 
 Answer HttpAsking::judge(CURLcode code, Clock::duration latency) const {
@@ -235,8 +256,10 @@ void HttpAsking::finish(CURLcode code) {
 
 void HttpAsking::expire() {
   if (own_error_ != 0) return answer(answer_from_errno(own_error_, Clock::now() - start_));
-  answer(
-      {.outcome = Outcome::abnormal, .reason = Reason::timeout, .latency = Clock::now() - start_, .detail = std::string{to_text(phase())}});
+  answer({.outcome = Outcome::abnormal,
+          .reason = Reason::timeout,
+          .latency = Clock::now() - start_,
+          .detail = std::string{to_text(phase_under_way())}});
 }
 
 void HttpAsking::answer(const Answer& answer) {
@@ -255,7 +278,6 @@ HttpAsking* asking_of(CURL* easy) {
 Http::Impl::Impl(uv_loop_t* uv_loop) : loop(uv_loop), timer(make_timer(uv_loop, this)), multi((prepare_process(), curl_multi_init())) {
   if (!multi) throw std::bad_alloc{};
   curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-  curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, 1L);
   curl_multi_setopt(multi.get(), CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(
       multi.get(), CURLMOPT_SOCKETFUNCTION, +[](CURL* easy, curl_socket_t socket, int what, void* self, void* watched) {
@@ -290,14 +312,20 @@ int Http::Impl::on_socket(CURL* easy, curl_socket_t socket, int what, Poll* watc
     curl_multi_assign(multi.get(), socket, watched);
   }
   const int events = ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) | ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0);
-  uv_poll_start(watched->get(), events, [](uv_poll_t* poll, int status, int ready) {
-    uv_os_fd_t fd = -1;
-    uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd);
-    const int flags = status < 0 ? CURL_CSELECT_ERR
-                                 : ((ready & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) | ((ready & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0);
-    static_cast<Impl*>(poll->data)->act(fd, flags);
-  });
+  uv_poll_start(watched->get(), events, &Impl::on_ready);
   return 0;
+}
+
+void Http::Impl::on_ready(uv_poll_t* poll, int status, int ready) {
+  uv_os_fd_t fd = -1;
+  uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd);
+  int events = ((ready & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) | ((ready & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0);
+  if (status < 0) {
+    // A socket with an error, which libuv stops watching. Told "error", curl would not look which one; reading and writing, it learns.
+    uv_poll_start(poll, UV_READABLE, &Impl::on_ready);
+    events = CURL_CSELECT_IN | CURL_CSELECT_OUT;
+  }
+  static_cast<Impl*>(poll->data)->act(fd, events);
 }
 
 int Http::Impl::on_timeout(long delay_ms) {
@@ -333,8 +361,10 @@ Asked Http::ask(const Question& question, Done done) {
   }
 }
 
-void Http::keep_connections(std::size_t count) {
-  curl_multi_setopt(impl_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(std::max<std::size_t>(count, 1)));
+void Http::set_questions(std::size_t count) {
+  // curl counts connections in use, too, and throws kept ones away for them: room for a burst of every question.
+  const std::size_t room = 4 * count + 16;
+  curl_multi_setopt(impl_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(room));
 }
 
 } // namespace hanat::probes

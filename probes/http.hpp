@@ -21,8 +21,8 @@ public:
 
   /// `question` must outlive what is returned.
   Asked ask(const Question& question, Done done);
-  /// How many idle connections are worth keeping: one for every https question.
-  void keep_connections(std::size_t count);
+  /// How many http and https questions there are: what curl's store of connections has to hold.
+  void set_questions(std::size_t count);
 
   struct Impl;
 

@@ -2,6 +2,8 @@
 #include "probes/http_answer.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -25,9 +27,16 @@ Answer blind(Reason reason, Clock::duration latency, std::string detail) {
   return {.outcome = Outcome::blind, .reason = reason, .latency = latency, .detail = std::move(detail)};
 }
 
+/// curl keeps the errno of connect() alone; of recv() and send() only its words are left.
+int error_in(std::string_view words) {
+  for (const int error : {ECONNRESET, EPIPE, ECONNREFUSED, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ENOBUFS, ENOMEM, EPERM})
+    if (words.find(std::strerror(error)) != std::string_view::npos) return error;
+  return 0;
+}
+
 /// The connection broke while it was used. Without an errno it was curl or the TLS library that did not like what it read.
 Answer broken_off(const Failure& failure, Clock::duration latency) {
-  if (failure.error != 0) return answer_from_errno(failure.error, latency);
+  if (const int error = failure.error != 0 ? failure.error : error_in(failure.words); error != 0) return answer_from_errno(error, latency);
   if (failure.tls && failure.words.find("SSL") != std::string_view::npos) {
     const bool early_end = failure.words.find("unexpected eof") != std::string_view::npos;
     return abnormal(early_end ? Reason::closed : Reason::tls_failed, latency, short_words(failure.words));
@@ -47,7 +56,7 @@ Answer out_of_memory(const Failure& failure, Clock::duration latency) {
 }
 
 Answer tls_failed(const Failure& failure, Clock::duration latency) {
-  if (failure.words.find("reset by peer") != std::string_view::npos) return abnormal(Reason::reset, latency, "during the TLS handshake");
+  if (error_in(failure.words) == ECONNRESET) return abnormal(Reason::reset, latency, "during the TLS handshake");
   return abnormal(Reason::tls_failed, latency, short_words(failure.words));
 }
 

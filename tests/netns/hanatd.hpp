@@ -15,10 +15,11 @@
 namespace hanat::test {
 
 struct HanatdOptions {
-  std::vector<std::string> arguments; // beside --config, --socket, --state
+  std::vector<std::string> arguments = {}; // beside --config, --socket, --state
   bool start = true;                  // false: the test calls start() or launch()
   std::chrono::milliseconds ready{10000};
   Host host = Host::gateway;
+  std::filesystem::path state = {}; // empty: a directory of its own
 };
 
 class Hanatd {
@@ -62,7 +63,7 @@ public:
   std::string log() const;
   std::string socket() const { return (directory_ / "control.sock").string(); }
   std::filesystem::path config() const { return directory_ / "hanat.toml"; }
-  std::filesystem::path state() const { return directory_ / "state"; }
+  std::filesystem::path state() const { return options_.state.empty() ? directory_ / "state" : options_.state; }
 
 private:
   void wait_ready();

@@ -19,7 +19,7 @@ struct FastService {
   std::string probe = "type = \"tcp\"";
   std::string down = "fails = 3, within = \"2s\"";
   std::string up = "passes = 2, stable_for = \"100ms\"";
-  std::string extra; // more lines
+  std::string extra = {}; // more lines
 };
 
 /// One [service.NAME] with the Lab's primary and backup.

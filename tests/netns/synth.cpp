@@ -183,9 +183,14 @@ std::size_t count_entries(const std::function<bool(const Flow&)>& passes) {
   return static_cast<std::size_t>(std::ranges::count_if(conntrack_entries(), passes));
 }
 
-Vip vip(const std::string& address, std::uint16_t port, Protocol protocol) {
-  return {.address = Address::parse(address).value(), .protocol = protocol, .port = port};
+Address address(const std::string& text) {
+  const auto parsed = Address::parse(text);
+  if (!parsed) throw std::invalid_argument(text + " is no address");
+  return *parsed;
 }
-Endpoint endpoint(const std::string& address, std::uint16_t port) { return {.address = Address::parse(address).value(), .port = port}; }
+Vip vip(const std::string& text, std::uint16_t port, Protocol protocol) {
+  return {.address = address(text), .protocol = protocol, .port = port};
+}
+Endpoint endpoint(const std::string& text, std::uint16_t port) { return {.address = address(text), .port = port}; }
 
 } // namespace hanat::test

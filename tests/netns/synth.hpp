@@ -34,7 +34,8 @@ std::vector<Flow> conntrack_entries();
 std::size_t count_entries(const std::function<bool(const Flow&)>& passes);
 
 /// "203.0.113.10:443/tcp" and "10.0.0.11:8443" for the tests' tables; a mistake throws.
-Vip vip(const std::string& address, std::uint16_t port, Protocol protocol);
-Endpoint endpoint(const std::string& address, std::uint16_t port);
+Address address(const std::string& text);
+Vip vip(const std::string& text, std::uint16_t port, Protocol protocol);
+Endpoint endpoint(const std::string& text, std::uint16_t port);
 
 } // namespace hanat::test

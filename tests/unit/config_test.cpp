@@ -29,9 +29,11 @@ Service only_service(std::string_view text) {
   }
   return config.services.front();
 }
-Endpoint endpoint(std::string_view address, std::uint16_t port) { return {.address = Address::parse(address).value(), .port = port}; }
+Endpoint endpoint(std::string_view address, std::uint16_t port) {
+  return {.address = Address::parse(address).value_or(Address{}), .port = port};
+}
 Vip vip(std::string_view address, std::uint16_t port, Protocol protocol = Protocol::tcp) {
-  return {.address = Address::parse(address).value(), .protocol = protocol, .port = port};
+  return {.address = Address::parse(address).value_or(Address{}), .protocol = protocol, .port = port};
 }
 
 constexpr std::string_view whole_example = R"(
@@ -171,7 +173,8 @@ probe = [{ type = "tcp", port = 1 }, { type = "tcp", port = 2 }]
 TEST(Config, ASnatAddressIsKept) {
   const Service service =
       only_service("[service.a]\nlisten = \"[2001:db8::10]:80/tcp\"\nprimary = \"[fd00::1]\"\nsnat = \"2001:db8::1\"\n");
-  EXPECT_EQ(service.servers[0].snat, (nat::Snat{.kind = nat::SnatKind::address, .address = Address::parse("2001:db8::1").value()}));
+  EXPECT_EQ(service.servers[0].snat,
+            (nat::Snat{.kind = nat::SnatKind::address, .address = Address::parse("2001:db8::1").value_or(Address{})}));
 }
 
 TEST(Config, AnHttpProbeHasItsOwnKeys) {

@@ -14,10 +14,16 @@
 namespace hanat::nat {
 namespace {
 
-Endpoint endpoint(const char* address, std::uint16_t port) { return {.address = Address::parse(address).value(), .port = port}; }
+Address address(const char* text) {
+  const auto parsed = Address::parse(text);
+  if (!parsed) throw std::invalid_argument(text);
+  return *parsed;
+}
+
+Endpoint endpoint(const char* text, std::uint16_t port) { return {.address = address(text), .port = port}; }
 
 Mapping mapping(Protocol protocol = Protocol::tcp, bool ipv6 = false) {
-  return {.vip = {.address = Address::parse(ipv6 ? "2001:db8::10" : "203.0.113.10").value(), .protocol = protocol, .port = 443},
+  return {.vip = {.address = address(ipv6 ? "2001:db8::10" : "203.0.113.10"), .protocol = protocol, .port = 443},
           .server = endpoint(ipv6 ? "fd00::11" : "10.0.0.11", 8443)};
 }
 Endpoint client(bool ipv6 = false) { return endpoint(ipv6 ? "2001:db8:c::1" : "198.18.0.1", 40'000); }
@@ -34,6 +40,8 @@ Datagram shown(const Mapping& mapping, const Endpoint& client) {
   reinterpret_cast<nlmsghdr*>(datagram.data())->nlmsg_len = static_cast<std::uint32_t>(datagram.size());
   return datagram;
 }
+
+Entry read(const Datagram& datagram) { return parse_entry(message(datagram)).value_or(Entry{}); }
 
 TEST(Conntrack, ReadsWhatItWrites) {
   for (const bool ipv6 : {false, true})
@@ -67,7 +75,7 @@ TEST(Conntrack, PassesOverOtherProtocolsAndOtherMessages) {
 TEST(Conntrack, EveryRequestNamesItsFamilyAndVersionOne) {
   for (const bool ipv6 : {false, true}) {
     const Datagram dump_bytes = shown(mapping(Protocol::tcp, ipv6), client(ipv6));
-    const auto entry = parse_entry(message(dump_bytes)).value();
+    const auto entry = read(dump_bytes);
     std::array<Datagram, 5> requests;
     put_dump(requests[0], 1, ipv6 ? Family::ipv6 : Family::ipv4, filter_of(mapping(Protocol::tcp, ipv6)), 7);
     put_filtered_delete(requests[1], 1, mapping(Protocol::tcp, ipv6));
@@ -97,7 +105,7 @@ TEST(Conntrack, ADeleteThatNamesLessThanAMappingCannotBeBuilt) {
 
 TEST(Conntrack, ADeleteWithoutAnEntryCannotBeBuilt) {
   const Datagram dumped = shown(mapping(), client());
-  const Entry entry = parse_entry(message(dumped)).value();
+  const Entry entry = read(dumped);
   Datagram datagram;
   EXPECT_THROW(put_entry_delete(datagram, 1, Entry{}, true), std::logic_error);
   Entry without = entry;
@@ -114,7 +122,7 @@ TEST(Conntrack, ADeleteWithoutAnEntryCannotBeBuilt) {
 
 TEST(Conntrack, ADeleteCopiesTheEntrysReplyZoneAndId) {
   const Datagram dumped = shown(mapping(), client());
-  const Entry entry = parse_entry(message(dumped)).value();
+  const Entry entry = read(dumped);
   Datagram datagram;
   put_entry_delete(datagram, 9, entry, true);
   const auto contains = [&](const nlattr* attribute) {

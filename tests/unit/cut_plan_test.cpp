@@ -2,16 +2,23 @@
 #include "nat/cut_plan.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include <gtest/gtest.h>
 
 namespace hanat::nat {
 namespace {
 
+Address address(const char* text) {
+  const auto parsed = Address::parse(text);
+  if (!parsed) throw std::invalid_argument(text);
+  return *parsed;
+}
+
 Mapping mapping(std::uint16_t vip_port, const char* server = "10.0.0.11", std::uint16_t server_port = 8443,
                 Protocol protocol = Protocol::tcp) {
-  return {.vip = {.address = Address::parse("203.0.113.10").value(), .protocol = protocol, .port = vip_port},
-          .server = {.address = Address::parse(server).value(), .port = server_port}};
+  return {.vip = {.address = address("203.0.113.10"), .protocol = protocol, .port = vip_port},
+          .server = {.address = address(server), .port = server_port}};
 }
 
 /// Every mapping is in exactly one scan, and that scan's filter shows its entries.

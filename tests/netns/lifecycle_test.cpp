@@ -1,0 +1,313 @@
+// The daemon's own life on a gateway with traffic: killed, restarted, reloaded, stopped, started twice; and what an operator forced
+// outlives it.
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/netns/hanatd.hpp"
+#include "tests/netns/lab.hpp"
+#include "tests/netns/peers.hpp"
+#include "tests/netns/scenario.hpp"
+
+namespace hanat::test {
+namespace {
+
+using std::this_thread::sleep_for;
+using testing::HasSubstr;
+using testing::Not;
+
+class Lifecycle : public testing::Test {
+protected:
+  static Endpoint vip(std::uint16_t port = 443) { return Lab::vip(port); }
+  std::string table() { return lab.must(Host::gateway, "nft list table inet hanat"); }
+
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"};
+  TcpServer backup{lab, Host::backup, 8443, "backup"};
+};
+
+TEST_F(Lifecycle, TrafficGoesOnWithoutTheDaemonAndARestartAdoptsWithoutAFlipOrACut) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  hanatd.wait_for([](const Status& status) { return service(status, "web").last_flip->cut_ms.has_value(); }, milliseconds{8000});
+  TcpClient client{lab, Host::client, vip()};
+  ASSERT_EQ(client.ask().text, "backup");
+  for (int round = 0; round < 5; ++round) {
+    hanatd.kill9();
+    EXPECT_EQ(client.ask().text, "backup") << "without a daemon";
+    EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "backup") << "without a daemon";
+    hanatd.start();
+    const Status status = hanatd.wait_for([](const Status& now) {
+      return server(service(now, "web"), "backup").health == "up" && server(service(now, "web"), "primary").health == "down";
+    });
+    const ServiceStatus& web = service(status, "web");
+    EXPECT_EQ(web.target, "backup");
+    EXPECT_EQ(web.flips, 0U);
+    EXPECT_FALSE(web.last_flip);
+    EXPECT_EQ(client.ask().text, "backup") << "after the restart";
+  }
+  EXPECT_THAT(hanatd.log(), HasSubstr("connections stay on backup"));
+}
+
+TEST_F(Lifecycle, ARestartFinishesACutThatACrashInterrupted) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  TcpClient idle{lab, Host::client, vip()};
+  ASSERT_EQ(idle.ask().text, "primary");
+  lab.silent(Host::primary, true);
+  hanatd.wait_target("web", "backup");
+  hanatd.kill9(); // TCP entries are cut one second after the flip: not yet
+  const std::string flows =
+      "conntrack -L -p tcp --orig-dst 203.0.113.10 --reply-src " + Lab::address(Host::primary).text() + " 2>/dev/null | wc -l";
+  ASSERT_NE(lab.must(Host::gateway, flows), "0\n");
+  ASSERT_THAT(table(), HasSubstr("203.0.113.10 . tcp . 443 . " + Lab::address(Host::primary).text()));
+  hanatd.start();
+  for (int wait = 0; wait < 40 && lab.must(Host::gateway, flows) != "0\n"; ++wait) sleep_for(milliseconds{50});
+  EXPECT_EQ(lab.must(Host::gateway, flows), "0\n") << "within two seconds";
+  for (int wait = 0; wait < 80 && table().find("8443 comment \"web primary\"") != std::string::npos; ++wait) sleep_for(milliseconds{50});
+  EXPECT_THAT(table(), Not(HasSubstr(". " + Lab::address(Host::primary).text() + " . 8443"))) << "the stale key is retired";
+}
+
+TEST_F(Lifecycle, StoppingLeavesTheRulesUnlessToldToRemoveThem) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(hanatd.stop(), 0);
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+  hanatd.write_config("[hanatd]\non_stop = \"remove\"\n" + fast_service());
+  hanatd.start();
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(hanatd.stop(), 0);
+  EXPECT_NE(lab.run(Host::gateway, "nft list table inet hanat").exit, 0);
+}
+
+TEST_F(Lifecycle, AnOverrideExpiresByItself) {
+  Hanatd hanatd{lab, fast_service({.extra = "failback = \"manual\""})};
+  hanatd.wait_target("web", "primary");
+  const auto began = TestClock::now();
+  const Output forced = hanatd.ctl({"force-backup", "web", "--for", "2s", "--reason", "disk swap"});
+  EXPECT_EQ(forced.exit, 0) << forced.err;
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "backup");
+  const Status status = hanatd.status();
+  EXPECT_EQ(service(status, "web").why, "forced");
+  EXPECT_EQ(service(status, "web").forced.value().reason, "disk swap");
+  EXPECT_TRUE(service(status, "web").forced.value().until);
+  hanatd.wait_target("web", "primary"); // at once, though failback is manual
+  const auto took = TestClock::now() - began;
+  EXPECT_GT(took, milliseconds{1900});
+  EXPECT_LT(took, milliseconds{2500});
+  EXPECT_FALSE(service(hanatd.status(), "web").forced);
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+}
+
+TEST_F(Lifecycle, AForcedServiceIgnoresHealthUntilAutoAndTheOverrideSurvivesKill9) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web", "--for", "1h", "--reason", "test"}).exit, 0);
+  hanatd.kill9();
+  hanatd.start();
+  const Status status = hanatd.wait_target("web", "backup");
+  ASSERT_TRUE(service(status, "web").forced);
+  EXPECT_EQ(service(status, "web").forced->reason, "test");
+  backup.kill();
+  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "down"; });
+  sleep_for(milliseconds{300});
+  EXPECT_EQ(service(hanatd.status(), "web").target, "backup") << "forced is forced";
+  EXPECT_THAT(hanatd.ctl({}).out, HasSubstr("DOWN"));
+  ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0);
+  EXPECT_EQ(service(hanatd.status(), "web").target, "primary");
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+}
+
+TEST_F(Lifecycle, ForcingAServerThatIsDownIsRefusedUnlessSaidSo) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  backup.kill();
+  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "down"; });
+  const Output refused = hanatd.ctl({"force-backup", "web"});
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_THAT(refused.err, HasSubstr("--even-if-down"));
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+  EXPECT_EQ(hanatd.ctl({"force-backup", "web", "--even-if-down"}).exit, 0);
+  EXPECT_EQ(service(hanatd.status(), "web").target, "backup");
+}
+
+TEST_F(Lifecycle, ABadFileChangesNothingAndSaysWhere) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  const std::string before = table();
+  const Output output = hanatd.reload(fast_service() + "[service.bad]\nlisten = \"203.0.113.10:99999/tcp\"\nprimery = \"198.18.1.2:80\"\n");
+  EXPECT_EQ(output.exit, 2);
+  EXPECT_THAT(output.err, HasSubstr("hanat.toml:10:10:"));
+  EXPECT_THAT(output.err, HasSubstr("hanat.toml:11:1:"));
+  EXPECT_THAT(output.err, HasSubstr("did you mean"));
+  EXPECT_EQ(table(), before);
+  EXPECT_EQ(service(hanatd.status(), "web").target, "primary");
+}
+
+TEST_F(Lifecycle, AChangedFileChangesOnlyWhatChanged) {
+  TcpServer second{lab, Host::primary, 9000, "second"};
+  const std::string web = fast_service();
+  const std::string other = fast_service({.name = "other", .listen = "203.0.113.11:900/tcp", .port = 9000});
+  Hanatd hanatd{lab, web + other};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_target("other", "primary");
+  TcpClient on_web{lab, Host::client, vip()};
+  TcpClient on_other{lab, Host::client, {Address::parse("203.0.113.11").value(), 900}};
+  ASSERT_EQ(on_web.ask().text, "primary");
+  ASSERT_EQ(on_other.ask().text, "second");
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  const std::string since = service(hanatd.status(), "web").since;
+
+  // Another listener for `other`; `web` must keep its verdicts, its target and its moment.
+  const Output output =
+      hanatd.reload(web + fast_service({.name = "other", .listen = "203.0.113.11:900/tcp\", \"203.0.113.11:901/tcp", .port = 9000}));
+  EXPECT_EQ(output.exit, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("other"));
+  const Status status = hanatd.status();
+  EXPECT_EQ(service(status, "web").target, "backup");
+  EXPECT_EQ(service(status, "web").since, since);
+  EXPECT_EQ(server(service(status, "web"), "primary").health, "down") << "no second look at what is known";
+  EXPECT_EQ(service(status, "other").target, "primary");
+  EXPECT_EQ(service(status, "other").flips, 0U);
+  EXPECT_EQ(on_other.ask().text, "second") << "its flow goes on";
+  EXPECT_EQ(connect_once(lab, Host::client, {Address::parse("203.0.113.11").value(), 901}).text, "second") << "the new listener, at once";
+}
+
+TEST_F(Lifecycle, ANewAddressOfAServerMovesTheService) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  TcpServer moved{lab, Host::primary, 8444, "moved"};
+  TcpServer moved_backup{lab, Host::backup, 8444, "moved backup"};
+  TcpClient client{lab, Host::client, vip()};
+  ASSERT_EQ(client.ask().text, "primary");
+  ASSERT_EQ(hanatd.reload(fast_service({.port = 8444})).exit, 0);
+  hanatd.wait_for([](const Status& now) { return service(now, "web").target_address.value_or("").ends_with(":8444"); });
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "moved");
+  EXPECT_EQ(client.ask().result, Result::reset) << "the old server's client";
+}
+
+TEST_F(Lifecycle, ARemovedServiceIsCutAndItsAddressNoLongerAnswered) {
+  UdpServer udp{lab, Host::primary, 53, "primary"};
+  const std::string dns =
+      fast_service({.name = "dns", .listen = "203.0.113.10:53/udp", .port = 53, .probe = "type = \"tcp\", port = 8443"});
+  Hanatd hanatd{lab, fast_service() + dns};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_target("dns", "primary");
+  TcpClient client{lab, Host::client, vip()};
+  UdpClient sender{lab, Host::client, vip(53), 40000};
+  ASSERT_EQ(client.ask().text, "primary");
+  ASSERT_EQ(sender.ask().text, "primary");
+  ASSERT_EQ(hanatd.reload("").exit, 0);
+  EXPECT_EQ(client.ask().result, Result::reset);
+  sleep_for(milliseconds{50});
+  EXPECT_NE(sender.ask(milliseconds{200}).result, Result::answered) << "the old flow is not pinned to the server";
+  EXPECT_NE(connect_once(lab, Host::client, vip(), milliseconds{300}).result, Result::answered);
+  EXPECT_TRUE(hanatd.status().services.empty());
+  EXPECT_THAT(
+      table(),
+      Not(HasSubstr("target4 {\n\t\ttype ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service\n\t\tcounter\n\t\telements")));
+}
+
+TEST_F(Lifecycle, AnEndpointThatChangesHandsKeepsItsFlowsOnTheSameServer) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  TcpClient client{lab, Host::client, vip()};
+  ASSERT_EQ(client.ask().text, "primary");
+  ASSERT_EQ(hanatd.reload(fast_service({.name = "renamed"})).exit, 0);
+  hanatd.wait_target("renamed", "primary");
+  EXPECT_EQ(client.ask().text, "primary");
+  EXPECT_EQ(service(hanatd.status(), "renamed").flips, 0U);
+}
+
+TEST_F(Lifecycle, ASecondDaemonIsRefusedWithTheReason) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  Hanatd second{lab, fast_service(), {.start = false, .state = hanatd.state()}};
+  second.launch();
+  EXPECT_EQ(second.wait_exit(milliseconds{5000}), 1);
+  EXPECT_THAT(second.log(), HasSubstr(std::to_string(hanatd.pid())));
+  Hanatd third{lab, fast_service(), {.start = false}}; // another state directory, the same table
+  third.launch();
+  EXPECT_EQ(third.wait_exit(milliseconds{5000}), 1);
+  EXPECT_THAT(third.log(), HasSubstr("another hanatd"));
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+}
+
+TEST_F(Lifecycle, AForeignTableOfItsNameIsNeverTouched) {
+  lab.must(Host::gateway, "nft add table inet hanat && nft add chain inet hanat mine");
+  Hanatd hanatd{lab, fast_service(), {.start = false}};
+  hanatd.launch();
+  EXPECT_EQ(hanatd.wait_exit(milliseconds{5000}), 1);
+  EXPECT_THAT(hanatd.log(), HasSubstr("was not made by hanat"));
+  EXPECT_THAT(table(), HasSubstr("chain mine"));
+}
+
+TEST_F(Lifecycle, WhatSomebodyElseDoesToTheTableIsPutRight) {
+  Hanatd hanatd{lab, fast_service(), {.arguments = {"--shared-table"}}}; // as on kernels that know no owner
+  hanatd.wait_target("web", "primary");
+  for (const char* damage :
+       {"nft flush ruleset", "nft delete element inet hanat target4 { 203.0.113.10 . tcp . 443 }", "nft insert rule inet hanat guard drop",
+        "nft add table inet hanat '{ flags dormant; }'", "nft delete table inet hanat", "nft flush chain inet hanat translate",
+        "nft add element inet hanat stale4 { 203.0.113.10 . tcp . 443 . 198.18.11.2 . 8443 }", "nft add chain inet hanat mine"}) {
+    lab.must(Host::gateway, damage);
+    Attempt attempt;
+    for (int wait = 0; wait < 20 && attempt.text != "primary"; ++wait) attempt = connect_once(lab, Host::client, vip(), milliseconds{100});
+    EXPECT_EQ(attempt.text, "primary") << damage;
+    sleep_for(milliseconds{250});
+    EXPECT_THAT(table(), Not(testing::AnyOf(HasSubstr("mine"), HasSubstr("dormant"), HasSubstr("198.18.11.2 . 8443,")))) << damage;
+  }
+  EXPECT_THAT(hanatd.log(), HasSubstr("restored"));
+  EXPECT_EQ(service(hanatd.status(), "web").flips, 0U);
+}
+
+TEST_F(Lifecycle, ATableOfAnotherLayoutIsReplacedAndItsTargetsKept) {
+  Hanatd hanatd{lab, fast_service(), {.arguments = {"--shared-table"}}};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  TcpClient client{lab, Host::client, vip()};
+  ASSERT_EQ(client.ask().text, "backup");
+  hanatd.kill9();
+  lab.must(
+      Host::gateway,
+      "nft add chain inet hanat of_another_version && nft delete set inet hanat moved6 2>/dev/null || nft flush chain inet hanat guard6");
+  hanatd.start();
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "backup");
+  EXPECT_EQ(client.ask().text, "backup");
+  EXPECT_EQ(service(hanatd.status(), "web").flips, 0U);
+  EXPECT_THAT(table(), Not(HasSubstr("of_another_version")));
+}
+
+TEST_F(Lifecycle, AForeignFlushDoesNotTouchTheOwnedTable) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  ASSERT_THAT(table(), HasSubstr("flags owner"));
+  lab.run(Host::gateway, "nft flush ruleset");
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+  EXPECT_NE(lab.run(Host::gateway, "nft delete element inet hanat target4 { 203.0.113.10 . tcp . 443 }").exit, 0);
+}
+
+TEST_F(Lifecycle, ATornStateFileDoesNotStopTheDaemon) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  hanatd.kill9();
+  const auto file = hanatd.state() / "state.json";
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+  hanatd.start();
+  EXPECT_EQ(service(hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").health == "up"; }), "web")
+                .target.empty(),
+            false);
+  EXPECT_THAT(hanatd.log(), HasSubstr("state.json"));
+}
+
+} // namespace
+} // namespace hanat::test
