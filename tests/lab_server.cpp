@@ -82,25 +82,19 @@ std::string ask_once(const Endpoint& to) {
   return answer.substr(0, answer.find('\n'));
 }
 
-/// What a person wants to see of thousands of requests: who answers, every change, every failure, one line a second.
+/// What a person wants to see of thousands of requests: who answers, every change, a time of failures as a whole, one line a second.
 class Account {
 public:
   void answered(const std::string& by, Clock::duration took) {
     const auto now = Clock::now();
+    if (failing_ > 0) end_of_failures(now);
+    if (by != by_) change(by, now);
     ++total_;
-    slowest_ = std::max(slowest_, took);
-    if (by != by_) {
-      if (by_.empty())
-        say(fmt::format("the first answer: {}", by));
-      else
-        say(fmt::format("*** now {} answers; {:.0f} ms after the last answer of {}", by, in_ms(now - last_answer_), by_));
-      by_ = by;
-      begin_second(now);
-    }
-    longest_gap_ = std::max(longest_gap_, last_answer_ == Clock::time_point{} ? Clock::duration{} : now - last_answer_);
-    last_answer_ = now;
     ++in_second_;
+    slowest_ = std::max(slowest_, took);
     slowest_in_second_ = std::max(slowest_in_second_, took);
+    longest_gap_ = std::max(longest_gap_, now - last_answer_);
+    last_answer_ = now;
     if (now - second_began_ < std::chrono::seconds{1}) return;
     say(fmt::format("{} requests, all answered by {}, slowest {:.1f} ms", in_second_, by_, in_ms(slowest_in_second_)));
     begin_second(now);
@@ -108,25 +102,47 @@ public:
   void failed(const std::string& why, Clock::duration took) {
     ++total_;
     ++failed_;
+    if (++failing_ > 1) return;
+    failing_since_ = Clock::now();
     say(fmt::format("!!! a request failed after {:.0f} ms: {}", in_ms(took), why));
   }
-  int close() const {
-    say(fmt::format("{} requests, {} failed; slowest answer {:.0f} ms, longest time without an answer {:.0f} ms", total_, failed_,
-                    in_ms(slowest_), in_ms(longest_gap_)));
-    return failed_ == 0 && total_ > 0 ? 0 : 1;
+  /// True: the answers moved to another server and back, and none is missing at the end.
+  bool close() const {
+    say(fmt::format("{} requests: {} answered, {} failed; slowest answer {:.0f} ms, longest time without an answer {:.0f} ms", total_,
+                    total_ - failed_, failed_, in_ms(slowest_), in_ms(longest_gap_)));
+    return changes_ >= 2 && by_ == first_ && failing_ == 0;
   }
 
 private:
+  void change(const std::string& by, Clock::time_point now) {
+    if (by_.empty()) {
+      first_ = by;
+      last_answer_ = now;
+      say(fmt::format("{} answers", by));
+    } else {
+      ++changes_;
+      say(fmt::format("*** now {} answers, {:.0f} ms after the last answer of {}", by, in_ms(now - last_answer_), by_));
+    }
+    by_ = by;
+    begin_second(now);
+  }
+  void end_of_failures(Clock::time_point now) {
+    say(fmt::format("!!! {} requests failed within {:.0f} ms", failing_, in_ms(now - failing_since_)));
+    failing_ = 0;
+    begin_second(now);
+  }
   void begin_second(Clock::time_point now) {
     second_began_ = now;
     in_second_ = 0;
     slowest_in_second_ = {};
   }
 
-  std::string by_;
-  std::size_t total_ = 0, failed_ = 0, in_second_ = 0;
+  std::string by_, first_;
+  std::size_t total_ = 0, failed_ = 0, changes_ = 0;
+  std::size_t failing_ = 0; // in a row, now
+  std::size_t in_second_ = 0;
   Clock::duration slowest_{}, slowest_in_second_{}, longest_gap_{};
-  Clock::time_point last_answer_, second_began_ = Clock::now();
+  Clock::time_point last_answer_, failing_since_, second_began_;
 };
 
 int ask(const Endpoint& to, std::chrono::seconds how_long) {
@@ -141,7 +157,7 @@ int ask(const Endpoint& to, std::chrono::seconds how_long) {
     }
     std::this_thread::sleep_until(start + pause_between_requests);
   }
-  return account.close();
+  return account.close() ? 0 : 1;
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // The daemon under test can be started, asked, killed and started again. Not here: what it should do (the other tests of this room).
 #include <csignal>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,6 +20,7 @@ constexpr const char* one_service = R"(
 listen  = ["203.0.113.10:443/tcp", "[2001:db8::10]:443/tcp"]
 primary = ["198.18.11.2:8443", "[fd00:11::2]:8443"]
 backup  = ["198.18.12.2:8443", "[fd00:12::2]:8443"]
+probe   = { type = "tcp", interval = "100ms", timeout = "50ms" }
 )";
 
 class HanatdTest : public testing::Test {
@@ -41,11 +43,12 @@ TEST_F(HanatdTest, StartsAndServesAndEnds) {
 TEST_F(HanatdTest, MovesTheTrafficWhenThePrimaryIsKilled) {
   Hanatd daemon(lab, one_service);
   daemon.wait_target("web", "primary");
-  Load load(lab, Host::client, Lab::vip(443), {.per_second = 200, .duration = 1000ms});
+  Load load(lab, Host::client, Lab::vip(443), {.per_second = 200, .duration = 10s});
   std::this_thread::sleep_for(300ms);
   primary.kill();
   daemon.wait_target("web", "backup");
-  const LoadResult result = load.finish();
+  std::this_thread::sleep_for(200ms);
+  const LoadResult result = load.stop();
   EXPECT_GT(result.answered()["primary"], 0U) << result;
   EXPECT_GT(result.answered()["backup"], 0U) << result;
 }

@@ -34,13 +34,13 @@ public:
         connects_(connects), epoll_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll")) {}
 
   void run() {
-    const auto begin = TestClock::now();
+    const auto end = TestClock::now() + plan_.duration;
     const nanoseconds step = nanoseconds{std::chrono::seconds{1}} / plan_.per_second;
-    auto next = begin;
+    auto next = end - plan_.duration;
     bool starting = true;
     while (starting || !open_.empty()) {
-      starting = starting && !ending_ && next < begin + plan_.duration;
-      for (auto now = TestClock::now(); starting && next <= now; next += step) start();
+      starting = starting && !ending_ && next < end;
+      for (const auto now = TestClock::now(); starting && next <= now && next < end; next += step) start();
       wait_until(starting ? next : TestClock::now() + milliseconds{20});
       expire();
     }
