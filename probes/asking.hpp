@@ -20,7 +20,7 @@ public:
 };
 
 /// Called on the loop, once, never from inside the function that asked. It may destroy the Asking: whoever calls it moves it away first and
-/// touches nothing of its own afterwards.
+/// touches nothing of its own afterwards; nor does the answer live in the Asking.
 using Done = std::function<void(const Answer&)>;
 
 /// The answer, where it was known at once (then Done is never called), or the question under way.
