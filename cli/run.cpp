@@ -146,10 +146,10 @@ Exit dispatch(const Invocation& invocation) {
   return Exit::usage;
 }
 
-Exit refused(const Refusal& refusal, bool as_json) {
-  fmt::print(stderr, "hanatctl: {}\n", said_of_refusal(refusal));
+Exit refused(const Refusal& refusal, const Invocation& invocation) {
+  fmt::print(stderr, "hanatctl: {}\n", said_of_refusal(refusal, invocation.operand));
   const auto status = refusal.name == "BadConfiguration" ? Exit::usage : Exit::refused;
-  if (!as_json) return status;
+  if (!invocation.json) return status;
   json value = refusal.parameters;
   value["error"] = refusal.name;
   value["message"] = refusal.what();
@@ -167,7 +167,7 @@ Exit run(const Invocation& invocation) {
   try {
     return dispatch(invocation);
   } catch (const Refusal& refusal) {
-    return refused(refusal, invocation.json);
+    return refused(refusal, invocation);
   } catch (const NoDaemon& error) {
     return fail(Exit::no_daemon, invocation.json, "NoDaemon", error.what());
   } catch (const UsageError& error) {

@@ -50,6 +50,14 @@ std::string lines_of(std::string_view text) {
   return safe;
 }
 
+/// The daemon's own words list the services; what is missing is the one that was probably meant.
+std::string did_you_mean(const Refusal& refusal, std::string_view asked) {
+  const auto names = strings_in(refusal.parameters, "services");
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const auto near = nearest(asked, known);
+  return near.empty() ? "" : fmt::format("; did you mean {}?", printable(near));
+}
+
 } // namespace
 
 std::string said_of_force(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
@@ -84,17 +92,13 @@ std::string said_of_reload(const json& reply) {
                      changed.empty() ? "nothing changed" : "changed: " + list_of(changed));
 }
 
-std::string said_of_refusal(const Refusal& refusal) {
+std::string said_of_refusal(const Refusal& refusal, std::string_view asked) {
   std::string text = lines_of(refusal.what());
-  if (refusal.name == "BadConfiguration") {
-    std::string errors;
-    for (const auto& error : strings_in(refusal.parameters, "errors")) errors += printable(error) + "\n";
-    return errors + text;
-  }
-  if (refusal.name != "UnknownService") return text;
-  const auto names = strings_in(refusal.parameters, "services");
-  if (names.empty()) return text;
-  return fmt::format("{}\nservices: {}", text, list_of(names));
+  if (refusal.name == "UnknownService") return text + did_you_mean(refusal, asked);
+  if (refusal.name != "BadConfiguration") return text;
+  std::string errors;
+  for (const auto& error : strings_in(refusal.parameters, "errors")) errors += printable(error) + "\n";
+  return errors + text;
 }
 
 } // namespace hanat::cli

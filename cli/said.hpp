@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -18,7 +19,7 @@ std::string said_of_force(const nlohmann::json& reply, std::optional<std::chrono
 std::string said_of_auto(const nlohmann::json& reply);
 std::string said_of_reload(const nlohmann::json& reply);
 
-/// The refusal for people: several lines where it has a list. Every line is printable.
-std::string said_of_refusal(const Refusal& refusal);
+/// The refusal for people: several lines where it has a list. Every line is printable. `asked`: the service that was named, if one was.
+std::string said_of_refusal(const Refusal& refusal, std::string_view asked);
 
 } // namespace hanat::cli

@@ -36,8 +36,7 @@ std::string state_of(const ServerStatus& server) {
                      reason ? fmt::format(" ({})", printable(server.last->reason)) : "");
 }
 
-Remark remark_forced(const ServiceStatus& service, WallTime now) {
-  const auto& forced = *service.forced;
+Remark remark_forced(const ServiceStatus& service, const ForcedStatus& forced, WallTime now) {
   const auto* const server = find_server(service, forced.target);
   const bool down = server != nullptr && server->health == "down";
   std::string text = fmt::format("forced to {}{} by {}", printable(forced.target), down ? ", WHICH IS DOWN," : "", printable(forced.by));
@@ -181,7 +180,7 @@ std::string show_servers(const ServiceStatus& service, const Paint& paint, WallT
 std::vector<Remark> remarks(const ServiceStatus& service, WallTime now) {
   std::vector<Remark> found;
   if (service.mode == "observe") found.push_back({false, "observe: hanatd decides and journals, and touches no traffic"});
-  if (service.forced) found.push_back(remark_forced(service, now));
+  if (service.forced) found.push_back(remark_forced(service, *service.forced, now));
   if (auto remark = remark_target(service)) found.push_back(std::move(*remark));
   if (auto remark = remark_others(service)) found.push_back(std::move(*remark));
   if (service.failback_in_s) found.push_back({false, fmt::format("failback in {}", duration(*service.failback_in_s))});

@@ -2,6 +2,7 @@
 #include "cli/text.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -33,7 +34,7 @@ std::string printable(std::string_view text) {
 std::string duration(double seconds) {
   if (!(seconds >= 0)) seconds = 0; // NaN too
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
-  const auto whole = static_cast<long long>(std::min(seconds, 1e12) + 0.5);
+  const auto whole = std::llround(std::min(seconds, 1e12));
   const long long minutes = whole / 60, hours = minutes / 60, days = hours / 24;
   if (minutes == 0) return fmt::format("{} s", whole);
   const auto two = [](long long large, const char* unit, long long small, const char* small_unit) {
@@ -46,7 +47,7 @@ std::string duration(double seconds) {
 
 std::string local_time(WallTime time, WallTime now) {
   const std::tm then = local(time), today = local(now);
-  const auto clock = fmt::format("{:02}:{:02}:{:02}", then.tm_hour, then.tm_min, then.tm_sec);
+  auto clock = fmt::format("{:02}:{:02}:{:02}", then.tm_hour, then.tm_min, then.tm_sec);
   if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday) return clock;
   return fmt::format("{:04}-{:02}-{:02} {}", then.tm_year + 1900, then.tm_mon + 1, then.tm_mday, clock);
 }

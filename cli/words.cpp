@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -44,8 +44,8 @@ std::string did_you_mean(std::string_view mistyped, std::span<const std::string_
 }
 
 std::vector<std::string_view> word_names() {
-  std::vector<std::string_view> names;
-  for (const auto& word : words()) names.push_back(word.name);
+  std::vector<std::string_view> names(words().size());
+  std::transform(words().begin(), words().end(), names.begin(), [](const Word& word) { return word.name; });
   return names;
 }
 
@@ -58,16 +58,16 @@ const Word& find_word(std::string_view name) {
   throw UsageError(fmt::format("\"{}\" is no word of hanatctl{}\nwords: {}", printable(name), hint, listed(names)));
 }
 
+/// Letters added, left out, changed, or two neighbours swapped.
 std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
+  std::vector<std::size_t> before, above, row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
+    before = std::exchange(above, row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
     }
   }
   return row.back();
@@ -117,8 +117,8 @@ void Reader::take_option(std::string_view argument) {
   }
   const auto* const row = std::find_if(option_rows.begin(), option_rows.end(), [&](const OptionRow& known) { return known.name == name; });
   if (row == option_rows.end()) {
-    std::vector<std::string_view> names;
-    for (const auto& known : option_rows) names.push_back(known.name);
+    std::vector<std::string_view> names(option_rows.size());
+    std::transform(option_rows.begin(), option_rows.end(), names.begin(), [](const OptionRow& known) { return known.name; });
     throw UsageError(fmt::format("{} is no option of hanatctl{}\noptions: {}", printable(name), did_you_mean(name, names), listed(names)));
   }
   if (std::find(given_.begin(), given_.end(), row->option) != given_.end()) throw UsageError(fmt::format("{} is there twice", name));

@@ -37,8 +37,8 @@ json with_message(json parameters, const std::string& message) {
   parameters["message"] = message;
   return parameters;
 }
-std::string error_of(const std::string& name, json parameters) {
-  return varlink::error_bytes(fmt::format("{}.{}", control_interface, name), std::move(parameters));
+std::string error_of(const std::string& name, const json& parameters) {
+  return varlink::error_bytes(fmt::format("{}.{}", control_interface, name), parameters);
 }
 std::string error_of(const std::string& name, const std::string& message) { return error_of(name, with_message(json::object(), message)); }
 std::string service_error(const char* name, const char* key, const std::string& value) {

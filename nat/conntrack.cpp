@@ -25,10 +25,6 @@ constexpr std::uint32_t compare_protocol = 1U << 3;
 constexpr std::uint32_t compare_source_port = 1U << 4;
 constexpr std::uint32_t compare_destination_port = 1U << 5;
 
-// Bits of CTA_STATUS that are newer than Debian 12's uapi header.
-constexpr std::uint32_t status_offload = 1U << 14;
-constexpr std::uint32_t status_hw_offload = 1U << 15;
-
 std::uint8_t number_of(Family family) {
   switch (family) {
   case Family::ipv4: return AF_INET;
@@ -254,11 +250,9 @@ std::optional<Entry> parse_entry(const nlmsghdr& message) {
   const auto reply = parse_tuple(parts[CTA_TUPLE_REPLY]);
   if (!original || !reply || original->protocol != reply->protocol) return std::nullopt;
   const Endpoint& vip = original->destination;
-  const std::uint32_t status = number<std::uint32_t>(parts[CTA_STATUS]).value_or(0);
   return Entry{.mapping = {.vip = {.address = vip.address, .protocol = original->protocol, .port = vip.port}, .server = reply->source},
                .client = original->source,
                .mark = number<std::uint32_t>(parts[CTA_MARK]).value_or(0),
-               .offloaded = (status & (status_offload | status_hw_offload)) != 0,
                .reply = parts[CTA_TUPLE_REPLY],
                .zone = parts[CTA_ZONE],
                .id = parts[CTA_ID]};

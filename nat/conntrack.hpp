@@ -21,7 +21,6 @@ struct Entry {
   Mapping mapping; // original destination and reply source
   Endpoint client; // original source
   std::uint32_t mark = 0;
-  bool offloaded = false; // in a flowtable: the kernel refuses to delete it
   // The kernel's own words for this very entry, inside the message that was parsed; zone is null for zone 0.
   const nlattr* reply = nullptr;
   const nlattr* zone = nullptr;

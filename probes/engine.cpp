@@ -60,7 +60,7 @@ struct Engine::Impl {
   void on_due(Entry& entry);
   void ask(Entry& entry);
   Asked ask_kind(const Question& question, Done done);
-  void finished(Entry& entry, UnderWay::iterator slot, const Answer& answer);
+  void finished(Entry& entry, UnderWay::iterator slot, Answer answer);
   void adopt_pace(Entry& entry, Pace pace);
   void count_http(const Question& question, int change);
   void note_start(Clock::duration late);
@@ -150,12 +150,11 @@ Asked Engine::Impl::ask_kind(const Question& question, Done done) {
   return Answer{}; // no such kind
 }
 
-void Engine::Impl::finished(Entry& entry, UnderWay::iterator slot, const Answer& answer) {
-  const Answer copy = answer; // it may live in the Asking
+void Engine::Impl::finished(Entry& entry, UnderWay::iterator slot, Answer answer) {
   entry.under_way.erase(slot);
   --under_way;
   if (entry.waiting) schedule(entry, Clock::now());
-  answered(entry.id, copy);
+  answered(entry.id, answer);
 }
 
 void Engine::Impl::adopt_pace(Entry& entry, Pace pace) {

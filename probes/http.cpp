@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 
 #include "probes/http_answer.hpp"
+#include "probes/http_request.hpp"
 #include "probes/loop.hpp"
 #include "probes/socket.hpp"
 
@@ -28,20 +29,7 @@ namespace {
 struct FreeMulti {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 using Multi = std::unique_ptr<CURLM, FreeMulti>;
-using Easy = std::unique_ptr<CURL, FreeEasy>;
-using List = std::unique_ptr<curl_slist, FreeList>;
-
-// With verify, a certificate that has expired is noticed at the next handshake: no connection is older than this.
-constexpr long longest_connection_s = 60;
-// Reading the system's authorities takes some 10 ms of CPU, so not for every handshake; a new one counts after this.
-constexpr long longest_authorities_s = 600;
 
 void prepare_process() {
   static std::once_flag once;
@@ -55,25 +43,6 @@ void prepare_process() {
       sigaction(SIGPIPE, &action, nullptr);
     }
   });
-}
-
-List list_of(const std::string& line) {
-  List list{curl_slist_append(nullptr, line.c_str())};
-  if (!list) throw std::bad_alloc{};
-  return list;
-}
-
-std::string in_brackets(const Address& address) {
-  return address.family() == Family::ipv6 ? fmt::format("[{}]", address.text()) : address.text();
-}
-
-/// Host header and SNI come from the URL; where the connection really goes says CURLOPT_CONNECT_TO.
-std::string url_of(const Question& question) {
-  const Spec& spec = question.spec;
-  const bool tls = spec.kind == Kind::https;
-  const std::string authority =
-      spec.host.empty() ? fmt::format("{}:{}", in_brackets(question.server.address), question.server.port) : spec.host;
-  return fmt::format("{}://{}{}{}", tls ? "https" : "http", authority, spec.path.starts_with('/') ? "" : "/", spec.path);
 }
 
 } // namespace
@@ -99,22 +68,19 @@ namespace {
 class HttpAsking final : public Asking {
 public:
   HttpAsking(Http::Impl& http, const Question& question, Done done);
-  ~HttpAsking() override { curl_multi_remove_handle(http_.multi.get(), easy_.get()); }
+  ~HttpAsking() override { curl_multi_remove_handle(http_.multi.get(), request_.easy()); }
 
   /// An errno of ours in a callback of curl, which itself would only know that there is no connection.
   void fail(int error) { own_error_ = error; }
   void finish(CURLcode code);
 
 private:
-  void set_request();
-  void set_connection();
   void set_callbacks();
   void expire();
   void answer(const Answer& answer);
   Answer judge(CURLcode code, Clock::duration latency) const;
   Phase phase() const;
   Phase phase_under_way() const;
-  template <class Value> void set(CURLoption option, Value value);
 
   Http::Impl& http_;
   const Question& question_;
@@ -124,74 +90,23 @@ private:
   int own_error_ = 0;
   int socket_ = -1; // curl's, and open as long as the transfer is under way; -1: on a kept connection
   std::array<char, CURL_ERROR_SIZE> words_{};
-  List connect_to_, headers_;
-  Easy easy_;
+  HttpRequest request_;
   Deadline deadline_;
 };
 
-template <class Value> void HttpAsking::set(CURLoption option, Value value) {
-  if (const CURLcode code = curl_easy_setopt(easy_.get(), option, value); code != CURLE_OK)
-    throw std::runtime_error(fmt::format("libcurl option {}: {}", static_cast<int>(option), curl_easy_strerror(code)));
-}
-
 HttpAsking::HttpAsking(Http::Impl& http, const Question& question, Done done)
-    : http_(http), question_(question), done_(std::move(done)), answer_(question.spec), easy_(curl_easy_init()),
+    : http_(http), question_(question), done_(std::move(done)), answer_(question.spec), request_(question),
       deadline_(http.loop, start_, question.spec.timeout, [this] { expire(); }) {
-  if (!easy_) throw std::bad_alloc{};
-  set_request();
-  set_connection();
   set_callbacks();
-  if (const CURLMcode code = curl_multi_add_handle(http.multi.get(), easy_.get()); code != CURLM_OK)
+  if (const CURLMcode code = curl_multi_add_handle(http.multi.get(), request_.easy()); code != CURLM_OK)
     throw std::runtime_error(curl_multi_strerror(code));
 }
 
-void HttpAsking::set_request() {
-  const Spec& spec = question_.spec;
-  set(CURLOPT_URL, url_of(question_).c_str());
-  set(CURLOPT_PATH_AS_IS, 1L);
-  set(CURLOPT_PROTOCOLS_STR, spec.kind == Kind::https ? "https" : "http");
-  set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
-  set(CURLOPT_HTTP09_ALLOWED, 0L);
-  set(CURLOPT_FOLLOWLOCATION, 0L);
-  set(CURLOPT_USERAGENT, "hanat");
-  if (spec.method == "HEAD")
-    set(CURLOPT_NOBODY, 1L);
-  else if (spec.method == "POST")
-    set(CURLOPT_POSTFIELDS, "");
-  else
-    set(CURLOPT_CUSTOMREQUEST, spec.method.c_str());
-  if (spec.kind == Kind::http) {
-    headers_ = list_of("Connection: close");
-    set(CURLOPT_HTTPHEADER, headers_.get());
-  }
-}
-
-void HttpAsking::set_connection() {
-  const Spec& spec = question_.spec;
-  // Empty name and port before the address: whatever the URL says. An address needs no resolver.
-  connect_to_ = list_of(fmt::format("::{}:{}", in_brackets(question_.server.address), question_.server.port));
-  set(CURLOPT_CONNECT_TO, connect_to_.get());
-  set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_PROXY, ""); // the environment's proxy would answer for a dead server
-  set(CURLOPT_NOPROXY, "*");
-  set(CURLOPT_MAXLIFETIME_CONN, longest_connection_s);
-  set(CURLOPT_MAXAGE_CONN, longest_connection_s);
-  if (spec.kind == Kind::http) {
-    set(CURLOPT_FRESH_CONNECT, 1L);
-    set(CURLOPT_FORBID_REUSE, 1L);
-  }
-  set(CURLOPT_SSL_VERIFYPEER, spec.verify ? 1L : 0L);
-  set(CURLOPT_SSL_VERIFYHOST, spec.verify ? 2L : 0L);
-  // curl shares the parsed authorities between connections only when there is no folder of them beside the bundle (which holds the same).
-  set(CURLOPT_CAPATH, nullptr);
-  set(CURLOPT_CA_CACHE_TIMEOUT, longest_authorities_s);
-}
-
 void HttpAsking::set_callbacks() {
-  set(CURLOPT_PRIVATE, this);
-  set(CURLOPT_ERRORBUFFER, words_.data());
-  set(CURLOPT_OPENSOCKETDATA, this);
-  set(
+  request_.set(CURLOPT_PRIVATE, this);
+  request_.set(CURLOPT_ERRORBUFFER, words_.data());
+  request_.set(CURLOPT_OPENSOCKETDATA, this);
+  request_.set(
       CURLOPT_OPENSOCKETFUNCTION, +[](void* self, curlsocktype, curl_sockaddr*) -> curl_socket_t {
         auto& asking = *static_cast<HttpAsking*>(self);
         auto opened = open_probe_socket(asking.question_.server.address.family(), asking.question_.spec.source);
@@ -199,13 +114,13 @@ void HttpAsking::set_callbacks() {
         asking.fail(std::get<int>(opened));
         return CURL_SOCKET_BAD;
       });
-  set(CURLOPT_HEADERDATA, &answer_);
-  set(
+  request_.set(CURLOPT_HEADERDATA, &answer_);
+  request_.set(
       CURLOPT_HEADERFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* answer) -> std::size_t {
         return static_cast<HttpAnswer*>(answer)->header({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
       });
-  set(CURLOPT_WRITEDATA, &answer_);
-  set(
+  request_.set(CURLOPT_WRITEDATA, &answer_);
+  request_.set(
       CURLOPT_WRITEFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* answer) -> std::size_t {
         return static_cast<HttpAnswer*>(answer)->body({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
       });
@@ -214,7 +129,7 @@ void HttpAsking::set_callbacks() {
 Phase HttpAsking::phase() const {
   const auto reached = [this](CURLINFO info) {
     curl_off_t moment = 0;
-    return curl_easy_getinfo(easy_.get(), info, &moment) == CURLE_OK && moment > 0;
+    return curl_easy_getinfo(request_.easy(), info, &moment) == CURLE_OK && moment > 0;
   };
   if (reached(CURLINFO_STARTTRANSFER_TIME_T)) return Phase::receiving;
   if (reached(CURLINFO_PRETRANSFER_TIME_T)) return Phase::waiting;
@@ -233,12 +148,12 @@ Phase HttpAsking::phase_under_way() const {
 
 Answer HttpAsking::judge(CURLcode code, Clock::duration latency) const {
   if (own_error_ != 0) return answer_from_errno(own_error_, latency);
-  if (const auto& verdict = answer_.verdict()) {
+  if (const auto* verdict = answer_.verdict()) {
     if (verdict->reason == Reason::answered) return right_answer(question_.spec, Reason::answered, latency);
     return {.outcome = Outcome::abnormal, .reason = verdict->reason, .latency = latency, .detail = verdict->detail};
   }
   long error = 0;
-  curl_easy_getinfo(easy_.get(), CURLINFO_OS_ERRNO, &error);
+  curl_easy_getinfo(request_.easy(), CURLINFO_OS_ERRNO, &error);
   return answer_from_curl(
       {.code = code, .error = static_cast<int>(error), .phase = phase(), .tls = question_.spec.kind == Kind::https, .words = words_.data()},
       latency);

@@ -45,7 +45,7 @@ Answer broken_off(const Failure& failure, Clock::duration latency) {
 }
 
 Answer no_connection(const Failure& failure, Clock::duration latency) {
-  if (failure.error != 0) return answer_from_errno(failure.error, latency);
+  if (failure.error != 0) return answer_from_connect(failure.error, latency);
   return blind(Reason::local_error, latency, short_words(failure.words));
 }
 

@@ -29,14 +29,15 @@ public:
   /// One whole header line, or a piece of the body. False: enough was read, break the transfer off.
   bool header(std::string_view line);
   bool body(std::string_view piece);
-  /// The transfer came to its end. Before that, and while nothing is decided, there is no verdict.
+  /// The transfer came to its end: decides if nothing was decided before.
   void end();
 
   struct Verdict {
     Reason reason = Reason::answered;
     std::string detail;
   };
-  const std::optional<Verdict>& verdict() const { return verdict_; }
+  /// Null while nothing is decided.
+  const Verdict* verdict() const { return verdict_ ? &*verdict_ : nullptr; }
   bool header_complete() const { return header_complete_; }
 
   static constexpr std::size_t longest_header = std::size_t{64} << 10; // of all lines together, 1xx answers and trailers included

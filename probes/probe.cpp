@@ -100,7 +100,8 @@ std::string_view explain(Reason reason) {
   case Reason::host_unreachable:
     return "nobody on the server's network answers to its address, or a router says so: the machine is off, unplugged or has another "
            "address";
-  case Reason::net_unreachable: return "this gateway has no route to the server: its link is down, or the route is missing";
+  case Reason::net_unreachable:
+    return "this gateway has no route to the server: its link is down, the route is missing, or it is a blackhole";
   case Reason::closed:
     return "the server closed the connection before its answer was complete: the service is starting, stopping or overloaded";
   case Reason::wrong_status: return "the server answered with an HTTP status outside `status`: the service says that it is not fit";
@@ -134,6 +135,11 @@ Answer answer_from_errno(int error, Clock::duration latency) {
   Answer answer{.outcome = is_ours(reason) ? Outcome::blind : Outcome::abnormal, .reason = reason, .latency = latency, .detail = {}};
   if (is_ours(reason)) answer.detail = sanitized(std::strerror(error)); // the word alone does not say which of several errors it was
   return answer;
+}
+
+Answer answer_from_connect(int error, Clock::duration latency) {
+  if (error != EINVAL) return answer_from_errno(error, latency);
+  return {.outcome = Outcome::abnormal, .reason = Reason::net_unreachable, .latency = latency, .detail = "blackhole route"};
 }
 
 Answer right_answer(const Spec& spec, Reason reason, Clock::duration latency) {

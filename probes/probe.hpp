@@ -103,5 +103,8 @@ std::string sanitized(std::string_view text, std::size_t longest = 80);
 
 /// Sorts the errno of socket(), connect(), send() or recv() into the server's failures and our own.
 Answer answer_from_errno(int error, Clock::duration latency);
+/// The same for connect() with an address that is known to be well formed: its EINVAL is a blackhole route, which no client gets past
+/// either.
+Answer answer_from_connect(int error, Clock::duration latency);
 
 } // namespace hanat::probes

@@ -86,7 +86,7 @@ Asked ask_tcp(uv_loop_t* loop, const Question& question, Done done) {
 
   const SocketAddress address = to_sockaddr(question.server);
   if (connect(socket.fd(), address.get(), address.length) == 0) return right_answer(question.spec, Reason::connected, Clock::now() - start);
-  if (errno != EINPROGRESS) return failed(errno);
+  if (errno != EINPROGRESS) return answer_from_connect(errno, Clock::now() - start);
 
   int error = 0;
   Poll poll = make_poll(loop, socket.fd(), nullptr, error);

@@ -156,7 +156,7 @@ TEST(ControlDeadline, EndsAClientThatDoesNotTakeItsAnswer) {
 TEST(ControlAbuse, OfMemoryIsRefusedInWords) {
   const Served served{[](const Call&) { return json{{"text", std::string(40'000'000, 'x')}}; }};
   try {
-    call(served.path(), "Status");
+    call(served.path(), "Status", json::object(), 60s);
     FAIL();
   } catch (const Refusal& refusal) {
     EXPECT_THAT(refusal.what(), HasSubstr("ask for one service"));
@@ -164,12 +164,13 @@ TEST(ControlAbuse, OfMemoryIsRefusedInWords) {
 }
 
 TEST(ControlAbuse, OfEveryKindTogetherCostsTheLoopNothing) {
-  Served served{[](const Call&) { return json{{"text", std::string(200'000, 'x')}}; }};
-  // A stand-in for the probes: a timer every 5 ms that notes how late it is.
+  Served served{[](const Call&) { return json{{"text", std::string(20'000, 'x')}}; }};
+  // A stand-in for the probes: a timer every 5 ms. What it notes is the time that the loop's thread worked between two ticks: that, and not
+  // what else the machine does, is what makes it late.
   struct Cadence {
     uv_timer_t timer{};
-    std::uint64_t last = 0;
-    double worst_ms = 0;
+    double last_ms = 0, worst_ms = 0;
+    unsigned ticks = 0;
   } cadence;
   cadence.timer.data = &cadence;
   std::atomic<bool> started = false, stopped = false;
@@ -179,9 +180,11 @@ TEST(ControlAbuse, OfEveryKindTogetherCostsTheLoopNothing) {
         &cadence.timer,
         [](uv_timer_t* timer) {
           auto& mine = *static_cast<Cadence*>(timer->data);
-          const auto now = uv_hrtime();
-          if (mine.last != 0) mine.worst_ms = std::max(mine.worst_ms, static_cast<double>(now - mine.last) / 1e6 - 5.0);
-          mine.last = now;
+          timespec worked{};
+          clock_gettime(CLOCK_THREAD_CPUTIME_ID, &worked);
+          const double now_ms = static_cast<double>(worked.tv_sec) * 1e3 + static_cast<double>(worked.tv_nsec) / 1e6;
+          if (mine.ticks++ > 0) mine.worst_ms = std::max(mine.worst_ms, now_ms - mine.last_ms);
+          mine.last_ms = now_ms;
         },
         5, 5);
     started = true;
@@ -217,8 +220,9 @@ TEST(ControlAbuse, OfEveryKindTogetherCostsTheLoopNothing) {
   served.on_loop([&] { stopped = true; });
   while (!stopped) std::this_thread::sleep_for(1ms);
   std::this_thread::sleep_for(10ms);
-  RecordProperty("worst_lateness_ms", std::to_string(cadence.worst_ms));
-  EXPECT_LT(cadence.worst_ms, 50) << "with the machine's other work; alone it is a few milliseconds";
+  RecordProperty("worst_work_between_ticks_ms", std::to_string(cadence.worst_ms));
+  EXPECT_GT(cadence.ticks, 100U);
+  EXPECT_LT(cadence.worst_ms, 5 + 10) << "late by more than 10 ms";
   EXPECT_NO_THROW(call(served.path(), "Status"));
 }
 

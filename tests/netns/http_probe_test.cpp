@@ -1,17 +1,12 @@
 // The http and https kinds against hostile, hanging and real servers.
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <future>
 #include <string>
 #include <thread>
 
-#include <csignal>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include "tests/netns/probing.hpp"
 #include "tests/netns/scripted.hpp"
@@ -34,7 +29,7 @@ ScriptedServer::Serve say(std::string bytes, bool then_hold = false) {
 }
 
 /// Says `first`, then `again` every `pause`, for ever.
-ScriptedServer::Serve drip(std::string first, std::string again, std::chrono::milliseconds pause) {
+ScriptedServer::Serve drip(const std::string& first, const std::string& again, std::chrono::milliseconds pause) {
   return [=](Client& client) {
     if (!client.read_request() || !client.send(first)) return;
     while (client.send(again))
@@ -269,134 +264,6 @@ TEST(ProbeHttps, APortWithoutTlsFailsTheHandshake) {
     EXPECT_EQ(ask(plain, Kind::https).reason, Reason::timeout); // it waits for the end of a request
     const Reason closed = ask(closing, Kind::https).reason;
     EXPECT_TRUE(closed == Reason::closed || closed == Reason::reset || closed == Reason::tls_failed) << to_text(closed);
-  });
-}
-
-/// nginx in the calling thread's namespace: http on 8080, https on 8443 (good), 8444 (expired), all with self-signed certificates.
-class Nginx {
-public:
-  Nginx() {
-    std::string name = (std::filesystem::temp_directory_path() / "hanat-nginx-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-    make_certificate("good", "-days 30");
-    make_certificate("old", "-not_before 20200101000000Z -not_after 20200201000000Z");
-    write_config();
-    start();
-  }
-  ~Nginx() {
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(folder_);
-  }
-  Nginx(const Nginx&) = delete;
-  Nginx& operator=(const Nginx&) = delete;
-  const std::filesystem::path& folder() const { return folder_; }
-
-private:
-  void make_certificate(const std::string& name, const std::string& life) const;
-  void write_config() const;
-  void start();
-
-  std::filesystem::path folder_;
-  pid_t pid_ = -1;
-};
-
-void Nginx::make_certificate(const std::string& name, const std::string& life) const {
-  const auto path = (folder_ / name).string();
-  shell(fmt::format(
-      "cd {0} && openssl ecparam -name prime256v1 -genkey -noout -out {1}.key && openssl req -new -key {1}.key -subj "
-      "/CN=web.example -out {1}.csr 2>/dev/null && touch {1}.index && "
-      "printf '[ca]\\ndefault_ca=c\\n[c]\\ndatabase={1}.index\\nnew_certs_dir=.\\nrand_serial=yes\\ndefault_md=sha256\\npolicy=p\\n"
-      "unique_subject=no\\n[p]\\ncommonName=supplied\\n[x]\\nsubjectAltName=DNS:web.example,IP:127.0.0.1\\nbasicConstraints=critical,CA:"
-      "TRUE\\n"
-      "' > {1}.cnf && openssl ca -batch -config {1}.cnf -selfsign -keyfile {1}.key -in {1}.csr -extensions x -notext -out {1}.crt {2} "
-      "2>/dev/null",
-      folder_.string(), name, life.starts_with("-days") ? "-days 30" : "-startdate 20200101000000Z -enddate 20200201000000Z"));
-  if (!std::filesystem::exists(path + ".crt")) throw std::runtime_error("openssl made no certificate");
-}
-
-void Nginx::write_config() const {
-  std::ofstream{folder_ / "nginx.conf"} << fmt::format(
-      "daemon off; master_process off; user root; pid {0}/pid; error_log {0}/error.log;\n"
-      "events {{ worker_connections 1000; }}\n"
-      "http {{ access_log {0}/access.log; client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f; uwsgi_temp_path "
-      "{0}/u; "
-      "scgi_temp_path {0}/s; default_type text/plain;\n"
-      "server {{ listen 127.0.0.1:8080; listen 127.0.0.1:8443 ssl; ssl_certificate {0}/good.crt; ssl_certificate_key {0}/good.key;\n"
-      "location / {{ return 200 'hello $host $connection\\n'; }} location /sick {{ return 503; }} }}\n"
-      "server {{ listen 127.0.0.1:8444 ssl; ssl_certificate {0}/old.crt; ssl_certificate_key {0}/old.key; }} }}\n",
-      folder_.string());
-}
-
-void Nginx::start() {
-  const auto config = (folder_ / "nginx.conf").string();
-  std::array<std::string, 4> words{"nginx", "-c", config, "-q"};
-  std::array<char*, 5> arguments{words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
-  if (posix_spawnp(&pid_, "nginx", nullptr, nullptr, arguments.data(), environ) != 0) throw std::runtime_error("nginx does not start");
-  for (int tries = 0; tries < 100; ++tries) {
-    if (ask_once(tcp_question(at("127.0.0.1", 8444))).outcome == Outcome::normal) return;
-    std::this_thread::sleep_for(50ms);
-  }
-  throw std::runtime_error("nginx does not listen");
-}
-
-TEST(ProbeHttps, ARealServerIsAsked) {
-  isolated([] {
-    const Nginx nginx;
-    for (const auto& [kind, port] : {std::pair<Kind, std::uint16_t>{Kind::http, 8080}, {Kind::https, 8443}}) {
-      auto question = http_question(at("127.0.0.1", port), 1s, kind);
-      question.spec.host = "web.example";
-      question.spec.body = "hello web.example";
-      const Answer answer = ask_once(question);
-      EXPECT_EQ(answer.reason, Reason::answered) << to_text(answer.reason) << ' ' << answer.detail;
-      question.spec.path = "/sick";
-      EXPECT_EQ(ask_once(question).detail, "503");
-      question.spec.status = {{503, 503}};
-      question.spec.body.clear();
-      EXPECT_EQ(ask_once(question).outcome, Outcome::normal);
-    }
-    EXPECT_EQ(ask_once(http_question(at("127.0.0.1", 8443), 1s, Kind::http)).detail, "400"); // plain HTTP on a TLS port
-    EXPECT_EQ(ask_once(http_question(at("127.0.0.1", 8080), 1s, Kind::https)).reason, Reason::tls_failed);
-  });
-}
-
-TEST(ProbeHttps, VerifyLooksAtTheCertificate) {
-  isolated([] {
-    const Nginx nginx;
-    const auto verified = [](std::uint16_t port, const char* host) {
-      auto question = http_question(at("127.0.0.1", port), 1s, Kind::https);
-      question.spec.verify = true;
-      question.spec.host = host;
-      return ask_once(question);
-    };
-    const Answer unknown = verified(8443, "web.example");
-    EXPECT_EQ(unknown.reason, Reason::tls_failed);
-    EXPECT_EQ(unknown.detail, "self-signed certificate");
-    EXPECT_EQ(verified(8444, "web.example").reason, Reason::tls_failed);
-  });
-}
-
-TEST(ProbeHttps, ConnectionsAreKeptAndReplacedWhenTheServerIsGone) {
-  isolated([] {
-    auto nginx = std::make_unique<Nginx>();
-    Probing probing;
-    probing.engine->add(http_question(at("127.0.0.1", 8443), 1s, Kind::https), {.interval = 20ms}, 0s);
-    probing.engine->add(http_question(at("127.0.0.1", 8080), 1s, Kind::http), {.interval = 20ms}, 0s);
-    probing.run_for(600ms);
-    for (const auto& heard : probing.heard) EXPECT_EQ(heard.answer.reason, Reason::answered) << heard.answer.detail;
-    EXPECT_GT(probing.heard.size(), 30U);
-    shell("ss -Htn state established dport = :8443 | wc -l | grep -qx 1");
-    shell("ss -Htan state time-wait | wc -l | grep -qx 0");
-    nginx.reset();
-    probing.heard.clear();
-    ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() >= 4; }));
-    for (const auto& heard : probing.heard)
-      EXPECT_EQ(heard.answer.reason, Reason::refused) << to_text(heard.answer.reason) << heard.answer.detail;
-    nginx = std::make_unique<Nginx>();
-    probing.heard.clear();
-    ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() >= 4; }));
-    for (const auto& heard : probing.heard)
-      EXPECT_EQ(heard.answer.reason, Reason::answered) << to_text(heard.answer.reason) << heard.answer.detail;
   });
 }
 

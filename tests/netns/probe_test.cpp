@@ -90,6 +90,17 @@ TEST(ProbeTcp, NoRouteIsKnownAtOnce) {
   });
 }
 
+TEST(ProbeTcp, ABlackholeRouteIsNoRoute) {
+  isolated([] {
+    shell("ip route add blackhole 198.18.0.0/24 && ip route add blackhole 2001:db8::/32");
+    for (const char* address : {"198.18.0.1", "2001:db8::1"})
+      for (const auto kind : {probes::Kind::tcp, probes::Kind::http}) {
+        const Answer answer = ask_once(http_question(at(address, 80), 300ms, kind));
+        EXPECT_EQ(answer.reason, Reason::net_unreachable) << address << ' ' << to_text(answer.reason) << ' ' << answer.detail;
+      }
+  });
+}
+
 TEST(ProbeTcp, AnUnreachableRouteIsAnUnreachableHost) {
   isolated([] {
     shell("ip route add unreachable 198.18.0.0/24");

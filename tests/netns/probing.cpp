@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 Probing::Probing() {
   uv_loop_init(&loop);
-  engine.emplace(&loop, [this](probes::QuestionId id, const probes::Answer& answer) {
+  engine = std::make_unique<probes::Engine>(&loop, [this](probes::QuestionId id, const probes::Answer& answer) {
     heard.push_back({.id = id, .answer = answer});
     if (on_answer) on_answer(id, answer);
   });
@@ -92,6 +92,6 @@ testing::AssertionResult at_deadline(probes::Clock::duration latency, probes::Cl
   return testing::AssertionFailure() << "judged after " << ms(latency) << " ms, the deadline was " << ms(timeout) << " ms";
 }
 
-Endpoint at(const char* address, std::uint16_t port) { return {.address = Address::parse(address).value(), .port = port}; }
+Endpoint at(const char* address, std::uint16_t port) { return {.address = Address::parse(address).value_or(Address{}), .port = port}; }
 
 } // namespace hanat::test

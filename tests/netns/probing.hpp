@@ -2,7 +2,7 @@
 #pragma once
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ public:
   std::function<void(probes::QuestionId, const probes::Answer&)> on_answer; // after it was noted in `heard`
 
   uv_loop_t loop{};
-  std::optional<probes::Engine> engine;
+  std::unique_ptr<probes::Engine> engine;
 };
 
 /// Asks once, with an engine of its own.

@@ -84,7 +84,7 @@ void Client::hold(std::chrono::milliseconds time) {
 }
 
 ScriptedServer::ScriptedServer(Serve serve, std::string_view address) : serve_(std::move(serve)) {
-  endpoint_.address = Address::parse(address).value();
+  endpoint_.address = Address::parse(address).value_or(Address{});
   SocketAddress local = to_sockaddr(endpoint_);
   listener_ = socket(local.get()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   check(listener_, "socket");

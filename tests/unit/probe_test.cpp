@@ -1,4 +1,5 @@
 // The pure parts of probes: words of every value, errno and libcurl errors sorted, HTTP answers judged.
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <string>
@@ -86,6 +87,11 @@ TEST(ProbeErrno, OurOwnFailuresAreBlindAndSayWhichCallFailed) {
   }
 }
 
+TEST(ProbeErrno, ConnectSaysInvalidOfABlackholeRoute) {
+  EXPECT_EQ(answer_from_connect(EINVAL, 3ms), (Answer{Outcome::abnormal, Reason::net_unreachable, 3ms, "blackhole route"}));
+  EXPECT_EQ(answer_from_connect(EMFILE, 3ms), answer_from_errno(EMFILE, 3ms));
+}
+
 TEST(ProbeAnswer, ARightAnswerIsSlowOnlyAfterSlow) {
   Spec spec;
   EXPECT_EQ(right_answer(spec, Reason::connected, 400ms).reason, Reason::connected);
@@ -123,18 +129,12 @@ TEST(HttpStatusLine, AHostileOneIsNot) {
 
 struct HttpJudged : testing::Test {
   Spec spec;
-  std::optional<HttpAnswer::Verdict> judge(std::initializer_list<std::string_view> header, std::string_view body = {}) {
-    HttpAnswer answer{spec};
-    for (const auto line : header)
-      if (!answer.header(line)) return answer.verdict();
-    if (!body.empty() && !answer.body(body)) return answer.verdict();
-    answer.end();
-    return answer.verdict();
-  }
   Reason reason(std::initializer_list<std::string_view> header, std::string_view body = {}) {
-    const auto verdict = judge(header, body);
-    EXPECT_TRUE(verdict.has_value());
-    return verdict ? verdict->reason : Reason::local_error;
+    HttpAnswer answer{spec};
+    const bool read = std::ranges::all_of(header, [&](std::string_view line) { return answer.header(line); });
+    if (read && (body.empty() || answer.body(body))) answer.end();
+    EXPECT_NE(answer.verdict(), nullptr);
+    return answer.verdict() != nullptr ? answer.verdict()->reason : Reason::local_error;
   }
 };
 

@@ -265,11 +265,14 @@ TEST_F(Said, OfAReloadIsWhatChanged) {
 }
 
 TEST_F(Said, OfARefusalListsWhatItKnows) {
-  EXPECT_EQ(said_of_refusal({"Refused", "backup is down\x1b[2J\nuse --even-if-down", json::object()}),
+  EXPECT_EQ(said_of_refusal({"Refused", "backup is down\x1b[2J\nuse --even-if-down", json::object()}, "web"),
             "backup is down\\x1b[2J\nuse --even-if-down");
-  EXPECT_EQ(said_of_refusal({"UnknownService", "no service wbe", {{"services", {"web", "sip"}}}}), "no service wbe\nservices: web, sip");
-  EXPECT_EQ(said_of_refusal({"BadConfiguration", "the old configuration stays", {{"errors", {"a.toml:1:2: bad", "a.toml:2:1: worse"}}}}),
-            "a.toml:1:2: bad\na.toml:2:1: worse\nthe old configuration stays");
+  EXPECT_EQ(said_of_refusal({"UnknownService", "no service wbe", {{"services", {"web", "sip"}}}}, "wbe"),
+            "no service wbe; did you mean web?");
+  EXPECT_EQ(said_of_refusal({"UnknownService", "no service x", {{"services", {"web", "sip"}}}}, "x"), "no service x");
+  EXPECT_EQ(
+      said_of_refusal({"BadConfiguration", "the old configuration stays", {{"errors", {"a.toml:1:2: bad", "a.toml:2:1: worse"}}}}, ""),
+      "a.toml:1:2: bad\na.toml:2:1: worse\nthe old configuration stays");
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/text.hpp"
+#include "tests/unit/temp_dir.hpp"
 
 namespace hanat::cli {
 namespace {
@@ -94,6 +95,19 @@ TEST(Arguments, OfEveryOptionStandInTheHelpOfItsWords) {
   EXPECT_THAT(help_text("force-backup"), AllOf(HasSubstr("--server NAME"), HasSubstr("--for TIME"), HasSubstr("--socket PATH")));
 }
 
+TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
+  const auto packaging = std::filesystem::path{__FILE__}.parent_path() / "../../packaging";
+  const auto man = test::read_text(packaging / "man/hanatctl.8.scd"), completion = test::read_text(packaging / "completions/hanatctl.bash");
+  for (const auto& word : words()) {
+    EXPECT_THAT(man, HasSubstr("*" + std::string{word.name} + "*"));
+    EXPECT_THAT(completion, HasSubstr(std::string{word.name} + (word.command == Command::help ? "\"" : " ")));
+  }
+  for (const auto* option : {"--socket", "--json", "--help", "--all", "--for", "--reason", "--server", "--even-if-down"}) {
+    EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
+    EXPECT_THAT(completion, HasSubstr(option));
+  }
+}
+
 TEST(Duration, IsReadInEveryUnit) {
   using namespace std::chrono_literals;
   EXPECT_EQ(parse_duration("500ms"), 500ms);
@@ -108,7 +122,8 @@ TEST(Duration, IsReadInEveryUnit) {
 
 TEST(Nearest, FindsSlipsAndBeginnings) {
   const std::vector<std::string_view> known = {"web", "status", "force-primary"};
-  EXPECT_EQ(nearest("wbe", known), "");
+  EXPECT_EQ(nearest("wbe", known), "web");
+  EXPECT_EQ(nearest("bwe", known), "");
   EXPECT_EQ(nearest("wev", known), "web");
   EXPECT_EQ(nearest("stats", known), "status");
   EXPECT_EQ(nearest("force-p", known), "force-primary");

@@ -1,0 +1,50 @@
+# Completion of hanatctl for bash: words, the options that go with a word, service names from the running daemon.
+# Not here: the words themselves change in cli/words.cpp; tests/unit/words_test.cpp checks that they stand here too.
+# shellcheck shell=bash
+
+_hanatctl_services() {
+  # The names are the only strings of the status called "name"; a daemon that does not answer completes to nothing.
+  hanatctl --json status 2>/dev/null | sed -n 's/^      "name": "\([A-Za-z0-9_.-]*\)",\{0,1\}$/\1/p'
+}
+
+_hanatctl() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local words="status force-backup force-primary auto reload check version help"
+  local common="--socket --json --help"
+  local word="" i options
+  COMPREPLY=()
+
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --socket | --for | --reason | --server) ((i++)) ;;
+      -*) ;;
+      *) word=${COMP_WORDS[i]}; break ;;
+    esac
+  done
+
+  case $previous in
+    --socket) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --for) mapfile -t COMPREPLY < <(compgen -W "5m 15m 30m 1h 4h" -- "$current"); return ;;
+    --server) mapfile -t COMPREPLY < <(compgen -W "backup backup2 backup3" -- "$current"); return ;;
+    --reason) return ;;
+  esac
+
+  case $word in
+    force-backup) options="--all --for --reason --server --even-if-down" ;;
+    force-primary) options="--all --for --reason --even-if-down" ;;
+    auto) options="--all" ;;
+    *) options="" ;;
+  esac
+  if [[ $current == -* ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$current")
+    return
+  fi
+  case $word in
+    "") mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
+    status | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
+    check) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
+  esac
+}
+
+complete -F _hanatctl hanatctl
