@@ -109,7 +109,7 @@ build() { # PRESET TARGET...
     run cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache &&
       run cmake --build --preset "$preset" -j "$jobs" --target "$@"
   } >"$scratch/build" 2>&1 && return 0
-  grep -E -A 12 'error|FAILED|CMake Error' "$scratch/build" | head -n 120
+  grep -E -A 12 'error:|FAILED:|CMake Error' "$scratch/build" | head -n 120
   return 1
 }
 must_build() {
