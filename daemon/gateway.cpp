@@ -122,7 +122,7 @@ std::vector<Gateway::Change> Gateway::decide(Time now) {
                          .override_ended = service->override_ended,
                          .failback = service->config.failback,
                          .on_none = service->config.on_none,
-                         .day_time = local_day_time()},
+                         .day_time = service->config.failback.window ? local_day_time() : 0s},
                         now);
     }
     Wanted next = wanted(*service, decision, now);
@@ -152,6 +152,7 @@ bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
 
 void Gateway::commit(std::vector<Change>& changes, Time now) {
   std::vector<Change*> all;
+  all.reserve(changes.size());
   for (Change& change : changes) all.push_back(&change);
   if (send(all, now) || all.size() < 2) return;
   // One service's change that the kernel refuses must not keep the others from theirs.

@@ -61,8 +61,8 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
     : loop_(loop), arguments_(std::move(arguments)), lock_(arguments_.state) {
   nat::Cutter cutter;
   for (const Family family : {Family::ipv4, Family::ipv6})
-    tell(Level::info, fmt::format("conntrack, {}: {}{}{}", family == Family::ipv4 ? "IPv4" : "IPv6", to_text(cutter.rung(family)),
-                                  cutter.proof(family).empty() ? "" : ": ", cutter.proof(family)));
+    tell(Level::info, fmt::format("{} flows are cut by {}{}{}", family == Family::ipv4 ? "IPv4" : "IPv6", to_text(cutter.rung(family)),
+                                  cutter.proof(family).empty() ? "" : "; ", cutter.proof(family)));
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), [this](const Event& event) { journal_.write(event); });
   const LoadedOverrides kept = load_overrides(arguments_.state);
@@ -205,11 +205,11 @@ int run(const Arguments& arguments) {
 } // namespace hanat
 
 int main(int argc, char** argv) {
-  const hanat::Arguments arguments = hanat::parse(argc, argv);
+  std::signal(SIGPIPE, SIG_IGN); // whoever hangs up on us ends their own conversation
   try {
-    return hanat::run(arguments);
+    return hanat::run(hanat::parse(argc, argv));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "hanatd: {}\n", error.what());
+    std::fprintf(stderr, "hanatd: %s\n", error.what());
     return 1;
   }
 }

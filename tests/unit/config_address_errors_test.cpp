@@ -9,30 +9,20 @@ using hanat::test::Row;
 // clang-format off: one row is one wrong text and what is said about it
 
 constexpr Row listen_rows[] = {
-    {R"(443)",
-     R"(2:10: listen must be a string or a list of strings, not an integer: write listen = "203.0.113.10:443/tcp")"},
-    {R"([])",
-     R"(2:10: listen = [] has no address: write listen = ["203.0.113.10:443/tcp"])"},
+    {R"(443)", R"(2:10: listen must be a string or a list of strings, not an integer: write listen = "203.0.113.10:443/tcp")"},
+    {R"([])", R"(2:10: listen = [] has no address: write listen = ["203.0.113.10:443/tcp"])"},
     {R"(["203.0.113.10:443/tcp", 80])",
      R"(2:35: listen must be a string or a list of strings, not an integer: write listen = "203.0.113.10:443/tcp")"},
     {R"({ address = "203.0.113.10:443/tcp" })",
      R"(2:10: listen must be a string or a list of strings, not a table: write listen = "203.0.113.10:443/tcp")"},
-    {R"("")",
-     R"(2:10: "" is empty: a listener needs an address, as in "203.0.113.10:443/tcp")"},
-    {R"("203.0.113.10")",
-     R"(2:10: "203.0.113.10" does not say its protocol: write it like "203.0.113.10:443/tcp")"},
-    {R"("203.0.113.10:443")",
-     R"(2:10: "203.0.113.10:443" does not say its protocol: write it like "203.0.113.10:443/tcp")"},
-    {R"("203.0.113.10/tcp")",
-     R"(2:10: "203.0.113.10/tcp" does not say its port: write it like "203.0.113.10:443/tcp")"},
-    {R"("203.0.113.10:443/tpc")",
-     R"(2:10: "203.0.113.10:443/tpc" has "tpc" for its protocol: did you mean "tcp"?)"},
-    {R"("203.0.113.10:443/TCP")",
-     R"(2:10: "203.0.113.10:443/TCP" has "TCP" for its protocol: did you mean "tcp"?)"},
-    {R"("203.0.113.10:443/icmp")",
-     R"(2:10: "203.0.113.10:443/icmp" has "icmp" for its protocol: write "tcp", "udp" or "sctp")"},
-    {R"("203.0.113.10:443/")",
-     R"(2:10: "203.0.113.10:443/" has "" for its protocol: write "tcp", "udp" or "sctp")"},
+    {R"("")", R"(2:10: "" is empty: a listener needs an address, as in "203.0.113.10:443/tcp")"},
+    {R"("203.0.113.10")", R"(2:10: "203.0.113.10" does not say its protocol: write it like "203.0.113.10:443/tcp")"},
+    {R"("203.0.113.10:443")", R"(2:10: "203.0.113.10:443" does not say its protocol: write it like "203.0.113.10:443/tcp")"},
+    {R"("203.0.113.10/tcp")", R"(2:10: "203.0.113.10/tcp" does not say its port: write it like "203.0.113.10:443/tcp")"},
+    {R"("203.0.113.10:443/tpc")", R"(2:10: "203.0.113.10:443/tpc" has "tpc" for its protocol: did you mean "tcp"?)"},
+    {R"("203.0.113.10:443/TCP")", R"(2:10: "203.0.113.10:443/TCP" has "TCP" for its protocol: did you mean "tcp"?)"},
+    {R"("203.0.113.10:443/icmp")", R"(2:10: "203.0.113.10:443/icmp" has "icmp" for its protocol: write "tcp", "udp" or "sctp")"},
+    {R"("203.0.113.10:443/")", R"(2:10: "203.0.113.10:443/" has "" for its protocol: write "tcp", "udp" or "sctp")"},
     {R"("203.0.113.0/24")",
      R"(2:10: "203.0.113.0/24" is a network, and a listener is one address: write it without "/24", as in "203.0.113.10:443/tcp")"},
     {R"("203.0.113.10:0/tcp")",
@@ -47,18 +37,15 @@ constexpr Row listen_rows[] = {
      R"(2:10: "203.0.113.10:0443/tcp" has "0443" for its port: ports are whole numbers from 1 to 65535, as in "203.0.113.10:443/tcp")"},
     {R"("203.0.113.10:/tcp")",
      R"(2:10: "203.0.113.10:/tcp" has "" for its port: ports are whole numbers from 1 to 65535, as in "203.0.113.10:443/tcp")"},
-    {R"(":443/tcp")",
-     R"(2:10: ":443/tcp" has no address before its port: write it like "203.0.113.10:443/tcp")"},
-    {R"("*:443/tcp")",
-     R"(2:10: "*:443/tcp" has "*" for its address: write each address out, as in "203.0.113.10:443/tcp")"},
+    {R"(":443/tcp")", R"(2:10: ":443/tcp" has no address before its port: write it like "203.0.113.10:443/tcp")"},
+    {R"("*:443/tcp")", R"(2:10: "*:443/tcp" has "*" for its address: write each address out, as in "203.0.113.10:443/tcp")"},
     {R"("203.0.113.10:*/tcp")",
      R"(2:10: "203.0.113.10:*/tcp" listens on every port, which is not available in this version of hanat: write ports, at most 1,024 in a range, as in "203.0.113.10:5000-5100/udp")"},
     {R"("203.0.113.10:1000-2024/udp")",
      R"(2:10: "203.0.113.10:1000-2024/udp" is a range of 1,025 ports, and this version of hanat takes at most 1,024: split it into smaller ranges)"},
     {R"("203.0.113.10:1-65535/udp")",
      R"(2:10: "203.0.113.10:1-65535/udp" is a range of 65,535 ports, and this version of hanat takes at most 1,024: split it into smaller ranges)"},
-    {R"("203.0.113.10:5100-5000/udp")",
-     R"(2:10: "203.0.113.10:5100-5000/udp" has a range that runs backwards: write 5000-5100)"},
+    {R"("203.0.113.10:5100-5000/udp")", R"(2:10: "203.0.113.10:5100-5000/udp" has a range that runs backwards: write 5000-5100)"},
     {R"("203.0.113.10:5000-/udp")",
      R"(2:10: "203.0.113.10:5000-/udp" has "5000-" for its port: ports are whole numbers from 1 to 65535, as in "203.0.113.10:443/tcp")"},
     {R"("203.0.113.10: 443/tcp")",
@@ -89,8 +76,7 @@ constexpr Row listen_rows[] = {
      R"(2:10: "2001:db8::10:443/tcp" needs brackets around its IPv6 address: write it as "[2001:db8::10]:443/tcp")"},
     {R"("[2001:db8::10:443/tcp")",
      R"(2:10: "[2001:db8::10:443/tcp" has a "[" that is never closed: write it like "[2001:db8::10]:443/tcp")"},
-    {R"("[2001:db8::10]443/tcp")",
-     R"(2:10: "[2001:db8::10]443/tcp" has "443" after its brackets: write it like "[2001:db8::10]:443/tcp")"},
+    {R"("[2001:db8::10]443/tcp")", R"(2:10: "[2001:db8::10]443/tcp" has "443" after its brackets: write it like "[2001:db8::10]:443/tcp")"},
     {R"("[2001:db8::zz]:443/tcp")",
      R"(2:10: "[2001:db8::zz]:443/tcp" is not an IPv6 address: write groups of hexadecimal digits, as in "[2001:db8::10]:443/tcp")"},
     {R"("[203.0.113.10]:443/tcp")",
@@ -112,9 +98,12 @@ constexpr Row listen_rows[] = {
     {R"(["203.0.113.10:443/tcp", "203.0.113.10:443/tcp"])",
      R"(2:35: "203.0.113.10:443/tcp" is listened on twice, first by service web (line 2): remove one of them)"},
     {R"(["203.0.113.10:5000-5100/udp", "203.0.113.10:5050/udp", "203.0.113.10:5099-5200/udp"])",
-     R"(1:1: service web has no TCP listener, so its probe does not know which TCP port to ask: write a port that the server answers on, as in probe = { type = "tcp", port = 22 })" "\n"
-     R"(2:41: "203.0.113.10:5050/udp" overlaps "203.0.113.10:5000-5100/udp" of service web (line 2) at port 5050: give each port to one listener)" "\n"
-     R"(2:66: "203.0.113.10:5099-5200/udp" overlaps "203.0.113.10:5000-5100/udp" of service web (line 2) at ports 5099 to 5100: give each port to one listener)" "\n"
+     R"(1:1: service web has no TCP listener, so its probe does not know which TCP port to ask: write a port that the server answers on, as in probe = { type = "tcp", port = 22 })"
+     "\n"
+     R"(2:41: "203.0.113.10:5050/udp" overlaps "203.0.113.10:5000-5100/udp" of service web (line 2) at port 5050: give each port to one listener)"
+     "\n"
+     R"(2:66: "203.0.113.10:5099-5200/udp" overlaps "203.0.113.10:5000-5100/udp" of service web (line 2) at ports 5099 to 5100: give each port to one listener)"
+     "\n"
      R"(3:11: the primary of service web has port 8443, but the listener "203.0.113.10:5000-5100/udp" in line 2 is a range, whose flows keep their port: leave ":8443" out, or give the range a service of its own)"},
     {R"(["203.0.113.10:443/tcp", "[2001:db8::10]:443/tcp"])",
      R"(3:11: the primary of service web has no IPv6 address for the listener "[2001:db8::10]:443/tcp" in line 2: write one address a family, as in ["10.0.0.11:8443", "[fd00::11]:8443"], or remove the listener)"},
@@ -131,22 +120,18 @@ constexpr Row listen_rows[] = {
 };
 
 constexpr Row primary_rows[] = {
-    {R"("[fd00::11]:")",
-     R"(3:11: "[fd00::11]:" has "" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
-    {R"("[fd00::11]x")",
-     R"(3:11: "[fd00::11]x" has "x" after its brackets: write it like "[fd00::11]:8443")"},
+    {R"("[fd00::11]:")", R"(3:11: "[fd00::11]:" has "" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
+    {R"("[fd00::11]x")", R"(3:11: "[fd00::11]x" has "x" after its brackets: write it like "[fd00::11]:8443")"},
     {R"("10.0.0.11/")",
      R"(3:11: "10.0.0.11/" has "/" after its address; a server has the protocol of its listener: write it like "10.0.0.11:8443")"},
     {R"("10.0.0.11:+80")",
      R"(3:11: "10.0.0.11:+80" has "+80" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
     {R"("10.0.0.11:99999999999")",
      R"(3:11: "10.0.0.11:99999999999" has "99999999999" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
-    {R"({ address = ["10.0.0.11"] })",
-     R"(3:23: primary.address must be an address, not a list: write address = "10.0.0.11:8443")"},
+    {R"({ address = ["10.0.0.11"] })", R"(3:23: primary.address must be an address, not a list: write address = "10.0.0.11:8443")"},
     {R"({ address = "web1" })",
      R"(3:23: "web1" is a name, and hanat takes addresses only, so that no failing lookup can stop it: write the address, as in "10.0.0.11:8443")"},
-    {R"({ addresses = [] })",
-     R"(3:25: addresses = [] has no address: write addresses = "10.0.0.11:8443")"},
+    {R"({ addresses = [] })", R"(3:25: addresses = [] has no address: write addresses = "10.0.0.11:8443")"},
     {R"({ address = "10.0.0.11", probe = { type = "tcp", tiemout = "1s" } })",
      R"(3:60: unknown key "probe.tiemout": did you mean "timeout"?)"},
     {R"({ address = "10.0.0.11", probe = { type = "tcp", timeout = "20s" } })",
@@ -155,20 +140,16 @@ constexpr Row primary_rows[] = {
      R"(3:11: primary must be an address, a list of one address a family or a table, not an integer: write primary = "10.0.0.11:8443")"},
     {R"(true)",
      R"(3:11: primary must be an address, a list of one address a family or a table, not a boolean: write primary = "10.0.0.11:8443")"},
-    {R"([])",
-     R"(3:11: primary = [] has no address: write primary = "10.0.0.11:8443")"},
-    {R"("")",
-     R"(3:11: "" is empty: a server needs an address, as in "10.0.0.11:8443")"},
+    {R"([])", R"(3:11: primary = [] has no address: write primary = "10.0.0.11:8443")"},
+    {R"("")", R"(3:11: "" is empty: a server needs an address, as in "10.0.0.11:8443")"},
     {R"("10.0.0.11:8443/tcp")",
      R"(3:11: "10.0.0.11:8443/tcp" has "/tcp" after its address; a server has the protocol of its listener: write it like "10.0.0.11:8443")"},
     {R"("10.0.0.0/24")",
      R"(3:11: "10.0.0.0/24" is a network, and a server is one address: write it without "/24", as in "10.0.0.11:8443")"},
-    {R"("10.0.0.11:0")",
-     R"(3:11: "10.0.0.11:0" has "0" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
+    {R"("10.0.0.11:0")", R"(3:11: "10.0.0.11:0" has "0" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
     {R"("10.0.0.11:65536")",
      R"(3:11: "10.0.0.11:65536" has "65536" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
-    {R"("10.0.0.11:")",
-     R"(3:11: "10.0.0.11:" has "" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
+    {R"("10.0.0.11:")", R"(3:11: "10.0.0.11:" has "" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
     {R"("10.0.0.11:8443-8444")",
      R"(3:11: "10.0.0.11:8443-8444" has a range of ports; a server keeps the listener's port when it says none: leave ":8443-8444" out)"},
     {R"("10.0.0.11:*")",
@@ -183,10 +164,8 @@ constexpr Row primary_rows[] = {
      R"(3:11: "10.0.0.11 :8443" has a space or a control character in it: write it without, as in "10.0.0.11:8443")"},
     {R"("10.0.0.11:8443x")",
      R"(3:11: "10.0.0.11:8443x" has "8443x" for its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443")"},
-    {R"("10.0.0.11;8443")",
-     R"(3:11: "10.0.0.11;8443" is not an address: write it like "10.0.0.11:8443")"},
-    {R"("10.0.0.11,10.0.0.12")",
-     R"(3:11: "10.0.0.11,10.0.0.12" is not an address: write it like "10.0.0.11:8443")"},
+    {R"("10.0.0.11;8443")", R"(3:11: "10.0.0.11;8443" is not an address: write it like "10.0.0.11:8443")"},
+    {R"("10.0.0.11,10.0.0.12")", R"(3:11: "10.0.0.11,10.0.0.12" is not an address: write it like "10.0.0.11:8443")"},
     {R"("2001:db8::1:2")",
      R"(3:11: "2001:db8::1:2" can be read in two ways: write "[2001:db8::1]:2" for port 2, or "[2001:db8::1:2]" for the address without a port)"},
     {R"("fd00::11")",
@@ -203,21 +182,18 @@ constexpr Row primary_rows[] = {
      R"(3:11: primary has 2 addresses, and a server has one a family: write primary = ["10.0.0.11:8443", "[fd00::11]:8443"]; another server is a backup)"},
     {R"(["10.0.0.11:8443", "[fd00::11]:8443", "10.0.0.12:8443"])",
      R"(3:11: primary has 3 addresses, and a server has one a family: write primary = ["10.0.0.11:8443", "[fd00::11]:8443"]; another server is a backup)"},
-    {R"(["10.0.0.11:8443", 8443])",
-     R"(3:30: primary must be an address, not an integer: write primary = "10.0.0.11:8443")"},
+    {R"(["10.0.0.11:8443", 8443])", R"(3:30: primary must be an address, not an integer: write primary = "10.0.0.11:8443")"},
     {R"("[fd00::11]:8443")",
      R"(3:11: the primary of service web has no IPv4 address for the listener "203.0.113.10:443/tcp" in line 2: write one address a family, as in ["10.0.0.11:8443", "[fd00::11]:8443"], or remove the listener)"},
     {R"("203.0.113.10:443")",
      R"(3:11: 203.0.113.10:443/tcp, which is the primary of service web, is a listener of service web (line 2): its traffic would come back to this gateway; write the server's own address)"},
     {R"("203.0.113.10")",
      R"(3:11: 203.0.113.10:443/tcp, which is the primary of service web, is a listener of service web (line 2): its traffic would come back to this gateway; write the server's own address)"},
-    {R"({})",
-     R"(3:11: the primary does not say its address: write address = "10.0.0.11:8443")"},
-    {R"({ address = 8443 })",
-     R"(3:23: primary.address must be an address, not an integer: write address = "10.0.0.11:8443")"},
-    {R"({ adress = "10.0.0.11:8443" })",
-     R"(3:11: the primary does not say its address: write address = "10.0.0.11:8443")" "\n"
-     R"(3:13: unknown key "primary.adress": did you mean "address"?)"},
+    {R"({})", R"(3:11: the primary does not say its address: write address = "10.0.0.11:8443")"},
+    {R"({ address = 8443 })", R"(3:23: primary.address must be an address, not an integer: write address = "10.0.0.11:8443")"},
+    {R"({ adress = "10.0.0.11:8443" })", R"(3:11: the primary does not say its address: write address = "10.0.0.11:8443")"
+                                         "\n"
+                                         R"(3:13: unknown key "primary.adress": did you mean "address"?)"},
     {R"({ address = "10.0.0.11:8443", addresses = ["10.0.0.11:8443"] })",
      R"(3:53: primary.addresses stands beside primary.address: keep one of them)"},
     {R"({ addresses = "10.0.0.11:8443" })",
@@ -232,8 +208,7 @@ constexpr Row primary_rows[] = {
      R"(3:43: primary.down does not belong here: it is a key of the service, one for all its servers)"},
     {R"({ address = "10.0.0.11", weight = 3 })",
      R"(3:36: unknown key "primary.weight": remove it, or use one of address, addresses, snat, probe)"},
-    {R"({ address = "10.0.0.11", snat = "masquerde" })",
-     R"(3:43: snat = "masquerde" is not known: did you mean "masquerade"?)"},
+    {R"({ address = "10.0.0.11", snat = "masquerde" })", R"(3:43: snat = "masquerde" is not known: did you mean "masquerade"?)"},
     {R"({ address = "10.0.0.11", snat = "10.0.0.11" })",
      R"(3:43: snat = "10.0.0.11" is the address of the primary of service web in line 3, whose answers would never come back: write an address of this gateway)"},
     {R"([{ address = "10.0.0.11:8443" }])",
@@ -241,10 +216,8 @@ constexpr Row primary_rows[] = {
 };
 
 constexpr Row backup_rows[] = {
-    {R"(12)",
-     R"(4:10: backup must be an address, a list of addresses or a table, not an integer: write backup = "10.0.0.12:8443")"},
-    {R"([])",
-     R"(4:10: backup = [] has no server: write one, or leave backup out for a service without a backup)"},
+    {R"(12)", R"(4:10: backup must be an address, a list of addresses or a table, not an integer: write backup = "10.0.0.12:8443")"},
+    {R"([])", R"(4:10: backup = [] has no server: write one, or leave backup out for a service without a backup)"},
     {R"("10.0.0.11:8443")",
      R"(4:10: 10.0.0.11:8443 is the primary of service web too (line 3): a backup on the same server protects from nothing; write another server or remove this one)"},
     {R"(["10.0.0.12:8443", "10.0.0.12:8443"])",
@@ -253,20 +226,26 @@ constexpr Row backup_rows[] = {
      R"(4:10: backup mixes IPv4 and IPv6, and which address is which server cannot be told: write each server as a [[service.web.backup]] table with addresses = ["10.0.0.11:8443", "[fd00::11]:8443"])"},
     {R"(["10.0.0.12:8443", { address = "10.0.0.13:8443" }])",
      R"(4:10: backup mixes addresses and tables: write each server as a [[service.web.backup]] table)"},
-    {R"(["10.0.0.12:8443", 13])",
-     R"(4:29: backup must be an address, not an integer: write backup = "10.0.0.11:8443")"},
+    {R"(["10.0.0.12:8443", 13])", R"(4:29: backup must be an address, not an integer: write backup = "10.0.0.11:8443")"},
     {R"(["10.0.0.12:8443", "backup.example.com:8443"])",
      R"(4:29: "backup.example.com:8443" is a name, and hanat takes addresses only, so that no failing lookup can stop it: write the address, as in "10.0.0.11:8443")"},
     {R"([{ address = "10.0.0.12:8443" }, { adress = "10.0.0.13:8443" }])",
-     R"(4:43: the backup does not say its address: write address = "10.0.0.11:8443")" "\n"
+     R"(4:43: the backup does not say its address: write address = "10.0.0.11:8443")"
+     "\n"
      R"(4:45: unknown key "backup.adress": did you mean "address"?)"},
     {R"("[fd00::12]:8443")",
      R"(4:10: the backup of service web has no IPv4 address for the listener "203.0.113.10:443/tcp" in line 2: write one address a family, as in ["10.0.0.11:8443", "[fd00::11]:8443"], or remove the listener)"},
 };
 // clang-format on
 
-TEST(ConfigErrors, EachWrongListenerIsToldWithItsRemedy) { expect_errors("[service.web]\nlisten = %\nprimary = \"10.0.0.11:8443\"\n", listen_rows); }
-TEST(ConfigErrors, EachWrongPrimaryIsToldWithItsRemedy) { expect_errors("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = %\n", primary_rows); }
-TEST(ConfigErrors, EachWrongBackupIsToldWithItsRemedy) { expect_errors("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"10.0.0.11:8443\"\nbackup = %\n", backup_rows); }
+TEST(ConfigErrors, EachWrongListenerIsToldWithItsRemedy) {
+  expect_errors("[service.web]\nlisten = %\nprimary = \"10.0.0.11:8443\"\n", listen_rows);
+}
+TEST(ConfigErrors, EachWrongPrimaryIsToldWithItsRemedy) {
+  expect_errors("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = %\n", primary_rows);
+}
+TEST(ConfigErrors, EachWrongBackupIsToldWithItsRemedy) {
+  expect_errors("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"10.0.0.11:8443\"\nbackup = %\n", backup_rows);
+}
 
 } // namespace

@@ -9,40 +9,36 @@ using hanat::test::Row;
 // clang-format off: one row is one wrong text and what is said about it
 
 constexpr Row whole_rows[] = {
-    {R"(hanatd = 1)",
-     R"(1:10: hanatd must be a table, not an integer: write [hanatd])"},
-    {R"(defaults = 1)",
-     R"(1:12: defaults must be a table, not an integer: write [defaults])"},
+    {R"(hanatd = 1)", R"(1:10: hanatd must be a table, not an integer: write [hanatd])"},
+    {R"(defaults = 1)", R"(1:12: defaults must be a table, not an integer: write [defaults])"},
     {"[web]\n"
      "colour = 1",
      R"(1:2: unknown key "web": remove it, or use one of service, hanatd, defaults)"},
     {"[service.web]\n"
      "listen = \"203.0.113.10:443\\tcp\"",
-     R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")" "\n"
+     R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"
+     "\n"
      R"(2:10: "203.0.113.10:443?cp" has a space or a control character in it: write it without, as in "203.0.113.10:443/tcp")"},
-    {R"([hanat])",
-     R"(1:2: unknown key "hanat": did you mean "hanatd"?)"},
+    {R"([hanat])", R"(1:2: unknown key "hanat": did you mean "hanatd"?)"},
     {"[default]\n"
      "snat = \"none\"",
      R"(1:2: unknown key "default": did you mean "defaults"?)"},
-    {R"([services.web])",
-     R"(1:2: unknown key "services": did you mean "service"?)"},
+    {R"([services.web])", R"(1:2: unknown key "services": did you mean "service"?)"},
     {"[web]\n"
      "listen = \"203.0.113.10:443/tcp\"",
      R"(1:1: web does not belong here: write it as [service.web])"},
     {R"(listen = "203.0.113.10:443/tcp")",
      R"(1:10: listen does not belong here: write it under a [service.NAME] line, as in [service.web])"},
-    {R"(service = "web")",
-     R"(1:11: service must be a table, not a string: write [service.web])"},
+    {R"(service = "web")", R"(1:11: service must be a table, not a string: write [service.web])"},
     {"[service]\n"
      "listen = \"203.0.113.10:443/tcp\"",
      R"(2:1: service.listen is a string, and a service is a table: write [service.NAME] above its keys, as in [service.web])"},
     {"[[service]]\n"
      "name = \"web\"",
      R"(1:1: service must be a table, not a list: write [service.web])"},
-    {R"([service.web])",
-     R"(1:1: service web does not say where clients reach it: write listen = "203.0.113.10:443/tcp")" "\n"
-     R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"},
+    {R"([service.web])", R"(1:1: service web does not say where clients reach it: write listen = "203.0.113.10:443/tcp")"
+                         "\n"
+                         R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"},
     {"[service.web]\n"
      "listen = \"203.0.113.10:443/tcp\"",
      R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"},
@@ -57,10 +53,10 @@ constexpr Row whole_rows[] = {
      "listen = \"203.0.113.10:443/tcp\"\n"
      "primary = \"10.0.0.11\"",
      R"(1:10: "" cannot name a service: use 1 to 64 of the characters A-Z a-z 0-9 _ . -)"},
-    {R"([service."\u001b[2J"])",
-     R"(1:10: "?[2J" cannot name a service: use 1 to 64 of the characters A-Z a-z 0-9 _ . -)"},
+    {R"([service."\u001b[2J"])", R"(1:10: "?[2J" cannot name a service: use 1 to 64 of the characters A-Z a-z 0-9 _ . -)"},
     {R"([service.a234567890b234567890c234567890d234567890e234567890f23456789])",
-     R"(1:1: service a234567890b234567890c234567890d234567890e234567890f23456789 does not say where clients reach it: write listen = "203.0.113.10:443/tcp")" "\n"
+     R"(1:1: service a234567890b234567890c234567890d234567890e234567890f23456789 does not say where clients reach it: write listen = "203.0.113.10:443/tcp")"
+     "\n"
      R"(1:1: service a234567890b234567890c234567890d234567890e234567890f23456789 has no primary: write primary = "10.0.0.11:8443")"},
     {"[group.sip]\n"
      "services = [\"sip\", \"rtp\"]",
@@ -120,7 +116,8 @@ constexpr Row whole_rows[] = {
      "primary = [\"10.0.0.11:8443\", \"[fd00::11]:8443\"]\n"
      "backup = \"10.0.0.12:8443\"\n"
      "snat = \"192.0.2.1\"",
-     R"(4:10: the backup of service v6 has no IPv6 address for the listener "[2001:db8::10]:443/tcp" in line 2: write one address a family, as in ["10.0.0.11:8443", "[fd00::11]:8443"], or remove the listener)" "\n"
+     R"(4:10: the backup of service v6 has no IPv6 address for the listener "[2001:db8::10]:443/tcp" in line 2: write one address a family, as in ["10.0.0.11:8443", "[fd00::11]:8443"], or remove the listener)"
+     "\n"
      R"(5:8: snat = "192.0.2.1" is IPv4, but the listener "[2001:db8::10]:443/tcp" in line 2 is IPv6: use "masquerade", or give each family a service of its own)"},
     {"[service.v6]\n"
      "listen = [\"203.0.113.10:443/tcp\", \"[2001:db8::10]:443/tcp\"]\n"
@@ -166,11 +163,12 @@ constexpr Row whole_rows[] = {
      R"(1:1: this is not TOML (root table: expected keys, tables, whitespace or comments, saw '='): correct this line, then check again, as nothing else of this file was read)"},
     {"\357\273\277[service.web]\r\n"
      "colour = 1\r",
-     R"(1:1: service web does not say where clients reach it: write listen = "203.0.113.10:443/tcp")" "\n"
-     R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")" "\n"
+     R"(1:1: service web does not say where clients reach it: write listen = "203.0.113.10:443/tcp")"
+     "\n"
+     R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"
+     "\n"
      R"(2:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, mode)"},
-    {"[service.\"gr\303\274\303\237e\"]",
-     R"(1:10: "gr????e" cannot name a service: use 1 to 64 of the characters A-Z a-z 0-9 _ . -)"},
+    {"[service.\"gr\303\274\303\237e\"]", R"(1:10: "gr????e" cannot name a service: use 1 to 64 of the characters A-Z a-z 0-9 _ . -)"},
     {"[hanatd]\n"
      "[hanatd]",
      R"(2:1: this is not TOML (table header: cannot redefine existing table 'hanatd'): say it once, then check again, as nothing else of this file was read)"},

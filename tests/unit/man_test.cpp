@@ -1,0 +1,42 @@
+// The man page explains every word that status and journal use.
+#include <array>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "daemon/decision.hpp"
+#include "probes/probe.hpp"
+
+namespace hanat {
+namespace {
+
+std::string man_page() {
+  const std::string here = __FILE__;
+  std::ifstream file(here.substr(0, here.rfind("tests/")) + "packaging/man/hanatd.8.scd");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(ManPage, ExplainsEveryReasonOfAnAnswer) {
+  const std::string page = man_page();
+  ASSERT_FALSE(page.empty());
+  for (int number = 0; number <= static_cast<int>(probes::Reason::local_error); ++number) {
+    const std::string word{to_text(static_cast<probes::Reason>(number))};
+    EXPECT_THAT(page, testing::HasSubstr("\n*" + word + "*\n\t")) << word;
+  }
+}
+
+TEST(ManPage, ExplainsEveryReasonOfADecision) {
+  const std::string page = man_page();
+  for (int number = 0; number <= static_cast<int>(Why::none_fit_kept); ++number) {
+    const std::string word{to_text(static_cast<Why>(number))};
+    EXPECT_THAT(page, testing::HasSubstr("*" + word + "*\n\t")) << word;
+  }
+}
+
+} // namespace
+} // namespace hanat
