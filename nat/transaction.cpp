@@ -80,7 +80,9 @@ void TransactionBuilder::message(std::uint16_t type, std::uint16_t flags, const 
     last_message_ = transaction_.bytes.size();
     transaction_.last_sequence = header->nlmsg_seq;
   }
-  transaction_.bytes.insert(transaction_.bytes.end(), scratch.data(), scratch.data() + (header->nlmsg_len + 3U) / 4U * 4U);
+  const std::size_t length = (header->nlmsg_len + 3U) / 4U * 4U;
+  transaction_.bytes.insert(transaction_.bytes.end(), scratch.data(), scratch.data() + length);
+  std::fill_n(scratch.data(), length, std::uint8_t{0}); // libmnl does not clear the padding of attributes: the next message must find zeros
 }
 
 TransactionBuilder& TransactionBuilder::add_table(std::uint32_t flags) {

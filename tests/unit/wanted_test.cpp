@@ -1,0 +1,381 @@
+// What the kernel should hold for a service: every transition of its fate, and what holds for any sequence of them.
+#include "daemon/wanted.hpp"
+
+#include <algorithm>
+#include <array>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Time now{1'000s};
+
+Address address(const char* text) {
+  const auto parsed = Address::parse(text);
+  if (!parsed) throw std::invalid_argument(text);
+  return *parsed;
+}
+Endpoint endpoint(const char* where, std::uint16_t port) { return {address(where), port}; }
+
+const Vip tcp4{address("203.0.113.10"), Protocol::tcp, 443};
+const Vip udp4{address("203.0.113.10"), Protocol::udp, 443};
+const Vip tcp6{address("2001:db8::10"), Protocol::tcp, 443};
+const std::array every_vip{tcp4, udp4, tcp6};
+
+// The primary serves both families on a port of its own; the backup only IPv4, on the listener's port.
+const Endpoint primary4 = endpoint("198.18.1.2", 8443);
+const Endpoint primary6 = endpoint("fd00:1::2", 8443);
+const Endpoint backup4 = endpoint("198.18.2.2", 443);
+
+Service web() {
+  Service service;
+  service.name = "web";
+  service.listen.assign(every_vip.begin(), every_vip.end());
+  service.servers = {
+      {.role = "primary", .addresses = {primary4, primary6}, .snat = {nat::SnatKind::masquerade, {}}, .probes = {}},
+      {.role = "backup", .addresses = {endpoint("198.18.2.2", 0)}, .snat = {nat::SnatKind::address, address("198.18.2.1")}, .probes = {}}};
+  return service;
+}
+
+enum class Fate : std::uint8_t { undecided, primary, backup, none, removed };
+constexpr std::array fates{Fate::undecided, Fate::primary, Fate::backup, Fate::none, Fate::removed};
+const char* word(Fate fate) { return std::array{"undecided", "primary", "backup", "none", "removed"}.at(static_cast<std::size_t>(fate)); }
+
+std::map<Vip, nat::Target> targets_of(Fate fate) {
+  switch (fate) {
+  case Fate::primary: return {{tcp4, {primary4, "web primary"}}, {udp4, {primary4, "web primary"}}, {tcp6, {primary6, "web primary"}}};
+  case Fate::backup: return {{tcp4, {backup4, "web backup"}}, {udp4, {backup4, "web backup"}}};
+  case Fate::undecided:
+  case Fate::none:
+  case Fate::removed: return {};
+  }
+  return {};
+}
+
+/// What the kernel holds for the service once nothing is on its way any more; of an undecided one, when nothing was adopted.
+nat::Rules settled(Fate fate) {
+  nat::Rules rules;
+  if (fate == Fate::removed) return rules;
+  for (const Vip& vip : every_vip) rules.known[vip] = "web";
+  rules.target = targets_of(fate);
+  if (fate == Fate::none)
+    for (const Vip& vip : every_vip) rules.refused[vip] = {nat::Refusal::reject, "web"};
+  for (const auto& [vip, target] : targets_of(Fate::primary))
+    rules.source[{vip, target.server}] = {{nat::SnatKind::masquerade, {}}, "web primary"};
+  for (const auto& [vip, target] : targets_of(Fate::backup))
+    rules.source[{vip, target.server}] = {{nat::SnatKind::address, address("198.18.2.1")}, "web backup"};
+  return rules;
+}
+
+RunningService service_at(Fate fate) {
+  RunningService service;
+  service.config = web();
+  service.loaded = settled(fate);
+  return service;
+}
+
+Decision decision_for(Fate fate, Why flip_why = Why::failover) {
+  switch (fate) {
+  case Fate::undecided: return {};
+  case Fate::primary: return {Place::server, 0, Why::primary_up, flip_why, std::nullopt};
+  case Fate::backup: return {Place::server, 1, Why::failover, flip_why, std::nullopt};
+  case Fate::none:
+  case Fate::removed: return {Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt};
+  }
+  return {};
+}
+
+/// As the gateway does it: no listeners, no servers, and a decision for nobody.
+void remove(RunningService& service) {
+  service.removed = true;
+  service.config.listen.clear();
+  service.config.servers.clear();
+}
+
+Wanted go(RunningService& service, Fate fate, Why flip_why = Why::failover, Time when = now) {
+  if (fate == Fate::removed) remove(service);
+  return wanted(service, decision_for(fate, flip_why), when);
+}
+
+/// What changes for a virtual endpoint between two sets of targets.
+struct Moves {
+  std::set<Mapping> leaving, arriving, untranslated_before;
+};
+Moves moves_between(const std::map<Vip, nat::Target>& from, const std::map<Vip, nat::Target>& to) {
+  Moves moves;
+  for (const Vip& vip : every_vip) {
+    const bool had = from.contains(vip);
+    const bool has = to.contains(vip);
+    if (had && has && from.at(vip).server == to.at(vip).server) continue;
+    if (had) moves.leaving.insert({vip, from.at(vip).server});
+    if (has) moves.arriving.insert({vip, to.at(vip).server});
+    if (has && !had) moves.untranslated_before.insert({vip, {vip.address, vip.port}});
+  }
+  return moves;
+}
+
+std::set<Mapping> as_set(const std::vector<Mapping>& mappings) { return {mappings.begin(), mappings.end()}; }
+std::set<Mapping> mappings_of(const std::vector<Departure>& departures, bool untranslated) {
+  std::set<Mapping> all;
+  for (const Departure& departure : departures)
+    if (departure.untranslated == untranslated) all.insert(departure.mappings.begin(), departure.mappings.end());
+  return all;
+}
+std::set<Mapping> keys_of(const std::map<Mapping, std::string>& stale) {
+  std::set<Mapping> keys;
+  for (const auto& [mapping, comment] : stale) keys.insert(mapping);
+  return keys;
+}
+
+void expect_transition(Fate from, Fate to) {
+  SCOPED_TRACE(std::string{word(from)} + " -> " + word(to));
+  RunningService service = service_at(from);
+  const auto old_targets = targets_of(from);
+  const auto new_targets = to == Fate::undecided ? old_targets : targets_of(to); // undecided: what is loaded stays
+  const Moves moves = moves_between(old_targets, new_targets);
+  const std::string old_comment = from == Fate::primary ? "web primary" : "web backup";
+
+  nat::Rules rules = settled(to);
+  rules.target = new_targets;
+  for (const Mapping& mapping : moves.leaving) {
+    rules.stale[mapping] = old_comment;
+    if (mapping.vip.protocol == Protocol::tcp) rules.moved[mapping.vip] = "web";
+  }
+  const Wanted result = go(service, to);
+  EXPECT_EQ(result.rules, rules);
+  EXPECT_EQ(mappings_of(result.departures, false), moves.leaving);
+  EXPECT_EQ(mappings_of(result.departures, true), moves.untranslated_before);
+  EXPECT_EQ(result.departures.size(), std::size_t{!moves.leaving.empty()} + std::size_t{!moves.untranslated_before.empty()});
+  EXPECT_EQ(as_set(result.returning), moves.arriving);
+  EXPECT_EQ(result.moves, !moves.leaving.empty() && to != Fate::removed);
+  for (const Departure& departure : result.departures) {
+    EXPECT_EQ(departure.comment, departure.untranslated ? "web" : old_comment);
+    EXPECT_FALSE(departure.keep_streams);
+    EXPECT_EQ(departure.stage, CutStage::datagrams);
+    EXPECT_EQ(departure.due, now);
+    EXPECT_FALSE(departure.in_job);
+  }
+}
+
+TEST(Wanted, EveryTransitionGivesItsRulesAndLetsTheOldFlowsGo) {
+  for (const Fate from : fates)
+    for (const Fate to : fates) expect_transition(from, to);
+}
+
+TEST(Wanted, AServerWithoutAnAddressOfTheFamilyLeavesThatEndpointWithoutTarget) {
+  RunningService service = service_at(Fate::primary);
+  const Wanted result = go(service, Fate::backup);
+  EXPECT_TRUE(result.rules.known.contains(tcp6));
+  EXPECT_FALSE(result.rules.target.contains(tcp6));
+  EXPECT_FALSE(result.rules.refused.contains(tcp6));
+  EXPECT_TRUE(result.rules.stale.contains({tcp6, primary6})) << "its flows leave with the others";
+}
+
+TEST(Wanted, ASourceOfAnotherFamilyIsLeftOut) {
+  RunningService service = service_at(Fate::primary);
+  service.config.servers[0].snat = {nat::SnatKind::address, address("198.18.1.1")};
+  const Wanted result = go(service, Fate::primary);
+  EXPECT_TRUE(result.rules.source.contains({tcp4, primary4}));
+  EXPECT_FALSE(result.rules.source.contains({tcp6, primary6}));
+  service.config.servers[0].snat = {};
+  EXPECT_FALSE(go(service, Fate::primary).rules.source.contains({tcp4, primary4})) << "no translation, no element";
+}
+
+TEST(Wanted, OnNoneDropAnswersNobody) {
+  RunningService service = service_at(Fate::backup);
+  service.config.on_none = OnNone::drop;
+  const Wanted result = go(service, Fate::none);
+  ASSERT_EQ(result.rules.refused.size(), every_vip.size());
+  for (const auto& [vip, refused] : result.rules.refused) EXPECT_EQ(refused.refusal, nat::Refusal::drop);
+}
+
+TEST(Wanted, PolicyKeepLeavesStreamsAloneButNeverDatagrams) {
+  RunningService service = service_at(Fate::primary);
+  service.config.on_failover = FlowPolicy::keep;
+  const Wanted result = go(service, Fate::backup);
+  ASSERT_EQ(result.departures.size(), 1U);
+  EXPECT_TRUE(result.departures[0].keep_streams);
+  EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{udp4, primary4}}));
+}
+
+TEST(Wanted, EachReasonForAFlipHasItsOwnPolicy) {
+  struct Row {
+    Why flip_why;
+    FlowPolicy Service::*policy;
+  };
+  for (const Row& row : {Row{Why::failover, &Service::on_failover}, Row{Why::primary_up, &Service::on_failover},
+                         Row{Why::failback, &Service::on_failback}, Row{Why::forced, &Service::on_forced}}) {
+    for (const FlowPolicy others : {FlowPolicy::reset, FlowPolicy::keep}) {
+      RunningService service = service_at(Fate::backup);
+      service.config.on_failover = service.config.on_failback = service.config.on_forced = others;
+      service.config.*row.policy = others == FlowPolicy::keep ? FlowPolicy::reset : FlowPolicy::keep;
+      const Wanted result = go(service, Fate::primary, row.flip_why);
+      ASSERT_FALSE(result.departures.empty());
+      EXPECT_EQ(result.departures[0].keep_streams, others == FlowPolicy::reset) << to_text(row.flip_why);
+    }
+  }
+}
+
+TEST(Wanted, TheFlowsOfARemovedServiceGoInSpiteOfKeep) {
+  RunningService service = service_at(Fate::primary);
+  service.config.on_failover = service.config.on_failback = service.config.on_forced = FlowPolicy::keep;
+  const Wanted result = go(service, Fate::removed);
+  ASSERT_EQ(result.departures.size(), 1U);
+  EXPECT_FALSE(result.departures[0].keep_streams);
+  EXPECT_EQ(result.rules.stale.size(), 3U);
+  EXPECT_TRUE(result.rules.known.empty());
+}
+
+TEST(Wanted, AMovedEndpointIsNamedUntilItsTimeAndNotAtIt) {
+  RunningService service = service_at(Fate::primary);
+  service.moved_until = {{tcp4, now + 10s}, {udp4, now + 10s}, {tcp6, now + 20s}};
+  EXPECT_EQ(go(service, Fate::primary).rules.moved.size(), 2U) << "only TCP has an invalid state to look for";
+  EXPECT_EQ(go(service, Fate::primary, Why::failover, now + 10s).rules.moved, (std::map<Vip, std::string>{{tcp6, "web"}}));
+  EXPECT_TRUE(go(service, Fate::primary, Why::failover, now + 20s).rules.moved.empty());
+}
+
+TEST(Wanted, AnUnfinishedDepartureKeepsItsStaleKeys) {
+  RunningService service = service_at(Fate::backup);
+  service.departures.push_back({.mappings = {{tcp4, primary4}, {udp4, primary4}}, .comment = "web primary"});
+  service.departures.push_back({.mappings = {{tcp6, {tcp6.address, tcp6.port}}}, .comment = "web", .untranslated = true});
+  const Wanted result = go(service, Fate::backup);
+  EXPECT_EQ(result.rules.stale, (std::map<Mapping, std::string>{{{tcp4, primary4}, "web primary"}, {{udp4, primary4}, "web primary"}}))
+      << "flows that never were translated have no key";
+  EXPECT_TRUE(result.departures.empty());
+}
+
+TEST(Wanted, AServerThatReturnsIsNotStaleInTheSameChange) {
+  RunningService service = service_at(Fate::backup);
+  service.departures.push_back({.mappings = {{tcp4, primary4}, {udp4, primary4}, {tcp6, primary6}}, .comment = "web primary"});
+  const Wanted result = go(service, Fate::primary, Why::failback);
+  EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{tcp4, backup4}, {udp4, backup4}}));
+  EXPECT_EQ(as_set(result.returning), (std::set<Mapping>{{tcp4, primary4}, {udp4, primary4}, {tcp6, primary6}}));
+}
+
+TEST(Wanted, AnEndpointThatIsNoLongerListenedOnLeavesAlone) {
+  RunningService service = service_at(Fate::primary);
+  service.config.listen = {tcp4, udp4};
+  const Wanted result = go(service, Fate::primary);
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set<Mapping>{{tcp6, primary6}}));
+  EXPECT_EQ(result.rules.moved, (std::map<Vip, std::string>{{tcp6, "web"}}));
+  EXPECT_FALSE(result.rules.known.contains(tcp6));
+  EXPECT_FALSE(result.moves) << "no endpoint that stays went anywhere";
+}
+
+TEST(Wanted, AServerThatGetsAnotherAddressIsAnotherServer) {
+  RunningService service = service_at(Fate::primary);
+  service.config.servers[0].addresses[0] = endpoint("198.18.1.9", 8443);
+  const Wanted result = go(service, Fate::primary);
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set<Mapping>{{tcp4, primary4}, {udp4, primary4}}));
+  EXPECT_TRUE(result.moves);
+}
+
+TEST(Wanted, AServerThatOnlyGetsAnotherNameKeepsItsFlows) {
+  RunningService service = service_at(Fate::primary);
+  service.config.servers[0].role = "backup2";
+  const Wanted result = go(service, Fate::primary);
+  EXPECT_TRUE(result.departures.empty());
+  EXPECT_FALSE(result.moves);
+  EXPECT_EQ(result.rules.target.at(tcp4).comment, "web backup2");
+}
+
+TEST(Wanted, TargetsOfSeveralServersLeaveByServer) {
+  RunningService service = service_at(Fate::primary);
+  service.loaded.target[udp4] = {backup4, "web backup"};
+  const Wanted result = go(service, Fate::none);
+  ASSERT_EQ(result.departures.size(), 2U);
+  EXPECT_EQ(result.departures[0].comment, "web backup");
+  EXPECT_EQ(as_set(result.departures[0].mappings), (std::set<Mapping>{{udp4, backup4}}));
+  EXPECT_EQ(result.departures[1].comment, "web primary");
+  EXPECT_EQ(as_set(result.departures[1].mappings), (std::set<Mapping>{{tcp4, primary4}, {tcp6, primary6}}));
+}
+
+/// What the gateway does once the kernel has taken a change.
+void apply(RunningService& service, const Wanted& change, Time when) {
+  for (Departure& old : service.departures)
+    std::erase_if(old.mappings, [&](const Mapping& mapping) { return std::ranges::count(change.returning, mapping) != 0; });
+  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty(); });
+  for (const Departure& departure : change.departures) {
+    service.departures.push_back(departure);
+    if (departure.untranslated) continue;
+    for (const Mapping& mapping : departure.mappings) service.moved_until[mapping.vip] = when + moved_for;
+  }
+  service.loaded = change.rules;
+}
+
+/// What holds for every wanted state, however it came about.
+void expect_sane(const Wanted& result) {
+  const nat::Rules& rules = result.rules;
+  for (const auto& [mapping, comment] : rules.stale) {
+    const auto target = rules.target.find(mapping.vip);
+    EXPECT_FALSE(target != rules.target.end() && target->second.server == mapping.server) << "stale, and target: " << comment;
+    EXPECT_NE(mapping, untranslated(mapping.vip));
+  }
+  for (const auto& [vip, target] : rules.target) {
+    EXPECT_TRUE(rules.known.contains(vip));
+    EXPECT_FALSE(rules.refused.contains(vip));
+    EXPECT_EQ(vip.address.family(), target.server.address.family());
+    EXPECT_NE(target.server.port, 0);
+  }
+  for (const auto& [vip, refused] : rules.refused) EXPECT_TRUE(rules.known.contains(vip));
+  for (const auto& [vip, comment] : rules.moved) EXPECT_EQ(vip.protocol, Protocol::tcp);
+}
+
+TEST(Wanted, HoldsItsPromisesOverRandomLives) {
+  for (unsigned seed = 0; seed < 700 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 dice{seed};
+    const auto pick = [&](int number) { return std::uniform_int_distribution{0, number - 1}(dice); };
+    RunningService service = service_at(Fate::removed);
+    Time when = now;
+    for (int step = 0; step < 12; ++step) {
+      when += pick(40) * 1s;
+      service.config = web(); // a service that was removed may be configured anew
+      service.removed = false;
+      service.config.on_none = pick(2) == 0 ? OnNone::refuse : OnNone::drop;
+      for (FlowPolicy* policy : {&service.config.on_failover, &service.config.on_failback, &service.config.on_forced})
+        *policy = pick(2) == 0 ? FlowPolicy::reset : FlowPolicy::keep;
+      if (!service.departures.empty() && pick(3) == 0) service.departures.erase(service.departures.begin()); // its cut is done
+      const Fate fate = fates.at(static_cast<std::size_t>(pick(5)));
+      const Why flip_why = std::array{Why::failover, Why::failback, Why::forced}.at(static_cast<std::size_t>(pick(3)));
+      const auto old_targets = service.loaded.target;
+      const Wanted change = go(service, fate, flip_why, when);
+      expect_sane(change);
+      const Moves moves = moves_between(old_targets, change.rules.target);
+      EXPECT_EQ(mappings_of(change.departures, false), moves.leaving);
+      EXPECT_EQ(as_set(change.returning), moves.arriving);
+      apply(service, change, when);
+      const Wanted again = go(service, fate, flip_why, when);
+      EXPECT_EQ(again.rules, change.rules);
+      EXPECT_TRUE(again.departures.empty());
+      EXPECT_TRUE(again.returning.empty());
+      EXPECT_FALSE(again.moves);
+    }
+  }
+}
+
+TEST(Wanted, NothingIsLeftOfARemovedServiceWhenItsFlowsAreGone) {
+  RunningService service = service_at(Fate::primary);
+  apply(service, go(service, Fate::removed), now);
+  EXPECT_FALSE(go(service, Fate::removed, Why::failover, now + 1s).rules.empty());
+  service.departures.clear();
+  EXPECT_FALSE(go(service, Fate::removed, Why::failover, now + moved_for - 1ns).rules.empty()) << "leftovers are answered for a minute";
+  EXPECT_TRUE(go(service, Fate::removed, Why::failover, now + moved_for).rules.empty());
+}
+
+TEST(Wanted, IsPure) {
+  const RunningService service = service_at(Fate::primary);
+  for (const Fate fate : fates) EXPECT_EQ(wanted(service, decision_for(fate), now).rules, wanted(service, decision_for(fate), now).rules);
+  EXPECT_EQ(service.loaded, settled(Fate::primary));
+}
+
+} // namespace
+} // namespace hanat
