@@ -118,6 +118,7 @@ json Commands::status(const json& parameters) const {
   status.daemon.uptime_s = std::chrono::duration<double>(now - began_).count();
   status.daemon.kernel = kernel_word(gateway_.kernel_state());
   if (!gateway_.kernel_error().empty()) status.daemon.kernel_error = gateway_.kernel_error();
+  status.daemon.blind = blindness(gateway_.services());
   status.daemon.config = config_file_;
   status.daemon.version = HANAT_VERSION;
   const bool one = optional_of<std::string>(parameters, "service").has_value();

@@ -2,6 +2,9 @@
 #include "daemon/report.hpp"
 
 #include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
 
 namespace hanat {
 namespace {
@@ -76,6 +79,21 @@ ServiceStatus report(const RunningService& service, Time now) {
   for (const RunningServer& server : service.servers) status.servers.push_back(report(service, server, now));
   if (service.last_flip) status.last_flip = report(*service.last_flip);
   return status;
+}
+
+std::optional<std::string> blindness(const Gateway::Services& services) {
+  std::size_t asked = 0;
+  std::map<probes::Reason, std::size_t> blind;
+  for (const auto& service : services)
+    for (const RunningServer& server : service->servers)
+      for (const RunningQuestion& question : server.questions) {
+        ++asked;
+        if (question.last && question.last->outcome == probes::Outcome::blind) ++blind[question.last->reason];
+      }
+  if (blind.empty()) return std::nullopt;
+  const auto& [reason, count] = *std::ranges::max_element(blind, {}, [](const auto& entry) { return entry.second; });
+  if (count == asked) return std::string{to_text(reason)};
+  return fmt::format("{} ({} of {} questions)", to_text(reason), count, asked);
 }
 
 } // namespace hanat
