@@ -21,10 +21,6 @@ constexpr auto last_retry = 5s;
 constexpr auto resync_pause = 100ms;
 // The table is compared with what it should be even when nobody reports a change: a lost multicast message heals itself.
 constexpr auto resync_period = 60s;
-// TCP entries stay this long after the flip, so that the guard can answer their clients' next packets with an exact reset.
-constexpr auto streams_after = 1s;
-constexpr auto sweep_after = 1s;
-constexpr unsigned sweeps_at_most = 30;
 
 std::chrono::seconds local_day_time() {
   const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
@@ -252,80 +248,6 @@ void Gateway::record_flip(RunningService& service, const Change& change, std::ch
                            .cut_time = {},
                            .cutting = cuts};
   events_.push_back(words::flip(service, decision, *service.last_flip));
-}
-
-/// Starts the most urgent cut, with everything else of its kind that is due: datagrams before streams.
-void Gateway::start_cut(Time now) {
-  if (cutter_.busy() || (cut_retry_ && *cut_retry_ > now)) return;
-  cut_retry_.reset();
-  for (const bool datagrams : {true, false}) {
-    std::vector<Mapping> mappings;
-    for (RunningService* service : departing_)
-      for (Departure& departure : service->departures) {
-        const bool only_datagrams = departure.stage == CutStage::datagrams && !departure.untranslated;
-        if (departure.due > now || only_datagrams != datagrams) continue;
-        departure.in_job = true;
-        job_.push_back({service, departure.id});
-        mappings.insert(mappings.end(), departure.mappings.begin(), departure.mappings.end());
-      }
-    if (mappings.empty()) continue;
-    cutter_.start(std::move(mappings), datagrams ? nat::Streams::datagrams : nat::Streams::all);
-    return;
-  }
-}
-
-void Gateway::cut_done(const CutResult& result) {
-  const Time now = Clock::now();
-  if (!result.failure.empty()) {
-    cut_retry_ = now + last_retry;
-    tell(Level::warning, fmt::format("cutting conntrack entries failed: {}; trying again in {} s", result.failure, last_retry.count()));
-  }
-  for (const JobPart& part : std::exchange(job_, {})) {
-    const auto found = std::ranges::find(part.service->departures, part.departure, &Departure::id);
-    touch(*part.service);
-    if (found == part.service->departures.end()) continue;
-    found->in_job = false;
-    nat::CutCount count;
-    for (const Mapping& mapping : found->mappings)
-      if (const auto deleted = result.deleted.find(mapping); deleted != result.deleted.end())
-        count.add(mapping.vip.protocol, deleted->second);
-    advance(*part.service, *found, count, result, now);
-  }
-  settle(now);
-}
-
-/// What a finished job means for a departure: the next stage, or its end.
-void Gateway::advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now) {
-  const bool counts = service.last_flip && departure.flip == service.last_flip->number;
-  if (counts) {
-    service.last_flip->cut += count;
-    service.last_flip->cut_time += result.took;
-  }
-  if (!result.failure.empty() || result.cancelled) {
-    departure.due = result.cancelled ? now : now + last_retry;
-    return;
-  }
-  bool over = departure.keep_streams || departure.mappings.empty();
-  switch (departure.stage) {
-  case CutStage::datagrams:
-    departure.stage = departure.untranslated ? CutStage::sweep : CutStage::streams;
-    departure.due = now + streams_after;
-    break;
-  case CutStage::streams:
-    departure.stage = CutStage::sweep;
-    departure.due = now + sweep_after;
-    break;
-  case CutStage::sweep:
-    departure.due = now + sweep_after;
-    over |= count.total() == 0 || ++departure.sweeps >= sweeps_at_most;
-    break;
-  }
-  if (!over) return;
-  if (counts) {
-    service.last_flip->cutting = false;
-    events_.push_back(words::cut(service, departure, *service.last_flip));
-  }
-  std::erase_if(service.departures, [id = departure.id](const Departure& other) { return other.id == id; });
 }
 
 /// The service is settled: its questions get their pace, its next moment is noted.
