@@ -171,11 +171,13 @@ TEST(ProbeHttps, ConnectionsAreKeptAndReplacedWhenTheServerIsGone) {
     shell("ss -Htn state established dport = :8443 | wc -l | grep -qx 1");
     shell("ss -Htan state time-wait | wc -l | grep -qx 0");
     nginx.reset();
+    probing.run_for(100ms); // an answer that was under way already
     probing.heard.clear();
     ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() >= 4; }));
     for (const auto& heard : probing.heard)
       EXPECT_EQ(heard.answer.reason, Reason::refused) << to_text(heard.answer.reason) << heard.answer.detail;
     nginx = std::make_unique<Nginx>();
+    probing.run_for(100ms); // likewise a refusal
     probing.heard.clear();
     ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() >= 4; }));
     for (const auto& heard : probing.heard)
