@@ -203,6 +203,7 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
     else
       service.force.reset(), overrides_changed_ = true;
   }
+  find_current(service); // a place in the old list of servers says nothing about the new one
   assess(service, now);
   touch(service);
 }

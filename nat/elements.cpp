@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <string_view>
 
 #include <arpa/inet.h>
 
@@ -12,6 +13,8 @@
 
 namespace hanat::nat {
 namespace {
+
+const char* guard_of(Family family) { return family == Family::ipv4 ? chain_guard4 : chain_guard6; }
 
 constexpr std::uint32_t padded(std::uint32_t length) { return (length + 3) / 4 * 4; }
 
@@ -78,8 +81,23 @@ std::string comment_of(nftnl_set_elem* element) {
   return {reinterpret_cast<const char*>(data) + 2, data[1] - 1U}; // type, length, text, NUL
 }
 
+bool has_verdict(nftnl_set_elem* element, int code, std::string_view chain) {
+  if (nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) != static_cast<std::uint32_t>(code)) return false;
+  const char* name = nftnl_set_elem_get_str(element, NFTNL_SET_ELEM_CHAIN);
+  return chain == (name == nullptr ? "" : name);
+}
+
+std::optional<Refusal> refusal_of(nftnl_set_elem* element) {
+  if (has_verdict(element, NF_DROP, "")) return Refusal::drop;
+  if (has_verdict(element, NFT_GOTO, chain_refuse)) return Refusal::reject;
+  return std::nullopt;
+}
+
 std::optional<Snat> snat_of(SetKind kind, Family family, nftnl_set_elem* element) {
-  if (kind == SetKind::masquerade) return Snat{.kind = SnatKind::masquerade, .address = {}};
+  if (kind == SetKind::masquerade) {
+    if (!has_verdict(element, NFT_GOTO, chain_masquerade)) return std::nullopt;
+    return Snat{.kind = SnatKind::masquerade, .address = {}};
+  }
   std::uint32_t length = 0;
   const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
   Reader reader{data, length};
@@ -95,15 +113,15 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   const std::string comment = comment_of(element);
   if (id.kind == SetKind::armed) {
     const Address address = key.address(id.family);
-    return key.good() && ++into.armed[address] == 1;
+    return key.good() && has_verdict(element, NFT_JUMP, guard_of(id.family)) && ++into.armed[address] == 1;
   }
   const Vip vip = key.vip(id.family);
   switch (id.kind) {
   case SetKind::known: return key.good() && into.rules.known.emplace(vip, comment).second;
   case SetKind::moved: return key.good() && into.rules.moved.emplace(vip, comment).second;
   case SetKind::refused: {
-    const bool drop = nftnl_set_elem_get_u32(element, NFTNL_SET_ELEM_VERDICT) == NF_DROP;
-    return key.good() && into.rules.refused.emplace(vip, Refused{drop ? Refusal::drop : Refusal::reject, comment}).second;
+    const auto refusal = refusal_of(element);
+    return key.good() && refusal && into.rules.refused.emplace(vip, Refused{*refusal, comment}).second;
   }
   case SetKind::target: {
     const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
@@ -126,13 +144,13 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   return false;
 }
 
-bool has_verdict(SetKind kind) { return kind == SetKind::refused || kind == SetKind::masquerade || kind == SetKind::armed; }
+bool gives_verdicts(SetKind kind) { return kind == SetKind::refused || kind == SetKind::masquerade || kind == SetKind::armed; }
 
 nftnl_set_elem* to_message_element(SetKind kind, const Element& element, bool key_only) {
   nftnl_set_elem* result = made(nftnl_set_elem_alloc());
   nftnl_set_elem_set(result, NFTNL_SET_ELEM_KEY, element.key.data(), element.key.size());
   if (key_only) return result;
-  if (has_verdict(kind)) {
+  if (gives_verdicts(kind)) {
     const int code = element.jump == nullptr ? NF_DROP : kind == SetKind::armed ? NFT_JUMP : NFT_GOTO;
     nftnl_set_elem_set_u32(result, NFTNL_SET_ELEM_VERDICT, static_cast<std::uint32_t>(code));
     if (element.jump != nullptr) nftnl_set_elem_set_str(result, NFTNL_SET_ELEM_CHAIN, element.jump);
@@ -218,7 +236,7 @@ void add_source(ElementLists& lists, const Mapping& mapping, const Source& sourc
 void add_armed(ElementLists& lists, const Address& address) {
   Element& element = lists[{SetKind::armed, address.family()}].emplace_back();
   element.key.add(address);
-  element.jump = address.family() == Family::ipv4 ? chain_guard4 : chain_guard6;
+  element.jump = guard_of(address.family());
 }
 
 SetPtr to_message_set(const std::string& table, SetId id, std::span<const Element> elements, bool keys_only) {

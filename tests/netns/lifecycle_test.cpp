@@ -195,6 +195,21 @@ TEST_F(Lifecycle, ANewAddressOfAServerMovesTheService) {
   EXPECT_EQ(client.ask().result, Result::reset) << "the old server's client";
 }
 
+TEST_F(Lifecycle, TheServerThatHasTheTrafficMayBeTakenOutOfTheFile) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  hanatd.wait_target("web", "backup");
+  std::string without_backup = fast_service();
+  const auto line = without_backup.find("backup = ");
+  without_backup.erase(line, without_backup.find('\n', line) + 1 - line);
+  const Output output = hanatd.reload(without_backup);
+  ASSERT_TRUE(hanatd.running()) << hanatd.log();
+  EXPECT_EQ(output.exit, 0) << output.err;
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+}
+
 TEST_F(Lifecycle, ARemovedServiceIsCutAndItsAddressNoLongerAnswered) {
   UdpServer udp{lab, Host::primary, 53, "primary"};
   const std::string dns =

@@ -1,0 +1,242 @@
+// The rules against nft as the oracle: the table is written by hand as an nft script, nft compiles and loads it, and what the kernel then
+// holds is compared with what hanat loads, set by set, chain by chain, expression by expression.
+#include <array>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <libmnl/libmnl.h>
+#include <nlohmann/json.hpp>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "nat/handles.hpp"
+#include "nat/kernel.hpp"
+#include "nat/layout.hpp"
+#include "nat/rule_writer.hpp"
+#include "tests/netns/isolated.hpp"
+#include "tests/netns/process.hpp"
+
+namespace hanat::nat {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+// nft takes a port of conntrack's, a range of masquerade and a TCP reset only where the rule says the protocol: `meta l4proto tcp` below,
+// where hanat's rule does without, is such a crutch and is left out of the comparison.
+constexpr const char* by_hand = R"(
+table inet by_hand {
+	comment "hanat layout 1"
+
+	set known4 { type ipv4_addr . inet_proto . inet_service; comment "every virtual endpoint of hanat; without a target its packets are dropped"; }
+	set known6 { type ipv6_addr . inet_proto . inet_service; comment "every virtual endpoint of hanat; without a target its packets are dropped"; }
+	map target4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; counter; comment "virtual endpoint : server of new flows"; }
+	map target6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; counter; comment "virtual endpoint : server of new flows"; }
+	map refused4 { type ipv4_addr . inet_proto . inet_service : verdict; comment "no server is left: clients are answered at once"; }
+	map refused6 { type ipv6_addr . inet_proto . inet_service : verdict; comment "no server is left: clients are answered at once"; }
+	set stale4 { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service; comment "virtual endpoint . old server: clients still there are reset"; }
+	set stale6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service; comment "virtual endpoint . old server: clients still there are reset"; }
+	set moved4 { type ipv4_addr . inet_proto . inet_service; comment "target changed within the last minute: leftovers of cut flows are reset"; }
+	set moved6 { type ipv6_addr . inet_proto . inet_service; comment "target changed within the last minute: leftovers of cut flows are reset"; }
+	map armed4 { type ipv4_addr : verdict; comment "addresses with something refused, stale or moved; empty in peace"; }
+	map armed6 { type ipv6_addr : verdict; comment "addresses with something refused, stale or moved; empty in peace"; }
+	map masquerade4 { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service : verdict; comment "virtual endpoint . server: source becomes the gateway's"; }
+	map masquerade6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service : verdict; comment "virtual endpoint . server: source becomes the gateway's"; }
+	map source4 { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service : ipv4_addr; comment "virtual endpoint . server : fixed source address"; }
+	map source6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service : ipv6_addr; comment "virtual endpoint . server : fixed source address"; }
+
+	chain refuse {
+		meta l4proto tcp reject with tcp reset comment "TCP clients learn it at once"
+		reject with icmpx port-unreachable comment "others too, as far as the kernel's ICMP rate limit goes"
+	}
+	chain masquerade_random {
+		meta l4proto tcp masquerade to :1024-60999 fully-random comment "ports below those of hanat's probes"
+	}
+	chain guard4 {
+		ct direction reply return comment "answers to the gateway's own flows"
+		ip daddr . meta l4proto . th dport vmap @refused4 comment "no server left"
+		meta nfproto ipv4 tcp flags ! syn,rst ip daddr . meta l4proto . th dport . ct reply ip saddr . ct reply proto-src @stale4 reject with tcp reset comment "flow to an old server"
+		meta nfproto ipv4 meta l4proto tcp ct state invalid tcp flags ! syn,rst ip daddr . meta l4proto . th dport @moved4 reject with tcp reset comment "leftover of a cut flow"
+	}
+	chain guard6 {
+		ct direction reply return comment "answers to the gateway's own flows"
+		ip6 daddr . meta l4proto . th dport vmap @refused6 comment "no server left"
+		meta nfproto ipv6 tcp flags ! syn,rst ip6 daddr . meta l4proto . th dport . ct reply ip6 saddr . ct reply proto-src @stale6 reject with tcp reset comment "flow to an old server"
+		meta nfproto ipv6 meta l4proto tcp ct state invalid tcp flags ! syn,rst ip6 daddr . meta l4proto . th dport @moved6 reject with tcp reset comment "leftover of a cut flow"
+	}
+	chain midstream {
+		meta nfproto ipv4 meta l4proto tcp ip daddr . meta l4proto . th dport @known4 reject with tcp reset comment "a flow that was cut"
+		meta nfproto ipv6 meta l4proto tcp ip6 daddr . meta l4proto . th dport @known6 reject with tcp reset comment "a flow that was cut"
+	}
+	chain guard {
+		type filter hook prerouting priority -110; policy accept;
+		ip daddr vmap @armed4 comment "refused, stale or moved"
+		ip6 daddr vmap @armed6 comment "refused, stale or moved"
+		ct state new tcp flags ! syn,rst goto midstream comment "TCP in the middle of nothing"
+	}
+	chain guard_output {
+		type filter hook output priority -110; policy accept;
+		ip daddr vmap @armed4 comment "refused, stale or moved"
+		ip6 daddr vmap @armed6 comment "refused, stale or moved"
+	}
+	chain translate {
+		type nat hook prerouting priority -105; policy accept;
+		dnat ip to ip daddr . meta l4proto . th dport map @target4 comment "one lookup decides"
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @target6 comment "one lookup decides"
+		ip daddr . meta l4proto . th dport @known4 drop comment "no target yet"
+		ip6 daddr . meta l4proto . th dport @known6 drop comment "no target yet"
+	}
+	chain translate_output {
+		type nat hook output priority -105; policy accept;
+		dnat ip to ip daddr . meta l4proto . th dport map @target4 comment "one lookup decides"
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @target6 comment "one lookup decides"
+		ip daddr . meta l4proto . th dport @known4 drop comment "no target yet"
+		ip6 daddr . meta l4proto . th dport @known6 drop comment "no target yet"
+	}
+	chain source {
+		type nat hook postrouting priority 95; policy accept;
+		meta nfproto ipv4 meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport vmap @masquerade4 comment "source becomes the gateway's"
+		meta nfproto ipv4 meta l4proto tcp snat ip to ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport map @source4 comment "fixed source"
+		meta nfproto ipv6 meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst . ip6 daddr . th dport vmap @masquerade6 comment "source becomes the gateway's"
+		meta nfproto ipv6 meta l4proto tcp snat ip6 to ct original ip6 daddr . meta l4proto . ct original proto-dst . ip6 daddr . th dport map @source6 comment "fixed source"
+	}
+}
+)";
+
+/// A table as libnftnl reads it from the kernel: texts by name; a chain's rules in order.
+struct TableText {
+  std::map<std::string, std::string> sets, chains;
+  std::map<std::string, std::vector<std::string>> rules;
+};
+
+using OnMessage = Netlink::OnMessage;
+void dump(std::uint16_t type, const OnMessage& on_message) {
+  Netlink netlink;
+  std::array<std::uint8_t, 64> request{};
+  nlmsghdr* header = mnl_nlmsg_put_header(request.data());
+  header->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
+  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  header->nlmsg_seq = netlink.next_sequence();
+  static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)))->nfgen_family = NFPROTO_INET;
+  netlink.exchange({request.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "dump", on_message);
+}
+
+TableText read_table(const std::string& table) {
+  TableText text;
+  dump(NFT_MSG_GETSET, [&](const nlmsghdr& answer) {
+    const auto set = made(SetPtr{nftnl_set_alloc()});
+    if (nftnl_set_nlmsg_parse(&answer, set.get()) == 0 && table == nftnl_set_get_str(set.get(), NFTNL_SET_TABLE))
+      text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
+  });
+  dump(NFT_MSG_GETCHAIN, [&](const nlmsghdr& answer) {
+    const auto chain = made(ChainPtr{nftnl_chain_alloc()});
+    if (nftnl_chain_nlmsg_parse(&answer, chain.get()) == 0 && table == nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE))
+      text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
+  });
+  dump(NFT_MSG_GETRULE, [&](const nlmsghdr& answer) {
+    const auto rule = made(RulePtr{nftnl_rule_alloc()});
+    if (nftnl_rule_nlmsg_parse(&answer, rule.get()) == 0 && table == nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE))
+      text.rules[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)].push_back(describe(*rule));
+  });
+  return text;
+}
+
+void replace_once(std::string& text, const std::string& what, const std::string& by) {
+  const auto found = text.find(what);
+  ASSERT_NE(found, std::string::npos) << what << " in " << text;
+  text.replace(found, what.size(), by);
+}
+
+/// Takes nft's crutches out of the three chains that have them, and gives the upper port of masquerade the register that hanat uses.
+void normalise(TableText& text) {
+  const std::string only_tcp = "  [ meta load l4proto => reg 1 ]\n  [ cmp eq reg 1 0x00000006 ]\n";
+  for (const char* chain : {"midstream", "source", "masquerade_random"})
+    for (std::string& rule : text.rules.at(chain)) replace_once(rule, only_tcp, "");
+  std::string& masquerade = text.rules.at("masquerade_random").at(0);
+  replace_once(masquerade, "immediate reg 2 ", "immediate reg 9 ");
+  replace_once(masquerade, "proto_max reg 2 ", "proto_max reg 9 ");
+}
+
+void load_with_nft(const std::string& script) {
+  const test::Output loaded = test::collect({"nft", "-f", "-"}, 10s, script);
+  if (loaded.exit != 0) throw std::runtime_error("nft refused the script: " + loaded.err);
+}
+
+/// Everything nft says of the sets, maps and chains of a table, without the table's name and handles.
+std::map<std::string, json> objects_of(const std::string& table) {
+  const test::Output listed = test::collect({"nft", "-j", "list", "table", "inet", table}, 10s);
+  std::map<std::string, json> objects;
+  const json answer = json::parse(listed.out);
+  for (const json& entry : answer.at("nftables"))
+    for (const char* kind : {"set", "map", "chain"}) {
+      if (!entry.contains(kind)) continue;
+      json object = entry.at(kind);
+      object.erase("table");
+      object.erase("handle");
+      objects[std::string{kind} + " " + object.at("name").get<std::string>()] = object;
+    }
+  return objects;
+}
+
+TEST(Ruleset, IsWhatNftMakesOfTheSameTableWrittenByHand) {
+  test::isolated([] {
+    load_with_nft(by_hand);
+    Kernel{"hanat", Ownership::shared}.load({});
+    const TableText ours = read_table("hanat");
+    TableText theirs = read_table("by_hand");
+    normalise(theirs);
+    EXPECT_EQ(ours.sets, theirs.sets);
+    EXPECT_EQ(ours.chains, theirs.chains);
+    EXPECT_EQ(ours.rules.size(), theirs.rules.size());
+    for (const auto& [chain, rules] : theirs.rules) EXPECT_EQ(ours.rules.at(chain), rules) << "chain " << chain;
+  });
+}
+
+TEST(Ruleset, NftSaysTheSameOfBothTablesSetsAndChains) {
+  test::isolated([] {
+    load_with_nft(by_hand);
+    Kernel{"hanat", Ownership::shared}.load({});
+    const auto ours = objects_of("hanat");
+    ASSERT_EQ(ours.size(), 16U + 10U);
+    EXPECT_EQ(ours, objects_of("by_hand"));
+  });
+}
+
+TEST(Ruleset, DumpsFromTheKernelAsItWasWritten) {
+  test::isolated([] {
+    Kernel{"hanat", Ownership::shared}.load({});
+    const TableText loaded = read_table("hanat");
+    const Layout layout = make_layout("hanat");
+    std::map<std::string, std::vector<std::string>> written;
+    for (const auto& rule : layout.rules) written[nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN)].push_back(describe(*rule));
+    EXPECT_EQ(loaded.rules, written);
+    for (const auto& set : layout.sets) EXPECT_EQ(loaded.sets.at(nftnl_set_get_str(set.get(), NFTNL_SET_NAME)), describe(*set));
+    for (const auto& chain : layout.chains)
+      EXPECT_EQ(loaded.chains.at(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)), describe(*chain));
+  });
+}
+
+TEST(Ruleset, AnyTouchByAnotherHandIsSeen) {
+  for (const char* touch :
+       {"add rule inet hanat source counter", "insert rule inet hanat guard accept", "flush chain inet hanat midstream",
+        "add chain inet hanat more", "add set inet hanat more { type ipv4_addr; }", "add table inet hanat { flags dormant; }",
+        "add chain inet hanat guard { policy drop; }", "add element inet hanat armed4 { 203.0.113.99 : jump guard4 }"}) {
+    test::isolated([touch] {
+      Kernel kernel{"hanat", Ownership::shared};
+      kernel.load({});
+      ASSERT_TRUE(kernel.read()->in_order);
+      load_with_nft(std::string{touch} + "\n");
+      EXPECT_FALSE(kernel.read()->in_order) << touch;
+    });
+  }
+}
+
+} // namespace
+} // namespace hanat::nat
