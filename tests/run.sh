@@ -119,7 +119,7 @@ must_build() {
   fi
 }
 
-# Includes go nat <- probes <- daemon; the cli sees of the daemon only the status data, the socket client and the configuration.
+# Includes go nat <- probes <- daemon; the cli sees of the daemon only the status data and its times, the socket client and the configuration.
 arrows() {
   local bad=0
   wrong() { # FOLDER PATTERN
@@ -128,7 +128,7 @@ arrows() {
   wrong nat 'probes/|daemon/|cli/|tests/'
   wrong probes 'daemon/|cli/|tests/'
   wrong daemon 'cli/|tests/'
-  if grep -rnE --include='*.[ch]pp' '^#include "(nat|probes|tests|daemon)/' cli | grep -vE '"daemon/(status|client|config)\.hpp"'; then bad=1; fi
+  if grep -rnE --include='*.[ch]pp' '^#include "(nat|probes|tests|daemon)/' cli | grep -vE '"daemon/(status|walltime|client|config)\.hpp"'; then bad=1; fi
   return "$bad"
 }
 lint_scripts() {

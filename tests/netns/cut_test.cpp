@@ -279,7 +279,8 @@ TEST(Cut, NeverTakesANewerFlowOfTheSameClient) {
       EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 10}));
       const auto moved = flows_of({.vip = vip_of(family), .server = server_of(family, 12)}, 10);
       synthesise(moved);
-      socket.delete_entries(deletes, [](const Mapping&, std::uint64_t) { ADD_FAILURE() << "the batch was made before the clients came back"; });
+      socket.delete_entries(deletes,
+                            [](const Mapping&, std::uint64_t) { ADD_FAILURE() << "the batch was made before the clients came back"; });
       EXPECT_EQ(conntrack_entries(), sorted(moved));
     });
 }
