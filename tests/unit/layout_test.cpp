@@ -271,7 +271,9 @@ fixed source
   [ payload load 4b @ network header + 16 => reg 11 ]
   [ payload load 2b @ transport header + 2 => reg 2 ]
   [ lookup reg 1 set source4 dreg 1 0x0 ]
-  [ nat snat ip addr_min reg 1 addr_max reg 1 flags 0x1 ]
+  [ immediate reg 9 0x00000004 ]
+  [ immediate reg 10 0x000047ee ]
+  [ nat snat ip addr_min reg 1 addr_max reg 1 proto_min reg 9 proto_max reg 10 flags 0x13 ]
 source becomes the gateway's
   [ meta load nfproto => reg 1 ]
   [ cmp eq reg 1 0x0000000a ]
@@ -290,7 +292,9 @@ fixed source
   [ payload load 16b @ network header + 24 => reg 14 ]
   [ payload load 2b @ transport header + 2 => reg 18 ]
   [ lookup reg 1 set source6 dreg 1 0x0 ]
-  [ nat snat ip6 addr_min reg 1 addr_max reg 1 flags 0x1 ]
+  [ immediate reg 2 0x00000004 ]
+  [ immediate reg 13 0x000047ee ]
+  [ nat snat ip6 addr_min reg 1 addr_max reg 1 proto_min reg 2 proto_max reg 13 flags 0x13 ]
 chain masquerade_random:
 ports below those of hanat's probes
   [ immediate reg 1 0x00000004 ]
