@@ -16,7 +16,7 @@ namespace hanat::test {
 
 struct HanatdOptions {
   std::vector<std::string> arguments = {}; // beside --config, --socket, --state
-  bool start = true;                  // false: the test calls start() or launch()
+  bool start = true;                       // false: the test calls start() or launch()
   std::chrono::milliseconds ready{10000};
   Host host = Host::gateway;
   std::filesystem::path state = {}; // empty: a directory of its own
