@@ -177,6 +177,9 @@ section "namespace tests"
 gtest "netns" build/dev/tests/hanat-netns
 
 if [ -z "$quick" ]; then
+  section "figures, short form"
+  check "hanat-bench-cut" build/dev/tests/hanat-bench-cut short && cat "$scratch/check"
+
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
 
@@ -186,7 +189,7 @@ if [ -z "$quick" ]; then
     section "unit tests under ASan and UBSan"
     gtest "unit (asan)" build/asan/tests/hanat-unit
     section "namespace tests under ASan and UBSan"
-    gtest "netns (asan)" build/asan/tests/hanat-netns '--gtest_filter=-*SaysWhatItCosts' # figures mean nothing under sanitizers
+    gtest "netns (asan)" build/asan/tests/hanat-netns
   fi
 
   section "fuzzers, 10 s each"

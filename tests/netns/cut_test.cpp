@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <set>
 #include <system_error>
 
@@ -294,54 +293,6 @@ TEST(Cut, StartsAnewAfterADumpThatWasLeftHalfRead) {
     EXPECT_TRUE(socket.dump(Family::ipv4, {}, {}, [&](const Entry&) { ++seen; }));
     EXPECT_EQ(seen, 20'000U);
   });
-}
-
-/// Processor time of this thread: the kernel dumps and deletes in its caller's name, so on an idle machine this is the elapsed time too.
-double processor_milliseconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
-}
-
-struct Cost {
-  double elapsed = 0;
-  double processor = 0;
-};
-
-/// Cuts `number` flows among 50,000 of another server; the middle one of three, by processor time.
-Cost cost_of(Rung rung, Family family, std::size_t number, bool same_port) {
-  std::vector<Cost> costs;
-  for (int run = 0; run < 3; ++run)
-    isolated([&] {
-      const auto port = static_cast<std::uint16_t>(same_port ? 8443 : 8444);
-      synthesise(flows_of({.vip = vip_of(family), .server = server_of(family, 12, port)}, 50'000, number));
-      synthesise(flows_of(mapping_of(family), number));
-      Cutter cutter{rung};
-      const double before = processor_milliseconds();
-      const double elapsed = milliseconds([&] { EXPECT_EQ(cut(cutter, {mapping_of(family)}).tcp, number); });
-      costs.push_back({.elapsed = elapsed, .processor = processor_milliseconds() - before});
-    });
-  std::ranges::sort(costs, {}, &Cost::processor);
-  return costs[1];
-}
-
-TEST(Cut, SaysWhatItCosts) {
-  struct Row {
-    Family family;
-    Rung rung;
-    bool same_port;
-  };
-  std::puts("  deleting N of N + 50,000 entries, ms elapsed (ms of processor time), median of three");
-  for (const Row& row : {Row{Family::ipv4, Rung::filtered_delete, true}, Row{Family::ipv4, Rung::filtered_dump, true},
-                         Row{Family::ipv4, Rung::full_dump, true}, Row{Family::ipv6, Rung::filtered_dump, false},
-                         Row{Family::ipv6, Rung::filtered_dump, true}, Row{Family::ipv6, Rung::full_dump, true}}) {
-    std::string line = fmt::format("  {} {:15}", row.family == Family::ipv4 ? "IPv4" : "IPv6", to_text(row.rung));
-    for (const std::size_t number : {10'000U, 100'000U}) {
-      const Cost cost = cost_of(row.rung, row.family, number, row.same_port);
-      line += fmt::format("  {:7}: {:6.1f} ({:6.1f})", number, cost.elapsed, cost.processor);
-    }
-    std::puts((line + (row.same_port ? "" : "  others on another port")).c_str());
-  }
 }
 
 } // namespace
