@@ -80,7 +80,7 @@ void TransactionBuilder::message(std::uint16_t type, std::uint16_t flags, const 
     last_message_ = transaction_.bytes.size();
     transaction_.last_sequence = header->nlmsg_seq;
   }
-  const std::size_t length = (header->nlmsg_len + 3U) / 4U * 4U;
+  const std::size_t length = (std::size_t{header->nlmsg_len} + 3) / 4 * 4;
   transaction_.bytes.insert(transaction_.bytes.end(), scratch.data(), scratch.data() + length);
   std::fill_n(scratch.data(), length, std::uint8_t{0}); // libmnl does not clear the padding of attributes: the next message must find zeros
 }
