@@ -22,9 +22,10 @@ constexpr int guard_priority = -110;
 constexpr int translate_priority = -105;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not take our flows first
 
-// Masquerade stays below the probes' own source ports (61000-61999) and above the privileged ones.
-constexpr std::uint16_t masquerade_first = 1024;
-constexpr std::uint16_t masquerade_last = 60999;
+// Translated sources stay below the probes' own source ports (61000-61999) and above the privileged ones. They are fully random: after a
+// cut, a port kept for the next client would hand it a late answer meant for the last one.
+constexpr std::uint16_t source_first = 1024;
+constexpr std::uint16_t source_last = 60999;
 
 // Bits of `ct state` as nf_tables has them: 1 << (ctinfo + 1), invalid is bit 0.
 constexpr std::uint32_t state_invalid = 1U << 0;
@@ -191,11 +192,10 @@ void write_source(Writer& writer) {
       return std::move(rule);
     };
     writer.add(key(writer.rule("source becomes the gateway's")).in_verdict_map(name_of({SetKind::masquerade, family})));
-    writer.add(key(writer.rule("fixed source")).from_map(name_of({SetKind::source, family})).snat(family));
+    writer.add(key(writer.rule("fixed source")).from_map(name_of({SetKind::source, family})).snat(family, source_first, source_last));
   }
   writer.open(chain_masquerade);
-  // Fully random: after a cut, a port kept for the next client would hand it a late answer meant for the last one.
-  writer.add(writer.rule("ports below those of hanat's probes").masquerade(masquerade_first, masquerade_last));
+  writer.add(writer.rule("ports below those of hanat's probes").masquerade(source_first, source_last));
 }
 
 } // namespace

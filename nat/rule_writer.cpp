@@ -168,30 +168,45 @@ RuleWriter& RuleWriter::reject(std::uint32_t type, std::uint8_t code) {
 RuleWriter& RuleWriter::reject_with_tcp_reset() { return reject(NFT_REJECT_TCP_RST, 0); }
 RuleWriter& RuleWriter::reject_port_unreachable() { return reject(NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH); }
 
-RuleWriter& RuleWriter::translate(std::uint32_t type, Family family, bool with_port) {
+// The kernel would fill in the ends of a range and the flags itself; said here, a rule dumps as it was written.
+RuleWriter& RuleWriter::dnat(Family family) {
   nftnl_expr* expression = add("nat");
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, type);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY, nfproto(family));
-  // The kernel would fill in the ends of the ranges and the flags itself; said here, the rule dumps as it was written.
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg(0));
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(0));
-  if (with_port) nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(words_of(family)));
-  if (with_port) nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(words_of(family)));
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS,
-                     with_port ? NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED : NF_NAT_RANGE_MAP_IPS);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(words_of(family)));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(words_of(family)));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED);
   return *this;
 }
-RuleWriter& RuleWriter::dnat(Family family) { return translate(NFT_NAT_DNAT, family, true); }
-RuleWriter& RuleWriter::snat(Family family) { return translate(NFT_NAT_SNAT, family, false); }
 
-RuleWriter& RuleWriter::masquerade(std::uint16_t first_port, std::uint16_t last_port) {
-  unsigned index = 0;
+void RuleWriter::load_ports(std::uint16_t first_port, std::uint16_t last_port, unsigned index) {
   for (const std::uint16_t port : {first_port, last_port}) {
     const std::uint16_t network_order = htons(port);
     nftnl_expr* expression = add("immediate");
     nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, reg(index++));
     nftnl_expr_set(expression, NFTNL_EXPR_IMM_DATA, &network_order, sizeof network_order);
   }
+}
+
+RuleWriter& RuleWriter::snat(Family family, std::uint16_t first_port, std::uint16_t last_port) {
+  const unsigned ports = words_of(family); // behind the address
+  load_ports(first_port, last_port, ports);
+  nftnl_expr* expression = add("nat");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_SNAT);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY, nfproto(family));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MIN, reg(ports));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MAX, reg(ports + 1));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS,
+                     NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED | NF_NAT_RANGE_PROTO_RANDOM_FULLY);
+  return *this;
+}
+
+RuleWriter& RuleWriter::masquerade(std::uint16_t first_port, std::uint16_t last_port) {
+  load_ports(first_port, last_port, 0);
   nftnl_expr* expression = add("masq");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY | NF_NAT_RANGE_PROTO_SPECIFIED);
   nftnl_expr_set_u32(expression, NFTNL_EXPR_MASQ_REG_PROTO_MIN, reg(0));

@@ -38,9 +38,9 @@ public:
   RuleWriter& verdict(std::int32_t code, const std::string& chain = {});
   RuleWriter& reject_with_tcp_reset();
   RuleWriter& reject_port_unreachable();
-  RuleWriter& dnat(Family family);                                           // to the address and port in register 0 and following
-  RuleWriter& snat(Family family);                                           // to the address in register 0
-  RuleWriter& masquerade(std::uint16_t first_port, std::uint16_t last_port); // fully random
+  RuleWriter& dnat(Family family);                                                    // to the address and port in register 0 and following
+  RuleWriter& snat(Family family, std::uint16_t first_port, std::uint16_t last_port); // to the address in register 0; fully random port
+  RuleWriter& masquerade(std::uint16_t first_port, std::uint16_t last_port);          // fully random port
 
   RulePtr take() { return std::move(rule_); }
 
@@ -54,7 +54,7 @@ private:
   RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask);
   RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into);
   RuleWriter& reject(std::uint32_t type, std::uint8_t code);
-  RuleWriter& translate(std::uint32_t type, Family family, bool with_port);
+  void load_ports(std::uint16_t first_port, std::uint16_t last_port, unsigned index);
 
   RulePtr rule_;
 };
