@@ -2,7 +2,6 @@
 // Not here: failures of servers (judgement).
 #include <csignal>
 #include <string>
-#include <string_view>
 #include <thread>
 
 #include <fmt/format.h>
@@ -150,7 +149,9 @@ TEST_F(OwnFailure, ADaemonWithoutDescriptorsIsBlindAndMovesNothing) {
   // An operator can still act: a flip needs no new descriptor.
   control.call("Force", {{"service", "web"}, {"server", "backup"}});
   EXPECT_EQ(who_answers(443), "backup");
+  sleep_for(milliseconds{50}); // the primary's flows are being cut: the flip back waits for that
   control.call("Auto", {{"service", "web"}});
+  sleep_for(milliseconds{50});
   EXPECT_EQ(who_answers(443), "primary");
   ASSERT_TRUE(hanatd.running());
 

@@ -101,6 +101,7 @@ TEST_F(Return, AManualFailbackWaitsForTheOperator) {
   EXPECT_FALSE(service(hanatd.status(), "web").failback_in_s);
 
   ASSERT_EQ(hanatd.ctl({"force-primary", "web"}).exit, 0);
+  hanatd.wait_target("web", "primary");
   EXPECT_EQ(who_answers(), "primary");
   EXPECT_EQ(client.ask().result, Result::reset);
   ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0);

@@ -127,6 +127,7 @@ TEST_F(Source, IsTheFixedAddressBeforeAndAfterAFailover) {
   hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "up"; });
   for (const bool failed_over : {false, true}) {
     ASSERT_EQ(hanatd.ctl({failed_over ? "force-backup" : "force-primary", "web"}).exit, 0);
+    hanatd.wait_target("web", failed_over ? "backup" : "primary");
     for (const Host from : {Host::client, Host::bystander, Host::gateway}) {
       const TcpClient client{lab, from, Lab::vip(443)};
       const auto peer = (failed_over ? backup_tcp : primary_tcp).meet();
@@ -190,6 +191,7 @@ TEST_P(LateAnswer, ToAFlowThatWasCutReachesNobodyElse) {
     ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
     sleep_for(milliseconds{100}); // datagram flows are cut at once
     ASSERT_EQ(hanatd.ctl({"force-primary", "web"}).exit, 0);
+    hanatd.wait_target("web", "primary");
     Sender next_client{lab, Host::bystander, Lab::vip(53), port};
     next_client.send();
     ASSERT_TRUE(primary_udp.hear());

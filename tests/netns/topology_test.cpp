@@ -45,6 +45,7 @@ TEST(Topology, TwoServicesOnOneAddressAndOneServerAreMovedEachForItself) {
   EXPECT_EQ(on_web.ask().text, "web primary");
   EXPECT_EQ(on_mail.ask().text, "mail primary");
   ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  hanatd.wait_target("web", "backup");
   EXPECT_EQ(on_web.ask().result, Result::reset);
   EXPECT_EQ(on_mail.ask().text, "mail primary") << "same VIP address, same server, another service";
   EXPECT_EQ(who_answers(lab, Lab::vip(443)), "web backup");
@@ -68,6 +69,7 @@ TEST(Topology, TwoServersOnOneAddressAreToldApartByTheirPorts) {
   ASSERT_EQ(old_one.ask().text, "primary");
   ASSERT_EQ(old_idle.ask().text, "primary");
   ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  hanatd.wait_target("web", "backup");
   TcpClient new_one{lab, Host::client, Lab::vip(443)};
   EXPECT_EQ(new_one.ask().text, "backup");
   EXPECT_EQ(old_one.ask().result, Result::reset) << "the stale key is that of port 8001";
@@ -76,6 +78,7 @@ TEST(Topology, TwoServersOnOneAddressAreToldApartByTheirPorts) {
   EXPECT_EQ(new_one.ask().text, "backup") << "the cut took only the flows of port 8001";
 
   ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0); // back, and at once dead
+  hanatd.wait_target("web", "primary");
   TcpClient on_primary{lab, Host::client, Lab::vip(443)};
   EXPECT_EQ(on_primary.ask().text, "primary");
   EXPECT_EQ(new_one.ask().result, Result::reset);
@@ -137,9 +140,9 @@ TEST(Topology, TheFirstFitServerInOrderServes) {
   expect_target("backup2");
   primary.start();
   expect_target("primary");
-  const Output down = hanatd.ctl({"force-backup", "web"}); // the first backup that is up
-  EXPECT_EQ(down.exit, 0) << down.err;
-  EXPECT_EQ(who_answers(lab, Lab::vip(443)), "backup2");
+  const Output forced = hanatd.ctl({"force-backup", "web"}); // the first backup that is up
+  EXPECT_EQ(forced.exit, 0) << forced.err;
+  expect_target("backup2");
 }
 
 TEST(Topology, TcpAndUdpListenersAndARangeMoveTogetherAndKeepTheirPorts) {
