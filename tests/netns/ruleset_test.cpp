@@ -103,9 +103,9 @@ table inet by_hand {
 	chain source {
 		type nat hook postrouting priority 95; policy accept;
 		meta nfproto ipv4 meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport vmap @masquerade4 comment "source becomes the gateway's"
-		meta nfproto ipv4 meta l4proto tcp snat ip to ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport map @source4 comment "fixed source"
+		meta nfproto ipv4 meta l4proto tcp snat ip to ct original ip daddr . meta l4proto . ct original proto-dst . ip daddr . th dport map @source4:1024-60999 fully-random comment "fixed source"
 		meta nfproto ipv6 meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst . ip6 daddr . th dport vmap @masquerade6 comment "source becomes the gateway's"
-		meta nfproto ipv6 meta l4proto tcp snat ip6 to ct original ip6 daddr . meta l4proto . ct original proto-dst . ip6 daddr . th dport map @source6 comment "fixed source"
+		meta nfproto ipv6 meta l4proto tcp snat ip6 to ct original ip6 daddr . meta l4proto . ct original proto-dst . ip6 daddr . th dport map @source6:1024-60999 fully-random comment "fixed source"
 	}
 }
 )";
@@ -154,7 +154,7 @@ void replace_once(std::string& text, const std::string& what, const std::string&
   text.replace(found, what.size(), by);
 }
 
-/// Takes nft's crutches out of the three chains that have them, and gives the upper port of masquerade the register that hanat uses.
+/// Takes nft's crutches out of the three chains that have them, and gives ranges of ports the registers that hanat uses.
 void normalise(TableText& text) {
   const std::string only_tcp = "  [ meta load l4proto => reg 1 ]\n  [ cmp eq reg 1 0x00000006 ]\n";
   for (const char* chain : {"midstream", "source", "masquerade_random"})
@@ -162,6 +162,13 @@ void normalise(TableText& text) {
   std::string& masquerade = text.rules.at("masquerade_random").at(0);
   replace_once(masquerade, "immediate reg 2 ", "immediate reg 9 ");
   replace_once(masquerade, "proto_max reg 2 ", "proto_max reg 9 ");
+  std::string& source4 = text.rules.at("source").at(1);
+  replace_once(source4, "immediate reg 2 ", "immediate reg 9 ");
+  replace_once(source4, "immediate reg 3 ", "immediate reg 10 ");
+  replace_once(source4, "proto_min reg 2 proto_max reg 3 ", "proto_min reg 9 proto_max reg 10 ");
+  std::string& source6 = text.rules.at("source").at(3);
+  replace_once(source6, "immediate reg 3 ", "immediate reg 13 ");
+  replace_once(source6, "proto_max reg 3 ", "proto_max reg 13 ");
 }
 
 void load_with_nft(const std::string& script) {
