@@ -69,7 +69,11 @@ std::string said_of_force(const json& reply, std::optional<std::chrono::millisec
     if (!until.is_null())
       end = fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
                         for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
-    text += fmt::format("{}: traffic goes to {}{}\n", name, place(service), end);
+    if (service.value("pending", false))
+      text += fmt::format("{}: forced to {}{}; the traffic is still on {} and follows in a moment (hanatctl status {})\n", name,
+                          printable(service.value("forced", "")), end, place(service), name);
+    else
+      text += fmt::format("{}: traffic goes to {}{}\n", name, place(service), end);
   }
   return text.empty() ? "no services: nothing was forced\n" : text;
 }

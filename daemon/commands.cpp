@@ -70,9 +70,12 @@ void refuse_if_down(const RunningService& service, std::size_t server) {
 
 std::string user_of(const Peer& peer) { return peer.name.empty() ? fmt::format("uid {}", peer.uid) : peer.name; }
 
+/// "pending": the flip waits for a cut that is being ended, or for a kernel that refuses; it comes by itself.
 json answer_for(const RunningService& service) {
   const ServiceStatus status = report(service, Clock::now());
-  return {{"name", status.name},
+  return {{"forced", status.forced ? json(status.forced->target) : json()},
+          {"pending", service.force && service.current != std::optional{service.force->server}},
+          {"name", status.name},
           {"target", status.target},
           {"target_address", status.target_address ? json(*status.target_address) : json()},
           {"until", status.forced && status.forced->until ? json(*status.forced->until) : json()}};

@@ -241,6 +241,10 @@ TEST_F(Said, OfAForceIsWhereUntilWhenAndHowToEndIt) {
   open["until"] = nullptr;
   EXPECT_EQ(said_of_force({{"services", {open}}}, std::nullopt, now),
             "web: traffic goes to backup (10.0.0.12:8443), without failover, until you end it: hanatctl auto web\n");
+  json waiting = open;
+  waiting["pending"] = true;
+  waiting["forced"] = "primary";
+  EXPECT_EQ(said_of_force({{"services", {waiting}}}, std::nullopt, now).find("web: forced to primary, without failover"), 0U);
   EXPECT_EQ(said_of_force({{"services", json::array()}}, std::nullopt, now), "no services: nothing was forced\n");
   EXPECT_THROW(said_of_force(json::object(), std::nullopt, now), json::exception);
 }
