@@ -91,9 +91,15 @@ std::string said_of_auto(const json& reply) {
 
 std::string said_of_reload(const json& reply) {
   const auto services = reply.at("services").get<std::int64_t>();
-  const auto changed = strings_in(reply, "changed");
-  return fmt::format("the configuration is loaded: {} service{}; {}\n", services, services == 1 ? "" : "s",
-                     changed.empty() ? "nothing changed" : "changed: " + list_of(changed));
+  std::string text = fmt::format("the configuration is loaded: {} service{}", services, services == 1 ? "" : "s");
+  bool same = true;
+  for (const char* what : {"added", "changed", "removed"}) {
+    const auto names = reply.contains(what) ? strings_in(reply, what) : std::vector<std::string>{};
+    if (names.empty()) continue;
+    same = false;
+    text += fmt::format("; {}: {}", what, list_of(names));
+  }
+  return text + (same ? "; nothing changed\n" : "\n");
 }
 
 std::string said_of_refusal(const Refusal& refusal, std::string_view asked) {

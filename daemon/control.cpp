@@ -31,6 +31,12 @@ constexpr std::uint64_t accept_pause_ms = 200; // after running out of descripto
 // Of all clients together; the status of some 40,000 services. One client is never given a second answer before it took the first.
 constexpr std::size_t max_unsent = max_clients * (std::size_t{1} << 20);
 constexpr std::string_view own_group = "hanat";
+
+/// Who may open the socket beside root: the package's own group; without a package, the operators.
+std::optional<gid_t> socket_group(const std::string& operators) {
+  if (const auto own = find_group(std::string{own_group})) return own;
+  return operators.empty() ? std::nullopt : find_group(operators);
+}
 constexpr std::string_view service_interface = "org.varlink.service";
 
 json with_message(json parameters, const std::string& message) {
@@ -66,7 +72,7 @@ std::string answer_about_service(const varlink::Request& request) {
 
 struct ControlServer::Impl {
   Impl(uv_loop_t* loop_, const std::string& path, const std::string& operators, Handler handler_)
-      : loop(loop_), handler(std::move(handler_)), listener(path, find_group(std::string{own_group})) {
+      : loop(loop_), handler(std::move(handler_)), listener(path, socket_group(operators)) {
     set_operators(operators);
     owner.on_message = [this](const std::string& message, const Credentials& who) { return answer(message, who); };
     owner.on_too_long = [] {

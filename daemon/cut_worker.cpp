@@ -9,7 +9,11 @@ namespace hanat {
 CutWorker::CutWorker(uv_loop_t* loop, nat::Cutter cutter, Done done) : loop_(loop), cutter_(std::move(cutter)), done_(std::move(done)) {
   request_.data = this;
 }
-CutWorker::~CutWorker() = default;
+CutWorker::~CutWorker() {
+  cancelled_ = true;
+  done_ = {};
+  while (busy_) uv_run(loop_, UV_RUN_ONCE); // the thread works on this object
+}
 
 void CutWorker::start(std::vector<Mapping> mappings, nat::Streams streams) {
   mappings_ = std::move(mappings);
@@ -22,7 +26,7 @@ void CutWorker::start(std::vector<Mapping> mappings, nat::Streams streams) {
       [](uv_work_t* request, int) {
         auto* self = static_cast<CutWorker*>(request->data);
         self->busy_ = false;
-        self->done_(std::exchange(self->result_, {}));
+        if (self->done_) self->done_(std::exchange(self->result_, {}));
       });
 }
 

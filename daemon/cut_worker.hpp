@@ -29,7 +29,7 @@ public:
   using Done = std::function<void(const CutResult&)>;
   /// `done` is called on the loop after every job.
   CutWorker(uv_loop_t* loop, nat::Cutter cutter, Done done);
-  ~CutWorker(); // the loop must have run until idle
+  ~CutWorker(); // ends a running job, and runs the loop until it has
   CutWorker(const CutWorker&) = delete;
   CutWorker& operator=(const CutWorker&) = delete;
 

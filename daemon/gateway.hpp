@@ -29,6 +29,11 @@
 
 namespace hanat {
 
+/// The names of the services that a reload touched.
+struct Reloaded {
+  std::vector<std::string> added, changed, removed;
+};
+
 /// How the table in the kernel stands to what is wanted.
 enum class KernelState : std::uint8_t { in_step, repairing, failed };
 
@@ -43,8 +48,8 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Throws nat::ForeignTable, std::system_error.
   void start(const Config& config, const std::vector<Override>& overrides);
-  /// Changes what differs and nothing else; returns the names of the services that were added, changed or removed.
-  std::vector<std::string> reload(const Config& config);
+  /// Changes what differs and nothing else.
+  Reloaded reload(const Config& config);
   /// on_stop: keeps the table as it is, or removes it. Nothing is asked or done afterwards; the loop ends when a cut under way has.
   void stop();
 
@@ -105,7 +110,8 @@ private:
   RunningQuestion take_question(const probes::Question& question, const Service& config, std::vector<RunningQuestion>& old);
   void adopt_rules(nat::Rules rules, Time now);
   void resume(RunningService& service, Time now);
-  void hand_over_endpoints();
+  void hand_over_endpoints(Time now);
+  void hand_over_departures(RunningService& from, RunningService& to, const Vip& vip);
   void restore(const Override& kept, Time now);
   static void find_current(RunningService& service);
   void retire(RunningService& service);

@@ -54,7 +54,7 @@ Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publis
       cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }), timer_(make_timer(loop, this)),
       watch_(make_poll(loop, kernel_.watch_fd(), this)) {}
 
-Gateway::~Gateway() = default;
+Gateway::~Gateway() { stopped_ = true; } // answers that still come while its parts end are not acted on
 
 void Gateway::start(const Config& config, const std::vector<Override>& overrides) {
   const Time now = Clock::now();
@@ -134,44 +134,66 @@ void Gateway::find_current(RunningService& service) {
   if (service.current) service.why = Why::adopted;
 }
 
-std::vector<std::string> Gateway::reload(const Config& config) {
+Reloaded Gateway::reload(const Config& config) {
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
-  std::vector<std::string> changed;
+  Reloaded result;
   std::unordered_set<std::string> wanted;
   for (const Service& service : config.services) wanted.insert(service.name);
   for (const auto& service : services_)
     if (!service->removed && !wanted.contains(service->config.name)) {
-      changed.push_back(service->config.name);
+      result.removed.push_back(service->config.name);
       retire(*service);
     }
   for (const Service& next : config.services) {
     RunningService* service = find(next.name);
     if (service != nullptr && service->config == next) continue;
-    changed.push_back(next.name);
+    (service != nullptr ? result.changed : result.added).push_back(next.name);
     configure(service != nullptr ? *service : add_service(next.name), next, now);
   }
-  hand_over_endpoints();
-  for (const std::string& name : changed)
-    if (RunningService* service = find(name)) find_current(*service);
+  hand_over_endpoints(now);
+  for (const auto* names : {&result.added, &result.changed})
+    for (const std::string& name : *names) find_current(*find(name));
   settle(now);
-  return changed;
+  return result;
 }
 
-/// An endpoint that changed hands takes what is loaded for it along: the same server keeps its flows.
-void Gateway::hand_over_endpoints() {
+/// An endpoint that changes hands takes everything along that is loaded for it: the same server keeps its flows, and no element of the
+/// table has two services that each think it theirs.
+void Gateway::hand_over_endpoints(Time now) {
   std::map<Vip, RunningService*> holders;
   for (const auto& service : services_)
-    for (const auto& [vip, comment] : service->loaded.known) holders[vip] = service.get();
+    for (const auto& [vip, name] : endpoints_of(service->loaded)) holders[vip] = service.get();
   for (const auto& service : services_)
     for (const Vip& vip : service->config.listen) {
       const auto holder = holders.find(vip);
       if (holder == holders.end() || holder->second == service.get()) continue;
-      take(holder->second->loaded, service->loaded, vip);
-      if (auto until = holder->second->moved_until.extract(vip)) service->moved_until.insert(std::move(until));
+      RunningService& from = *holder->second;
+      take(from.loaded, service->loaded, vip);
+      if (auto until = from.moved_until.extract(vip))
+        service->moved_until.insert(std::move(until));
+      else if (service->loaded.moved.contains(vip))
+        service->moved_until[vip] = now + moved_for;
+      hand_over_departures(from, *service, vip);
       touch(*service);
-      touch(*holder->second);
+      touch(from);
     }
+}
+
+/// A cut that is under way goes on; its result and what follows belong to the new service.
+void Gateway::hand_over_departures(RunningService& from, RunningService& to, const Vip& vip) {
+  for (Departure& departure : from.departures) {
+    Departure part = departure;
+    std::erase_if(part.mappings, [&](const Mapping& mapping) { return mapping.vip != vip; });
+    if (part.mappings.empty()) continue;
+    std::erase_if(departure.mappings, [&](const Mapping& mapping) { return mapping.vip == vip; });
+    part.id = ++next_departure_;
+    part.flip = 0;
+    if (part.in_job) job_.push_back({&to, part.id});
+    to.departures.push_back(std::move(part));
+    departing_.insert(&to);
+  }
+  std::erase_if(from.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
 }
 
 /// Makes or changes a service; questions that stay the same keep their history.
@@ -238,7 +260,10 @@ void Gateway::retire(RunningService& service) {
   service.current.reset();
   service.refused = false;
   service.failback_at.reset();
-  if (service.force) overrides_changed_ = true;
+  if (service.force) {
+    tell(Level::warning, service.config.name + " is no longer configured, and with it its override ends: " + service.force->reason);
+    overrides_changed_ = true;
+  }
   service.force.reset();
   departing_.insert(&service);
   touch(service);
@@ -284,6 +309,7 @@ void Gateway::restore(const Override& kept, Time now) {
               .reason = kept.reason,
               .by = kept.by};
   if (kept.until) force.until = now + (*kept.until - wall_now());
+  events_.push_back(words::forced(*service, force));
   service->force = std::move(force);
   touch(*service);
 }

@@ -22,7 +22,7 @@ constexpr std::array methods = {
     Method{"Status", false, status_parameters, "status: object"},
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
-    Method{"Reload", true, {}, "services: int, changed: []string"},
+    Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string"},
     Method{"Version", false, {}, "version: string"},
 };
 

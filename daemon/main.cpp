@@ -31,6 +31,14 @@ struct Arguments {
   bool shared_table = false;
 };
 
+/// The directory, or the remedy when it is not there.
+std::filesystem::path existing(const std::filesystem::path& directory, const char* what) {
+  if (!directory.empty() && !std::filesystem::is_directory(directory))
+    throw std::runtime_error(
+        fmt::format("the {} {} is not there: make it with mkdir -p {}, or name another", what, directory.string(), directory.string()));
+  return directory;
+}
+
 /// The running daemon: everything that main() builds, in the order in which it depends on each other.
 class Daemon {
 public:
@@ -58,11 +66,16 @@ private:
 };
 
 Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
-    : loop_(loop), arguments_(std::move(arguments)), lock_(arguments_.state) {
+    : loop_(loop), arguments_(std::move(arguments)), lock_(existing(arguments_.state, "state directory")) {
+  // Whatever can refuse the start comes before the kernel is touched: a start that fails changes nothing.
+  existing(std::filesystem::path{arguments_.socket}.parent_path(), "socket's directory");
+  control_ =
+      std::make_unique<ControlServer>(loop_, arguments_.socket, config.operators, [this](const Call& call) { return (*commands_)(call); });
   nat::Cutter cutter;
   for (const Family family : {Family::ipv4, Family::ipv6})
     tell(Level::info, fmt::format("{} flows are cut by {}{}{}", family == Family::ipv4 ? "IPv4" : "IPv6", to_text(cutter.rung(family)),
-                                  cutter.proof(family).empty() ? "" : "; ", cutter.proof(family)));
+                                  cutter.proof(family).empty() ? "" : "; a faster way failed its test on this kernel, nothing to do: ",
+                                  cutter.proof(family)));
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), [this](const Event& event) { journal_.write(event); });
   const LoadedOverrides kept = load_overrides(arguments_.state);
@@ -70,8 +83,6 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
   gateway_->on_overrides_changed = [this] { save(); };
   gateway_->start(config, kept.overrides);
   commands_ = std::make_unique<Commands>(*gateway_, arguments_.config, [this] { return reload(); });
-  control_ =
-      std::make_unique<ControlServer>(loop_, arguments_.socket, config.operators, [this](const Call& call) { return (*commands_)(call); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -136,18 +147,25 @@ nlohmann::json Daemon::reload() {
   try {
     control_->set_operators(config.operators);
   } catch (const std::exception& error) {
-    throw ControlError{"BadConfiguration", error.what(), {{"errors", nlohmann::json::array()}}};
+    const std::string text = fmt::format("{}; nothing was changed, the old configuration stays in force", error.what());
+    tell(Level::error, text);
+    throw ControlError{"BadConfiguration", text, {{"errors", nlohmann::json::array()}}};
   }
-  const std::vector<std::string> changed = gateway_->reload(config);
-  tell(Level::notice, fmt::format("configuration read again: {} services, {} changed", config.services.size(), changed.size()));
-  return {{"services", config.services.size()}, {"changed", changed}};
+  const Reloaded done = gateway_->reload(config);
+  const auto listed = [](const char* what, const std::vector<std::string>& names) {
+    return names.empty() ? std::string{} : fmt::format("; {}: {}", what, fmt::join(names, ", "));
+  };
+  tell(Level::notice, fmt::format("configuration read again, services: {}{}{}{}", config.services.size(), listed("added", done.added),
+                                  listed("changed", done.changed), listed("removed", done.removed)));
+  return {{"services", config.services.size()}, {"added", done.added}, {"changed", done.changed}, {"removed", done.removed}};
 }
 
 void Daemon::save() {
   try {
     save_overrides(arguments_.state, gateway_->overrides());
   } catch (const std::system_error& error) {
-    tell(Level::error, fmt::format("the override holds, but could not be saved: {}; it will not survive a restart", error.what()));
+    tell(Level::error,
+         fmt::format("the overrides could not be saved: {}; what was forced or ended last is forgotten by a restart", error.what()));
   }
 }
 
@@ -208,6 +226,10 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN); // whoever hangs up on us ends their own conversation
   try {
     return hanat::run(hanat::parse(argc, argv));
+  } catch (const std::system_error& error) {
+    const bool no_right = error.code() == std::errc::operation_not_permitted;
+    std::fprintf(stderr, "hanatd: %s%s\n", error.what(), no_right ? "; hanatd needs CAP_NET_ADMIN: run it as root or by its unit" : "");
+    return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hanatd: %s\n", error.what());
     return 1;

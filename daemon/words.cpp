@@ -63,9 +63,10 @@ Event first_target(const RunningService& service, const Decision& decision) {
 }
 
 Event adopted(const RunningService& service) {
-  const std::string what = service.current ? fmt::format("connections stay on {}", named(service.servers[*service.current]))
-                           : service.refused
-                               ? std::string{"clients stay refused until a server is fit"}
+  const std::string what = service.current   ? fmt::format("connections stay on {}", named(service.servers[*service.current]))
+                           : service.refused ? std::string{"clients stay refused until a server is fit"}
+                           : service.loaded.target.empty()
+                               ? std::string{"they have no target; the first fit server takes over"}
                                : std::string{"its old target is no server of this configuration any more; the first fit one takes over"};
   return {.level = Level::notice, .service = service.config.name, .text = fmt::format("found loaded rules: {}", what)};
 }

@@ -314,6 +314,38 @@ TEST_F(Lifecycle, AForeignFlushDoesNotTouchTheOwnedTable) {
   EXPECT_NE(lab.run(Host::gateway, "nft delete element inet hanat target4 { 203.0.113.10 . tcp . 443 }").exit, 0);
 }
 
+TEST_F(Lifecycle, AStartThatFailsSaysWhyAndChangesNothing) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web", "--for", "1h"}).exit, 0); // its flip would be under way when the start fails
+  hanatd.kill9();
+  lab.must(Host::gateway, "nft delete table inet hanat");
+  for (const char* socket : {"/run/hanat-missing/control.sock", "/etc/passwd"}) {
+    Hanatd failing{lab, fast_service(), {.start = false, .state = hanatd.state()}};
+    const Output output = lab.run(Host::gateway, std::string{HANATD} + " --config " + failing.config().string() + " --state " +
+                                                     hanatd.state().string() + " --socket " + socket);
+    EXPECT_EQ(output.exit, 1) << output.err;
+    EXPECT_THAT(output.err, HasSubstr(socket == std::string{"/etc/passwd"} ? "/etc/passwd" : "mkdir -p"));
+    EXPECT_NE(lab.run(Host::gateway, "nft list table inet hanat").exit, 0) << "no table without targets is left behind";
+  }
+}
+
+TEST_F(Lifecycle, AnEndpointThatComesBackWithinAMinuteKeepsItsGrace) {
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  ASSERT_EQ(hanatd.reload("").exit, 0);
+  EXPECT_THAT(hanatd.log(), HasSubstr("override ends"));
+  sleep_for(milliseconds{1500}); // TCP entries are being cut
+  ASSERT_EQ(hanatd.reload(fast_service()).exit, 0);
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+  sleep_for(milliseconds{3000});
+  EXPECT_THAT(table(), HasSubstr("203.0.113.10 . tcp . 443 comment \"web\"")) << "known and moved, each once";
+  EXPECT_EQ(hanatd.status().daemon.kernel, "in-step");
+  EXPECT_THAT(hanatd.log(), Not(HasSubstr("refused a change")));
+}
+
 TEST_F(Lifecycle, ATornStateFileDoesNotStopTheDaemon) {
   Hanatd hanatd{lab, fast_service()};
   hanatd.wait_target("web", "primary");

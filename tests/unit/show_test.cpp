@@ -266,6 +266,8 @@ TEST_F(Said, OfAutoIsWhetherThereWasSomethingToEnd) {
 TEST_F(Said, OfAReloadIsWhatChanged) {
   EXPECT_EQ(said_of_reload({{"services", 1}, {"changed", json::array()}}), "the configuration is loaded: 1 service; nothing changed\n");
   EXPECT_EQ(said_of_reload({{"services", 3}, {"changed", {"web", "sip"}}}), "the configuration is loaded: 3 services; changed: web, sip\n");
+  EXPECT_EQ(said_of_reload({{"services", 1}, {"added", {"new"}}, {"changed", json::array()}, {"removed", {"old"}}}),
+            "the configuration is loaded: 1 service; added: new; removed: old\n");
 }
 
 TEST_F(Said, OfARefusalListsWhatItKnows) {
