@@ -159,16 +159,21 @@ json Commands::force(const Call& call) {
       force.until_wall = force.since + lasts;
     }
     gateway_.force(*service, std::move(force));
-    services.push_back(answer_for(*service));
   }
+  gateway_.act();
+  for (const auto& [service, server] : pairs) services.push_back(answer_for(*service));
   return {{"services", std::move(services)}};
 }
 
 json Commands::end_override(const json& parameters) {
-  json services = json::array();
+  std::vector<std::pair<RunningService*, bool>> ended; // and whether it was forced
   for (RunningService* service : chosen(parameters)) {
-    const bool was_forced = service->force.has_value();
+    ended.emplace_back(service, service->force.has_value());
     gateway_.end_override(*service);
+  }
+  gateway_.act();
+  json services = json::array();
+  for (const auto& [service, was_forced] : ended) {
     json answer = answer_for(*service);
     answer.erase("until");
     answer["was_forced"] = was_forced;

@@ -35,7 +35,7 @@ void CutWorker::work() {
   try {
     cutter_.cut(mappings_, streams_, cancelled_,
                 [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
-  } catch (const std::system_error& error) {
+  } catch (const std::exception& error) {
     result_.failure = error.what();
   }
   result_.cancelled = cancelled_;

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 // A refused transaction is tried again after this long, doubled up to the second figure.
 constexpr auto first_retry = 50ms;
-constexpr auto last_retry = 5s;
+constexpr auto last_retry = 1s; // other services' changes wait as long
 // Somebody who fights for our table gets an answer at most this often.
 constexpr auto resync_pause = 100ms;
 // The table is compared with what it should be even when nobody reports a change: a lost multicast message heals itself.
@@ -49,8 +49,10 @@ void Gateway::settle(Time now) {
   do {
     settle_again_ = false;
     ring_alarms(now);
-    if (resync_ && now >= last_resync_ + resync_pause && (!kernel_retry_ || *kernel_retry_ <= now)) resync(now);
-    if (!resync_ && (!kernel_retry_ || *kernel_retry_ <= now)) {
+    const bool may_try = !kernel_retry_ || *kernel_retry_ <= now;
+    if (resync_ && may_try && now >= last_resync_ + resync_pause) resync(now);
+    // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
+    if (may_try && !(resync_ && kernel_state_ == KernelState::failed)) {
       std::vector<Change> changes = decide(now);
       commit(changes, now);
       for (RunningService* service : std::exchange(dirty_, {})) finish(*service, now);
@@ -71,7 +73,7 @@ void Gateway::ring_alarms(Time now) {
     touch(*service);
   }
   if (kernel_retry_ && *kernel_retry_ <= now)
-    for (const auto& service : services_) touch(*service);
+    for (const auto& service : services_) touch(*service); // whatever was refused is decided again
   if (now >= last_resync_ + resync_period) resync_ = true;
 }
 
@@ -94,9 +96,19 @@ void Gateway::resync(Time now) {
                                        found ? "changed" : "gone"));
     }
     resync_ = false;
-    if (!kernel_retry_) kernel_state_ = KernelState::in_step;
+    if (kernel_state_ == KernelState::failed)
+      kernel_state_ = KernelState::repairing; // read again; the change that was refused comes next
+    else
+      kernel_state_ = KernelState::in_step;
+  } catch (const std::system_error& error) {
+    const bool others_commit_all_the_time =
+        error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::interrupted;
+    if (others_commit_all_the_time && kernel_state_ == KernelState::in_step)
+      resync_ = false; // compared again in a minute
+    else
+      kernel_failed(error.what(), now);
   } catch (const std::exception& error) {
-    kernel_failed(error, now);
+    kernel_failed(error.what(), now);
   }
 }
 
@@ -147,19 +159,37 @@ bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
 }
 
 void Gateway::commit(std::vector<Change>& changes, Time now) {
-  std::vector<Change*> all;
-  all.reserve(changes.size());
-  for (Change& change : changes) all.push_back(&change);
-  if (send(all, now) || all.size() < 2) return;
-  // One service's change that the kernel refuses must not keep the others from theirs.
-  for (Change* change : all) send({change}, now);
+  std::vector<Change*> differing;
+  differing.reserve(changes.size());
+  for (Change& change : changes) {
+    if (change.wanted.rules != change.service->loaded)
+      differing.push_back(&change);
+    else
+      applied(change, {}, now);
+  }
+  std::string refusal = differing.empty() ? std::string{} : send(differing, now);
+  if (!refusal.empty() && differing.size() > 1) {
+    // One service's change that the kernel refuses must not keep the others from theirs.
+    refusal.clear();
+    for (Change* change : differing)
+      if (std::string one = send({change}, now); !one.empty()) refusal = std::move(one);
+  }
+  if (!refusal.empty()) {
+    kernel_failed(refusal, now);
+    return;
+  }
+  if (!kernel_retry_) return;
+  tell(Level::notice, "the kernel takes changes again");
+  kernel_state_ = KernelState::in_step;
+  kernel_retry_.reset();
+  kernel_backoff_ = {};
+  kernel_error_.clear();
 }
 
-/// One transaction. On success the services are what they were decided to be; on failure nothing has changed and it is tried again.
-bool Gateway::send(const std::vector<Change*>& changes, Time now) {
+/// One transaction. Returns the kernel's refusal, or nothing: then the services are what they were decided to be.
+std::string Gateway::send(const std::vector<Change*>& changes, Time now) {
   nat::Rules from, to;
   for (const Change* change : changes) {
-    if (change->wanted.rules == change->service->loaded) continue;
     merge(from, change->service->loaded);
     merge(to, change->wanted.rules);
   }
@@ -167,26 +197,20 @@ bool Gateway::send(const std::vector<Change*>& changes, Time now) {
   try {
     kernel_.change(from, to);
   } catch (const std::exception& error) {
-    kernel_failed(error, now);
-    return false;
+    return error.what();
   }
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
-  if (kernel_retry_) tell(Level::notice, "the kernel takes changes again");
-  kernel_retry_.reset();
-  kernel_backoff_ = {};
-  kernel_state_ = KernelState::in_step;
-  kernel_error_.clear();
   for (Change* change : changes) applied(*change, took, now);
-  return true;
+  return {};
 }
 
-void Gateway::kernel_failed(const std::exception& error, Time now) {
+void Gateway::kernel_failed(const std::string& error, Time now) {
   kernel_backoff_ = std::clamp<std::chrono::milliseconds>(kernel_backoff_ * 2, first_retry, last_retry);
   kernel_retry_ = now + kernel_backoff_;
-  if (kernel_error_ != error.what())
-    tell(Level::error, fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", error.what()));
+  if (kernel_error_ != error)
+    tell(Level::error, fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", error));
   kernel_state_ = KernelState::failed;
-  kernel_error_ = error.what();
+  kernel_error_ = error;
   resync_ = true; // the answer may have been lost and the change made: read before deciding
 }
 
@@ -286,9 +310,9 @@ void Gateway::bury() {
 void Gateway::arm_timer(Time now) {
   Time next = last_resync_ + (resync_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
   if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
-  if (kernel_retry_) next = std::min(std::max(next, now), *kernel_retry_);
+  if (kernel_retry_) next = std::max(*kernel_retry_, resync_ ? last_resync_ + resync_pause : now); // nothing can be done before
   if (cut_retry_) next = std::min(next, *cut_retry_);
-  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max(next - now, Clock::duration::zero()));
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max<Clock::duration>(next - now, 1ms));
   uv_timer_start(
       timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle(Clock::now()); },
       static_cast<std::uint64_t>(wait.count()), 0);

@@ -56,9 +56,10 @@ public:
   using Services = std::vector<std::unique_ptr<RunningService>>;
   const Services& services() const { return services_; }
   RunningService* find(const std::string& name);
-  /// Sets or ends an override and acts at once; what came of it stands in the service.
+  /// Sets or ends overrides; act() then makes them so, all in one transaction. What came of it stands in the services.
   void force(RunningService& service, Force force);
   void end_override(RunningService& service);
+  void act();
   /// What the state file is to hold.
   std::vector<Override> overrides() const;
   /// Called after the table is in step with it when an override began or ended: the state file is out of date.
@@ -88,7 +89,7 @@ private:
   void expire_force(RunningService& service, Time now);
   bool held_back(const RunningService& service, const Wanted& wanted);
   void commit(std::vector<Change>& changes, Time now);
-  bool send(const std::vector<Change*>& changes, Time now);
+  std::string send(const std::vector<Change*>& changes, Time now);
   void applied(Change& change, std::chrono::microseconds took, Time now);
   void note_departures(Change& change, bool flipped, Time now);
   void record_flip(RunningService& service, const Change& change, std::chrono::microseconds took);
@@ -118,7 +119,7 @@ private:
   nat::Rules all_loaded() const;
 
   void touch(RunningService& service);
-  void kernel_failed(const std::exception& error, Time now);
+  void kernel_failed(const std::string& error, Time now);
   void tell(Level level, std::string text);
 
   Publish publish_;

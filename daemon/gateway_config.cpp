@@ -109,7 +109,10 @@ void Gateway::adopt_rules(nat::Rules rules, Time now) {
 /// What a crash left unfinished stands in the kernel: stale keys name the flows that are still to be cut.
 void Gateway::resume(RunningService& service, Time now) {
   std::map<std::string, std::vector<Mapping>> unfinished;
-  for (const auto& [mapping, comment] : service.loaded.stale) unfinished[comment].push_back(mapping);
+  for (const auto& [mapping, comment] : service.loaded.stale) {
+    const auto target = service.loaded.target.find(mapping.vip);
+    if (target == service.loaded.target.end() || target->second.server != mapping.server) unfinished[comment].push_back(mapping);
+  }
   for (auto& [comment, mappings] : unfinished)
     service.departures.push_back(
         {.id = ++next_departure_, .mappings = std::move(mappings), .comment = comment, .stage = CutStage::streams, .due = now});
@@ -252,7 +255,7 @@ void Gateway::retire(RunningService& service) {
       by_question_.erase(question.id);
       engine_.remove(question.id);
     }
-  by_name_.erase(service.config.name);
+  if (const auto named = by_name_.find(service.config.name); named != by_name_.end() && named->second == &service) by_name_.erase(named);
   service.servers.clear();
   service.config.listen.clear();
   service.config.servers.clear();
@@ -280,8 +283,9 @@ void Gateway::force(RunningService& service, Force force) {
   service.override_ended = false;
   overrides_changed_ = true;
   touch(service);
-  settle(Clock::now());
 }
+
+void Gateway::act() { settle(Clock::now()); }
 
 void Gateway::end_override(RunningService& service) {
   if (!service.force) return;
@@ -290,7 +294,6 @@ void Gateway::end_override(RunningService& service) {
   overrides_changed_ = true;
   events_.push_back(words::override_ended(service, false));
   touch(service);
-  settle(Clock::now());
 }
 
 /// An override of before the restart; one that has run out meanwhile ends now.

@@ -118,15 +118,22 @@ void Daemon::on_signal(int number) {
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(uv_hrtime() / 1000));
   try {
     reload();
-  } catch (const ControlError&) {
-  } // reload() has told
+  } catch (const ControlError&) { // reload() has told
+  } catch (const std::exception& error) {
+    tell(Level::error, fmt::format("the reload failed: {}", error.what()));
+  }
   sd_notify(0, "READY=1");
 }
 
 void Daemon::stop() {
   sd_notify(0, "STOPPING=1");
   tell(Level::notice, "stopping");
-  gateway_->stop();
+  try {
+    gateway_->stop();
+  } catch (const std::exception& error) {
+    tell(Level::error,
+         fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
+  }
   control_.reset();
   watchdog_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
