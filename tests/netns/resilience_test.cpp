@@ -121,6 +121,29 @@ TEST_F(Resilience, AFirewallThatDropsWhatIsInvalidOrNewWithoutSynDoesNotHideTheR
   }
 }
 
+TEST_F(Resilience, AKernelThatRefusesIsToldAndTriedAgainWhileTheDaemonStaysAwake) {
+  Hanatd hanatd{lab, fast_service() + fast_service({.name = "other", .listen = "203.0.113.11:900/tcp"}), {.arguments = {"--shared-table"}}};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_target("other", "primary");
+  // Somebody puts a table of their own in the place of hanatd's and owns it for three seconds: every change is refused.
+  const Process thief =
+      lab.spawn(Host::gateway, {"sh", "-c", "(echo 'delete table inet hanat; add table inet hanat { flags owner; }'; sleep 3) | nft -i"});
+  hanatd.wait_for([](const Status& status) { return status.daemon.kernel == "failed"; }, milliseconds{2500});
+  primary.kill();
+  for (int round = 0; round < 10; ++round) {
+    const auto began = TestClock::now();
+    const Status status = hanatd.status();
+    EXPECT_LT(TestClock::now() - began, milliseconds{500}) << "deaf";
+    EXPECT_TRUE(round >= 5 || status.daemon.kernel != "in-step") << "round " << round;
+    sleep_for(milliseconds{100});
+  }
+  hanatd.wait_target("web", "backup", milliseconds{8000});
+  hanatd.wait_target("other", "backup", milliseconds{2000});
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "backup");
+  EXPECT_EQ(hanatd.status().daemon.kernel, "in-step");
+  EXPECT_THAT(hanatd.log(), HasSubstr("the kernel takes changes again"));
+}
+
 TEST_F(Resilience, ItTellsSystemdThatItIsReadyAndAlive) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
