@@ -2,6 +2,7 @@
 // Not here: reading the command line (words), the sentences (show, said).
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "cli/words.hpp"
@@ -9,7 +10,7 @@
 namespace hanat::cli {
 
 /// The contract with scripts.
-enum class Exit : int { done = 0, refused = 1, usage = 2, no_daemon = 3 };
+enum class Exit : std::uint8_t { done = 0, refused = 1, usage = 2, no_daemon = 3 };
 
 /// Never throws for what the daemon does or says.
 Exit run(const Invocation& invocation);

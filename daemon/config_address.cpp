@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::uint32_t most_ports_in_range = 1'024; // each port becomes an element of the kernel's map
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool all_digits(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
 
 /// What messages call it, and right ones to copy.

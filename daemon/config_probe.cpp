@@ -17,7 +17,6 @@ constexpr std::size_t longest_body = 4'096; // bytes that an answer must hold
 constexpr std::size_t longest_path = 2'048;
 constexpr std::size_t longest_host = 253; // a DNS name
 constexpr std::size_t longest_method = 20;
-constexpr Clock::duration day = 24h;
 // Below 10 ms a lasting pace costs more than it finds; a burst is short and may be faster.
 constexpr DurationLimits interval_limits{.least = 10ms, .most = day, .example = "1s"};
 constexpr DurationLimits fast_interval_limits{.least = 1ms, .most = day, .example = "50ms"};

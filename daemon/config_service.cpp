@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Clock::duration day = 24h;
 constexpr unsigned most_results = 1'000; // of `fails` and `passes`: each is remembered
 constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10s"};
 constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};

@@ -10,8 +10,6 @@
 namespace hanat::config {
 namespace {
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 std::optional<Clock::duration> unit_length(std::string_view unit) {
   using namespace std::chrono;
   constexpr std::array<std::pair<std::string_view, nanoseconds>, 5> units{

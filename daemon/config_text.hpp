@@ -2,6 +2,7 @@
 // Each parser gives the value, or the complaint with its remedy. Not here: where the string stands (config_reader).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,6 +15,10 @@ namespace hanat::config {
 
 /// The value, or what is wrong with the text and what to do.
 template <class T> using Parsed = std::variant<T, Complaint>;
+
+inline constexpr Clock::duration day = std::chrono::hours{24};
+
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 struct DurationLimits {
   Clock::duration least, most;

@@ -221,7 +221,7 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
   for (std::size_t server = 0; server < service.servers.size(); ++server)
     for (std::size_t question = 0; question < service.servers[server].questions.size(); ++question)
       by_question_[service.servers[server].questions[question].id] = {&service, server, question};
-  if (forced_role) {
+  if (service.force && forced_role) {
     const auto still = std::ranges::find(config.servers, *forced_role, &Server::role);
     if (still != config.servers.end())
       service.force->server = static_cast<std::size_t>(still - config.servers.begin());
@@ -320,13 +320,13 @@ void Gateway::restore(const Override& kept, Time now) {
 std::vector<Override> Gateway::overrides() const {
   std::vector<Override> result;
   for (const auto& service : services_)
-    if (service->force)
+    if (const auto& force = service->force)
       result.push_back({.service = service->config.name,
-                        .target = service->servers[service->force->server].config.role,
-                        .until = service->force->until_wall,
-                        .reason = service->force->reason,
-                        .by = service->force->by,
-                        .since = service->force->since});
+                        .target = service->servers[force->server].config.role,
+                        .until = force->until_wall,
+                        .reason = force->reason,
+                        .by = force->by,
+                        .since = force->since});
   return result;
 }
 

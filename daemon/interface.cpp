@@ -71,7 +71,7 @@ const Method* find_method(std::string_view name) {
 
 std::optional<WrongParameter> check_parameters(const Method& method, const nlohmann::json& parameters) {
   for (const auto& [key, value] : parameters.items()) {
-    const auto is_it = [&key = key](const Parameter& parameter) { return parameter.name == key; };
+    const auto is_it = [&wanted = key](const Parameter& parameter) { return parameter.name == wanted; };
     if (std::none_of(method.parameters.begin(), method.parameters.end(), is_it))
       return WrongParameter{key, fmt::format("{} has no such parameter", method.name)};
   }

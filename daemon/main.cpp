@@ -8,8 +8,10 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "daemon/commands.hpp"
@@ -118,7 +120,7 @@ void Daemon::on_signal(int number) {
   sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(uv_hrtime() / 1000));
   try {
     reload();
-  } catch (const ControlError&) { // reload() has told
+  } catch (const ControlError&) { // NOLINT(bugprone-empty-catch): reload() has told
   } catch (const std::exception& error) {
     tell(Level::error, fmt::format("the reload failed: {}", error.what()));
   }
@@ -230,6 +232,11 @@ int run(const Arguments& arguments) {
 } // namespace hanat
 
 int main(int argc, char** argv) {
+  while (true) { // started without stdin, stdout or stderr: their numbers must not fall to a socket
+    const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd > STDERR_FILENO) close(fd);
+    if (fd < 0 || fd > STDERR_FILENO) break;
+  }
   std::signal(SIGPIPE, SIG_IGN); // whoever hangs up on us ends their own conversation
   try {
     return hanat::run(hanat::parse(argc, argv));

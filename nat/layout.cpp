@@ -6,6 +6,7 @@
 #include "nat/layout.hpp"
 
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 
 #include <linux/netfilter.h>

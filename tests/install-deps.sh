@@ -14,7 +14,7 @@ lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
   conntrack nginx-light openssl python3
-  clang-16 clang-format-16 clang-tidy-16 libclang-rt-16-dev lld-16 shellcheck
+  clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 shellcheck
 )
 
 # missing_packages NAME...: those that are not installed, one a line

@@ -79,6 +79,11 @@ check() {
   fi
 }
 
+# What failing tests printed; the whole end of a log that stops in the middle.
+failures_in() {
+  awk '/^\[ RUN  / { held = ""; running = 1 } running { held = held $0 "\n" } /^\[  FAILED  \].*ms\)$/ { printf "%s", held }
+    /^\[ (  FAILED |      OK|  SKIPPED) / { running = 0; held = "" } END { if (running) printf "%s", held }' "$1"
+}
 # gtest NAME BINARY [ARGUMENT...]: adds the program's own counts; a crash, a skipped test and an empty run are failures.
 gtest() {
   local name=$1 log=$scratch/gtest status ok bad skipped
@@ -89,14 +94,14 @@ gtest() {
   bad=$(grep -cE '\[  FAILED  \] .*\([0-9]+ ms\)$' "$log")
   skipped=$(grep -cE '\[  SKIPPED \] .*\([0-9]+ ms\)$' "$log")
   pass "$ok"
-  if [ "$bad" -gt 0 ]; then fail "$name: $bad tests" "$bad"; fi
+  if [ "$bad" -gt 0 ]; then fail "$name: $(sed -nE 's/^\[  FAILED  \] (.*) \([0-9]+ ms\)$/\1/p' "$log" | paste -sd' ')" "$bad"; fi
   if [ "$skipped" -gt 0 ]; then fail "$name: $skipped tests skipped" "$skipped"; fi
   if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then fail "$name: ended with $status in the middle of a test"; fi
   if [ "$ok" -eq 0 ]; then fail "$name: no test passed, or none was there"; fi
   if [ "$status" -eq 0 ] && [ $((bad + skipped)) -eq 0 ]; then
     grep -E '^\[==========\] .* ran' "$log"
   else
-    grep -v -E '^\[ RUN      \]|^\[       OK \]' "$log" | tail -n 200
+    failures_in "$log" | tail -n 200
   fi
 }
 
@@ -138,11 +143,15 @@ lint_scripts() {
 }
 format() { sources | xargs clang-format-16 --dry-run -Werror; }
 tidy() { # in FOLDER's compile commands, sources on stdin
-  xargs -P "$jobs" -n 1 clang-tidy-16 -p "$1" --quiet 2>&1 | grep -v 'warnings generated'
+  xargs -P "$jobs" -n 1 clang-tidy-19 -p "$1" --quiet --config-file=.clang-tidy --extra-arg=-Wno-unknown-warning-option 2>&1 | grep -v 'warnings generated'
   return "${PIPESTATUS[0]}"
 }
 # The tests' own sources take as long again: tests/run.sh tidy looks at them too.
-tidy_product() { sources | grep -E '\.cpp$' | grep -v '^tests/' | tidy build/dev; }
+# Many sources are read as one: most of the time goes into the headers of libraries.
+tidy_product() {
+  cmake -S . -B "$scratch/tidy" -G Ninja -DHANAT_UNITY=ON -DHANAT_TESTS=OFF >/dev/null &&
+    find "$scratch/tidy" -name 'unity_*.cxx' | tidy "$scratch/tidy"
+}
 tidy_tests() {
   local bad=0
   sources | grep -E '^tests/.*\.cpp$' | grep -v '^tests/fuzz/' | tidy build/dev || bad=1

@@ -76,6 +76,14 @@ TEST_F(Lifecycle, ARestartFinishesACutThatACrashInterrupted) {
   EXPECT_THAT(table(), Not(HasSubstr(". " + Lab::address(Host::primary).text() + " . 8443"))) << "the stale key is retired";
 }
 
+TEST_F(Lifecycle, StartedWithoutStdinStdoutAndStderrItWorksAndEndsInOrder) {
+  Hanatd files{lab, fast_service(), {.start = false}};
+  const std::string ended = lab.must(Host::gateway, fmt::format("timeout 2 {} --config {} --socket {} --state {} <&- >&- 2>&-; echo $?",
+                                                                HANATD, files.config().string(), files.socket(), files.state().string()));
+  EXPECT_EQ(ended, "124\n") << "it ran until the SIGTERM";
+  EXPECT_THAT(table(), HasSubstr("web primary"));
+}
+
 TEST_F(Lifecycle, StoppingLeavesTheRulesUnlessToldToRemoveThem) {
   Hanatd hanatd{lab, fast_service()};
   hanatd.wait_target("web", "primary");

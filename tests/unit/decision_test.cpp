@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Time now{100h};
+constexpr Time present{100h};
 constexpr std::array healths{Health::unknown, Health::up, Health::down};
 
 /// A failback policy at a moment of the day: may the traffic go back now?
@@ -72,7 +72,7 @@ std::size_t for_every_view(const std::function<void(const View&, const Policy&)>
       const OnNone on_none = std::array{OnNone::refuse, OnNone::drop, OnNone::keep}[digit(3)];
       const bool refused = digit(2) == 1;
       const bool override_ended = digit(2) == 1;
-      for (Candidate& server : servers) server = {.health = healths[digit(healths.size())], .up_since = now - policy.up_for};
+      for (Candidate& server : servers) server = {.health = healths[digit(healths.size())], .up_since = present - policy.up_for};
       for (std::size_t current = 0; current <= number; ++current)
         for (std::size_t forced = 0; forced <= number; ++forced, ++cells)
           visit({.servers = servers,
@@ -164,7 +164,7 @@ constexpr std::array promises{
               const auto best = first_up(view);
               const bool waits = !view.forced && current_is_fit(view) && best && *best < *view.current && !view.override_ended &&
                                  view.failback.automatic && !policy.ripe;
-              return d.failback_at.has_value() == waits && (!waits || *d.failback_at > now);
+              return d.failback_at.has_value() == waits && (!waits || *d.failback_at > present);
             }},
     Promise{"the word of the status says who has the traffic",
             [](const View& view, const Policy&, const Decision& d) {
@@ -182,7 +182,7 @@ constexpr std::array promises{
               View next = view;
               next.current = d.place == Place::server ? std::optional{d.server} : std::nullopt;
               next.refused = d.place == Place::none;
-              const Decision again = choose(next, now);
+              const Decision again = choose(next, present);
               return again.place == d.place && again.server == d.server && again.why == d.why;
             }},
     Promise{"same input, same output",
@@ -190,20 +190,20 @@ constexpr std::array promises{
               const std::vector<Candidate> elsewhere(view.servers.begin(), view.servers.end());
               View copy = view;
               copy.servers = elsewhere;
-              return choose(copy, now) == d;
+              return choose(copy, present) == d;
             }},
     Promise{"whether clients were refused before does not matter to a server that has the traffic",
             [](const View& view, const Policy&, const Decision& d) {
               View other = view;
               other.refused = !view.refused;
-              return !view.current || choose(other, now) == d;
+              return !view.current || choose(other, present) == d;
             }},
 };
 
 TEST(Choose, KeepsEveryPromiseInEveryCell) {
   unsigned broken = 0;
   const std::size_t cells = for_every_view([&](const View& view, const Policy& policy) {
-    const Decision decision = choose(view, now);
+    const Decision decision = choose(view, present);
     for (const Promise& promise : promises)
       if (!promise.kept(view, policy, decision) && ++broken <= 20) // enough to see the pattern
         ADD_FAILURE() << "broken: " << promise.words << "\n  " << to_text(view, policy) << "\n  chosen: place "
@@ -214,7 +214,7 @@ TEST(Choose, KeepsEveryPromiseInEveryCell) {
   EXPECT_EQ(cells, 11U * 3 * 2 * 2 * (3 * 2 * 2 + 9 * 3 * 3 + 27 * 4 * 4 + 81 * 5 * 5));
 }
 
-TEST(Choose, WithoutServersNobodyGetsTheTraffic) { EXPECT_EQ(choose({}, now).place, Place::none); }
+TEST(Choose, WithoutServersNobodyGetsTheTraffic) { EXPECT_EQ(choose({}, present).place, Place::none); }
 
 // From here on: sentences. 'u', 'd' and '?' are servers in order, the primary first.
 struct Case {
@@ -223,7 +223,10 @@ struct Case {
 
   explicit Case(const char* healths_in_order) {
     for (const char* letter = healths_in_order; *letter != 0; ++letter)
-      servers.push_back({.health = *letter == 'u' ? Health::up : *letter == 'd' ? Health::down : Health::unknown, .up_since = now - 1h});
+      servers.push_back({.health = *letter == 'u'   ? Health::up
+                                   : *letter == 'd' ? Health::down
+                                                    : Health::unknown,
+                         .up_since = present - 1h});
   }
   Case& current(std::size_t server) { return view.current = server, *this; }
   Case& refused() { return view.refused = true, *this; }
@@ -231,11 +234,11 @@ struct Case {
   Case& manual() { return view.failback.automatic = false, *this; }
   Case& after(Clock::duration length) { return view.failback.after = length, *this; }
   Case& window(std::chrono::minutes from, std::chrono::minutes to) { return view.failback.window = DayWindow{from, to}, *this; }
-  Case& up_for(std::size_t server, Clock::duration length) { return servers[server].up_since = now - length, *this; }
+  Case& up_for(std::size_t server, Clock::duration length) { return servers[server].up_since = present - length, *this; }
   Case& at(std::chrono::seconds day_time) { return view.day_time = day_time, *this; }
   Case& override_ended() { return view.override_ended = true, *this; }
 
-  Decision chosen(Time when = now) {
+  Decision chosen(Time when = present) {
     view.servers = servers;
     return choose(view, when);
   }
@@ -306,49 +309,49 @@ TEST(Choose, ManualFailbackWaitsForTheEndOfAnOverride) {
 }
 
 TEST(Choose, FailbackAfterCountsFromWhenThePreferredServerCameUp) {
-  EXPECT_EQ(Case{"uu"}.current(1).after(30s).up_for(0, 29s).up_for(1, 1h).chosen().failback_at, now + 1s);
+  EXPECT_EQ(Case{"uu"}.current(1).after(30s).up_for(0, 29s).up_for(1, 1h).chosen().failback_at, present + 1s);
   EXPECT_EQ(Case{"uu"}.current(1).after(30s).up_for(0, 30s).up_for(1, 0s).text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uuu"}.current(2).after(30s).up_for(0, 10s).up_for(1, 1h).chosen().failback_at, now + 20s)
+  EXPECT_EQ(Case{"uuu"}.current(2).after(30s).up_for(0, 10s).up_for(1, 1h).chosen().failback_at, present + 20s)
       << "the best one is waited for, not a lesser one taken in between";
 }
 
 TEST(Choose, FailbackWindowHasItsFirstMomentAndNotItsLast) {
   const auto waits = [](std::chrono::seconds day_time) { return Case{"uu"}.current(1).window(2h, 4h).at(day_time).chosen().failback_at; };
-  EXPECT_EQ(waits(2h - 1s), now + 1s);
+  EXPECT_EQ(waits(2h - 1s), present + 1s);
   EXPECT_EQ(waits(2h), std::nullopt);
   EXPECT_EQ(waits(4h - 1s), std::nullopt);
-  EXPECT_EQ(waits(4h), now + 22h);
-  EXPECT_EQ(waits(0s), now + 2h);
-  EXPECT_EQ(waits(24h - 1s), now + 2h + 1s);
+  EXPECT_EQ(waits(4h), present + 22h);
+  EXPECT_EQ(waits(0s), present + 2h);
+  EXPECT_EQ(waits(24h - 1s), present + 2h + 1s);
 }
 
 TEST(Choose, FailbackWindowMayRunOverMidnight) {
   const auto waits = [](std::chrono::seconds day_time) { return Case{"uu"}.current(1).window(22h, 4h).at(day_time).chosen().failback_at; };
-  EXPECT_EQ(waits(22h - 1s), now + 1s);
+  EXPECT_EQ(waits(22h - 1s), present + 1s);
   EXPECT_EQ(waits(22h), std::nullopt);
   EXPECT_EQ(waits(24h - 1s), std::nullopt);
   EXPECT_EQ(waits(0s), std::nullopt);
   EXPECT_EQ(waits(4h - 1s), std::nullopt);
-  EXPECT_EQ(waits(4h), now + 18h);
+  EXPECT_EQ(waits(4h), present + 18h);
 }
 
 TEST(Choose, FailbackWindowMayBeginOrEndAtMidnight) {
-  EXPECT_EQ(Case{"uu"}.current(1).window(0min, 4h).at(24h - 1s).chosen().failback_at, now + 1s);
+  EXPECT_EQ(Case{"uu"}.current(1).window(0min, 4h).at(24h - 1s).chosen().failback_at, present + 1s);
   EXPECT_EQ(Case{"uu"}.current(1).window(0min, 4h).at(0s).text(), "0 primary-up (failback)");
   EXPECT_EQ(Case{"uu"}.current(1).window(20h, 0min).at(24h - 1s).text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uu"}.current(1).window(20h, 0min).at(0s).chosen().failback_at, now + 20h);
+  EXPECT_EQ(Case{"uu"}.current(1).window(20h, 0min).at(0s).chosen().failback_at, present + 20h);
 }
 
 TEST(Choose, AfterAndWindowAreBothWaitedFor) {
   const auto waits = [](Clock::duration after, std::chrono::seconds day_time) {
     return Case{"uu"}.current(1).after(after).up_for(0, 0s).window(2h, 4h).at(day_time).chosen().failback_at;
   };
-  EXPECT_EQ(waits(30min, 3h), now + 30min) << "ripe inside the window";
-  EXPECT_EQ(waits(30min, 3h + 40min), now + 22h + 20min) << "ripe behind it: the next one";
-  EXPECT_EQ(waits(30min, 1h + 45min), now + 30min);
-  EXPECT_EQ(waits(30min, 12h), now + 14h);
-  EXPECT_EQ(waits(72h, 3h), now + 72h) << "days later, at the same time of day";
-  EXPECT_EQ(waits(72h, 12h), now + 72h + 14h);
+  EXPECT_EQ(waits(30min, 3h), present + 30min) << "ripe inside the window";
+  EXPECT_EQ(waits(30min, 3h + 40min), present + 22h + 20min) << "ripe behind it: the next one";
+  EXPECT_EQ(waits(30min, 1h + 45min), present + 30min);
+  EXPECT_EQ(waits(30min, 12h), present + 14h);
+  EXPECT_EQ(waits(72h, 3h), present + 72h) << "days later, at the same time of day";
+  EXPECT_EQ(waits(72h, 12h), present + 72h + 14h);
 }
 
 TEST(Choose, WhenFailbackAtComesTheFailbackHappensAndNotEarlier) {
@@ -365,7 +368,7 @@ TEST(Choose, WhenFailbackAtComesTheFailbackHappensAndNotEarlier) {
       ASSERT_EQ(waiting.chosen().server, 0U) << "seed " << seed;
       continue;
     }
-    const auto wait = std::chrono::duration_cast<std::chrono::seconds>(*when - now);
+    const auto wait = std::chrono::duration_cast<std::chrono::seconds>(*when - present);
     ASSERT_EQ(waiting.at((day_time + wait) % 24h).chosen(*when).server, 0U) << "seed " << seed;
     ASSERT_EQ(waiting.at((day_time + wait - 1s) % 24h).chosen(*when - 1s).failback_at, *when) << "seed " << seed;
   }

@@ -112,7 +112,7 @@ TEST(Interface, DescribesEveryMethodWithItsParameters) {
               HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool) "
                         "-> (services: []Forced)\n"));
   EXPECT_THAT(text, HasSubstr("method Auto(service: ?string, all: ?bool) -> (services: []Unforced)\n"));
-  EXPECT_THAT(text, HasSubstr("method Reload() -> (services: int, changed: []string)\n"));
+  EXPECT_THAT(text, HasSubstr("method Reload() -> (services: int, added: []string, changed: []string, removed: []string)\n"));
   EXPECT_THAT(text, HasSubstr("method Version() -> (version: string)\n"));
   for (const auto* error : {"Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"})
     EXPECT_THAT(text, HasSubstr(std::string("error ") + error + " (message: string"));

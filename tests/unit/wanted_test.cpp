@@ -16,7 +16,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Time now{1'000s};
+constexpr Time moment{1'000s};
 
 Address address(const char* text) {
   const auto parsed = Address::parse(text);
@@ -100,7 +100,7 @@ void remove(RunningService& service) {
   service.config.servers.clear();
 }
 
-Wanted go(RunningService& service, Fate fate, Why flip_why = Why::failover, Time when = now) {
+Wanted go(RunningService& service, Fate fate, Why flip_why = Why::failover, Time when = moment) {
   if (fate == Fate::removed) remove(service);
   return wanted(service, decision_for(fate, flip_why), when);
 }
@@ -160,7 +160,7 @@ void expect_transition(Fate from, Fate to) {
     EXPECT_EQ(departure.comment, departure.untranslated ? "web" : old_comment);
     EXPECT_FALSE(departure.keep_streams);
     EXPECT_EQ(departure.stage, CutStage::datagrams);
-    EXPECT_EQ(departure.due, now);
+    EXPECT_EQ(departure.due, moment);
     EXPECT_FALSE(departure.in_job);
   }
 }
@@ -236,10 +236,10 @@ TEST(Wanted, TheFlowsOfARemovedServiceGoInSpiteOfKeep) {
 
 TEST(Wanted, AMovedEndpointIsNamedUntilItsTimeAndNotAtIt) {
   RunningService service = service_at(Fate::primary);
-  service.moved_until = {{tcp4, now + 10s}, {udp4, now + 10s}, {tcp6, now + 20s}};
+  service.moved_until = {{tcp4, moment + 10s}, {udp4, moment + 10s}, {tcp6, moment + 20s}};
   EXPECT_EQ(go(service, Fate::primary).rules.moved.size(), 2U) << "only TCP has an invalid state to look for";
-  EXPECT_EQ(go(service, Fate::primary, Why::failover, now + 10s).rules.moved, (std::map<Vip, std::string>{{tcp6, "web"}}));
-  EXPECT_TRUE(go(service, Fate::primary, Why::failover, now + 20s).rules.moved.empty());
+  EXPECT_EQ(go(service, Fate::primary, Why::failover, moment + 10s).rules.moved, (std::map<Vip, std::string>{{tcp6, "web"}}));
+  EXPECT_TRUE(go(service, Fate::primary, Why::failover, moment + 20s).rules.moved.empty());
 }
 
 TEST(Wanted, AnUnfinishedDepartureKeepsItsStaleKeys) {
@@ -335,7 +335,7 @@ TEST(Wanted, HoldsItsPromisesOverRandomLives) {
     std::mt19937 dice{seed};
     const auto pick = [&](int number) { return std::uniform_int_distribution{0, number - 1}(dice); };
     RunningService service = service_at(Fate::removed);
-    Time when = now;
+    Time when = moment;
     for (int step = 0; step < 12; ++step) {
       when += pick(40) * 1s;
       service.config = web(); // a service that was removed may be configured anew
@@ -364,16 +364,17 @@ TEST(Wanted, HoldsItsPromisesOverRandomLives) {
 
 TEST(Wanted, NothingIsLeftOfARemovedServiceWhenItsFlowsAreGone) {
   RunningService service = service_at(Fate::primary);
-  apply(service, go(service, Fate::removed), now);
-  EXPECT_FALSE(go(service, Fate::removed, Why::failover, now + 1s).rules.empty());
+  apply(service, go(service, Fate::removed), moment);
+  EXPECT_FALSE(go(service, Fate::removed, Why::failover, moment + 1s).rules.empty());
   service.departures.clear();
-  EXPECT_FALSE(go(service, Fate::removed, Why::failover, now + moved_for - 1ns).rules.empty()) << "leftovers are answered for a minute";
-  EXPECT_TRUE(go(service, Fate::removed, Why::failover, now + moved_for).rules.empty());
+  EXPECT_FALSE(go(service, Fate::removed, Why::failover, moment + moved_for - 1ns).rules.empty()) << "leftovers are answered for a minute";
+  EXPECT_TRUE(go(service, Fate::removed, Why::failover, moment + moved_for).rules.empty());
 }
 
 TEST(Wanted, IsPure) {
   const RunningService service = service_at(Fate::primary);
-  for (const Fate fate : fates) EXPECT_EQ(wanted(service, decision_for(fate), now).rules, wanted(service, decision_for(fate), now).rules);
+  for (const Fate fate : fates)
+    EXPECT_EQ(wanted(service, decision_for(fate), moment).rules, wanted(service, decision_for(fate), moment).rules);
   EXPECT_EQ(service.loaded, settled(Fate::primary));
 }
 
