@@ -41,7 +41,7 @@ std::string kernel_word(KernelState state) {
 
 std::string roles_of(const RunningService& service) {
   std::string roles;
-  for (const RunningServer& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.config.role;
+  for (const RunningServer& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.role;
   return roles;
 }
 
@@ -54,7 +54,7 @@ std::size_t server_for(const RunningService& service, const std::string& word) {
     const auto fit = std::ranges::find(servers.begin() + 1, servers.end(), Health::up, &RunningServer::health);
     return fit == servers.end() ? 1 : static_cast<std::size_t>(fit - servers.begin());
   }
-  const auto found = std::ranges::find(servers, word, [](const RunningServer& server) { return server.config.role; });
+  const auto found = std::ranges::find(servers, word, [](const RunningServer& server) { return server.role; });
   if (found == servers.end())
     throw ControlError{"Refused", fmt::format("{} has no server \"{}\"; it has {}", service.config.name, word, roles_of(service))};
   return static_cast<std::size_t>(found - servers.begin());
@@ -65,7 +65,7 @@ void refuse_if_down(const RunningService& service, std::size_t server) {
   if (wanted.health != Health::down) return;
   throw ControlError{"Refused",
                      fmt::format("{}: {} ({}) is down; forcing it would take the service away. Use --even-if-down to do it all the same",
-                                 service.config.name, wanted.config.role, to_text(wanted.config.addresses.front()))};
+                                 service.config.name, wanted.role, to_text(wanted.addresses.front()))};
 }
 
 std::string user_of(const Peer& peer) { return peer.name.empty() ? fmt::format("uid {}", peer.uid) : peer.name; }

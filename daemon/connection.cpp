@@ -11,7 +11,7 @@ namespace hanat {
 namespace {
 
 constexpr std::uint64_t request_ms = 5'000; // to complete a request, the first one counted from connecting
-constexpr std::uint64_t answer_ms = 5'000;  // to take an answer
+constexpr std::uint64_t answer_ms = 5'000;  // to take the next piece of an answer
 constexpr std::uint64_t idle_ms = 60'000;   // between requests: a forgotten client does not hold one of the few places for ever
 constexpr std::size_t read_bytes = std::size_t{16} << 10;
 
@@ -62,6 +62,7 @@ bool Connection::flush() {
   const ssize_t sent = send(socket_.get(), out_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) return errno == EAGAIN || errno == EINTR;
   sent_ += static_cast<std::size_t>(sent);
+  if (phase_ == Phase::answer) enter(Phase::answer);
   if (unsent() == 0) {
     out_ = {}; // gives the memory of a large answer back
     sent_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ctime>
 #include <system_error>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -40,27 +41,25 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
 
 } // namespace
 
+/// One server that many services stand on dies for all of them in one transaction.
+void Gateway::settle_if_due() {
+  if (settle_due_) settle(Clock::now());
+}
+
 void Gateway::settle(Time now) {
   if (stopped_) return;
-  if (std::exchange(settling_, true)) { // a probe answered at once while its pace was set
-    settle_again_ = true;
-    return;
+  settle_due_ = false;
+  ring_alarms(now);
+  const bool may_try = !kernel_retry_ || *kernel_retry_ <= now;
+  if (resync_ && may_try && now >= last_resync_ + resync_pause) resync(now);
+  // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
+  if (may_try && !(resync_ && kernel_state_ == KernelState::failed)) {
+    std::vector<Change> changes = decide(now);
+    commit(changes, now);
+    for (RunningService* service : std::exchange(dirty_, {})) finish(*service, now);
   }
-  do {
-    settle_again_ = false;
-    ring_alarms(now);
-    const bool may_try = !kernel_retry_ || *kernel_retry_ <= now;
-    if (resync_ && may_try && now >= last_resync_ + resync_pause) resync(now);
-    // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
-    if (may_try && !(resync_ && kernel_state_ == KernelState::failed)) {
-      std::vector<Change> changes = decide(now);
-      commit(changes, now);
-      for (RunningService* service : std::exchange(dirty_, {})) finish(*service, now);
-    }
-    start_cut(now);
-    bury();
-  } while (settle_again_);
-  settling_ = false;
+  start_cut(now);
+  bury();
   arm_timer(now);
   publish();
 }
@@ -265,7 +264,7 @@ void Gateway::record_flip(RunningService& service, const Change& change, std::ch
   service.last_flip = Flip{.number = ++service.flips,
                            .at = wall_now(),
                            .from = target_name(service),
-                           .to = decision.place == Place::server ? service.servers[decision.server].config.role : "none",
+                           .to = decision.place == Place::server ? service.servers[decision.server].role : "none",
                            .why = decision.flip_why,
                            .commit = took,
                            .cut = {},
@@ -314,8 +313,8 @@ void Gateway::arm_timer(Time now) {
   if (cut_retry_) next = std::min(next, *cut_retry_);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max<Clock::duration>(next - now, 1ms));
   uv_timer_start(
-      timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle(Clock::now()); },
-      static_cast<std::uint64_t>(wait.count()), 0);
+      timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle_soon(); }, static_cast<std::uint64_t>(wait.count()),
+      0);
 }
 
 void Gateway::publish() {
@@ -335,18 +334,23 @@ void Gateway::answered(probes::QuestionId id, const probes::Answer& answer) {
   if (asked == by_question_.end()) return;
   const Time now = Clock::now();
   RunningService& service = *asked->second.service;
-  RunningQuestion& question = service.servers[asked->second.server].questions[asked->second.question];
+  RunningServer& server = service.servers[asked->second.server];
+  RunningQuestion& question = server.questions[asked->second.question];
+  const auto known = [&] { return std::tuple{server.health, question.window.urgent(), question.window.stable_at()}; };
+  const auto before = known();
   question.window.record(answer.outcome, now);
   question.last = answer;
   question.last_at = now;
+  assess(service, now);
+  if (known() == before) return; // in peace ten thousand answers a second change nothing
   touch(service);
-  settle(now);
+  settle_soon();
 }
 
 void Gateway::table_touched() {
   if (!kernel_.disturbed()) return;
   resync_ = true;
-  settle(Clock::now());
+  settle_soon();
 }
 
 } // namespace hanat

@@ -1,5 +1,5 @@
-// The gateway at work: it holds every running service and, in one function called after every event, makes the kernel agree with what is
-// decided. Everything that acts is started from settle(). Not here: how anything is decided (decision, health, wanted), bytes (nat).
+// The gateway at work: it holds every running service and, in one function called after the events of each turn of the loop, makes the
+// kernel agree with what is decided. Everything that acts is started from settle(). Not here: how anything is decided (decision, health, wanted), bytes (nat).
 #pragma once
 
 #include <chrono>
@@ -100,10 +100,12 @@ private:
   void arm_timer(Time now);
   void publish();
 
-  // events from outside
+  // events from outside: they change what is known; settle() follows before the loop waits again, once for all that came together
   void answered(probes::QuestionId id, const probes::Answer& answer);
   void cut_done(const CutResult& result);
   void table_touched();
+  void settle_soon() { settle_due_ = true; }
+  void settle_if_due();
 
   // building and rebuilding services (gateway_config.cpp)
   RunningService& add_service(const std::string& name);
@@ -134,7 +136,7 @@ private:
   std::unordered_map<probes::QuestionId, Asked> by_question_;
 
   bool stopped_ = false;
-  bool settling_ = false, settle_again_ = false;
+  bool settle_due_ = false;
   std::vector<RunningService*> dirty_;
   std::set<std::pair<Time, RunningService*>> alarms_;
   std::set<RunningService*> departing_; // with flows on their way out, or removed
@@ -156,6 +158,8 @@ private:
   CutWorker cutter_;
   UvHandle<uv_timer_t> timer_;
   UvHandle<uv_poll_t> watch_;
+  UvHandle<uv_prepare_t> after_timers_;
+  UvHandle<uv_check_t> after_sockets_;
 };
 
 } // namespace hanat

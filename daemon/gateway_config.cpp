@@ -52,7 +52,10 @@ Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publis
     : publish_(std::move(publish)), kernel_(std::move(kernel)),
       engine_(loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); }),
       cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }), timer_(make_timer(loop, this)),
-      watch_(make_poll(loop, kernel_.watch_fd(), this)) {}
+      watch_(make_poll(loop, kernel_.watch_fd(), this)), after_timers_(make_prepare(loop, this)), after_sockets_(make_check(loop, this)) {
+  uv_prepare_start(after_timers_.get(), [](uv_prepare_t* turn) { static_cast<Gateway*>(turn->data)->settle_if_due(); });
+  uv_check_start(after_sockets_.get(), [](uv_check_t* turn) { static_cast<Gateway*>(turn->data)->settle_if_due(); });
+}
 
 Gateway::~Gateway() { stopped_ = true; } // answers that still come while its parts end are not acted on
 
@@ -80,6 +83,8 @@ void Gateway::stop() {
   for (const auto& [id, asked] : std::exchange(by_question_, {})) engine_.remove(id);
   uv_timer_stop(timer_.get());
   uv_poll_stop(watch_.get());
+  uv_prepare_stop(after_timers_.get());
+  uv_check_stop(after_sockets_.get());
   cutter_.cancel();
   if (on_stop_ == OnStop::remove) kernel_.remove();
 }
@@ -204,10 +209,10 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
   std::vector<RunningQuestion> old;
   for (RunningServer& server : service.servers) std::ranges::move(server.questions, std::back_inserter(old));
   std::optional<std::string> forced_role;
-  if (service.force) forced_role = service.servers[service.force->server].config.role;
+  if (service.force) forced_role = service.servers[service.force->server].role;
   std::vector<RunningServer> servers;
   for (const Server& server : config.servers) {
-    RunningServer& running = servers.emplace_back(RunningServer{.config = server, .questions = {}});
+    RunningServer& running = servers.emplace_back(RunningServer{.role = server.role, .addresses = server.addresses, .questions = {}});
     for (const probes::Question& question : questions_for(config, server))
       running.questions.push_back(take_question(question, config, old));
   }
@@ -234,17 +239,19 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
 }
 
 RunningQuestion Gateway::take_question(const probes::Question& question, const Service& config, std::vector<RunningQuestion>& old) {
-  const auto same = std::ranges::find(old, question, &RunningQuestion::question);
+  const auto same =
+      std::ranges::find(old, question, [](const RunningQuestion& running) -> const probes::Question& { return *running.question; });
   if (same != old.end()) {
     RunningQuestion kept = std::move(*same);
     old.erase(same);
     kept.window.set_rules(config.down, config.up);
     return kept;
   }
-  RunningQuestion fresh{.question = question, .id = {}, .window = Window{config.down, config.up}, .pace = {}, .last = {}};
+  RunningQuestion fresh{.question = &question, .id = {}, .window = Window{config.down, config.up}, .pace = {}, .last = {}};
   fresh.pace = pace_of(config, fresh);
   fresh.id = engine_.add(question, fresh.pace,
                          std::max<Clock::duration>(question.spec.fast_interval, first_question_spacing * by_question_.size()));
+  fresh.question = &engine_.question(fresh.id);
   return fresh;
 }
 
@@ -322,7 +329,7 @@ std::vector<Override> Gateway::overrides() const {
   for (const auto& service : services_)
     if (const auto& force = service->force)
       result.push_back({.service = service->config.name,
-                        .target = service->servers[force->server].config.role,
+                        .target = service->servers[force->server].role,
                         .until = force->until_wall,
                         .reason = force->reason,
                         .by = force->by,

@@ -58,7 +58,7 @@ void Gateway::cut_done(const CutResult& result) {
         count.add(mapping.vip.protocol, deleted->second);
     advance(*part.service, *found, count, result, now);
   }
-  settle(now);
+  settle_soon();
 }
 
 /// What a finished job means for a departure: the next stage, or its end.

@@ -23,10 +23,10 @@ const RunningQuestion& worst(const RunningServer& server, Time now) {
 
 ServerStatus report(const RunningService& service, const RunningServer& server, Time now) {
   ServerStatus status;
-  status.role = server.config.role;
-  status.address = to_text(server.config.addresses.front());
-  if (server.config.addresses.size() > 1)
-    for (const Endpoint& address : server.config.addresses) status.addresses.push_back(to_text(address));
+  status.role = server.role;
+  status.address = to_text(server.addresses.front());
+  if (server.addresses.size() > 1)
+    for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
   status.health = to_text(server.health);
   const RunningQuestion& question = worst(server, now);
   status.fails = {.count = question.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
@@ -68,7 +68,7 @@ ServiceStatus report(const RunningService& service, Time now) {
   status.since = to_text(service.since);
   status.why = to_text(service.why);
   if (service.force)
-    status.forced = ForcedStatus{.target = service.servers[service.force->server].config.role,
+    status.forced = ForcedStatus{.target = service.servers[service.force->server].role,
                                  .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
                                  .reason = service.force->reason,
                                  .by = service.force->by};

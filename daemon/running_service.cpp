@@ -15,7 +15,7 @@ bool another_works(const RunningService& service, std::size_t self) {
 
 } // namespace
 
-std::string target_name(const RunningService& service) { return service.current ? service.servers[*service.current].config.role : "none"; }
+std::string target_name(const RunningService& service) { return service.current ? service.servers[*service.current].role : "none"; }
 
 std::vector<Candidate> candidates(const RunningService& service) {
   std::vector<Candidate> result;
@@ -39,7 +39,7 @@ void assess(RunningService& service, Time now) {
 }
 
 probes::Pace pace_of(const Service& service, const RunningQuestion& question) {
-  const probes::Spec& spec = question.question.spec;
+  const probes::Spec& spec = question.question->spec;
   if (question.window.urgent()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
   return {.interval = spec.interval, .in_flight = 1};
 }

@@ -22,7 +22,7 @@ namespace hanat {
 
 /// One question that is asked of a server, and what was answered.
 struct RunningQuestion {
-  probes::Question question;
+  const probes::Question* question = nullptr; // the engine's, as long as it is asked
   probes::QuestionId id{};
   Window window;
   probes::Pace pace;
@@ -31,7 +31,8 @@ struct RunningQuestion {
 };
 
 struct RunningServer {
-  Server config;
+  std::string role;
+  std::vector<Endpoint> addresses; // as configured
   std::vector<RunningQuestion> questions;
   Health health = Health::unknown;
   Health told = Health::unknown; // the last one that was written to the journal

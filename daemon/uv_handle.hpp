@@ -35,6 +35,13 @@ inline UvHandle<uv_timer_t> make_timer(uv_loop_t* loop, void* data) {
   return UvHandle<uv_timer_t>{handle.release()};
 }
 
+inline UvHandle<uv_check_t> make_check(uv_loop_t* loop, void* data) {
+  auto handle = std::make_unique<uv_check_t>();
+  check_uv(uv_check_init(loop, handle.get()), "watch the loop");
+  handle->data = data;
+  return UvHandle<uv_check_t>{handle.release()};
+}
+
 inline UvHandle<uv_prepare_t> make_prepare(uv_loop_t* loop, void* data) {
   auto handle = std::make_unique<uv_prepare_t>();
   check_uv(uv_prepare_init(loop, handle.get()), "watch the loop");

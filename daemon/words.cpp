@@ -8,8 +8,8 @@
 namespace hanat::words {
 namespace {
 
-std::string address_of(const RunningServer& server) { return to_text(server.config.addresses.front()); }
-std::string named(const RunningServer& server) { return fmt::format("{} ({})", server.config.role, address_of(server)); }
+std::string address_of(const RunningServer& server) { return to_text(server.addresses.front()); }
+std::string named(const RunningServer& server) { return fmt::format("{} ({})", server.role, address_of(server)); }
 
 const RunningQuestion* worst_question(const RunningServer& server) {
   const auto down =
@@ -59,7 +59,7 @@ Event first_target(const RunningService& service, const Decision& decision) {
           .service = service.config.name,
           .text = served ? fmt::format("connections go to {}", place(service, decision))
                          : fmt::format("no server is fit: {}", refusal(service.config)),
-          .fields = {{"TO", served ? service.servers[decision.server].config.role : "none"}}};
+          .fields = {{"TO", served ? service.servers[decision.server].role : "none"}}};
 }
 
 Event adopted(const RunningService& service) {

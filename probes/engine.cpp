@@ -189,6 +189,8 @@ QuestionId Engine::add(const Question& question, Pace pace, Clock::duration firs
   return id;
 }
 
+const Question& Engine::question(QuestionId id) const { return impl_->entries.at(id)->question; }
+
 void Engine::remove(QuestionId id) {
   const auto found = impl_->entries.find(id);
   if (found == impl_->entries.end()) return;

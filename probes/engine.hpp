@@ -46,6 +46,8 @@ public:
   /// Never calls back from inside. The first question is asked after a random part of min(interval, first_within), so that ten thousand do
   /// not start at once.
   QuestionId add(const Question& question, Pace pace, Clock::duration first_within);
+  /// Stays where it is until remove(). Throws std::out_of_range for an unknown id.
+  const Question& question(QuestionId id) const;
   /// Cancels what is under way: no answer of this question comes any more.
   void remove(QuestionId id);
   /// A new pace counts from the last start: a faster one may ask at once, never sooner than its interval after the last start.
