@@ -20,7 +20,7 @@ constexpr auto first_retry = 50ms;
 constexpr auto last_retry = 1s; // other services' changes wait as long
 // Somebody who fights for our table gets an answer at most this often.
 constexpr auto resync_pause = 100ms;
-// The table is compared with what it should be even when nobody reports a change: a lost multicast message heals itself.
+// Whether a change came that nobody reported: a lost multicast message heals itself.
 constexpr auto resync_period = 60s;
 
 std::chrono::seconds local_day_time() {
@@ -73,7 +73,16 @@ void Gateway::ring_alarms(Time now) {
   }
   if (kernel_retry_ && *kernel_retry_ <= now)
     for (const auto& service : services_) touch(*service); // whatever was refused is decided again
-  if (now >= last_resync_ + resync_period) resync_ = true;
+  if (now >= last_resync_ + resync_period) look_for_missed_commits(now);
+}
+
+void Gateway::look_for_missed_commits(Time now) {
+  last_resync_ = now;
+  try {
+    resync_ |= kernel_.missed_a_commit();
+  } catch (const std::exception&) {
+    resync_ = true; // resync() meets the same failure, and tells
+  }
 }
 
 nat::Rules Gateway::all_loaded() const {

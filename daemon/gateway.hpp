@@ -84,6 +84,7 @@ private:
   // settle, in its order
   void settle(Time now);
   void ring_alarms(Time now);
+  void look_for_missed_commits(Time now);
   void resync(Time now);
   std::vector<Change> decide(Time now);
   void expire_force(RunningService& service, Time now);

@@ -33,6 +33,16 @@ constexpr int read_attempts = 20; // each is lost only when somebody commits dur
 
 std::uint16_t nft(int type) { return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type); }
 
+/// 0: the message tells of none.
+std::uint32_t generation_in(const nlmsghdr& message) {
+  const std::unique_ptr<nftnl_gen, Releaser<nftnl_gen_free>> gen{nftnl_gen_alloc()};
+  if (!gen || nftnl_gen_nlmsg_parse(&message, gen.get()) != 0) return 0;
+  return nftnl_gen_get_u32(gen.get(), NFTNL_GEN_ID);
+}
+
+/// By how much a generation is ahead of another; they are counted one by one and wrap.
+std::int32_t ahead(std::uint32_t generation, std::uint32_t of) { return static_cast<std::int32_t>(generation - of); }
+
 std::string user_comment(const void* data, std::uint32_t length) {
   const auto* bytes = static_cast<const std::uint8_t*>(data);
   if (bytes == nullptr || length < 3 || bytes[1] + 2U > length || bytes[1] == 0) return {};
@@ -54,7 +64,8 @@ struct Kernel::Found {
 };
 
 Kernel::Kernel(std::string table, Ownership ownership)
-    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(std::size_t{4} << 20, watch_groups) {}
+    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(std::size_t{4} << 20, watch_groups),
+      watched_(generation()) {}
 
 Kernel::LayoutText Kernel::wanted_layout(const std::string& table) {
   const Layout layout = make_layout(table);
@@ -87,10 +98,7 @@ std::uint32_t Kernel::generation() {
   mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg));
   std::uint32_t result = 0;
   socket_.exchange({request.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "read the generation of nf_tables",
-                   [&](const nlmsghdr& answer) {
-                     const std::unique_ptr<nftnl_gen, Releaser<nftnl_gen_free>> gen{nftnl_gen_alloc()};
-                     if (gen && nftnl_gen_nlmsg_parse(&answer, gen.get()) == 0) result = nftnl_gen_get_u32(gen.get(), NFTNL_GEN_ID);
-                   });
+                   [&](const nlmsghdr& answer) { result = generation_in(answer); });
   return result;
 }
 
@@ -279,7 +287,13 @@ void Kernel::remove() {
 bool Kernel::disturbed() {
   bool touched = false;
   bool ours_named = false; // a commit's messages come first, its NEWGEN with the process at the end
+  bool gap = false;
   const bool complete = watch_.drain([&](const nlmsghdr& message) {
+    if (message.nlmsg_type == nft(NFT_MSG_NEWGEN)) {
+      const std::uint32_t generation = generation_in(message);
+      gap |= ahead(generation, watched_) > 1;
+      if (ahead(generation, watched_) > 0) watched_ = generation;
+    }
     if (message.nlmsg_pid == socket_.port_id()) return;
     // Table names are the first attribute of every message that names one, and the same number in each.
     const auto* name = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
@@ -288,7 +302,15 @@ bool Kernel::disturbed() {
     if (has_name) ours_named = table_ == mnl_attr_get_str(name);
     touched |= has_name && ours_named;
   });
-  return touched || !complete;
+  return touched || !complete || gap;
+}
+
+bool Kernel::missed_a_commit() {
+  const std::uint32_t now = generation();
+  const bool told = now != watched_ && disturbed();
+  const bool missed = ahead(now, watched_) > 0;
+  if (missed) watched_ = now;
+  return told || missed;
 }
 
 } // namespace hanat::nat

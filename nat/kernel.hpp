@@ -55,6 +55,8 @@ public:
   int watch_fd() const { return watch_.fd(); }
   /// Reads what the watch brought: true when somebody else touched our table, or messages were lost.
   bool disturbed();
+  /// Whether a commit came that the watch did not tell of; costs one request, whatever the size of the table. Throws std::system_error.
+  bool missed_a_commit();
 
 private:
   struct Found;
@@ -71,6 +73,7 @@ private:
   Ownership ownership_;
   Netlink socket_;
   Netlink watch_;
+  std::uint32_t watched_; // generation of the last commit that the watch told of, or before which it did not exist
   Armed armed_; // of what is loaded
 };
 

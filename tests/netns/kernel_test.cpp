@@ -395,6 +395,30 @@ TEST(KernelTable, TheWatchTellsOnlyOfOthersAndOnlyOfOurTable) {
   });
 }
 
+TEST(KernelTable, TheWatchMissesNoCommitAndKnowsIt) {
+  test::isolated([] {
+    Kernel kernel = shared_kernel();
+    EXPECT_FALSE(kernel.missed_a_commit());
+    kernel.load(services(1, "198.18.1.2"));
+    EXPECT_FALSE(kernel.missed_a_commit()) << "our own commit was told of";
+    ASSERT_EQ(nft("add table inet other").exit, 0);
+    EXPECT_FALSE(kernel.missed_a_commit()) << "so was another's";
+    ASSERT_EQ(nft("add element inet hanat known4 { 203.0.113.99 . tcp . 99 }").exit, 0);
+    EXPECT_TRUE(kernel.missed_a_commit()) << "nobody had looked at the watch yet";
+    EXPECT_FALSE(kernel.missed_a_commit());
+    EXPECT_FALSE(kernel.disturbed());
+
+    ASSERT_EQ(nft("add table inet third").exit, 0);
+    std::array<char, 65536> lost; // NOLINT(cppcoreguidelines-pro-type-member-init): written by recv
+    while (recv(kernel.watch_fd(), lost.data(), lost.size(), MSG_DONTWAIT) > 0) continue;
+    EXPECT_TRUE(kernel.missed_a_commit()) << "its messages were lost";
+    ASSERT_EQ(nft("add table inet fourth").exit, 0);
+    while (recv(kernel.watch_fd(), lost.data(), lost.size(), MSG_DONTWAIT) > 0) continue;
+    ASSERT_EQ(nft("add table inet fifth").exit, 0);
+    EXPECT_TRUE(kernel.disturbed()) << "a generation is missing between the two that were told of";
+  });
+}
+
 TEST(KernelTable, AVerdictThatHanatWouldNotWriteIsNotInOrder) {
   const Vip shop = vip("203.0.113.11", 80, Protocol::tcp);
   const Mapping web{vip("203.0.113.10", 443, Protocol::tcp), endpoint("198.18.1.2", 8443)};
