@@ -1,5 +1,6 @@
 // The gateway at work: it holds every running service and, in one function called after the events of each turn of the loop, makes the
-// kernel agree with what is decided. Everything that acts is started from settle(). Not here: how anything is decided (decision, health, wanted), bytes (nat).
+// kernel agree with what is decided. Everything that acts is started from settle(). Not here: how anything is decided (decision, health,
+// wanted), bytes (nat).
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// The gateway's services: made from a configuration, matched with what is loaded, changed by a reload, pinned by an operator.
+// The gateway's services: made from a configuration, matched with what is loaded, changed by a reload.
 // Not here: what happens to them afterwards (gateway.cpp).
 #include <algorithm>
 #include <system_error>
@@ -206,13 +206,19 @@ void Gateway::hand_over_departures(RunningService& from, RunningService& to, con
 
 /// Makes or changes a service; questions that stay the same keep their history.
 void Gateway::configure(RunningService& service, const Service& config, Time now) {
+  std::vector<RunningServer> before = std::move(service.servers);
   std::vector<RunningQuestion> old;
-  for (RunningServer& server : service.servers) std::ranges::move(server.questions, std::back_inserter(old));
+  for (RunningServer& server : before) std::ranges::move(server.questions, std::back_inserter(old));
   std::optional<std::string> forced_role;
-  if (service.force) forced_role = service.servers[service.force->server].role;
+  if (service.force) forced_role = before[service.force->server].role;
   std::vector<RunningServer> servers;
   for (const Server& server : config.servers) {
     RunningServer& running = servers.emplace_back(RunningServer{.role = server.role, .addresses = server.addresses, .questions = {}});
+    if (const auto same = std::ranges::find(before, server.addresses, &RunningServer::addresses); same != before.end()) {
+      running.health = same->health;
+      running.told = same->told;
+      running.up_since = same->up_since;
+    }
     for (const probes::Question& question : questions_for(config, server))
       running.questions.push_back(take_question(question, config, old));
   }
@@ -282,59 +288,6 @@ void Gateway::retire(RunningService& service) {
 RunningService* Gateway::find(const std::string& name) {
   const auto found = by_name_.find(name);
   return found == by_name_.end() ? nullptr : found->second;
-}
-
-void Gateway::force(RunningService& service, Force force) {
-  events_.push_back(words::forced(service, force));
-  service.force = std::move(force);
-  service.override_ended = false;
-  overrides_changed_ = true;
-  touch(service);
-}
-
-void Gateway::act() { settle(Clock::now()); }
-
-void Gateway::end_override(RunningService& service) {
-  if (!service.force) return;
-  service.override_ended = service.force->server != 0;
-  service.force.reset();
-  overrides_changed_ = true;
-  events_.push_back(words::override_ended(service, false));
-  touch(service);
-}
-
-/// An override of before the restart; one that has run out meanwhile ends now.
-void Gateway::restore(const Override& kept, Time now) {
-  RunningService* service = find(kept.service);
-  if (service == nullptr) return;
-  const auto server = std::ranges::find(service->config.servers, kept.target, &Server::role);
-  if (server == service->config.servers.end()) {
-    tell(Level::warning, "the kept override of " + kept.service + " names " + kept.target + ", which it does not have any more: dropped");
-    return;
-  }
-  Force force{.server = static_cast<std::size_t>(server - service->config.servers.begin()),
-              .until = std::nullopt,
-              .until_wall = kept.until,
-              .since = kept.since,
-              .reason = kept.reason,
-              .by = kept.by};
-  if (kept.until) force.until = now + (*kept.until - wall_now());
-  events_.push_back(words::forced(*service, force));
-  service->force = std::move(force);
-  touch(*service);
-}
-
-std::vector<Override> Gateway::overrides() const {
-  std::vector<Override> result;
-  for (const auto& service : services_)
-    if (const auto& force = service->force)
-      result.push_back({.service = service->config.name,
-                        .target = service->servers[force->server].role,
-                        .until = force->until_wall,
-                        .reason = force->reason,
-                        .by = force->by,
-                        .since = force->since});
-  return result;
 }
 
 } // namespace hanat

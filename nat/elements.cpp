@@ -11,6 +11,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "nat/comment.hpp"
+
 namespace hanat::nat {
 namespace {
 
@@ -76,9 +78,8 @@ private:
 
 std::string comment_of(nftnl_set_elem* element) {
   std::uint32_t length = 0;
-  const auto* data = static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &length));
-  if (data == nullptr || length < 3 || data[0] != NFTNL_UDATA_SET_ELEM_COMMENT || data[1] + 2U > length) return {};
-  return {reinterpret_cast<const char*>(data) + 2, data[1] - 1U}; // type, length, text, NUL
+  const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &length);
+  return comment_in(data, length);
 }
 
 bool has_verdict(nftnl_set_elem* element, int code, std::string_view chain) {
@@ -158,8 +159,7 @@ nftnl_set_elem* to_message_element(SetKind kind, const Element& element, bool ke
     nftnl_set_elem_set(result, NFTNL_SET_ELEM_DATA, element.data.data(), element.data.size());
   }
   if (!element.comment.empty()) {
-    const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(NFTNL_UDATA_COMMENT_MAXLEN + 8)});
-    nftnl_udata_put_strz(data.get(), NFTNL_UDATA_SET_ELEM_COMMENT, element.comment.c_str());
+    const auto data = comment_data(element.comment);
     nftnl_set_elem_set(result, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
   }
   return result;

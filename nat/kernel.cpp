@@ -18,6 +18,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "nat/comment.hpp"
 #include "nat/layout.hpp"
 #include "nat/rule_writer.hpp"
 
@@ -42,12 +43,6 @@ std::uint32_t generation_in(const nlmsghdr& message) {
 
 /// By how much a generation is ahead of another; they are counted one by one and wrap.
 std::int32_t ahead(std::uint32_t generation, std::uint32_t of) { return static_cast<std::int32_t>(generation - of); }
-
-std::string user_comment(const void* data, std::uint32_t length) {
-  const auto* bytes = static_cast<const std::uint8_t*>(data);
-  if (bytes == nullptr || length < 3 || bytes[1] + 2U > length || bytes[1] == 0) return {};
-  return {reinterpret_cast<const char*>(bytes) + 2, bytes[1] - 1U};
-}
 
 } // namespace
 
@@ -113,7 +108,7 @@ std::optional<Kernel::Found> Kernel::find_table() {
         if (table_ != nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME)) return;
         std::uint32_t length = 0;
         const void* data = nftnl_table_get_data(table.get(), NFTNL_TABLE_USERDATA, &length);
-        found = Found{.comment = user_comment(data, length),
+        found = Found{.comment = comment_in(data, length),
                       .flags = nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS),
                       .owner = nftnl_table_get_u32(table.get(), NFTNL_TABLE_OWNER)};
       },
@@ -210,8 +205,7 @@ std::optional<Loaded> Kernel::read() {
 
 void Kernel::commit(TransactionBuilder& builder, const char* what) {
   const Transaction transaction = builder.finish();
-  while (socket_.next_sequence() < transaction.last_sequence + 1) {
-  } // the builder took its numbers from here
+  socket_.skip_sequences_to(transaction.last_sequence + 1); // the builder took its numbers from here, one for the end of the batch
   if (transaction.empty()) return;
   socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what);
 }

@@ -74,7 +74,7 @@ private:
   Netlink socket_;
   Netlink watch_;
   std::uint32_t watched_; // generation of the last commit that the watch told of, or before which it did not exist
-  Armed armed_; // of what is loaded
+  Armed armed_;           // of what is loaded
 };
 
 } // namespace hanat::nat

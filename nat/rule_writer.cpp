@@ -14,6 +14,8 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include "nat/comment.hpp"
+
 namespace hanat::nat {
 namespace {
 
@@ -29,8 +31,7 @@ RuleWriter::RuleWriter(const std::string& table, const std::string& chain, const
   nftnl_rule_set_u32(rule_.get(), NFTNL_RULE_FAMILY, NFPROTO_INET);
   nftnl_rule_set_str(rule_.get(), NFTNL_RULE_TABLE, table.c_str());
   nftnl_rule_set_str(rule_.get(), NFTNL_RULE_CHAIN, chain.c_str());
-  const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(256)});
-  nftnl_udata_put_strz(data.get(), NFTNL_UDATA_RULE_COMMENT, comment.c_str());
+  const auto data = comment_data(comment);
   nftnl_rule_set_data(rule_.get(), NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
 }
 
@@ -215,11 +216,9 @@ RuleWriter& RuleWriter::masquerade(std::uint16_t first_port, std::uint16_t last_
 }
 
 std::string describe(const nftnl_rule& rule) {
-  std::string text;
   std::uint32_t length = 0;
-  const auto* data = static_cast<const std::uint8_t*>(nftnl_rule_get_data(&rule, NFTNL_RULE_USERDATA, &length));
-  if (data != nullptr && length > 2) text.assign(reinterpret_cast<const char*>(data) + 2, length - 3); // type, length, text, NUL
-  text += '\n';
+  const void* data = nftnl_rule_get_data(&rule, NFTNL_RULE_USERDATA, &length);
+  std::string text = comment_in(data, length) + '\n';
   nftnl_expr_foreach(
       const_cast<nftnl_rule*>(&rule), // libnftnl reads only
       [](nftnl_expr* expression, void* out) {

@@ -12,6 +12,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "nat/comment.hpp"
 #include "nat/layout.hpp"
 
 namespace hanat::nat {
@@ -90,8 +91,7 @@ TransactionBuilder& TransactionBuilder::add_table(std::uint32_t flags) {
   nftnl_table_set_u32(object.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
   nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table_.c_str());
   nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, flags);
-  const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(256)});
-  nftnl_udata_put_strz(data.get(), NFTNL_UDATA_TABLE_COMMENT, table_comment().c_str());
+  const auto data = comment_data(table_comment());
   nftnl_table_set_data(object.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
   message(NFT_MSG_NEWTABLE, NLM_F_CREATE, [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
   return *this;

@@ -21,7 +21,6 @@ namespace {
 
 using hanat::Endpoint;
 using hanat::test::checked;
-using hanat::test::Fd;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 

@@ -76,6 +76,22 @@ TEST_F(Lifecycle, ARestartFinishesACutThatACrashInterrupted) {
   EXPECT_THAT(table(), Not(HasSubstr(". " + Lab::address(Host::primary).text() + " . 8443"))) << "the stale key is retired";
 }
 
+TEST_F(Lifecycle, AReloadThatChangesAServiceDoesNotStartTheWaitForItsFailbackAnew) {
+  const std::string wait = "failback = { after = \"60s\" }\n";
+  Hanatd hanatd{lab, fast_service({.extra = wait})};
+  hanatd.wait_target("web", "primary");
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  primary.start();
+  const auto waits = [](const Status& now) { return service(now, "web").failback_in_s.has_value(); };
+  const double before = *service(hanatd.wait_for(waits, milliseconds{10'000}), "web").failback_in_s;
+  sleep_for(milliseconds{1200});
+  const std::string log = hanatd.log();
+  ASSERT_EQ(hanatd.reload(fast_service({.extra = wait + "on_none = \"drop\""})).exit, 0);
+  EXPECT_LT(*service(hanatd.wait_for(waits), "web").failback_in_s, before - 1);
+  EXPECT_THAT(hanatd.log().substr(log.size()), Not(HasSubstr("is up"))) << "nothing came up: it is the same server";
+}
+
 TEST_F(Lifecycle, StartedWithoutStdinStdoutAndStderrItWorksAndEndsInOrder) {
   Hanatd files{lab, fast_service(), {.start = false}};
   const std::string ended = lab.must(Host::gateway, fmt::format("timeout 2 {} --config {} --socket {} --state {} <&- >&- 2>&-; echo $?",

@@ -1,0 +1,136 @@
+// The gateway and its table: one transaction for every service that changes, what the kernel refused is tried again, what somebody else
+// changed is put right. Not here: what the table should say (wanted), the messages (nat).
+#include <algorithm>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "daemon/gateway.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A refused transaction is tried again after this long, doubled up to the second figure.
+constexpr auto first_retry = 50ms;
+constexpr auto last_retry = 1s; // other services' changes wait as long
+
+void merge(nat::Rules& into, const nat::Rules& rules) {
+  into.known.insert(rules.known.begin(), rules.known.end());
+  into.target.insert(rules.target.begin(), rules.target.end());
+  into.refused.insert(rules.refused.begin(), rules.refused.end());
+  into.stale.insert(rules.stale.begin(), rules.stale.end());
+  into.moved.insert(rules.moved.begin(), rules.moved.end());
+  into.source.insert(rules.source.begin(), rules.source.end());
+}
+
+} // namespace
+
+void Gateway::commit(std::vector<Change>& changes, Time now) {
+  std::vector<Change*> differing;
+  differing.reserve(changes.size());
+  for (Change& change : changes) {
+    if (change.wanted.rules != change.service->loaded)
+      differing.push_back(&change);
+    else
+      applied(change, {}, now);
+  }
+  std::string refusal = differing.empty() ? std::string{} : send(differing, now);
+  if (!refusal.empty() && differing.size() > 1) {
+    // One service's change that the kernel refuses must not keep the others from theirs.
+    refusal.clear();
+    for (Change* change : differing)
+      if (std::string one = send({change}, now); !one.empty()) refusal = std::move(one);
+  }
+  if (!refusal.empty()) {
+    kernel_failed(refusal, now);
+    return;
+  }
+  if (!kernel_retry_) return;
+  tell(Level::notice, "the kernel takes changes again");
+  kernel_state_ = KernelState::in_step;
+  kernel_retry_.reset();
+  kernel_backoff_ = {};
+  kernel_error_.clear();
+}
+
+/// One transaction. Returns the kernel's refusal, or nothing: then the services are what they were decided to be.
+std::string Gateway::send(const std::vector<Change*>& changes, Time now) {
+  nat::Rules from, to;
+  for (const Change* change : changes) {
+    merge(from, change->service->loaded);
+    merge(to, change->wanted.rules);
+  }
+  const auto began = Clock::now();
+  try {
+    kernel_.change(from, to);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
+  for (Change* change : changes) applied(*change, took, now);
+  return {};
+}
+
+void Gateway::kernel_failed(const std::string& error, Time now) {
+  kernel_backoff_ = std::clamp<std::chrono::milliseconds>(kernel_backoff_ * 2, first_retry, last_retry);
+  kernel_retry_ = now + kernel_backoff_;
+  if (kernel_error_ != error)
+    tell(Level::error, fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", error));
+  kernel_state_ = KernelState::failed;
+  kernel_error_ = error;
+  resync_ = true; // the answer may have been lost and the change made: read before deciding
+}
+
+nat::Rules Gateway::all_loaded() const {
+  nat::Rules all;
+  for (const auto& service : services_) merge(all, service->loaded);
+  return all;
+}
+
+/// Reads the table and puts it right when it is not what was loaded.
+void Gateway::resync(Time now) {
+  last_resync_ = now;
+  try {
+    const auto found = kernel_.read();
+    const nat::Rules expected = all_loaded();
+    if (!found || !found->in_order || found->rules != expected) {
+      kernel_state_ = KernelState::repairing;
+      kernel_.load(expected);
+      tell(Level::warning, fmt::format("the table in the kernel was {}: restored; find out who else changes nftables on this gateway",
+                                       found ? "changed" : "gone"));
+    }
+    resync_ = false;
+    if (kernel_state_ == KernelState::failed)
+      kernel_state_ = KernelState::repairing; // read again; the change that was refused comes next
+    else
+      kernel_state_ = KernelState::in_step;
+  } catch (const std::system_error& error) {
+    const bool others_commit_all_the_time =
+        error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::interrupted;
+    if (others_commit_all_the_time && kernel_state_ == KernelState::in_step)
+      resync_ = false; // compared again in a minute
+    else
+      kernel_failed(error.what(), now);
+  } catch (const std::exception& error) {
+    kernel_failed(error.what(), now);
+  }
+}
+
+void Gateway::look_for_missed_commits(Time now) {
+  last_resync_ = now;
+  try {
+    resync_ |= kernel_.missed_a_commit();
+  } catch (const std::exception&) {
+    resync_ = true; // resync() meets the same failure, and tells
+  }
+}
+
+void Gateway::table_touched() {
+  if (!kernel_.disturbed()) return;
+  resync_ = true;
+  settle_soon();
+}
+
+} // namespace hanat
