@@ -57,7 +57,8 @@ Hanatd::~Hanatd() {
 }
 
 void Hanatd::launch() {
-  std::vector<std::string> argv = {HANATD, "--config", config().string(), "--socket", socket(), "--state", state().string()};
+  std::vector<std::string> argv = options_.before;
+  argv.insert(argv.end(), {HANATD, "--config", config().string(), "--socket", socket(), "--state", state().string()});
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
   const std::string path = (directory_ / "log").string();
   const Fd log{checked(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), path)};

@@ -19,7 +19,8 @@ struct HanatdOptions {
   bool start = true;                       // false: the test calls start() or launch()
   std::chrono::milliseconds ready{10000};
   Host host = Host::gateway;
-  std::filesystem::path state = {}; // empty: a directory of its own
+  std::filesystem::path state = {};     // empty: a directory of its own
+  std::vector<std::string> before = {}; // words before the program's: {"env", "NAME=value"}
 };
 
 class Hanatd {

@@ -5,13 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <functional>
-#include <memory>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -27,6 +23,7 @@
 #include <linux/netfilter/nfnetlink.h>
 
 #include "tests/netns/isolated.hpp"
+#include "tests/netns/neighbour.hpp"
 #include "tests/netns/process.hpp"
 #include "tests/netns/synth.hpp"
 
@@ -282,59 +279,13 @@ TEST(KernelTable, TenThousandServicesLoadAndHalfOfThemMoveInOneTransaction) {
   });
 }
 
-/// Another user of nf_tables in the same namespace: an nft that stays open and commits line by line. Ends with the object.
-class Neighbour {
-public:
-  explicit Neighbour(std::chrono::microseconds pause) : nft_(popen("nft -i >/dev/null 2>&1", "w"), pclose) {
-    say("add table inet neighbour");
-    say("add set inet neighbour s { type ipv4_addr; }");
-    thread_ = std::thread{[this, pause] {
-      for (unsigned count = 0; !stop_; ++count) {
-        say(fmt::format("add element inet neighbour s {{ 10.{}.{}.{} }}", count >> 16 & 255, count >> 8 & 255, count & 255));
-        std::this_thread::sleep_for(pause);
-      }
-      say("quit");
-    }};
-    for (int tries = 0; commits() == 0; ++tries) {
-      if (tries < 500) {
-        std::this_thread::sleep_for(10ms);
-        continue;
-      }
-      stop();
-      throw std::runtime_error("nft -i commits nothing");
-    }
-  }
-  ~Neighbour() { stop(); }
-  void stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-    nft_.reset();
-  }
-  static std::size_t commits() {
-    const test::Output listed = test::collect({"nft", "-j", "list", "set", "inet", "neighbour", "s"}, 10s);
-    if (listed.exit != 0) return 0;
-    const json answer = json::parse(listed.out);
-    const json& set = answer.at("nftables").back().at("set");
-    return set.contains("elem") ? set.at("elem").size() : 0;
-  }
-
-private:
-  void say(const std::string& line) {
-    fputs((line + "\n").c_str(), nft_.get());
-    fflush(nft_.get());
-  }
-  std::unique_ptr<FILE, int (*)(FILE*)> nft_;
-  std::atomic<bool> stop_{false};
-  std::thread thread_;
-};
-
 TEST(KernelTable, FlipsBesideAnotherUserWhoCommitsAHundredTimesASecond) {
   test::isolated([] {
     Kernel kernel = shared_kernel();
     Rules standing = services(1'000, "198.18.1.2");
     kernel.load(standing);
-    Neighbour neighbour{10ms};
-    const std::size_t before = Neighbour::commits();
+    test::Neighbour neighbour{10ms};
+    const std::size_t before = test::Neighbour::commits();
     for (int flip = 0; flip < 500; ++flip) {
       Rules next = standing;
       auto& [listen, target] = *std::next(next.target.begin(), flip);
@@ -345,7 +296,7 @@ TEST(KernelTable, FlipsBesideAnotherUserWhoCommitsAHundredTimesASecond) {
       std::this_thread::sleep_for(2ms);
     }
     neighbour.stop();
-    EXPECT_GT(Neighbour::commits(), before + 20) << "it was not alone";
+    EXPECT_GT(test::Neighbour::commits(), before + 20) << "it was not alone";
     const auto loaded = kernel.read();
     EXPECT_TRUE(loaded->rules == standing);
     EXPECT_TRUE(loaded->in_order);
@@ -358,7 +309,7 @@ TEST(KernelTable, ReadingEndsWhileAnotherUserCommitsAllTheTime) {
     const Rules rules = services(2'000, "198.18.1.2");
     kernel.load(rules);
     {
-      Neighbour neighbour{0us};
+      test::Neighbour neighbour{0us};
       Netlink watch{std::size_t{64} << 20, 1U << (NFNLGRP_NFTABLES - 1)};
       for (int reading = 0; reading < 3; ++reading) {
         const auto began = std::chrono::steady_clock::now();
