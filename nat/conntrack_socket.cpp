@@ -39,7 +39,7 @@ ConntrackSocket::ConntrackSocket(BeforeSend before_send) : before_send_(std::mov
 void ConntrackSocket::send(Netlink& netlink, Datagram& datagram, std::uint32_t first, std::uint32_t last, std::string_view what,
                            const Netlink::OnMessage& on_message, const Netlink::OnRefusal& expected) {
   if (before_send_) before_send_(datagram);
-  netlink.exchange(datagram, first, last, what, on_message, 10'000, expected);
+  netlink.exchange(datagram, first, last, what, on_message, Netlink::silence_ms, expected);
 }
 
 bool ConntrackSocket::dump(Family family, const Filter& filter, Mark mark, const OnEntry& on_entry) {

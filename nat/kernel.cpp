@@ -203,11 +203,17 @@ std::optional<Loaded> Kernel::read() {
     }
 }
 
-void Kernel::commit(TransactionBuilder& builder, const char* what) {
+/// An answer that was lost is no refusal: `stands` looks whether the change was made all the same.
+void Kernel::commit(TransactionBuilder& builder, const char* what, const Stands& stands) {
   const Transaction transaction = builder.finish();
   socket_.skip_sequences_to(transaction.last_sequence + 1); // the builder took its numbers from here, one for the end of the batch
   if (transaction.empty()) return;
-  socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what);
+  try {
+    socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what);
+  } catch (const std::system_error& error) {
+    const bool answer_lost = error.code() == std::errc::no_buffer_space || error.code() == std::errc::timed_out;
+    if (!answer_lost || !stands()) throw;
+  }
 }
 
 void Kernel::adopt(const Rules& loaded) {
@@ -215,7 +221,10 @@ void Kernel::adopt(const Rules& loaded) {
   if (ownership_ == Ownership::shared) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
   try {
-    commit(builder.add_table(NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST), "take over the table");
+    commit(builder.add_table(NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST), "take over the table", [this] {
+      const auto found = find_table();
+      return found && found->owner == socket_.port_id();
+    });
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::operation_not_supported)
       throw; // an older kernel, or a table that was made without an owner: watched instead
@@ -228,7 +237,10 @@ void Kernel::load(const Rules& rules) {
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
     if (there) builder.delete_table();
-    commit(builder.add_table(flags).add_layout().change({}, rules, {}, armed), "load the table");
+    commit(builder.add_table(flags).add_layout().change({}, rules, {}, armed), "load the table", [&] {
+      const auto found = read();
+      return found && found->in_order && found->rules == rules;
+    });
   };
   if (ownership_ == Ownership::shared) {
     attempt(0);
@@ -242,6 +254,24 @@ void Kernel::load(const Rules& rules) {
     }
   }
   armed_ = armed;
+}
+
+/// Do the entries stand as one change was to leave them? A transaction is made whole or not at all, so one look is enough.
+bool Kernel::carried_out(const Rules& from, const Rules& to) {
+  const auto found = read();
+  if (!found || !found->in_order) return false;
+  const auto as_wanted = [](const auto& loaded, const auto& before, const auto& after) {
+    const auto stands = [&](const auto& entry) {
+      const auto there = loaded.find(entry.first);
+      return there != loaded.end() && there->second == entry.second;
+    };
+    return std::ranges::all_of(after, stands) &&
+           std::ranges::none_of(before, [&](const auto& entry) { return !after.contains(entry.first) && loaded.contains(entry.first); });
+  };
+  const Rules& now = found->rules;
+  return as_wanted(now.known, from.known, to.known) && as_wanted(now.target, from.target, to.target) &&
+         as_wanted(now.refused, from.refused, to.refused) && as_wanted(now.stale, from.stale, to.stale) &&
+         as_wanted(now.moved, from.moved, to.moved) && as_wanted(now.source, from.source, to.source);
 }
 
 void Kernel::change(const Rules& from, const Rules& to) {
@@ -262,7 +292,7 @@ void Kernel::change(const Rules& from, const Rules& to) {
       if (next[address] != 0) will[address] = next[address];
     }
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.change(from, to, was, will), "change the table");
+  commit(builder.change(from, to, was, will), "change the table", [&] { return carried_out(from, to); });
   for (const auto& [address, count] : next) {
     if (count == 0)
       armed_.erase(address);
@@ -274,7 +304,7 @@ void Kernel::change(const Rules& from, const Rules& to) {
 void Kernel::remove() {
   if (!find_table()) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.delete_table(), "remove the table");
+  commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
   armed_.clear();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -46,7 +47,8 @@ public:
   /// Replaces the whole table by the layout and `rules`, in one transaction.
   void load(const Rules& rules);
   /// Changes the elements that differ, in one transaction; `from` must be what is loaded of the same services. Nothing happens for equal
-  /// rules. Throws std::system_error when the kernel refuses: then nothing has changed (ENOBUFS, ETIMEDOUT: read() tells).
+  /// rules. Throws std::system_error when the kernel refuses: then nothing has changed ; a lost answer (ENOBUFS, ETIMEDOUT) is no
+  /// refusal: the table tells then whether the change was made.
   void change(const Rules& from, const Rules& to);
   /// Deletes the table, if it is there.
   void remove();
@@ -66,7 +68,9 @@ private:
   LayoutText read_layout();
   Decoded read_elements(const LayoutText& found, const LayoutText& wanted);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
-  void commit(TransactionBuilder& builder, const char* what);
+  using Stands = std::function<bool()>;
+  void commit(TransactionBuilder& builder, const char* what, const Stands& stands);
+  bool carried_out(const Rules& from, const Rules& to);
   std::uint32_t generation();
 
   std::string table_;

@@ -33,13 +33,17 @@ public:
   /// Asked about every message that the kernel refused: true when that was to be expected and is no failure of the exchange.
   using OnRefusal = std::function<bool(std::uint32_t sequence, int error)>;
 
+  /// The kernel does its work and queues its answers inside sendto(), and each part of a dump inside recvmsg(): a second without one means
+  /// that it is lost, and whoever waits longer is deaf for nothing.
+  static constexpr int silence_ms = 1'000;
+
   /// Sends bytes as one datagram and reads answers until the acknowledgement or the end of the dump of `last_sequence` arrives. Any error
   /// inside `first_sequence`..`last_sequence` that `expected` does not take throws std::system_error, after the rest of the answers was
   /// read; so does an answer that was lost (ENOBUFS: the request may have been carried out; read the state again) and a kernel that stays
   /// silent for `deadline_ms` (ETIMEDOUT). EINTR from a dump (NLM_F_DUMP_INTR) throws std::errc::interrupted: dump again.
   /// What `on_message` throws comes through; the dump is then half read, and this socket can start no other: open a new one.
   void exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_sequence, std::uint32_t last_sequence, std::string_view what,
-                const OnMessage& on_message = {}, int deadline_ms = 10'000, const OnRefusal& expected = {});
+                const OnMessage& on_message = {}, int deadline_ms = silence_ms, const OnRefusal& expected = {});
 
   /// Reads what multicast brought, without waiting. Returns false when messages were lost (ENOBUFS).
   bool drain(const OnMessage& on_message);

@@ -20,6 +20,7 @@
 namespace {
 
 using hanat::Endpoint;
+using hanat::Fd;
 using hanat::test::checked;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
