@@ -17,6 +17,9 @@ test_packages=(
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 shellcheck
 )
 
+# to measure, beside what the lab needs (bench/run.sh)
+bench_packages=(haproxy)
+
 # missing_packages NAME...: those that are not installed, one a line
 missing_packages() {
   local name

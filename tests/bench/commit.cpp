@@ -1,0 +1,206 @@
+// What a change of the table costs, from the decision to the kernel's acknowledgement: one flip among many services, thousands of flips in
+// one transaction, loading. Beside it the floor, in the same run and in turn with it.
+// hanat-bench-commit [short]. Needs root; works in namespaces of its own.
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "daemon/wanted.hpp"
+#include "nat/kernel.hpp"
+#include "tests/bench/bare_map.hpp"
+#include "tests/bench/table.hpp"
+#include "tests/netns/isolated.hpp"
+#include "tests/netns/lab.hpp"
+#include "tests/netns/process.hpp"
+#include "tests/netns/synth.hpp"
+
+namespace hanat::bench {
+namespace {
+
+using Microseconds = std::chrono::duration<double, std::micro>;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+void merge(nat::Rules& into, const nat::Rules& rules) {
+  into.known.insert(rules.known.begin(), rules.known.end());
+  into.target.insert(rules.target.begin(), rules.target.end());
+  into.stale.insert(rules.stale.begin(), rules.stale.end());
+  into.moved.insert(rules.moved.begin(), rules.moved.end());
+}
+
+/// What hanatd knows of many services, and the table that it keeps for them.
+class Services {
+public:
+  explicit Services(std::uint16_t number) {
+    nat::Rules all;
+    for (std::uint32_t port = 1; port <= number; ++port) {
+      RunningService& service = services_.emplace_back(make(static_cast<std::uint16_t>(port)));
+      service.loaded = wanted(service, towards(0), Time{}).rules;
+      service.current = 0;
+      merge(all, service.loaded);
+    }
+    rules_ = std::move(all);
+  }
+  const nat::Rules& rules() const { return rules_; }
+  void load() { kernel_.emplace("hanat").load(rules_); }
+
+  /// The target of `count` services changes, in one transaction: from the decision on to the acknowledgement, as settle() does it. What a
+  /// cut's end does to the table follows, outside the time.
+  template <typename Unit> double flip(std::size_t first, std::size_t count = 1) {
+    const auto part = std::span{services_}.subspan(first, count);
+    for (RunningService& service : part) service.current = 1 - *service.current;
+    const double took = time_of<Unit>([&] { change(part); });
+    change(part); // nothing departs any more: stale and moved keys go
+    kernel_->disturbed();
+    return took;
+  }
+
+private:
+  static RunningService make(std::uint16_t port) {
+    RunningService service;
+    service.config.name = fmt::format("service{}", port);
+    service.config.listen = {test::vip("203.0.113.10", port, Protocol::tcp)};
+    service.config.servers.resize(2);
+    for (const std::size_t server : {0U, 1U}) {
+      service.config.servers[server].role = server == 0 ? "primary" : "backup";
+      service.config.servers[server].addresses = {test::endpoint(server == 0 ? "198.18.11.2" : "198.18.12.2", 8443)};
+    }
+    return service;
+  }
+  static Decision towards(std::size_t server) {
+    return {.place = Place::server, .server = server, .why = Why::failover, .flip_why = Why::failover, .failback_at = {}};
+  }
+  void change(std::span<RunningService> part) {
+    nat::Rules from, to;
+    std::vector<nat::Rules> next;
+    next.reserve(part.size());
+    for (const RunningService& service : part) {
+      next.push_back(wanted(service, towards(*service.current), Time{}).rules);
+      merge(from, service.loaded);
+      merge(to, next.back());
+    }
+    kernel_->change(from, to);
+    for (std::size_t i = 0; i < part.size(); ++i) part[i].loaded = std::move(next[i]);
+  }
+
+  std::vector<RunningService> services_;
+  nat::Rules rules_; // as loaded
+  std::optional<nat::Kernel> kernel_;
+};
+
+/// A table of hanat's and a bare map of the same size, each in a namespace of its own: hanat listens for changes of the table, and the
+/// floor shall not pay for that.
+class Pair {
+public:
+  explicit Pair(std::uint16_t number) : services(number) {
+    ours_.enter([&] { services.load(); });
+    floors_.enter([&] { floor.emplace(number); });
+  }
+  Services services;
+  std::optional<BareMap> floor;
+
+private:
+  test::Namespace ours_, floors_; // a socket stays in the one that it was made in
+};
+
+/// `flips` times each in turn; both move services `first_of(i)` and the following.
+template <typename Unit> std::pair<Figure, Figure> alternate(Pair& pair, int flips, std::uint16_t count, std::uint16_t number) {
+  std::vector<double> ours, floor;
+  const int unheard = flips / 10; // caches fill, the kernel's maps take their shape
+  for (int i = -unheard; i < flips; ++i) {
+    const auto first = static_cast<std::uint16_t>(count == 1 ? static_cast<unsigned>(i + unheard) * 7919U % number : 0);
+    const auto server = static_cast<std::uint8_t>(i % 2 == 0 ? 12 : 11);
+    double of_ours = 0;
+    if (i % 2 == 0) of_ours = pair.services.flip<Unit>(first, count);
+    const double of_floor = time_of<Unit>([&] { pair.floor->replace(static_cast<std::uint16_t>(first + 1), count, server); });
+    if (i % 2 != 0) of_ours = pair.services.flip<Unit>(first, count);
+    if (i < 0) continue;
+    ours.push_back(of_ours);
+    floor.push_back(of_floor);
+  }
+  return {figure_of(ours), figure_of(floor)};
+}
+
+void one_flip(std::uint16_t number, bool small) {
+  Pair pair{number};
+  const auto [ours, floor] = alternate<Microseconds>(pair, small ? 200 : 2'000, 1, number);
+  print({.what = fmt::format("one flip, decision to commit ACK, {} loaded", number),
+         .unit = "us",
+         .figure = ours,
+         .floor = floor,
+         .ratio = ours.median / floor.median,
+         .target = at_most("p99", *ours.p99, 100)});
+}
+
+void many_flips(bool small) {
+  constexpr std::uint16_t number = 10'000, flipped = 5'000;
+  Pair pair{number};
+  const auto [ours, floor] = alternate<Milliseconds>(pair, small ? 5 : 30, flipped, number);
+  print({.what = "5000 of 10000 services flip, one transaction",
+         .unit = "ms",
+         .figure = ours,
+         .floor = floor,
+         .ratio = ours.median / floor.median,
+         .target = at_most("p99", *ours.p99, 50)});
+}
+
+/// The table of these services as nft says it, without the rules that nft 1.0.6 says but cannot read: they have the same size whatever is
+/// loaded.
+std::string as_text(const nat::Rules& rules) {
+  test::Output listed;
+  test::isolated([&] {
+    nat::Kernel kernel{"hanat", nat::Ownership::shared};
+    kernel.load(rules);
+    listed = test::collect({"nft", "-s", "list", "table", "inet", "hanat"}, std::chrono::seconds{60});
+  });
+  if (listed.exit != 0) throw std::runtime_error("nft list: " + listed.err);
+  std::string text;
+  std::istringstream lines{listed.out};
+  for (std::string line; std::getline(lines, line);)
+    if (line.find("masquerade to") == line.npos && line.find("ct original") == line.npos) text += line + "\n";
+  return text;
+}
+
+void loading(bool small) {
+  constexpr std::uint16_t number = 10'000;
+  const nat::Rules rules = Services{number}.rules();
+  const std::string text = as_text(rules);
+  std::vector<double> ours, by_nft;
+  for (int run = 0; run < (small ? 3 : 15); ++run) {
+    test::isolated([&] {
+      nat::Kernel kernel{"hanat"};
+      ours.push_back(time_of<Milliseconds>([&] { kernel.load(rules); }));
+    });
+    test::isolated([&] {
+      by_nft.push_back(time_of<Milliseconds>([&] {
+        const test::Output loaded = test::collect({"nft", "-f", "-"}, std::chrono::seconds{60}, text);
+        if (loaded.exit != 0) throw std::runtime_error("nft -f: " + loaded.err.substr(0, 500));
+      }));
+    });
+  }
+  const Figure figure = figure_of(ours), floor = figure_of(by_nft);
+  print({.what = "the table of 10000 services loaded (floor: nft -f)",
+         .unit = "ms",
+         .figure = figure,
+         .floor = floor,
+         .ratio = figure.median / floor.median,
+         .target = at_most("p99", *figure.p99, 500)});
+}
+
+} // namespace
+} // namespace hanat::bench
+
+int main(int argc, char** argv) {
+  return hanat::bench::run(argc, argv, [](bool small) {
+    for (const auto number : std::array<std::uint16_t, 4>{1, 1'000, 10'000, 65'000}) hanat::bench::one_flip(number, small);
+    hanat::bench::many_flips(small);
+    hanat::bench::loading(small);
+  });
+}

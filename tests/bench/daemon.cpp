@@ -1,0 +1,136 @@
+// What the whole daemon needs: to start with 10,000 services, in memory, and from the verdict until a new client is on the new target.
+// hanat-bench-daemon [short]. Needs root; works in a Lab of its own.
+#include <chrono>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "daemon/walltime.hpp"
+#include "tests/bench/table.hpp"
+#include "tests/netns/hanatd.hpp"
+#include "tests/netns/lab.hpp"
+#include "tests/netns/load.hpp"
+#include "tests/netns/peers.hpp"
+#include "tests/netns/scenario.hpp"
+
+namespace hanat::bench {
+namespace {
+
+using test::Host;
+using test::Lab;
+using test::milliseconds;
+using test::TestClock;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+constexpr unsigned number_of_services = 10'000;
+
+std::string many_services() {
+  // Probes are not what is measured here: 2,000 a second.
+  std::string text =
+      "[hanatd]\non_stop = \"remove\"\n\n[defaults]\nprobe = { type = \"tcp\", interval = \"10s\", fast_interval = \"1s\" }\n\n";
+  for (unsigned port = 1; port <= number_of_services; ++port)
+    text += fmt::format(
+        "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n\n", port);
+  return text;
+}
+
+/// VmRSS of a process, in MB of 1,048,576 bytes.
+double memory_of(pid_t process) {
+  std::ifstream file(fmt::format("/proc/{}/status", process));
+  for (std::string word; file >> word;)
+    if (double kilobytes = 0; word == "VmRSS:" && file >> kilobytes) return kilobytes / 1024;
+  throw std::runtime_error("no VmRSS of the daemon");
+}
+
+bool all_decided(const Status& status) {
+  return std::ranges::all_of(status.services, [](const ServiceStatus& service) { return service.target == "primary"; });
+}
+
+void starting(bool small) {
+  Lab lab;
+  const test::TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  std::vector<double> first_status, decided, memory;
+  for (int run = 0; run < (small ? 1 : 7); ++run) {
+    test::Hanatd hanatd{lab, many_services(), {.start = false, .ready = milliseconds{60'000}}};
+    if (const test::Output checked = hanatd.ctl({"check", hanatd.config().string()}); checked.exit != 0)
+      throw std::runtime_error("hanatctl check: " + checked.err.substr(0, 500));
+    const auto began = TestClock::now();
+    hanatd.start();
+    first_status.push_back(Milliseconds{TestClock::now() - began}.count());
+    hanatd.wait_for(all_decided, milliseconds{60'000});
+    decided.push_back(Milliseconds{TestClock::now() - began}.count());
+    memory.push_back(memory_of(hanatd.pid()));
+    hanatd.stop(milliseconds{60'000});
+  }
+  const Figure status = figure_of(first_status), megabytes = figure_of(memory);
+  print({.what = "hanatd with 10000 services: start to first status",
+         .unit = "ms",
+         .figure = status,
+         .target = at_most("p99", *status.p99, 500)});
+  print({.what = "  start until all have their target, of servers up", .unit = "ms", .figure = figure_of(decided)});
+  print({.what = "  memory then, VmRSS", .unit = "MB", .figure = megabytes, .target = at_most("worst", *megabytes.p99, 64)});
+}
+
+/// The steady clock's moment of a text of the wall clock's. The text has whole milliseconds, cut off: up to one early.
+TestClock::time_point moment_of(const std::string& text) {
+  const auto offset = std::chrono::system_clock::now().time_since_epoch() - TestClock::now().time_since_epoch();
+  const auto since = parse_wall_time(text).value().time_since_epoch() - offset;
+  return TestClock::time_point{std::chrono::duration_cast<TestClock::duration>(since)};
+}
+
+class Failovers {
+public:
+  explicit Failovers() : hanatd_{lab_, test::fast_service()} { fit(); }
+
+  /// The primary's process dies under 1,000 connects a second. From the flip's moment until the first client is connected to the backup:
+  /// an upper bound, as that moment is told up to 1 ms early and clients come 1 ms apart.
+  double measure() {
+    test::Load load{lab_, Host::client, Lab::vip(443), {.per_second = 1'000, .duration = milliseconds{10'000}}};
+    std::this_thread::sleep_for(milliseconds{30});
+    primary_.kill();
+    const Status status = hanatd_.wait_target("web", "backup");
+    const auto flip = moment_of(test::service(status, "web").last_flip.value().at);
+    std::this_thread::sleep_for(milliseconds{20});
+    std::optional<TestClock::time_point> first;
+    for (const test::Connect& connect : load.stop().connects)
+      if (connect.by == "backup") first = std::min(first.value_or(TestClock::time_point::max()), connect.started + connect.connected);
+    if (!first) throw std::runtime_error("no client met the backup");
+    primary_.start();
+    fit();
+    return Milliseconds{*first - flip}.count();
+  }
+
+private:
+  void fit() {
+    hanatd_.wait_target("web", "primary", milliseconds{10'000});
+    hanatd_.wait_for([](const Status& now) { return test::server(test::service(now, "web"), "backup").health == "up"; });
+  }
+
+  Lab lab_;
+  test::TcpServer primary_{lab_, Host::primary, 8443, "primary"}, backup_{lab_, Host::backup, 8443, "backup"};
+  test::Hanatd hanatd_;
+};
+
+void failing_over(bool small) {
+  Failovers failovers;
+  std::vector<double> times;
+  for (int round = 0; round < (small ? 5 : 150); ++round) times.push_back(failovers.measure());
+  const Figure figure = figure_of(times);
+  print(
+      {.what = "verdict to first new client on the new target", .unit = "ms", .figure = figure, .target = at_most("p99", *figure.p99, 5)});
+}
+
+} // namespace
+} // namespace hanat::bench
+
+int main(int argc, char** argv) {
+  return hanat::bench::run(argc, argv, [](bool small) {
+    hanat::bench::starting(small);
+    hanat::bench::failing_over(small);
+  });
+}
