@@ -86,7 +86,7 @@ json answer_for(const RunningService& service) {
 Commands::Commands(Gateway& gateway, std::string config_file, Reload reload)
     : gateway_(gateway), config_file_(std::move(config_file)), reload_(std::move(reload)) {}
 
-json Commands::operator()(const Call& call) {
+Reply Commands::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (call.method == "Force") return force(call);
   if (call.method == "Auto") return end_override(call.parameters);
@@ -114,7 +114,7 @@ std::vector<RunningService*> Commands::chosen(const json& parameters) const {
   return result;
 }
 
-json Commands::status(const json& parameters) const {
+Reply Commands::status(const json& parameters) const {
   const Time now = Clock::now();
   Status status;
   status.daemon.pid = getpid();
@@ -126,8 +126,14 @@ json Commands::status(const json& parameters) const {
   status.daemon.version = HANAT_VERSION;
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   const std::vector<RunningService*> services = one ? chosen(parameters) : chosen({{"all", true}});
-  for (const RunningService* service : services) status.services.push_back(report(*service, now));
-  return {{"status", status}};
+  std::vector<std::string> names; // a reload may take services away before their turn comes
+  for (const RunningService* service : services) names.push_back(service->config.name);
+  auto next = [this, names = std::move(names), at = std::size_t{0}]() mutable -> std::optional<json> {
+    while (at < names.size())
+      if (const RunningService* service = gateway_.find(names[at++])) return json(report(*service, Clock::now()));
+    return std::nullopt;
+  };
+  return {json{{"status", status}}, "services", std::move(next)};
 }
 
 json Commands::force(const Call& call) {

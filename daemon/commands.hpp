@@ -21,10 +21,10 @@ public:
   Commands(Gateway& gateway, std::string config_file, Reload reload);
 
   /// The handler of the control socket. Throws ControlError.
-  nlohmann::json operator()(const Call& call);
+  Reply operator()(const Call& call);
 
 private:
-  nlohmann::json status(const nlohmann::json& parameters) const;
+  Reply status(const nlohmann::json& parameters) const;
   nlohmann::json force(const Call& call);
   nlohmann::json end_override(const nlohmann::json& parameters);
   std::vector<RunningService*> chosen(const nlohmann::json& parameters) const;

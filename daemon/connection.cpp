@@ -37,11 +37,15 @@ void Connection::on_timer(uv_timer_t* handle) {
 /// False when the connection is over.
 bool Connection::step() {
   if (!flush()) return false;
-  if (unsent() == 0) {
+  if (unsent() == 0 && more_) {
+    make_more();
+    if (!flush()) return false;
+  }
+  if (unsent() == 0 && !more_) {
     if (last_) return false;
     if (!message_waits() && !receive()) return false;
     answer_next();
-    if (!flush() || (last_ && unsent() == 0)) return false;
+    if (!flush() || (last_ && unsent() == 0 && !more_)) return false;
   }
   wait_for();
   return true;
@@ -82,15 +86,23 @@ void Connection::answer_next() {
     return;
   owner_.may_answer = false;
   out_ = std::move(answer.bytes);
+  more_ = std::move(answer.more);
   sent_ = 0;
   last_ = answer.last;
   enter(Phase::answer);
 }
 
+void Connection::make_more() {
+  if (!owner_.may_answer) return;
+  owner_.may_answer = false;
+  out_ = more_();
+  if (out_.empty()) more_ = {};
+}
+
 void Connection::wait_for() {
   // A complete message that waits needs no more bytes: "writable" wakes us on the next turn. No reading meanwhile: the client's own socket
   // buffer is the queue.
-  const bool busy = unsent() > 0 || message_waits();
+  const bool busy = unsent() > 0 || more_ || message_waits();
   if (!busy) {
     if (in_.partial()) {
       if (phase_ != Phase::request) enter(Phase::request);

@@ -1,6 +1,6 @@
 // One client of the control socket: bytes in, one message at a time, bytes out, and a deadline for each. However a client behaves, one
-// wakeup costs one read of 16 KiB and one write, and all clients together one message a turn of the loop. Not here: what a message means,
-// who may connect (control).
+// wakeup costs one read of 16 KiB and one write, and all clients together one message, or one piece of a long answer, a turn of the loop.
+// Not here: what a message means, who may connect (control).
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,7 @@ public:
   struct Answer {
     std::string bytes;
     bool last = false;
+    std::function<std::string()> more = {}; // the rest, made piece by piece as the client takes it; an empty piece is the end
   };
   struct Owner {
     std::function<Answer(const std::string& message, const Credentials& who)> on_message; // throws nothing
@@ -50,6 +51,7 @@ private:
   bool receive();
   bool flush();
   void answer_next();
+  void make_more();
   void wait_for();
   void enter(Phase phase);
 
@@ -62,6 +64,7 @@ private:
   varlink::Framer in_{max_message};
   std::string out_;
   std::size_t sent_ = 0;
+  std::function<std::string()> more_;
   bool last_ = false;
 };
 

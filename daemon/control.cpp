@@ -106,8 +106,9 @@ struct ControlServer::Impl {
   void take(Fd socket);
   bool may_change(const Credentials& who) const { return who.uid == 0 || (operators_gid && is_member(who, *operators_gid)); }
   Connection::Answer answer(const std::string& message, const Credentials& who);
-  std::string answer_call(const varlink::Request& request, const Credentials& who);
-  std::string run(const Method& method, const varlink::Request& request, const Credentials& who);
+  Connection::Answer answer_call(const varlink::Request& request, const Credentials& who);
+  static Connection::Answer piecewise(Reply reply);
+  Connection::Answer run(const Method& method, const varlink::Request& request, const Credentials& who);
   std::string not_permitted(const Method& method, const Credentials& who) const;
   std::size_t unsent() const;
 
@@ -170,26 +171,27 @@ Connection::Answer ControlServer::Impl::answer(const std::string& message, const
     if (const auto* malformed = std::get_if<varlink::Malformed>(&parsed))
       return {error_of("InvalidParameter", with_message({{"parameter", ""}}, "not a varlink call: " + malformed->why)), true};
     const auto& request = std::get<varlink::Request>(parsed);
-    auto bytes = answer_call(request, who);
+    auto answer = answer_call(request, who);
     if (request.oneway) return {};
-    if (unsent() + bytes.size() > max_unsent)
-      bytes = error_of("Failed", fmt::format("the answer has {} bytes, more than hanatd can hold for its clients now; ask for one service",
-                                             bytes.size()));
-    return {std::move(bytes), false};
+    if (unsent() + answer.bytes.size() > max_unsent)
+      answer = {
+          error_of("Failed", fmt::format("the answer has {} bytes, more than hanatd can hold for its clients now; ask for one service",
+                                         answer.bytes.size()))};
+    return answer;
   } catch (const std::exception&) { // no memory for the answer: this client ends, the daemon goes on
     return {{}, true};
   }
 }
 
-std::string ControlServer::Impl::answer_call(const varlink::Request& request, const Credentials& who) {
-  if (request.upgrade) return service_error("InvalidParameter", "parameter", "upgrade");
-  if (request.interface == service_interface) return answer_about_service(request);
-  if (request.interface != control_interface) return service_error("InterfaceNotFound", "interface", request.interface);
+Connection::Answer ControlServer::Impl::answer_call(const varlink::Request& request, const Credentials& who) {
+  if (request.upgrade) return {service_error("InvalidParameter", "parameter", "upgrade")};
+  if (request.interface == service_interface) return {answer_about_service(request)};
+  if (request.interface != control_interface) return {service_error("InterfaceNotFound", "interface", request.interface)};
   const Method* const method = find_method(request.method);
-  if (method == nullptr) return service_error("MethodNotFound", "method", request.method);
-  if (method->changes && !may_change(who)) return not_permitted(*method, who);
+  if (method == nullptr) return {service_error("MethodNotFound", "method", request.method)};
+  if (method->changes && !may_change(who)) return {not_permitted(*method, who)};
   if (const auto wrong = check_parameters(*method, request.parameters))
-    return error_of("InvalidParameter", with_message({{"parameter", wrong->parameter}}, wrong->message));
+    return {error_of("InvalidParameter", with_message({{"parameter", wrong->parameter}}, wrong->message))};
   return run(*method, request, who);
 }
 
@@ -199,7 +201,28 @@ std::string ControlServer::Impl::not_permitted(const Method& method, const Crede
                                               user_name(who.uid), group));
 }
 
-std::string ControlServer::Impl::run(const Method& method, const varlink::Request& request, const Credentials& who) {
+/// A reply whose list is made piece by piece: what stands before the list now, then its elements, then what stands behind it.
+Connection::Answer ControlServer::Impl::piecewise(Reply reply) {
+  constexpr int elements_a_piece = 32; // less than a millisecond
+  std::string text = varlink::reply_bytes(reply.parameters);
+  const std::string empty = fmt::format("\"{}\":[]", reply.list); // in a string of the reply the quotes would be escaped
+  const std::size_t middle = text.find(empty) + empty.size() - 1;
+  std::string rest = text.substr(middle);
+  text.resize(middle);
+  auto more = [next = std::move(reply.next), rest = std::move(rest), first = true]() mutable {
+    std::string piece;
+    for (int i = 0; i < elements_a_piece && !rest.empty(); ++i) {
+      if (const auto element = next())
+        piece += (std::exchange(first, false) ? "" : ",") + varlink::to_text(*element);
+      else
+        piece += std::exchange(rest, {});
+    }
+    return piece;
+  };
+  return {.bytes = std::move(text), .more = std::move(more)};
+}
+
+Connection::Answer ControlServer::Impl::run(const Method& method, const varlink::Request& request, const Credentials& who) {
   Call call{.method = request.method,
             .parameters = request.parameters,
             .peer = {.uid = who.uid,
@@ -208,13 +231,15 @@ std::string ControlServer::Impl::run(const Method& method, const varlink::Reques
                      .name = method.changes ? user_name(who.uid) : fmt::format("uid {}", who.uid),
                      .may_change = may_change(who)}};
   try {
-    return varlink::reply_bytes(handler(call));
+    Reply reply = handler(call);
+    if (reply.next) return piecewise(std::move(reply));
+    return {varlink::reply_bytes(reply.parameters)};
   } catch (const ControlError& error) {
-    return error_of(error.name, with_message(error.parameters, error.message));
+    return {error_of(error.name, with_message(error.parameters, error.message))};
   } catch (const json::exception& error) {
-    return error_of("Failed", fmt::format("{}: hanatd could not make an answer: {}", method.name, error.what()));
+    return {error_of("Failed", fmt::format("{}: hanatd could not make an answer: {}", method.name, error.what()))};
   } catch (const std::exception& error) {
-    return error_of("Failed", fmt::format("{}: {}", method.name, error.what()));
+    return {error_of("Failed", fmt::format("{}: {}", method.name, error.what()))};
   }
 }
 

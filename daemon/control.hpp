@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <uv.h>
@@ -35,9 +37,21 @@ struct ControlError {
   nlohmann::json parameters = nlohmann::json::object(); // more keys beside "message"
 };
 
+/// A reply's parameters. A long list in it is made while it is sent, so that ten thousand services neither hold up the loop nor fill
+/// memory: `list` names an array that is empty in `parameters`, at any depth, and `next` gives its elements one by one, nullopt after the
+/// last.
+struct Reply {
+  Reply(nlohmann::json all) : parameters(std::move(all)) {} // NOLINT(google-explicit-constructor): most replies are short
+  Reply(nlohmann::json head, std::string name, std::function<std::optional<nlohmann::json>()> elements)
+      : parameters(std::move(head)), list(std::move(name)), next(std::move(elements)) {}
+  nlohmann::json parameters;
+  std::string list;
+  std::function<std::optional<nlohmann::json>()> next;
+};
+
 class ControlServer {
 public:
-  using Handler = std::function<nlohmann::json(const Call&)>; // the reply's parameters; throws ControlError
+  using Handler = std::function<Reply(const Call&)>; // throws ControlError
 
   /// Binds and listens (0660; group `hanat` where it exists), replacing a dead socket file, never a live one.
   /// `operators`: the group that may change things beside root; empty: root alone. Throws std::system_error, std::invalid_argument (no such

@@ -140,6 +140,8 @@ DaemonStatus daemon_from(const json& from) {
 
 } // namespace
 
+void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
+
 void to_json(json& target, const Status& status) {
   json services = json::array();
   for (const auto& service : status.services) services.push_back(to_value(service));

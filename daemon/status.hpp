@@ -65,6 +65,7 @@ struct Status {
   std::vector<ServiceStatus> services;
 };
 
+void to_json(nlohmann::json& json, const ServiceStatus& service);
 void to_json(nlohmann::json& json, const Status& status);
 /// Throws nlohmann::json::exception when a key of the contract is missing or has another type.
 void from_json(const nlohmann::json& json, Status& status);

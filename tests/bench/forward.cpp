@@ -31,7 +31,6 @@ namespace hanat::bench {
 namespace {
 
 using test::checked;
-using test::Fd;
 using test::Host;
 using test::Lab;
 using test::milliseconds;
