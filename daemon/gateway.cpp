@@ -40,14 +40,16 @@ void Gateway::settle(Time now) {
   ring_alarms(now);
   const bool may_try = !kernel_retry_ || *kernel_retry_ <= now;
   if (resync_ && may_try && now >= last_resync_ + resync_pause) resync(now);
+  std::vector<RunningService*> settled;
   // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
   if (may_try && !(resync_ && kernel_state_ == KernelState::failed)) {
     std::vector<Change> changes = decide(now);
     commit(changes, now);
-    for (RunningService* service : std::exchange(dirty_, {})) finish(*service, now);
+    settled = std::exchange(dirty_, {});
+    for (RunningService* service : settled) finish(*service, now);
   }
   start_cut(now);
-  bury();
+  bury(settled);
   arm_timer(now);
   publish();
 }
@@ -187,17 +189,11 @@ void Gateway::finish(RunningService& service, Time now) {
   service.alarm = alarm;
 }
 
-/// A removed service goes when nothing of it is left in the kernel.
-void Gateway::bury() {
-  for (auto entry = departing_.begin(); entry != departing_.end();) {
-    RunningService* service = *entry;
+/// Of the services just settled: those whose flows are gone, and with them removed ones of which nothing is left in the kernel.
+void Gateway::bury(const std::vector<RunningService*>& settled) {
+  for (RunningService* service : settled) {
     const bool waits = !service->departures.empty() || (service->removed && (!service->loaded.empty() || service->dirty));
-    if (waits) {
-      ++entry;
-      continue;
-    }
-    entry = departing_.erase(entry);
-    if (!service->removed) continue;
+    if (waits || departing_.erase(service) == 0 || !service->removed) continue;
     if (service->alarm) alarms_.erase({*service->alarm, service});
     std::erase_if(services_, [service](const auto& other) { return other.get() == service; });
   }

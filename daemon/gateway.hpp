@@ -98,7 +98,7 @@ private:
   void start_cut(Time now);
   void advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now);
   void finish(RunningService& service, Time now);
-  void bury();
+  void bury(const std::vector<RunningService*>& settled);
   void arm_timer(Time now);
   void publish();
 

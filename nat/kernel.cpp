@@ -30,7 +30,9 @@ namespace hanat::nat {
 namespace {
 
 constexpr unsigned watch_groups = 1U << (NFNLGRP_NFTABLES - 1);
-constexpr int read_attempts = 20; // each is lost only when somebody commits during it
+constexpr std::size_t large_transaction = std::size_t{64}
+                                          << 10; // bytes; about 200 flips: leaving the group costs less than hearing of them
+constexpr int read_attempts = 20;                // each is lost only when somebody commits during it
 
 std::uint16_t nft(int type) { return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type); }
 
@@ -203,13 +205,41 @@ std::optional<Loaded> Kernel::read() {
     }
 }
 
+/// A commit tells every listener of each of its elements. Our own watch need not hear twenty thousand of ours, which takes the kernel as
+/// long as making them: it leaves the group meanwhile, and the generation tells whether anybody else committed.
+void Kernel::send(const Transaction& transaction, const char* what) {
+  const auto exchange = [&] { socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what); };
+  if (transaction.bytes.size() < large_transaction) {
+    exchange();
+    return;
+  }
+  const std::uint32_t before = generation();
+  watch_.listen(NFNLGRP_NFTABLES, false);
+  try {
+    exchange();
+  } catch (...) {
+    watch_.listen(NFNLGRP_NFTABLES, true);
+    throw;
+  }
+  watch_.listen(NFNLGRP_NFTABLES, true);
+  if (generation() == before + 1) unheard_.push_back(before + 1); // otherwise a gap shows, and the table is read
+}
+
+/// Goes on behind our own commits that the watch was not to hear.
+void Kernel::pass_unheard() {
+  while (!unheard_.empty() && ahead(unheard_.front(), watched_) <= 1) {
+    if (unheard_.front() == watched_ + 1) ++watched_;
+    unheard_.erase(unheard_.begin());
+  }
+}
+
 /// An answer that was lost is no refusal: `stands` looks whether the change was made all the same.
 void Kernel::commit(TransactionBuilder& builder, const char* what, const Stands& stands) {
   const Transaction transaction = builder.finish();
   socket_.skip_sequences_to(transaction.last_sequence + 1); // the builder took its numbers from here, one for the end of the batch
   if (transaction.empty()) return;
   try {
-    socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what);
+    send(transaction, what);
   } catch (const std::system_error& error) {
     const bool answer_lost = error.code() == std::errc::no_buffer_space || error.code() == std::errc::timed_out;
     if (!answer_lost || !stands()) throw;
@@ -315,6 +345,7 @@ bool Kernel::disturbed() {
   const bool complete = watch_.drain([&](const nlmsghdr& message) {
     if (message.nlmsg_type == nft(NFT_MSG_NEWGEN)) {
       const std::uint32_t generation = generation_in(message);
+      pass_unheard();
       gap |= ahead(generation, watched_) > 1;
       if (ahead(generation, watched_) > 0) watched_ = generation;
     }
@@ -332,6 +363,7 @@ bool Kernel::disturbed() {
 bool Kernel::missed_a_commit() {
   const std::uint32_t now = generation();
   const bool told = now != watched_ && disturbed();
+  pass_unheard();
   const bool missed = ahead(now, watched_) > 0;
   if (missed) watched_ = now;
   return told || missed;

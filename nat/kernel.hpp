@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "nat/elements.hpp"
 #include "nat/netlink.hpp"
@@ -68,6 +69,8 @@ private:
   LayoutText read_layout();
   Decoded read_elements(const LayoutText& found, const LayoutText& wanted);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
+  void send(const Transaction& transaction, const char* what);
+  void pass_unheard();
   using Stands = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Stands& stands);
   bool carried_out(const Rules& from, const Rules& to);
@@ -77,8 +80,9 @@ private:
   Ownership ownership_;
   Netlink socket_;
   Netlink watch_;
-  std::uint32_t watched_; // generation of the last commit that the watch told of, or before which it did not exist
-  Armed armed_;           // of what is loaded
+  std::uint32_t watched_;              // generation of the last commit that the watch told of, or before which it did not exist
+  std::vector<std::uint32_t> unheard_; // generations of our own that it was not to hear
+  Armed armed_;                        // of what is loaded
 };
 
 } // namespace hanat::nat

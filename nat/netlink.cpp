@@ -170,6 +170,12 @@ void Netlink::exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_
   answers.report(what);
 }
 
+void Netlink::listen(unsigned group, bool on) {
+  const int number = static_cast<int>(group);
+  if (setsockopt(fd(), SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &number, sizeof number) != 0)
+    throw_netlink(errno, on ? "listen to a group of netlink" : "leave a group of netlink");
+}
+
 bool Netlink::drain(const OnMessage& on_message) {
   bool complete = true;
   for (;;) {

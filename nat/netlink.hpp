@@ -45,6 +45,8 @@ public:
   void exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_sequence, std::uint32_t last_sequence, std::string_view what,
                 const OnMessage& on_message = {}, int deadline_ms = silence_ms, const OnRefusal& expected = {});
 
+  /// Joins or leaves a multicast group; what came before stays to be read. Throws std::system_error.
+  void listen(unsigned group, bool on);
   /// Reads what multicast brought, without waiting. Returns false when messages were lost (ENOBUFS).
   bool drain(const OnMessage& on_message);
 

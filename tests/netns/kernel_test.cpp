@@ -370,6 +370,27 @@ TEST(KernelTable, TheWatchMissesNoCommitAndKnowsIt) {
   });
 }
 
+TEST(KernelTable, ALargeChangeOfOurOwnIsNotHeardAndNotMissed) {
+  test::isolated([] {
+    Kernel kernel = shared_kernel();
+    for (unsigned round = 0; round < 2; ++round) { // the load is large, and so is the change
+      if (round == 0)
+        kernel.load(services(2'000, "198.18.1.2"));
+      else
+        kernel.change(services(2'000, "198.18.1.2"), services(2'000, "198.18.2.2"));
+      pollfd readable{.fd = kernel.watch_fd(), .events = POLLIN, .revents = 0};
+      EXPECT_EQ(poll(&readable, 1, 50), 0) << "the watch heard of it";
+      EXPECT_FALSE(kernel.missed_a_commit());
+    }
+    kernel.change(services(2'000, "198.18.2.2"), services(2'001, "198.18.2.2"));
+    EXPECT_FALSE(kernel.disturbed()) << "a small one after it";
+    kernel.change(services(2'001, "198.18.2.2"), services(2'001, "198.18.1.2"));
+    ASSERT_EQ(nft("add element inet hanat known4 { 203.0.113.99 . tcp . 99 }").exit, 0);
+    EXPECT_TRUE(kernel.disturbed()) << "somebody else's is heard";
+    EXPECT_FALSE(kernel.missed_a_commit());
+  });
+}
+
 TEST(KernelTable, AVerdictThatHanatWouldNotWriteIsNotInOrder) {
   const Vip shop = vip("203.0.113.11", 80, Protocol::tcp);
   const Mapping web{vip("203.0.113.10", 443, Protocol::tcp), endpoint("198.18.1.2", 8443)};
