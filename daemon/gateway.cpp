@@ -50,6 +50,10 @@ void Gateway::settle(Time now) {
   }
   start_cut(now);
   bury(settled);
+  if (settle_due_) { // the rest of a flip
+    settle(now);
+    return;
+  }
   arm_timer(now);
   publish();
 }
@@ -152,6 +156,7 @@ void Gateway::note_departures(Change& change, bool flipped, Time now) {
       if (!departure.untranslated) service.moved_until[mapping.vip] = now + moved_for;
     departure.id = ++next_departure_;
     departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    service.flip_has_a_rest |= !departure.untranslated;
     service.departures.push_back(std::move(departure));
   }
   if (!service.departures.empty()) departing_.insert(&service);
@@ -182,6 +187,10 @@ void Gateway::finish(RunningService& service, Time now) {
       question.pace = pace;
       engine_.pace(question.id, pace);
     }
+  if (std::exchange(service.flip_has_a_rest, false)) {
+    touch(service);
+    settle_soon();
+  }
   const auto alarm = next_alarm(service, now);
   if (alarm == service.alarm) return;
   if (service.alarm) alarms_.erase({*service.alarm, &service});

@@ -118,10 +118,12 @@ void Gateway::resume(RunningService& service, Time now) {
     const auto target = service.loaded.target.find(mapping.vip);
     if (target == service.loaded.target.end() || target->second.server != mapping.server) unfinished[comment].push_back(mapping);
   }
-  for (auto& [comment, mappings] : unfinished)
+  for (const auto& [vip, comment] : service.loaded.moved) service.moved_until[vip] = now + moved_for;
+  for (auto& [comment, mappings] : unfinished) {
+    for (const Mapping& mapping : mappings) service.moved_until[mapping.vip] = now + moved_for;
     service.departures.push_back(
         {.id = ++next_departure_, .mappings = std::move(mappings), .comment = comment, .stage = CutStage::streams, .due = now});
-  for (const auto& [vip, comment] : service.loaded.moved) service.moved_until[vip] = now + moved_for;
+  }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
   for (const auto& [vip, target] : service.loaded.target)
     if (!service.removed) early.push_back(untranslated(vip));

@@ -57,14 +57,12 @@ void Gateway::commit(std::vector<Change>& changes, Time now) {
 
 /// One transaction. Returns the kernel's refusal, or nothing: then the services are what they were decided to be.
 std::string Gateway::send(const std::vector<Change*>& changes, Time now) {
-  nat::Rules from, to;
-  for (const Change* change : changes) {
-    merge(from, change->service->loaded);
-    merge(to, change->wanted.rules);
-  }
+  std::vector<nat::Step> steps;
+  steps.reserve(changes.size());
+  for (const Change* change : changes) steps.push_back({.from = change->service->loaded, .to = change->wanted.rules});
   const auto began = Clock::now();
   try {
-    kernel_.change(from, to);
+    kernel_.change(steps);
   } catch (const std::exception& error) {
     return error.what();
   }

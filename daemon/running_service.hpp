@@ -98,6 +98,7 @@ struct RunningService {
 
   // settle()'s own notes
   bool dirty = false;
+  bool flip_has_a_rest = false; // `moved` is still to be loaded
   std::optional<Time> alarm;
 };
 

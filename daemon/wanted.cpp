@@ -65,7 +65,6 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
     const auto next = result.rules.target.find(vip);
     if (next != result.rules.target.end() && next->second.server == old.server) continue;
     leaving[old.comment].push_back({vip, old.server});
-    result.rules.moved[vip] = service.config.name;
     result.moves |= result.rules.known.contains(vip);
   }
   const bool keep = policy_of(service.config, decision.flip_why) == FlowPolicy::keep && !service.removed;

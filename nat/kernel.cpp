@@ -287,7 +287,7 @@ void Kernel::load(const Rules& rules) {
 }
 
 /// Do the entries stand as one change was to leave them? A transaction is made whole or not at all, so one look is enough.
-bool Kernel::carried_out(const Rules& from, const Rules& to) {
+bool Kernel::carried_out(std::span<const Step> steps) {
   const auto found = read();
   if (!found || !found->in_order) return false;
   const auto as_wanted = [](const auto& loaded, const auto& before, const auto& after) {
@@ -299,14 +299,25 @@ bool Kernel::carried_out(const Rules& from, const Rules& to) {
            std::ranges::none_of(before, [&](const auto& entry) { return !after.contains(entry.first) && loaded.contains(entry.first); });
   };
   const Rules& now = found->rules;
-  return as_wanted(now.known, from.known, to.known) && as_wanted(now.target, from.target, to.target) &&
-         as_wanted(now.refused, from.refused, to.refused) && as_wanted(now.stale, from.stale, to.stale) &&
-         as_wanted(now.moved, from.moved, to.moved) && as_wanted(now.source, from.source, to.source);
+  return std::ranges::all_of(steps, [&](const Step& step) {
+    const auto& [from, to] = step;
+    return as_wanted(now.known, from.known, to.known) && as_wanted(now.target, from.target, to.target) &&
+           as_wanted(now.refused, from.refused, to.refused) && as_wanted(now.stale, from.stale, to.stale) &&
+           as_wanted(now.moved, from.moved, to.moved) && as_wanted(now.source, from.source, to.source);
+  });
 }
 
 void Kernel::change(const Rules& from, const Rules& to) {
-  const Armed before = armed_by(from);
-  const Armed after = armed_by(to);
+  const Step one{.from = from, .to = to};
+  change({&one, 1});
+}
+
+void Kernel::change(std::span<const Step> steps) {
+  Armed before, after;
+  for (const auto& [from, to] : steps) {
+    for (const auto& [address, count] : armed_by(from)) before[address] += count;
+    for (const auto& [address, count] : armed_by(to)) after[address] += count;
+  }
   // Only addresses of these services can change; others may share them.
   Armed was, will;
   Armed next;
@@ -322,7 +333,7 @@ void Kernel::change(const Rules& from, const Rules& to) {
       if (next[address] != 0) will[address] = next[address];
     }
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.change(from, to, was, will), "change the table", [&] { return carried_out(from, to); });
+  commit(builder.change(steps, was, will), "change the table", [&] { return carried_out(steps); });
   for (const auto& [address, count] : next) {
     if (count == 0)
       armed_.erase(address);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -51,6 +52,8 @@ public:
   /// rules. Throws std::system_error when the kernel refuses: then nothing has changed ; a lost answer (ENOBUFS, ETIMEDOUT) is no
   /// refusal: the table tells then whether the change was made.
   void change(const Rules& from, const Rules& to);
+  /// The same for many services at once, none of which has an element of another.
+  void change(std::span<const Step> steps);
   /// Deletes the table, if it is there.
   void remove();
 
@@ -73,7 +76,7 @@ private:
   void pass_unheard();
   using Stands = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Stands& stands);
-  bool carried_out(const Rules& from, const Rules& to);
+  bool carried_out(std::span<const Step> steps);
   std::uint32_t generation();
 
   std::string table_;

@@ -42,15 +42,22 @@ template <typename Map, typename Add> void compare(const Map& from, const Map& t
 
 } // namespace
 
-Difference difference(const Rules& from, const Rules& to) {
+Difference difference(std::span<const Step> steps) {
   Difference result;
-  compare(from.known, to.known, result, add_known);
-  compare(from.target, to.target, result, add_target);
-  compare(from.refused, to.refused, result, add_refused);
-  compare(from.stale, to.stale, result, add_stale);
-  compare(from.moved, to.moved, result, add_moved);
-  compare(from.source, to.source, result, add_source);
+  for (const auto& [from, to] : steps) {
+    compare(from.known, to.known, result, add_known);
+    compare(from.target, to.target, result, add_target);
+    compare(from.refused, to.refused, result, add_refused);
+    compare(from.stale, to.stale, result, add_stale);
+    compare(from.moved, to.moved, result, add_moved);
+    compare(from.source, to.source, result, add_source);
+  }
   return result;
+}
+
+Difference difference(const Rules& from, const Rules& to) {
+  const Step one{.from = from, .to = to};
+  return difference({&one, 1});
 }
 
 TransactionBuilder::TransactionBuilder(std::string table, std::uint32_t first_sequence, std::optional<std::uint32_t> generation)
@@ -135,8 +142,8 @@ TransactionBuilder& TransactionBuilder::delete_elements(const ElementLists& list
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::change(const Rules& from, const Rules& to, const Armed& armed_before, const Armed& armed_after) {
-  Difference changes = difference(from, to);
+TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, const Armed& armed_before, const Armed& armed_after) {
+  Difference changes = difference(steps);
   for (const auto& [address, count] : armed_before)
     if (!armed_after.contains(address)) add_armed(changes.deleted, address);
   for (const auto& [address, count] : armed_after)

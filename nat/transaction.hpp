@@ -25,6 +25,12 @@ struct Transaction {
   bool empty() const { return last_sequence == first_sequence; }
 };
 
+/// What is loaded of a service, and what is to be.
+struct Step {
+  const Rules& from;
+  const Rules& to;
+};
+
 class TransactionBuilder {
 public:
   /// Message numbers begin at `first_sequence`. With `generation` the kernel refuses the batch (ERESTART) when the ruleset has changed
@@ -38,8 +44,12 @@ public:
   TransactionBuilder& add_layout();
   TransactionBuilder& add_elements(const ElementLists& lists);
   TransactionBuilder& delete_elements(const ElementLists& lists);
-  /// The elements that differ, deletes before adds, so that one key may get other data.
-  TransactionBuilder& change(const Rules& from, const Rules& to, const Armed& armed_before, const Armed& armed_after);
+  /// The elements that differ, all deletes before all adds, so that one key may get other data or another service.
+  TransactionBuilder& change(std::span<const Step> steps, const Armed& armed_before, const Armed& armed_after);
+  TransactionBuilder& change(const Rules& from, const Rules& to, const Armed& armed_before, const Armed& armed_after) {
+    const Step one{.from = from, .to = to};
+    return change({&one, 1}, armed_before, armed_after);
+  }
 
   Transaction finish();
 
@@ -59,5 +69,7 @@ struct Difference {
   ElementLists deleted, added;
 };
 Difference difference(const Rules& from, const Rules& to);
+/// Of many services.
+Difference difference(std::span<const Step> steps);
 
 } // namespace hanat::nat
