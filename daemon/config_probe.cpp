@@ -123,7 +123,6 @@ void read_one_status(TableReader& reader, const toml::node& node, std::vector<pr
 void read_status(TableReader& reader, probes::Spec& spec) {
   const toml::node* node = reader.find("status");
   if (node == nullptr) return;
-  spec.status.clear();
   const auto* list = node->as_array();
   if (list == nullptr) return read_one_status(reader, *node, spec.status);
   if (list->empty())

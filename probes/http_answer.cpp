@@ -75,6 +75,7 @@ std::optional<unsigned> parse_status_line(std::string_view line) {
 }
 
 bool matches(const std::vector<StatusRange>& ranges, unsigned status) {
+  if (ranges.empty()) return StatusRange{}.first <= status && status <= StatusRange{}.last;
   return std::ranges::any_of(ranges, [status](const StatusRange& range) { return status >= range.first && status <= range.last; });
 }
 

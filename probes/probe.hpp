@@ -38,10 +38,10 @@ struct Spec {
   // http and https only
   std::string method = "GET";
   std::string path = "/";
-  std::string host; // Host header and SNI; empty: the server's address
-  std::vector<StatusRange> status = {StatusRange{}};
-  std::string body;    // must occur in the first 64 KiB of the answer; empty: not looked at
-  bool verify = false; // https: check the certificate against the system's authorities and `host`
+  std::string host;                     // Host header and SNI; empty: the server's address
+  std::vector<StatusRange> status = {}; // empty: 200-299
+  std::string body;                     // must occur in the first 64 KiB of the answer; empty: not looked at
+  bool verify = false;                  // https: check the certificate against the system's authorities and `host`
   bool operator==(const Spec&) const = default;
 };
 

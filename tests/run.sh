@@ -137,7 +137,7 @@ arrows() {
   return "$bad"
 }
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
@@ -167,7 +167,7 @@ fuzz() { # BINARY SECONDS
 }
 
 section "packages"
-install_packages "${build_packages[@]}" "${build_test_packages[@]}" "${lab_packages[@]}" "${test_packages[@]}" || {
+install_packages "${build_packages[@]}" "${build_test_packages[@]}" "${lab_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}" || {
   fail "packages: apt-get could not install them"
   finish
 }
@@ -189,7 +189,7 @@ gtest "netns" build/dev/tests/hanat-netns
 
 if [ "$mode" != quick ]; then
   section "figures, short form"
-  check "hanat-bench-cut" build/dev/tests/hanat-bench-cut short && cat "$scratch/check"
+  check "bench/run.sh" env HANAT_BUILD=build/dev tests/bench/run.sh short && cat "$scratch/check"
 
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh

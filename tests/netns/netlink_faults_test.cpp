@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(
                     TableFault{"ABatchThatIsTooLong", {.at = FaultAt::send, .error = EMSGSIZE, .times = 2}, "Message too long"},
                     TableFault{"ASendThatIsForbidden", {.at = FaultAt::send, .error = EPERM, .times = 2}, "Operation not permitted"},
                     TableFault{"AChangeThatIsForbidden", {.at = FaultAt::answer, .error = EPERM, .times = 2}, "Operation not permitted"},
-                    TableFault{"NoMemoryForTheSecondBatch", {.at = FaultAt::answer, .error = ENOMEM, .pass = 1}, "Cannot allocate memory"}),
+                    TableFault{"NoMemoryForTheSecondBatch", {.at = FaultAt::answer, .error = ENOMEM, .pass = 1}, ""}),
     [](const auto& fault) { return std::string{fault.param.name}; });
 
 TEST_P(NetlinkFaults, DoNotKeepServicesFromTheirBackups) {
@@ -276,7 +276,7 @@ void expect_old_flows_go(const CutFault& fault) {
         };
         return done("web") && done("other");
       },
-      milliseconds{25'000}); // 10 s for a silence, 5 s to the second try, a second to each of its stages
+      milliseconds{25'000}); // 1 s for a silence, 5 s to the second try, a second to each of its stages
   EXPECT_EQ(site.faults.hits(), fault.fault.times) << "the cut has not met the fault";
   fmt::print("{}: cut {:.1f} s after the death, {} TCP and {} UDP flows counted\n", fault.name,
              std::chrono::duration<double>(TestClock::now() - death).count(), service(status, "web").last_flip->cut.tcp,
@@ -302,8 +302,9 @@ void expect_silence_ends() {
   site.web_primary.kill();
   site.wait_hits(1);
   site.other_primary.kill();
-  EXPECT_EQ(site.who_answers(site.web), "backup");
-  sleep_for(milliseconds{8000}); // a status would wait as long, and its caller give up
+  std::string by;
+  for (int tries = 0; tries < 50 && by != "backup"; ++tries) by = site.who_answers(site.web);
+  EXPECT_EQ(by, "backup") << "the kernel has done it";
   site.expect_both_on_backup(milliseconds{8000});
   EXPECT_THAT(site.hanatd.log(), Not(HasSubstr("find out who else"))) << "nobody else did anything";
 }
@@ -320,7 +321,7 @@ void at_the_same_time(const std::vector<std::function<void()>>& bodies) {
     }
 }
 
-/// An exchange waits ten seconds for the kernel's answer, and that is what these tests take; the others run beside.
+/// A refused cut is tried again after five seconds, and that is what these tests take; all run beside each other.
 TEST(NetlinkFaultsThatTakeTime, DelayTheOldFlowsEndOrAFlipAndPreventNeither) {
   constexpr auto dumps = Requests::dumps;
   const std::vector<CutFault> faults = {
