@@ -127,6 +127,7 @@ Reply Commands::status(const json& parameters) const {
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   const std::vector<RunningService*> services = one ? chosen(parameters) : chosen({{"all", true}});
   std::vector<std::string> names; // a reload may take services away before their turn comes
+  names.reserve(services.size());
   for (const RunningService* service : services) names.push_back(service->config.name);
   auto next = [this, names = std::move(names), at = std::size_t{0}]() mutable -> std::optional<json> {
     while (at < names.size())

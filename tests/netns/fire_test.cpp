@@ -16,7 +16,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ostream.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 
@@ -27,8 +26,6 @@
 #include "tests/netns/peers.hpp"
 #include "tests/netns/scenario.hpp"
 #include "tests/netns/synth.hpp"
-
-template <> struct fmt::formatter<hanat::test::LoadResult> : fmt::ostream_formatter {};
 
 namespace hanat::test {
 namespace {

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/ostream.h>
+
 #include "tests/netns/peers.hpp"
 
 namespace hanat::test {
@@ -64,3 +66,5 @@ private:
 };
 
 } // namespace hanat::test
+
+template <> struct fmt::formatter<hanat::test::LoadResult> : fmt::ostream_formatter {};

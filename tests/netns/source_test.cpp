@@ -146,9 +146,11 @@ TEST_F(Source, IsTheFixedAddressBeforeAndAfterAFailover) {
 
 class RandomPort : public Source, public testing::WithParamInterface<std::string> {};
 class LateAnswer : public Source, public testing::WithParamInterface<std::string> {};
-std::string name_of(const testing::TestParamInfo<std::string>& test) { return test.param == "masquerade" ? "Masquerade" : "FixedAddress"; }
-INSTANTIATE_TEST_SUITE_P(, RandomPort, testing::Values("masquerade", fixed.text()), name_of);
-INSTANTIATE_TEST_SUITE_P(, LateAnswer, testing::Values("masquerade", fixed.text()), name_of);
+std::string name_of_snat(const testing::TestParamInfo<std::string>& test) {
+  return test.param == "masquerade" ? "Masquerade" : "FixedAddress";
+}
+INSTANTIATE_TEST_SUITE_P(, RandomPort, testing::Values("masquerade", fixed.text()), name_of_snat);
+INSTANTIATE_TEST_SUITE_P(, LateAnswer, testing::Values("masquerade", fixed.text()), name_of_snat);
 
 TEST_P(RandomPort, IsBelowThoseOfProbesAndNeverTheClientsOwn) {
   Hanatd hanatd{lab, observed_service(GetParam())};
