@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 #include <sys/socket.h>
@@ -38,8 +39,7 @@ void Connection::on_timer(uv_timer_t* handle) {
 bool Connection::step() {
   if (!flush()) return false;
   if (unsent() == 0 && more_) {
-    make_more();
-    if (!flush()) return false;
+    if (!make_more() || !flush()) return false;
   }
   if (unsent() == 0 && !more_) {
     if (last_) return false;
@@ -92,11 +92,17 @@ void Connection::answer_next() {
   enter(Phase::answer);
 }
 
-void Connection::make_more() {
-  if (!owner_.may_answer) return;
+/// False without memory for the next piece: this client ends, the daemon goes on.
+bool Connection::make_more() {
+  if (!owner_.may_answer) return true;
   owner_.may_answer = false;
-  out_ = more_();
+  try {
+    out_ = more_();
+  } catch (const std::exception&) {
+    return false;
+  }
   if (out_.empty()) more_ = {};
+  return true;
 }
 
 void Connection::wait_for() {

@@ -51,7 +51,7 @@ private:
   bool receive();
   bool flush();
   void answer_next();
-  void make_more();
+  bool make_more();
   void wait_for();
   void enter(Phase phase);
 

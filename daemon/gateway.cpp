@@ -3,10 +3,7 @@
 
 #include <algorithm>
 #include <ctime>
-#include <system_error>
 #include <tuple>
-
-#include <fmt/format.h>
 
 #include "daemon/words.hpp"
 

@@ -150,6 +150,7 @@ private:
   std::optional<Time> kernel_retry_; // a refused transaction is tried again then
   std::chrono::milliseconds kernel_backoff_{};
   bool resync_ = false; // what is loaded must be read again
+  bool unread_ = false; // somebody committed all the time while it was tried
   Time last_resync_{};
 
   std::uint64_t next_departure_ = 0;

@@ -78,7 +78,7 @@ void Gateway::kernel_failed(const std::string& error, Time now) {
     tell(Level::error, fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", error));
   kernel_state_ = KernelState::failed;
   kernel_error_ = error;
-  resync_ = true; // the answer may have been lost and the change made: read before deciding
+  resync_ = true; // where the kernel could not be asked what came of it: read before deciding
 }
 
 nat::Rules Gateway::all_loaded() const {
@@ -99,7 +99,7 @@ void Gateway::resync(Time now) {
       tell(Level::warning, fmt::format("the table in the kernel was {}: restored; find out who else changes nftables on this gateway",
                                        found ? "changed" : "gone"));
     }
-    resync_ = false;
+    resync_ = unread_ = false;
     if (kernel_state_ == KernelState::failed)
       kernel_state_ = KernelState::repairing; // read again; the change that was refused comes next
     else
@@ -108,7 +108,7 @@ void Gateway::resync(Time now) {
     const bool others_commit_all_the_time =
         error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::interrupted;
     if (others_commit_all_the_time && kernel_state_ == KernelState::in_step)
-      resync_ = false; // compared again in a minute
+      resync_ = false, unread_ = true; // tried again in a minute
     else
       kernel_failed(error.what(), now);
   } catch (const std::exception& error) {
@@ -119,7 +119,7 @@ void Gateway::resync(Time now) {
 void Gateway::look_for_missed_commits(Time now) {
   last_resync_ = now;
   try {
-    resync_ |= kernel_.missed_a_commit();
+    resync_ |= kernel_.missed_a_commit() || unread_;
   } catch (const std::exception&) {
     resync_ = true; // resync() meets the same failure, and tells
   }

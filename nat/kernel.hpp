@@ -49,7 +49,7 @@ public:
   /// Replaces the whole table by the layout and `rules`, in one transaction.
   void load(const Rules& rules);
   /// Changes the elements that differ, in one transaction; `from` must be what is loaded of the same services. Nothing happens for equal
-  /// rules. Throws std::system_error when the kernel refuses: then nothing has changed ; a lost answer (ENOBUFS, ETIMEDOUT) is no
+  /// rules. Throws std::system_error when the kernel refuses: then nothing has changed. A lost answer (ENOBUFS, ETIMEDOUT) is no
   /// refusal: the table tells then whether the change was made.
   void change(const Rules& from, const Rules& to);
   /// The same for many services at once, none of which has an element of another.
