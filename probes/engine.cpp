@@ -146,8 +146,18 @@ Asked Engine::Impl::ask_kind(const Question& question, Done done) {
   case Kind::tcp: return ask_tcp(loop, question, std::move(done));
   case Kind::http:
   case Kind::https: return http->ask(question, std::move(done));
+  case Kind::tls:
+  case Kind::icmp:
+  case Kind::udp:
+  case Kind::dns:
+  case Kind::grpc:
+  case Kind::redis:
+  case Kind::postgres:
+  case Kind::mysql:
+  case Kind::smtp:
+  case Kind::exec: break; // refused by the configuration
   }
-  return Answer{}; // no such kind
+  return Answer{};
 }
 
 void Engine::Impl::finished(Entry& entry, UnderWay::iterator slot, const Answer& answer) {
@@ -169,7 +179,7 @@ void Engine::Impl::adopt_pace(Entry& entry, Pace pace) {
 }
 
 void Engine::Impl::count_http(const Question& question, int change) {
-  if (question.spec.kind == Kind::tcp) return;
+  if (question.spec.kind != Kind::http && question.spec.kind != Kind::https) return;
   if (!http) http = std::make_unique<Http>(loop);
   http_questions += static_cast<std::size_t>(change);
   http->set_questions(http_questions);

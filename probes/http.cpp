@@ -95,7 +95,7 @@ private:
 };
 
 HttpAsking::HttpAsking(Http::Impl& http, const Question& question, Done done)
-    : http_(http), question_(question), done_(std::move(done)), answer_(question.spec), request_(question),
+    : http_(http), question_(question), done_(std::move(done)), answer_(question.spec.of<HttpSpec>()), request_(question),
       deadline_(http.loop, start_, question.spec.timeout, [this] { expire(); }) {
   set_callbacks();
   if (const CURLMcode code = curl_multi_add_handle(http.multi.get(), request_.easy()); code != CURLM_OK)
@@ -109,7 +109,7 @@ void HttpAsking::set_callbacks() {
   request_.set(
       CURLOPT_OPENSOCKETFUNCTION, +[](void* self, curlsocktype, curl_sockaddr*) -> curl_socket_t {
         auto& asking = *static_cast<HttpAsking*>(self);
-        auto opened = open_probe_socket(asking.question_.server.address.family(), asking.question_.spec.source);
+        auto opened = open_probe_socket(asking.question_);
         if (auto* socket = std::get_if<Socket>(&opened)) return asking.socket_ = socket->release();
         asking.fail(std::get<int>(opened));
         return CURL_SOCKET_BAD;

@@ -127,7 +127,7 @@ bool HttpAnswer::body(std::string_view piece) {
 }
 
 bool HttpAnswer::judge_body() {
-  const bool found = spec_.body.empty() || text_.find(spec_.body) != std::string::npos;
+  const bool found = spec_.body.empty() || spec_.body.found_in(text_);
   return decide(found ? Reason::answered : Reason::wrong_answer, fmt::format("{}", status_));
 }
 

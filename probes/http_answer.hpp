@@ -24,7 +24,7 @@ std::string_view to_text(Phase phase);
 /// Reads one answer as it comes in, and stops as soon as it is decided. The memory it takes is bounded.
 class HttpAnswer {
 public:
-  explicit HttpAnswer(const Spec& spec) : spec_(spec) {}
+  explicit HttpAnswer(const HttpSpec& spec) : spec_(spec) {}
 
   /// One whole header line, or a piece of the body. False: enough was read, break the transfer off.
   bool header(std::string_view line);
@@ -48,7 +48,7 @@ private:
   bool end_of_header();
   bool judge_body();
 
-  const Spec& spec_;
+  const HttpSpec& spec_;
   std::size_t header_bytes_ = 0, body_bytes_ = 0;
   bool status_line_next_ = true, header_complete_ = false;
   unsigned status_ = 0;

@@ -19,11 +19,10 @@ std::string in_brackets(const Address& address) {
 
 /// Host header and SNI come from the URL; where the connection really goes says CURLOPT_CONNECT_TO.
 std::string url_of(const Question& question) {
-  const Spec& spec = question.spec;
-  const bool tls = spec.kind == Kind::https;
+  const auto& http = question.spec.of<HttpSpec>();
   const std::string authority =
-      spec.host.empty() ? fmt::format("{}:{}", in_brackets(question.server.address), question.server.port) : spec.host;
-  return fmt::format("{}://{}{}{}", tls ? "https" : "http", authority, spec.path.starts_with('/') ? "" : "/", spec.path);
+      http.host.empty() ? fmt::format("{}:{}", in_brackets(question.server.address), question.server.port) : http.host;
+  return fmt::format("{}://{}{}{}", to_text(question.spec.kind), authority, http.path.starts_with('/') ? "" : "/", http.path);
 }
 
 } // namespace
@@ -49,12 +48,13 @@ void HttpRequest::set_request(const Question& question) {
   set(CURLOPT_HTTP09_ALLOWED, 0L);
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_USERAGENT, "hanat");
-  if (spec.method == "HEAD")
+  const auto& http = spec.of<HttpSpec>();
+  if (http.method == "HEAD")
     set(CURLOPT_NOBODY, 1L);
-  else if (spec.method == "POST")
+  else if (http.method == "POST")
     set(CURLOPT_POSTFIELDS, "");
   else
-    set(CURLOPT_CUSTOMREQUEST, spec.method.c_str());
+    set(CURLOPT_CUSTOMREQUEST, http.method.c_str());
   if (spec.kind == Kind::http) {
     headers_ = list_of("Connection: close");
     set(CURLOPT_HTTPHEADER, headers_.get());
@@ -75,8 +75,9 @@ void HttpRequest::set_connection(const Question& question) {
     set(CURLOPT_FRESH_CONNECT, 1L);
     set(CURLOPT_FORBID_REUSE, 1L);
   }
-  set(CURLOPT_SSL_VERIFYPEER, spec.verify ? 1L : 0L);
-  set(CURLOPT_SSL_VERIFYHOST, spec.verify ? 2L : 0L);
+  const auto& http = spec.of<HttpSpec>();
+  set(CURLOPT_SSL_VERIFYPEER, http.verify ? 1L : 0L);
+  set(CURLOPT_SSL_VERIFYHOST, http.verify ? 2L : 0L);
   // curl shares the parsed authorities between connections only when there is no folder of them beside the bundle (which holds the same).
   set(CURLOPT_CAPATH, nullptr);
   set(CURLOPT_CA_CACHE_TIMEOUT, longest_authorities_s);

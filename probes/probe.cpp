@@ -46,8 +46,18 @@ bool is_ours(Reason reason) { return reason >= Reason::no_descriptors; }
 std::string_view to_text(Kind kind) {
   switch (kind) {
   case Kind::tcp: return "tcp";
+  case Kind::tls: return "tls";
   case Kind::http: return "http";
   case Kind::https: return "https";
+  case Kind::icmp: return "icmp";
+  case Kind::udp: return "udp";
+  case Kind::dns: return "dns";
+  case Kind::grpc: return "grpc";
+  case Kind::redis: return "redis";
+  case Kind::postgres: return "postgres";
+  case Kind::mysql: return "mysql";
+  case Kind::smtp: return "smtp";
+  case Kind::exec: return "exec";
   }
   return "?";
 }

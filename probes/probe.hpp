@@ -1,56 +1,15 @@
-// What a probe is, as values: the question that is asked of a server, and the answer that came back. An answer judges nothing.
-// Not here: asking (tcp, http), pacing (engine), counting abnormal answers (daemon/health).
+// What came back of a question that was asked of a server, as values. An answer judges nothing.
+// Not here: what is asked (spec), asking (a file a kind), pacing (engine), counting abnormal answers (daemon/health).
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "nat/address.hpp"
+#include "probes/spec.hpp"
 
 namespace hanat::probes {
-
-using Clock = std::chrono::steady_clock; // CLOCK_MONOTONIC: a clock step changes nothing
-
-enum class Kind : std::uint8_t { tcp, http, https };
-std::string_view to_text(Kind kind);
-
-/// Inclusive range of HTTP status codes.
-struct StatusRange {
-  std::uint16_t first = 200, last = 299;
-  bool operator==(const StatusRange&) const = default;
-};
-
-/// One `probe = { ... }` of the configuration. Durations are start to start (interval), absolute from start to verdict (timeout).
-struct Spec {
-  Kind kind = Kind::tcp;
-  Clock::duration interval = std::chrono::seconds{1};
-  Clock::duration fast_interval = std::chrono::milliseconds{50};
-  Clock::duration timeout = std::chrono::milliseconds{500};
-  std::optional<Clock::duration> slow; // a right answer later than this is abnormal
-  std::optional<std::uint16_t> port;   // asked instead of the server's own
-  std::optional<Address> address;      // asked instead of the server's own
-  std::optional<Address> source;       // asked from
-  // http and https only
-  std::string method = "GET";
-  std::string path = "/";
-  std::string host;                     // Host header and SNI; empty: the server's address
-  std::vector<StatusRange> status = {}; // empty: 200-299
-  std::string body;                     // must occur in the first 64 KiB of the answer; empty: not looked at
-  bool verify = false;                  // https: check the certificate against the system's authorities and `host`
-  bool operator==(const Spec&) const = default;
-};
-
-/// One question: a spec, asked of one address of one server.
-struct Question {
-  Spec spec;
-  Endpoint server; // the address and port really asked
-  bool operator==(const Question&) const = default;
-};
 
 enum class Outcome : std::uint8_t {
   normal,

@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include <netinet/in.h>
-#include <sys/socket.h>
 
 namespace hanat::probes {
 namespace {
@@ -24,13 +23,18 @@ bool bind_source(int fd, const Address& source) {
 
 } // namespace
 
-std::variant<Socket, int> open_probe_socket(Family family, const std::optional<Address>& source) {
-  Socket result{socket(family == Family::ipv4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP)};
+std::variant<Socket, int> open_probe_socket(const Question& question, int type, int protocol) {
+  const int domain = question.server.address.family() == Family::ipv4 ? AF_INET : AF_INET6;
+  Socket result{socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)};
   if (result.fd() < 0) return errno;
   // close() sends RST instead of FIN: no TIME_WAIT, which at a thousand probes a second would use up every port within a minute.
   const linger abort{.l_onoff = 1, .l_linger = 0};
-  if (setsockopt(result.fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort) != 0) return errno;
-  if (source && !bind_source(result.fd(), *source)) return errno;
+  if (type == SOCK_STREAM && setsockopt(result.fd(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort) != 0) return errno;
+  const Spec& spec = question.spec;
+  if (!spec.interface.empty() &&
+      setsockopt(result.fd(), SOL_SOCKET, SO_BINDTODEVICE, spec.interface.data(), static_cast<socklen_t>(spec.interface.size())) != 0)
+    return errno;
+  if (spec.source && !bind_source(result.fd(), *spec.source)) return errno;
   return result;
 }
 

@@ -1,14 +1,14 @@
-// The TCP socket of a probe: non-blocking, from the source the operator asked for, gone without a trace when it is closed.
-// Not here: connecting it.
+// The socket of a probe: non-blocking, from the source and through the interface that the operator asked for; a TCP one is gone without a
+// trace when it is closed. Not here: connecting it.
 #pragma once
 
-#include <optional>
 #include <utility>
 #include <variant>
 
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "nat/address.hpp"
+#include "probes/spec.hpp"
 
 namespace hanat::probes {
 
@@ -32,7 +32,8 @@ private:
   int fd_;
 };
 
-/// The socket, or the errno of the call that failed: ours, never the server's.
-std::variant<Socket, int> open_probe_socket(Family family, const std::optional<Address>& source);
+/// The socket for a question, or the errno of the call that failed: ours, never the server's. `type`: SOCK_STREAM, SOCK_DGRAM or SOCK_RAW
+/// with its protocol.
+std::variant<Socket, int> open_probe_socket(const Question& question, int type = SOCK_STREAM, int protocol = 0);
 
 } // namespace hanat::probes

@@ -80,7 +80,7 @@ Asked ask_tcp(uv_loop_t* loop, const Question& question, Done done) {
   const auto start = Clock::now();
   const auto failed = [start](int error) { return answer_from_errno(error, Clock::now() - start); };
 
-  auto opened = open_probe_socket(question.server.address.family(), question.spec.source);
+  auto opened = open_probe_socket(question);
   if (const int* error = std::get_if<int>(&opened)) return failed(*error);
   auto& socket = std::get<Socket>(opened);
 

@@ -10,8 +10,8 @@ using hanat::probes::HttpAnswer;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
-  hanat::probes::Spec spec;
-  if (data[0] % 2 == 1) spec.body = "ok";
+  hanat::probes::HttpSpec spec;
+  if (data[0] % 2 == 1) spec.body = hanat::probes::Pattern::text("ok");
   std::string_view rest{reinterpret_cast<const char*>(data) + 1, size - 1};
   HttpAnswer answer{spec};
   while (!rest.empty()) {

@@ -157,9 +157,9 @@ TEST(ProbeHttp, TheBodyIsLookedAt) {
   isolated([] {
     ScriptedServer server{say("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nall well")};
     auto question = http_question(server.endpoint());
-    question.spec.body = "well";
+    question.spec.edit<probes::HttpSpec>().body = probes::Pattern::text("well");
     EXPECT_EQ(ask_once(question).reason, Reason::answered);
-    question.spec.body = "sick";
+    question.spec.edit<probes::HttpSpec>().body = probes::Pattern::text("sick");
     EXPECT_EQ(ask_once(question).reason, Reason::wrong_answer);
     ScriptedServer endless{drip("HTTP/1.1 200 OK\r\n\r\n", std::string(65536, 'y'), 0ms)};
     question.server = endless.endpoint();
@@ -169,7 +169,7 @@ TEST(ProbeHttp, TheBodyIsLookedAt) {
 
 TEST(ProbeHttp, TheRequestIsWhatTheSpecSays) {
   isolated([] {
-    const auto request_of = [](const std::function<void(probes::Question&)>& change) {
+    const auto request_of = [](const std::function<void(probes::HttpSpec&)>& change) {
       std::promise<std::string> request;
       ScriptedServer server{[&](Client& client) {
         std::string text;
@@ -178,18 +178,18 @@ TEST(ProbeHttp, TheRequestIsWhatTheSpecSays) {
         client.send("HTTP/1.1 200 OK\r\n\r\n");
       }};
       auto question = http_question(server.endpoint());
-      change(question);
+      change(question.spec.edit<probes::HttpSpec>());
       EXPECT_EQ(ask_once(question).reason, Reason::answered);
       return request.get_future().get();
     };
     setenv("http_proxy", "http://127.0.0.1:9", 1);
-    const auto named = request_of([](auto& question) { question.spec.host = "www.example.com", question.spec.path = "/a/../b?c"; });
+    const auto named = request_of([](probes::HttpSpec& http) { http.host = "www.example.com", http.path = "/a/../b?c"; });
     unsetenv("http_proxy");
     EXPECT_EQ(named, "GET /a/../b?c HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: hanat\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-    const auto plain = request_of([](auto& question) { question.spec.method = "HEAD"; });
+    const auto plain = request_of([](probes::HttpSpec& http) { http.method = "HEAD"; });
     EXPECT_TRUE(plain.starts_with("HEAD / HTTP/1.1\r\nHost: 127.0.0.1:")) << plain;
-    EXPECT_TRUE(request_of([](auto& question) { question.spec.method = "POST"; }).find("Content-Length: 0\r\n") != std::string::npos);
-    EXPECT_TRUE(request_of([](auto& question) { question.spec.method = "OPTIONS"; }).starts_with("OPTIONS / HTTP/1.1\r\n"));
+    EXPECT_TRUE(request_of([](probes::HttpSpec& http) { http.method = "POST"; }).find("Content-Length: 0\r\n") != std::string::npos);
+    EXPECT_TRUE(request_of([](probes::HttpSpec& http) { http.method = "OPTIONS"; }).starts_with("OPTIONS / HTTP/1.1\r\n"));
   });
 }
 

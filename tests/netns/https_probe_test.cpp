@@ -100,14 +100,14 @@ TEST(ProbeHttps, ARealServerIsAsked) {
     const Nginx nginx;
     for (const auto& [kind, port] : {std::pair<Kind, std::uint16_t>{Kind::http, 8080}, {Kind::https, 8443}}) {
       auto question = http_question(at("127.0.0.1", port), 1s, kind);
-      question.spec.host = "web.example";
-      question.spec.body = "hello web.example";
+      question.spec.edit<probes::HttpSpec>().host = "web.example";
+      question.spec.edit<probes::HttpSpec>().body = probes::Pattern::text("hello web.example");
       const Answer answer = ask_once(question);
       EXPECT_EQ(answer.reason, Reason::answered) << to_text(answer.reason) << ' ' << answer.detail;
-      question.spec.path = "/sick";
+      question.spec.edit<probes::HttpSpec>().path = "/sick";
       EXPECT_EQ(ask_once(question).detail, "503");
-      question.spec.status = {{503, 503}};
-      question.spec.body.clear();
+      question.spec.edit<probes::HttpSpec>().status = {{503, 503}};
+      question.spec.edit<probes::HttpSpec>().body = {};
       EXPECT_EQ(ask_once(question).outcome, Outcome::normal);
     }
     EXPECT_EQ(ask_once(http_question(at("127.0.0.1", 8443), 1s, Kind::http)).detail, "400"); // plain HTTP on a TLS port
@@ -120,8 +120,8 @@ TEST(ProbeHttps, VerifyLooksAtTheCertificate) {
     const Nginx nginx;
     const auto verified = [](std::uint16_t port, const char* host) {
       auto question = http_question(at("127.0.0.1", port), 1s, Kind::https);
-      question.spec.verify = true;
-      question.spec.host = host;
+      question.spec.edit<probes::HttpSpec>().verify = true;
+      question.spec.edit<probes::HttpSpec>().host = host;
       return ask_once(question);
     };
     const Answer unknown = verified(8443, "web.example");
@@ -144,16 +144,16 @@ TEST(ProbeHttps, VerifyTrustsTheSystemsAuthorities) {
     shell(fmt::format("cd {} && cat good.crt old.crt > both.crt", nginx.folder().string()));
     trust(nginx.folder() / "both.crt");
     auto question = http_question(at("127.0.0.1", 8443), 1s, Kind::https);
-    question.spec.verify = true;
+    question.spec.edit<probes::HttpSpec>().verify = true;
     const Answer by_address = ask_once(question);
     EXPECT_EQ(by_address.reason, Reason::answered) << by_address.detail;
-    question.spec.host = "web.example";
+    question.spec.edit<probes::HttpSpec>().host = "web.example";
     EXPECT_EQ(ask_once(question).reason, Reason::answered);
-    question.spec.host = "other.example";
+    question.spec.edit<probes::HttpSpec>().host = "other.example";
     const Answer other = ask_once(question);
     EXPECT_EQ(other.reason, Reason::tls_failed);
     EXPECT_NE(other.detail.find("other.example"), std::string::npos) << other.detail;
-    question.spec.host = "web.example";
+    question.spec.edit<probes::HttpSpec>().host = "web.example";
     question.server.port = 8444;
     EXPECT_EQ(ask_once(question).detail, "certificate has expired");
   });

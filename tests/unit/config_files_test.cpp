@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using namespace hanat;
 
 // The tests stand in tests/unit, the example in packaging.
-const fs::path example = fs::path{__FILE__}.parent_path().parent_path().parent_path() / "packaging/hanat.toml";
+const fs::path example = fs::path{HANAT_SOURCE} / "packaging/hanat.toml";
 
 class ConfigFiles : public testing::Test {
 protected:

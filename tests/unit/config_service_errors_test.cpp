@@ -95,7 +95,7 @@ constexpr Row line_rows[] = {
     {R"(probe = "tcp")", R"(4:9: probe must be a table or a list of tables, not a string: write probe = { type = "tcp" })"},
     {R"(probe = [])", R"(4:9: probe = [] would leave the server unwatched: write a probe, or leave probe out for a tcp probe)"},
     {R"(probe = [1])", R"(4:10: probe must be a table or a list of tables, not an integer: write probe = { type = "tcp" })"},
-    {R"(probe = {})", R"(4:9: the probe does not say its type: write type = "tcp", "http" or "https")"},
+    {R"(probe = {})", R"(4:9: the probe does not say its type: write type = "tcp", or what the service speaks)"},
     {R"(probe = ["tcp"])", R"(4:10: probe must be a table or a list of tables, not a string: write probe = { type = "tcp" })"},
     {R"(probe_ports = "61000-61999")", R"(4:15: probe_ports is not available in this version of hanat: remove it)"},
     {R"(operators = "adm")", R"(4:13: operators does not belong here: write it in [hanatd])"},

@@ -188,15 +188,16 @@ probe = [{ type = "http", method = "HEAD", path = "/healthz?full=1", host = "www
 )");
   const auto& probes = service.servers[0].probes;
   ASSERT_EQ(probes.size(), 3U);
-  EXPECT_EQ(probes[0].method, "HEAD");
-  EXPECT_EQ(probes[0].path, "/healthz?full=1");
-  EXPECT_EQ(probes[0].host, "www.example.com");
-  EXPECT_THAT(probes[0].status, ElementsAre(probes::StatusRange{204, 204}, probes::StatusRange{301, 302}, probes::StatusRange{500, 500}));
+  EXPECT_EQ(probes[0].of<probes::HttpSpec>().method, "HEAD");
+  EXPECT_EQ(probes[0].of<probes::HttpSpec>().path, "/healthz?full=1");
+  EXPECT_EQ(probes[0].of<probes::HttpSpec>().host, "www.example.com");
+  EXPECT_THAT(probes[0].of<probes::HttpSpec>().status,
+              ElementsAre(probes::StatusRange{204, 204}, probes::StatusRange{301, 302}, probes::StatusRange{500, 500}));
   EXPECT_EQ(probes[1].kind, Kind::https);
-  EXPECT_TRUE(probes[1].verify);
-  EXPECT_EQ(probes[1].body, "fine");
+  EXPECT_TRUE(probes[1].of<probes::HttpSpec>().verify);
+  EXPECT_EQ(probes[1].of<probes::HttpSpec>().body, probes::Pattern::text("fine"));
   EXPECT_EQ(probes[1].port, 9000);
-  EXPECT_THAT(probes[2].status, ElementsAre(probes::StatusRange{404, 404}));
+  EXPECT_THAT(probes[2].of<probes::HttpSpec>().status, ElementsAre(probes::StatusRange{404, 404}));
 }
 
 TEST(Config, EveryUnitOfTimeIsRead) {

@@ -14,8 +14,7 @@ namespace hanat {
 namespace {
 
 std::string man_page() {
-  const std::string here = __FILE__;
-  std::ifstream file(here.substr(0, here.rfind("tests/")) + "packaging/man/hanatd.8.scd");
+  std::ifstream file(HANAT_SOURCE "/packaging/man/hanatd.8.scd");
   std::stringstream text;
   text << file.rdbuf();
   return text.str();

@@ -128,7 +128,7 @@ TEST(HttpStatusLine, AHostileOneIsNot) {
 }
 
 struct HttpJudged : testing::Test {
-  Spec spec;
+  HttpSpec spec;
   Reason reason(std::initializer_list<std::string_view> header, std::string_view body = {}) {
     HttpAnswer answer{spec};
     const bool read = std::ranges::all_of(header, [&](std::string_view line) { return answer.header(line); });
@@ -171,7 +171,7 @@ TEST_F(HttpJudged, AllHeaderLinesTogetherAreBounded) {
 }
 
 TEST_F(HttpJudged, TheBodyIsSearchedAcrossPiecesAndOnlyItsBeginning) {
-  spec.body = "all well";
+  spec.body = Pattern::text("all well");
   EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n", "\r\n"}, "<p>all well</p>"), Reason::answered);
   EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n", "\r\n"}, "<p>all wrong</p>"), Reason::wrong_answer);
   EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n", "\r\n"}), Reason::wrong_answer);

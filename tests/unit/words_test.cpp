@@ -96,7 +96,7 @@ TEST(Arguments, OfEveryOptionStandInTheHelpOfItsWords) {
 }
 
 TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
-  const auto packaging = std::filesystem::path{__FILE__}.parent_path() / "../../packaging";
+  const auto packaging = std::filesystem::path{HANAT_SOURCE} / "packaging";
   const auto man = test::read_text(packaging / "man/hanatctl.8.scd"), completion = test::read_text(packaging / "completions/hanatctl.bash");
   for (const auto& word : words()) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{word.name} + "*"));
