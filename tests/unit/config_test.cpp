@@ -184,7 +184,7 @@ listen = "203.0.113.10:80/tcp"
 primary = "10.0.0.1"
 probe = [{ type = "http", method = "HEAD", path = "/healthz?full=1", host = "www.example.com", status = [204, "301-302", 500] },
          { type = "https", verify = true, body = "fine", status = "200", address = "127.0.0.1", source = "127.0.0.2", port = 9000 },
-         { type = "http", status = 404, verify = false }]
+         { type = "http", status = 404 }]
 )");
   const auto& probes = service.servers[0].probes;
   ASSERT_EQ(probes.size(), 3U);
