@@ -4,7 +4,19 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 namespace hanat {
+namespace {
+
+// The loop, and the packets that this machine forwards, come first: a cut of 100,000 flows is half a second of work.
+constexpr int niceness = 10;
+
+/// Of this thread alone, which does nothing else.
+void be_modest() { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness); }
+
+} // namespace
 
 CutWorker::CutWorker(uv_loop_t* loop, nat::Cutter cutter, Done done) : loop_(loop), cutter_(std::move(cutter)), done_(std::move(done)) {
   request_.data = this;
@@ -31,6 +43,7 @@ void CutWorker::start(std::vector<Mapping> mappings, nat::Streams streams) {
 }
 
 void CutWorker::work() {
+  be_modest();
   const auto began = std::chrono::steady_clock::now();
   try {
     cutter_.cut(mappings_, streams_, cancelled_,

@@ -35,16 +35,16 @@ void Gateway::settle(Time now) {
   if (stopped_) return;
   settle_due_ = false;
   ring_alarms(now);
-  const bool may_try = !kernel_retry_ || *kernel_retry_ <= now;
+  const bool may_try = !committer_.busy() && (!kernel_retry_ || *kernel_retry_ <= now);
   if (resync_ && may_try && now >= last_resync_ + resync_pause) resync(now);
   std::vector<RunningService*> settled;
   // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
   if (may_try && !(resync_ && kernel_state_ == KernelState::failed)) {
-    std::vector<Change> changes = decide(now);
-    commit(changes, now);
+    commit(decide(now), now);
     settled = std::exchange(dirty_, {});
     for (RunningService* service : settled) finish(*service, now);
   }
+  for (RunningService* service : dirty_) set_pace(*service); // what waits for the kernel is asked on
   start_cut(now);
   bury(settled);
   if (settle_due_) { // the rest of a flip
@@ -62,6 +62,7 @@ void Gateway::ring_alarms(Time now) {
     service->alarm.reset();
     touch(*service);
   }
+  if (committer_.busy()) return; // the rest needs the kernel
   if (kernel_retry_ && *kernel_retry_ <= now)
     for (const auto& service : services_) touch(*service); // whatever was refused is decided again
   if (now >= last_resync_ + resync_period) look_for_missed_commits(now);
@@ -113,7 +114,7 @@ bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
   return waits;
 }
 
-void Gateway::applied(Change& change, std::chrono::microseconds took, Time now) {
+void Gateway::applied(Change& change, Time now) {
   RunningService& service = *change.service;
   const Decision& decision = change.decision;
   const bool was_decided = service.current || service.refused || !service.loaded.target.empty();
@@ -121,7 +122,7 @@ void Gateway::applied(Change& change, std::chrono::microseconds took, Time now) 
                          (decision.place == Place::none ? !service.refused : service.current != std::optional{decision.server});
   const bool flipped = was_decided && (new_place || change.wanted.moves);
   if (flipped)
-    record_flip(service, change, took);
+    record_flip(service, change);
   else if (new_place)
     events_.push_back(words::first_target(service, decision));
   note_departures(change, flipped, now);
@@ -159,7 +160,7 @@ void Gateway::note_departures(Change& change, bool flipped, Time now) {
   if (!service.departures.empty()) departing_.insert(&service);
 }
 
-void Gateway::record_flip(RunningService& service, const Change& change, std::chrono::microseconds took) {
+void Gateway::record_flip(RunningService& service, const Change& change) {
   const Decision& decision = change.decision;
   const bool cuts = std::ranges::any_of(change.wanted.departures, [](const Departure& departure) { return !departure.untranslated; });
   service.last_flip = Flip{.number = ++service.flips,
@@ -167,16 +168,14 @@ void Gateway::record_flip(RunningService& service, const Change& change, std::ch
                            .from = target_name(service),
                            .to = decision.place == Place::server ? service.servers[decision.server].role : "none",
                            .why = decision.flip_why,
-                           .commit = took,
+                           .commit = change.took,
                            .cut = {},
                            .cut_time = {},
                            .cutting = cuts};
   events_.push_back(words::flip(service, decision, *service.last_flip));
 }
 
-/// The service is settled: its questions get their pace, its next moment is noted.
-void Gateway::finish(RunningService& service, Time now) {
-  service.dirty = false;
+void Gateway::set_pace(RunningService& service) {
   for (RunningServer& server : service.servers)
     for (RunningQuestion& question : server.questions) {
       const probes::Pace pace = pace_of(service.config, question);
@@ -184,6 +183,12 @@ void Gateway::finish(RunningService& service, Time now) {
       question.pace = pace;
       engine_.pace(question.id, pace);
     }
+}
+
+/// The service is settled: its questions get their pace, its next moment is noted.
+void Gateway::finish(RunningService& service, Time now) {
+  service.dirty = false;
+  set_pace(service);
   if (std::exchange(service.flip_has_a_rest, false)) {
     touch(service);
     settle_soon();
@@ -207,8 +212,9 @@ void Gateway::bury(const std::vector<RunningService*>& settled) {
 
 void Gateway::arm_timer(Time now) {
   Time next = last_resync_ + (resync_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
-  if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
   if (kernel_retry_) next = std::max(*kernel_retry_, resync_ ? last_resync_ + resync_pause : now); // nothing can be done before
+  if (committer_.busy()) next = now + resync_period;                                               // its end comes first
+  if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
   if (cut_retry_) next = std::min(next, *cut_retry_);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max<Clock::duration>(next - now, 1ms));
   uv_timer_start(

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "daemon/cut_worker.hpp"
 #include "daemon/events.hpp"
 #include "daemon/running_service.hpp"
+#include "daemon/side_thread.hpp"
 #include "daemon/state.hpp"
 #include "daemon/uv_handle.hpp"
 #include "daemon/wanted.hpp"
@@ -75,6 +77,8 @@ private:
     RunningService* service;
     Decision decision;
     Wanted wanted;
+    std::string refusal{}; // the kernel's; empty: made
+    std::chrono::microseconds took{};
   };
   /// Whose departures are in the conntrack cut that is under way.
   struct JobPart {
@@ -90,13 +94,18 @@ private:
   std::vector<Change> decide(Time now);
   void expire_force(RunningService& service, Time now);
   bool held_back(const RunningService& service, const Wanted& wanted);
-  void commit(std::vector<Change>& changes, Time now);
-  std::string send(const std::vector<Change*>& changes, Time now);
-  void applied(Change& change, std::chrono::microseconds took, Time now);
+  void commit(std::vector<Change> changes, Time now);
+  void send(Time decided);
+  void send(std::span<Change> changes, Time decided);
+  void committed(Time now);
+  void finish_commit();
+  void wait_for_kernel();
+  void applied(Change& change, Time now);
   void note_departures(Change& change, bool flipped, Time now);
-  void record_flip(RunningService& service, const Change& change, std::chrono::microseconds took);
+  void record_flip(RunningService& service, const Change& change);
   void start_cut(Time now);
   void advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now);
+  void set_pace(RunningService& service);
   void finish(RunningService& service, Time now);
   void bury(const std::vector<RunningService*>& settled);
   void arm_timer(Time now);
@@ -105,6 +114,7 @@ private:
   // events from outside: they change what is known; settle() follows before the loop waits again, once for all that came together
   void answered(probes::QuestionId id, const probes::Answer& answer);
   void cut_done(const CutResult& result);
+  static void on_watch(uv_poll_t* poll, int, int) { static_cast<Gateway*>(poll->data)->table_touched(); }
   void table_touched();
   void settle_soon() { settle_due_ = true; }
   void settle_if_due();
@@ -153,12 +163,14 @@ private:
   bool unread_ = false; // somebody committed all the time while it was tried
   Time last_resync_{};
 
+  std::vector<Change> committing_; // what the kernel was given
   std::uint64_t next_departure_ = 0;
   std::vector<JobPart> job_;
   std::optional<Time> cut_retry_;
 
   probes::Engine engine_;
   CutWorker cutter_;
+  SideThread committer_; // uses kernel_ alone while it is busy
   UvHandle<uv_timer_t> timer_;
   UvHandle<uv_poll_t> watch_;
   UvHandle<uv_prepare_t> after_timers_;

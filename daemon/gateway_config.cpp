@@ -51,8 +51,9 @@ std::map<Vip, std::string> endpoints_of(const nat::Rules& rules) {
 Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publish publish)
     : publish_(std::move(publish)), kernel_(std::move(kernel)),
       engine_(loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); }),
-      cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }), timer_(make_timer(loop, this)),
-      watch_(make_poll(loop, kernel_.watch_fd(), this)), after_timers_(make_prepare(loop, this)), after_sockets_(make_check(loop, this)) {
+      cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }),
+      committer_(loop, [this] { finish_commit(); }), timer_(make_timer(loop, this)), watch_(make_poll(loop, kernel_.watch_fd(), this)),
+      after_timers_(make_prepare(loop, this)), after_sockets_(make_check(loop, this)) {
   uv_prepare_start(after_timers_.get(), [](uv_prepare_t* turn) { static_cast<Gateway*>(turn->data)->settle_if_due(); });
   uv_check_start(after_sockets_.get(), [](uv_check_t* turn) { static_cast<Gateway*>(turn->data)->settle_if_due(); });
 }
@@ -74,12 +75,13 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
   adopt_rules(rules, now);
   for (const Override& kept : overrides) restore(kept, now);
   last_resync_ = now;
-  uv_poll_start(watch_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<Gateway*>(poll->data)->table_touched(); });
+  uv_poll_start(watch_.get(), UV_READABLE, on_watch);
   settle(now);
 }
 
 void Gateway::stop() {
   stopped_ = true;
+  wait_for_kernel();
   for (const auto& [id, asked] : std::exchange(by_question_, {})) engine_.remove(id);
   uv_timer_stop(timer_.get());
   uv_poll_stop(watch_.get());
@@ -145,6 +147,7 @@ void Gateway::find_current(RunningService& service) {
 }
 
 Reloaded Gateway::reload(const Config& config) {
+  wait_for_kernel();
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
   Reloaded result;
@@ -165,6 +168,7 @@ Reloaded Gateway::reload(const Config& config) {
   for (const auto* names : {&result.added, &result.changed})
     for (const std::string& name : *names) find_current(*find(name));
   settle(now);
+  wait_for_kernel();
   return result;
 }
 

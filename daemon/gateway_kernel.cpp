@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 // A refused transaction is tried again after this long, doubled up to the second figure.
 constexpr auto first_retry = 50ms;
 constexpr auto last_retry = 1s; // other services' changes wait as long
+// The kernel takes one change after the other, whoever makes them: behind somebody's huge set ours waits for seconds. Alone it is done in
+// 25 us, and so is its whole effect before the loop goes on; after this long the loop goes on without it.
+constexpr auto patience = 5ms;
 
 void merge(nat::Rules& into, const nat::Rules& rules) {
   into.known.insert(rules.known.begin(), rules.known.end());
@@ -27,22 +30,52 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
 
 } // namespace
 
-void Gateway::commit(std::vector<Change>& changes, Time now) {
-  std::vector<Change*> differing;
-  differing.reserve(changes.size());
-  for (Change& change : changes) {
-    if (change.wanted.rules != change.service->loaded)
-      differing.push_back(&change);
+/// Gives the kernel what differs. Nothing else is decided until it has answered.
+void Gateway::commit(std::vector<Change> changes, Time now) {
+  for (Change& change : changes)
+    if (change.wanted.rules == change.service->loaded)
+      applied(change, now);
     else
-      applied(change, {}, now);
+      committing_.push_back(std::move(change));
+  if (committing_.empty() || committer_.run([this, now] { send(now); }, patience))
+    committed(now);
+  else
+    uv_poll_stop(watch_.get()); // the kernel's messages wait, too
+}
+
+/// On the committer's thread. One service's change that the kernel refuses must not keep the others from theirs.
+void Gateway::send(Time decided) {
+  send(committing_, decided);
+  if (committing_.front().refusal.empty() || committing_.size() == 1) return;
+  for (Change& change : committing_) send({&change, 1}, decided);
+}
+
+/// One transaction.
+void Gateway::send(std::span<Change> changes, Time decided) {
+  std::vector<nat::Step> steps;
+  steps.reserve(changes.size());
+  for (const Change& change : changes) steps.push_back({.from = change.service->loaded, .to = change.wanted.rules});
+  std::string refusal;
+  try {
+    kernel_.change(steps);
+  } catch (const std::exception& error) {
+    refusal = error.what();
   }
-  std::string refusal = differing.empty() ? std::string{} : send(differing, now);
-  if (!refusal.empty() && differing.size() > 1) {
-    // One service's change that the kernel refuses must not keep the others from theirs.
-    refusal.clear();
-    for (Change* change : differing)
-      if (std::string one = send({change}, now); !one.empty()) refusal = std::move(one);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - decided);
+  for (Change& change : changes) {
+    change.refusal = refusal;
+    change.took = took;
   }
+}
+
+/// The kernel has answered: what it took is so now.
+void Gateway::committed(Time now) {
+  std::string refusal;
+  for (Change& change : std::exchange(committing_, {}))
+    if (change.refusal.empty())
+      applied(change, now);
+    else
+      refusal = std::move(change.refusal);
   if (!refusal.empty()) {
     kernel_failed(refusal, now);
     return;
@@ -55,20 +88,18 @@ void Gateway::commit(std::vector<Change>& changes, Time now) {
   kernel_error_.clear();
 }
 
-/// One transaction. Returns the kernel's refusal, or nothing: then the services are what they were decided to be.
-std::string Gateway::send(const std::vector<Change*>& changes, Time now) {
-  std::vector<nat::Step> steps;
-  steps.reserve(changes.size());
-  for (const Change* change : changes) steps.push_back({.from = change->service->loaded, .to = change->wanted.rules});
-  const auto began = Clock::now();
-  try {
-    kernel_.change(steps);
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - began);
-  for (Change* change : changes) applied(*change, took, now);
-  return {};
+/// After a change that took longer than the loop waited: everything that came meanwhile is looked at.
+void Gateway::finish_commit() {
+  committer_.join();
+  for (const Change& change : committing_) touch(*change.service);
+  committed(Clock::now());
+  if (!stopped_) uv_poll_start(watch_.get(), UV_READABLE, on_watch);
+  settle(Clock::now());
+}
+
+/// For whoever cannot go on before.
+void Gateway::wait_for_kernel() {
+  while (!committing_.empty()) finish_commit();
 }
 
 void Gateway::kernel_failed(const std::string& error, Time now) {

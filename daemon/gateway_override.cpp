@@ -14,7 +14,10 @@ void Gateway::force(RunningService& service, Force force) {
   touch(service);
 }
 
-void Gateway::act() { settle(Clock::now()); }
+void Gateway::act() {
+  settle(Clock::now());
+  wait_for_kernel();
+}
 
 void Gateway::end_override(RunningService& service) {
   if (!service.force) return;
