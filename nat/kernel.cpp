@@ -12,7 +12,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <libnftnl/gen.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -29,22 +28,11 @@
 namespace hanat::nat {
 namespace {
 
-constexpr unsigned watch_groups = 1U << (NFNLGRP_NFTABLES - 1);
 constexpr std::size_t large_transaction = std::size_t{64}
                                           << 10; // bytes; about 200 flips: leaving the group costs less than hearing of them
 constexpr int read_attempts = 20;                // each is lost only when somebody commits during it
 
 std::uint16_t nft(int type) { return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type); }
-
-/// 0: the message tells of none.
-std::uint32_t generation_in(const nlmsghdr& message) {
-  const std::unique_ptr<nftnl_gen, Releaser<nftnl_gen_free>> gen{nftnl_gen_alloc()};
-  if (!gen || nftnl_gen_nlmsg_parse(&message, gen.get()) != 0) return 0;
-  return nftnl_gen_get_u32(gen.get(), NFTNL_GEN_ID);
-}
-
-/// By how much a generation is ahead of another; they are counted one by one and wrap.
-std::int32_t ahead(std::uint32_t generation, std::uint32_t of) { return static_cast<std::int32_t>(generation - of); }
 
 } // namespace
 
@@ -61,8 +49,9 @@ struct Kernel::Found {
 };
 
 Kernel::Kernel(std::string table, Ownership ownership)
-    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(std::size_t{4} << 20, watch_groups),
-      watched_(generation()) {}
+    : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(table_, socket_.port_id()) {
+  watch_.begin(generation());
+}
 
 Kernel::LayoutText Kernel::wanted_layout(const std::string& table) {
   const Layout layout = make_layout(table);
@@ -205,8 +194,6 @@ std::optional<Loaded> Kernel::read() {
     }
 }
 
-/// A commit tells every listener of each of its elements. Our own watch need not hear twenty thousand of ours, which takes the kernel as
-/// long as making them: it leaves the group meanwhile, and the generation tells whether anybody else committed.
 void Kernel::send(const Transaction& transaction, const char* what) {
   const auto exchange = [&] { socket_.exchange(transaction.bytes, transaction.first_sequence, transaction.last_sequence, what); };
   if (transaction.bytes.size() < large_transaction) {
@@ -214,22 +201,13 @@ void Kernel::send(const Transaction& transaction, const char* what) {
     return;
   }
   const std::uint32_t before = generation();
-  watch_.listen(NFNLGRP_NFTABLES, false);
-  try {
+  {
+    const CommitWatch::Deaf deaf{watch_};
     exchange();
-  } catch (...) {
-    watch_.listen(NFNLGRP_NFTABLES, true);
-    throw;
   }
-  watch_.listen(NFNLGRP_NFTABLES, true);
-  if (generation() == before + 1) unheard_.push_back(before + 1); // otherwise a gap shows, and the table is read
-}
-
-/// Goes on behind our own commits that the watch was not to hear.
-void Kernel::pass_unheard() {
-  while (!unheard_.empty() && ahead(unheard_.front(), watched_) <= 1) {
-    if (unheard_.front() == watched_ + 1) ++watched_;
-    unheard_.erase(unheard_.begin());
+  try {
+    if (generation() == before + 1) watch_.skip(before + 1);
+  } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): the change was made; a gap shows, and the table is read
   }
 }
 
@@ -347,37 +325,6 @@ void Kernel::remove() {
   TransactionBuilder builder{table_, socket_.next_sequence()};
   commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
   armed_.clear();
-}
-
-bool Kernel::disturbed() {
-  bool touched = false;
-  bool ours_named = false; // a commit's messages come first, its NEWGEN with the process at the end
-  bool gap = false;
-  const bool complete = watch_.drain([&](const nlmsghdr& message) {
-    if (message.nlmsg_type == nft(NFT_MSG_NEWGEN)) {
-      const std::uint32_t generation = generation_in(message);
-      pass_unheard();
-      gap |= ahead(generation, watched_) > 1;
-      if (ahead(generation, watched_) > 0) watched_ = generation;
-    }
-    if (message.nlmsg_pid == socket_.port_id()) return;
-    // Table names are the first attribute of every message that names one, and the same number in each.
-    const auto* name = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
-    const bool has_name = message.nlmsg_type != nft(NFT_MSG_NEWGEN) && message.nlmsg_len > NLMSG_LENGTH(sizeof(nfgenmsg)) &&
-                          mnl_attr_get_type(name) == NFTA_TABLE_NAME;
-    if (has_name) ours_named = table_ == mnl_attr_get_str(name);
-    touched |= has_name && ours_named;
-  });
-  return touched || !complete || gap;
-}
-
-bool Kernel::missed_a_commit() {
-  const std::uint32_t now = generation();
-  const bool told = now != watched_ && disturbed();
-  pass_unheard();
-  const bool missed = ahead(now, watched_) > 0;
-  if (missed) watched_ = now;
-  return told || missed;
 }
 
 } // namespace hanat::nat

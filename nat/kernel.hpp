@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "nat/commit_watch.hpp"
 #include "nat/elements.hpp"
 #include "nat/netlink.hpp"
 #include "nat/rules.hpp"
@@ -60,9 +61,9 @@ public:
   /// Becomes readable when somebody commits to nf_tables.
   int watch_fd() const { return watch_.fd(); }
   /// Reads what the watch brought: true when somebody else touched our table, or messages were lost.
-  bool disturbed();
+  bool disturbed() { return watch_.disturbed(); }
   /// Whether a commit came that the watch did not tell of; costs one request, whatever the size of the table. Throws std::system_error.
-  bool missed_a_commit();
+  bool missed_a_commit() { return watch_.missed(generation()); }
 
 private:
   struct Found;
@@ -73,7 +74,6 @@ private:
   Decoded read_elements(const LayoutText& found, const LayoutText& wanted);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
   void send(const Transaction& transaction, const char* what);
-  void pass_unheard();
   using Stands = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Stands& stands);
   bool carried_out(std::span<const Step> steps);
@@ -82,10 +82,8 @@ private:
   std::string table_;
   Ownership ownership_;
   Netlink socket_;
-  Netlink watch_;
-  std::uint32_t watched_;              // generation of the last commit that the watch told of, or before which it did not exist
-  std::vector<std::uint32_t> unheard_; // generations of our own that it was not to hear
-  Armed armed_;                        // of what is loaded
+  CommitWatch watch_;
+  Armed armed_; // of what is loaded
 };
 
 } // namespace hanat::nat

@@ -61,6 +61,7 @@ TEST_F(Resilience, KilledAtAnyMomentOfAFlipItComesBackWhole) {
     EXPECT_THAT(alone, testing::AnyOf("primary", "backup")) << "without a daemon";
     hanatd.start();
     ASSERT_EQ(hanatd.ctl({"force-" + target, "web", "--even-if-down"}).exit, 0);
+    hanatd.wait_target("web", target); // it may wait for a cut of that server's flows
     EXPECT_EQ(connect_once(lab, Host::client, vip()).text, target);
     const Host other = target == "primary" ? Host::backup : Host::primary;
     int left = flows_on(other);
