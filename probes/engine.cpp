@@ -1,12 +1,18 @@
-// Paces questions. Each has a grid of moments, one interval apart, from a random first one; it is asked at these moments, not an interval
-// after the last answer, so that neither latency nor a busy loop makes it drift. Not here: how one question is asked (one file a kind).
+// Paces questions. Who asks the same of the same server shares one asking, at the pace of who wants it fastest. Each has a grid of moments,
+// one interval apart, from a random first one; it is asked at these moments, not an interval after the last answer, so that neither latency
+// nor a busy loop makes it drift. Not here: how one question is asked (one file a kind).
 #include "probes/engine.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <list>
+#include <map>
 #include <random>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "probes/http.hpp"
 #include "probes/loop.hpp"
@@ -23,6 +29,20 @@ Pace sane(Pace pace) {
   return pace;
 }
 
+/// The fastest first.
+struct Faster {
+  bool operator()(const Pace& one, const Pace& other) const {
+    return std::pair{one.interval, other.in_flight} < std::pair{other.interval, one.in_flight};
+  }
+};
+
+/// By what tells most questions apart.
+std::size_t hash(const Question& question) {
+  std::size_t value = std::hash<std::uint16_t>{}(question.server.port) ^ static_cast<std::size_t>(question.spec.kind) << 16;
+  for (const std::uint8_t byte : question.server.address.bytes()) value = value * 31 + byte;
+  return value;
+}
+
 } // namespace
 
 Clock::duration Lateness::quantile(double part) const {
@@ -36,12 +56,14 @@ Clock::duration Lateness::quantile(double part) const {
 struct Engine::Impl {
   using UnderWay = std::list<std::unique_ptr<Asking>>;
 
+  /// One question, and everybody who wants its answers.
   struct Entry {
     Impl* engine;
-    QuestionId id;
     Question question;
-    Pace pace;
     Timer timer;
+    std::map<QuestionId, Pace> askers{};
+    std::multiset<Pace, Faster> paces{};        // theirs
+    Pace pace{};                                // the fastest of them
     Clock::time_point due{};                    // the next moment of the grid
     std::optional<Clock::time_point> started{}; // the last question
     std::optional<std::uint64_t> round{};       // of the loop, in which it was started
@@ -52,6 +74,13 @@ struct Engine::Impl {
 
     bool full() const { return under_way.size() >= pace.in_flight; }
   };
+  struct Same {
+    using is_transparent = void;
+    static const Question& of(const Question& question) { return question; }
+    static const Question& of(const std::unique_ptr<Entry>& entry) { return entry->question; }
+    std::size_t operator()(const auto& one) const { return hash(of(one)); }
+    bool operator()(const auto& one, const auto& other) const { return of(one) == of(other); }
+  };
 
   Impl(uv_loop_t* uv_loop, Answered function) : loop(uv_loop), answered(std::move(function)), random(std::random_device{}()) {}
 
@@ -59,9 +88,10 @@ struct Engine::Impl {
   void schedule(Entry& entry, Clock::time_point due);
   void on_due(Entry& entry);
   void ask(Entry& entry);
+  void tell(Entry& entry, const Answer& answer);
   Asked ask_kind(const Question& question, Done done);
   void finished(Entry& entry, UnderWay::iterator slot, const Answer& answer);
-  void adopt_pace(Entry& entry, Pace pace);
+  void adopt_pace(Entry& entry);
   void count_http(const Question& question, int change);
   void note_start(Clock::duration late);
 
@@ -72,7 +102,8 @@ struct Engine::Impl {
   std::size_t http_questions = 0, under_way = 0;
   Lateness lateness;
   std::unique_ptr<Http> http; // made by the first question that needs it; outlives the entries
-  std::unordered_map<QuestionId, std::unique_ptr<Entry>> entries;
+  std::unordered_set<std::unique_ptr<Entry>, Same, Same> entries;
+  std::unordered_map<QuestionId, Entry*> asked_by;
 };
 
 Clock::duration Engine::Impl::random_part(Clock::duration whole) {
@@ -164,18 +195,29 @@ void Engine::Impl::finished(Entry& entry, UnderWay::iterator slot, const Answer&
   entry.under_way.erase(slot);
   --under_way;
   if (entry.waiting) schedule(entry, Clock::now());
-  answered(entry.id, answer);
+  tell(entry, answer);
 }
 
-void Engine::Impl::adopt_pace(Entry& entry, Pace pace) {
-  entry.pace = pace;
+/// The last thing its caller does: whoever is told may remove any question.
+void Engine::Impl::tell(Entry& entry, const Answer& answer) {
+  if (entry.askers.size() == 1) return answered(entry.askers.begin()->first, answer);
+  std::vector<QuestionId> askers;
+  askers.reserve(entry.askers.size());
+  for (const auto& [id, pace] : entry.askers) askers.push_back(id);
+  for (const QuestionId id : askers)
+    if (asked_by.contains(id)) answered(id, answer);
+}
+
+void Engine::Impl::adopt_pace(Entry& entry) {
+  if (entry.pace == *entry.paces.begin()) return;
+  entry.pace = *entry.paces.begin();
   const auto now = Clock::now();
   if (entry.asked_for)
     schedule(entry, entry.due);
   else if (entry.started)
-    schedule(entry, std::max(*entry.started + pace.interval, now));
+    schedule(entry, std::max(*entry.started + entry.pace.interval, now));
   else
-    schedule(entry, std::min(entry.due, now + pace.interval));
+    schedule(entry, std::min(entry.due, now + entry.pace.interval));
 }
 
 void Engine::Impl::count_http(const Question& question, int change) {
@@ -190,35 +232,58 @@ Engine::~Engine() = default;
 
 QuestionId Engine::add(const Question& question, Pace pace, Clock::duration first_within) {
   const QuestionId id{++impl_->last_id};
-  impl_->count_http(question, 1);
-  auto entry = std::make_unique<Impl::Entry>(
-      Impl::Entry{.engine = impl_.get(), .id = id, .question = question, .pace = sane(pace), .timer = make_timer(impl_->loop, nullptr)});
-  entry->timer->data = entry.get();
-  impl_->schedule(*entry, Clock::now() + impl_->random_part(std::min(entry->pace.interval, first_within)));
-  impl_->entries.emplace(id, std::move(entry));
+  pace = sane(pace);
+  auto found = impl_->entries.find(question);
+  const bool fresh = found == impl_->entries.end();
+  if (fresh) {
+    impl_->count_http(question, 1);
+    auto entry =
+        std::make_unique<Impl::Entry>(Impl::Entry{.engine = impl_.get(), .question = question, .timer = make_timer(impl_->loop, nullptr)});
+    entry->timer->data = entry.get();
+    entry->pace = pace;
+    impl_->schedule(*entry, Clock::now() + impl_->random_part(std::min(pace.interval, first_within)));
+    found = impl_->entries.insert(std::move(entry)).first;
+  }
+  Impl::Entry& entry = **found;
+  entry.askers.emplace(id, pace);
+  entry.paces.insert(pace);
+  impl_->asked_by.emplace(id, &entry);
+  if (!fresh) impl_->adopt_pace(entry);
   return id;
 }
 
-const Question& Engine::question(QuestionId id) const { return impl_->entries.at(id)->question; }
+const Question& Engine::question(QuestionId id) const { return impl_->asked_by.at(id)->question; }
 
 void Engine::remove(QuestionId id) {
-  const auto found = impl_->entries.find(id);
-  if (found == impl_->entries.end()) return;
-  const auto entry = std::move(found->second); // gone from the table before anything of it is destroyed
-  impl_->entries.erase(found);
-  impl_->under_way -= entry->under_way.size();
-  impl_->count_http(entry->question, -1);
+  const auto found = impl_->asked_by.find(id);
+  if (found == impl_->asked_by.end()) return;
+  Impl::Entry& entry = *found->second;
+  impl_->asked_by.erase(found);
+  const auto asker = entry.askers.find(id);
+  entry.paces.erase(entry.paces.find(asker->second));
+  entry.askers.erase(asker);
+  if (!entry.askers.empty()) {
+    impl_->adopt_pace(entry);
+    return;
+  }
+  const auto gone = impl_->entries.extract(impl_->entries.find(entry.question)); // out of the table before anything of it is destroyed
+  impl_->under_way -= entry.under_way.size();
+  impl_->count_http(entry.question, -1);
 }
 
 void Engine::pace(QuestionId id, Pace pace) {
-  const auto found = impl_->entries.find(id);
-  if (found == impl_->entries.end() || found->second->pace == sane(pace)) return;
-  impl_->adopt_pace(*found->second, sane(pace));
+  const auto found = impl_->asked_by.find(id);
+  if (found == impl_->asked_by.end()) return;
+  Impl::Entry& entry = *found->second;
+  Pace& own = entry.askers.at(id);
+  entry.paces.erase(entry.paces.find(own));
+  entry.paces.insert(own = sane(pace));
+  impl_->adopt_pace(entry);
 }
 
 void Engine::ask_now(QuestionId id) {
-  const auto found = impl_->entries.find(id);
-  if (found == impl_->entries.end()) return;
+  const auto found = impl_->asked_by.find(id);
+  if (found == impl_->asked_by.end()) return;
   Impl::Entry& entry = *found->second;
   entry.asked_for = true;
   if (!entry.waiting) impl_->schedule(entry, Clock::now());

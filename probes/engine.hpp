@@ -43,12 +43,13 @@ public:
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  /// The same question asked of the same server by many is asked once, as often as the fastest of them wants it; each gets every answer.
   /// Never calls back from inside. The first question is asked after a random part of min(interval, first_within), so that ten thousand do
   /// not start at once.
   QuestionId add(const Question& question, Pace pace, Clock::duration first_within);
-  /// Stays where it is until remove(). Throws std::out_of_range for an unknown id.
+  /// Stays where it is until remove() of its last asker. Throws std::out_of_range for an unknown id.
   const Question& question(QuestionId id) const;
-  /// Cancels what is under way: no answer of this question comes any more.
+  /// No answer comes to this asker any more; with the last one, what is under way is cancelled.
   void remove(QuestionId id);
   /// A new pace counts from the last start: a faster one may ask at once, never sooner than its interval after the last start.
   void pace(QuestionId id, Pace pace);
