@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/client.hpp"
-#include "daemon/walltime.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/hanatd.hpp"
 #include "tests/netns/lab.hpp"
@@ -99,13 +98,6 @@ void starting(bool small) {
   tell("  memory then, VmRSS", "MB", memory, 64);
 }
 
-/// The steady clock's moment of a text of the wall clock's. The text has whole milliseconds, cut off: up to one early.
-TestClock::time_point moment_of(const std::string& text) {
-  const auto offset = std::chrono::system_clock::now().time_since_epoch() - TestClock::now().time_since_epoch();
-  const auto since = parse_wall_time(text).value().time_since_epoch() - offset;
-  return TestClock::time_point{std::chrono::duration_cast<TestClock::duration>(since)};
-}
-
 class Failovers {
 public:
   explicit Failovers() : hanatd_{lab_, test::fast_service()} { fit(); }
@@ -117,7 +109,7 @@ public:
     std::this_thread::sleep_for(milliseconds{30});
     primary_.kill();
     const Status status = hanatd_.wait_target("web", "backup");
-    const auto flip = moment_of(test::service(status, "web").last_flip.value().at);
+    const auto flip = test::moment_of(test::service(status, "web").last_flip.value().at);
     std::this_thread::sleep_for(milliseconds{20});
     std::optional<TestClock::time_point> first;
     for (const test::Connect& connect : load.stop().connects)

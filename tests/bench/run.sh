@@ -57,6 +57,14 @@ for part in commit daemon cut forward; do
   cat "$scratch/part" >>"$scratch/all"
   first=2
 done
+
+# What clients see of a server's death has columns of its own.
+"$build/tests/hanat-bench-detect" "$@" >"$scratch/part" 2>"$scratch/errors" || {
+  status=1
+  printf 'hanat-bench-detect FAILED: %s\n' "$(cat "$scratch/errors")" >>"$scratch/part"
+}
+printf '\n'
+cat "$scratch/part"
 printf '\n%d targets met, %d missed, in %d:%02d\n' "$(grep -c ' met$' "$scratch/all")" "$(grep -c ' MISSED$' "$scratch/all")" \
   $((SECONDS / 60)) $((SECONDS % 60))
 exit "$status"

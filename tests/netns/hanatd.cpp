@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/client.hpp"
+#include "daemon/walltime.hpp"
 
 // The build names the programs that it made; without them (a tree that has no daemon) they are looked up in PATH.
 #ifndef HANATD
@@ -160,6 +161,13 @@ const ServerStatus& server(const ServiceStatus& service, const std::string& role
   for (const ServerStatus& one : service.servers)
     if (one.role == role) return one;
   throw std::out_of_range(fmt::format("service {} has no {}", service.name, role));
+}
+
+std::chrono::steady_clock::time_point moment_of(const std::string& text) {
+  using Steady = std::chrono::steady_clock;
+  const auto offset = std::chrono::system_clock::now().time_since_epoch() - Steady::now().time_since_epoch();
+  const auto since = parse_wall_time(text).value().time_since_epoch() - offset;
+  return Steady::time_point{std::chrono::duration_cast<Steady::duration>(since)};
 }
 
 } // namespace hanat::test

@@ -79,5 +79,7 @@ private:
 const ServiceStatus& service(const Status& status, const std::string& name);
 /// The server of that role ("primary", "backup2").
 const ServerStatus& server(const ServiceStatus& service, const std::string& role);
+/// The steady clock's moment of a text of the wall clock's. The text has whole milliseconds, cut off: up to one early.
+std::chrono::steady_clock::time_point moment_of(const std::string& text);
 
 } // namespace hanat::test
