@@ -4,6 +4,11 @@
 #include <algorithm>
 
 namespace hanat {
+namespace {
+
+constexpr std::chrono::seconds signal_pause{1};
+
+} // namespace
 
 std::string_view to_text(Health health) {
   switch (health) {
@@ -36,6 +41,14 @@ void Window::record_abnormal(Time now) {
   if (fails(now) < down_.fails) return;
   health_ = Health::down;
   burst_ = false;
+}
+
+bool Window::signal(Time now) {
+  if (urgent() || health_ == Health::down || (signalled_ && now - *signalled_ < signal_pause)) return false;
+  signalled_ = now;
+  burst_ = true;
+  passes_in_burst_ = 0;
+  return true;
 }
 
 void Window::assess(const Situation& situation, Time now) {

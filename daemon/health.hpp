@@ -30,11 +30,9 @@ public:
 
   /// Counts one answer. A blind one counts for nothing.
   void record(probes::Outcome outcome, Time now);
-  /// A signal of the kernel: ask in a burst, judge nothing.
-  void signal() {
-    burst_ = true;
-    passes_in_burst_ = 0;
-  }
+  /// A signal of the kernel: ask in a burst, judge nothing. False: nothing to do, since a burst is under way, the server is down anyway, or
+  /// the last signal is less than a second old (a client that nobody can help may knock all day).
+  bool signal(Time now);
   /// Moves from unknown or down to up when the run of normal answers allows it.
   void assess(const Situation& situation, Time now);
   /// When assess() would say up if no further answer came; nullopt: not by waiting.
@@ -59,6 +57,7 @@ private:
   unsigned passes_ = 0;        // normal answers in a row
   Time run_began_{};           // of the first of them
   bool burst_ = false;
+  std::optional<Time> signalled_; // the last signal that began a burst
   unsigned passes_in_burst_ = 0;
 };
 

@@ -38,6 +38,7 @@ public:
   Oracle(const DownRule& down, const UpRule& up) : down_(down), up_(up) {}
 
   void take(What what, Time now) {
+    if (what == What::signal && (health_ == Health::down || urgent() || signalled_within_a_second(now))) return;
     entries_.push_back({what, now, health_});
     if (what == What::abnormal && abnormal_within(now) >= down_.fails) entries_.back().after = health_ = Health::down;
   }
@@ -86,6 +87,10 @@ public:
 private:
   static long in_ms(Clock::duration length) { return std::chrono::duration_cast<std::chrono::milliseconds>(length).count(); }
 
+  bool signalled_within_a_second(Time now) const {
+    return std::ranges::any_of(entries_, [now](const Entry& entry) { return entry.what == What::signal && now < entry.at + 1s; });
+  }
+
   unsigned abnormal_within(Time now) const {
     unsigned count = 0;
     for (std::size_t index = clean_from_; index < entries_.size(); ++index)
@@ -120,7 +125,7 @@ void feed(Window& window, What what, Time now) {
   case What::normal: window.record(Outcome::normal, now); return;
   case What::abnormal: window.record(Outcome::abnormal, now); return;
   case What::blind: window.record(Outcome::blind, now); return;
-  case What::signal: window.signal(); return;
+  case What::signal: window.signal(now); return;
   }
 }
 
@@ -370,7 +375,7 @@ TEST(Window, ABurstEndsWithTheVerdict) {
 TEST(Window, ASignalAsksAndJudgesNothing) {
   Window window = window_with({});
   EXPECT_FALSE(window.urgent());
-  window.signal();
+  EXPECT_TRUE(window.signal(start));
   EXPECT_TRUE(window.urgent());
   EXPECT_EQ(window.health(), Health::up);
   EXPECT_EQ(window.fails(start), 0U);
@@ -378,20 +383,28 @@ TEST(Window, ASignalAsksAndJudgesNothing) {
   EXPECT_FALSE(window.urgent());
 }
 
-TEST(Window, ASignalCanHurryAServerThatIsDown) {
+TEST(Window, ASignalDoesNotHurryAServerThatIsDown) {
   Window window = window_with({1s, 2s, 3s});
-  window.signal();
-  EXPECT_TRUE(window.urgent());
-  EXPECT_EQ(window.health(), Health::down);
+  EXPECT_FALSE(window.signal(start + 4s));
+  EXPECT_FALSE(window.urgent());
 }
 
-TEST(Window, ASecondSignalBeginsTheBurstAnew) {
+TEST(Window, ASignalDuringABurstChangesNothing) {
   Window window = window_with({});
-  window.signal();
+  EXPECT_TRUE(window.signal(start));
   for (int count = 0; count < 2; ++count) window.record(Outcome::normal, start);
-  window.signal();
-  for (int count = 0; count < 2; ++count) window.record(Outcome::normal, start);
-  EXPECT_TRUE(window.urgent());
+  EXPECT_FALSE(window.signal(start + 2s)) << "a burst is bounded, whoever knocks";
+  window.record(Outcome::normal, start);
+  EXPECT_FALSE(window.urgent());
+}
+
+TEST(Window, SignalsBeginABurstAtMostOnceASecond) {
+  Window window = window_with({});
+  EXPECT_TRUE(window.signal(start));
+  for (int count = 0; count < 3; ++count) window.record(Outcome::normal, start);
+  EXPECT_FALSE(window.signal(start + 999ms));
+  EXPECT_FALSE(window.urgent());
+  EXPECT_TRUE(window.signal(start + 1s));
 }
 
 TEST(Window, NewRulesKeepTheVerdictAndTheNewestAnswers) {
