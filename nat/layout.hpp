@@ -2,7 +2,9 @@
 // here, front to back. Not here: elements (elements), messages (transaction).
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "nat/elements.hpp"
@@ -12,6 +14,12 @@ namespace hanat::nat {
 
 /// Raised with every change below; another number in a loaded table means: replace the whole table in one transaction.
 inline constexpr unsigned layout_version = 1;
+
+/// The nfnetlink_log group to which the table's rules log packets of clients that got no service ("Ha"), and the prefixes that say why.
+inline constexpr std::uint16_t log_group = 0x4861;
+inline constexpr std::string_view log_refused = "hanat refused";         // a server's RST
+inline constexpr std::string_view log_unanswered = "hanat unanswered";   // a client's SYN, sent again
+inline constexpr std::string_view log_unreachable = "hanat unreachable"; // ICMP destination unreachable
 
 /// The comment by which a table is known as hanat's: "hanat layout 1".
 std::string table_comment();

@@ -176,9 +176,9 @@ void Netlink::listen(unsigned group, bool on) {
     throw_netlink(errno, on ? "listen to a group of netlink" : "leave a group of netlink");
 }
 
-bool Netlink::drain(const OnMessage& on_message) {
+bool Netlink::drain(const OnMessage& on_message, std::size_t at_most) {
   bool complete = true;
-  for (;;) {
+  for (std::size_t read = 0; read < at_most; ++read) {
     const ssize_t length = receive(fd(), buffer_);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0 && errno == ENOBUFS) {
@@ -188,6 +188,7 @@ bool Netlink::drain(const OnMessage& on_message) {
     if (length < 0) return complete;
     for_each_message({buffer_.data(), static_cast<std::size_t>(length)}, on_message);
   }
+  return complete;
 }
 
 } // namespace hanat::nat

@@ -47,8 +47,8 @@ public:
 
   /// Joins or leaves a multicast group; what came before stays to be read. Throws std::system_error.
   void listen(unsigned group, bool on);
-  /// Reads what multicast brought, without waiting. Returns false when messages were lost (ENOBUFS).
-  bool drain(const OnMessage& on_message);
+  /// Reads what the kernel sent by itself, without waiting, and at most so many datagrams. Returns false when messages were lost (ENOBUFS).
+  bool drain(const OnMessage& on_message, std::size_t at_most = SIZE_MAX);
 
 private:
   struct Close {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <uv.h>
 
@@ -38,7 +39,10 @@ public:
   /// Called on the loop; it may add, remove and pace questions, the one that was answered too.
   using Answered = std::function<void(QuestionId, const Answer&)>;
 
-  Engine(uv_loop_t* loop, Answered answered);
+  /// Asked right before every question: an answer that is known without asking, or nullopt. It must be cheap, and neither add nor remove.
+  using Known = std::function<std::optional<Answer>(const Question&)>;
+
+  Engine(uv_loop_t* loop, Answered answered, Known known = {});
   ~Engine(); // cancels everything under way; the loop must run once more to close handles
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

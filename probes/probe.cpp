@@ -80,6 +80,7 @@ std::string_view to_text(Reason reason) {
   case Reason::timeout: return "timeout";
   case Reason::host_unreachable: return "host-unreachable";
   case Reason::net_unreachable: return "net-unreachable";
+  case Reason::no_carrier: return "no-carrier";
   case Reason::closed: return "closed";
   case Reason::wrong_status: return "wrong-status";
   case Reason::wrong_answer: return "wrong-answer";
@@ -112,6 +113,8 @@ std::string_view explain(Reason reason) {
            "address";
   case Reason::net_unreachable:
     return "this gateway has no route to the server: its link is down, the route is missing, or it is a blackhole";
+  case Reason::no_carrier:
+    return "this gateway's link towards the server is down or has lost its carrier: a cable, a switch port, or the other machine is off";
   case Reason::closed:
     return "the server closed the connection before its answer was complete: the service is starting, stopping or overloaded";
   case Reason::wrong_status: return "the server answered with an HTTP status outside `status`: the service says that it is not fit";

@@ -29,6 +29,7 @@ enum class Reason : std::uint8_t {
   timeout,          // no answer before the deadline
   host_unreachable, // ICMP or neighbour failure
   net_unreachable,  // no route
+  no_carrier,       // the link by which the way leaves is down
   closed,           // the server closed early
   wrong_status,     // HTTP status outside `status`
   wrong_answer,     // body does not hold what it must

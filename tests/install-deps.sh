@@ -4,7 +4,8 @@
 # to build
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libcli11-dev libcurl4-openssl-dev libfmt-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libre2-dev libsystemd-dev libtomlplusplus-dev
+  libcli11-dev libcurl4-openssl-dev libfmt-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libnl-route-3-dev libre2-dev
+  libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
 # what a configuration of the build looks for beside
