@@ -244,6 +244,7 @@ void Gateway::answered(probes::QuestionId id, const probes::Answer& answer) {
   const auto known = [&] { return std::tuple{server.health, question.window.urgent(), question.window.stable_at()}; };
   const auto before = known();
   question.window.record(answer.outcome, now);
+  note_blindness(question.last && question.last->outcome == probes::Outcome::blind, answer);
   question.last = answer;
   question.last_at = now;
   assess(service, now);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -29,6 +30,8 @@
 #include "nat/cut.hpp"
 #include "nat/kernel.hpp"
 #include "probes/engine.hpp"
+#include "probes/signals.hpp"
+#include "probes/ways.hpp"
 
 namespace hanat {
 
@@ -119,6 +122,15 @@ private:
   void settle_soon() { settle_due_ = true; }
   void settle_if_due();
 
+  // the kernel's signals (gateway_signals.cpp)
+  void signalled(const probes::Signal& signal);
+  void ask_now(RunningService& service, const Endpoint& at);
+  const std::vector<RunningService*>& services_on(const Address& address);
+  void watch_way(const probes::Question& question);
+  void forget(const RunningQuestion& question);
+  std::optional<probes::Answer> known_before(const probes::Question& question);
+  void note_blindness(bool was, const probes::Answer& now);
+
   // building and rebuilding services (gateway_config.cpp)
   RunningService& add_service(const std::string& name);
   void configure(RunningService& service, const Service& config, Time now);
@@ -146,6 +158,8 @@ private:
     std::size_t server, question;
   };
   std::unordered_map<probes::QuestionId, Asked> by_question_;
+  std::map<Address, std::vector<RunningService*>> by_address_; // of the servers; empty: to be made at the next signal
+  std::size_t blind_questions_ = 0;                            // whose last answer was blind
 
   bool stopped_ = false;
   bool settle_due_ = false;
@@ -168,6 +182,7 @@ private:
   std::vector<JobPart> job_;
   std::optional<Time> cut_retry_;
 
+  probes::Signals signals_;
   probes::Engine engine_;
   CutWorker cutter_;
   SideThread committer_; // uses kernel_ alone while it is busy

@@ -4,6 +4,8 @@
 #include <system_error>
 #include <unordered_set>
 
+#include <fmt/format.h>
+
 #include "daemon/gateway.hpp"
 #include "daemon/words.hpp"
 
@@ -49,8 +51,10 @@ std::map<Vip, std::string> endpoints_of(const nat::Rules& rules) {
 } // namespace
 
 Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publish publish)
-    : publish_(std::move(publish)), kernel_(std::move(kernel)),
-      engine_(loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); }),
+    : publish_(std::move(publish)), kernel_(std::move(kernel)), signals_(loop, [this](const probes::Signal& signal) { signalled(signal); }),
+      engine_(
+          loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); },
+          [this](const probes::Question& question) { return known_before(question); }),
       cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }),
       committer_(loop, [this] { finish_commit(); }), timer_(make_timer(loop, this)), watch_(make_poll(loop, kernel_.watch_fd(), this)),
       after_timers_(make_prepare(loop, this)), after_sockets_(make_check(loop, this)) {
@@ -74,6 +78,8 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
   for (const Service& service : config.services) configure(add_service(service.name), service, now);
   adopt_rules(rules, now);
   for (const Override& kept : overrides) restore(kept, now);
+  if (const auto& failure = signals_.client_log_failure())
+    tell(Level::warning, fmt::format("refused clients cannot be heard: {}; servers are asked at their usual pace", *failure));
   last_resync_ = now;
   uv_poll_start(watch_.get(), UV_READABLE, on_watch);
   settle(now);
@@ -228,11 +234,9 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
     for (const probes::Question& question : questions_for(config, server))
       running.questions.push_back(take_question(question, config, old));
   }
-  for (const RunningQuestion& question : old) {
-    by_question_.erase(question.id);
-    engine_.remove(question.id);
-  }
+  for (const RunningQuestion& question : old) forget(question);
   service.servers = std::move(servers);
+  by_address_.clear();
   service.config = config;
   by_name_[config.name] = &service;
   for (std::size_t server = 0; server < service.servers.size(); ++server)
@@ -260,6 +264,7 @@ RunningQuestion Gateway::take_question(const probes::Question& question, const S
     return kept;
   }
   RunningQuestion fresh{.question = &question, .id = {}, .window = Window{config.down, config.up}, .pace = {}, .last = {}};
+  watch_way(question);
   fresh.pace = pace_of(config, fresh);
   fresh.id = engine_.add(question, fresh.pace,
                          std::max<Clock::duration>(question.spec.fast_interval, first_question_spacing * by_question_.size()));
@@ -270,12 +275,10 @@ RunningQuestion Gateway::take_question(const probes::Question& question, const S
 /// The service is no longer configured: nothing is asked, its endpoints are given up, its flows depart.
 void Gateway::retire(RunningService& service) {
   for (const RunningServer& server : service.servers)
-    for (const RunningQuestion& question : server.questions) {
-      by_question_.erase(question.id);
-      engine_.remove(question.id);
-    }
+    for (const RunningQuestion& question : server.questions) forget(question);
   if (const auto named = by_name_.find(service.config.name); named != by_name_.end() && named->second == &service) by_name_.erase(named);
   service.servers.clear();
+  by_address_.clear();
   service.config.listen.clear();
   service.config.servers.clear();
   service.removed = true;

@@ -2,6 +2,7 @@
 // Not here: what the kernel says by itself (ways_changes).
 #include "probes/ways.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -15,6 +16,9 @@ namespace {
 
 /// What one turn of the loop is given for questions and signals.
 constexpr std::chrono::milliseconds slice{1};
+
+/// When all of ten thousand are blocked each of their answers asks.
+constexpr std::chrono::milliseconds all_blocked_age{5};
 
 std::uint8_t bit(SignalKind kind) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(kind)); }
 
@@ -216,6 +220,16 @@ std::optional<Answer> Ways::blocked(const Way& way) {
   auto what = route ? obstacle(*route, impl_->link_of(found->second)) : std::nullopt;
   if (!what) return std::nullopt;
   return Answer{.outcome = Outcome::abnormal, .reason = what->reason, .latency = {}, .detail = std::move(what->detail)};
+}
+
+bool Ways::all_blocked() {
+  const auto now = Clock::now();
+  if (impl_->all_looked_at && now - *impl_->all_looked_at < all_blocked_age) return impl_->all_blocked;
+  impl_->all_looked_at = now;
+  const auto& entries = impl_->entries; // by address
+  const bool several = !entries.empty() && entries.begin()->first.server != entries.rbegin()->first.server;
+  return impl_->all_blocked =
+             several && std::ranges::all_of(entries, [this](const auto& entry) { return blocked(entry.first).has_value(); });
 }
 
 const Ways::Counts& Ways::counts() const { return impl_->counts; }

@@ -46,6 +46,8 @@ public:
   /// The abnormal answer of a server whose way is blocked, at once; nullopt for a free way, and for one that is not watched. A look into a
   /// table, and one question to the kernel (some microseconds) after a change. Never calls back from inside.
   std::optional<Answer> blocked(const Way& way);
+  /// Whether the ways to all servers, two addresses at least, are blocked: then it is this machine that is cut off. Up to 5 ms old.
+  bool all_blocked();
 
   struct Counts {
     std::uint64_t routes_asked = 0, links_asked = 0;

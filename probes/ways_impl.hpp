@@ -108,6 +108,8 @@ struct Ways::Impl {
   std::set<RouteChange> seen;
   std::size_t looked_at = 0;
   Clock::time_point last_round{};
+  bool all_blocked = false;
+  std::optional<Clock::time_point> all_looked_at{};
   Timer next_round;
   Idle idle;
   Poll poll; // after the socket, and so closed before it

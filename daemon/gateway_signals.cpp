@@ -1,0 +1,90 @@
+// What the kernel tells of itself: a client was refused, a cable was pulled, a route went. The servers concerned are asked now, and one
+// whose way is known to be blocked is not asked at all. Not here: hearing it (probes/signals), what answers mean (health).
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "daemon/gateway.hpp"
+
+namespace hanat {
+namespace {
+
+probes::Way way_to(const probes::Question& question) { return {.server = question.server.address, .source = question.spec.source}; }
+
+/// A probe bound to an interface does not go where the routes say.
+bool is_routed(const probes::Question& question) { return question.spec.interface.empty(); }
+
+/// Known on this machine, without a word of the server's.
+bool is_local(probes::Reason reason) { return reason == probes::Reason::no_carrier || reason == probes::Reason::net_unreachable; }
+
+} // namespace
+
+void Gateway::watch_way(const probes::Question& question) {
+  if (is_routed(question)) signals_.ways().add(way_to(question));
+}
+
+void Gateway::forget(const RunningQuestion& question) {
+  if (is_routed(*question.question)) signals_.ways().remove(way_to(*question.question));
+  const bool blind = question.last && question.last->outcome == probes::Outcome::blind;
+  note_blindness(blind, {.outcome = probes::Outcome::normal, .reason = {}, .latency = {}, .detail = {}});
+  by_question_.erase(question.id);
+  engine_.remove(question.id);
+}
+
+std::optional<probes::Answer> Gateway::known_before(const probes::Question& question) {
+  if (!is_routed(question)) return std::nullopt;
+  auto answer = signals_.ways().blocked(way_to(question));
+  // No way to anybody is our own uplink's failure: nothing is known of the servers, and nowhere is better.
+  if (answer && is_local(answer->reason) && signals_.ways().all_blocked()) answer->outcome = probes::Outcome::blind;
+  return answer;
+}
+
+void Gateway::signalled(const probes::Signal& signal) {
+  if (stopped_) return;
+  if (signal.server)
+    for (RunningService* service : services_on(signal.server->address)) ask_now(*service, *signal.server);
+  if (!signal.vip) return;
+  for (const auto& service : services_)
+    if (const auto target = service->loaded.target.find(*signal.vip); target != service->loaded.target.end())
+      return ask_now(*service, target->second.server);
+}
+
+/// The questions of the servers at this address; port 0 is any.
+void Gateway::ask_now(RunningService& service, const Endpoint& at) {
+  const Time now = Clock::now();
+  for (RunningServer& server : service.servers) {
+    const bool meant = std::ranges::any_of(server.addresses, [&](const Endpoint& own) {
+      return own.address == at.address && (own.port == 0 || at.port == 0 || own.port == at.port);
+    });
+    if (!meant) continue;
+    for (RunningQuestion& question : server.questions) {
+      if (!question.window.signal(now)) continue;
+      set_pace(service); // of a burst: the question that is under way need not be answered before
+      engine_.ask_now(question.id);
+    }
+  }
+}
+
+const std::vector<RunningService*>& Gateway::services_on(const Address& address) {
+  if (by_address_.empty())
+    for (const auto& service : services_)
+      for (const RunningServer& server : service->servers)
+        for (const Endpoint& endpoint : server.addresses)
+          if (auto& services = by_address_[endpoint.address]; services.empty() || services.back() != service.get())
+            services.push_back(service.get());
+  static const std::vector<RunningService*> nobody;
+  const auto found = by_address_.find(address);
+  return found == by_address_.end() ? nobody : found->second;
+}
+
+/// The first question that cannot be asked, and the last one that can be again, are told.
+void Gateway::note_blindness(bool was, const probes::Answer& now) {
+  const bool is = now.outcome == probes::Outcome::blind;
+  if (was == is) return;
+  if (is && blind_questions_++ == 0)
+    tell(Level::warning, fmt::format("servers cannot be asked: {}{}{}; their last state is held, no failover by what cannot be seen",
+                                     probes::to_text(now.reason), now.detail.empty() ? "" : ": ", now.detail));
+  if (was && --blind_questions_ == 0) tell(Level::notice, "all servers can be asked again");
+}
+
+} // namespace hanat
