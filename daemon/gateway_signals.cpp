@@ -81,6 +81,7 @@ const std::vector<RunningService*>& Gateway::services_on(const Address& address)
 void Gateway::note_blindness(bool was, const probes::Answer& now) {
   const bool is = now.outcome == probes::Outcome::blind;
   if (was == is) return;
+  settle_soon(); // tells it
   if (is && blind_questions_++ == 0)
     tell(Level::warning, fmt::format("servers cannot be asked: {}{}{}; their last state is held, no failover by what cannot be seen",
                                      probes::to_text(now.reason), now.detail.empty() ? "" : ": ", now.detail));
