@@ -84,12 +84,9 @@ failures_in() {
   awk '/^\[ RUN  / { held = ""; running = 1 } running { held = held $0 "\n" } /^\[  FAILED  \].*ms\)$/ { printf "%s", held }
     /^\[ (  FAILED |      OK|  SKIPPED) / { running = 0; held = "" } END { if (running) printf "%s", held }' "$1"
 }
-# gtest NAME BINARY [ARGUMENT...]: adds the program's own counts; a crash, a skipped test and an empty run are failures.
-gtest() {
-  local name=$1 log=$scratch/gtest status ok bad skipped
-  shift
-  run timeout --foreground 1200 "$@" >"$log" 2>&1
-  status=$?
+# tally NAME STATUS LOG: adds a test program's own counts; a crash, a skipped test and an empty run are failures.
+tally() {
+  local name=$1 status=$2 log=$3 ok bad skipped
   ok=$(grep -c '\[       OK \]' "$log")
   bad=$(grep -cE '\[  FAILED  \] .*\([0-9]+ ms\)$' "$log")
   skipped=$(grep -cE '\[  SKIPPED \] .*\([0-9]+ ms\)$' "$log")
@@ -103,6 +100,33 @@ gtest() {
   else
     failures_in "$log" | tail -n 200
   fi
+}
+# gtest NAME BINARY [ARGUMENT...]
+gtest() {
+  local name=$1
+  shift
+  run timeout --foreground 1200 "$@" >"$scratch/gtest" 2>&1
+  tally "$name" $? "$scratch/gtest"
+}
+# Both halves of a test program at the same time: most tests wait most of the time, each in a network of its own.
+halves() { # BINARY [ARGUMENT...]
+  local half pids=()
+  for half in 0 1; do
+    GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=$half timeout --foreground 1200 "$@" >"$scratch/half-$half" 2>&1 &
+    pids+=($!)
+  done
+  for half in 0 1; do
+    wait "${pids[half]}"
+    echo $? >"$scratch/half-$half-status"
+  done
+}
+# netns NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
+netns() {
+  local name=$1 binary=$2 left_out=$3 half
+  local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:*OldClients*:Return.*:Ways.*'
+  run halves "$binary" "--gtest_filter=-$left_out:$alone"
+  for half in 0 1; do tally "$name" "$(cat "$scratch/half-$half-status" || echo 1)" "$scratch/half-$half"; done
+  gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
 }
 
 sources() { find nat probes daemon cli tests -name '*.[ch]pp' | sort; }
@@ -185,7 +209,7 @@ section "unit tests"
 gtest "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
-gtest "netns" build/dev/tests/hanat-netns
+netns "netns" build/dev/tests/hanat-netns none
 
 if [ "$mode" != quick ]; then
   section "figures, short form"
@@ -203,7 +227,7 @@ if [ "$mode" != quick ]; then
     # Left out: what mostly waits and runs no code that the others do not (a library that is preloaded gets before the sanitizer, too); a daemon without descriptors (UBSan's check of a virtual call opens
     # a pipe itself, and calls its failure an invalid object); a neighbour whose commits under sanitizers are too slow to be in anybody's way.
     waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*'
-    gtest "netns (asan)" build/asan/tests/hanat-netns "--gtest_filter=-$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
+    netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
   fi
 
   section "fuzzers, 5 s each"
