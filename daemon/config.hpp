@@ -72,6 +72,8 @@ struct Service {
 /// The endpoint that a server serves a VIP on: the address of the VIP's family, the VIP's port where none was said. nullopt: no address of
 /// that family.
 std::optional<Endpoint> endpoint_for(const Server& server, const Vip& vip);
+/// What the packets of a probe are; nullopt: of nothing that has ports (icmp), or whatever its program likes (exec).
+std::optional<Protocol> asks_over(probes::Kind kind);
 /// Every question that is asked of a server, one a (probe, address).
 std::vector<probes::Question> questions_for(const Service& service, const Server& server);
 

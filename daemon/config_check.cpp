@@ -212,7 +212,9 @@ void ServiceCheck::check_loops(std::size_t server) {
     return; // one is enough, and the probe of it says nothing new
   }
   for (const probes::Question& question : questions_for(service_, value)) {
-    const Vip hit{.address = question.server.address, .protocol = Protocol::tcp, .port = question.server.port};
+    const auto protocol = asks_over(question.spec.kind);
+    if (!protocol) continue;
+    const Vip hit{.address = question.server.address, .protocol = *protocol, .port = question.server.port};
     if (!owners_.contains(hit)) continue;
     const auto spec = std::ranges::find(value.probes, question.spec);
     complain(merged_.probe_places[server][static_cast<std::size_t>(spec - value.probes.begin())],
@@ -221,16 +223,19 @@ void ServiceCheck::check_loops(std::size_t server) {
   }
 }
 
-/// Every kind of probe asks over TCP: of a service without TCP the port must be said.
+/// Of a service without a listener of the protocol that a probe asks over, the port must be said.
 void ServiceCheck::check_probe_ports(std::size_t server) {
-  if (first_listener([](const ListenText& text) { return text.listener.protocol == Protocol::tcp; }) != nullptr) return;
   const auto& probes = service_.servers[server].probes;
-  for (std::size_t i = 0; i < probes.size(); ++i)
-    if (!probes[i].port)
-      findings_.add(merged_.probe_places[server][i],
-                    fmt::format("service {} has no TCP listener, so its probe does not know which TCP port to ask: write a port that the "
-                                "server answers on, as in probe = {{ type = \"tcp\", port = 22 }}",
-                                service_.name));
+  for (std::size_t i = 0; i < probes.size(); ++i) {
+    const auto protocol = asks_over(probes[i].kind);
+    if (!protocol || probes[i].port || probes[i].kind == probes::Kind::dns) continue; // DNS has a port of its own
+    if (first_listener([protocol](const ListenText& text) { return text.listener.protocol == *protocol; }) != nullptr) continue;
+    findings_.add(merged_.probe_places[server][i],
+                  fmt::format("service {0} has no {1} listener, so its probe does not know which {1} port to ask: write a port that the "
+                              "server answers on, as in probe = {{ type = {2} }}",
+                              service_.name, *protocol == Protocol::udp ? "UDP" : "TCP",
+                              *protocol == Protocol::udp ? "\"udp\", port = 514, send = \"...\"" : "\"tcp\", port = 22"));
+  }
 }
 
 void ServiceCheck::check_probe_sources(std::size_t server) {
@@ -242,7 +247,8 @@ void ServiceCheck::check_probe_sources(std::size_t server) {
     findings_.add(
         merged_.probe_places[server][spec],
         fmt::format("probe.source = \"{}\" is {}, but the probe asks {} at {}: leave source out, or give each family a service of its own",
-                    source->text(), to_text(source->family()), who(server), hanat::to_text(question.server)));
+                    source->text(), to_text(source->family()), who(server),
+                    question.server.port == 0 ? question.server.address.text() : hanat::to_text(question.server)));
   }
 }
 

@@ -33,8 +33,13 @@ constexpr KindText kinds[] = {
     {.kind = Kind::tcp, .keys = {}, .read = [](TableReader&, probes::Spec&) {}},
     {.kind = Kind::http, .keys = http_keys, .read = read_http},
     {.kind = Kind::https, .keys = https_keys, .read = read_https},
+    {.kind = Kind::icmp, .keys = {}, .read = read_icmp},
+    {.kind = Kind::udp, .keys = udp_keys, .read = read_udp},
+    {.kind = Kind::dns, .keys = dns_keys, .read = read_dns},
+    {.kind = Kind::grpc, .keys = grpc_keys, .read = read_grpc},
+    {.kind = Kind::exec, .keys = exec_keys, .read = read_exec},
 };
-constexpr std::string_view kinds_to_come[] = {"tls", "icmp", "udp", "dns", "grpc", "redis", "postgres", "mysql", "smtp", "exec"};
+constexpr std::string_view kinds_to_come[] = {"tls", "redis", "postgres", "mysql", "smtp"};
 
 std::vector<std::string_view> kind_words() {
   std::vector<std::string_view> words;
@@ -117,12 +122,10 @@ ProbeText read_probe(const toml::table& table, std::size_t file, Findings& findi
   if (!kind.said) findings.add(probe.place, "the probe does not say its type: write type = \"tcp\", or what the service speaks");
   read_where(reader, probe.spec);
   read_pace(reader, probe.spec, findings);
+  if (kind.value) probe.spec.kind = *kind.value;
   for (const KindText& entry : kinds) // without a kind all keys are looked at
     if (!kind.value || entry.kind == *kind.value) entry.read(reader, probe.spec);
-  if (kind.value) {
-    probe.spec.kind = *kind.value;
-    read_keys_of_others(reader, *kind.value);
-  }
+  if (kind.value) read_keys_of_others(reader, *kind.value);
   reader.misplaced(verdict_keys, "it stands in down = { fails, within } or up = { passes, stable_for } of the service");
   reader.finish();
   return probe;

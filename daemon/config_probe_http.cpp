@@ -12,6 +12,10 @@ constexpr std::size_t longest_body = 4'096; // bytes that an answer must hold
 constexpr std::size_t longest_path = 2'048;
 constexpr std::size_t longest_host = 253; // a DNS name
 constexpr std::size_t longest_method = 20;
+constexpr std::size_t most_headers = 32;
+constexpr std::size_t longest_header = 1'024;
+// A certificate for longer is not sold; a day is what a renewal may take.
+constexpr DurationLimits expiry_limits{.least = day, .most = 3'650 * day, .example = "14d"};
 
 bool printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
@@ -27,7 +31,9 @@ Parsed<std::string> parse_path(std::string_view text) {
   return complaint("probe.path = {} is not a path: begin it with \"/\", without spaces and at most {} characters long, as in \"/healthz\"",
                    shown(text), grouped(longest_path));
 }
-Parsed<std::string> parse_host(std::string_view text) {
+} // namespace
+
+Parsed<std::string> parse_probe_host(std::string_view text) {
   const bool right = std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
   });
@@ -35,6 +41,9 @@ Parsed<std::string> parse_host(std::string_view text) {
   return complaint("probe.host = {} is not a host name: write the name alone, as in \"www.example.com\", and the port as probe.port",
                    shown(text));
 }
+
+namespace {
+
 Parsed<probes::Pattern> parse_body(std::string_view text) {
   if (text.empty())
     return complaint("probe.body = \"\" would match any answer: write text that only a right answer holds, or leave body out");
@@ -69,6 +78,65 @@ void read_status(TableReader& reader, std::vector<probes::StatusRange>& status) 
   for (const toml::node& element : *list) read_one_status(reader, element, status);
 }
 
+bool is_token(char c) { // RFC 9110
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
+}
+
+/// Those that HTTP itself needs right.
+std::string_view why_not_header(std::string_view name) {
+  std::string small{name};
+  std::ranges::transform(small, small.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (small == "host") return "write it as probe.host";
+  if (small == "connection" || small == "content-length" || small == "transfer-encoding" || small == "upgrade")
+    return "hanat writes it itself";
+  return {};
+}
+
+Parsed<std::string> parse_header(std::string_view text) {
+  const auto colon = text.find(": ");
+  const std::string_view name = text.substr(0, colon);
+  const bool right = colon != std::string_view::npos && !name.empty() && std::ranges::all_of(name, is_token) && text.size() > colon + 2 &&
+                     text.size() <= longest_header && std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+  if (!right)
+    return complaint("probe.headers: {} is not a header: write \"Name: value\" in printable characters, at most {} of them", shown(text),
+                     grouped(longest_header));
+  if (const auto why = why_not_header(name); !why.empty()) return complaint("probe.headers: {} cannot be said there: {}", shown(name), why);
+  return std::string{text};
+}
+
+void read_headers(TableReader& reader, std::vector<std::string>& headers) {
+  static constexpr std::string_view example = "[\"Name: value\"]";
+  const toml::node* node = reader.find("headers");
+  if (node == nullptr) return;
+  const auto* list = node->as_array();
+  if (list == nullptr) return reader.wrong_type(*node, "headers", "a list of strings", example);
+  if (list->size() > most_headers)
+    reader.complain(*node, fmt::format("probe.headers has {} entries: write at most {}", grouped(list->size()), most_headers));
+  for (const toml::node& element : *list) {
+    const auto* string = element.as_string();
+    if (string == nullptr) {
+      reader.wrong_type(element, "headers", "a list of strings", example);
+      continue;
+    }
+    auto header = parse_header(string->get());
+    if (const auto* wrong = std::get_if<Complaint>(&header))
+      reader.complain(element, wrong->text);
+    else
+      headers.push_back(std::move(std::get<std::string>(header)));
+  }
+}
+
+void read_body(TableReader& reader, probes::Pattern& body) {
+  const auto text = reader.parsed<probes::Pattern>("body", "OK", parse_body);
+  const auto expression =
+      reader.parsed<probes::Pattern>("body_regex", "^[Oo][Kk]", [](std::string_view said) { return parse_expression("body_regex", said); });
+  if (text.said && expression.said)
+    reader.complain(*reader.find("body_regex"), "probe.body_regex and probe.body say the same thing: keep one of them");
+  if (text.value) body = *text.value;
+  if (expression.value) body = *expression.value;
+}
+
 } // namespace
 
 void read_http(TableReader& reader, probes::Spec& spec) {
@@ -79,14 +147,20 @@ void read_http(TableReader& reader, probes::Spec& spec) {
   };
   read("method", "GET", parse_method, http.method);
   read("path", "/healthz", parse_path, http.path);
-  read("host", "www.example.com", parse_host, http.host);
-  read("body", "OK", parse_body, http.body);
+  read("host", "www.example.com", parse_probe_host, http.host);
+  static constexpr Word<bool> versions[] = {{.word = "1.1", .value = false}, {.word = "2", .value = true}};
+  http.http2 = reader.choice<bool>("http_version", versions).value.value_or(false);
+  read_headers(reader, http.headers);
+  read_body(reader, http.body);
   read_status(reader, http.status);
 }
 
 void read_https(TableReader& reader, probes::Spec& spec) {
   read_http(reader, spec);
-  spec.edit<probes::HttpSpec>().verify = reader.flag("verify").value.value_or(false);
+  auto& http = spec.edit<probes::HttpSpec>();
+  http.verify = reader.flag("verify").value.value_or(false);
+  if (const auto within = reader.duration("expires_within", expiry_limits); within.value)
+    http.expires_within = std::chrono::ceil<std::chrono::days>(*within.value);
 }
 
 } // namespace hanat::config

@@ -11,9 +11,33 @@ namespace hanat::config {
 // Each reads its keys into `spec.details`; the reader finds what is wrong.
 
 /// config_probe_http
-inline constexpr std::string_view http_keys[] = {"method", "path", "host", "body", "status"};
-inline constexpr std::string_view https_keys[] = {"method", "path", "host", "body", "status", "verify"};
+inline constexpr std::string_view http_keys[] = {"method", "path", "host", "headers", "http_version", "body", "body_regex", "status"};
+inline constexpr std::string_view https_keys[] = {"method", "path",       "host",   "headers", "http_version",
+                                                  "body",   "body_regex", "status", "verify",  "expires_within"};
 void read_http(TableReader& reader, probes::Spec& spec);
 void read_https(TableReader& reader, probes::Spec& spec);
+Parsed<std::string> parse_probe_host(std::string_view text);
+
+/// config_probe_udp
+inline constexpr std::string_view udp_keys[] = {"send", "send_hex", "expect", "expect_hex", "expect_regex"};
+void read_udp(TableReader& reader, probes::Spec& spec);
+void read_icmp(TableReader& reader, probes::Spec& spec);
+
+/// config_probe_dns
+inline constexpr std::string_view dns_keys[] = {"name", "record", "answer"};
+void read_dns(TableReader& reader, probes::Spec& spec);
+
+/// config_probe_grpc
+inline constexpr std::string_view grpc_keys[] = {"service", "host", "tls", "verify"};
+void read_grpc(TableReader& reader, probes::Spec& spec);
+
+/// config_probe_exec
+inline constexpr std::string_view exec_keys[] = {"command"};
+void read_exec(TableReader& reader, probes::Spec& spec);
+
+/// config_probe_pattern. `key` is the key's name, for messages.
+Parsed<std::string> parse_bytes(std::string_view key, std::string_view text);
+Parsed<std::string> parse_hex(std::string_view key, std::string_view text);
+Parsed<probes::Pattern> parse_expression(std::string_view key, std::string_view text);
 
 } // namespace hanat::config

@@ -7,18 +7,54 @@
 namespace hanat {
 namespace {
 
-/// The port that a probe asks of an address without one: that of the first TCP listener of the family, else of the first listener.
-std::optional<std::uint16_t> listener_port(const Service& service, Family family) {
+using probes::Kind;
+
+constexpr std::uint16_t dns_port = 53;
+
+/// The port that a probe asks of an address without one: that of the first listener of the family and protocol, else of the first listener.
+std::optional<std::uint16_t> listener_port(const Service& service, Family family, Protocol protocol) {
   std::optional<std::uint16_t> port;
   for (const Vip& vip : service.listen) {
     if (vip.address.family() != family) continue;
-    if (vip.protocol == Protocol::tcp) return vip.port;
+    if (vip.protocol == protocol) return vip.port;
     if (!port) port = vip.port;
   }
   return port;
 }
 
+/// nullopt: no client comes over this family.
+std::optional<std::uint16_t> port_asked(const Service& service, const probes::Spec& spec, const Endpoint& address) {
+  const Protocol protocol = asks_over(spec.kind).value_or(Protocol::tcp);
+  const auto from_listener = listener_port(service, address.address.family(), protocol);
+  if (!from_listener) return std::nullopt;
+  if (spec.kind == Kind::icmp) return std::uint16_t{0};
+  if (spec.port) return spec.port;
+  // The ports of a service that is no DNS server say nothing about the one beside it.
+  const bool serves_udp = std::ranges::find(service.listen, Protocol::udp, &Vip::protocol) != service.listen.end();
+  if (spec.kind == Kind::dns && !serves_udp) return dns_port;
+  return address.port != 0 ? address.port : *from_listener;
+}
+
 } // namespace
+
+std::optional<Protocol> asks_over(Kind kind) {
+  switch (kind) {
+  case Kind::udp:
+  case Kind::dns: return Protocol::udp;
+  case Kind::icmp:
+  case Kind::exec: return std::nullopt;
+  case Kind::tcp:
+  case Kind::tls:
+  case Kind::http:
+  case Kind::https:
+  case Kind::grpc:
+  case Kind::redis:
+  case Kind::postgres:
+  case Kind::mysql:
+  case Kind::smtp: return Protocol::tcp;
+  }
+  return std::nullopt;
+}
 
 std::optional<Endpoint> endpoint_for(const Server& server, const Vip& vip) {
   const auto found =
@@ -32,11 +68,9 @@ std::vector<probes::Question> questions_for(const Service& service, const Server
   for (const probes::Spec& spec : server.probes)
     for (const Endpoint& address : server.addresses) {
       // An address of a family that no client uses must not make the server unfit.
-      const auto from_listener = listener_port(service, address.address.family());
-      if (!from_listener) continue;
-      const std::uint16_t own = address.port != 0 ? address.port : *from_listener;
-      const probes::Question question{.spec = spec,
-                                      .server = {.address = spec.address.value_or(address.address), .port = spec.port.value_or(own)}};
+      const auto port = port_asked(service, spec, address);
+      if (!port) continue;
+      const probes::Question question{.spec = spec, .server = {.address = spec.address.value_or(address.address), .port = *port}};
       // With probe.address both families may ask the same thing: once is enough.
       if (std::ranges::find(questions, question) == questions.end()) questions.push_back(question);
     }

@@ -1,5 +1,5 @@
 // What every kind of probe gives the engine: a question under way that can be cancelled, and how its answer comes back.
-// A new kind is one file with one function that returns Asked, and one line in the engine. Not here: pacing, judging.
+// A new kind is one file with one function that returns Asked, and one line in kinds.cpp. Not here: pacing, judging.
 #pragma once
 
 #include <functional>

@@ -14,9 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "probes/http.hpp"
+#include "probes/kinds.hpp"
 #include "probes/loop.hpp"
-#include "probes/tcp.hpp"
 
 namespace hanat::probes {
 namespace {
@@ -83,17 +82,16 @@ struct Engine::Impl {
   };
 
   Impl(uv_loop_t* uv_loop, Answered on_answer, Known known_before)
-      : loop(uv_loop), answered(std::move(on_answer)), known(std::move(known_before)), random(std::random_device{}()) {}
+      : loop(uv_loop), answered(std::move(on_answer)), known(std::move(known_before)), random(std::random_device{}()), kinds(uv_loop) {}
 
   Clock::duration random_part(Clock::duration whole);
   void schedule(Entry& entry, Clock::time_point due);
   void on_due(Entry& entry);
   void ask(Entry& entry);
   void tell(Entry& entry, const Answer& answer);
-  Asked ask_kind(const Question& question, Done done);
+  Asked ask_now(const Question& question, Done done);
   void finished(Entry& entry, UnderWay::iterator slot, const Answer& answer);
   void adopt_pace(Entry& entry);
-  void count_http(const Question& question, int change);
   void note_start(Clock::duration late);
 
   uv_loop_t* loop;
@@ -101,9 +99,9 @@ struct Engine::Impl {
   Known known;
   std::minstd_rand random;
   std::uint64_t last_id = 0;
-  std::size_t http_questions = 0, under_way = 0;
+  std::size_t under_way = 0;
   Lateness lateness;
-  std::unique_ptr<Http> http; // made by the first question that needs it; outlives the entries
+  Kinds kinds; // outlives the entries
   std::unordered_set<std::unique_ptr<Entry>, Same, Same> entries;
   std::unordered_map<QuestionId, Entry*> asked_by;
 };
@@ -167,32 +165,17 @@ void Engine::Impl::note_start(Clock::duration late) {
 void Engine::Impl::ask(Entry& entry) {
   const auto slot = entry.under_way.emplace(entry.under_way.end());
   ++under_way;
-  auto asked = ask_kind(entry.question, [&entry, slot](const Answer& answer) { entry.engine->finished(entry, slot, answer); });
+  auto asked = ask_now(entry.question, [&entry, slot](const Answer& answer) { entry.engine->finished(entry, slot, answer); });
   if (auto* asking = std::get_if<std::unique_ptr<Asking>>(&asked))
     *slot = std::move(*asking);
   else
     finished(entry, slot, std::get<Answer>(asked));
 }
 
-Asked Engine::Impl::ask_kind(const Question& question, Done done) {
+Asked Engine::Impl::ask_now(const Question& question, Done done) {
   if (known)
     if (auto answer = known(question)) return *std::move(answer);
-  switch (question.spec.kind) {
-  case Kind::tcp: return ask_tcp(loop, question, std::move(done));
-  case Kind::http:
-  case Kind::https: return http->ask(question, std::move(done));
-  case Kind::tls:
-  case Kind::icmp:
-  case Kind::udp:
-  case Kind::dns:
-  case Kind::grpc:
-  case Kind::redis:
-  case Kind::postgres:
-  case Kind::mysql:
-  case Kind::smtp:
-  case Kind::exec: break; // refused by the configuration
-  }
-  return Answer{};
+  return kinds.ask(question, std::move(done));
 }
 
 void Engine::Impl::finished(Entry& entry, UnderWay::iterator slot, const Answer& answer) {
@@ -224,13 +207,6 @@ void Engine::Impl::adopt_pace(Entry& entry) {
     schedule(entry, std::min(entry.due, now + entry.pace.interval));
 }
 
-void Engine::Impl::count_http(const Question& question, int change) {
-  if (question.spec.kind != Kind::http && question.spec.kind != Kind::https) return;
-  if (!http) http = std::make_unique<Http>(loop);
-  http_questions += static_cast<std::size_t>(change);
-  http->set_questions(http_questions);
-}
-
 Engine::Engine(uv_loop_t* loop, Answered answered, Known known)
     : impl_(std::make_unique<Impl>(loop, std::move(answered), std::move(known))) {}
 Engine::~Engine() = default;
@@ -241,7 +217,7 @@ QuestionId Engine::add(const Question& question, Pace pace, Clock::duration firs
   auto found = impl_->entries.find(question);
   const bool fresh = found == impl_->entries.end();
   if (fresh) {
-    impl_->count_http(question, 1);
+    impl_->kinds.add(question);
     auto entry =
         std::make_unique<Impl::Entry>(Impl::Entry{.engine = impl_.get(), .question = question, .timer = make_timer(impl_->loop, nullptr)});
     entry->timer->data = entry.get();
@@ -273,7 +249,7 @@ void Engine::remove(QuestionId id) {
   }
   const auto gone = impl_->entries.extract(impl_->entries.find(entry.question)); // out of the table before anything of it is destroyed
   impl_->under_way -= entry.under_way.size();
-  impl_->count_http(entry.question, -1);
+  impl_->kinds.remove(entry.question);
 }
 
 void Engine::pace(QuestionId id, Pace pace) {

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -18,6 +19,8 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "probes/certificate.hpp"
+#include "probes/grpc_answer.hpp"
 #include "probes/http_answer.hpp"
 #include "probes/http_request.hpp"
 #include "probes/loop.hpp"
@@ -65,6 +68,11 @@ struct Http::Impl {
 
 namespace {
 
+std::unique_ptr<HttpReader> reader_for(const Spec& spec) {
+  if (spec.kind == Kind::grpc) return std::make_unique<GrpcAnswer>();
+  return std::make_unique<HttpAnswer>(spec.of<HttpSpec>());
+}
+
 class HttpAsking final : public Asking {
 public:
   HttpAsking(Http::Impl& http, const Question& question, Done done);
@@ -76,6 +84,7 @@ public:
 
 private:
   void set_callbacks();
+  void look_at_certificate();
   void expire();
   void answer(const Answer& answer);
   Answer judge(CURLcode code, Clock::duration latency) const;
@@ -86,7 +95,8 @@ private:
   const Question& question_;
   Done done_;
   Clock::time_point start_ = Clock::now();
-  HttpAnswer answer_;
+  std::unique_ptr<HttpReader> answer_;
+  std::optional<std::chrono::seconds> certificate_left_; // looked at only where `expires_within` asks for it
   int own_error_ = 0;
   int socket_ = -1; // curl's, and open as long as the transfer is under way; -1: on a kept connection
   std::array<char, CURL_ERROR_SIZE> words_{};
@@ -95,7 +105,7 @@ private:
 };
 
 HttpAsking::HttpAsking(Http::Impl& http, const Question& question, Done done)
-    : http_(http), question_(question), done_(std::move(done)), answer_(question.spec.of<HttpSpec>()), request_(question),
+    : http_(http), question_(question), done_(std::move(done)), answer_(reader_for(question.spec)), request_(question),
       deadline_(http.loop, start_, question.spec.timeout, [this] { expire(); }) {
   set_callbacks();
   if (const CURLMcode code = curl_multi_add_handle(http.multi.get(), request_.easy()); code != CURLM_OK)
@@ -114,16 +124,27 @@ void HttpAsking::set_callbacks() {
         asking.fail(std::get<int>(opened));
         return CURL_SOCKET_BAD;
       });
-  request_.set(CURLOPT_HEADERDATA, &answer_);
+  request_.set(CURLOPT_HEADERDATA, this);
   request_.set(
-      CURLOPT_HEADERFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* answer) -> std::size_t {
-        return static_cast<HttpAnswer*>(answer)->header({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
+      CURLOPT_HEADERFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* self) -> std::size_t {
+        auto& asking = *static_cast<HttpAsking*>(self);
+        asking.look_at_certificate();
+        return asking.answer_->header({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
       });
-  request_.set(CURLOPT_WRITEDATA, &answer_);
+  request_.set(CURLOPT_WRITEDATA, answer_.get());
   request_.set(
       CURLOPT_WRITEFUNCTION, +[](char* bytes, std::size_t, std::size_t count, void* answer) -> std::size_t {
-        return static_cast<HttpAnswer*>(answer)->body({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
+        return static_cast<HttpReader*>(answer)->body({bytes, count}) ? count : CURL_WRITEFUNC_ERROR;
       });
+}
+
+/// Of the connection, kept or new, that the answer is coming in on.
+void HttpAsking::look_at_certificate() {
+  if (question_.spec.of<HttpSpec>().expires_within == std::chrono::days{0} || certificate_left_) return;
+  curl_tlssessioninfo* tls = nullptr;
+  if (curl_easy_getinfo(request_.easy(), CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == nullptr) return;
+  if (tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != nullptr)
+    certificate_left_ = certificate_time_left(static_cast<const SSL*>(tls->internals));
 }
 
 Phase HttpAsking::phase() const {
@@ -139,7 +160,7 @@ Phase HttpAsking::phase() const {
 /// curl tells of the connection only when TLS is done, too.
 Phase HttpAsking::phase_under_way() const {
   const Phase known = phase();
-  if (known != Phase::connecting || question_.spec.kind != Kind::https || socket_ < 0) return known;
+  if (known != Phase::connecting || !asks_over_tls(question_.spec) || socket_ < 0) return known;
   tcp_info info{};
   socklen_t length = sizeof info;
   const bool established = getsockopt(socket_, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 && info.tcpi_state == TCP_ESTABLISHED;
@@ -148,20 +169,32 @@ Phase HttpAsking::phase_under_way() const {
 
 Answer HttpAsking::judge(CURLcode code, Clock::duration latency) const {
   if (own_error_ != 0) return answer_from_errno(own_error_, latency);
-  if (const auto* verdict = answer_.verdict()) {
+  if (const auto* verdict = answer_->verdict()) {
+    const bool look = question_.spec.of<HttpSpec>().expires_within != std::chrono::days{0};
+    if (verdict->reason == Reason::answered && look && !certificate_left_) // a libcurl without OpenSSL
+      return {.outcome = Outcome::blind, .reason = Reason::local_error, .latency = latency, .detail = "libcurl does not show certificates"};
+    if (verdict->reason == Reason::answered && look && *certificate_left_ <= question_.spec.of<HttpSpec>().expires_within)
+      return {.outcome = Outcome::abnormal,
+              .reason = Reason::certificate_expires,
+              .latency = latency,
+              .detail = certificate_words(*certificate_left_)};
     if (verdict->reason == Reason::answered) return right_answer(question_.spec, Reason::answered, latency);
     return {.outcome = Outcome::abnormal, .reason = verdict->reason, .latency = latency, .detail = verdict->detail};
   }
   long error = 0;
   curl_easy_getinfo(request_.easy(), CURLINFO_OS_ERRNO, &error);
-  return answer_from_curl(
-      {.code = code, .error = static_cast<int>(error), .phase = phase(), .tls = question_.spec.kind == Kind::https, .words = words_.data()},
-      latency);
+  return answer_from_curl({.code = code,
+                           .error = static_cast<int>(error),
+                           .phase = phase(),
+                           .tls = asks_over_tls(question_.spec),
+                           .http2 = asks_http2(question_.spec),
+                           .words = words_.data()},
+                          latency);
 }
 
 void HttpAsking::finish(CURLcode code) {
   const auto now = Clock::now();
-  if (code == CURLE_OK) answer_.end();
+  if (code == CURLE_OK) answer_->end();
   Answer result = judge(code, now - start_);
   // Heard after the deadline, because we stood still: the server may have answered in time, or have given up on us.
   if (deadline_.missed(now) && result.outcome != Outcome::blind)

@@ -1,6 +1,7 @@
-// Kinds http and https: one libcurl multi handle for all questions of an engine, driven by the libuv loop.
+// Kinds http, https and grpc: one libcurl multi handle for all questions of an engine, driven by the libuv loop.
 // http opens a connection for every question, so that a listener that has died is seen at once. https keeps connections and opens a new
-// one after a minute: a fresh TLS handshake costs 1.5 ms of CPU. Not here: what the answer is worth (http_answer).
+// one after a minute: a fresh TLS handshake costs 1.5 ms of CPU. grpc does the one or the other. Not here: what the answer is worth
+// (http_answer).
 #pragma once
 
 #include <cstddef>

@@ -64,11 +64,14 @@ Answer tls_failed(const Failure& failure, Clock::duration latency) {
 
 std::optional<unsigned> parse_status_line(std::string_view line) {
   while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
-  if (line.size() < 12 || !line.starts_with("HTTP/")) return std::nullopt;
-  if (!is_digit(line[5]) || line[6] != '.' || !is_digit(line[7]) || line[8] != ' ') return std::nullopt;
-  if (line.size() > 12 && line[12] != ' ') return std::nullopt;
-  const std::string_view code = line.substr(9, 3);
-  if (!std::ranges::all_of(code, is_digit) || code[0] == '0') return std::nullopt;
+  constexpr std::string_view two = "HTTP/2 ", one = "HTTP/1.1 ";
+  const bool dotted =
+      line.size() >= one.size() && line.starts_with("HTTP/") && is_digit(line[5]) && line[6] == '.' && is_digit(line[7]) && line[8] == ' ';
+  if (!dotted && !line.starts_with(two)) return std::nullopt;
+  line.remove_prefix(dotted ? one.size() : two.size());
+  const std::string_view code = line.substr(0, 3);
+  if (code.size() < 3 || !std::ranges::all_of(code, is_digit) || code[0] == '0') return std::nullopt;
+  if (line.size() > 3 && line[3] != ' ') return std::nullopt;
   unsigned status = 0;
   for (const char digit : code) status = status * 10 + static_cast<unsigned>(digit - '0');
   return status;
@@ -89,7 +92,7 @@ std::string_view to_text(Phase phase) {
   return "?";
 }
 
-bool HttpAnswer::decide(Reason reason, std::string_view detail) {
+bool HttpReader::decide(Reason reason, std::string_view detail) {
   verdict_ = Verdict{.reason = reason, .detail = sanitized(detail)};
   return false;
 }
@@ -100,6 +103,7 @@ bool HttpAnswer::header(std::string_view line) {
   if (status_line_next_) {
     const auto status = parse_status_line(line);
     if (!status) return decide(Reason::garbled, line.substr(0, line.find_first_of("\r\n")));
+    if (spec_.http2 && !line.starts_with("HTTP/2 ")) return decide(Reason::garbled, "no HTTP/2");
     status_ = *status;
     status_line_next_ = false;
     return true;
@@ -132,7 +136,7 @@ bool HttpAnswer::judge_body() {
 }
 
 void HttpAnswer::end() {
-  if (verdict_) return;
+  if (verdict() != nullptr) return;
   if (!header_complete_)
     decide(Reason::garbled, "no status line");
   else
@@ -143,7 +147,7 @@ Answer answer_from_curl(const Failure& failure, Clock::duration latency) {
   switch (failure.code) { // a foreign enum of a hundred values: the rest is our own failure, with curl's words
   case CURLE_COULDNT_CONNECT: return no_connection(failure, latency);
   case CURLE_OPERATION_TIMEDOUT: return abnormal(Reason::timeout, latency, std::string{to_text(failure.phase)});
-  case CURLE_GOT_NOTHING: return abnormal(Reason::closed, latency, "no answer");
+  case CURLE_GOT_NOTHING: return abnormal(Reason::closed, latency, failure.http2 ? "no HTTP/2 answer" : "no answer");
   case CURLE_PARTIAL_FILE: return abnormal(Reason::closed, latency, "answer not complete");
   case CURLE_SEND_ERROR:
   case CURLE_RECV_ERROR: return broken_off(failure, latency);

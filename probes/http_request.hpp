@@ -12,6 +12,11 @@
 
 namespace hanat::probes {
 
+/// https, and grpc that says so.
+bool asks_over_tls(const Spec& spec);
+/// grpc, and http and https that say so.
+bool asks_http2(const Spec& spec);
+
 class HttpRequest {
 public:
   explicit HttpRequest(const Question& question); // throws std::exception for what this libcurl does not take
@@ -31,8 +36,11 @@ private:
   };
   using List = std::unique_ptr<curl_slist, FreeList>;
 
-  static List list_of(const std::string& line);
+  static void append(List& list, const std::string& line);
   void set_request(const Question& question);
+  void set_http(Kind kind, const HttpSpec& http);
+  void set_grpc(const GrpcSpec& grpc);
+  void set_version(bool tls, bool http2);
   void set_connection(const Question& question);
 
   List connect_to_, headers_; // curl keeps pointers to them

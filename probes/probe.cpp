@@ -87,10 +87,12 @@ std::string_view to_text(Reason reason) {
   case Reason::garbled: return "garbled";
   case Reason::too_large: return "too-large";
   case Reason::tls_failed: return "tls-failed";
+  case Reason::certificate_expires: return "certificate-expires";
   case Reason::slow: return "slow";
   case Reason::no_descriptors: return "no-descriptors";
   case Reason::no_buffers: return "no-buffers";
   case Reason::no_ports: return "no-ports";
+  case Reason::no_processes: return "no-processes";
   case Reason::forbidden: return "forbidden";
   case Reason::stalled: return "stalled";
   case Reason::local_error: return "local-error";
@@ -119,16 +121,22 @@ std::string_view explain(Reason reason) {
     return "the server closed the connection before its answer was complete: the service is starting, stopping or overloaded";
   case Reason::wrong_status: return "the server answered with an HTTP status outside `status`: the service says that it is not fit";
   case Reason::wrong_answer:
-    return "the first 64 KiB of the answer do not hold the text of `body`: a wrong page, a wrong host or a broken application";
-  case Reason::garbled: return "the answer is not HTTP: another service listens on the port, or it wants TLS";
-  case Reason::too_large: return "the header of the answer is longer than 64 KiB: the service is broken or hostile";
+    return "the server answered, but not with what the probe wants to hear: a wrong page, a wrong host or a broken "
+           "application";
+  case Reason::garbled: return "the answer is not of the probe's protocol: another service listens on the port, or it wants TLS";
+  case Reason::too_large:
+    return "the answer is longer than a sane one (64 KiB of HTTP header or program output): the service is broken or hostile";
   case Reason::tls_failed:
     return "the TLS handshake failed: not a TLS port, no common version, or the certificate is expired, unknown or for another name";
+  case Reason::certificate_expires:
+    return "the server's certificate ends within `expires_within`, or has ended: renew it, and let the server load it";
   case Reason::slow: return "the right answer came later than `slow`: the server or the way to it is overloaded";
   case Reason::no_descriptors: return "this process may not open more files: raise LimitNOFILE of the unit; nothing was asked";
   case Reason::no_buffers: return "this machine's kernel had no memory for the question; nothing was asked";
   case Reason::no_ports:
     return "no free source port, or the `source` address is not on this machine: look at ip_local_port_range and at the address";
+  case Reason::no_processes:
+    return "64 programs of exec probes are running, or this machine allows no more processes: shorten their timeout; nothing was asked";
   case Reason::forbidden: return "this machine's own firewall, a prohibit route or the unit's sandbox does not let us ask";
   case Reason::stalled: return "this process or the whole machine stood still while it should have listened: silence proves nothing";
   case Reason::local_error: return "a system call of ours failed; the detail says how, nothing is known about the server";

@@ -24,23 +24,25 @@ enum class Reason : std::uint8_t {
   connected, // TCP handshake done
   answered,  // the right answer
   // abnormal
-  refused,          // RST or ICMP port unreachable
-  reset,            // connection reset after it was made
-  timeout,          // no answer before the deadline
-  host_unreachable, // ICMP or neighbour failure
-  net_unreachable,  // no route
-  no_carrier,       // the link by which the way leaves is down
-  closed,           // the server closed early
-  wrong_status,     // HTTP status outside `status`
-  wrong_answer,     // body does not hold what it must
-  garbled,          // not the protocol
-  too_large,        // more header than a sane answer has
-  tls_failed,       // handshake or certificate
-  slow,             // right, but later than `slow`
+  refused,             // RST or ICMP port unreachable
+  reset,               // connection reset after it was made
+  timeout,             // no answer before the deadline
+  host_unreachable,    // ICMP or neighbour failure
+  net_unreachable,     // no route
+  no_carrier,          // the link by which the way leaves is down
+  closed,              // the server closed early
+  wrong_status,        // HTTP status outside `status`
+  wrong_answer,        // not what it must be, or without what it must hold
+  garbled,             // not the protocol
+  too_large,           // more than a sane answer has
+  tls_failed,          // handshake or certificate
+  certificate_expires, // soon, or it has
+  slow,                // right, but later than `slow`
   // blind: our own failure
   no_descriptors, // EMFILE, ENFILE
   no_buffers,     // ENOBUFS, ENOMEM
   no_ports,       // EADDRNOTAVAIL, EADDRINUSE, EAGAIN of connect
+  no_processes,   // too many programs of probes, or EAGAIN of fork
   forbidden,      // EPERM, EACCES: our own firewall or sandbox
   stalled,        // this process or machine stood still over the deadline: silence proves nothing
   local_error,    // any other failure of our own system calls

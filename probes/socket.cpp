@@ -13,10 +13,10 @@ namespace {
 constexpr int IP_BIND_ADDRESS_NO_PORT = 24;
 #endif
 
-bool bind_source(int fd, const Address& source) {
+bool bind_source(int fd, int type, const Address& source) {
   // The port is chosen in connect(), for this one destination: otherwise every probe from this source takes a port of its own.
   const int on = 1;
-  if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) != 0) return false;
+  if (type != SOCK_RAW && setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) != 0) return false;
   const SocketAddress address = to_sockaddr({.address = source, .port = 0});
   return bind(fd, address.get(), address.length) == 0;
 }
@@ -34,7 +34,7 @@ std::variant<Socket, int> open_probe_socket(const Question& question, int type, 
   if (!spec.interface.empty() &&
       setsockopt(result.fd(), SOL_SOCKET, SO_BINDTODEVICE, spec.interface.data(), static_cast<socklen_t>(spec.interface.size())) != 0)
     return errno;
-  if (spec.source && !bind_source(result.fd(), *spec.source)) return errno;
+  if (spec.source && !bind_source(result.fd(), type, *spec.source)) return errno;
   return result;
 }
 

@@ -4,8 +4,8 @@
 # to build
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libcli11-dev libcurl4-openssl-dev libfmt-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libnl-route-3-dev libre2-dev
-  libsystemd-dev libtomlplusplus-dev
+  libc-ares-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libnl-route-3-dev
+  libre2-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
 # what a configuration of the build looks for beside
@@ -14,7 +14,7 @@ build_test_packages=(libgmock-dev libgtest-dev)
 lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
-  conntrack nginx-light openssl python3
+  conntrack dnsmasq-base nginx-light openssl python3 python3-grpcio
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 shellcheck
 )
 

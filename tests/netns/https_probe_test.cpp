@@ -27,7 +27,8 @@ using probes::Kind;
 using probes::Outcome;
 using probes::Reason;
 
-/// nginx in the calling thread's namespace: http on 8080, https on 8443 (good), 8444 (expired), all with self-signed certificates.
+/// nginx in the calling thread's namespace: http on 8080, https on 8443 (good), 8444 (expired), all with self-signed certificates; HTTP/2
+/// on 8081 (without TLS) and 8445.
 class Nginx {
 public:
   Nginx() {
@@ -77,8 +78,10 @@ void Nginx::write_config() const {
       "http {{ access_log {0}/access.log; client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f; uwsgi_temp_path "
       "{0}/u; "
       "scgi_temp_path {0}/s; default_type text/plain;\n"
-      "server {{ listen 127.0.0.1:8080; listen 127.0.0.1:8443 ssl; ssl_certificate {0}/good.crt; ssl_certificate_key {0}/good.key;\n"
-      "location / {{ return 200 'hello $host $connection\\n'; }} location /sick {{ return 503; }} }}\n"
+      "server {{ listen 127.0.0.1:8080; listen 127.0.0.1:8443 ssl; listen 127.0.0.1:8081 http2; listen 127.0.0.1:8445 ssl http2; "
+      "ssl_certificate {0}/good.crt; ssl_certificate_key {0}/good.key;\n"
+      "location / {{ return 200 'hello $host $connection\\n'; }} location /sick {{ return 503; }} location /header {{ return 200 'probe "
+      "$http_x_probe of $server_protocol'; }} }}\n"
       "server {{ listen 127.0.0.1:8444 ssl; ssl_certificate {0}/old.crt; ssl_certificate_key {0}/old.key; }} }}\n",
       folder_.string());
 }
@@ -182,6 +185,74 @@ TEST(ProbeHttps, ConnectionsAreKeptAndReplacedWhenTheServerIsGone) {
     ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() >= 4; }));
     for (const auto& heard : probing.heard)
       EXPECT_EQ(heard.answer.reason, Reason::answered) << to_text(heard.answer.reason) << heard.answer.detail;
+  });
+}
+
+/// The path shows the header X-Probe and the protocol.
+probes::Question http2_question(std::uint16_t port, Kind kind, bool http2, const char* body) {
+  auto question = http_question(at("127.0.0.1", port), 1s, kind);
+  auto& http = question.spec.edit<probes::HttpSpec>();
+  http.path = "/header";
+  http.headers = {"X-Probe: a b"};
+  http.http2 = http2;
+  http.body = probes::Pattern::expression(body);
+  return question;
+}
+
+TEST(ProbeHttps, Http2IsSpokenWhereItIsWanted) {
+  isolated([] {
+    const Nginx nginx;
+    const char* two = "^probe a b of HTTP/2.0$";
+    for (const auto& [port, kind] : {std::pair<std::uint16_t, Kind>{8081, Kind::http}, {8445, Kind::https}}) {
+      const Answer answer = ask_once(http2_question(port, kind, true, two));
+      EXPECT_EQ(answer.reason, Reason::answered) << port << to_text(answer.reason) << answer.detail;
+    }
+    EXPECT_EQ(ask_once(http2_question(8443, Kind::https, false, "^probe a b of HTTP/1.1$")).reason, Reason::answered);
+    EXPECT_EQ(ask_once(http2_question(8445, Kind::https, false, two)).reason, Reason::wrong_answer);
+    const Answer old = ask_once(http2_question(8443, Kind::https, true, two));
+    EXPECT_EQ(old.reason, Reason::garbled) << to_text(old.reason);
+    EXPECT_EQ(old.detail, "no HTTP/2");
+    const Answer plain = ask_once(http2_question(8080, Kind::http, true, two));
+    EXPECT_EQ(plain.reason, Reason::closed); // so libcurl tells it
+    EXPECT_EQ(plain.detail, "no HTTP/2 answer");
+  });
+}
+
+TEST(ProbeHttps, ConnectionsOfTwoVersionsAreKeptApart) {
+  isolated([] {
+    const Nginx nginx;
+    Probing probing;
+    for (const bool two : {false, true})
+      probing.engine->add(http2_question(8445, Kind::https, two, two ? "HTTP/2.0$" : "HTTP/1.1$"), {.interval = 10ms}, 0s);
+    probing.run_for(200ms);
+    for (const auto& heard : probing.heard)
+      EXPECT_EQ(heard.answer.reason, Reason::answered) << to_text(heard.answer.reason) << heard.answer.detail;
+    EXPECT_GT(probing.heard.size(), 8U);
+    shell("ss -Htn state established dport = :8445 | wc -l | grep -qx 2");
+  });
+}
+
+TEST(ProbeHttps, ACertificateThatEndsSoonIsToldOnKeptConnectionsToo) {
+  isolated([] {
+    const Nginx nginx;
+    const auto expiring = [](std::uint16_t port, int days) {
+      auto question = http_question(at("127.0.0.1", port), 1s, Kind::https);
+      question.spec.edit<probes::HttpSpec>().expires_within = std::chrono::days{days};
+      question.spec.edit<probes::HttpSpec>().status = {{200, 404}};
+      return question;
+    };
+    EXPECT_EQ(ask_once(expiring(8443, 14)).reason, Reason::answered);
+    EXPECT_EQ(ask_once(expiring(8444, 14)).reason, Reason::certificate_expires);
+    EXPECT_EQ(ask_once(expiring(8444, 14)).detail.substr(0, 6), "ended ");
+    Probing probing;
+    probing.engine->add(expiring(8443, 40), {.interval = 10ms}, 0s);
+    ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() == 5; }));
+    for (const auto& heard : probing.heard) {
+      EXPECT_EQ(heard.answer.outcome, Outcome::abnormal);
+      EXPECT_EQ(heard.answer.reason, Reason::certificate_expires);
+      EXPECT_EQ(heard.answer.detail.substr(0, 8), "ends in ");
+    }
+    shell("ss -Htn state established dport = :8443 | wc -l | grep -qx 1");
   });
 }
 

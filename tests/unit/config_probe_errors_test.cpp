@@ -9,8 +9,8 @@ using hanat::test::Row;
 // clang-format off: one row is one wrong text and what is said about it
 
 constexpr Row probe_rows[] = {
-    {R"(type = "icmp")", R"(4:18: probe.type = "icmp" is not available in this version of hanat: use one of tcp, http, https)"},
-    {R"(type = "exec")", R"(4:18: probe.type = "exec" is not available in this version of hanat: use one of tcp, http, https)"},
+    {R"(type = "redis")",
+     R"(4:18: probe.type = "redis" is not available in this version of hanat: use one of tcp, http, https, icmp, udp, dns, grpc, exec)"},
     {R"(type = "htp")", R"(4:18: probe.type = "htp" is not known: did you mean "http"?)"},
     {R"(type = 1)", R"(4:18: probe.type must be a string, not an integer: write type = "tcp")"},
     {R"(interval = "1s")", R"(4:9: the probe does not say its type: write type = "tcp", or what the service speaks)"},
@@ -68,7 +68,7 @@ constexpr Row probe_rows[] = {
     {R"(type = "tcp", path = "/healthz")",
      R"(4:32: probe.path does not belong here: it is a key of http, https probes; write type = "http", or remove it)"},
     {R"(type = "tcp", verify = true)",
-     R"(4:34: probe.verify does not belong here: it is a key of https probes; write type = "https", or remove it)"},
+     R"(4:34: probe.verify does not belong here: it is a key of https, grpc probes; write type = "https", or remove it)"},
     {R"(type = "tcp", fails = 3)",
      R"(4:33: probe.fails does not belong here: it stands in down = { fails, within } or up = { passes, stable_for } of the service)"},
     {R"(type = "http", path = "healthz")",
@@ -99,7 +99,7 @@ constexpr Row probe_rows[] = {
     {R"(type = "http", status = true)",
      R"(4:35: probe.status must be an integer, a range or a list of those, not a boolean: write status = "200-299")"},
     {R"(type = "http", verify = true)",
-     R"(4:35: probe.verify does not belong here: it is a key of https probes; write type = "https", or remove it)"},
+     R"(4:35: probe.verify does not belong here: it is a key of https, grpc probes; write type = "https", or remove it)"},
     {R"(type = "https", verify = "yes")", R"(4:36: probe.verify must be true or false, not a string: write verify = true)"},
     {R"(type = "https", pth = "/")", R"(4:27: unknown key "probe.pth": did you mean "path"?)"},
     {R"(type = "tcp", address = "fe80::1")",

@@ -117,13 +117,32 @@ TEST(HttpStatusLine, AStrictOneIsRead) {
   EXPECT_EQ(parse_status_line("HTTP/1.0 503 \r\n"), 503U);
   EXPECT_EQ(parse_status_line("HTTP/1.1 100\n"), 100U);
   EXPECT_EQ(parse_status_line("HTTP/1.1 999"), 999U);
+  EXPECT_EQ(parse_status_line("HTTP/2 200 \r\n"), 200U);
 }
 
 TEST(HttpStatusLine, AHostileOneIsNot) {
-  for (const std::string& line :
-       {""s, "HTTP/1.1aa200"s, "HTTP/1.1 -200 OK"s, "HTTP/1.1 9999 OK"s, "HTTP/1.1 20000000000000000000"s, "HTTP/1.1 20"s,
-        "HTTP/1.1 2\0"s + "0"s, "HTTP/1.1 \0"s, "HTTP/1.1  200"s, "HTTP/1.1\t200 OK"s, "HTTP/11.1 200"s, "HTTP/1 200 OK    "s,
-        "http/1.1 200 OK"s, " HTTP/1.1 200 OK"s, "HTTP/1.1 099 x"s, "HTTP/1.1 200OK"s, "ICY 200 OK      "s, std::string(100, 'A')})
+  for (const std::string& line : {""s,
+                                  "HTTP/1.1aa200"s,
+                                  "HTTP/1.1 -200 OK"s,
+                                  "HTTP/1.1 9999 OK"s,
+                                  "HTTP/1.1 20000000000000000000"s,
+                                  "HTTP/1.1 20"s,
+                                  "HTTP/1.1 2\0"s + "0"s,
+                                  "HTTP/1.1 \0"s,
+                                  "HTTP/1.1  200"s,
+                                  "HTTP/1.1\t200 OK"s,
+                                  "HTTP/11.1 200"s,
+                                  "HTTP/1 200 OK    "s,
+                                  "http/1.1 200 OK"s,
+                                  "HTTP/2 20"s,
+                                  "HTTP/2  200"s,
+                                  "HTTP/2"s,
+                                  "HTTP/3 200"s,
+                                  " HTTP/1.1 200 OK"s,
+                                  "HTTP/1.1 099 x"s,
+                                  "HTTP/1.1 200OK"s,
+                                  "ICY 200 OK      "s,
+                                  std::string(100, 'A')})
     EXPECT_EQ(parse_status_line(line), std::nullopt) << line;
 }
 
@@ -159,6 +178,12 @@ TEST_F(HttpJudged, InterimAnswersAreSkipped) {
             Reason::answered);
   EXPECT_EQ(reason({"HTTP/1.1 100 Continue\r\n", "\r\n"}), Reason::garbled);
   EXPECT_EQ(reason({"HTTP/1.1 101 Switching\r\n", "\r\n"}), Reason::wrong_status);
+}
+
+TEST_F(HttpJudged, WhereHttp2IsWantedHttp1IsGarbled) {
+  spec.http2 = true;
+  EXPECT_EQ(reason({"HTTP/2 200 \r\n", "\r\n"}), Reason::answered);
+  EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n"}), Reason::garbled);
 }
 
 TEST_F(HttpJudged, AllHeaderLinesTogetherAreBounded) {

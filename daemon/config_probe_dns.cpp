@@ -1,0 +1,49 @@
+// Reads the keys of dns probes. Not here: the keys that every probe takes (config_probe).
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "daemon/config_probe_kinds.hpp"
+#include "probes/dns_message.hpp"
+
+namespace hanat::config {
+namespace {
+
+constexpr std::size_t longest_answer = 1'024; // characters
+
+Parsed<std::string> parse_name(std::string_view text) {
+  const bool printable = std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~' && c != '\\'; });
+  if (!text.empty() && printable && !probes::dns_query({.name = std::string{text}, .record = "A", .answer = {}}, 0).empty())
+    return std::string{text};
+  return complaint("probe.name = {} is not a DNS name: write it like \"www.example.com\", or \".\" for the root", shown(text));
+}
+Parsed<std::string> parse_record(std::string_view text) {
+  const auto records = probes::dns_records();
+  if (std::ranges::find(records, text) != records.end()) return std::string{text};
+  return complaint("probe.record = {} is not a type of record: use one of {}", shown(text), fmt::join(records, ", "));
+}
+Parsed<std::string> parse_answer(std::string_view text) {
+  if (!text.empty() && text.size() <= longest_answer) return std::string{text};
+  return complaint("probe.answer is empty or longer than {} characters: write the text of a record, as in \"192.0.2.1\", or leave it out",
+                   grouped(longest_answer));
+}
+
+} // namespace
+
+void read_dns(TableReader& reader, probes::Spec& spec) {
+  auto& dns = spec.edit<probes::DnsSpec>();
+  const auto name = reader.parsed<std::string>("name", "www.example.com", parse_name);
+  const auto record = reader.parsed<std::string>("record", "A", parse_record);
+  const auto answer = reader.parsed<std::string>("answer", "192.0.2.1", parse_answer);
+  // Whoever names a name usually means its address.
+  if (name.said) dns = {.name = name.value.value_or("."), .record = "A", .answer = {}};
+  if (record.value) dns.record = *record.value;
+  if (answer.value) dns.answer = *answer.value;
+  if (answer.value && (record.value || !record.said) && !probes::comparable_record(dns.record, dns.answer))
+    reader.complain(*reader.find("answer"),
+                    fmt::format("probe.answer = {} is not what {} record holds: write {}", shown(dns.answer),
+                                dns.record == "A" ? "an A" : "an AAAA",
+                                dns.record == "A" ? "an IPv4 address, as in \"192.0.2.1\"" : "an IPv6 address, as in \"2001:db8::1\""));
+}
+
+} // namespace hanat::config
