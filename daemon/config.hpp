@@ -66,6 +66,8 @@ struct Service {
   FlowPolicy on_failback = FlowPolicy::reset;
   FlowPolicy on_forced = FlowPolicy::reset;
   OnNone on_none = OnNone::refuse;
+  bool hold = true;  // TCP: the refusal of a server that may be dying is kept from its client, once
+  bool nudge = true; // TCP: clients that wait in silence are told of a flip
   bool operator==(const Service&) const = default;
 };
 

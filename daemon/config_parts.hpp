@@ -52,6 +52,7 @@ struct ServiceText {
   Said<Failback> failback;
   Said<FlowPolicy> on_failover, on_failback, on_forced;
   Said<OnNone> on_none;
+  Said<bool> hold, nudge;
 };
 
 /// Everything that the files say.

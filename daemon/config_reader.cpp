@@ -40,17 +40,6 @@ void TableReader::unavailable(std::string_view key, std::string_view remedy) {
     complain(*node, fmt::format("{} is not available in this version of hanat: {}", name(key), remedy));
 }
 
-void TableReader::unavailable_unless_off(std::string_view key) {
-  handled_.push_back(key);
-  const toml::node* node = table_.get(key);
-  if (node == nullptr) return;
-  const auto* boolean = node->as_boolean();
-  if (boolean == nullptr)
-    wrong_type(*node, key, "true or false", "false");
-  else if (boolean->get())
-    complain(*node, fmt::format("{0} = true is not available in this version of hanat: remove it, or write {0} = false", name(key)));
-}
-
 void TableReader::misplaced(std::span<const std::string_view> keys, std::string_view remedy) {
   for (const std::string_view key : keys) {
     if (std::ranges::find(known_, key) != known_.end()) continue;

@@ -46,8 +46,6 @@ public:
   const toml::node* find(std::string_view key);
   /// A key of hanat's that this version does not have yet: an error where it is said.
   void unavailable(std::string_view key, std::string_view remedy);
-  /// The same for a switch that this version cannot turn on.
-  void unavailable_unless_off(std::string_view key);
   /// A key that belongs somewhere else: an error that says where.
   void misplaced(std::span<const std::string_view> keys, std::string_view remedy);
 

@@ -113,8 +113,6 @@ void read_unavailable(TableReader& service) {
   service.unavailable("hook", "remove it; the journal tells of every flip");
   service.unavailable("metrics", "remove it");
   service.unavailable("probe_ports", "remove it");
-  service.unavailable_unless_off("hold");
-  service.unavailable_unless_off("nudge");
   static constexpr std::string_view modes[] = {"auto"};
   service.parsed<bool>("mode", "auto", [](std::string_view text) -> Parsed<bool> {
     if (text == "auto") return true;
@@ -209,6 +207,8 @@ ServiceText read_service(const toml::table& table, std::string name, std::size_t
   service.on_failback = read_policy(reader, "on_failback");
   service.on_forced = read_policy(reader, "on_forced");
   service.on_none = reader.choice<OnNone>("on_none", on_none_words);
+  service.hold = reader.flag("hold");
+  service.nudge = reader.flag("nudge");
   read_unavailable(reader);
   say_misplaced(reader);
   reader.finish();

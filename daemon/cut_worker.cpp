@@ -1,4 +1,4 @@
-// uv_queue_work around nat::Cutter.
+// uv_queue_work around nat::Cutter and nat::Nudger.
 #include "daemon/cut_worker.hpp"
 
 #include <system_error>
@@ -18,7 +18,8 @@ void be_modest() { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nicene
 
 } // namespace
 
-CutWorker::CutWorker(uv_loop_t* loop, nat::Cutter cutter, Done done) : loop_(loop), cutter_(std::move(cutter)), done_(std::move(done)) {
+CutWorker::CutWorker(uv_loop_t* loop, nat::Cutter cutter, std::optional<Telling> telling, Done done)
+    : loop_(loop), cutter_(std::move(cutter)), telling_(std::move(telling)), done_(std::move(done)) {
   request_.data = this;
 }
 CutWorker::~CutWorker() {
@@ -27,9 +28,8 @@ CutWorker::~CutWorker() {
   while (busy_) uv_run(loop_, UV_RUN_ONCE); // the thread works on this object
 }
 
-void CutWorker::start(std::vector<Mapping> mappings, nat::Streams streams) {
-  mappings_ = std::move(mappings);
-  streams_ = streams;
+void CutWorker::start(CutJob job) {
+  job_ = std::move(job);
   cancelled_ = false;
   busy_ = true;
   result_ = {};
@@ -46,13 +46,47 @@ void CutWorker::work() {
   be_modest();
   const auto began = std::chrono::steady_clock::now();
   try {
-    cutter_.cut(mappings_, streams_, cancelled_,
+    cutter_.cut(job_.cut, job_.streams, cancelled_,
                 [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
+    nudge_held();
+    release();
   } catch (const std::exception& error) {
     result_.failure = error.what();
   }
   result_.cancelled = cancelled_;
   result_.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
+}
+
+/// Clients whose first SYN was refused, and who wait for their own timer.
+void CutWorker::nudge_held() try {
+  if (!telling_ || job_.nudge.empty() || cancelled_) return;
+  std::map<Vip, const Mapping*> by_vip;
+  for (const Mapping& mapping : job_.nudge) by_vip[mapping.vip] = &mapping;
+  std::vector<nat::TcpClient> clients;
+  for (const auto& [vip, client] : telling_->held.read())
+    if (const auto found = by_vip.find({vip.address, Protocol::tcp, vip.port}); found != by_vip.end())
+      clients.push_back({*found->second, client});
+  nudge(clients);
+} catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): no table, nobody held; the others are told all the same
+}
+
+void CutWorker::release() {
+  if (job_.release.empty()) return;
+  const nat::Released released = cutter_.release(
+      job_.release, cancelled_, [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
+  nudge(released.unconnected); // they wait for a connection, the others for the next answer
+  nudge(released.connected);
+}
+
+void CutWorker::nudge(std::span<const nat::TcpClient> clients) {
+  if (!telling_) return;
+  std::vector<nat::Nudge> nudges;
+  for (const auto& [mapping, client] : clients) {
+    if (!job_.nudge.contains(mapping)) continue;
+    nudges.push_back({.from = {.address = mapping.vip.address, .port = mapping.vip.port}, .to = client});
+    ++result_.nudged[mapping];
+  }
+  telling_->nudger.send(nudges, cancelled_);
 }
 
 } // namespace hanat

@@ -1,5 +1,5 @@
-// Runs one conntrack cut at a time on a thread of libuv's pool, so that a long one never holds up a decision.
-// Not here: which flows, and when (gateway).
+// Runs one job on old flows at a time on a thread of libuv's pool, so that a long one never holds up a decision: a conntrack cut, and
+// telling clients. Not here: which flows, and when (gateway).
 #pragma once
 
 #include <atomic>
@@ -7,18 +7,37 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
+#include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <uv.h>
 
 #include "nat/cut.hpp"
+#include "nat/held.hpp"
+#include "nat/nudge.hpp"
 
 namespace hanat {
 
+/// What it takes to tell clients.
+struct Telling {
+  nat::Nudger nudger;
+  nat::HeldReader held;
+};
+
+/// First the cut, then the clients.
+struct CutJob {
+  std::vector<Mapping> cut;
+  nat::Streams streams = nat::Streams::all; // of the cut
+  std::vector<Mapping> release;             // TCP clients who are not connected yet leave their entries
+  std::set<Mapping> nudge;                  // of those, of the connected ones beside them, and of those whose refusal was held
+};
+
 struct CutResult {
   std::map<Mapping, std::uint64_t> deleted; // entries that went, by mapping
+  std::map<Mapping, std::uint64_t> nudged;  // clients, by mapping
   std::chrono::microseconds took{};
   bool cancelled = false;
   std::string failure; // empty: done
@@ -27,26 +46,29 @@ struct CutResult {
 class CutWorker {
 public:
   using Done = std::function<void(const CutResult&)>;
-  /// `done` is called on the loop after every job.
-  CutWorker(uv_loop_t* loop, nat::Cutter cutter, Done done);
+  /// `done` is called on the loop after every job. Without `telling` nobody is nudged.
+  CutWorker(uv_loop_t* loop, nat::Cutter cutter, std::optional<Telling> telling, Done done);
   ~CutWorker(); // ends a running job, and runs the loop until it has
   CutWorker(const CutWorker&) = delete;
   CutWorker& operator=(const CutWorker&) = delete;
 
   bool busy() const { return busy_; }
-  void start(std::vector<Mapping> mappings, nat::Streams streams);
+  void start(CutJob job);
   /// The running job ends early; done() still comes.
   void cancel() { cancelled_ = true; }
 
 private:
   void work();
+  void release();
+  void nudge_held();
+  void nudge(std::span<const nat::TcpClient> clients);
 
   uv_loop_t* loop_;
   nat::Cutter cutter_;
+  std::optional<Telling> telling_;
   Done done_;
   uv_work_t request_{};
-  std::vector<Mapping> mappings_;
-  nat::Streams streams_ = nat::Streams::all;
+  CutJob job_;
   std::atomic<bool> cancelled_ = false;
   bool busy_ = false;
   CutResult result_;

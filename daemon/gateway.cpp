@@ -45,6 +45,7 @@ void Gateway::settle(Time now) {
     for (RunningService* service : settled) finish(*service, now);
   }
   for (RunningService* service : dirty_) set_pace(*service); // what waits for the kernel is asked on
+  beat(now);
   start_cut(now);
   bury(settled);
   if (settle_due_) { // the rest of a flip
@@ -127,6 +128,7 @@ void Gateway::applied(Change& change, Time now) {
     events_.push_back(words::first_target(service, decision));
   note_departures(change, flipped, now);
   service.loaded = std::move(change.wanted.rules);
+  if (!service.loaded.hold.empty() && !next_beat_) next_beat_ = now;
   if (decision.place != Place::undecided) {
     service.current = decision.place == Place::server ? std::optional{decision.server} : std::nullopt;
     service.refused = decision.place == Place::none && !service.removed;
@@ -154,7 +156,7 @@ void Gateway::note_departures(Change& change, bool flipped, Time now) {
       if (!departure.untranslated) service.moved_until[mapping.vip] = now + moved_for;
     departure.id = ++next_departure_;
     departure.flip = flipped && !departure.untranslated ? service.flips : 0;
-    service.flip_has_a_rest |= !departure.untranslated;
+    service.flip_has_a_rest = true;
     service.departures.push_back(std::move(departure));
   }
   if (!service.departures.empty()) departing_.insert(&service);
@@ -206,6 +208,7 @@ void Gateway::bury(const std::vector<RunningService*>& settled) {
     const bool waits = !service->departures.empty() || (service->removed && (!service->loaded.empty() || service->dirty));
     if (waits || departing_.erase(service) == 0 || !service->removed) continue;
     if (service->alarm) alarms_.erase({*service->alarm, service});
+    held_for_nothing_.erase(service);
     std::erase_if(services_, [service](const auto& other) { return other.get() == service; });
   }
 }
@@ -216,6 +219,7 @@ void Gateway::arm_timer(Time now) {
   if (committer_.busy()) next = now + resync_period;                                               // its end comes first
   if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
   if (cut_retry_) next = std::min(next, *cut_retry_);
+  if (next_beat_ && !committer_.busy()) next = std::min(next, *next_beat_);
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max<Clock::duration>(next - now, 1ms));
   uv_timer_start(
       timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle_soon(); }, static_cast<std::uint64_t>(wait.count()),
@@ -243,11 +247,13 @@ void Gateway::answered(probes::QuestionId id, const probes::Answer& answer) {
   RunningQuestion& question = server.questions[asked->second.question];
   const auto known = [&] { return std::tuple{server.health, question.window.urgent(), question.window.stable_at()}; };
   const auto before = known();
+  const bool alarmed = server.health == Health::up && question.window.urgent();
   question.window.record(answer.outcome, now);
   note_blindness(question.last && question.last->outcome == probes::Outcome::blind, answer);
   question.last = answer;
   question.last_at = now;
   assess(service, now);
+  if (alarmed && server.health == Health::up && !question.window.urgent() && service.current == asked->second.server) false_alarm(service);
   if (known() == before) return; // in peace ten thousand answers a second change nothing
   touch(service);
   settle_soon();

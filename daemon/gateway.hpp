@@ -47,7 +47,8 @@ class Gateway {
 public:
   using Publish = std::function<void(const Event&)>;
 
-  Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publish publish);
+  /// Without `telling` no client is nudged; the rest works.
+  Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, std::optional<Telling> telling, Publish publish);
   ~Gateway();
   Gateway(const Gateway&) = delete;
   Gateway& operator=(const Gateway&) = delete;
@@ -75,6 +76,10 @@ public:
   const std::string& kernel_error() const { return kernel_error_; }
 
 private:
+  /// The kernel takes one change after the other, whoever makes them: behind somebody's huge set ours waits for seconds. Alone it is done
+  /// in 25 us, and so is its whole effect before the loop goes on; after this long the loop goes on without it.
+  static constexpr std::chrono::milliseconds patience{5};
+
   /// One service's decision, and what follows from it.
   struct Change {
     RunningService* service;
@@ -106,8 +111,15 @@ private:
   void applied(Change& change, Time now);
   void note_departures(Change& change, bool flipped, Time now);
   void record_flip(RunningService& service, const Change& change);
+  enum class Need : std::uint8_t;
+  static Need need_of(const Departure& departure);
   void start_cut(Time now);
   void advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now);
+  static void add_clients(CutJob& job, const RunningService& service, const Departure& departure);
+  static void count_told(RunningService& service, const Departure& departure, const CutResult& result);
+  void false_alarm(RunningService& service);
+  void add_held(CutJob& job);
+  void beat(Time now);
   void set_pace(RunningService& service);
   void finish(RunningService& service, Time now);
   void bury(const std::vector<RunningService*>& settled);
@@ -181,6 +193,9 @@ private:
   std::uint64_t next_departure_ = 0;
   std::vector<JobPart> job_;
   std::optional<Time> cut_retry_;
+  std::set<RunningService*> held_for_nothing_; // whose clients were refused by a target that is fit after all
+  std::optional<Time> next_beat_;              // while some refusal would be held
+  bool resync_after_beat_ = false;             // the committer's word
 
   probes::Signals signals_;
   probes::Engine engine_;

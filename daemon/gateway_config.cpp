@@ -33,6 +33,7 @@ void take(nat::Rules& from, nat::Rules& into, const Vip& vip) {
   take(from.refused, into.refused, vip);
   take(from.moved, into.moved, vip);
   take(from.stale, into.stale, vip);
+  take(from.hold, into.hold, vip);
   take(from.source, into.source, vip);
 }
 
@@ -44,18 +45,19 @@ std::map<Vip, std::string> endpoints_of(const nat::Rules& rules) {
   for (const auto& [vip, refused] : rules.refused) result.emplace(vip, service_in(refused.comment));
   for (const auto& [vip, comment] : rules.moved) result.emplace(vip, service_in(comment));
   for (const auto& [mapping, comment] : rules.stale) result.emplace(mapping.vip, service_in(comment));
+  for (const auto& [mapping, comment] : rules.hold) result.emplace(mapping.vip, service_in(comment));
   for (const auto& [mapping, source] : rules.source) result.emplace(mapping.vip, service_in(source.comment));
   return result;
 }
 
 } // namespace
 
-Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, Publish publish)
+Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, std::optional<Telling> telling, Publish publish)
     : publish_(std::move(publish)), kernel_(std::move(kernel)), signals_(loop, [this](const probes::Signal& signal) { signalled(signal); }),
       engine_(
           loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); },
           [this](const probes::Question& question) { return known_before(question); }),
-      cutter_(loop, std::move(cutter), [this](const CutResult& result) { cut_done(result); }),
+      cutter_(loop, std::move(cutter), std::move(telling), [this](const CutResult& result) { cut_done(result); }),
       committer_(loop, [this] { finish_commit(); }), timer_(make_timer(loop, this)), watch_(make_poll(loop, kernel_.watch_fd(), this)),
       after_timers_(make_prepare(loop, this)), after_sockets_(make_check(loop, this)) {
   uv_prepare_start(after_timers_.get(), [](uv_prepare_t* turn) { static_cast<Gateway*>(turn->data)->settle_if_due(); });
@@ -130,7 +132,7 @@ void Gateway::resume(RunningService& service, Time now) {
   for (auto& [comment, mappings] : unfinished) {
     for (const Mapping& mapping : mappings) service.moved_until[mapping.vip] = now + moved_for;
     service.departures.push_back(
-        {.id = ++next_departure_, .mappings = std::move(mappings), .comment = comment, .stage = CutStage::streams, .due = now});
+        {.id = ++next_departure_, .mappings = std::move(mappings), .comment = comment, .due = now}); // their clients may not know it yet
   }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
   for (const auto& [vip, target] : service.loaded.target)

@@ -1,5 +1,5 @@
 // The gateway's cuts: flows of an old target on their way out of conntrack, stage by stage, one job at a time on the worker.
-// Not here: which flows depart (wanted), how entries are found and deleted (nat/cut).
+// Not here: which flows depart (wanted), telling clients (gateway_nudge), how entries are found and deleted (nat/cut).
 #include <algorithm>
 #include <utility>
 
@@ -21,22 +21,37 @@ constexpr auto retry_after = 5s; // of a cut that the kernel refused
 
 } // namespace
 
-/// Starts the most urgent cut, with everything else of its kind that is due: datagrams before streams.
+/// What a departure needs next, most urgent first.
+enum class Gateway::Need : std::uint8_t { datagrams, clients, streams };
+Gateway::Need Gateway::need_of(const Departure& departure) {
+  switch (departure.stage) {
+  case CutStage::datagrams: return departure.untranslated ? Need::streams : Need::datagrams; // nobody's flows go all at once
+  case CutStage::clients: return Need::clients;
+  case CutStage::streams:
+  case CutStage::sweep: return Need::streams;
+  }
+  return Need::streams;
+}
+
+/// Starts the most urgent job, with everything else of its kind that is due.
 void Gateway::start_cut(Time now) {
   if (cutter_.busy() || (cut_retry_ && *cut_retry_ > now)) return;
   cut_retry_.reset();
-  for (const bool datagrams : {true, false}) {
-    std::vector<Mapping> mappings;
+  for (const Need need : {Need::datagrams, Need::clients, Need::streams}) {
+    CutJob job{.cut = {}, .streams = need == Need::datagrams ? nat::Streams::datagrams : nat::Streams::all, .release = {}, .nudge = {}};
     for (RunningService* service : departing_)
       for (Departure& departure : service->departures) {
-        const bool only_datagrams = departure.stage == CutStage::datagrams && !departure.untranslated;
-        if (departure.due > now || only_datagrams != datagrams) continue;
+        if (departure.due > now || need_of(departure) != need) continue;
         departure.in_job = true;
         job_.push_back({service, departure.id});
-        mappings.insert(mappings.end(), departure.mappings.begin(), departure.mappings.end());
+        if (need == Need::clients)
+          add_clients(job, *service, departure);
+        else
+          job.cut.insert(job.cut.end(), departure.mappings.begin(), departure.mappings.end());
       }
-    if (mappings.empty()) continue;
-    cutter_.start(std::move(mappings), datagrams ? nat::Streams::datagrams : nat::Streams::all);
+    if (need == Need::clients) add_held(job);
+    if (job_.empty() && job.nudge.empty()) continue;
+    cutter_.start(std::move(job));
     return;
   }
 }
@@ -52,6 +67,7 @@ void Gateway::cut_done(const CutResult& result) {
     touch(*part.service);
     if (found == part.service->departures.end()) continue;
     found->in_job = false;
+    count_told(*part.service, *found, result);
     nat::CutCount count;
     for (const Mapping& mapping : found->mappings)
       if (const auto deleted = result.deleted.find(mapping); deleted != result.deleted.end())
@@ -72,11 +88,16 @@ void Gateway::advance(RunningService& service, Departure& departure, const nat::
     departure.due = result.cancelled ? now : now + retry_after;
     return;
   }
-  bool over = departure.keep_streams || departure.mappings.empty();
+  bool over = departure.mappings.empty();
   switch (departure.stage) {
   case CutStage::datagrams:
-    departure.stage = departure.untranslated ? CutStage::sweep : CutStage::streams;
+    departure.stage = departure.untranslated ? CutStage::sweep : CutStage::clients;
+    departure.due = now + (departure.untranslated ? sweep_after : departure.tell_after);
+    break;
+  case CutStage::clients:
+    departure.stage = CutStage::streams;
     departure.due = now + streams_after;
+    over |= departure.keep_streams;
     break;
   case CutStage::streams:
     departure.stage = CutStage::sweep;

@@ -15,9 +15,6 @@ using namespace std::chrono_literals;
 // A refused transaction is tried again after this long, doubled up to the second figure.
 constexpr auto first_retry = 50ms;
 constexpr auto last_retry = 1s; // other services' changes wait as long
-// The kernel takes one change after the other, whoever makes them: behind somebody's huge set ours waits for seconds. Alone it is done in
-// 25 us, and so is its whole effect before the loop goes on; after this long the loop goes on without it.
-constexpr auto patience = 5ms;
 
 void merge(nat::Rules& into, const nat::Rules& rules) {
   into.known.insert(rules.known.begin(), rules.known.end());
@@ -25,6 +22,7 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
   into.refused.insert(rules.refused.begin(), rules.refused.end());
   into.stale.insert(rules.stale.begin(), rules.stale.end());
   into.moved.insert(rules.moved.begin(), rules.moved.end());
+  into.hold.insert(rules.hold.begin(), rules.hold.end());
   into.source.insert(rules.source.begin(), rules.source.end());
 }
 
@@ -91,15 +89,16 @@ void Gateway::committed(Time now) {
 /// After a change that took longer than the loop waited: everything that came meanwhile is looked at.
 void Gateway::finish_commit() {
   committer_.join();
+  resync_ |= std::exchange(resync_after_beat_, false);
   for (const Change& change : committing_) touch(*change.service);
-  committed(Clock::now());
+  if (!committing_.empty()) committed(Clock::now());
   if (!stopped_) uv_poll_start(watch_.get(), UV_READABLE, on_watch);
   settle(Clock::now());
 }
 
 /// For whoever cannot go on before.
 void Gateway::wait_for_kernel() {
-  while (!committing_.empty()) finish_commit();
+  while (committer_.busy()) finish_commit();
 }
 
 void Gateway::kernel_failed(const std::string& error, Time now) {
@@ -127,6 +126,7 @@ void Gateway::resync(Time now) {
     if (!found || !found->in_order || found->rules != expected) {
       kernel_state_ = KernelState::repairing;
       kernel_.load(expected);
+      if (next_beat_) next_beat_ = now; // a fresh table knows nothing of hanatd's life
       tell(Level::warning, fmt::format("the table in the kernel was {}: restored; find out who else changes nftables on this gateway",
                                        found ? "changed" : "gone"));
     }

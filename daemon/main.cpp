@@ -50,6 +50,7 @@ public:
 
 private:
   nlohmann::json reload();
+  std::optional<Telling> make_telling() const;
   void save();
   void on_signal(int number);
   void watch_signal(int number);
@@ -82,7 +83,8 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
                                   cutter.proof(family).empty() ? "" : "; a faster way failed its test on this kernel, nothing to do: ",
                                   cutter.proof(family)));
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
-  gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), [this](const Event& event) { journal_.write(event); });
+  gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), make_telling(),
+                                       [this](const Event& event) { journal_.write(event); });
   const LoadedOverrides kept = load_overrides(arguments_.state);
   if (!kept.warning.empty()) tell(Level::warning, kept.warning);
   gateway_->on_overrides_changed = [this] { save(); };
@@ -180,6 +182,16 @@ nlohmann::json Daemon::reload() {
   tell(Level::notice, fmt::format("configuration read again, services: {}{}{}{}", config.services.size(), listed("added", done.added),
                                   listed("changed", done.changed), listed("removed", done.removed)));
   return {{"services", config.services.size()}, {"added", done.added}, {"changed", done.changed}, {"removed", done.removed}};
+}
+
+/// Without CAP_NET_RAW hanatd does all but that.
+std::optional<Telling> Daemon::make_telling() const try {
+  return Telling{.nudger = {}, .held = nat::HeldReader{arguments_.table}};
+} catch (const std::system_error& error) {
+  const bool no_right = error.code() == std::errc::operation_not_permitted;
+  tell(Level::warning, fmt::format("nudging is off: {}; clients that wait learn of a flip by their own timers{}", error.what(),
+                                   no_right ? "; give hanatd CAP_NET_RAW" : ""));
+  return std::nullopt;
 }
 
 void Daemon::save() {

@@ -47,6 +47,7 @@ FlipStatus report(const Flip& flip) {
   status.why = to_text(flip.why);
   status.commit_us = flip.commit.count();
   status.cut = {.tcp = flip.cut.tcp, .udp = flip.cut.udp, .sctp = flip.cut.sctp};
+  status.nudged = flip.nudged;
   if (!flip.cutting) status.cut_ms = milliseconds(flip.cut_time);
   return status;
 }

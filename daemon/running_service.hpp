@@ -48,9 +48,9 @@ struct Force {
   std::string reason, by;
 };
 
-/// Flows that are to go, and how far that has come: DESIGN's order is datagrams at once, TCP after its clients had time to be reset, then
-/// sweeps until one finds nothing.
-enum class CutStage : std::uint8_t { datagrams, streams, sweep };
+/// Flows that are to go, and how far that has come: DESIGN's order is datagrams at once, then TCP clients are told, TCP after they had time
+/// to be reset, then sweeps until one finds nothing.
+enum class CutStage : std::uint8_t { datagrams, clients, streams, sweep };
 struct Departure {
   std::uint64_t id = 0; // for the job that cuts it
   std::vector<Mapping> mappings;
@@ -59,7 +59,8 @@ struct Departure {
   bool untranslated = false; // entries that came before the rules; they are nobody's flows, and not counted
   CutStage stage = CutStage::datagrams;
   Time due{};
-  bool in_job = false; // a cut is under way right now
+  Clock::duration tell_after{}; // from the datagrams' end; where the old server lives, a move that is taken back at once waits for nobody
+  bool in_job = false;          // a cut is under way right now
   unsigned sweeps = 0;
   std::uint64_t flip = 0; // the flip that caused it: last_flip.number
 };
@@ -71,6 +72,7 @@ struct Flip {
   Why why = Why::starting;
   std::chrono::microseconds commit{};
   nat::CutCount cut;
+  std::uint64_t nudged = 0; // clients
   std::chrono::microseconds cut_time{};
   bool cutting = false;
 };
@@ -98,7 +100,7 @@ struct RunningService {
 
   // settle()'s own notes
   bool dirty = false;
-  bool flip_has_a_rest = false; // `moved` is still to be loaded
+  bool flip_has_a_rest = false; // `moved` and `hold` are still to be loaded
   std::optional<Time> alarm;
 };
 

@@ -28,6 +28,12 @@ FlowPolicy policy_of(const Service& service, Why flip_why) {
   return FlowPolicy::reset;
 }
 
+/// A move that somebody planned, away from a server that serves: its clients may be told a moment later.
+Clock::duration tell_after(Why flip_why) {
+  constexpr std::chrono::milliseconds moment{50};
+  return flip_why == Why::forced || flip_why == Why::failback ? moment : Clock::duration{};
+}
+
 /// Where new flows of a virtual endpoint should go; nullopt: nowhere.
 std::optional<nat::Target> target_of(const RunningService& service, const Decision& decision, const Vip& vip) {
   switch (decision.place) {
@@ -58,6 +64,30 @@ void add_sources(const RunningService& service, nat::Rules& rules) {
   }
 }
 
+/// Could another server than this endpoint's take the virtual endpoint over?
+bool another_may_do(const RunningService& service, const Vip& vip, const Endpoint& server) {
+  for (std::size_t index = 0; index < service.servers.size(); ++index) {
+    if (service.servers[index].health == Health::down) continue;
+    const auto other = endpoint_for(service.config.servers[index], vip);
+    if (other && *other != server) return true;
+  }
+  return false;
+}
+
+/// A refusal is held where another server could answer the client's next try: never while an operator pins the target.
+void add_hold(const RunningService& service, nat::Rules& rules) {
+  const auto target_in = [](const nat::Rules& from, const Vip& vip) {
+    const auto found = from.target.find(vip);
+    return found == from.target.end() ? std::nullopt : std::optional{found->second.server};
+  };
+  for (const auto& [mapping, comment] : service.loaded.hold)
+    if (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip)) rules.hold.emplace(mapping, comment); // in the next look
+  if (!service.config.hold || service.force) return;
+  for (const auto& [vip, target] : rules.target)
+    if (vip.protocol == Protocol::tcp && target_in(service.loaded, vip) == target.server && another_may_do(service, vip, target.server))
+      rules.hold.emplace(Mapping{vip, target.server}, target.comment);
+}
+
 /// Compares what stands with what shall stand: old mappings depart, new ones return.
 void find_moves(const RunningService& service, const Decision& decision, Time now, Wanted& result) {
   std::map<std::string, std::vector<Mapping>> leaving; // by the comment of the loaded target: service and server
@@ -69,7 +99,11 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
   }
   const bool keep = policy_of(service.config, decision.flip_why) == FlowPolicy::keep && !service.removed;
   for (auto& [comment, mappings] : leaving)
-    result.departures.push_back({.mappings = std::move(mappings), .comment = comment, .keep_streams = keep, .due = now});
+    result.departures.push_back({.mappings = std::move(mappings),
+                                 .comment = comment,
+                                 .keep_streams = keep,
+                                 .due = now,
+                                 .tell_after = tell_after(decision.flip_why)});
 
   std::vector<Mapping> fresh; // entries that were made before the rules would pin their senders
   for (const auto& [vip, target] : result.rules.target) {
@@ -106,6 +140,7 @@ Wanted wanted(const RunningService& service, const Decision& decision, Time now)
                             .comment = service.config.name};
   }
   add_sources(service, rules);
+  add_hold(service, rules);
   for (const auto& [vip, until] : service.moved_until)
     if (until > now) rules.moved[vip] = service.config.name;
   find_moves(service, decision, now, result);

@@ -17,9 +17,9 @@ struct Wanted {
   bool moves = false;                // a virtual endpoint that stays gets another server, or none
 };
 
-/// What only the time after the cut needs, `moved`, is not part of a flip but of the next look at the service: a flip of thousands is done
-/// in three quarters of the time.
-/// `service.loaded` is what stands now; departures and moved_until of the service are taken into account.
+/// What only the time after a flip needs, `moved` and the new target's `hold`, is not part of it but of the next look at the service: a
+/// flip of thousands is done in three quarters of the time. The old target's `hold` goes then too: what it holds meanwhile, the nudge
+/// heals. `service.loaded` is what stands now; departures and moved_until of the service are taken into account.
 Wanted wanted(const RunningService& service, const Decision& decision, Time now);
 
 /// How long a virtual endpoint stays in `moved` after its target changed: longer than a client's retransmission timer after a few losses.

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -255,7 +256,29 @@ std::optional<Entry> parse_entry(const nlmsghdr& message) {
                .mark = number<std::uint32_t>(parts[CTA_MARK]).value_or(0),
                .reply = parts[CTA_TUPLE_REPLY],
                .zone = parts[CTA_ZONE],
-               .id = parts[CTA_ID]};
+               .id = parts[CTA_ID],
+               .status = parts[CTA_STATUS],
+               .protocol_info = parts[CTA_PROTOINFO]};
+}
+
+Progress progress_of(const Entry& entry) {
+  if (entry.mapping.vip.protocol != Protocol::tcp || entry.protocol_info == nullptr) return Progress::over;
+  const nlattr* const tcp = nested<CTA_PROTOINFO_MAX + 1>(entry.protocol_info)[CTA_PROTOINFO_TCP];
+  if (tcp == nullptr) return Progress::over;
+  const auto state = number<std::uint8_t>(nested<CTA_PROTOINFO_TCP_MAX + 1>(tcp)[CTA_PROTOINFO_TCP_STATE]);
+  switch (state.value_or(TCP_CONNTRACK_NONE)) { // a number from outside, not an enum
+  case TCP_CONNTRACK_SYN_SENT:
+  case TCP_CONNTRACK_SYN_RECV:
+  case TCP_CONNTRACK_SYN_SENT2: return Progress::connecting;
+  case TCP_CONNTRACK_ESTABLISHED:
+  case TCP_CONNTRACK_FIN_WAIT:
+  case TCP_CONNTRACK_CLOSE_WAIT: return Progress::standing;
+  case TCP_CONNTRACK_CLOSE: { // assured: it stood
+    const std::uint32_t status = number<std::uint32_t>(entry.status).value_or(IPS_ASSURED);
+    return (status & IPS_ASSURED) != 0 ? Progress::over : Progress::refused;
+  }
+  default: return Progress::over;
+  }
 }
 
 Filter filter_of(const Mapping& mapping) {

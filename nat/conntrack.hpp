@@ -25,7 +25,19 @@ struct Entry {
   const nlattr* reply = nullptr;
   const nlattr* zone = nullptr;
   const nlattr* id = nullptr;
+  const nlattr* status = nullptr;
+  const nlattr* protocol_info = nullptr;
 };
+
+/// How far a TCP connection has come, by its entry.
+enum class Progress : std::uint8_t {
+  connecting, // the client's SYN is out, or was answered
+  refused,    // the server's reset answered it
+  standing,
+  over, // both sides have closed, or one has reset what stood
+};
+/// `over` for what is no entry of TCP.
+Progress progress_of(const Entry& entry);
 
 /// nullopt for what is no complete entry of a protocol that hanat translates.
 std::optional<Entry> parse_entry(const nlmsghdr& message);

@@ -130,6 +130,50 @@ private:
   CutCount counts_;
 };
 
+/// One scan of a release.
+class Release {
+public:
+  Release(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const Cutter::OnDeleted& on_deleted)
+      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted) {}
+
+  void run(const Scan& scan, Released& into) try {
+    const MappingSet wanted(scan.mappings.begin(), scan.mappings.end());
+    const std::size_t connected_before = into.connected.size();
+    for (int dumps = 0; dumps < dumps_at_most; ++dumps) {
+      into.connected.resize(connected_before);
+      const bool complete = socket_.dump(family_, scan.filter, {}, [&](const Entry& entry) {
+        if (cancelled_) throw Leave::cancelled;
+        if (wanted.contains(entry.mapping)) take(entry, into);
+      });
+      delete_entries();
+      if (complete) return;
+    }
+  } catch (Leave) { // cancelled: what was deleted is told of
+    delete_entries();
+  }
+
+private:
+  void take(const Entry& entry, Released& into) {
+    switch (progress_of(entry)) {
+    case Progress::connecting:
+    case Progress::refused:
+      into.unconnected.push_back({entry.mapping, entry.client});
+      batch_.add(entry);
+      if (batch_.full()) delete_entries();
+      return;
+    case Progress::standing: into.connected.push_back({entry.mapping, entry.client}); return;
+    case Progress::over: return;
+    }
+  }
+  void delete_entries() { socket_.delete_entries(batch_, on_deleted_); }
+
+  ConntrackSocket& socket_;
+  Family family_;
+  const std::atomic<bool>& cancelled_;
+  const Cutter::OnDeleted& on_deleted_;
+  EntryDeletes batch_;
+};
+
 } // namespace
 
 std::string_view to_text(Rung rung) {
@@ -191,6 +235,17 @@ CutCount Cutter::cut(std::span<const Mapping> mappings, Streams streams, const s
     }
   }
   return counts;
+}
+
+Released Cutter::release(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted) {
+  Released released;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const std::vector<Mapping> selected = select(mappings, Streams::tcp, family);
+    if (selected.empty()) continue;
+    for (const Scan& scan : plan(selected, impl_->standing(family).trust, impl_->socket.entries()))
+      if (!cancelled) Release{impl_->socket, family, cancelled, on_deleted}.run(scan, released);
+  }
+  return released;
 }
 
 } // namespace hanat::nat

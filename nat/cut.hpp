@@ -35,6 +35,16 @@ struct CutCount {
   bool operator==(const CutCount&) const = default;
 };
 
+struct TcpClient {
+  Mapping mapping;
+  Endpoint client;
+  bool operator==(const TcpClient&) const = default;
+};
+struct Released {
+  std::vector<TcpClient> unconnected; // their entries are gone: what they send next is a new flow
+  std::vector<TcpClient> connected;   // untouched
+};
+
 /// Sees every datagram before the kernel does and may change it, or throw std::system_error as the kernel's refusal: how tests play
 /// kernels that know less, or say what is not so. Nothing else uses it.
 using BeforeSend = std::function<void(std::vector<std::uint8_t>&)>;
@@ -62,6 +72,10 @@ public:
   /// counter (other flows that come or go in those milliseconds are in it). `cancelled` is looked at between messages; a cancelled cut
   /// returns what it did so far. Throws std::system_error.
   CutCount cut(std::span<const Mapping> mappings, Streams streams, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted = {});
+
+  /// Deletes the entries of the mappings' TCP clients that are not connected yet, so that their next SYN meets the target of now, and tells
+  /// who they are; the others are only told of. `cancelled` and exceptions as with cut().
+  Released release(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
 
 private:
   struct Impl;

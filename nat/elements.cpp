@@ -134,6 +134,10 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
     const Mapping mapping{vip, key.endpoint(id.family)};
     return key.good() && into.rules.stale.emplace(mapping, comment).second;
   }
+  case SetKind::hold: {
+    const Mapping mapping{vip, key.endpoint(id.family)};
+    return key.good() && into.rules.hold.emplace(mapping, comment).second;
+  }
   case SetKind::masquerade:
   case SetKind::source: {
     const Mapping mapping{vip, key.endpoint(id.family)};
@@ -183,6 +187,7 @@ std::string name_of(SetId id) {
     case SetKind::refused: return "refused";
     case SetKind::stale: return "stale";
     case SetKind::moved: return "moved";
+    case SetKind::hold: return "hold";
     case SetKind::armed: return "armed";
     case SetKind::masquerade: return "masquerade";
     case SetKind::source: return "source";
@@ -225,6 +230,9 @@ void add_stale(ElementLists& lists, const Mapping& mapping, const std::string& c
 void add_moved(ElementLists& lists, const Vip& vip, const std::string& comment) {
   add(lists, SetKind::moved, vip.address.family(), vip, comment);
 }
+void add_hold(ElementLists& lists, const Mapping& mapping, const std::string& comment) {
+  add(lists, SetKind::hold, mapping.vip.address.family(), mapping, comment);
+}
 void add_source(ElementLists& lists, const Mapping& mapping, const Source& source) {
   const Family family = mapping.vip.address.family();
   switch (source.snat.kind) {
@@ -246,6 +254,18 @@ SetPtr to_message_set(const std::string& table, SetId id, std::span<const Elemen
   nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name_of(id).c_str());
   for (const Element& element : elements)
     nftnl_set_elem_add(set.get(), to_message_element(id.kind, element, keys_only)); // the set frees it
+  return set;
+}
+
+SetPtr to_alive_message_set(const std::string& table) {
+  auto set = made(SetPtr{nftnl_set_alloc()});
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_INET);
+  nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, set_alive);
+  const auto tcp = static_cast<std::uint8_t>(Protocol::tcp); // the guard looks the packet's own protocol up: always TCP there
+  nftnl_set_elem* element = made(nftnl_set_elem_alloc());
+  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, &tcp, sizeof tcp);
+  nftnl_set_elem_add(set.get(), element); // the set frees it
   return set;
 }
 

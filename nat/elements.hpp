@@ -15,9 +15,9 @@
 
 namespace hanat::nat {
 
-enum class SetKind : std::uint8_t { known, target, refused, stale, moved, armed, masquerade, source };
-inline constexpr std::array set_kinds{SetKind::known, SetKind::target, SetKind::refused,    SetKind::stale,
-                                      SetKind::moved, SetKind::armed,  SetKind::masquerade, SetKind::source};
+enum class SetKind : std::uint8_t { known, target, refused, stale, moved, hold, armed, masquerade, source };
+inline constexpr std::array set_kinds{SetKind::known, SetKind::target, SetKind::refused,    SetKind::stale, SetKind::moved,
+                                      SetKind::hold,  SetKind::armed,  SetKind::masquerade, SetKind::source};
 inline constexpr std::array families{Family::ipv4, Family::ipv6};
 
 struct SetId {
@@ -49,6 +49,9 @@ inline constexpr const char* chain_masquerade = "masquerade_random";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
 
+/// The set by which the guard knows that hanatd lives.
+inline constexpr const char* set_alive = "alive";
+
 struct Element {
   Words key;
   Words data;                 // of target and source
@@ -62,11 +65,15 @@ void add_target(ElementLists& lists, const Vip& vip, const Target& target);
 void add_refused(ElementLists& lists, const Vip& vip, const Refused& refused);
 void add_stale(ElementLists& lists, const Mapping& mapping, const std::string& comment);
 void add_moved(ElementLists& lists, const Vip& vip, const std::string& comment);
+void add_hold(ElementLists& lists, const Mapping& mapping, const std::string& comment);
 void add_source(ElementLists& lists, const Mapping& mapping, const Source& source);
 void add_armed(ElementLists& lists, const Address& address);
 
 /// A libnftnl set that carries the elements, for one NEWSETELEM or DELSETELEM message; a delete needs keys only.
 SetPtr to_message_set(const std::string& table, SetId id, std::span<const Element> elements, bool keys_only);
+
+/// The one element of the set `alive`.
+SetPtr to_alive_message_set(const std::string& table);
 
 /// Addresses whose packets take the guard's second part: something of them is refused, stale or moved. Counts, since services share
 /// addresses.

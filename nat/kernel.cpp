@@ -281,7 +281,8 @@ bool Kernel::carried_out(std::span<const Step> steps) {
     const auto& [from, to] = step;
     return as_wanted(now.known, from.known, to.known) && as_wanted(now.target, from.target, to.target) &&
            as_wanted(now.refused, from.refused, to.refused) && as_wanted(now.stale, from.stale, to.stale) &&
-           as_wanted(now.moved, from.moved, to.moved) && as_wanted(now.source, from.source, to.source);
+           as_wanted(now.moved, from.moved, to.moved) && as_wanted(now.hold, from.hold, to.hold) &&
+           as_wanted(now.source, from.source, to.source);
   });
 }
 
@@ -318,6 +319,11 @@ void Kernel::change(std::span<const Step> steps) {
     else
       armed_[address] = count;
   }
+}
+
+void Kernel::keep_alive() {
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  commit(builder.beat(), "say that hanatd lives", [] { return true; }); // the next beat comes soon enough
 }
 
 void Kernel::remove() {

@@ -55,6 +55,8 @@ public:
   void change(const Rules& from, const Rules& to);
   /// The same for many services at once, none of which has an element of another.
   void change(std::span<const Step> steps);
+  /// The heartbeat: without one for nat::alive_for the guard holds nothing. Throws std::system_error.
+  void keep_alive();
   /// Deletes the table, if it is there.
   void remove();
 

@@ -2,6 +2,7 @@
 // here, front to back. Not here: elements (elements), messages (transaction).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,18 +14,31 @@
 namespace hanat::nat {
 
 /// Raised with every change below; another number in a loaded table means: replace the whole table in one transaction.
-inline constexpr unsigned layout_version = 1;
+inline constexpr unsigned layout_version = 2;
 
-/// The nfnetlink_log group to which the table's rules log packets of clients that got no service ("Ha"), and the prefixes that say why.
-inline constexpr std::uint16_t log_group = 0x4861;
-inline constexpr std::string_view log_refused = "hanat refused";         // a server's RST
-inline constexpr std::string_view log_unanswered = "hanat unanswered";   // a client's SYN, sent again
-inline constexpr std::string_view log_unreachable = "hanat unreachable"; // ICMP destination unreachable
-
-/// The comment by which a table is known as hanat's: "hanat layout 1".
+/// The comment by which a table is known as hanat's: "hanat layout 2".
 std::string table_comment();
 /// Whether a comment of any layout version says that the table is hanat's.
 bool is_ours(const std::string& comment);
+
+/// What the guard sees of clients that fail goes to this group of nfnetlink_log, at most 100 packets a second of a kind and family. "ha"
+inline constexpr std::uint16_t log_group = 0x4861;
+inline constexpr std::string_view log_refused = "hanat refused";         // a server's TCP reset in answer to a client's SYN, held or not
+inline constexpr std::string_view log_unanswered = "hanat unanswered";   // a client's SYN again, of which the first was not answered
+inline constexpr std::string_view log_unreachable = "hanat unreachable"; // ICMP destination unreachable in answer to a client's packet
+
+/// Packets and sockets of hanatd's own carry this mark, and conntrack leaves them alone: nudges, and probes from these ports. "hana"
+inline constexpr std::uint32_t packet_mark = 0x68616e61;
+inline constexpr std::uint16_t probe_port_first = 61000;
+inline constexpr std::uint16_t probe_port_last = 61999;
+
+/// Sets that packets and time change; nobody compares their elements. `alive` has one while hanatd says so every second
+/// (Kernel::keep_alive); without it nothing is held. `held4` and `held6` have the flows that were held, by their original tuple (client .
+/// virtual endpoint), so that none is held twice.
+inline constexpr std::chrono::milliseconds alive_for{3'000}; // two beats may be late
+inline constexpr std::chrono::milliseconds held_for{10'000}; // a client's SYNs 1, 3 and 7 s after the first are of the same flow
+inline constexpr std::uint32_t held_at_most = 65'536;        // flows a family; 8 MiB; in a full set refusals get through
+constexpr const char* held_set(Family family) { return family == Family::ipv4 ? "held4" : "held6"; }
 
 struct Layout {
   std::vector<SetPtr> sets;

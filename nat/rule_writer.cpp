@@ -3,10 +3,13 @@
 
 #include <array>
 #include <cstddef>
+#include <utility>
 
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 
 #include <linux/netfilter.h>
@@ -19,8 +22,17 @@
 namespace hanat::nat {
 namespace {
 
-constexpr std::uint32_t dport_offset = 2; // TCP, UDP and SCTP alike
+constexpr std::uint32_t sport_offset = 0; // TCP, UDP and SCTP alike
+constexpr std::uint32_t dport_offset = 2;
 constexpr std::uint32_t tcp_flags_offset = 13;
+constexpr std::uint32_t icmp_type_offset = 0;
+// Bytes of a packet that a log entry carries: the headers of an ICMPv6 error, and those of the packet that it quotes.
+constexpr std::uint32_t logged_bytes = 128;
+constexpr std::uint16_t log_at_once = 1; // entries that the kernel collects before it tells: whoever listens acts within a millisecond
+constexpr std::uint64_t a_second = 1;
+
+/// Values that the kernel keeps in its own byte order.
+std::span<const std::uint8_t> bytes_of(const std::uint32_t& value) { return {reinterpret_cast<const std::uint8_t*>(&value), sizeof value}; }
 
 std::uint32_t nfproto(Family family) { return family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6; }
 
@@ -80,7 +92,7 @@ RuleWriter& RuleWriter::compare(std::uint32_t operation, std::span<const std::ui
   return *this;
 }
 
-RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask) {
+RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value) {
   const auto length = static_cast<std::uint32_t>(mask.size());
   const std::array<std::uint8_t, 4> zero{};
   nftnl_expr* expression = add("bitwise");
@@ -89,7 +101,7 @@ RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<cons
   nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, length);
   nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_MASK, mask.data(), length);
   nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_XOR, zero.data(), length);
-  return compare(operation, std::span{zero}.first(mask.size()));
+  return compare(operation, value);
 }
 
 RuleWriter& RuleWriter::only(Family family) {
@@ -107,7 +119,17 @@ RuleWriter& RuleWriter::load_daddr(Family family, unsigned index) {
   return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_dst), 16, index);
 }
 
+RuleWriter& RuleWriter::load_sender(Family family, unsigned index) {
+  if (family == Family::ipv4)
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, saddr), 4, index);
+  else
+    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_src), 16, index);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, index + words_of(family));
+}
+
 RuleWriter& RuleWriter::load_dport(unsigned index) { return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, dport_offset, 2, index); }
+
+RuleWriter& RuleWriter::load_protocol(unsigned index) { return load_meta(NFT_META_L4PROTO, index); }
 
 RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   const unsigned next = index + words_of(family);
@@ -121,36 +143,112 @@ RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {
   return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, next + 1);
 }
 
+RuleWriter& RuleWriter::load_original_vip_of_error(Family family) {
+  const unsigned next = words_of(family);
+  load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, 0);
+  load_ct(NFT_CT_PROTOCOL, next);
+  return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, next + 1);
+}
+
+RuleWriter& RuleWriter::load_original_tuple(Family family) {
+  const bool v4 = family == Family::ipv4;
+  const unsigned address = words_of(family);
+  load_ct(v4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_ORIGINAL, 0);
+  load_ct(NFT_CT_PROTO_SRC, IP_CT_DIR_ORIGINAL, address);
+  load_ct(v4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, address + 1);
+  return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, 2 * address + 1);
+}
+
 RuleWriter& RuleWriter::load_reply_source(Family family, unsigned index) {
   load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_REPLY, index);
   return load_ct(NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, index + words_of(family));
 }
 
 RuleWriter& RuleWriter::ct_state(std::uint32_t mask) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(&mask); // ct state is in the host's byte order
-  return load_ct(NFT_CT_STATE, 0).mask_and_compare(NFT_CMP_NEQ, {bytes, sizeof mask});
+  return load_ct(NFT_CT_STATE, 0).mask_and_compare(NFT_CMP_NEQ, bytes_of(mask), bytes_of(0));
 }
 
-RuleWriter& RuleWriter::in_reply_direction() {
-  const std::array<std::uint8_t, 1> reply{IP_CT_DIR_REPLY};
-  return load_ct(NFT_CT_DIRECTION, 0).compare(NFT_CMP_EQ, reply);
+RuleWriter& RuleWriter::ct_status(std::uint32_t mask, std::uint32_t value) {
+  return load_ct(NFT_CT_STATUS, 0).mask_and_compare(NFT_CMP_EQ, bytes_of(mask), bytes_of(value));
 }
 
-RuleWriter& RuleWriter::no_tcp_flags(std::uint8_t mask) {
-  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, tcp_flags_offset, 1, 0).mask_and_compare(NFT_CMP_EQ, {&mask, 1});
+RuleWriter& RuleWriter::in_direction(std::uint8_t direction) { return load_ct(NFT_CT_DIRECTION, 0).compare(NFT_CMP_EQ, {&direction, 1}); }
+RuleWriter& RuleWriter::in_reply_direction() { return in_direction(IP_CT_DIR_REPLY); }
+
+RuleWriter& RuleWriter::no_tcp_flags(std::uint8_t mask) { return tcp_flags(mask, 0); }
+RuleWriter& RuleWriter::tcp_flags(std::uint8_t mask, std::uint8_t value) {
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, tcp_flags_offset, 1, 0).mask_and_compare(NFT_CMP_EQ, {&mask, 1}, {&value, 1});
 }
 
-RuleWriter& RuleWriter::look_up(const std::string& set, std::optional<std::uint32_t> into) {
+RuleWriter& RuleWriter::only_destination_unreachable(Family family) {
+  const bool v4 = family == Family::ipv4;
+  const std::array<std::uint8_t, 1> protocol{v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6}};
+  const std::array<std::uint8_t, 1> type{v4 ? std::uint8_t{ICMP_DEST_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH}};
+  only(family).load_protocol(0).compare(NFT_CMP_EQ, protocol);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 1, 0).compare(NFT_CMP_EQ, type);
+}
+
+RuleWriter& RuleWriter::dport_between(std::uint16_t first, std::uint16_t last) {
+  load_dport(0);
+  for (const auto& [operation, port] : {std::pair{NFT_CMP_GTE, htons(first)}, std::pair{NFT_CMP_LTE, htons(last)}})
+    compare(operation, {reinterpret_cast<const std::uint8_t*>(&port), sizeof port});
+  return *this;
+}
+
+RuleWriter& RuleWriter::packet_mark(std::uint32_t mark) { return load_meta(NFT_META_MARK, 0).compare(NFT_CMP_EQ, bytes_of(mark)); }
+
+RuleWriter& RuleWriter::socket_mark(std::uint32_t mark) {
+  nftnl_expr* expression = add("socket");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_MARK);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_SOCKET_DREG, reg(0));
+  return compare(NFT_CMP_EQ, bytes_of(mark));
+}
+
+RuleWriter& RuleWriter::notrack() {
+  add("notrack");
+  return *this;
+}
+
+RuleWriter& RuleWriter::limit(std::uint64_t per_second) {
+  nftnl_expr* expression = add("limit");
+  nftnl_expr_set_u64(expression, NFTNL_EXPR_LIMIT_RATE, per_second);
+  nftnl_expr_set_u64(expression, NFTNL_EXPR_LIMIT_UNIT, a_second);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LIMIT_BURST, static_cast<std::uint32_t>(per_second));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LIMIT_FLAGS, 0);
+  return *this;
+}
+
+RuleWriter& RuleWriter::log(std::uint16_t group, const char* prefix) {
+  nftnl_expr* expression = add("log");
+  nftnl_expr_set_str(expression, NFTNL_EXPR_LOG_PREFIX, prefix);
+  nftnl_expr_set_u16(expression, NFTNL_EXPR_LOG_GROUP, group);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LOG_SNAPLEN, logged_bytes);
+  nftnl_expr_set_u16(expression, NFTNL_EXPR_LOG_QTHRESHOLD, log_at_once);
+  return *this;
+}
+
+RuleWriter& RuleWriter::look_up(const std::string& set, std::optional<std::uint32_t> into, std::uint32_t flags) {
   nftnl_expr* expression = add("lookup");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, reg(0));
   nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, set.c_str());
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, 0); // the kernel always names them in a dump
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, flags); // the kernel always names them in a dump
   if (into) nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, *into);
   return *this;
 }
 RuleWriter& RuleWriter::in_set(const std::string& set) { return look_up(set, std::nullopt); }
+RuleWriter& RuleWriter::not_in_set(const std::string& set) { return look_up(set, std::nullopt, NFT_LOOKUP_F_INV); }
 RuleWriter& RuleWriter::in_verdict_map(const std::string& map) { return look_up(map, NFT_REG_VERDICT); }
 RuleWriter& RuleWriter::from_map(const std::string& map) { return look_up(map, reg(0)); }
+
+RuleWriter& RuleWriter::add_to_set(const std::string& set) {
+  nftnl_expr* expression = add("dynset");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+  nftnl_expr_set_u64(expression, NFTNL_EXPR_DYNSET_TIMEOUT, 0); // the set's own; the kernel always names it in a dump
+  nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
+  return *this;
+}
 
 RuleWriter& RuleWriter::verdict(std::int32_t code, const std::string& chain) {
   nftnl_expr* expression = add("immediate");

@@ -25,14 +25,30 @@ public:
   RuleWriter& only(Family family); // meta nfproto
   RuleWriter& only_tcp();          // meta l4proto tcp
   RuleWriter& load_daddr(Family family, unsigned index);
+  RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same of the flow's first packet, before translation
+  RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, by the flow that it is about
+  RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
   RuleWriter& load_dport(unsigned index);
+  RuleWriter& load_protocol(unsigned index);                    // meta l4proto
   RuleWriter& load_reply_source(Family family, unsigned index); // ct reply ip saddr . ct reply proto-src: the flow's server
   RuleWriter& ct_state(std::uint32_t mask);
+  RuleWriter& ct_status(std::uint32_t mask, std::uint32_t value); // of these bits, exactly `value`
+  RuleWriter& in_direction(std::uint8_t direction);
   RuleWriter& in_reply_direction();
-  RuleWriter& no_tcp_flags(std::uint8_t mask); // none of them set
+  RuleWriter& no_tcp_flags(std::uint8_t mask);                        // none of them set
+  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);       // of these flags, exactly `value`
+  RuleWriter& only_destination_unreachable(Family family);            // ICMP or ICMPv6
+  RuleWriter& dport_between(std::uint16_t first, std::uint16_t last); // of whatever has ports there
+  RuleWriter& packet_mark(std::uint32_t mark);
+  RuleWriter& socket_mark(std::uint32_t mark); // of a socket of this machine that the packet is for
   RuleWriter& in_set(const std::string& set);  // looked up by register 0
+  RuleWriter& not_in_set(const std::string& set);
+  RuleWriter& add_to_set(const std::string& set); // the key in register 0, with the set's timeout; a full set ends the rule here
+  RuleWriter& limit(std::uint64_t per_second);    // so many packets, and at most as many at once
+  RuleWriter& log(std::uint16_t group, const char* prefix);
+  RuleWriter& notrack();
   RuleWriter& in_verdict_map(const std::string& map);
   RuleWriter& from_map(const std::string& map); // data into register 0
   RuleWriter& verdict(std::int32_t code, const std::string& chain = {});
@@ -51,8 +67,8 @@ private:
   RuleWriter& load_ct(std::uint32_t key, std::uint8_t direction, unsigned index);
   RuleWriter& load_ct(std::uint32_t key, unsigned index);
   RuleWriter& compare(std::uint32_t operation, std::span<const std::uint8_t> bytes);
-  RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask);
-  RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into);
+  RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value);
+  RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into, std::uint32_t flags = 0);
   RuleWriter& reject(std::uint32_t type, std::uint8_t code);
   void load_ports(std::uint16_t first_port, std::uint16_t last_port, unsigned index);
 

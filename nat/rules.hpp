@@ -45,6 +45,7 @@ struct Rules {
   std::map<Vip, Refused> refused;       // answered at once, old flows too
   std::map<Mapping, std::string> stale; // TCP flows of this mapping are reset at their next packet
   std::map<Vip, std::string> moved;     // TCP in ct state invalid is reset (its entry was cut)
+  std::map<Mapping, std::string> hold;  // TCP: a refusal by this server is kept from its client, once; somewhere else it would be served
   std::map<Mapping, Source> source;     // flows with a translated source; absent: the client's own address
   bool operator==(const Rules&) const = default;
   bool empty() const { return *this == Rules{}; }

@@ -50,6 +50,7 @@ Difference difference(std::span<const Step> steps) {
     compare(from.refused, to.refused, result, add_refused);
     compare(from.stale, to.stale, result, add_stale);
     compare(from.moved, to.moved, result, add_moved);
+    compare(from.hold, to.hold, result, add_hold);
     compare(from.source, to.source, result, add_source);
   }
   return result;
@@ -149,6 +150,15 @@ TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, cons
   for (const auto& [address, count] : armed_after)
     if (!armed_before.contains(address)) add_armed(changes.added, address);
   return delete_elements(changes.deleted).add_elements(changes.added);
+}
+
+TransactionBuilder& TransactionBuilder::beat() {
+  const SetPtr alive = to_alive_message_set(table_);
+  const auto fill = [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, alive.get()); };
+  message(NFT_MSG_NEWSETELEM, NLM_F_CREATE, fill);
+  message(NFT_MSG_DELSETELEM, 0, fill);
+  message(NFT_MSG_NEWSETELEM, NLM_F_CREATE, fill);
+  return *this;
 }
 
 Transaction TransactionBuilder::finish() {

@@ -51,6 +51,10 @@ public:
     return change({&one, 1}, armed_before, armed_after);
   }
 
+  /// Begins the time of `alive` anew. Adding alone does not, and a delete of what has expired would refuse the batch: so added, deleted
+  /// and added, in a batch of its own, since nothing of a flip may fail by it.
+  TransactionBuilder& beat();
+
   Transaction finish();
 
 private:

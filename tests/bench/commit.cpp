@@ -33,6 +33,7 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
   into.target.insert(rules.target.begin(), rules.target.end());
   into.stale.insert(rules.stale.begin(), rules.stale.end());
   into.moved.insert(rules.moved.begin(), rules.moved.end());
+  into.hold.insert(rules.hold.begin(), rules.hold.end());
 }
 
 /// What hanatd knows of many services, and the table that it keeps for them.
@@ -68,6 +69,7 @@ private:
     service.config.name = fmt::format("service{}", port);
     service.config.listen = {test::vip("203.0.113.10", port, Protocol::tcp)};
     service.config.servers.resize(2);
+    service.servers.resize(2);
     for (const std::size_t server : {0U, 1U}) {
       service.config.servers[server].role = server == 0 ? "primary" : "backup";
       service.config.servers[server].addresses = {test::endpoint(server == 0 ? "198.18.11.2" : "198.18.12.2", 8443)};

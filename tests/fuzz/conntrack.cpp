@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parse_entry_counter(header);
   const auto entry = parse_entry(header);
   if (!entry) return 0;
+  progress_of(*entry);
   Datagram request;
   try {
     put_entry_delete(request, 1, *entry, true);

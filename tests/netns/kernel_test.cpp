@@ -70,6 +70,7 @@ Rules random_rules(std::mt19937& dice) {
           if (pick(4) == 0) rules.target[listen] = {server(), comment()};
           if (pick(8) == 0) rules.refused[listen] = {pick(2) == 0 ? Refusal::reject : Refusal::drop, comment()};
           if (pick(8) == 0) rules.moved[listen] = comment();
+          if (pick(4) == 0) rules.hold[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) rules.stale[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) {
             const bool masquerade = pick(2) == 0;
@@ -157,6 +158,7 @@ Rules share_of(const Rules& rules, bool first) {
   std::erase_if(share.refused, of_vip);
   std::erase_if(share.moved, of_vip);
   std::erase_if(share.stale, of_mapping);
+  std::erase_if(share.hold, of_mapping);
   std::erase_if(share.source, of_mapping);
   return share;
 }

@@ -33,7 +33,7 @@ using nlohmann::json;
 // where hanat's rule does without, is such a crutch and is left out of the comparison.
 constexpr const char* by_hand = R"(
 table inet by_hand {
-	comment "hanat layout 1"
+	comment "hanat layout 2"
 
 	set known4 { type ipv4_addr . inet_proto . inet_service; comment "every virtual endpoint of hanat; without a target its packets are dropped"; }
 	set known6 { type ipv6_addr . inet_proto . inet_service; comment "every virtual endpoint of hanat; without a target its packets are dropped"; }
@@ -45,12 +45,17 @@ table inet by_hand {
 	set stale6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service; comment "virtual endpoint . old server: clients still there are reset"; }
 	set moved4 { type ipv4_addr . inet_proto . inet_service; comment "target changed within the last minute: leftovers of cut flows are reset"; }
 	set moved6 { type ipv6_addr . inet_proto . inet_service; comment "target changed within the last minute: leftovers of cut flows are reset"; }
+	set hold4 { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service; comment "virtual endpoint . server: its refusal is kept from a client, once; another server may do"; }
+	set hold6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service; comment "virtual endpoint . server: its refusal is kept from a client, once; another server may do"; }
 	map armed4 { type ipv4_addr : verdict; comment "addresses with something refused, stale or moved; empty in peace"; }
 	map armed6 { type ipv6_addr : verdict; comment "addresses with something refused, stale or moved; empty in peace"; }
 	map masquerade4 { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service : verdict; comment "virtual endpoint . server: source becomes the gateway's"; }
 	map masquerade6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service : verdict; comment "virtual endpoint . server: source becomes the gateway's"; }
 	map source4 { type ipv4_addr . inet_proto . inet_service . ipv4_addr . inet_service : ipv4_addr; comment "virtual endpoint . server : fixed source address"; }
 	map source6 { type ipv6_addr . inet_proto . inet_service . ipv6_addr . inet_service : ipv6_addr; comment "virtual endpoint . server : fixed source address"; }
+	set alive { type inet_proto; flags timeout; timeout 3s; comment "hanatd lives; without it refusals get through"; }
+	set held4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; timeout 10s; size 65536; comment "client . virtual endpoint: a refusal was held; the next one gets through"; }
+	set held6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; flags dynamic,timeout; timeout 10s; size 65536; comment "client . virtual endpoint: a refusal was held; the next one gets through"; }
 
 	chain refuse {
 		meta l4proto tcp reject with tcp reset comment "TCP clients learn it at once"
@@ -75,11 +80,39 @@ table inet by_hand {
 		meta nfproto ipv4 meta l4proto tcp ip daddr . meta l4proto . th dport @known4 reject with tcp reset comment "a flow that was cut"
 		meta nfproto ipv6 meta l4proto tcp ip6 daddr . meta l4proto . th dport @known6 reject with tcp reset comment "a flow that was cut"
 	}
+	chain hold {
+		ct status & assured == assured return comment "its connection stood"
+		meta nfproto ipv4 meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst @known4 limit rate 100/second burst 100 packets log prefix "hanat refused" group 18529 snaplen 128 queue-threshold 1 comment "a client is refused: hanatd asks the server at once"
+		meta nfproto ipv6 meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst @known6 limit rate 100/second burst 100 packets log prefix "hanat refused" group 18529 snaplen 128 queue-threshold 1 comment "a client is refused: hanatd asks the server at once"
+		meta nfproto ipv4 meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst . ip saddr . th sport @hold4 meta l4proto @alive ct original ip saddr . ct original proto-src . ct original ip daddr . ct original proto-dst != @held4 add @held4 { ct original ip saddr . ct original proto-src . ct original ip daddr . ct original proto-dst } drop comment "the refusal of a server that may be dying is kept from its client, once: the next SYN meets the next server"
+		meta nfproto ipv6 meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst . ip6 saddr . th sport @hold6 meta l4proto @alive ct original ip6 saddr . ct original proto-src . ct original ip6 daddr . ct original proto-dst != @held6 add @held6 { ct original ip6 saddr . ct original proto-src . ct original ip6 daddr . ct original proto-dst } drop comment "the refusal of a server that may be dying is kept from its client, once: the next SYN meets the next server"
+	}
+	chain unanswered {
+		ip daddr . meta l4proto . th dport @known4 limit rate 100/second burst 100 packets log prefix "hanat unanswered" group 18529 snaplen 128 queue-threshold 1 comment "a client's SYN is not answered"
+		ip6 daddr . meta l4proto . th dport @known6 limit rate 100/second burst 100 packets log prefix "hanat unanswered" group 18529 snaplen 128 queue-threshold 1 comment "a client's SYN is not answered"
+	}
+	chain unreachable {
+		meta nfproto ipv4 meta l4proto tcp ct original ip daddr . ct protocol . ct original proto-dst @known4 limit rate 100/second burst 100 packets log prefix "hanat unreachable" group 18529 snaplen 128 queue-threshold 1 comment "a client's server is not reached"
+		meta nfproto ipv6 meta l4proto tcp ct original ip6 daddr . ct protocol . ct original proto-dst @known6 limit rate 100/second burst 100 packets log prefix "hanat unreachable" group 18529 snaplen 128 queue-threshold 1 comment "a client's server is not reached"
+	}
+	chain untracked {
+		type filter hook prerouting priority -300; policy accept;
+		th dport 61000-61999 socket mark 0x68616e61 notrack comment "answers to hanatd's probes"
+	}
+	chain untracked_output {
+		type filter hook output priority -300; policy accept;
+		meta mark 0x68616e61 notrack comment "hanatd's nudges and probes"
+	}
 	chain guard {
 		type filter hook prerouting priority -110; policy accept;
 		ip daddr vmap @armed4 comment "refused, stale or moved"
 		ip6 daddr vmap @armed6 comment "refused, stale or moved"
 		ct state new tcp flags ! syn,rst goto midstream comment "TCP in the middle of nothing"
+		tcp flags ! syn,rst accept comment "TCP under way: nothing to learn from it"
+		tcp flags & (fin | syn | rst | ack) == rst | ack ct direction reply goto hold comment "a server refuses"
+		tcp flags & (fin | syn | rst | ack) == syn ct status & (seen-reply | confirmed) == confirmed ct direction original goto unanswered comment "a SYN again, and no answer to the first"
+		icmp type destination-unreachable ct direction reply goto unreachable comment "an error about a client's packet"
+		icmpv6 type destination-unreachable ct direction reply goto unreachable comment "an error about a client's packet"
 	}
 	chain guard_output {
 		type filter hook output priority -110; policy accept;
@@ -157,7 +190,7 @@ void replace_once(std::string& text, const std::string& what, const std::string&
 /// Takes nft's crutches out of the three chains that have them, and gives ranges of ports the registers that hanat uses.
 void normalise(TableText& text) {
   const std::string only_tcp = "  [ meta load l4proto => reg 1 ]\n  [ cmp eq reg 1 0x00000006 ]\n";
-  for (const char* chain : {"midstream", "source", "masquerade_random"})
+  for (const char* chain : {"midstream", "source", "masquerade_random", "unreachable"})
     for (std::string& rule : text.rules.at(chain)) replace_once(rule, only_tcp, "");
   std::string& masquerade = text.rules.at("masquerade_random").at(0);
   replace_once(masquerade, "immediate reg 2 ", "immediate reg 9 ");
@@ -211,7 +244,7 @@ TEST(Ruleset, NftSaysTheSameOfBothTablesSetsAndChains) {
     load_with_nft(by_hand);
     Kernel{"hanat", Ownership::shared}.load({});
     const auto ours = objects_of("hanat");
-    ASSERT_EQ(ours.size(), 16U + 10U);
+    ASSERT_EQ(ours.size(), 21U + 15U);
     EXPECT_EQ(ours, objects_of("by_hand"));
   });
 }

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -54,6 +56,30 @@ TEST(Conntrack, ReadsWhatItWrites) {
       EXPECT_EQ(entry->mark, 0x01020304U);
       EXPECT_TRUE(entry->reply != nullptr && entry->id != nullptr && entry->zone != nullptr);
     }
+}
+
+/// The entry of a flow in that state; assured as put_new() makes them, or not.
+Progress progress_in(std::uint8_t state, bool assured, Protocol protocol = Protocol::tcp) {
+  Datagram datagram = shown(mapping(protocol), client());
+  datagram.insert(datagram.end(),
+                  {16, 0, CTA_PROTOINFO, 0x80, 12, 0, CTA_PROTOINFO_TCP, 0x80, 5, 0, CTA_PROTOINFO_TCP_STATE, 0, state, 0, 0, 0});
+  if (!assured) datagram.insert(datagram.end(), {8, 0, CTA_STATUS, 0, 0, 0, 0, IPS_CONFIRMED | IPS_SEEN_REPLY});
+  reinterpret_cast<nlmsghdr*>(datagram.data())->nlmsg_len = static_cast<std::uint32_t>(datagram.size());
+  return progress_of(parse_entry(message(datagram)).value());
+}
+
+TEST(Conntrack, SaysHowFarAConnectionHasCome) {
+  for (const std::uint8_t state : {TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_SYN_SENT2})
+    EXPECT_EQ(progress_in(state, false), Progress::connecting) << int{state};
+  for (const std::uint8_t state : {TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_CLOSE_WAIT})
+    EXPECT_EQ(progress_in(state, true), Progress::standing) << int{state};
+  for (const std::uint8_t state : {TCP_CONNTRACK_LAST_ACK, TCP_CONNTRACK_TIME_WAIT, TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_NONE})
+    EXPECT_EQ(progress_in(state, true), Progress::over) << int{state};
+  EXPECT_EQ(progress_in(TCP_CONNTRACK_CLOSE, false), Progress::refused);
+  EXPECT_EQ(progress_in(200, false), Progress::over);
+  EXPECT_EQ(progress_in(TCP_CONNTRACK_ESTABLISHED, true, Protocol::udp), Progress::over);
+  const Datagram without = shown(mapping(), client());
+  EXPECT_EQ(progress_of(parse_entry(message(without)).value()), Progress::over);
 }
 
 TEST(Conntrack, ReadsNothingFromAMessageCutShortAnywhere) {

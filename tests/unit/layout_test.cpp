@@ -22,12 +22,17 @@ set stale4 flags 0 key 120639949/20 data 0/0
 set stale6 flags 0 key 137417229/44 data 0/0
 set moved4 flags 0 key 29453/12 data 0/0
 set moved6 flags 0 key 33549/24 data 0/0
+set hold4 flags 0 key 120639949/20 data 0/0
+set hold6 flags 0 key 137417229/44 data 0/0
 set armed4 flags 8 key 7/4 data 4294967040/0
 set armed6 flags 8 key 8/16 data 4294967040/0
 set masquerade4 flags 8 key 120639949/20 data 4294967040/0
 set masquerade6 flags 8 key 137417229/44 data 4294967040/0
 set source4 flags 8 key 120639949/20 data 7/4
 set source6 flags 8 key 137417229/44 data 8/16
+set alive flags 16 key 12/1 data 0/0 timeout 3000 ms
+set held4 flags 48 key 1888717/16 data 0/0 timeout 10000 ms size 65536
+set held6 flags 48 key 2150925/40 data 0/0 timeout 10000 ms size 65536
 )";
 
 // Hooks: 0 prerouting, 3 output, 4 postrouting. Policy 1: accept.
@@ -36,6 +41,11 @@ chain masquerade_random
 chain guard4
 chain guard6
 chain midstream
+chain hold
+chain unanswered
+chain unreachable
+chain untracked type filter hook 0 priority -300 policy 1
+chain untracked_output type filter hook 3 priority -300 policy 1
 chain guard type filter hook 0 priority -110 policy 1
 chain guard_output type filter hook 3 priority -110 policy 1
 chain translate type nat hook 0 priority -105 policy 1
@@ -154,6 +164,133 @@ a flow that was cut
   [ payload load 2b @ transport header + 2 => reg 13 ]
   [ lookup reg 1 set known6 0x0 ]
   [ reject type 1 code 0 ]
+chain hold:
+its connection stood
+  [ ct load status => reg 1 ]
+  [ bitwise reg 1 = ( reg 1 & 0x00000004 ) ^ 0x00000000 ]
+  [ cmp eq reg 1 0x00000004 ]
+  [ immediate reg 0 return ]
+a client is refused: hanatd asks the server at once
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x00000002 ]
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ ct load dst_ip => reg 1 , dir original ]
+  [ meta load l4proto => reg 9 ]
+  [ ct load proto_dst => reg 10 , dir original ]
+  [ lookup reg 1 set known4 0x0 ]
+  [ limit rate 100/second burst 100 type packets flags 0x0 ]
+  [ log prefix hanat refused group 18529 snaplen 128 qthreshold 1 ]
+a client is refused: hanatd asks the server at once
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x0000000a ]
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ ct load dst_ip6 => reg 1 , dir original ]
+  [ meta load l4proto => reg 2 ]
+  [ ct load proto_dst => reg 13 , dir original ]
+  [ lookup reg 1 set known6 0x0 ]
+  [ limit rate 100/second burst 100 type packets flags 0x0 ]
+  [ log prefix hanat refused group 18529 snaplen 128 qthreshold 1 ]
+the refusal of a server that may be dying is kept from its client, once: the next SYN meets the next server
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x00000002 ]
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ ct load dst_ip => reg 1 , dir original ]
+  [ meta load l4proto => reg 9 ]
+  [ ct load proto_dst => reg 10 , dir original ]
+  [ payload load 4b @ network header + 12 => reg 11 ]
+  [ payload load 2b @ transport header + 0 => reg 2 ]
+  [ lookup reg 1 set hold4 0x0 ]
+  [ meta load l4proto => reg 1 ]
+  [ lookup reg 1 set alive 0x0 ]
+  [ ct load src_ip => reg 1 , dir original ]
+  [ ct load proto_src => reg 9 , dir original ]
+  [ ct load dst_ip => reg 10 , dir original ]
+  [ ct load proto_dst => reg 11 , dir original ]
+  [ lookup reg 1 set held4 0x1 ]
+  [ ct load src_ip => reg 1 , dir original ]
+  [ ct load proto_src => reg 9 , dir original ]
+  [ ct load dst_ip => reg 10 , dir original ]
+  [ ct load proto_dst => reg 11 , dir original ]
+  [ dynset add reg_key 1 set held4 timeout 0ms ]
+  [ immediate reg 0 drop ]
+the refusal of a server that may be dying is kept from its client, once: the next SYN meets the next server
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x0000000a ]
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ ct load dst_ip6 => reg 1 , dir original ]
+  [ meta load l4proto => reg 2 ]
+  [ ct load proto_dst => reg 13 , dir original ]
+  [ payload load 16b @ network header + 8 => reg 14 ]
+  [ payload load 2b @ transport header + 0 => reg 18 ]
+  [ lookup reg 1 set hold6 0x0 ]
+  [ meta load l4proto => reg 1 ]
+  [ lookup reg 1 set alive 0x0 ]
+  [ ct load src_ip6 => reg 1 , dir original ]
+  [ ct load proto_src => reg 2 , dir original ]
+  [ ct load dst_ip6 => reg 13 , dir original ]
+  [ ct load proto_dst => reg 17 , dir original ]
+  [ lookup reg 1 set held6 0x1 ]
+  [ ct load src_ip6 => reg 1 , dir original ]
+  [ ct load proto_src => reg 2 , dir original ]
+  [ ct load dst_ip6 => reg 13 , dir original ]
+  [ ct load proto_dst => reg 17 , dir original ]
+  [ dynset add reg_key 1 set held6 timeout 0ms ]
+  [ immediate reg 0 drop ]
+chain unanswered:
+a client's SYN is not answered
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x00000002 ]
+  [ payload load 4b @ network header + 16 => reg 1 ]
+  [ meta load l4proto => reg 9 ]
+  [ payload load 2b @ transport header + 2 => reg 10 ]
+  [ lookup reg 1 set known4 0x0 ]
+  [ limit rate 100/second burst 100 type packets flags 0x0 ]
+  [ log prefix hanat unanswered group 18529 snaplen 128 qthreshold 1 ]
+a client's SYN is not answered
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x0000000a ]
+  [ payload load 16b @ network header + 24 => reg 1 ]
+  [ meta load l4proto => reg 2 ]
+  [ payload load 2b @ transport header + 2 => reg 13 ]
+  [ lookup reg 1 set known6 0x0 ]
+  [ limit rate 100/second burst 100 type packets flags 0x0 ]
+  [ log prefix hanat unanswered group 18529 snaplen 128 qthreshold 1 ]
+chain unreachable:
+a client's server is not reached
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x00000002 ]
+  [ ct load dst_ip => reg 1 , dir original ]
+  [ ct load protocol => reg 9 ]
+  [ ct load proto_dst => reg 10 , dir original ]
+  [ lookup reg 1 set known4 0x0 ]
+  [ limit rate 100/second burst 100 type packets flags 0x0 ]
+  [ log prefix hanat unreachable group 18529 snaplen 128 qthreshold 1 ]
+a client's server is not reached
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x0000000a ]
+  [ ct load dst_ip6 => reg 1 , dir original ]
+  [ ct load protocol => reg 2 ]
+  [ ct load proto_dst => reg 13 , dir original ]
+  [ lookup reg 1 set known6 0x0 ]
+  [ limit rate 100/second burst 100 type packets flags 0x0 ]
+  [ log prefix hanat unreachable group 18529 snaplen 128 qthreshold 1 ]
+chain untracked:
+answers to hanatd's probes
+  [ payload load 2b @ transport header + 2 => reg 1 ]
+  [ cmp gte reg 1 0x000048ee ]
+  [ cmp lte reg 1 0x00002ff2 ]
+  [ socket load mark => reg 1 ]
+  [ cmp eq reg 1 0x68616e61 ]
+  [ notrack ]
+chain untracked_output:
+hanatd's nudges and probes
+  [ meta load mark => reg 1 ]
+  [ cmp eq reg 1 0x68616e61 ]
+  [ notrack ]
 chain guard:
 refused, stale or moved
   [ meta load nfproto => reg 1 ]
@@ -175,6 +312,54 @@ TCP in the middle of nothing
   [ bitwise reg 1 = ( reg 1 & 0x00000006 ) ^ 0x00000000 ]
   [ cmp eq reg 1 0x00000000 ]
   [ immediate reg 0 goto -> midstream ]
+TCP under way: nothing to learn from it
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ payload load 1b @ transport header + 13 => reg 1 ]
+  [ bitwise reg 1 = ( reg 1 & 0x00000006 ) ^ 0x00000000 ]
+  [ cmp eq reg 1 0x00000000 ]
+  [ immediate reg 0 accept ]
+a server refuses
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ payload load 1b @ transport header + 13 => reg 1 ]
+  [ bitwise reg 1 = ( reg 1 & 0x00000017 ) ^ 0x00000000 ]
+  [ cmp eq reg 1 0x00000014 ]
+  [ ct load direction => reg 1 ]
+  [ cmp eq reg 1 0x00000001 ]
+  [ immediate reg 0 goto -> hold ]
+a SYN again, and no answer to the first
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000006 ]
+  [ payload load 1b @ transport header + 13 => reg 1 ]
+  [ bitwise reg 1 = ( reg 1 & 0x00000017 ) ^ 0x00000000 ]
+  [ cmp eq reg 1 0x00000002 ]
+  [ ct load status => reg 1 ]
+  [ bitwise reg 1 = ( reg 1 & 0x0000000a ) ^ 0x00000000 ]
+  [ cmp eq reg 1 0x00000008 ]
+  [ ct load direction => reg 1 ]
+  [ cmp eq reg 1 0x00000000 ]
+  [ immediate reg 0 goto -> unanswered ]
+an error about a client's packet
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x00000002 ]
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x00000001 ]
+  [ payload load 1b @ transport header + 0 => reg 1 ]
+  [ cmp eq reg 1 0x00000003 ]
+  [ ct load direction => reg 1 ]
+  [ cmp eq reg 1 0x00000001 ]
+  [ immediate reg 0 goto -> unreachable ]
+an error about a client's packet
+  [ meta load nfproto => reg 1 ]
+  [ cmp eq reg 1 0x0000000a ]
+  [ meta load l4proto => reg 1 ]
+  [ cmp eq reg 1 0x0000003a ]
+  [ payload load 1b @ transport header + 0 => reg 1 ]
+  [ cmp eq reg 1 0x00000001 ]
+  [ ct load direction => reg 1 ]
+  [ cmp eq reg 1 0x00000001 ]
+  [ immediate reg 0 goto -> unreachable ]
 chain guard_output:
 refused, stale or moved
   [ meta load nfproto => reg 1 ]
@@ -343,10 +528,11 @@ TEST(Layout, EverySetIsLookedUpByARule) {
   const std::string rules = golden_rules;
   for (const SetKind kind : set_kinds)
     for (const Family family : families) EXPECT_NE(rules.find(" set " + name_of({kind, family}) + " "), std::string::npos);
+  for (const char* name : {"alive", "held4", "held6"}) EXPECT_NE(rules.find(std::string{" set "} + name + " "), std::string::npos);
 }
 
 TEST(Layout, KnowsItsOwnTableByTheComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 1");
+  EXPECT_EQ(table_comment(), "hanat layout 2");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;

@@ -41,6 +41,7 @@ Rules everything() {
     rules.refused[shop] = {Refusal::reject, "shop"};
     rules.stale[{web, backup}] = "web backup";
     rules.moved[web] = "web";
+    rules.hold[{web, primary}] = "web primary";
     rules.source[{web, primary}] = {{SnatKind::masquerade, {}}, "web primary"};
     rules.source[{web, backup}] = {{SnatKind::address, primary.address}, "web backup"};
   }
@@ -191,6 +192,8 @@ TEST(Difference, TheWayBackIsTheSameTurnedRound) {
                                                      {"stale6", 1},
                                                      {"moved4", 1},
                                                      {"moved6", 1},
+                                                     {"hold4", 1},
+                                                     {"hold6", 1},
                                                      {"masquerade4", 1},
                                                      {"masquerade6", 1},
                                                      {"source4", 1},

@@ -336,6 +336,53 @@ TEST(Wanted, WhatMovedIsLoadedRightAfterTheFlip) {
   EXPECT_FALSE(rest.moves);
 }
 
+/// The primary has the traffic, and this is known of the servers.
+RunningService watched(Health primary, Health backup) {
+  RunningService service = service_at(Fate::primary);
+  service.servers.resize(2);
+  service.servers[0].health = primary;
+  service.servers[1].health = backup;
+  return service;
+}
+const std::map<Mapping, std::string> hold_of_the_primary{{{tcp4, primary4}, "web primary"}};
+const std::map<Mapping, std::string> hold_of_the_backup{{{tcp4, backup4}, "web backup"}};
+
+TEST(Wanted, ARefusalIsHeldWhereAnotherServerMayDo) {
+  for (const Health primary : {Health::unknown, Health::up, Health::down})
+    for (const Health backup : {Health::unknown, Health::up}) {
+      RunningService service = watched(primary, backup);
+      EXPECT_EQ(go(service, Fate::primary).rules.hold, hold_of_the_primary) << "of TCP only; of IPv6 the backup has no address";
+      EXPECT_EQ(go(service, Fate::undecided).rules.hold, hold_of_the_primary) << "adopted";
+    }
+  RunningService alone = watched(Health::up, Health::down);
+  EXPECT_TRUE(go(alone, Fate::primary).rules.hold.empty());
+}
+
+TEST(Wanted, NothingIsHeldWhereItIsOffOrAnOperatorPinsTheTarget) {
+  RunningService off = watched(Health::up, Health::up);
+  off.config.hold = false;
+  EXPECT_TRUE(go(off, Fate::primary).rules.hold.empty());
+  RunningService pinned = watched(Health::up, Health::up);
+  pinned.force.emplace();
+  EXPECT_TRUE(go(pinned, Fate::primary).rules.hold.empty());
+}
+
+TEST(Wanted, TheHoldFollowsRightBehindTheFlip) {
+  RunningService service = watched(Health::down, Health::up);
+  service.loaded.hold = hold_of_the_primary;
+  Wanted flip = go(service, Fate::backup);
+  EXPECT_EQ(flip.rules.hold, hold_of_the_primary) << "not in the flip itself";
+  service.loaded = flip.rules;
+  EXPECT_TRUE(go(service, Fate::backup).rules.hold.empty()) << "the primary is down: nobody else would do";
+  service.servers[0].health = Health::unknown;
+  EXPECT_EQ(go(service, Fate::backup).rules.hold, hold_of_the_backup);
+  service.loaded.hold = hold_of_the_backup;
+  flip = go(service, Fate::removed);
+  service.servers.clear();
+  service.loaded = flip.rules;
+  EXPECT_TRUE(go(service, Fate::removed).rules.hold.empty());
+}
+
 TEST(Wanted, HoldsItsPromisesOverRandomLives) {
   for (unsigned seed = 0; seed < 700 && !testing::Test::HasFailure(); ++seed) {
     SCOPED_TRACE(seed);

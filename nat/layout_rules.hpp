@@ -1,0 +1,15 @@
+// The rules of the table's chains, in the order in which a packet meets them. Pure.
+// Not here: the sets and chains themselves (layout), how a rule is written (rule_writer).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nat/handles.hpp"
+
+namespace hanat::nat {
+
+/// In order, chain by chain.
+std::vector<RulePtr> make_rules(const std::string& table);
+
+} // namespace hanat::nat

@@ -1,0 +1,191 @@
+// Packets by hand, sent in batches through raw sockets that carry hanatd's mark: the table's raw chain keeps conntrack away from them,
+// which would give them an entry and another source port.
+#include "nat/nudge.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "nat/layout.hpp"
+
+namespace hanat::nat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// 128 packets a millisecond: a thousand clients know it within 10 ms, and no queue on the way sees a burst that it must drop.
+constexpr std::size_t burst = 128;
+constexpr auto pause = 1ms;
+constexpr int tries_when_full = 50; // of a burst that meets a full queue; then its rest is left out
+
+constexpr std::uint8_t hops = 64;
+constexpr std::uint16_t window = 1024; // any: the client looks at nothing but that the segment does not fit
+
+/// The ones' complement sum of RFC 1071, not yet folded.
+std::uint32_t sum(std::span<const std::uint8_t> bytes, std::uint32_t before = 0) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) before += static_cast<std::uint32_t>(bytes[i] << (i % 2 == 0 ? 8 : 0));
+  return before;
+}
+std::uint16_t checksum(std::uint32_t total) {
+  while (total > 0xffff) total = (total & 0xffff) + (total >> 16U);
+  return htons(static_cast<std::uint16_t>(~total));
+}
+
+template <typename Header> std::span<const std::uint8_t> bytes_of(const Header& header) {
+  return {reinterpret_cast<const std::uint8_t*>(&header), sizeof header};
+}
+template <typename Header> void append(std::vector<std::uint8_t>& packet, const Header& header) {
+  const auto bytes = bytes_of(header);
+  packet.insert(packet.end(), bytes.begin(), bytes.end());
+}
+
+tcphdr segment(const Nudge& nudge) {
+  tcphdr tcp{};
+  tcp.source = htons(nudge.from.port);
+  tcp.dest = htons(nudge.to.port);
+  tcp.doff = sizeof tcp / 4;
+  tcp.ack = 1;
+  tcp.window = htons(window);
+  // RFC 9293: addresses, protocol and length count too, in either family.
+  std::uint32_t total = sum(nudge.to.address.bytes(), sum(nudge.from.address.bytes())) + IPPROTO_TCP + sizeof tcp;
+  total = sum(bytes_of(tcp), total);
+  tcp.check = checksum(total);
+  return tcp;
+}
+
+ip header4(const Nudge& nudge) {
+  ip header{};
+  header.ip_v = 4;
+  header.ip_hl = sizeof header / 4;
+  header.ip_len = htons(sizeof header + sizeof(tcphdr));
+  header.ip_off = htons(IP_DF);
+  header.ip_ttl = hops;
+  header.ip_p = IPPROTO_TCP;
+  std::memcpy(&header.ip_src, nudge.from.address.bytes().data(), sizeof header.ip_src);
+  std::memcpy(&header.ip_dst, nudge.to.address.bytes().data(), sizeof header.ip_dst);
+  header.ip_sum = checksum(sum(bytes_of(header)));
+  return header;
+}
+
+ip6_hdr header6(const Nudge& nudge) {
+  ip6_hdr header{};
+  header.ip6_flow = htonl(std::uint32_t{6} << 28U);
+  header.ip6_plen = htons(sizeof(tcphdr));
+  header.ip6_nxt = IPPROTO_TCP;
+  header.ip6_hlim = hops;
+  std::memcpy(&header.ip6_src, nudge.from.address.bytes().data(), sizeof header.ip6_src);
+  std::memcpy(&header.ip6_dst, nudge.to.address.bytes().data(), sizeof header.ip6_dst);
+  return header;
+}
+
+int raw_socket(int family) {
+  const int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW); // the packets bring their own header
+  if (fd < 0 && errno == EAFNOSUPPORT) return -1;
+  if (fd < 0) throw std::system_error(errno, std::generic_category(), "open a raw socket");
+  const std::uint32_t mark = packet_mark;
+  if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0) return fd;
+  const int error = errno;
+  ::close(fd);
+  throw std::system_error(error, std::generic_category(), "mark a raw socket");
+}
+
+/// One burst. Where the kernel refuses a packet, it goes on behind it.
+std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
+  std::array<std::vector<std::uint8_t>, burst> packets;
+  std::array<SocketAddress, burst> addresses{};
+  std::array<iovec, burst> parts{};
+  std::array<mmsghdr, burst> messages{};
+  for (std::size_t i = 0; i < nudges.size(); ++i) {
+    packets.at(i) = nudge_packet(nudges[i]);
+    addresses.at(i) = to_sockaddr({.address = nudges[i].to.address, .port = 0}); // a raw IPv6 socket takes no port
+    parts.at(i) = {.iov_base = packets.at(i).data(), .iov_len = packets.at(i).size()};
+    msghdr& header = messages.at(i).msg_hdr;
+    header.msg_name = &addresses.at(i).storage;
+    header.msg_namelen = addresses.at(i).length;
+    header.msg_iov = &parts.at(i);
+    header.msg_iovlen = 1;
+  }
+  std::size_t at = 0, sent = 0;
+  for (int full = 0; at < nudges.size();) {
+    const int taken = sendmmsg(fd, messages.data() + at, static_cast<unsigned>(nudges.size() - at), 0);
+    if (taken > 0) {
+      sent += static_cast<std::size_t>(taken);
+      at += static_cast<std::size_t>(taken);
+    } else if (errno == EAGAIN) {
+      if (++full > tries_when_full) break;
+      std::this_thread::sleep_for(pause);
+    } else if (errno != EINTR) { // ENOBUFS too: too many neighbours that nobody has seen
+      ++at;
+    }
+  }
+  return sent;
+}
+
+} // namespace
+
+std::vector<std::uint8_t> nudge_packet(const Nudge& nudge) {
+  const Family family = nudge.from.address.family();
+  if (nudge.to.address.family() != family) throw std::invalid_argument("a nudge from one address family to the other");
+  std::vector<std::uint8_t> packet;
+  packet.reserve(sizeof(ip6_hdr) + sizeof(tcphdr));
+  if (family == Family::ipv4)
+    append(packet, header4(nudge));
+  else
+    append(packet, header6(nudge));
+  append(packet, segment(nudge));
+  return packet;
+}
+
+Nudger::Nudger() {
+  try {
+    ipv4_ = raw_socket(AF_INET);
+    ipv6_ = raw_socket(AF_INET6);
+  } catch (...) {
+    close();
+    throw;
+  }
+}
+Nudger::~Nudger() { close(); }
+Nudger::Nudger(Nudger&& other) noexcept : ipv4_(std::exchange(other.ipv4_, -1)), ipv6_(std::exchange(other.ipv6_, -1)) {}
+Nudger& Nudger::operator=(Nudger&& other) noexcept {
+  std::swap(ipv4_, other.ipv4_);
+  std::swap(ipv6_, other.ipv6_);
+  return *this;
+}
+
+void Nudger::close() {
+  for (int* fd : {&ipv4_, &ipv6_})
+    if (const int open = std::exchange(*fd, -1); open >= 0) ::close(open);
+}
+
+std::size_t Nudger::send(std::span<const Nudge> nudges, const std::atomic<bool>& cancelled) {
+  std::size_t sent = 0;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    std::vector<Nudge> ours;
+    std::ranges::copy_if(nudges, std::back_inserter(ours), [family](const Nudge& nudge) { return nudge.to.address.family() == family; });
+    if (socket_of(family) < 0) continue;
+    for (std::span<const Nudge> left{ours}; !left.empty() && !cancelled;) {
+      const auto part = left.first(std::min(left.size(), burst));
+      left = left.subspan(part.size());
+      sent += send_burst(socket_of(family), part);
+      if (!left.empty()) std::this_thread::sleep_for(pause);
+    }
+  }
+  return sent;
+}
+
+} // namespace hanat::nat
