@@ -1,5 +1,6 @@
 // The engine against real sockets: pace, bounds, cancelling, standstills, load.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string>
 
@@ -154,7 +155,8 @@ TEST(ProbeEngine, TheAnswerMayRemoveAddAndPaceAnyQuestion) {
     const auto add = [&](const Endpoint& endpoint, probes::Kind kind) {
       live.emplace(probing.engine->add(http_question(endpoint, 50ms, kind), {.interval = 2ms, .in_flight = 2}, 2ms), endpoint);
     };
-    const std::array kinds{probes::Kind::tcp, probes::Kind::http, probes::Kind::https};
+    using enum probes::Kind;
+    const std::array kinds{tcp, http, https, icmp, udp, dns, grpc};
     unsigned turn = 0;
     probing.on_answer = [&](QuestionId id, const Answer&) {
       EXPECT_TRUE(live.contains(id)) << "an answer to a removed question";
@@ -263,7 +265,8 @@ TEST(ProbeEngine, ManyQuestionsDoNotStartTogether) {
 TEST(ProbeEngine, ItsEndCancelsEverything) {
   isolated([] {
     ScriptedServer silent{hold};
-    for (const auto kind : {probes::Kind::tcp, probes::Kind::http, probes::Kind::https}) {
+    using enum probes::Kind;
+    for (const auto kind : {tcp, http, https, icmp, udp, dns, grpc}) {
       Probing probing;
       for (int count = 0; count < 20; ++count)
         probing.engine->add(variant(http_question(silent.endpoint(), 5s, kind), count), {.interval = 5ms, .in_flight = 3}, 0s);
