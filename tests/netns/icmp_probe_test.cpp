@@ -161,7 +161,7 @@ std::string reply_to(const std::string& request) {
   message[0] = 0;
   return message;
 }
-std::string unreachable(const std::string& quoted) { return std::string{3, 1} + std::string(6, '\0') + quoted; }
+std::string unreachable_about(const std::string& quoted) { return std::string{3, 1} + std::string(6, '\0') + quoted; }
 
 TEST(ProbeIcmp, ForgedMessagesAreNotTaken) {
   isolated([] {
@@ -171,8 +171,9 @@ TEST(ProbeIcmp, ForgedMessagesAreNotTaken) {
         return text;
       };
       for (const std::size_t at_byte : {4U, 6U, 8U}) self.say(changed(reply_to(request), at_byte)); // another id, sequence, token
-      for (const std::size_t at_byte : {19U, 24U, 26U, 28U, 20U}) self.say(unreachable(changed(request, at_byte))); // to another host, ...
-      self.say(unreachable(request.substr(0, 27)));
+      for (const std::size_t at_byte : {19U, 24U, 26U, 28U, 20U})
+        self.say(unreachable_about(changed(request, at_byte))); // to another host, ...
+      self.say(unreachable_about(request.substr(0, 27)));
       self.say(reply_to(request).substr(0, 12));
       self.say(std::string(8, '\0'));
     }};
@@ -189,7 +190,7 @@ TEST(ProbeIcmp, AReplyOfAnotherHostIsNotTakenAndARightErrorIs) {
       EXPECT_EQ(ask_once(icmp_question("127.0.0.1", 150ms)).reason, Reason::answered);
       EXPECT_EQ(ask_once(icmp_question("127.0.0.2", 150ms)).reason, Reason::timeout); // 127.0.0.1 replied
     }
-    Forger router{[](Forger& self, const std::string& request) { self.say(unreachable(request)); }};
+    Forger router{[](Forger& self, const std::string& request) { self.say(unreachable_about(request)); }};
     EXPECT_EQ(ask_once(icmp_question("127.0.0.2", 150ms)).reason, Reason::host_unreachable);
   });
 }

@@ -107,7 +107,8 @@ TEST(ConfigErrors, EachKindOfProbeTellsItsWrongKeys) {
 }
 
 /// The questions of the primary of a service with this listener and probe.
-std::vector<hanat::probes::Question> questions(std::string_view listen, std::string_view probe, std::string_view primary = "10.0.0.11") {
+std::vector<hanat::probes::Question> questions_of_primary(std::string_view listen, std::string_view probe,
+                                                          std::string_view primary = "10.0.0.11") {
   const auto text = fmt::format("[service.web]\nlisten = \"{}\"\nprimary = \"{}\"\nprobe = {{ {} }}\n", listen, primary, probe);
   const auto result = parse_config(text, "f");
   EXPECT_EQ(hanat::test::errors_of(text), "");
@@ -116,7 +117,7 @@ std::vector<hanat::probes::Question> questions(std::string_view listen, std::str
   return hanat::questions_for(config->services.at(0), config->services.at(0).servers.at(0));
 }
 hanat::probes::Spec spec_of(std::string_view probe) {
-  const auto found = questions("203.0.113.10:443/udp", probe);
+  const auto found = questions_of_primary("203.0.113.10:443/udp", probe);
   return found.size() == 1 ? found[0].spec : hanat::probes::Spec{};
 }
 
@@ -140,13 +141,14 @@ TEST(ConfigProbeKinds, DnsAsksForTheAddressOfAName) {
 TEST(ConfigProbeKinds, ExecGrpcAndHttpTakeTheirKeys) {
   EXPECT_THAT(spec_of(R"(type = "exec", command = ["/bin/true", "", "-q"])").of<hanat::probes::ExecSpec>().command,
               testing::ElementsAre("/bin/true", "", "-q"));
-  const auto grpc = questions("203.0.113.10:443/tcp", R"(type = "grpc", service = "shop.Cart", tls = true, host = "h")").at(0);
+  const auto grpc = questions_of_primary("203.0.113.10:443/tcp", R"(type = "grpc", service = "shop.Cart", tls = true, host = "h")").at(0);
   EXPECT_EQ(grpc.spec.of<hanat::probes::GrpcSpec>(),
             (hanat::probes::GrpcSpec{.service = "shop.Cart", .host = "h", .tls = true, .verify = false}));
-  const auto https = questions("203.0.113.10:443/tcp",
-                               R"(type = "https", headers = ["A: b"], http_version = "2", body_regex = "ok|fine", expires_within = "14d")")
-                         .at(0)
-                         .spec.of<hanat::probes::HttpSpec>();
+  const auto https =
+      questions_of_primary("203.0.113.10:443/tcp",
+                           R"(type = "https", headers = ["A: b"], http_version = "2", body_regex = "ok|fine", expires_within = "14d")")
+          .at(0)
+          .spec.of<hanat::probes::HttpSpec>();
   EXPECT_THAT(https.headers, testing::ElementsAre("A: b"));
   EXPECT_TRUE(https.http2);
   EXPECT_EQ(https.body, Pattern::expression("ok|fine"));
@@ -155,7 +157,7 @@ TEST(ConfigProbeKinds, ExecGrpcAndHttpTakeTheirKeys) {
 
 TEST(ConfigProbeKinds, ThePortComesFromAListenerOfTheProtocol) {
   const auto port = [](std::string_view listen, std::string_view probe, std::string_view primary = "10.0.0.11") {
-    const auto asked = questions(listen, probe, primary);
+    const auto asked = questions_of_primary(listen, probe, primary);
     return asked.size() == 1 ? asked[0].server.port : -1;
   };
   const std::string_view both = R"("203.0.113.10:80/tcp", "203.0.113.10:514/udp")";
