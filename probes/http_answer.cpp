@@ -102,8 +102,9 @@ bool HttpAnswer::header(std::string_view line) {
   if (header_bytes_ > longest_header) return decide(Reason::too_large, {});
   if (status_line_next_) {
     const auto status = parse_status_line(line);
-    if (!status) return decide(Reason::garbled, line.substr(0, line.find_first_of("\r\n")));
-    if (spec_.http2 && !line.starts_with("HTTP/2 ")) return decide(Reason::garbled, "no HTTP/2");
+    const bool two = line.starts_with("HTTP/2 ");
+    if (!status || (two && !spec_.http2)) return decide(Reason::garbled, line.substr(0, line.find_first_of("\r\n")));
+    if (spec_.http2 && !two) return decide(Reason::garbled, "no HTTP/2");
     status_ = *status;
     status_line_next_ = false;
     return true;

@@ -180,7 +180,8 @@ TEST_F(HttpJudged, InterimAnswersAreSkipped) {
   EXPECT_EQ(reason({"HTTP/1.1 101 Switching\r\n", "\r\n"}), Reason::wrong_status);
 }
 
-TEST_F(HttpJudged, WhereHttp2IsWantedHttp1IsGarbled) {
+TEST_F(HttpJudged, WhereHttp2IsWantedHttp1IsGarbledAndTheOtherWayRound) {
+  EXPECT_EQ(reason({"HTTP/2 200 \r\n"}), Reason::garbled);
   spec.http2 = true;
   EXPECT_EQ(reason({"HTTP/2 200 \r\n", "\r\n"}), Reason::answered);
   EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n"}), Reason::garbled);
