@@ -26,11 +26,7 @@
 namespace hanat::probes {
 namespace {
 
-// Older libc headers do not name it.
-#ifndef P_PIDFD
-constexpr idtype_t P_PIDFD{static_cast<idtype_t>(3)};
-#endif
-
+constexpr auto by_pidfd = static_cast<idtype_t>(3); // P_PIDFD of Linux 5.4; older libc headers do not name it
 constexpr std::size_t piece_bytes = 4'096;
 constexpr int most_pieces = 16;                     // in one turn of the loop
 constexpr std::chrono::milliseconds last_wait{100}; // at the end, for the programs just killed
@@ -103,6 +99,10 @@ public:
     program.asking = this;
   }
   void failed(int error) { answer(not_started(error, Clock::now() - start_)); }
+  void lost(int error) {
+    program_ = nullptr;
+    failed(error);
+  }
   /// The program ended by itself, and is reaped.
   void ended(bool exited, int status) {
     const auto now = Clock::now();
@@ -192,12 +192,17 @@ void Exec::Impl::on_started(StartedProgram started) {
 
 void Exec::Impl::on_end(Program& program) {
   siginfo_t end{};
-  if (waitid(P_PIDFD, static_cast<id_t>(program.started.pidfd.fd()), &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid == 0) return;
+  const int error = waitid(by_pidfd, static_cast<id_t>(program.started.pidfd.fd()), &end, WEXITED | WNOHANG | WNOWAIT) != 0 ? errno : 0;
+  if (error == 0 && end.si_pid == 0) return;
   program.kill_group(); // what it left behind, as long as its id is its own
   waitpid(program.started.pid, nullptr, 0);
   ExecAsking* asking = program.asking;
   program.owner->programs.erase(program.started.id);
-  if (asking != nullptr) asking->ended(end.si_code == CLD_EXITED, end.si_status);
+  if (asking == nullptr) return;
+  if (error != 0) // somebody else reaped it: nobody knows how it ended
+    asking->lost(error);
+  else
+    asking->ended(end.si_code == CLD_EXITED, end.si_status);
 }
 
 Exec::Exec(uv_loop_t* loop) : loop_(loop) {}

@@ -89,6 +89,12 @@ std::thread without_signals(const std::function<void()>& body) {
 } // namespace
 
 Spawner::Spawner(uv_loop_t* loop, Heard heard) : heard_(std::move(heard)) {
+  // Started with SIGCHLD ignored, as some supervisors do, this process would never learn how a program ended.
+  struct sigaction action {};
+  if (sigaction(SIGCHLD, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) {
+    action.sa_handler = SIG_DFL;
+    sigaction(SIGCHLD, &action, nullptr);
+  }
   auto wake = std::make_unique<uv_async_t>();
   if (const int error = uv_async_init(loop, wake.get(), [](uv_async_t* async) { static_cast<Spawner*>(async->data)->on_wake(); });
       error < 0)

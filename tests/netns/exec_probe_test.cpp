@@ -16,7 +16,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "probes/exec.hpp"
@@ -104,6 +103,28 @@ TEST(ProbeExec, AProgramThatCannotBeStartedIsOurFailure) {
       EXPECT_EQ(answer.outcome, Outcome::blind);
       EXPECT_EQ(answer.reason, reason) << answer.detail;
     }
+  });
+}
+
+TEST(ProbeExec, AnIgnoredSignalOfAProgramsEndDoesNotMatter) {
+  isolated([] {
+    const auto before = signal(SIGCHLD, SIG_IGN);
+    EXPECT_EQ(ask_once(exec_question({"/bin/false"})).detail, "exit 1");
+    signal(SIGCHLD, before);
+  });
+}
+
+TEST(ProbeExec, WhatSomebodyElseReapedIsNotKnown) {
+  isolated([] {
+    Probing probing;
+    probing.engine->add(exec_question({"/bin/sh", "-c", "sleep 0.05; exit 1"}), {.interval = 60s}, 0s);
+    ASSERT_TRUE(probing.run_until([&] { return probing.engine->under_way() == 1; }));
+    const auto before = signal(SIGCHLD, SIG_IGN);
+    EXPECT_TRUE(probing.run_until([&] { return !probing.heard.empty(); }));
+    signal(SIGCHLD, before);
+    ASSERT_FALSE(probing.heard.empty());
+    EXPECT_EQ(probing.heard[0].answer.outcome, Outcome::blind);
+    EXPECT_EQ(probing.heard[0].answer.reason, Reason::local_error);
   });
 }
 
