@@ -70,13 +70,14 @@ private:
 class GuardTells : public testing::TestWithParam<Family> {
 protected:
   void begin(const std::string& extra = {}) {
+    log.emplace(lab.in(Host::gateway, [] { return GuardLog{}; })); // before hanatd, which then goes on without it
     hanatd.emplace(lab, fast_service({.listen = to_text(vip) + "/tcp\", \"" + to_text(vip) + "/udp",
                                       .family = family,
                                       .probe = "type = \"tcp\", port = 8443",
                                       .down = "fails = 1000, within = \"900s\"", // no verdict comes between
                                       .extra = extra}));
     hanatd->wait_target("web", "primary");
-    log.emplace(lab.in(Host::gateway, [] { return GuardLog{}; }));
+    EXPECT_NE(hanatd->log().find("refused clients cannot be heard"), std::string::npos) << hanatd->log();
     EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
     EXPECT_THAT(log->prefixes(), IsEmpty()) << "in peace nothing is told";
   }
