@@ -30,16 +30,14 @@ struct KindText {
   void (*read)(TableReader& reader, probes::Spec& spec);
 };
 constexpr KindText kinds[] = {
-    {.kind = Kind::tcp, .keys = {}, .read = [](TableReader&, probes::Spec&) {}},
-    {.kind = Kind::http, .keys = http_keys, .read = read_http},
-    {.kind = Kind::https, .keys = https_keys, .read = read_https},
-    {.kind = Kind::icmp, .keys = {}, .read = read_icmp},
-    {.kind = Kind::udp, .keys = udp_keys, .read = read_udp},
-    {.kind = Kind::dns, .keys = dns_keys, .read = read_dns},
-    {.kind = Kind::grpc, .keys = grpc_keys, .read = read_grpc},
+    {.kind = Kind::tcp, .keys = talk_keys, .read = read_tcp},      {.kind = Kind::tls, .keys = tls_keys, .read = read_tls},
+    {.kind = Kind::http, .keys = http_keys, .read = read_http},    {.kind = Kind::https, .keys = https_keys, .read = read_https},
+    {.kind = Kind::icmp, .keys = {}, .read = read_icmp},           {.kind = Kind::udp, .keys = talk_keys, .read = read_udp},
+    {.kind = Kind::dns, .keys = dns_keys, .read = read_dns},       {.kind = Kind::grpc, .keys = grpc_keys, .read = read_grpc},
+    {.kind = Kind::redis, .keys = redis_keys, .read = read_redis}, {.kind = Kind::postgres, .keys = postgres_keys, .read = read_postgres},
+    {.kind = Kind::mysql, .keys = mysql_keys, .read = read_mysql}, {.kind = Kind::smtp, .keys = smtp_keys, .read = read_smtp},
     {.kind = Kind::exec, .keys = exec_keys, .read = read_exec},
 };
-constexpr std::string_view kinds_to_come[] = {"tls", "redis", "postgres", "mysql", "smtp"};
 
 std::vector<std::string_view> kind_words() {
   std::vector<std::string_view> words;
@@ -50,8 +48,6 @@ std::vector<std::string_view> kind_words() {
 Parsed<Kind> parse_kind(std::string_view text) {
   for (const KindText& entry : kinds)
     if (probes::to_text(entry.kind) == text) return entry.kind;
-  if (std::ranges::find(kinds_to_come, text) != std::ranges::end(kinds_to_come))
-    return complaint("probe.type = \"{}\" is not available in this version of hanat: use one of {}", text, fmt::join(kind_words(), ", "));
   return complaint("probe.type = {} is not known{}", shown(text), did_you_mean(text, kind_words()));
 }
 

@@ -23,7 +23,8 @@ Parsed<std::string> parse_service(std::string_view text) {
 void read_grpc(TableReader& reader, probes::Spec& spec) {
   auto& grpc = spec.edit<probes::GrpcSpec>();
   grpc.service = reader.parsed<std::string>("service", "shop.Cart", parse_service).value.value_or("");
-  grpc.host = reader.parsed<std::string>("host", "www.example.com", parse_probe_host).value.value_or("");
+  grpc.host = reader.parsed<std::string>("host", "www.example.com", [](std::string_view text) { return parse_host(text, "host"); })
+                  .value.value_or("");
   grpc.tls = reader.flag("tls").value.value_or(false);
   grpc.verify = reader.flag("verify").value.value_or(false);
   if (spec.kind == probes::Kind::grpc && grpc.verify && !grpc.tls)

@@ -15,7 +15,6 @@ constexpr std::size_t longest_method = 20;
 constexpr std::size_t most_headers = 32;
 constexpr std::size_t longest_header = 1'024;
 // A certificate for longer is not sold; a day is what a renewal may take.
-constexpr DurationLimits expiry_limits{.least = day, .most = 3'650 * day, .example = "14d"};
 
 bool printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
@@ -31,19 +30,6 @@ Parsed<std::string> parse_path(std::string_view text) {
   return complaint("probe.path = {} is not a path: begin it with \"/\", without spaces and at most {} characters long, as in \"/healthz\"",
                    shown(text), grouped(longest_path));
 }
-} // namespace
-
-Parsed<std::string> parse_probe_host(std::string_view text) {
-  const bool right = std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-  });
-  if (!text.empty() && text.size() <= longest_host && right) return std::string{text};
-  return complaint("probe.host = {} is not a host name: write the name alone, as in \"www.example.com\", and the port as probe.port",
-                   shown(text));
-}
-
-namespace {
-
 Parsed<probes::Pattern> parse_body(std::string_view text) {
   if (text.empty())
     return complaint("probe.body = \"\" would match any answer: write text that only a right answer holds, or leave body out");
@@ -139,6 +125,15 @@ void read_body(TableReader& reader, probes::Pattern& body) {
 
 } // namespace
 
+Parsed<std::string> parse_host(std::string_view text, std::string_view key) {
+  const bool right = std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+  });
+  if (!text.empty() && text.size() <= longest_host && right) return std::string{text};
+  return complaint("probe.{} = {} is not a host name: write the name alone, as in \"www.example.com\", and the port as probe.port", key,
+                   shown(text));
+}
+
 void read_http(TableReader& reader, probes::Spec& spec) {
   auto& http = spec.edit<probes::HttpSpec>();
   const auto read = [&]<class T>(std::string_view key, std::string_view example, auto parse, T& value) {
@@ -147,7 +142,8 @@ void read_http(TableReader& reader, probes::Spec& spec) {
   };
   read("method", "GET", parse_method, http.method);
   read("path", "/healthz", parse_path, http.path);
-  read("host", "www.example.com", parse_probe_host, http.host);
+  read(
+      "host", "www.example.com", [](std::string_view text) { return parse_host(text, "host"); }, http.host);
   static constexpr Word<bool> versions[] = {{.word = "1.1", .value = false}, {.word = "2", .value = true}};
   http.http2 = reader.choice<bool>("http_version", versions).value.value_or(false);
   read_headers(reader, http.headers);
@@ -159,8 +155,7 @@ void read_https(TableReader& reader, probes::Spec& spec) {
   read_http(reader, spec);
   auto& http = spec.edit<probes::HttpSpec>();
   http.verify = reader.flag("verify").value.value_or(false);
-  if (const auto within = reader.duration("expires_within", expiry_limits); within.value)
-    http.expires_within = std::chrono::ceil<std::chrono::days>(*within.value);
+  http.expires_within = read_expires_within(reader);
 }
 
 } // namespace hanat::config

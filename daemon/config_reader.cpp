@@ -93,7 +93,9 @@ Said<Clock::duration> TableReader::duration(std::string_view key, const Duration
   if (node != nullptr && node->is_integer()) { // the usual slip deserves its own words
     find(key);
     const std::int64_t amount = node->as_integer()->get();
-    if (amount > 0)
+    if (amount > 0 && limits.least >= day)
+      complain(*node, fmt::format("{0} = {1} has no unit: write \"{1}d\"", name(key), amount));
+    else if (amount > 0)
       complain(*node, fmt::format("{0} = {1} has no unit: write \"{1}s\" or \"{1}ms\"", name(key), amount));
     else
       complain(*node, fmt::format("{} = {} is not a time: write a time like \"{}\"", name(key), amount, limits.example));

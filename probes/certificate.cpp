@@ -21,8 +21,8 @@ std::optional<std::chrono::seconds> certificate_time_left(const SSL* connection)
 }
 
 std::string certificate_words(std::chrono::seconds left) {
-  const auto days = std::chrono::abs(std::chrono::duration_cast<std::chrono::days>(left)).count();
-  const auto amount = fmt::format("{} day{}", days, days == 1 ? "" : "s");
+  const auto days = std::chrono::floor<std::chrono::days>(std::chrono::abs(left)).count();
+  const auto amount = days == 0 ? std::string{"less than a day"} : fmt::format("{} day{}", days, days == 1 ? "" : "s");
   return left.count() < 0 ? fmt::format("ended {} ago", amount) : fmt::format("ends in {}", amount);
 }
 

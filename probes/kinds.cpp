@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "probes/conversation.hpp"
 #include "probes/dns.hpp"
 #include "probes/exec.hpp"
 #include "probes/http.hpp"
@@ -36,7 +37,14 @@ void Kinds::count_http(const Question& question, bool more) {
 
 Asked Kinds::ask(const Question& question, Done done) {
   switch (question.spec.kind) {
-  case Kind::tcp: return ask_tcp(loop_, question, std::move(done));
+  case Kind::tcp:
+    if (question.spec.of<TalkSpec>() == TalkSpec{}) return ask_tcp(loop_, question, std::move(done));
+    [[fallthrough]];
+  case Kind::tls:
+  case Kind::redis:
+  case Kind::postgres:
+  case Kind::mysql:
+  case Kind::smtp: return converse(loop_, question, std::move(done));
   case Kind::http:
   case Kind::https:
   case Kind::grpc: return made(http_, loop_).ask(question, std::move(done));
@@ -44,11 +52,6 @@ Asked Kinds::ask(const Question& question, Done done) {
   case Kind::exec: return made(exec_, loop_).ask(question, std::move(done));
   case Kind::udp: return ask_udp(loop_, question, std::move(done));
   case Kind::dns: return ask_dns(loop_, question, std::move(done));
-  case Kind::tls:
-  case Kind::redis:
-  case Kind::postgres:
-  case Kind::mysql:
-  case Kind::smtp: break; // refused by the configuration
   }
   return Answer{};
 }

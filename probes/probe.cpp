@@ -121,11 +121,9 @@ std::string_view explain(Reason reason) {
     return "the server closed the connection before its answer was complete: the service is starting, stopping or overloaded";
   case Reason::wrong_status: return "the server answered with an HTTP status outside `status`: the service says that it is not fit";
   case Reason::wrong_answer:
-    return "the server answered, but not with what the probe wants to hear: a wrong page, a wrong host or a broken "
-           "application";
-  case Reason::garbled: return "the answer is not of the probe's protocol: another service listens on the port, or it wants TLS";
-  case Reason::too_large:
-    return "the answer is longer than a sane one (64 KiB of HTTP header or program output): the service is broken or hostile";
+    return "the answer does not hold what it must, or says that the server is not fit: it is starting, full, of another role or broken";
+  case Reason::garbled: return "the answer is not of the protocol asked: another service listens on the port, or it wants TLS";
+  case Reason::too_large: return "the answer is longer than a sane one ever is (64 KiB): the service is broken or hostile";
   case Reason::tls_failed:
     return "the TLS handshake failed: not a TLS port, no common version, or the certificate is expired, unknown or for another name";
   case Reason::certificate_expires:

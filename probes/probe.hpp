@@ -32,7 +32,7 @@ enum class Reason : std::uint8_t {
   no_carrier,          // the link by which the way leaves is down
   closed,              // the server closed early
   wrong_status,        // HTTP status outside `status`
-  wrong_answer,        // not what it must be, or without what it must hold
+  wrong_answer,        // not what it must hold, or the server says that it is not fit
   garbled,             // not the protocol
   too_large,           // more than a sane answer has
   tls_failed,          // handshake or certificate

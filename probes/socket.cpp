@@ -38,4 +38,12 @@ std::variant<Socket, int> open_probe_socket(const Question& question, int type, 
   return result;
 }
 
+int pending_error(int fd) {
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
+  // Of a connect() under way, EACCES is an ICMPv6 "administratively prohibited": another machine's word, not our own firewall's.
+  return error == EACCES ? EHOSTUNREACH : error;
+}
+
 } // namespace hanat::probes

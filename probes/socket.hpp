@@ -36,4 +36,7 @@ private:
 /// with its protocol.
 std::variant<Socket, int> open_probe_socket(const Question& question, int type = SOCK_STREAM, int protocol = 0);
 
+/// The errno that waits at a socket after connect(); 0: it is connected.
+int pending_error(int fd);
+
 } // namespace hanat::probes

@@ -73,11 +73,11 @@ struct RedisSpec {
   bool master = false; // it must say role:master, too
   bool operator==(const RedisSpec&) const = default;
 };
-/// postgres, mysql. Without `writable` the first words of the server are enough, and nobody logs in.
+/// postgres, mysql. Without `writable` a refused login is an answer, too.
 struct SqlSpec {
   bool writable = false; // postgres: not in recovery; mysql: read_only off
-  std::string user;      // logs in without a password
-  std::string database;
+  std::string user;      // logs in without a password; empty: "hanat", who need not exist
+  std::string database;  // empty: the server's choice
   bool operator==(const SqlSpec&) const = default;
 };
 struct SmtpSpec {

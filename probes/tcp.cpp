@@ -23,14 +23,6 @@ Clock::duration since_last_packet(int fd) {
   return std::chrono::milliseconds{info.tcpi_last_ack_recv};
 }
 
-int pending_error(int fd) {
-  int error = 0;
-  socklen_t length = sizeof error;
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
-  // Of a connect() under way, EACCES is an ICMPv6 "administratively prohibited": another machine's word, not our own firewall's.
-  return error == EACCES ? EHOSTUNREACH : error;
-}
-
 class Tcp final : public Asking {
 public:
   Tcp(uv_loop_t* loop, const Spec& spec, Socket socket, Poll poll, Clock::time_point start, Done done)

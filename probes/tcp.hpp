@@ -1,4 +1,4 @@
-// Kind tcp: is the handshake completed in time? Not here: sending or expecting anything.
+// Kind tcp: is the handshake completed in time? Not here: sending or expecting anything (talk).
 #pragma once
 
 #include <uv.h>

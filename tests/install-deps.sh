@@ -14,7 +14,7 @@ build_test_packages=(libgmock-dev libgtest-dev)
 lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
-  conntrack dnsmasq-base nginx-light openssl python3 python3-grpcio
+  conntrack dnsmasq-base mariadb-server nginx-light openssl postgresql python3 python3-grpcio redis-server
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 shellcheck
 )
 

@@ -96,7 +96,7 @@ constexpr Row kind_rows[] = {
     {R"(type = "http", body_regex = "[")",
      R"(4:39: probe.body_regex = "[" is not a regular expression of RE2 (missing ]: [): write one like "^[Oo][Kk]")"},
     {R"(type = "http", expires_within = "14d")",
-     R"(4:43: probe.expires_within does not belong here: it is a key of https probes; write type = "https", or remove it)"},
+     R"(4:43: probe.expires_within does not belong here: it is a key of tls, https probes; write type = "tls", or remove it)"},
     {R"(type = "https", expires_within = "1h")",
      R"(4:44: probe.expires_within = "1h" is shorter than 1d, the least it can be: write a time like "14d")"},
 };

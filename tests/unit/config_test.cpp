@@ -179,6 +179,34 @@ TEST(Config, ASnatAddressIsKept) {
             (nat::Snat{.kind = nat::SnatKind::address, .address = Address::parse("2001:db8::1").value_or(Address{})}));
 }
 
+TEST(Config, TheKindsOverTcpHaveTheirOwnKeys) {
+  const Service service = only_service(R"(
+[service.a]
+listen = "203.0.113.10:80/tcp"
+primary = "10.0.0.1"
+probe = [{ type = "tcp", send = "PING\r\n", expect_hex = "2b 504F 4e47" },
+         { type = "tcp", send_hex = "00ff", expect_regex = "^v[0-9]" },
+         { type = "tls", host = "www.example.com", verify = true, expires_within = "14d" },
+         { type = "redis", role = "master" },
+         { type = "postgres", user = "u", database = "d", writable = true },
+         { type = "mysql" },
+         { type = "smtp", hello = "gw.example.com" }, { type = "smtp" }]
+)");
+  const auto& probes = service.servers[0].probes;
+  ASSERT_EQ(probes.size(), 8U);
+  EXPECT_EQ(probes[0].of<probes::TalkSpec>(), (probes::TalkSpec{.send = "PING\r\n", .expect = probes::Pattern::text("+PONG")}));
+  EXPECT_EQ(probes[1].of<probes::TalkSpec>(),
+            (probes::TalkSpec{.send = std::string{"\0\xff", 2}, .expect = probes::Pattern::expression("^v[0-9]")}));
+  EXPECT_EQ(probes[2].of<probes::TlsSpec>(),
+            (probes::TlsSpec{.host = "www.example.com", .verify = true, .expires_within = std::chrono::days{14}}));
+  EXPECT_TRUE(probes[3].of<probes::RedisSpec>().master);
+  EXPECT_EQ(probes[4].of<probes::SqlSpec>(), (probes::SqlSpec{.writable = true, .user = "u", .database = "d"}));
+  EXPECT_EQ(probes[5].of<probes::SqlSpec>(), probes::SqlSpec{});
+  EXPECT_EQ(probes[6].of<probes::SmtpSpec>().hello, "gw.example.com");
+  EXPECT_EQ(probes[7].of<probes::SmtpSpec>().hello, "hanat.invalid");
+  EXPECT_EQ(probes[7].kind, Kind::smtp);
+}
+
 TEST(Config, AnHttpProbeHasItsOwnKeys) {
   const Service service = only_service(R"(
 [service.a]

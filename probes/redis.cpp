@@ -1,0 +1,67 @@
+// Kind redis: PING, and ROLE where it must be the master. Valkey, KeyDB and others of its tongue are asked alike. Both are sent at once:
+// a server that still loads its data knows its role already, and says LOADING to PING alone.
+#include <algorithm>
+
+#include "probes/dialogue.hpp"
+
+namespace hanat::probes {
+namespace {
+
+constexpr std::size_t longest_redis_line = 1024; // an error line is a sentence
+
+class Redis final : public Dialogue {
+public:
+  explicit Redis(const RedisSpec& spec) : master_(spec.master) {}
+  Turn begin() override {
+    return {.say = master_ ? "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nROLE\r\n" : "*1\r\n$4\r\nPING\r\n", .verdict = std::nullopt};
+  }
+
+private:
+  enum class Next : std::uint8_t { pong, array, length, role };
+
+  Turn read(std::string_view& unread) override {
+    Turn turn;
+    while (!turn.verdict) {
+      const std::string_view rest = unread;
+      const auto line = take_line(unread);
+      if (!line) {
+        if (rest.size() > longest_redis_line) turn.verdict = Verdict{Reason::garbled, std::string{rest.substr(0, longest_redis_line)}};
+        break;
+      }
+      turn.verdict = hear_line(*line);
+    }
+    return turn;
+  }
+
+  std::optional<Verdict> hear_line(std::string_view line) {
+    // The same words that follow the sign everywhere.
+    if (line.starts_with('-') && !(next_ == Next::pong && is_alive(line)))
+      return Verdict{Reason::wrong_answer, std::string{line.substr(1)}};
+    const Verdict garbled{Reason::garbled, std::string{line}};
+    switch (next_) {
+    case Next::pong:
+      if (line != "+PONG" && !is_alive(line)) return line.starts_with('+') ? Verdict{Reason::wrong_answer, std::string{line}} : garbled;
+      if (!master_) return Verdict{};
+      next_ = Next::array;
+      return std::nullopt;
+    case Next::array: next_ = Next::length; return line.starts_with('*') ? std::nullopt : std::optional{garbled};
+    case Next::length: next_ = Next::role; return line.starts_with('$') ? std::nullopt : std::optional{garbled};
+    case Next::role:
+      if (line == "master") return Verdict{};
+      return Verdict{Reason::wrong_answer, "role is " + std::string{line}};
+    }
+    return garbled;
+  }
+
+  /// It works, and does not tell strangers.
+  static bool is_alive(std::string_view line) { return line.starts_with("-NOAUTH") || line.starts_with("-NOPERM"); }
+
+  bool master_;
+  Next next_ = Next::pong;
+};
+
+} // namespace
+
+std::unique_ptr<Dialogue> redis(const RedisSpec& spec) { return std::make_unique<Redis>(spec); }
+
+} // namespace hanat::probes

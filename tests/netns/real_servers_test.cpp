@@ -1,0 +1,269 @@
+// The kinds over TCP with real servers from Debian's packages, each in the test's own namespace: a healthy one, one in the wrong role, and
+// one that is stopped. Not here: hostile servers (conversation_test), https (https_probe_test).
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "tests/netns/probing.hpp"
+#include "tests/netns/process.hpp"
+#include "tests/netns/scripted.hpp"
+
+namespace hanat::test {
+namespace {
+
+using namespace std::chrono_literals;
+using probes::Answer;
+using probes::Kind;
+using probes::Question;
+
+constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
+constexpr const char* as_nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups ";
+
+/// A folder for a server's data, gone at the end.
+class ServerFolder {
+public:
+  ServerFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "hanat-server-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+    shell("chown nobody:nogroup " + path_.string());
+  }
+  ~ServerFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ServerFolder(const ServerFolder&) = delete;
+  ServerFolder& operator=(const ServerFolder&) = delete;
+
+  std::string file(const char* name) const { return (path_ / name).string(); }
+  void write(const char* name, const std::string& text) const { std::ofstream{path_ / name} << text; }
+  std::string read(const char* name) const {
+    std::ifstream stream{path_ / name};
+    return {std::istreambuf_iterator<char>{stream}, {}};
+  }
+  const std::filesystem::path& path() const { return path_; }
+
+private:
+  std::filesystem::path path_;
+};
+
+/// A server that logs into its folder; ended by its pid.
+class RealServer {
+public:
+  RealServer(const ServerFolder& folder, const std::string& command)
+      : log_{open(folder.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)},
+        process_{{"sh", "-c", "exec " + command}, log_, log_} {}
+  ~RealServer() { close(log_); }
+  RealServer(const RealServer&) = delete;
+  RealServer& operator=(const RealServer&) = delete;
+
+  void stop(int signal = SIGTERM) {
+    process_.signal(signal);
+    EXPECT_TRUE(process_.wait(10s)) << "it does not end";
+  }
+  const Process& process() const { return process_; }
+
+private:
+  int log_;
+  Process process_;
+};
+
+template <class Details> Question kind_question(Kind kind, std::uint16_t port, Details details) {
+  auto question = tcp_question(at("127.0.0.1", port), 2s);
+  question.spec.kind = kind;
+  question.spec.edit<Details>() = std::move(details);
+  return question;
+}
+
+/// "wrong-answer: role is slave"
+std::string reason_words(const Answer& answer) {
+  return std::string{to_text(answer.reason)} + (answer.detail.empty() ? "" : ": " + answer.detail);
+}
+std::string told_by(const Question& question) { return reason_words(ask_once(question)); }
+
+/// Asks until this is the answer.
+testing::AssertionResult comes_to(const Question& question, const std::string& words) {
+  Probing probing;
+  probing.engine->add(question, {.interval = 20ms}, 0s);
+  const auto last = [&] { return probing.heard.empty() ? "no answer at all" : reason_words(probing.heard.back().answer); };
+  if (probing.run_until([&] { return last() == words; }, 20s)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << last();
+}
+testing::AssertionResult comes_up(const Question& question) { return comes_to(question, "answered"); }
+
+TEST(RealServers, Redis) {
+  isolated([] {
+    const ServerFolder folder;
+    const auto start = [&](unsigned port, const std::string& more) {
+      return fmt::format("redis-server --port {} --bind 127.0.0.1 --dir {} --save '' {}", port, folder.path().string(), more);
+    };
+    RealServer master{folder, start(6379, "")};
+    RealServer replica{folder, start(6380, "--replicaof 127.0.0.1 6379")};
+    RealServer secret{folder, start(6381, "--requirepass s")};
+    RealServer orphan{folder, start(6382, "--replicaof 127.0.0.1 1 --replica-serve-stale-data no")};
+    const auto asks = [](std::uint16_t port, bool role) { return kind_question(Kind::redis, port, probes::RedisSpec{.master = role}); };
+    for (const std::uint16_t port : std::array<std::uint16_t, 3>{6379, 6380, 6381}) EXPECT_TRUE(comes_up(asks(port, false)));
+    EXPECT_EQ(told_by(asks(6379, true)), "answered");
+    EXPECT_TRUE(comes_to(asks(6380, true), "wrong-answer: role is slave"));
+    EXPECT_EQ(told_by(asks(6381, true)), "wrong-answer: NOAUTH Authentication required.");
+    EXPECT_TRUE(
+        comes_to(asks(6382, false), "wrong-answer: MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+    EXPECT_EQ(told_by(kind_question(Kind::tcp, 6379, probes::TalkSpec{.send = "PING\r\n", .expect = probes::Pattern::text("+PONG\r\n")})),
+              "answered");
+    master.stop();
+    EXPECT_EQ(told_by(asks(6379, false)), "refused");
+  });
+}
+
+TEST(RealServers, Postgres) {
+  isolated([] {
+    const ServerFolder folder;
+    const std::string data = folder.file("data");
+    shell(fmt::format("cd / && {}{}/initdb -D {} --no-sync --wal-segsize=1 -A trust -U boss -E SQL_ASCII --locale=C >/dev/null", as_nobody,
+                      pg_bin, data));
+    folder.write("data/pg_hba.conf", "host all boss 127.0.0.1/32 trust\nhost all hanat 127.0.0.1/32 scram-sha-256\n");
+    const auto start = fmt::format("{}{}/postgres -F -D {} -k {} -c listen_addresses=127.0.0.1 -c log_min_messages=log", as_nobody, pg_bin,
+                                   data, folder.path().string());
+    const auto asks = [](const char* user, bool writable, const char* database = "postgres") {
+      return kind_question(Kind::postgres, 5432, probes::SqlSpec{.writable = writable, .user = user, .database = database});
+    };
+    {
+      RealServer primary{folder, start};
+      ASSERT_TRUE(comes_up(asks("boss", true))) << folder.read("log");
+      EXPECT_EQ(told_by(asks("", false, "")), "answered");            // asked for a password
+      EXPECT_EQ(told_by(asks("stranger", false)), "answered");        // no entry in pg_hba.conf
+      EXPECT_EQ(told_by(asks("boss", false, "missing")), "answered"); // no such database
+      EXPECT_EQ(told_by(asks("hanat", true)), "wrong-answer: asks for a password: let this user in without one (pg_hba.conf: trust)");
+      EXPECT_EQ(told_by(asks("boss", true, "missing")), "wrong-answer: 3D000 database \"missing\" does not exist");
+      primary.stop(SIGINT);
+      EXPECT_EQ(told_by(asks("boss", false)), "refused");
+    }
+    folder.write("data/standby.signal", "");
+    RealServer standby{folder, start};
+    ASSERT_TRUE(comes_up(asks("boss", false))) << folder.read("log");
+    EXPECT_EQ(told_by(asks("boss", true)), "wrong-answer: in recovery: a standby");
+    standby.stop(SIGINT);
+    EXPECT_EQ(folder.read("log").find("could not receive data"), std::string::npos) << folder.read("log"); // we leave politely
+  });
+}
+
+/// Gives 198.18.0.2 a name, which makes MariaDB count what its clients do wrong.
+void name_the_gateway(const ServerFolder& folder) {
+  shell("ip addr add 198.18.0.1/32 dev lo && ip addr add 198.18.0.2/32 dev lo");
+  folder.write("hosts", "127.0.0.1 localhost\n198.18.0.2 gateway.example\n");
+  ASSERT_EQ(unshare(CLONE_NEWNS), 0);
+  ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(mount(folder.file("hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr), 0);
+}
+
+TEST(RealServers, Mysql) {
+  isolated([] {
+    const ServerFolder folder;
+    name_the_gateway(folder);
+    const std::string data = folder.file("data");
+    // Not one sync, and a small log: seconds on a busy disk.
+    const auto options = fmt::format(
+        "--no-defaults --user=nobody --datadir={} --debug-no-sync --innodb-flush-method=nosync --innodb-log-file-size=4M", data);
+    shell(fmt::format("mariadb-install-db {} --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1", options));
+    folder.write("users", "CREATE USER gw@'%';\nCREATE USER other@'%' IDENTIFIED BY 'x';\n");
+    RealServer server{
+        folder, fmt::format("mariadbd {0} --socket={1}/s --port=3306 --bind-address=0.0.0.0 --init-file={1}/users --max-connect-errors=3",
+                            options, folder.path().string())};
+    const auto asks = [](const char* user, bool writable) {
+      auto question = kind_question(Kind::mysql, 3306, probes::SqlSpec{.writable = writable, .user = user, .database = {}});
+      question.server = at("198.18.0.1", 3306);
+      question.spec.source = Address::parse("198.18.0.2");
+      return question;
+    };
+    ASSERT_TRUE(comes_up(asks("gw", true))) << folder.read("log");
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(told_by(asks("", false)), "answered"); // more than max_connect_errors: it blocks nobody
+    EXPECT_EQ(told_by(asks("gw", false)), "answered");
+    EXPECT_EQ(told_by(asks("other", false)), "answered");
+    EXPECT_EQ(told_by(asks("other", true)), "wrong-answer: 1045 Access denied for user 'other'@'gateway.example' (using password: NO)");
+    shell(fmt::format("mariadb --no-defaults -S {}/s -uroot -e 'SET GLOBAL read_only = 1'", folder.path().string()));
+    EXPECT_EQ(told_by(asks("gw", true)), "wrong-answer: read_only is 1");
+    EXPECT_EQ(told_by(asks("gw", false)), "answered");
+    server.stop(SIGKILL);
+    EXPECT_EQ(told_by(asks("gw", false)), "refused");
+  });
+}
+
+TEST(RealServers, Smtp) {
+  isolated([] {
+    const ServerFolder folder;
+    // Debian 12's Python has it; a later one does not.
+    RealServer server{folder, "/usr/bin/python3 -W ignore -m smtpd -n -c DebuggingServer 127.0.0.1:2525"};
+    const auto question = kind_question(Kind::smtp, 2525, probes::SmtpSpec{.hello = "gw.example"});
+    EXPECT_TRUE(comes_up(question)) << folder.read("log");
+    server.stop(SIGKILL);
+    EXPECT_EQ(told_by(question), "refused");
+  });
+}
+
+/// A self-signed certificate and its key, of the given life.
+void make_tls_files(const ServerFolder& folder, const std::string& name, const std::string& life) {
+  shell(fmt::format(
+      "cd {0} && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=web.example -keyout {1}.key -out {1}.csr "
+      "2>/dev/null "
+      "&& touch {1}.index && printf "
+      "'[ca]\\ndefault_ca=c\\n[c]\\ndatabase={1}.index\\nnew_certs_dir=.\\nrand_serial=yes\\ndefault_md=sha256\\n"
+      "policy=p\\n[p]\\ncommonName=supplied\\n[x]\\nsubjectAltName=DNS:web.example,IP:127.0.0.1\\nbasicConstraints=critical,CA:TRUE\\n' > "
+      "{1}.cnf && openssl ca -batch -config {1}.cnf -selfsign -keyfile {1}.key -in {1}.csr -extensions x -notext -out {1}.crt {2} "
+      "2>/dev/null",
+      folder.path().string(), name, life));
+}
+
+TEST(RealServers, Tls) {
+  isolated([] {
+    const ServerFolder folder;
+    make_tls_files(folder, "good", "-enddate $(date -u -d '+9 days +12 hours' +%Y%m%d%H%M%SZ)");
+    make_tls_files(folder, "old", "-startdate 20200101000000Z -enddate 20200201000000Z");
+    shell(fmt::format("cd {} && cat good.crt old.crt > both.crt", folder.path().string()));
+    setenv("SSL_CERT_FILE", folder.file("both.crt").c_str(), 1); // what this thread's questions trust
+    const auto serve = [&](const char* name, unsigned port) {
+      return fmt::format("openssl s_server -www -quiet -accept 127.0.0.1:{0} -cert {1}/{2}.crt -key {1}/{2}.key", port,
+                         folder.path().string(), name);
+    };
+    RealServer good{folder, serve("good", 8443)};
+    RealServer old{folder, serve("old", 8444)};
+    const auto asks = [](std::uint16_t port, const char* host, bool verify, int days = 0) {
+      return kind_question(Kind::tls, port, probes::TlsSpec{.host = host, .verify = verify, .expires_within = std::chrono::days{days}});
+    };
+    EXPECT_TRUE(comes_up(asks(8443, "", false))) << folder.read("log");
+    EXPECT_TRUE(comes_up(asks(8444, "", false))) << folder.read("log");
+    EXPECT_EQ(told_by(asks(8443, "web.example", true)), "answered");
+    EXPECT_EQ(told_by(asks(8443, "", true)), "answered"); // by its address
+    EXPECT_EQ(told_by(asks(8443, "other.example", true)), "tls-failed: hostname mismatch");
+    EXPECT_EQ(told_by(asks(8444, "web.example", true)), "tls-failed: certificate has expired");
+    EXPECT_EQ(told_by(asks(8443, "web.example", true, 5)), "answered");
+    EXPECT_EQ(told_by(asks(8443, "web.example", true, 14)), "certificate-expires: ends in 9 days");
+    EXPECT_TRUE(told_by(asks(8444, "", false, 14)).ends_with(" days ago"));
+    good.stop(SIGKILL);
+    EXPECT_EQ(told_by(asks(8443, "", false)), "refused");
+    unsetenv("SSL_CERT_FILE");
+  });
+  isolated([] { // another thread reads the authorities anew
+    const ServerFolder folder;
+    make_tls_files(folder, "good", "-enddate $(date -u -d '+9 days +12 hours' +%Y%m%d%H%M%SZ)");
+    RealServer server{folder, fmt::format("openssl s_server -www -quiet -accept 127.0.0.1:8443 -cert {0}/good.crt -key {0}/good.key",
+                                          folder.path().string())};
+    EXPECT_TRUE(comes_up(kind_question(Kind::tls, 8443, probes::TlsSpec{})));
+    EXPECT_EQ(told_by(kind_question(Kind::tls, 8443, probes::TlsSpec{.host = "web.example", .verify = true, .expires_within = {}})),
+              "tls-failed: self-signed certificate");
+  });
+}
+
+} // namespace
+} // namespace hanat::test
