@@ -238,10 +238,11 @@ void Gateway::touch(RunningService& service) {
 
 void Gateway::tell(Level level, std::string text) { events_.push_back({.level = level, .service = {}, .text = std::move(text)}); }
 
-void Gateway::answered(probes::QuestionId id, const probes::Answer& answer) {
+void Gateway::answered(probes::QuestionId id, const probes::Answer& heard) {
   const auto asked = by_question_.find(id);
   if (asked == by_question_.end()) return;
   const Time now = Clock::now();
+  const probes::Answer answer = believed(heard);
   RunningService& service = *asked->second.service;
   RunningServer& server = service.servers[asked->second.server];
   RunningQuestion& question = server.questions[asked->second.question];

@@ -141,6 +141,7 @@ private:
   void watch_way(const probes::Question& question);
   void forget(const RunningQuestion& question);
   std::optional<probes::Answer> known_before(const probes::Question& question);
+  probes::Answer believed(const probes::Answer& answer);
   void note_blindness(bool was, const probes::Answer& now);
 
   // building and rebuilding services (gateway_config.cpp)
@@ -171,6 +172,7 @@ private:
   };
   std::unordered_map<probes::QuestionId, Asked> by_question_;
   std::map<Address, std::vector<RunningService*>> by_address_; // of the servers; empty: to be made at the next signal
+  bool untracked_works_ = false;                               // an answer came although the table of connections is full
   std::size_t blind_questions_ = 0;                            // whose last answer was blind
 
   bool stopped_ = false;
@@ -197,7 +199,7 @@ private:
   std::optional<Time> next_beat_;              // while some refusal would be held
   bool resync_after_beat_ = false;             // the committer's word
 
-  probes::Signals signals_;
+  std::unique_ptr<probes::Signals> signals_; // until stop()
   probes::Engine engine_;
   CutWorker cutter_;
   SideThread committer_; // uses kernel_ alone while it is busy

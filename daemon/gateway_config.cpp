@@ -53,7 +53,8 @@ std::map<Vip, std::string> endpoints_of(const nat::Rules& rules) {
 } // namespace
 
 Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, std::optional<Telling> telling, Publish publish)
-    : publish_(std::move(publish)), kernel_(std::move(kernel)), signals_(loop, [this](const probes::Signal& signal) { signalled(signal); }),
+    : publish_(std::move(publish)), kernel_(std::move(kernel)),
+      signals_(std::make_unique<probes::Signals>(loop, [this](const probes::Signal& signal) { signalled(signal); })),
       engine_(
           loop, [this](probes::QuestionId id, const probes::Answer& answer) { answered(id, answer); },
           [this](const probes::Question& question) { return known_before(question); }),
@@ -80,7 +81,7 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
   for (const Service& service : config.services) configure(add_service(service.name), service, now);
   adopt_rules(rules, now);
   for (const Override& kept : overrides) restore(kept, now);
-  if (const auto& failure = signals_.client_log_failure())
+  if (const auto& failure = signals_->client_log_failure())
     tell(Level::warning, fmt::format("refused clients cannot be heard: {}; servers are asked at their usual pace", *failure));
   last_resync_ = now;
   uv_poll_start(watch_.get(), UV_READABLE, on_watch);
@@ -95,6 +96,7 @@ void Gateway::stop() {
   uv_poll_stop(watch_.get());
   uv_prepare_stop(after_timers_.get());
   uv_check_stop(after_sockets_.get());
+  signals_.reset();
   cutter_.cancel();
   if (on_stop_ == OnStop::remove) kernel_.remove();
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "daemon/gateway.hpp"
+#include "probes/conntrack_room.hpp"
 
 namespace hanat {
 namespace {
@@ -20,11 +21,11 @@ bool is_local(probes::Reason reason) { return reason == probes::Reason::no_carri
 } // namespace
 
 void Gateway::watch_way(const probes::Question& question) {
-  if (is_routed(question)) signals_.ways().add(way_to(question));
+  if (is_routed(question)) signals_->ways().add(way_to(question));
 }
 
 void Gateway::forget(const RunningQuestion& question) {
-  if (is_routed(*question.question)) signals_.ways().remove(way_to(*question.question));
+  if (is_routed(*question.question)) signals_->ways().remove(way_to(*question.question));
   const bool blind = question.last && question.last->outcome == probes::Outcome::blind;
   note_blindness(blind, {.outcome = probes::Outcome::normal, .reason = {}, .latency = {}, .detail = {}});
   by_question_.erase(question.id);
@@ -33,9 +34,9 @@ void Gateway::forget(const RunningQuestion& question) {
 
 std::optional<probes::Answer> Gateway::known_before(const probes::Question& question) {
   if (!is_routed(question)) return std::nullopt;
-  auto answer = signals_.ways().blocked(way_to(question));
+  auto answer = signals_->ways().blocked(way_to(question));
   // No way to anybody is our own uplink's failure: nothing is known of the servers, and nowhere is better.
-  if (answer && is_local(answer->reason) && signals_.ways().all_blocked()) answer->outcome = probes::Outcome::blind;
+  if (answer && is_local(answer->reason) && signals_->ways().all_blocked()) answer->outcome = probes::Outcome::blind;
   return answer;
 }
 
@@ -75,6 +76,17 @@ const std::vector<RunningService*>& Gateway::services_on(const Address& address)
   static const std::vector<RunningService*> nobody;
   const auto found = by_address_.find(address);
   return found == by_address_.end() ? nobody : found->second;
+}
+
+/// Silence while the table of connections is full may be this machine's own. Once an untracked answer has come it is the server's again.
+probes::Answer Gateway::believed(const probes::Answer& answer) {
+  if (!probes::conntrack_is_full()) {
+    untracked_works_ = false;
+    return answer;
+  }
+  untracked_works_ |= answer.outcome == probes::Outcome::normal;
+  if (answer.reason != probes::Reason::timeout || untracked_works_) return answer;
+  return {.outcome = probes::Outcome::blind, .reason = probes::Reason::conntrack_full, .latency = answer.latency, .detail = {}};
 }
 
 /// The first question that cannot be asked, and the last one that can be again, are told.

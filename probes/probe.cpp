@@ -94,6 +94,7 @@ std::string_view to_text(Reason reason) {
   case Reason::no_ports: return "no-ports";
   case Reason::no_processes: return "no-processes";
   case Reason::forbidden: return "forbidden";
+  case Reason::conntrack_full: return "conntrack-full";
   case Reason::stalled: return "stalled";
   case Reason::local_error: return "local-error";
   }
@@ -136,6 +137,10 @@ std::string_view explain(Reason reason) {
   case Reason::no_processes:
     return "64 programs of exec probes are running, or this machine allows no more processes: shorten their timeout; nothing was asked";
   case Reason::forbidden: return "this machine's own firewall, a prohibit route or the unit's sandbox does not let us ask";
+  case Reason::conntrack_full:
+    return "no answer while this machine's table of connections is full, which drops whatever is new: raise nf_conntrack_max, or find out "
+           "who "
+           "fills it";
   case Reason::stalled: return "this process or the whole machine stood still while it should have listened: silence proves nothing";
   case Reason::local_error: return "a system call of ours failed; the detail says how, nothing is known about the server";
   }

@@ -44,6 +44,7 @@ enum class Reason : std::uint8_t {
   no_ports,       // EADDRNOTAVAIL, EADDRINUSE, EAGAIN of connect
   no_processes,   // too many programs of probes, or EAGAIN of fork
   forbidden,      // EPERM, EACCES: our own firewall or sandbox
+  conntrack_full, // this machine's table of connections: the question may have been dropped here
   stalled,        // this process or machine stood still over the deadline: silence proves nothing
   local_error,    // any other failure of our own system calls
 };

@@ -1,9 +1,15 @@
 // socket(), its options and bind().
 #include "probes/socket.hpp"
 
+#include <array>
 #include <cerrno>
+#include <cstdint>
+#include <random>
 
 #include <netinet/in.h>
+
+#include "nat/layout.hpp"
+#include "probes/conntrack_room.hpp"
 
 namespace hanat::probes {
 namespace {
@@ -21,6 +27,26 @@ bool bind_source(int fd, int type, const Address& source) {
   return bind(fd, address.get(), address.length) == 0;
 }
 
+// Another socket may have the port; a few tries find a free one while fewer than nine in ten are taken.
+constexpr int tries_for_a_port = 32;
+
+/// Past a full table of connections: hanat's table leaves these ports and this mark untracked. Otherwise tracked, so that a firewall that
+/// knows only established connections lets the answers in.
+bool bind_untracked(int fd, const Question& question) {
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  std::uniform_int_distribution<std::uint32_t> port{nat::probe_port_first, nat::probe_port_last};
+  const std::uint32_t mark = nat::packet_mark;
+  if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) return false;
+  const Address any = question.server.address.family() == Family::ipv4 ? Address{} : Address::from_bytes(std::array<std::uint8_t, 16>{});
+  for (int tries = 0; tries < tries_for_a_port; ++tries) {
+    const SocketAddress address =
+        to_sockaddr({.address = question.spec.source.value_or(any), .port = static_cast<std::uint16_t>(port(random))});
+    if (bind(fd, address.get(), address.length) == 0) return true;
+    if (errno != EADDRINUSE) return false;
+  }
+  return false;
+}
+
 } // namespace
 
 std::variant<Socket, int> open_probe_socket(const Question& question, int type, int protocol) {
@@ -34,6 +60,10 @@ std::variant<Socket, int> open_probe_socket(const Question& question, int type, 
   if (!spec.interface.empty() &&
       setsockopt(result.fd(), SOL_SOCKET, SO_BINDTODEVICE, spec.interface.data(), static_cast<socklen_t>(spec.interface.size())) != 0)
     return errno;
+  if (type != SOCK_RAW && conntrack_is_full()) {
+    if (!bind_untracked(result.fd(), question)) return errno;
+    return result;
+  }
   if (spec.source && !bind_source(result.fd(), type, *spec.source)) return errno;
   return result;
 }

@@ -21,12 +21,6 @@ using probes::Reason;
 
 const auto hold = [](Client& client) { client.hold(); };
 
-/// The same for the server, another one for the engine, which asks equal questions once.
-probes::Question variant(probes::Question question, int number) {
-  question.spec.timeout += std::chrono::microseconds{number};
-  return question;
-}
-
 TEST(ProbeEngine, QuestionsStartOnTheirGridWithoutDrift) {
   isolated([] {
     Probing probing;
@@ -234,7 +228,7 @@ TEST(ProbeEngine, WhoIsToldMayEndTheQuestionForAllOthers) {
 TEST(ProbeEngine, AStandstillIsNotMadeUpFor) {
   isolated([] {
     Probing probing;
-    for (int count = 0; count < 100; ++count)
+    for (std::size_t count = 0; count < 100; ++count)
       probing.engine->add(variant(tcp_question(at("127.0.0.1", 9)), count), {.interval = 200ms}, 1s);
     probing.run_for(400ms);
     probing.stand_still(2s);
@@ -250,7 +244,8 @@ TEST(ProbeEngine, AStandstillIsNotMadeUpFor) {
 TEST(ProbeEngine, ManyQuestionsDoNotStartTogether) {
   isolated([] {
     Probing probing;
-    for (int count = 0; count < 2000; ++count) probing.engine->add(variant(tcp_question(at("127.0.0.1", 9)), count), {.interval = 10s}, 1s);
+    for (std::size_t count = 0; count < 2000; ++count)
+      probing.engine->add(variant(tcp_question(at("127.0.0.1", 9)), count), {.interval = 10s}, 1s);
     std::array<std::size_t, 10> heard{};
     for (auto& slice : heard) {
       const auto before = probing.heard.size();
@@ -268,7 +263,7 @@ TEST(ProbeEngine, ItsEndCancelsEverything) {
     using enum probes::Kind;
     for (const auto kind : {tcp, http, https, icmp, udp, dns, grpc}) {
       Probing probing;
-      for (int count = 0; count < 20; ++count)
+      for (std::size_t count = 0; count < 20; ++count)
         probing.engine->add(variant(http_question(silent.endpoint(), 5s, kind), count), {.interval = 5ms, .in_flight = 3}, 0s);
       probing.run_for(50ms);
     }
@@ -279,7 +274,7 @@ TEST(ProbeEngine, TwoThousandTcpQuestionsASecondAreHeld) {
   isolated([] {
     ScriptedServer server{{}};
     Probing probing;
-    for (int count = 0; count < 2000; ++count)
+    for (std::size_t count = 0; count < 2000; ++count)
       probing.engine->add(variant(tcp_question(server.endpoint(), 500ms), count), {.interval = 1s}, 1s);
     rusage before{}, after{};
     getrusage(RUSAGE_THREAD, &before);

@@ -194,7 +194,7 @@ TEST(ProbeExec, SoManyAtOnceAndTheyAreAllGoneAtTheEnd) {
     {
       Probing probing;
       const auto question = exec_question({"/bin/sh", "-c", fmt::format("echo $$ >> {}; exec sleep 100", scratch.file("pids"))}, 30s);
-      for (std::size_t count = 0; count < most + 10; ++count) probing.engine->add(question, {.interval = 60s}, 0s);
+      for (std::size_t count = 0; count < most + 10; ++count) probing.engine->add(variant(question, count), {.interval = 60s}, 0s);
       ASSERT_TRUE(probing.run_until([&] { return probing.heard.size() == 10; }));
       for (const auto& heard : probing.heard) {
         EXPECT_EQ(heard.answer.outcome, Outcome::blind);
@@ -214,7 +214,8 @@ TEST(ProbeExec, ARemovedQuestionLeavesNothing) {
       const auto question = exec_question({"/bin/sh", "-c", fmt::format("echo $$ >> {}; exec sleep 100", scratch.file("pids"))});
       Probing probing;
       std::vector<probes::QuestionId> ids;
-      for (int count = 0; count < 10; ++count) ids.push_back(probing.engine->add(question, {.interval = 20ms, .in_flight = 2}, 0s));
+      for (std::size_t count = 0; count < 10; ++count)
+        ids.push_back(probing.engine->add(variant(question, count), {.interval = 20ms, .in_flight = 2}, 0s));
       ASSERT_TRUE(probing.run_until([&] { return probing.engine->under_way() == 20; }));
       const auto pids = [&] { return pids_in(scratch.text("pids")); };
       ASSERT_TRUE(probing.run_until([&] { return !running || pids().size() == 20; }));
@@ -230,7 +231,8 @@ TEST(ProbeExec, ARemovedQuestionLeavesNothing) {
 TEST(ProbeExec, AProgramCostsTheLoopLittle) {
   isolated([] {
     Probing probing;
-    for (int count = 0; count < 50; ++count) probing.engine->add(exec_question({"/bin/true"}, 1s), {.interval = 500ms}, 500ms);
+    for (std::size_t count = 0; count < 50; ++count)
+      probing.engine->add(variant(exec_question({"/bin/true"}, 1s), count), {.interval = 500ms}, 500ms);
     rusage before{}, after{};
     getrusage(RUSAGE_THREAD, &before);
     probing.run_for(1s);

@@ -200,7 +200,8 @@ TEST(ProbeIcmp, OneSocketIsEnoughForAllAndQuestionsAreCancelled) {
     shell("sysctl -qw net.ipv4.icmp_echo_ignore_all=1");
     Probing probing;
     std::vector<probes::QuestionId> ids;
-    for (int count = 0; count < 100; ++count) ids.push_back(probing.engine->add(icmp_question("127.0.0.1", 5s), {.interval = 60s}, 10ms));
+    for (std::size_t count = 0; count < 100; ++count)
+      ids.push_back(probing.engine->add(variant(icmp_question("127.0.0.1", 5s), count), {.interval = 60s}, 10ms));
     ASSERT_TRUE(probing.run_until([&] { return probing.engine->under_way() == 100; }));
     shell("test $(tail -n +2 /proc/thread-self/net/raw | wc -l) -eq 1");
     for (const auto id : ids) probing.engine->remove(id);
@@ -212,7 +213,8 @@ TEST(ProbeIcmp, OneSocketIsEnoughForAllAndQuestionsAreCancelled) {
 TEST(ProbeIcmp, AThousandQuestionsASecondAreHeld) {
   isolated([] {
     Probing probing;
-    for (int count = 0; count < 1000; ++count) probing.engine->add(icmp_question("127.0.0.1", 500ms), {.interval = 1s}, 1s);
+    for (std::size_t count = 0; count < 1000; ++count)
+      probing.engine->add(variant(icmp_question("127.0.0.1", 500ms), count), {.interval = 1s}, 1s);
     probing.run_for(1500ms);
     print_lateness(probing, "1,000 icmp questions a second for 1.5 s");
     std::size_t normal = 0;

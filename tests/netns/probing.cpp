@@ -86,6 +86,11 @@ probes::Question http_question(const Endpoint& server, probes::Clock::duration t
   return question;
 }
 
+probes::Question variant(probes::Question question, std::size_t number) {
+  question.spec.timeout += std::chrono::microseconds{number};
+  return question;
+}
+
 testing::AssertionResult at_deadline(probes::Clock::duration latency, probes::Clock::duration timeout) {
   if (latency >= timeout && latency <= timeout + noise) return testing::AssertionSuccess();
   const auto ms = [](probes::Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };

@@ -43,6 +43,8 @@ probes::Answer ask_once(const probes::Question& question);
 probes::Question tcp_question(const Endpoint& server, probes::Clock::duration timeout = std::chrono::milliseconds{300});
 probes::Question http_question(const Endpoint& server, probes::Clock::duration timeout = std::chrono::milliseconds{300},
                                probes::Kind kind = probes::Kind::http);
+/// The same for the server, another one for the engine, which asks equal questions once.
+probes::Question variant(probes::Question question, std::size_t number);
 Endpoint at(const char* address, std::uint16_t port);
 
 void print_lateness(const Probing& probing, const char* what);

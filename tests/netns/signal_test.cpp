@@ -70,5 +70,23 @@ TEST_F(Told, ThatItIsCutOffFromAllServersItHoldsWhatItKnew) {
   EXPECT_NE(hanatd.log().find("servers cannot be asked: no-carrier"), std::string::npos) << hanatd.log();
 }
 
+TEST_F(Told, OfARefusedClientItMovesTheTrafficBeforeAnotherIsRefused) {
+  both_up();
+  primary.kill();
+  const Attempt first = connect_once(lab, Host::client, Lab::vip(443));
+  EXPECT_EQ(first.result, Result::answered) << first; // held, and nudged after the flip
+  EXPECT_EQ(first.text, "backup");
+  EXPECT_LT(first.latency, std::chrono::seconds{1}) << "before its own retry";
+  EXPECT_EQ(last_reason("primary"), "refused");
+}
+
+TEST_F(Told, OfAClientThatIsNotAnsweredItMovesTheTrafficAtItsSecondSyn) {
+  both_up();
+  lab.silent(Host::primary, true);
+  const Attempt first = connect_once(lab, Host::client, Lab::vip(443), milliseconds{5000});
+  EXPECT_EQ(first.text, "backup") << first;
+  EXPECT_LT(first.latency, milliseconds{2500}) << "a second until its second SYN, then a burst of 200 ms each";
+}
+
 } // namespace
 } // namespace hanat::test

@@ -144,7 +144,7 @@ TEST(ProbeUdp, AStrangersDatagramIsNotTaken) {
   isolated([] {
     ScriptedUdp server{[](int fd, const std::string&, const sockaddr_in& from) {
       const int stranger = udp_socket("127.0.0.2");
-      for (int count = 0; count < 3; ++count) send_back(stranger, "evil", from);
+      for (std::size_t count = 0; count < 3; ++count) send_back(stranger, "evil", from);
       close(stranger);
       send_back(fd, "good", from);
     }};
@@ -155,10 +155,11 @@ TEST(ProbeUdp, AStrangersDatagramIsNotTaken) {
 TEST(ProbeUdp, QuestionsAreCancelledAndAFloodIsSurvived) {
   isolated([] {
     ScriptedUdp flood{[](int fd, const std::string&, const sockaddr_in& from) {
-      for (int count = 0; count < 300; ++count) send_back(fd, "x", from);
+      for (std::size_t count = 0; count < 300; ++count) send_back(fd, "x", from);
     }};
     Probing probing;
-    for (int count = 0; count < 20; ++count) probing.engine->add(udp_question(flood.endpoint()), {.interval = 5ms, .in_flight = 3}, 5ms);
+    for (std::size_t count = 0; count < 20; ++count)
+      probing.engine->add(variant(udp_question(flood.endpoint()), count), {.interval = 5ms, .in_flight = 3}, 5ms);
     probing.run_for(100ms);
     EXPECT_GT(probing.heard.size(), 5U);
   });
