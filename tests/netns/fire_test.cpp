@@ -127,6 +127,7 @@ struct Storm {
 
 class FireStorm : public Fire {
 protected:
+  static constexpr microseconds rest{1'500};   // on a machine that is too slow for the pace
   static constexpr unsigned per_second = 1100; // a promise of 1,000, and something for the generator's own delays
 
   /// Three flips without a pause, then a rest on the new target: a client can meet a flip in the making, two at once, or none.
@@ -135,7 +136,7 @@ protected:
     std::vector<Flip> flips{{.asked = began, .committed = began, .to = "primary"}}; // where it stands
     while (flips.size() <= storm.flips && (!storm.at_most || TestClock::now() < began + *storm.at_most)) {
       flips.push_back(flip(hanatd, flips.back().to == "primary" ? "backup" : "primary"));
-      if (flips.size() % 3 == 0) sleep_until(began + storm.pace * flips.size());
+      if (flips.size() % 3 == 0) sleep_until(std::max(began + storm.pace * flips.size(), TestClock::now() + rest));
     }
     return flips;
   }
