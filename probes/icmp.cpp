@@ -23,8 +23,9 @@
 namespace hanat::probes {
 namespace {
 
-constexpr int most_messages = 256;             // in one turn of the loop
-constexpr std::size_t longest_message = 2'048; // a reply has 24 bytes beside the IP header, an error at most 576 (IPv4) or 1,280 (IPv6)
+constexpr int most_messages = 256; // in one turn of the loop
+constexpr std::size_t longest_icmp_message =
+    2'048; // a reply has 24 bytes beside the IP header, an error at most 576 (IPv4) or 1,280 (IPv6)
 // The replies of ten thousand questions in a loop that is late by 100 ms, at 0.8 KiB of the kernel's memory each.
 constexpr int receive_buffer = 1 << 20;
 constexpr std::size_t every_sequence = 1 << 16;
@@ -132,7 +133,7 @@ int Channel::send(IcmpAsking& asking) {
 }
 
 void Channel::on_ready(int status) {
-  static thread_local std::array<char, longest_message> buffer;
+  static thread_local std::array<char, longest_icmp_message> buffer;
   const auto alive = shared_from_this(); // the last answer would end it
   for (int reads = 0; reads < most_messages && !asked_.empty(); ++reads) {
     sockaddr_storage from{};

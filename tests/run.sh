@@ -132,10 +132,12 @@ netns() {
 sources() { find nat probes daemon cli tests -name '*.[ch]pp' | sort; }
 
 build() { # PRESET TARGET...
-  local preset=$1
+  local preset=$1 options=()
   shift
+  # A fresh clone is built in half the time from many sources read as one; a developer's folder stays as it is.
+  [ -e "build/$preset/CMakeCache.txt" ] || options+=(-DHANAT_UNITY=ON)
   {
-    run cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache &&
+    run cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${options[@]}" &&
       run cmake --build --preset "$preset" -j "$jobs" --target "$@"
   } >"$scratch/build" 2>&1 && return 0
   grep -E -A 12 'error:|FAILED:|CMake Error' "$scratch/build" | head -n 120

@@ -136,7 +136,8 @@ protected:
     std::vector<Flip> flips{{.asked = began, .committed = began, .to = "primary"}}; // where it stands
     while (flips.size() <= storm.flips && (!storm.at_most || TestClock::now() < began + *storm.at_most)) {
       flips.push_back(flip(hanatd, flips.back().to == "primary" ? "backup" : "primary"));
-      if (flips.size() % 3 == 0) sleep_until(std::max(began + storm.pace * flips.size(), TestClock::now() + rest));
+      if (flips.size() % 3 == 0)
+        sleep_until(std::max<TestClock::time_point>(began + storm.pace * static_cast<long>(flips.size()), TestClock::now() + rest));
     }
     return flips;
   }

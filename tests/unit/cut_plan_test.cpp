@@ -9,7 +9,7 @@
 namespace hanat::nat {
 namespace {
 
-Address address(const char* text) {
+Address parsed_address(const char* text) {
   const auto parsed = Address::parse(text);
   if (!parsed) throw std::invalid_argument(text);
   return *parsed;
@@ -17,8 +17,8 @@ Address address(const char* text) {
 
 Mapping mapping(std::uint16_t vip_port, const char* server = "10.0.0.11", std::uint16_t server_port = 8443,
                 Protocol protocol = Protocol::tcp) {
-  return {.vip = {.address = address("203.0.113.10"), .protocol = protocol, .port = vip_port},
-          .server = {.address = address(server), .port = server_port}};
+  return {.vip = {.address = parsed_address("203.0.113.10"), .protocol = protocol, .port = vip_port},
+          .server = {.address = parsed_address(server), .port = server_port}};
 }
 
 /// Every mapping is in exactly one scan, and that scan's filter shows its entries.
