@@ -163,7 +163,6 @@ private:
 
   Publish publish_;
   nat::Kernel kernel_;
-  OnStop on_stop_ = OnStop::keep;
   Services services_;
   std::unordered_map<std::string, RunningService*> by_name_; // not the removed ones
   struct Asked {
@@ -172,23 +171,25 @@ private:
   };
   std::unordered_map<probes::QuestionId, Asked> by_question_;
   std::map<Address, std::vector<RunningService*>> by_address_; // of the servers; empty: to be made at the next signal
-  bool untracked_works_ = false;                               // an answer came although the table of connections is full
   std::size_t blind_questions_ = 0;                            // whose last answer was blind
 
+  OnStop on_stop_ = OnStop::keep;
+  KernelState kernel_state_ = KernelState::in_step;
   bool stopped_ = false;
   bool settle_due_ = false;
+  bool overrides_changed_ = false;
+  bool resync_ = false;            // what is loaded must be read again
+  bool unread_ = false;            // somebody committed all the time while it was tried
+  bool resync_after_beat_ = false; // the committer's word
+  bool untracked_works_ = false;   // an answer came although the table of connections is full
   std::vector<RunningService*> dirty_;
   std::set<std::pair<Time, RunningService*>> alarms_;
   std::set<RunningService*> departing_; // with flows on their way out, or removed
   std::vector<Event> events_;
-  bool overrides_changed_ = false;
 
-  KernelState kernel_state_ = KernelState::in_step;
   std::string kernel_error_;
   std::optional<Time> kernel_retry_; // a refused transaction is tried again then
   std::chrono::milliseconds kernel_backoff_{};
-  bool resync_ = false; // what is loaded must be read again
-  bool unread_ = false; // somebody committed all the time while it was tried
   Time last_resync_{};
 
   std::vector<Change> committing_; // what the kernel was given
@@ -197,7 +198,6 @@ private:
   std::optional<Time> cut_retry_;
   std::set<RunningService*> held_for_nothing_; // whose clients were refused by a target that is fit after all
   std::optional<Time> next_beat_;              // while some refusal would be held
-  bool resync_after_beat_ = false;             // the committer's word
 
   std::unique_ptr<probes::Signals> signals_; // until stop()
   probes::Engine engine_;

@@ -38,8 +38,8 @@ std::vector<Scan> plan(std::span<const Mapping> mappings, Trust trust, std::uint
   if (groups.size() > 1 + entries / entries_worth_a_scan) return {{.filter = {}, .mappings = {mappings.begin(), mappings.end()}}};
   std::vector<Scan> scans;
   for (auto& [filter, members] : groups) {
-    const bool alone = members.size() == 1 && trust == Trust::addresses && members.front().vip.protocol != Protocol::sctp;
-    const Filter narrow = alone ? filter_of(members.front()) : filter;
+    const bool single = members.size() == 1 && trust == Trust::addresses && members.front().vip.protocol != Protocol::sctp;
+    const Filter narrow = single ? filter_of(members.front()) : filter;
     scans.push_back({.filter = narrow, .mappings = std::move(members)});
   }
   return scans;

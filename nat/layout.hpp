@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "nat/elements.hpp"
@@ -23,9 +22,9 @@ bool is_ours(const std::string& comment);
 
 /// What the guard sees of clients that fail goes to this group of nfnetlink_log, at most 100 packets a second of a kind and family. "ha"
 inline constexpr std::uint16_t log_group = 0x4861;
-inline constexpr std::string_view log_refused = "hanat refused";         // a server's TCP reset in answer to a client's SYN, held or not
-inline constexpr std::string_view log_unanswered = "hanat unanswered";   // a client's SYN again, of which the first was not answered
-inline constexpr std::string_view log_unreachable = "hanat unreachable"; // ICMP destination unreachable in answer to a client's packet
+inline constexpr const char* log_refused = "hanat refused";         // a server's TCP reset in answer to a client's SYN, held or not
+inline constexpr const char* log_unanswered = "hanat unanswered";   // a client's SYN again, of which the first was not answered
+inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP destination unreachable in answer to a client's packet
 
 /// Packets and sockets of hanatd's own carry this mark, and conntrack leaves them alone: nudges, and probes from these ports. "hana"
 inline constexpr std::uint32_t packet_mark = 0x68616e61;

@@ -96,7 +96,7 @@ void write_hold(Writer& writer) {
                    .load_original_vip(family)
                    .in_set(name_of({SetKind::known, family}))
                    .limit(logged_a_second)
-                   .log(log_group, log_refused.data()));
+                   .log(log_group, log_refused));
   // The flow is known by its original tuple: behind a fully random source port every retry of a client would look like another flow, and be
   // held again; and held_in() reads there whom to nudge. `add` stands before `drop`: when the set is full, refusals get through.
   for (const Family family : families) {
@@ -126,7 +126,7 @@ void write_signs(Writer& writer) {
                    .load_vip_key(family)
                    .in_set(name_of({SetKind::known, family}))
                    .limit(logged_a_second)
-                   .log(log_group, log_unanswered.data()));
+                   .log(log_group, log_unanswered));
   writer.open("unreachable");
   for (const Family family : families)
     writer.add(writer.rule("a client's server is not reached")
@@ -134,7 +134,7 @@ void write_signs(Writer& writer) {
                    .load_original_vip_of_error(family)
                    .in_set(name_of({SetKind::known, family}))
                    .limit(logged_a_second)
-                   .log(log_group, log_unreachable.data()));
+                   .log(log_group, log_unreachable));
 }
 
 /// All but a few packets are done with the guard after this one's first rule.

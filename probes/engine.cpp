@@ -75,10 +75,12 @@ struct Engine::Impl {
   };
   struct Same {
     using is_transparent = void;
-    static const Question& of(const Question& question) { return question; }
-    static const Question& of(const std::unique_ptr<Entry>& entry) { return entry->question; }
-    std::size_t operator()(const auto& one) const { return hash(of(one)); }
-    bool operator()(const auto& one, const auto& other) const { return of(one) == of(other); }
+    using Ptr = std::unique_ptr<Entry>;
+    std::size_t operator()(const Question& question) const { return hash(question); }
+    std::size_t operator()(const Ptr& entry) const { return hash(entry->question); }
+    bool operator()(const Ptr& one, const Ptr& other) const { return one->question == other->question; }
+    bool operator()(const Question& question, const Ptr& entry) const { return question == entry->question; }
+    bool operator()(const Ptr& entry, const Question& question) const { return question == entry->question; }
   };
 
   Impl(uv_loop_t* uv_loop, Answered on_answer, Known known_before)

@@ -37,7 +37,7 @@ private:
     // The same words that follow the sign everywhere.
     if (line.starts_with('-') && !(next_ == Next::pong && is_alive(line)))
       return Verdict{Reason::wrong_answer, std::string{line.substr(1)}};
-    const Verdict garbled{Reason::garbled, std::string{line}};
+    Verdict garbled{Reason::garbled, std::string{line}};
     switch (next_) {
     case Next::pong:
       if (line != "+PONG" && !is_alive(line)) return line.starts_with('+') ? Verdict{Reason::wrong_answer, std::string{line}} : garbled;

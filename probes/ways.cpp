@@ -224,7 +224,7 @@ std::optional<Answer> Ways::blocked(const Way& way) {
 
 bool Ways::all_blocked() {
   const auto now = Clock::now();
-  if (impl_->all_looked_at && now - *impl_->all_looked_at < all_blocked_age) return impl_->all_blocked;
+  if (const auto looked = impl_->all_looked_at; looked && now - *looked < all_blocked_age) return impl_->all_blocked;
   impl_->all_looked_at = now;
   const auto& entries = impl_->entries; // by address
   const bool several = !entries.empty() && entries.begin()->first.server != entries.rbegin()->first.server;

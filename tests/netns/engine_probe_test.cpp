@@ -252,7 +252,8 @@ TEST(ProbeEngine, ManyQuestionsDoNotStartTogether) {
       probing.run_for(100ms);
       slice = probing.heard.size() - before;
     }
-    EXPECT_LT(*std::ranges::max_element(heard), 1000U); // 200 each, where the machine has nothing else to do
+    EXPECT_GE(std::ranges::count_if(heard, [](std::size_t slice) { return slice > 20; }), 4)
+        << "200 each where the machine has nothing else to do";
     EXPECT_GT(probing.heard.size(), 1800U);
   });
 }

@@ -143,7 +143,7 @@ TEST_F(NudgeOnce, WhoSendsOnAfterAPlannedMoveIsToldToo) {
   begin("");
   ASSERT_EQ(hanatd->ctl({"force-backup", "web"}).exit, 0);
   EXPECT_EQ(client->wait_for_end(milliseconds{300}).result, Result::reset);
-  EXPECT_EQ(service(hanatd->status(), "web").last_flip->nudged, 1U);
+  hanatd->wait_for([](const Status& now) { return service(now, "web").last_flip->nudged == 1; }); // told when the job has ended
 }
 
 TEST_F(NudgeOnce, WithNoServerLeftIdleClientsKnowItToo) {
