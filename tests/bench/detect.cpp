@@ -218,6 +218,41 @@ void print_case(const Case& what, std::string_view who, const Seen& seen) {
   std::fflush(stdout);
 }
 
+/// A UDP service dies: one steady client, a datagram every 5 ms. HAProxy forwards no UDP.
+void detect_udp(bool tuned) {
+  Lab lab;
+  test::UdpServer primary{lab, Host::primary, 5353, "primary"}, backup{lab, Host::backup, 5353, "backup"};
+  const std::string pace = tuned ? R"(, interval = "100ms", timeout = "50ms", fast_interval = "5ms" }
+down = { fails = 2, within = "10s" })"
+                                 : " }";
+  test::Hanatd hanatd{lab, fmt::format("[service.web]\nlisten = \"203.0.113.10:53/udp\"\nprimary = \"198.18.11.2:5353\"\nbackup = "
+                                       "\"198.18.12.2:5353\"\nprobe = {{ type = \"udp\", send = \"who\"{}\n",
+                                       pace)};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_for([](const Status& now) { return test::server(test::service(now, "web"), "backup").health == "up"; });
+  test::UdpStream stream{lab, Host::client, Lab::vip(53), milliseconds{5}};
+  std::this_thread::sleep_for(milliseconds{500});
+  const auto began = TestClock::now();
+  primary.kill();
+  const Status status = hanatd.wait_target("web", "backup", milliseconds{20'000});
+  std::this_thread::sleep_for(milliseconds{500});
+  const auto datagrams = stream.finish();
+  std::size_t refused = 0, lost = 0;
+  std::optional<TestClock::time_point> first;
+  for (const auto& datagram : datagrams) {
+    refused += datagram.refused ? 1U : 0U;
+    lost += datagram.sent_at >= began && !datagram.answered_at ? 1U : 0U;
+    if (datagram.by == "backup" && datagram.answered_at) first = std::min(first.value_or(*datagram.answered_at), *datagram.answered_at);
+  }
+  const auto verdict = test::moment_of(test::service(status, "web").last_flip.value().at);
+  const auto since = [](TestClock::time_point from, std::optional<TestClock::time_point> to) -> std::optional<Milliseconds> {
+    return to ? std::optional{Milliseconds{*to - from}} : std::nullopt;
+  };
+  fmt::print("{:<20} {:<14} {:>8} {:>8} {:>6} {:>7} {:>8} {:>14} {:>14} {:>12} {:>18}\n", "UDP service dead",
+             tuned ? "hanat tuned" : "hanat", datagrams.size(), refused, "-", "-", lost, "-", ms(since(began, first)),
+             ms(since(began, verdict)), ms(since(verdict, first)));
+}
+
 void detect(bool small) {
   print_head_of_detection();
   for (const Case& what : cases) {
@@ -235,6 +270,9 @@ void detect(bool small) {
       }
     }
   }
+  if (small) return;
+  detect_udp(false);
+  detect_udp(true);
 }
 
 } // namespace
