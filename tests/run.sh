@@ -33,6 +33,7 @@ passed=0
 failed=0
 failures=()
 scratch=$(mktemp -d /tmp/hanat-run-XXXXXX)
+chmod 0711 "$scratch" # a server that will not run as root has its data in there
 export TMPDIR=$scratch
 running=
 ended() {
