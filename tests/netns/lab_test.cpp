@@ -218,8 +218,8 @@ TEST(LabVictim, HoldsALabWhenAskedTo) {
 TEST(Lab, AKilledTestLeavesNoNamespaceAndNoProcess) {
   const std::string before = namespaces_with_names();
   const std::string file = testing::TempDir() + "hanat-lab-victim-" + std::to_string(getpid());
-  Process victim({"env", "-u", "GTEST_TOTAL_SHARDS", "HANAT_LAB_VICTIM=" + file, std::filesystem::read_symlink("/proc/self/exe"),
-                  "--gtest_filter=LabVictim.*"},
+  Process victim({"env", "-u", "GTEST_TOTAL_SHARDS", "-u", "GTEST_SHARD_INDEX", "HANAT_LAB_VICTIM=" + file,
+                  std::filesystem::read_symlink("/proc/self/exe"), "--gtest_filter=LabVictim.*"},
                  -1, -1);
   pid_t sleeper = -1;
   for (int i = 0; i < 2000 && !(std::ifstream(file) >> sleeper); ++i) std::this_thread::sleep_for(5ms);
