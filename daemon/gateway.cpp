@@ -46,6 +46,7 @@ void Gateway::settle(Time now) {
   }
   for (RunningService* service : dirty_) set_pace(*service); // what waits for the kernel is asked on
   beat(now);
+  follow_conntrack();
   start_cut(now);
   bury(settled);
   if (settle_due_) { // the rest of a flip

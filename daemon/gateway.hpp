@@ -108,6 +108,7 @@ private:
   void committed(Time now);
   void finish_commit();
   void wait_for_kernel();
+  void change_aside(const std::function<void()>& change);
   void applied(Change& change, Time now);
   void note_departures(Change& change, bool flipped, Time now);
   void record_flip(RunningService& service, const Change& change);
@@ -142,6 +143,7 @@ private:
   void forget(const RunningQuestion& question);
   std::optional<probes::Answer> known_before(const probes::Question& question);
   probes::Answer believed(const probes::Answer& answer);
+  void follow_conntrack();
   void note_blindness(bool was, const probes::Answer& now);
 
   // building and rebuilding services (gateway_config.cpp)
@@ -178,10 +180,11 @@ private:
   bool stopped_ = false;
   bool settle_due_ = false;
   bool overrides_changed_ = false;
-  bool resync_ = false;            // what is loaded must be read again
-  bool unread_ = false;            // somebody committed all the time while it was tried
-  bool resync_after_beat_ = false; // the committer's word
-  bool untracked_works_ = false;   // an answer came although the table of connections is full
+  bool resync_ = false;       // what is loaded must be read again
+  bool unread_ = false;       // somebody committed all the time while it was tried
+  bool resync_aside_ = false; // the committer's word
+  bool conntrack_full_ = false;
+  bool untracked_works_ = false; // an answer came although the table of connections is full
   std::vector<RunningService*> dirty_;
   std::set<std::pair<Time, RunningService*>> alarms_;
   std::set<RunningService*> departing_; // with flows on their way out, or removed

@@ -89,11 +89,28 @@ void Gateway::committed(Time now) {
 /// After a change that took longer than the loop waited: everything that came meanwhile is looked at.
 void Gateway::finish_commit() {
   committer_.join();
-  resync_ |= std::exchange(resync_after_beat_, false);
+  resync_ |= std::exchange(resync_aside_, false);
   for (const Change& change : committing_) touch(*change.service);
   if (!committing_.empty()) committed(Clock::now());
   if (!stopped_) uv_poll_start(watch_.get(), UV_READABLE, on_watch);
   settle(Clock::now());
+}
+
+/// A change of the table that no service waits for. What is refused holds up nothing, and is tried again; the table may be gone, though.
+void Gateway::change_aside(const std::function<void()>& change) {
+  const bool done = committer_.run(
+      [this, change] {
+        try {
+          change();
+        } catch (const std::exception&) {
+          resync_aside_ = true;
+        }
+      },
+      patience);
+  if (done)
+    resync_ |= std::exchange(resync_aside_, false);
+  else
+    uv_poll_stop(watch_.get());
 }
 
 /// For whoever cannot go on before.

@@ -48,19 +48,7 @@ void Gateway::beat(Time now) {
   next_beat_.reset();
   if (std::ranges::none_of(services_, [](const auto& service) { return !service->loaded.hold.empty(); })) return;
   next_beat_ = now + beat_period;
-  const bool done = committer_.run(
-      [this] {
-        try {
-          kernel_.keep_alive();
-        } catch (const std::exception&) {
-          resync_after_beat_ = true; // the table may be gone; a refused beat holds up nothing, and the next one comes
-        }
-      },
-      patience);
-  if (done)
-    resync_ |= std::exchange(resync_after_beat_, false);
-  else
-    uv_poll_stop(watch_.get());
+  change_aside([this] { kernel_.keep_alive(); });
 }
 
 } // namespace hanat

@@ -1,6 +1,7 @@
 // What the kernel tells of itself: a client was refused, a cable was pulled, a route went. The servers concerned are asked now, and one
 // whose way is known to be blocked is not asked at all. Not here: hearing it (probes/signals), what answers mean (health).
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -80,13 +81,20 @@ const std::vector<RunningService*>& Gateway::services_on(const Address& address)
 
 /// Silence while the table of connections is full may be this machine's own. Once an untracked answer has come it is the server's again.
 probes::Answer Gateway::believed(const probes::Answer& answer) {
-  if (!probes::conntrack_is_full()) {
+  if (const bool full = probes::conntrack_is_full(); full != std::exchange(conntrack_full_, full)) settle_soon(); // follows it
+  if (!conntrack_full_) {
     untracked_works_ = false;
     return answer;
   }
   untracked_works_ |= answer.outcome == probes::Outcome::normal;
   if (answer.reason != probes::Reason::timeout || untracked_works_) return answer;
   return {.outcome = probes::Outcome::blind, .reason = probes::Reason::conntrack_full, .latency = answer.latency, .detail = {}};
+}
+
+/// While the table of connections is full, answers to probes pass by it.
+void Gateway::follow_conntrack() {
+  if (committer_.busy() || conntrack_full_ == kernel_.passes_by_conntrack() || kernel_state_ == KernelState::failed) return;
+  change_aside([this, on = conntrack_full_] { kernel_.pass_by_conntrack(on); });
 }
 
 /// The first question that cannot be asked, and the last one that can be again, are told.

@@ -178,7 +178,9 @@ std::optional<Loaded> Kernel::read() {
                         table_, found->owner));
       std::optional<Loaded> result;
       if (found) {
-        const LayoutText layout = read_layout();
+        LayoutText layout = read_layout();
+        passes_by_ = layout.chains.erase(chain_untracked) != 0;
+        layout.rules.erase(chain_untracked);
         const LayoutText wanted = wanted_layout(table_);
         Decoded decoded = read_elements(layout, wanted);
         const Armed armed = armed_by(decoded.rules);
@@ -262,6 +264,7 @@ void Kernel::load(const Rules& rules) {
     }
   }
   armed_ = armed;
+  passes_by_ = false;
 }
 
 /// Do the entries stand as one change was to leave them? A transaction is made whole or not at all, so one look is enough.
@@ -324,6 +327,12 @@ void Kernel::change(std::span<const Step> steps) {
 void Kernel::keep_alive() {
   TransactionBuilder builder{table_, socket_.next_sequence()};
   commit(builder.beat(), "say that hanatd lives", [] { return true; }); // the next beat comes soon enough
+}
+
+void Kernel::pass_by_conntrack(bool on) {
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  commit(on ? builder.add_untracked_answers() : builder.delete_untracked_answers(), "let probes pass by conntrack", [] { return true; });
+  passes_by_ = on;
 }
 
 void Kernel::remove() {

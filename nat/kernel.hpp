@@ -57,6 +57,9 @@ public:
   void change(std::span<const Step> steps);
   /// The heartbeat: without one for nat::alive_for the guard holds nothing. Throws std::system_error.
   void keep_alive();
+  /// Whether answers to untracked probes pass by conntrack: a chain of their own, while its table is full. Throws std::system_error.
+  void pass_by_conntrack(bool on);
+  bool passes_by_conntrack() const { return passes_by_; }
   /// Deletes the table, if it is there.
   void remove();
 
@@ -85,7 +88,8 @@ private:
   Ownership ownership_;
   Netlink socket_;
   CommitWatch watch_;
-  Armed armed_; // of what is loaded
+  bool passes_by_ = false; // `untracked` is loaded
+  Armed armed_;            // of what is loaded
 };
 
 } // namespace hanat::nat

@@ -1,5 +1,6 @@
 // The table, in the order in which a packet meets it:
-//   untracked (prerouting -300), untracked_output (output -300): hanatd's own nudges and probes pass by conntrack;
+//   untracked_output (output -300): hanatd's own nudges and probes pass by conntrack, and, while its table is full, untracked (prerouting
+//   -300): so do the answers to the probes;
 //   guard (prerouting -110), guard_output (output -110): answers what must not go on to a server, holds and
 //     tells of what servers do to clients that open a connection;
 //   translate (prerouting -105), translate_output (output -105): the first packet of a flow gets its server, by one lookup;
@@ -136,7 +137,6 @@ Layout make_layout(const std::string& table) {
   for (const Family family : families) layout.sets.push_back(make_held_set(table, family, ++number));
   for (const char* name : {chain_refuse, chain_masquerade, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
-  layout.chains.push_back(make_base_chain(table, "untracked", "filter", NF_INET_PRE_ROUTING, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));
   layout.chains.push_back(make_base_chain(table, "guard_output", "filter", NF_INET_LOCAL_OUT, guard_priority));
@@ -145,6 +145,11 @@ Layout make_layout(const std::string& table) {
   layout.chains.push_back(make_base_chain(table, "source", "nat", NF_INET_POST_ROUTING, source_priority));
   layout.rules = make_rules(table);
   return layout;
+}
+
+UntrackedAnswers make_untracked_answers(const std::string& table) {
+  return {.chain = make_base_chain(table, chain_untracked, "filter", NF_INET_PRE_ROUTING, untracked_priority),
+          .rule = make_untracked_rule(table)};
 }
 
 std::string describe(const nftnl_set& set) {

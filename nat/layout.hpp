@@ -46,6 +46,15 @@ struct Layout {
 };
 Layout make_layout(const std::string& table);
 
+/// Lets the answers to untracked probes pass by conntrack. Every packet that the gateway forwards would pay for the chain: it is loaded
+/// only while conntrack's table is full, and is no part of what is compared.
+inline constexpr const char* chain_untracked = "untracked";
+struct UntrackedAnswers {
+  ChainPtr chain;
+  RulePtr rule;
+};
+UntrackedAnswers make_untracked_answers(const std::string& table);
+
 /// One text a set, chain or chain's rule list, in a fixed form: equal text means that nothing was touched.
 std::string describe(const nftnl_set& set);
 std::string describe(const nftnl_chain& chain);

@@ -156,8 +156,6 @@ void write_openings(Writer& writer) {
 }
 
 void write_untracked(Writer& writer) {
-  writer.open("untracked");
-  writer.add(writer.rule("answers to hanatd's probes").dport_between(probe_port_first, probe_port_last).socket_mark(packet_mark).notrack());
   writer.open("untracked_output");
   writer.add(writer.rule("hanatd's nudges and probes").packet_mark(packet_mark).notrack());
 }
@@ -218,6 +216,13 @@ std::vector<RulePtr> make_rules(const std::string& table) {
   write_translate(writer, "translate_output");
   write_source(writer);
   return writer.take();
+}
+
+RulePtr make_untracked_rule(const std::string& table) {
+  Writer writer{table};
+  writer.open(chain_untracked);
+  writer.add(writer.rule("answers to hanatd's probes").dport_between(probe_port_first, probe_port_last).socket_mark(packet_mark).notrack());
+  return std::move(writer.take().front());
 }
 
 } // namespace hanat::nat

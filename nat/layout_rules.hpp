@@ -11,5 +11,7 @@ namespace hanat::nat {
 
 /// In order, chain by chain.
 std::vector<RulePtr> make_rules(const std::string& table);
+/// Of the chain `untracked`.
+RulePtr make_untracked_rule(const std::string& table);
 
 } // namespace hanat::nat

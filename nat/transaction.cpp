@@ -161,6 +161,25 @@ TransactionBuilder& TransactionBuilder::beat() {
   return *this;
 }
 
+TransactionBuilder& TransactionBuilder::add_untracked_answers() {
+  const UntrackedAnswers answers = make_untracked_answers(table_);
+  message(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
+          [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, answers.chain.get()); });
+  message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+          [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, answers.rule.get()); });
+  return *this;
+}
+
+/// A chain takes its rules along.
+TransactionBuilder& TransactionBuilder::delete_untracked_answers() {
+  const auto object = made(ChainPtr{nftnl_chain_alloc()});
+  nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain_untracked);
+  message(NFT_MSG_DELCHAIN, 0, [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+  return *this;
+}
+
 Transaction TransactionBuilder::finish() {
   if (last_message_ != 0)
     reinterpret_cast<nlmsghdr*>(transaction_.bytes.data() + last_message_)->nlmsg_flags |= NLM_F_ACK;

@@ -55,6 +55,10 @@ public:
   /// and added, in a batch of its own, since nothing of a flip may fail by it.
   TransactionBuilder& beat();
 
+  /// The chain `untracked` with its rule.
+  TransactionBuilder& add_untracked_answers();
+  TransactionBuilder& delete_untracked_answers();
+
   Transaction finish();
 
 private:

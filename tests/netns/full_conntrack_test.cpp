@@ -62,11 +62,14 @@ protected:
 };
 
 TEST_F(FullConntrack, DoesNotKeepProbesFromTheirServers) {
+  const char* look = "nft list chain inet hanat untracked";
+  EXPECT_NE(lab.run(Host::gateway, look).exit, 0) << "in peace no packet pays for it";
   fill();
   expect_nothing_moves();
   const Status status = hanatd.status();
   EXPECT_EQ(server(service(status, "web"), "primary").last->reason, "connected");
   EXPECT_FALSE(status.daemon.blind) << *status.daemon.blind;
+  lab.must(Host::gateway, look);
   primary.kill(); // what is dead is still found
   hanatd.wait_target("web", "backup");
 }

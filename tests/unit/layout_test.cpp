@@ -44,7 +44,6 @@ chain midstream
 chain hold
 chain unanswered
 chain unreachable
-chain untracked type filter hook 0 priority -300 policy 1
 chain untracked_output type filter hook 3 priority -300 policy 1
 chain guard type filter hook 0 priority -110 policy 1
 chain guard_output type filter hook 3 priority -110 policy 1
@@ -278,14 +277,6 @@ a client's server is not reached
   [ lookup reg 1 set known6 0x0 ]
   [ limit rate 100/second burst 100 type packets flags 0x0 ]
   [ log prefix hanat unreachable group 18529 snaplen 128 qthreshold 1 ]
-chain untracked:
-answers to hanatd's probes
-  [ payload load 2b @ transport header + 2 => reg 1 ]
-  [ cmp gte reg 1 0x000048ee ]
-  [ cmp lte reg 1 0x00002ff2 ]
-  [ socket load mark => reg 1 ]
-  [ cmp eq reg 1 0x68616e61 ]
-  [ notrack ]
 chain untracked_output:
 hanatd's nudges and probes
   [ meta load mark => reg 1 ]
@@ -536,6 +527,19 @@ TEST(Layout, KnowsItsOwnTableByTheComment) {
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
+}
+
+TEST(Layout, AnswersToUntrackedProbesHaveAChainOfTheirOwn) {
+  const UntrackedAnswers answers = make_untracked_answers("hanat");
+  EXPECT_EQ(describe(*answers.chain), "chain untracked type filter hook 0 priority -300 policy 1\n");
+  EXPECT_EQ(describe(*answers.rule), R"(answers to hanatd's probes
+  [ payload load 2b @ transport header + 2 => reg 1 ]
+  [ cmp gte reg 1 0x000048ee ]
+  [ cmp lte reg 1 0x00002ff2 ]
+  [ socket load mark => reg 1 ]
+  [ cmp eq reg 1 0x68616e61 ]
+  [ notrack ]
+)");
 }
 
 } // namespace
