@@ -33,7 +33,7 @@ passed=0
 failed=0
 failures=()
 scratch=$(mktemp -d /tmp/hanat-run-XXXXXX)
-chmod 0711 "$scratch" # a server that will not run as root has its data in there
+chmod 1777 "$scratch" # as /tmp: servers that will not run as root work in there
 export TMPDIR=$scratch
 running=
 ended() {

@@ -149,9 +149,8 @@ TEST_F(OwnFailure, ADaemonWithoutDescriptorsIsBlindAndMovesNothing) {
   // An operator can still act: a flip needs no new descriptor.
   control.call("Force", {{"service", "web"}, {"server", "backup"}});
   EXPECT_EQ(who_answers(443), "backup");
-  sleep_for(milliseconds{50}); // the primary's flows are being cut: the flip back waits for that
   control.call("Auto", {{"service", "web"}});
-  sleep_for(milliseconds{50});
+  for (int tries = 0; tries < 100 && who_answers(443) != "primary"; ++tries) sleep_for(milliseconds{20}); // it waits for the cut under way
   EXPECT_EQ(who_answers(443), "primary");
   ASSERT_TRUE(hanatd.running());
 
