@@ -243,10 +243,10 @@ void Gateway::answered(probes::QuestionId id, const probes::Answer& heard) {
   const auto asked = by_question_.find(id);
   if (asked == by_question_.end()) return;
   const Time now = Clock::now();
-  const probes::Answer answer = believed(heard);
   RunningService& service = *asked->second.service;
   RunningServer& server = service.servers[asked->second.server];
   RunningQuestion& question = server.questions[asked->second.question];
+  const probes::Answer answer = believed(heard, question.question->spec.kind, now);
   const auto known = [&] { return std::tuple{server.health, question.window.urgent(), question.window.stable_at()}; };
   const auto before = known();
   const bool alarmed = server.health == Health::up && question.window.urgent();

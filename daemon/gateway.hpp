@@ -142,7 +142,7 @@ private:
   void watch_way(const probes::Question& question);
   void forget(const RunningQuestion& question);
   std::optional<probes::Answer> known_before(const probes::Question& question);
-  probes::Answer believed(const probes::Answer& answer);
+  probes::Answer believed(const probes::Answer& answer, probes::Kind kind, Time now);
   void follow_conntrack();
   void note_blindness(bool was, const probes::Answer& now);
 
@@ -185,6 +185,7 @@ private:
   bool resync_aside_ = false; // the committer's word
   bool conntrack_full_ = false;
   bool untracked_works_ = false; // an answer came although the table of connections is full
+  Time conntrack_full_since_{};
   std::vector<RunningService*> dirty_;
   std::set<std::pair<Time, RunningService*>> alarms_;
   std::set<RunningService*> departing_; // with flows on their way out, or removed

@@ -19,6 +19,26 @@ bool is_routed(const probes::Question& question) { return question.spec.interfac
 /// Known on this machine, without a word of the server's.
 bool is_local(probes::Reason reason) { return reason == probes::Reason::no_carrier || reason == probes::Reason::net_unreachable; }
 
+/// Not on connections that were made before, nor by sockets that are not the probe's own.
+bool opens_untracked(probes::Kind kind) {
+  switch (kind) {
+  case probes::Kind::https:
+  case probes::Kind::grpc:
+  case probes::Kind::icmp:
+  case probes::Kind::exec: return false;
+  case probes::Kind::tcp:
+  case probes::Kind::tls:
+  case probes::Kind::http:
+  case probes::Kind::udp:
+  case probes::Kind::dns:
+  case probes::Kind::redis:
+  case probes::Kind::postgres:
+  case probes::Kind::mysql:
+  case probes::Kind::smtp: return true;
+  }
+  return false;
+}
+
 } // namespace
 
 void Gateway::watch_way(const probes::Question& question) {
@@ -79,15 +99,18 @@ const std::vector<RunningService*>& Gateway::services_on(const Address& address)
   return found == by_address_.end() ? nobody : found->second;
 }
 
-/// Silence while the table of connections is full may be this machine's own. Once an untracked answer has come it is the server's again.
-probes::Answer Gateway::believed(const probes::Answer& answer) {
-  if (const bool full = probes::conntrack_is_full(); full != std::exchange(conntrack_full_, full)) settle_soon(); // follows it
-  if (!conntrack_full_) {
+/// Silence while the table of connections is full may be this machine's own. Once an untracked answer has come it is the server's again:
+/// one to a question that was asked since, on a socket of its own.
+probes::Answer Gateway::believed(const probes::Answer& answer, probes::Kind kind, Time now) {
+  if (const bool full = probes::conntrack_is_full(); full != std::exchange(conntrack_full_, full)) {
+    conntrack_full_since_ = now;
     untracked_works_ = false;
-    return answer;
+    settle_soon(); // follows it
   }
-  untracked_works_ |= answer.outcome == probes::Outcome::normal;
-  if (answer.reason != probes::Reason::timeout || untracked_works_) return answer;
+  if (!conntrack_full_) return answer;
+  const bool untracked = opens_untracked(kind) && now - answer.latency > conntrack_full_since_;
+  untracked_works_ |= answer.outcome == probes::Outcome::normal && untracked;
+  if (answer.reason != probes::Reason::timeout || (untracked && untracked_works_)) return answer;
   return {.outcome = probes::Outcome::blind, .reason = probes::Reason::conntrack_full, .latency = answer.latency, .detail = {}};
 }
 
