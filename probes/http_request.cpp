@@ -43,8 +43,7 @@ HttpRequest::HttpRequest(const Question& question) : easy_(curl_easy_init()) {
 void HttpRequest::append(List& list, const std::string& line) {
   curl_slist* longer = curl_slist_append(list.get(), line.c_str());
   if (longer == nullptr) throw std::bad_alloc{};
-  static_cast<void>(list.release()); // it is the beginning of `longer`
-  list.reset(longer);
+  if (!list) list.reset(longer); // a list that was there grew at its end
 }
 
 void HttpRequest::set_request(const Question& question) {
