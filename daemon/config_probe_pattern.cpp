@@ -1,5 +1,5 @@
 // Bytes and expressions in strings of the configuration: what a probe says, and what must come back.
-// Not here: which keys take them (config_probe_udp, config_probe_http).
+// Not here: which keys take them (config_probe_talk, config_probe_http).
 #include <fmt/format.h>
 
 #include "daemon/config_probe_kinds.hpp"

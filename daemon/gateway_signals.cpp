@@ -1,5 +1,6 @@
 // What the kernel tells of itself: a client was refused, a cable was pulled, a route went. The servers concerned are asked now, and one
-// whose way is known to be blocked is not asked at all. Not here: hearing it (probes/signals), what answers mean (health).
+// whose way is known to be blocked is not asked at all. And what says that the gateway itself is the problem: then answers count for
+// nothing. Not here: hearing it (probes/signals), what answers mean (health).
 #include <algorithm>
 #include <utility>
 

@@ -1,5 +1,5 @@
-// The fixed part of the table: its sets, chains and rules, which never change while hanatd runs. The way of a client's packet is written
-// here, front to back. Not here: elements (elements), messages (transaction).
+// The fixed part of the table: its sets, chains and rules. They never change while hanatd runs, but for one chain that comes and goes with
+// a full conntrack table. Not here: the rules, in the order in which a packet meets them (layout_rules), elements, messages (transaction).
 #pragma once
 
 #include <chrono>
