@@ -48,7 +48,7 @@ printf 'p99: of fewer than 100 values the worst. floor: the least for the same, 
 SECONDS=0
 status=0
 first=1
-for part in commit daemon cut forward probes; do
+for part in commit daemon told cut forward probes; do
   "$build/tests/hanat-bench-$part" "$@" >"$scratch/part" 2>"$scratch/errors" || {
     status=1
     printf 'hanat-bench-%s FAILED: %s\n' "$part" "$(cat "$scratch/errors")" >>"$scratch/part"

@@ -9,10 +9,9 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
 
 #include "daemon/walltime.hpp"
+#include "tests/netns/crowd.hpp"
 #include "tests/netns/hanatd.hpp"
 #include "tests/netns/lab.hpp"
 #include "tests/netns/peers.hpp"
@@ -22,26 +21,6 @@ namespace hanat::test {
 namespace {
 
 using std::this_thread::sleep_for;
-
-/// When each of the connections ended by a reset; those that did not are left out.
-std::vector<TestClock::time_point> resets_of(const std::vector<TcpClient>& clients, milliseconds deadline) {
-  std::vector<pollfd> waiting;
-  for (const TcpClient& client : clients) waiting.push_back({.fd = client.fd(), .events = POLLIN, .revents = 0});
-  std::vector<TestClock::time_point> resets;
-  for (const auto end = TestClock::now() + deadline; TestClock::now() < end && !waiting.empty();) {
-    if (poll(waiting.data(), waiting.size(), 20) <= 0) continue;
-    const auto now = TestClock::now();
-    std::erase_if(waiting, [&](const pollfd& client) {
-      if (client.revents == 0) return false;
-      int error = 0;
-      socklen_t length = sizeof error;
-      getsockopt(client.fd, SOL_SOCKET, SO_ERROR, &error, &length);
-      if (error == ECONNRESET) resets.push_back(now);
-      return true;
-    });
-  }
-  return resets;
-}
 
 TestClock::time_point flip_of(const Status& status) {
   const auto offset = std::chrono::system_clock::now().time_since_epoch() - TestClock::now().time_since_epoch();

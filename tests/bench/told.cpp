@@ -1,0 +1,103 @@
+// What a flip does to a thousand clients that are there: idle TCP connections learn it, UDP senders get to the new target.
+// hanat-bench-told [short]. Needs root; works in Labs of its own. Not here: new clients (daemon, detect).
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "tests/bench/table.hpp"
+#include "tests/netns/crowd.hpp"
+#include "tests/netns/hanatd.hpp"
+#include "tests/netns/lab.hpp"
+#include "tests/netns/scenario.hpp"
+
+namespace hanat::bench {
+namespace {
+
+using test::Host;
+using test::Lab;
+using test::milliseconds;
+using test::TestClock;
+using Milliseconds = std::chrono::duration<double, std::milli>;
+
+constexpr std::size_t number_of_clients = 1'000;
+
+/// Both servers fit, the primary has the traffic.
+void wait_until_fit(const test::Hanatd& hanatd) {
+  hanatd.wait_for([](const Status& now) {
+    const ServiceStatus& web = test::service(now, "web");
+    return web.target == "primary" && test::server(web, "backup").health == "up";
+  });
+}
+
+TestClock::time_point flip_of(const test::Hanatd& hanatd) {
+  const Status status = hanatd.wait_target("web", "backup");
+  return test::moment_of(test::service(status, "web").last_flip.value().at);
+}
+
+/// From the flip until the last of the idle connections to a server that hangs is reset.
+double idle_clients(Family family) {
+  Lab lab;
+  const test::TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  const Endpoint vip = Lab::vip(443, family);
+  const test::Hanatd hanatd{lab, test::fast_service({.listen = to_text(vip) + "/tcp", .family = family})};
+  wait_until_fit(hanatd);
+  std::vector<test::TcpClient> clients;
+  for (std::size_t count = 0; count < number_of_clients; ++count) clients.emplace_back(lab, Host::client, vip);
+  lab.silent(Host::primary, true);
+  const auto resets = test::resets_of(clients, milliseconds{5'000});
+  if (resets.size() != number_of_clients) throw std::runtime_error(fmt::format("{} of the idle clients were told", resets.size()));
+  return Milliseconds{resets.back() - flip_of(hanatd)}.count();
+}
+
+/// From the flip until the last of the senders, who send every 20 ms, has an answer of the new target.
+double senders(Family family) {
+  Lab lab;
+  const test::TcpServer primary_probe{lab, Host::primary, 53, "primary"}, backup_probe{lab, Host::backup, 53, "backup"};
+  const test::UdpServer primary{lab, Host::primary, 53, "primary"}, backup{lab, Host::backup, 53, "backup"};
+  const Endpoint vip = Lab::vip(53, family);
+  const test::Hanatd hanatd{
+      lab, test::fast_service({.listen = to_text(vip) + "/udp", .port = 53, .family = family, .probe = "type = \"tcp\", port = 53"})};
+  wait_until_fit(hanatd);
+  test::UdpCrowd crowd{lab, Host::client, vip, number_of_clients, milliseconds{20}};
+  const auto all_on = [&](const char* server) {
+    for (const auto end = TestClock::now() + milliseconds{5'000}; crowd.answered_by(server) < number_of_clients;) {
+      if (TestClock::now() > end) throw std::runtime_error(fmt::format("{} senders on {}", crowd.answered_by(server), server));
+      std::this_thread::sleep_for(milliseconds{5});
+    }
+  };
+  all_on("primary");
+  lab.silent(Host::primary, true);
+  const auto flip = flip_of(hanatd);
+  all_on("backup");
+  TestClock::time_point last;
+  for (const auto& first : crowd.first_answers_of("backup")) last = std::max(last, first.value());
+  return Milliseconds{last - flip}.count();
+}
+
+void measure(bool small) {
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const char* name = family == Family::ipv4 ? "IPv4" : "IPv6";
+    std::vector<double> idle, sending;
+    for (int round = 0; round < (small ? 1 : 11); ++round) {
+      idle.push_back(idle_clients(family));
+      sending.push_back(senders(family));
+    }
+    const Figure told = figure_of(idle), moved = figure_of(sending);
+    print({.what = fmt::format("flip to the last of {} idle clients reset, {}", number_of_clients, name),
+           .unit = "ms",
+           .figure = told,
+           .target = at_most("median", told.median, 100)});
+    print({.what = fmt::format("flip to the last of {} UDP senders moved, {}", number_of_clients, name),
+           .unit = "ms",
+           .figure = moved,
+           .target = at_most("median", moved.median, 50)});
+  }
+}
+
+} // namespace
+} // namespace hanat::bench
+
+int main(int argc, char** argv) { return hanat::bench::run(argc, argv, hanat::bench::measure); }
