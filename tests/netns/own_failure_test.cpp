@@ -1,9 +1,11 @@
 // What goes wrong on the gateway itself is no server's failure: a daemon that stood still, has no descriptors left, or may not send.
 // Not here: failures of servers (judgement).
+#include <array>
 #include <csignal>
 #include <string>
 #include <thread>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -122,6 +124,21 @@ void limit_descriptors(pid_t pid, rlim_t limit) {
 
 constexpr rlim_t no_more = 3;
 constexpr rlim_t plenty = 1024;
+
+TEST_F(OwnFailure, ALogThatNobodyReadsHoldsUpNoFlip) {
+  std::array<int, 2> ends{};
+  checked(pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK), "pipe");
+  const Fd reader{ends[0]}, writer{ends[1]};
+  const std::string page(4096, '-');
+  while (write(writer.get(), page.data(), page.size()) > 0) continue; // as full as a terminal that somebody stopped
+  const std::string stderr_of_daemon = fmt::format("/proc/{}/fd/{}", getpid(), writer.get());
+  Hanatd hanatd{lab, fast_service(), {.before = {"sh", "-c", "exec \"$@\" 2>" + stderr_of_daemon, "sh"}}};
+  hanatd.wait_target("web", "primary");
+  primary.kill();
+  hanatd.wait_target("web", "backup", milliseconds{2000});
+  EXPECT_EQ(who_answers(), "backup");
+  EXPECT_EQ(hanatd.stop(milliseconds{3000}), 0) << "an end does not wait for readers either";
+}
 
 TEST_F(OwnFailure, ADaemonWithoutDescriptorsIsBlindAndMovesNothing) {
   Hanatd hanatd{lab,
