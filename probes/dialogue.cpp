@@ -16,13 +16,18 @@ Turn Dialogue::hear(std::string_view bytes) {
   return turn;
 }
 
-std::optional<std::string_view> take_line(std::string_view& unread) {
-  const auto end = unread.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  std::string_view line = unread.substr(0, end);
-  unread.remove_prefix(end + 1);
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  return line;
+Turn LineDialogue::read(std::string_view& unread) {
+  Turn turn;
+  while (!turn.verdict) {
+    const auto end = unread.find('\n');
+    std::string_view line = unread.substr(0, end);
+    if (line.size() > longest_) turn.verdict = Verdict{Reason::garbled, std::string{line.substr(0, longest_)}};
+    if (end == std::string_view::npos || turn.verdict) break;
+    unread.remove_prefix(end + 1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    hear_line(line, turn);
+  }
+  return turn;
 }
 
 std::unique_ptr<Dialogue> dialogue_for(const Question& question) {

@@ -56,11 +56,21 @@ private:
   std::string unread_;
 };
 
+/// A dialogue with a server that speaks in lines.
+class LineDialogue : public Dialogue {
+protected:
+  /// A line, or the beginning of one, of more than `longest` characters is garbled.
+  explicit LineDialogue(std::size_t longest) : longest_(longest) {}
+  /// Adds to the turn what follows from a line, which comes without its end. Not called after a verdict.
+  virtual void hear_line(std::string_view line, Turn& turn) = 0;
+
+private:
+  Turn read(std::string_view& unread) final;
+  std::size_t longest_;
+};
+
 /// Who logs in where the configuration names nobody.
 inline constexpr const char* stranger = "hanat";
-
-/// A line without its end, taken from the front; nullopt while its end has not come.
-std::optional<std::string_view> take_line(std::string_view& unread);
 
 // The machines, each in a file of its name.
 std::unique_ptr<Dialogue> talk(const TalkSpec& spec);

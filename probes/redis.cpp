@@ -1,7 +1,5 @@
 // Kind redis: PING, and ROLE where it must be the master. Valkey, KeyDB and others of its tongue are asked alike. Both are sent at once:
 // a server that still loads its data knows its role already, and says LOADING to PING alone.
-#include <algorithm>
-
 #include "probes/dialogue.hpp"
 
 namespace hanat::probes {
@@ -9,9 +7,9 @@ namespace {
 
 constexpr std::size_t longest_redis_line = 1024; // an error line is a sentence
 
-class Redis final : public Dialogue {
+class Redis final : public LineDialogue {
 public:
-  explicit Redis(const RedisSpec& spec) : master_(spec.master) {}
+  explicit Redis(const RedisSpec& spec) : LineDialogue{longest_redis_line}, master_(spec.master) {}
   Turn begin() override {
     return {.say = master_ ? "*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nROLE\r\n" : "*1\r\n$4\r\nPING\r\n", .verdict = std::nullopt};
   }
@@ -19,21 +17,9 @@ public:
 private:
   enum class Next : std::uint8_t { pong, array, length, role };
 
-  Turn read(std::string_view& unread) override {
-    Turn turn;
-    while (!turn.verdict) {
-      const std::string_view rest = unread;
-      const auto line = take_line(unread);
-      if (!line) {
-        if (rest.size() > longest_redis_line) turn.verdict = Verdict{Reason::garbled, std::string{rest.substr(0, longest_redis_line)}};
-        break;
-      }
-      turn.verdict = hear_line(*line);
-    }
-    return turn;
-  }
+  void hear_line(std::string_view line, Turn& turn) override { turn.verdict = judge(line); }
 
-  std::optional<Verdict> hear_line(std::string_view line) {
+  std::optional<Verdict> judge(std::string_view line) {
     // The same words that follow the sign everywhere.
     if (line.starts_with('-') && !(next_ == Next::pong && is_alive(line)))
       return Verdict{Reason::wrong_answer, std::string{line.substr(1)}};

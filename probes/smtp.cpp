@@ -8,29 +8,15 @@ namespace {
 
 constexpr std::size_t longest_smtp_line = 4096; // RFC 5321 says 512; some say more
 
-class Smtp final : public Dialogue {
+class Smtp final : public LineDialogue {
 public:
-  explicit Smtp(const SmtpSpec& spec) : hello_(spec.hello) {}
+  explicit Smtp(const SmtpSpec& spec) : LineDialogue{longest_smtp_line}, hello_(spec.hello) {}
   bool leaves_politely() const override { return true; }
   std::string_view stage() const override { return greeted_ ? "no answer to EHLO" : "no greeting"; }
 
 private:
-  Turn read(std::string_view& unread) override {
-    Turn turn;
-    while (!turn.verdict) {
-      const std::string_view rest = unread;
-      const auto line = take_line(unread);
-      if (!line) {
-        if (rest.size() > longest_smtp_line) turn.verdict = Verdict{Reason::garbled, std::string{rest.substr(0, longest_smtp_line)}};
-        break;
-      }
-      hear_line(*line, turn);
-    }
-    return turn;
-  }
-
   /// "250-SIZE" is followed by more, "250 SIZE" and "250" are the last.
-  void hear_line(std::string_view line, Turn& turn) {
+  void hear_line(std::string_view line, Turn& turn) override {
     const std::string_view code = line.substr(0, 3);
     const bool more = line.size() > 3 && line[3] == '-';
     const bool well_formed = code.size() == 3 && std::ranges::all_of(code, [](char c) { return c >= '0' && c <= '9'; }) &&
