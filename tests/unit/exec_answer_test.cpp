@@ -1,10 +1,9 @@
-// How a program ended and what it wrote, judged; and the words for a certificate's end.
+// How a program ended and what it wrote, judged.
 #include <csignal>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "probes/certificate.hpp"
 #include "probes/exec_answer.hpp"
 
 namespace hanat::probes {
@@ -30,13 +29,6 @@ TEST(ExecAnswer, OutputIsBounded) {
   EXPECT_FALSE(output.add("x"));
   EXPECT_EQ(output.first_line(), std::string(80, 'x'));
   EXPECT_EQ(answer_from_exit({}, true, 0, output, 3ms).reason, Reason::too_large);
-}
-
-TEST(Certificate, ItsEndHasWords) {
-  EXPECT_EQ(certificate_words(std::chrono::days{9} + 5h), "ends in 9 days");
-  EXPECT_EQ(certificate_words(30h), "ends in 1 day");
-  EXPECT_EQ(certificate_words(1h), "ends in less than a day");
-  EXPECT_EQ(certificate_words(-50h), "ended 2 days ago");
 }
 
 } // namespace
