@@ -62,6 +62,16 @@ std::optional<Remark> remark_target(const ServiceStatus& service) {
   return std::nullopt;
 }
 
+/// Old clients are still where they were: what becomes of them, and when.
+Remark remark_draining(const DrainingStatus& draining) {
+  const std::string server = fmt::format("{} ({})", printable(draining.server), printable(draining.address));
+  const std::string left = draining.left ? fmt::format("{} old flow{}", *draining.left, *draining.left == 1 ? "" : "s")
+                                         : std::string{"old flows, not counted yet,"};
+  const std::string ended = draining.drained > 0 ? fmt::format("; {} have ended by themselves", draining.drained) : "";
+  if (!draining.ends_in_s) return {false, fmt::format("{} on {}: kept until they end{}", left, server, ended)};
+  return {false, fmt::format("draining: {} on {}, what is left in {} is cut{}", left, server, duration(*draining.ends_in_s), ended)};
+}
+
 /// The servers that do not have the traffic: is there one to fail over to?
 std::optional<Remark> remark_others(const ServiceStatus& service) {
   std::string bad;
@@ -147,6 +157,7 @@ std::string show_flip(const FlipStatus& flip, WallTime now) {
                                  printable(flip.why), flip.commit_us, flip.cut.tcp, flip.cut.udp, flip.cut.sctp);
   text += flip.cut_ms ? fmt::format(" in {:.1f} ms", *flip.cut_ms) : ", still cutting";
   if (flip.nudged > 0) text += fmt::format("; {} clients told", flip.nudged);
+  if (flip.drained > 0) text += fmt::format("; {} ended by themselves", flip.drained);
   return text;
 }
 
@@ -183,6 +194,7 @@ std::vector<Remark> remarks(const ServiceStatus& service, WallTime now) {
   if (service.forced) found.push_back(remark_forced(service, *service.forced, now));
   if (auto remark = remark_target(service)) found.push_back(std::move(*remark));
   if (auto remark = remark_others(service)) found.push_back(std::move(*remark));
+  for (const auto& draining : service.draining) found.push_back(remark_draining(draining));
   if (service.failback_in_s) found.push_back({false, fmt::format("failback in {}", duration(*service.failback_in_s))});
   std::stable_partition(found.begin(), found.end(), [](const Remark& remark) { return remark.trouble; });
   return found;

@@ -42,8 +42,13 @@ struct Failback {
   bool operator==(const Failback&) const = default;
 };
 enum class OnNone : std::uint8_t { refuse, drop, keep };
-/// What happens to flows of the old target.
-enum class FlowPolicy : std::uint8_t { reset, keep };
+/// What happens to flows of the old target: ended at once, ended after a time, left to themselves.
+enum class FlowFate : std::uint8_t { reset, drain, keep };
+struct FlowPolicy {
+  FlowFate fate = FlowFate::reset;
+  Clock::duration time{}; // of a drain
+  bool operator==(const FlowPolicy&) const = default;
+};
 enum class OnStop : std::uint8_t { keep, remove };
 
 struct Server {
@@ -62,9 +67,9 @@ struct Service {
   DownRule down;
   UpRule up;
   Failback failback;
-  FlowPolicy on_failover = FlowPolicy::reset;
-  FlowPolicy on_failback = FlowPolicy::reset;
-  FlowPolicy on_forced = FlowPolicy::reset;
+  FlowPolicy on_failover;
+  FlowPolicy on_failback;
+  FlowPolicy on_forced;
   OnNone on_none = OnNone::refuse;
   bool hold = true;  // TCP: the refusal of a server that may be dying is kept from its client, once
   bool nudge = true; // TCP: clients that wait in silence are told of a flip
@@ -81,7 +86,8 @@ std::vector<probes::Question> questions_for(const Service& service, const Server
 
 struct Config {
   OnStop on_stop = OnStop::keep;
-  std::string operators; // group that may change things, beside root; empty: root alone
+  std::string operators;                                // group that may change things, beside root; empty: root alone
+  Clock::duration reconcile = std::chrono::seconds{60}; // conntrack is compared with the targets so often, at most
   std::vector<Service> services;
   bool operator==(const Config&) const = default;
 };

@@ -59,6 +59,7 @@ struct ServiceText {
 struct FilesText {
   OnStop on_stop = OnStop::keep;
   std::string operators;
+  Clock::duration reconcile = Config{}.reconcile;
   ServiceText defaults;
   std::vector<ServiceText> services; // in the order of the files
 };

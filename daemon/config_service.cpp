@@ -16,6 +16,7 @@ constexpr unsigned most_results = 1'000; // of `fails` and `passes`: each is rem
 constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10s"};
 constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};
 constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = "30s"};
+constexpr DurationLimits reconcile_limits{.least = 1s, .most = day, .example = "60s"};
 
 constexpr Word<OnNone> on_none_words[] = {
     {.word = "refuse", .value = OnNone::refuse}, {.word = "drop", .value = OnNone::drop}, {.word = "keep", .value = OnNone::keep}};
@@ -75,17 +76,7 @@ Said<Failback> read_failback(TableReader& service, std::size_t file, Findings& f
 }
 
 Said<FlowPolicy> read_policy(TableReader& service, std::string_view key) {
-  static constexpr std::string_view words[] = {"reset", "keep"};
-  return service.parsed<FlowPolicy>(key, "reset", [key](std::string_view text) -> Parsed<FlowPolicy> {
-    if (text == "reset") return FlowPolicy::reset;
-    if (text == "keep") return FlowPolicy::keep;
-    if (text.starts_with("drain"))
-      return complaint(
-          "{} = {} is not available in this version of hanat: use \"reset\" to end old flows at once, or \"keep\" to let them end "
-          "by themselves",
-          key, shown(text));
-    return complaint("{} = {} is not known{}", key, shown(text), did_you_mean(text, words));
-  });
+  return service.parsed<FlowPolicy>(key, "reset", [key](std::string_view text) { return parse_flow_policy(text, key); });
 }
 
 void read_listen(TableReader& service, Said<std::vector<ListenText>>& listen) {
@@ -128,7 +119,7 @@ void say_misplaced(TableReader& service) {
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
   service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
@@ -145,6 +136,7 @@ void read_daemon(const toml::table& table, std::size_t file, FilesText& files, F
     return complaint("operators = {} is not a group: write the name of one group, as in \"adm\"; root needs no group", shown(text));
   });
   files.operators = group.value.value_or("");
+  files.reconcile = reader.duration("reconcile", reconcile_limits).value.value_or(files.reconcile);
   reader.unavailable("metrics", "remove it; `hanatctl --json status` has every figure");
   reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();

@@ -28,6 +28,8 @@ struct DurationLimits {
 Parsed<Clock::duration> parse_duration(std::string_view text, std::string_view name, const DurationLimits& limits);
 /// "02:00-04:00"
 Parsed<DayWindow> parse_day_window(std::string_view text);
+/// "reset", "drain 60s", "keep"; `name` is the key's.
+Parsed<FlowPolicy> parse_flow_policy(std::string_view text, std::string_view name);
 /// "204" or "200-299"
 Parsed<probes::StatusRange> parse_status(std::string_view text);
 

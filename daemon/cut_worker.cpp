@@ -50,6 +50,8 @@ void CutWorker::work() {
                 [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
     nudge_held();
     release();
+    if (!job_.count.empty()) result_.counted = cutter_.count(job_.count, cancelled_);
+    if (job_.ledger) result_.strays = cutter_.strays(*job_.ledger, cancelled_);
   } catch (const std::exception& error) {
     result_.failure = error.what();
   }

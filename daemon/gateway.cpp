@@ -108,7 +108,7 @@ void Gateway::expire_force(RunningService& service, Time now) {
 /// A server becomes target again while the cut of its own old flows still runs: its new flows would be cut with them. Only this flip waits.
 bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
   const bool waits = std::ranges::any_of(service.departures, [&](const Departure& departure) {
-    return departure.in_job && std::ranges::any_of(departure.mappings, [&](const Mapping& mapping) {
+    return departure.in_job && !departure.drain && std::ranges::any_of(departure.mappings, [&](const Mapping& mapping) {
              return std::ranges::find(wanted.returning, mapping) != wanted.returning.end();
            });
   });
@@ -146,26 +146,40 @@ void Gateway::applied(Change& change, Time now) {
 /// Mappings that are targets again leave their departures; new departures begin.
 void Gateway::note_departures(Change& change, bool flipped, Time now) {
   RunningService& service = *change.service;
-  for (Departure& old : service.departures)
-    std::erase_if(old.mappings, [&](const Mapping& mapping) {
-      return std::ranges::find(change.wanted.returning, mapping) != change.wanted.returning.end();
-    });
-  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
+  leave_departures(service, change.wanted, now);
   for (const auto& [vip, comment] : change.wanted.rules.moved) service.moved_until.try_emplace(vip, now + moved_for);
   for (Departure& departure : change.wanted.departures) {
     for (const Mapping& mapping : departure.mappings)
-      if (!departure.untranslated) service.moved_until[mapping.vip] = now + moved_for;
+      if (!departure.untranslated && !departure.drain) service.moved_until[mapping.vip] = now + moved_for;
     departure.id = ++next_departure_;
-    departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    if (!departure.drain_end) departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    if (departure.drain) begin_drain(service, departure, now);
+    if (departure.drain_end && service.last_flip && departure.flip == service.last_flip->number) service.last_flip->cutting = true;
     service.flip_has_a_rest = true;
     service.departures.push_back(std::move(departure));
   }
   if (!service.departures.empty()) departing_.insert(&service);
 }
 
+/// Mappings that are targets again, and those whose drain is over.
+void Gateway::leave_departures(RunningService& service, const Wanted& wanted, Time now) {
+  if (service.departures.empty()) return;
+  std::set<Mapping> leaving{wanted.returning.begin(), wanted.returning.end()};
+  leaving.insert(wanted.ending.begin(), wanted.ending.end());
+  if (leaving.empty()) return;
+  for (Departure& old : service.departures) {
+    if (old.drain) tell_of_drain(service, old, wanted, now);
+    const bool fewer = std::erase_if(old.mappings, [&](const Mapping& mapping) { return leaving.contains(mapping); }) > 0;
+    if (fewer && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
+  }
+  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
+}
+
 void Gateway::record_flip(RunningService& service, const Change& change) {
   const Decision& decision = change.decision;
-  const bool cuts = std::ranges::any_of(change.wanted.departures, [](const Departure& departure) { return !departure.untranslated; });
+  const bool cuts = std::ranges::any_of(change.wanted.departures, [](const Departure& departure) {
+    return !departure.untranslated && !departure.drain && !departure.drain_end;
+  });
   service.last_flip = Flip{.number = ++service.flips,
                            .at = wall_now(),
                            .from = target_name(service),
@@ -221,6 +235,7 @@ void Gateway::arm_timer(Time now) {
   if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
   if (cut_retry_) next = std::min(next, *cut_retry_);
   if (next_beat_ && !committer_.busy()) next = std::min(next, *next_beat_);
+  if (!cutter_.busy() && !committer_.busy()) next = std::min(next, std::max(next_reconcile_, cut_retry_.value_or(next_reconcile_)));
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max<Clock::duration>(next - now, 1ms));
   uv_timer_start(
       timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle_soon(); }, static_cast<std::uint64_t>(wait.count()),
@@ -229,7 +244,9 @@ void Gateway::arm_timer(Time now) {
 
 void Gateway::publish() {
   for (const Event& event : std::exchange(events_, {})) publish_(event);
-  if (std::exchange(overrides_changed_, false) && on_overrides_changed) on_overrides_changed();
+  const bool drains = std::exchange(drains_changed_, false);
+  const bool overrides = std::exchange(overrides_changed_, false);
+  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Urgency::now : Urgency::soon);
 }
 
 void Gateway::touch(RunningService& service) {
@@ -253,6 +270,7 @@ void Gateway::answered(probes::QuestionId id, const probes::Answer& heard) {
   question.window.record(answer.outcome, now);
   note_blindness(question.last && question.last->outcome == probes::Outcome::blind, answer);
   question.last = answer;
+  if (answer.outcome == probes::Outcome::abnormal) question.last_abnormal = answer.reason;
   question.last_at = now;
   assess(service, now);
   if (alarmed && server.health == Health::up && !question.window.urgent() && service.current == asked->second.server) false_alarm(service);

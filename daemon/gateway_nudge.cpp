@@ -18,7 +18,7 @@ constexpr auto beat_period = 1s; // nat::alive_for is three of them
 void Gateway::add_clients(CutJob& job, const RunningService& service, const Departure& departure) {
   for (const Mapping& mapping : departure.mappings) {
     if (mapping.vip.protocol != Protocol::tcp) continue;
-    if (!departure.keep_streams) job.release.push_back(mapping);
+    if (!departure.drain) job.release.push_back(mapping);
     if (service.config.nudge) job.nudge.insert(mapping);
   }
 }

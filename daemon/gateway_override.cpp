@@ -51,16 +51,16 @@ void Gateway::restore(const Override& kept, Time now) {
   touch(*service);
 }
 
-std::vector<Override> Gateway::overrides() const {
-  std::vector<Override> result;
+State Gateway::state() const {
+  State result{.overrides = {}, .drains = kept_drains()};
   for (const auto& service : services_)
     if (const auto& force = service->force)
-      result.push_back({.service = service->config.name,
-                        .target = service->servers[force->server].role,
-                        .until = force->until_wall,
-                        .reason = force->reason,
-                        .by = force->by,
-                        .since = force->since});
+      result.overrides.push_back({.service = service->config.name,
+                                  .target = service->servers[force->server].role,
+                                  .until = force->until_wall,
+                                  .reason = force->reason,
+                                  .by = force->by,
+                                  .since = force->since});
   return result;
 }
 

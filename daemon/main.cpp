@@ -20,7 +20,7 @@
 #include "daemon/control.hpp"
 #include "daemon/gateway.hpp"
 #include "daemon/journal.hpp"
-#include "daemon/state.hpp"
+#include "daemon/state_writer.hpp"
 
 namespace hanat {
 namespace {
@@ -51,7 +51,6 @@ public:
 private:
   nlohmann::json reload();
   std::optional<Telling> make_telling() const;
-  void save();
   void on_signal(int number);
   void watch_signal(int number);
   void feed_watchdog();
@@ -63,6 +62,7 @@ private:
   Arguments arguments_;
   Journal journal_;
   StateLock lock_;
+  StateWriter writer_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<ControlServer> control_;
@@ -72,6 +72,13 @@ private:
 
 Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
     : loop_(loop), arguments_(std::move(arguments)), lock_(existing(arguments_.state, "state directory")),
+      writer_(loop, arguments_.state,
+              [this](const std::string& error) {
+                tell(Level::error,
+                     fmt::format("the state could not be saved: {}; what was forced, ended or began to drain last is forgotten "
+                                 "by a restart",
+                                 error));
+              }),
       tidy_up_(make_timer(loop, this)) {
   // Whatever can refuse the start comes before the kernel is touched: a start that fails changes nothing.
   existing(std::filesystem::path{arguments_.socket}.parent_path(), "socket's directory");
@@ -85,10 +92,12 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), make_telling(),
                                        [this](const Event& event) { journal_.write(event); });
-  const LoadedOverrides kept = load_overrides(arguments_.state);
+  const LoadedState kept = load_state(arguments_.state);
   if (!kept.warning.empty()) tell(Level::warning, kept.warning);
-  gateway_->on_overrides_changed = [this] { save(); };
-  gateway_->start(config, kept.overrides);
+  gateway_->on_state_changed = [this](Gateway::Urgency urgency) {
+    urgency == Gateway::Urgency::now ? writer_.save_now(gateway_->state()) : writer_.save_soon(gateway_->state());
+  };
+  gateway_->start(config, kept.state);
   commands_ = std::make_unique<Commands>(*gateway_, arguments_.config, [this] { return reload(); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
@@ -149,6 +158,7 @@ void Daemon::stop() {
     tell(Level::error,
          fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
   }
+  writer_.finish();
   control_.reset();
   watchdog_.reset();
   tidy_up_.reset();
@@ -192,15 +202,6 @@ std::optional<Telling> Daemon::make_telling() const try {
   tell(Level::warning, fmt::format("nudging is off: {}; clients that wait learn of a flip by their own timers{}", error.what(),
                                    no_right ? "; give hanatd CAP_NET_RAW" : ""));
   return std::nullopt;
-}
-
-void Daemon::save() {
-  try {
-    save_overrides(arguments_.state, gateway_->overrides());
-  } catch (const std::system_error& error) {
-    tell(Level::error,
-         fmt::format("the overrides could not be saved: {}; what was forced or ended last is forgotten by a restart", error.what()));
-  }
 }
 
 /// The event loop; what is still closing when everything else is gone gets its last turn here.

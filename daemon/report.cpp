@@ -39,8 +39,46 @@ ServerStatus report(const RunningService& service, const RunningServer& server, 
   return status;
 }
 
-FlipStatus report(const Flip& flip) {
+/// Old flows that are still where they were: their number is unknown until all were counted.
+struct Staying {
+  std::uint64_t drained = 0;
+  std::optional<std::uint64_t> left = 0;
+  std::optional<Time> until;
+
+  void add(const Drain& drain) {
+    drained += drain.drained();
+    left = left && drain.left ? std::optional{*left + *drain.left} : std::nullopt;
+    if (drain.until) until = until ? std::max(*until, *drain.until) : *drain.until;
+  }
+  std::optional<double> ends_in_s(Time now) const { return until ? std::optional{std::max(0.0, seconds(*until - now))} : std::nullopt; }
+};
+
+std::vector<DrainingStatus> draining(const RunningService& service, Time now) {
+  std::map<std::pair<std::string, bool>, std::pair<Staying, Endpoint>> servers; // drained apart from kept
+  for (const Departure& departure : service.departures) {
+    if (!departure.drain || departure.mappings.empty()) continue;
+    auto& [staying, address] = servers[{departure.comment, departure.drain->until.has_value()}];
+    staying.add(*departure.drain);
+    address = departure.mappings.front().server;
+  }
+  std::vector<DrainingStatus> result;
+  for (const auto& [key, server] : servers)
+    result.push_back({.server = key.first.substr(key.first.find(' ') + 1),
+                      .address = to_text(server.second),
+                      .drained = server.first.drained,
+                      .left = server.first.left,
+                      .ends_in_s = server.first.ends_in_s(now)});
+  return result;
+}
+
+FlipStatus report(const RunningService& service, const Flip& flip, Time now) {
   FlipStatus status;
+  Staying staying;
+  for (const Departure& departure : service.departures)
+    if (departure.drain && departure.flip == flip.number && !departure.mappings.empty()) staying.add(*departure.drain);
+  status.drained = flip.drained + staying.drained;
+  status.left = staying.left;
+  status.drain_ends_in_s = staying.ends_in_s(now);
   status.at = to_text(flip.at);
   status.from = flip.from;
   status.to = flip.to;
@@ -78,7 +116,8 @@ ServiceStatus report(const RunningService& service, Time now) {
   status.flips = service.flips;
   status.listen = service.config.listen_text;
   for (const RunningServer& server : service.servers) status.servers.push_back(report(service, server, now));
-  if (service.last_flip) status.last_flip = report(*service.last_flip);
+  if (service.last_flip) status.last_flip = report(service, *service.last_flip, now);
+  status.draining = draining(service, now);
   return status;
 }
 

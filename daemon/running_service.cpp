@@ -7,6 +7,37 @@
 namespace hanat {
 namespace {
 
+/// Reasons that say that nothing came back.
+bool is_silence(probes::Reason reason) {
+  switch (reason) {
+  case probes::Reason::timeout:
+  case probes::Reason::host_unreachable:
+  case probes::Reason::net_unreachable:
+  case probes::Reason::no_carrier: return true;
+  case probes::Reason::connected:
+  case probes::Reason::answered:
+  case probes::Reason::refused:
+  case probes::Reason::reset:
+  case probes::Reason::closed:
+  case probes::Reason::wrong_status:
+  case probes::Reason::wrong_answer:
+  case probes::Reason::garbled:
+  case probes::Reason::too_large:
+  case probes::Reason::tls_failed:
+  case probes::Reason::certificate_expires:
+  case probes::Reason::slow:
+  case probes::Reason::no_descriptors:
+  case probes::Reason::no_buffers:
+  case probes::Reason::no_ports:
+  case probes::Reason::no_processes:
+  case probes::Reason::forbidden:
+  case probes::Reason::conntrack_full:
+  case probes::Reason::stalled:
+  case probes::Reason::local_error: return false;
+  }
+  return false;
+}
+
 /// Is another server than `self` holding the traffic, and fit for it?
 bool another_works(const RunningService& service, std::size_t self) {
   if (!service.current || *service.current == self) return false;
@@ -44,6 +75,12 @@ probes::Pace pace_of(const Service& service, const RunningQuestion& question) {
   return {.interval = spec.interval, .in_flight = 1};
 }
 
+bool is_silent(const RunningServer& server) {
+  return server.health == Health::down && std::ranges::any_of(server.questions, [](const RunningQuestion& question) {
+           return question.window.health() == Health::down && question.last_abnormal && is_silence(*question.last_abnormal);
+         });
+}
+
 std::optional<Time> next_alarm(const RunningService& service, Time now) {
   std::optional<Time> alarm;
   const auto at = [&](std::optional<Time> moment) {
@@ -54,8 +91,10 @@ std::optional<Time> next_alarm(const RunningService& service, Time now) {
   for (const RunningServer& server : service.servers)
     for (const RunningQuestion& question : server.questions) at(question.window.stable_at());
   for (const auto& [vip, until] : service.moved_until) at(until);
-  for (const Departure& departure : service.departures)
+  for (const Departure& departure : service.departures) {
     if (!departure.in_job) at(departure.due);
+    if (departure.drain) at(departure.drain->until);
+  }
   return alarm;
 }
 

@@ -28,6 +28,7 @@ struct RunningQuestion {
   probes::Pace pace;
   std::optional<probes::Answer> last;
   Time last_at{};
+  std::optional<probes::Reason> last_abnormal = {}; // of the answers; while it is down: why
 };
 
 struct RunningServer {
@@ -51,18 +52,39 @@ struct Force {
 /// Flows that are to go, and how far that has come: DESIGN's order is datagrams at once, then TCP clients are told, TCP after they had time
 /// to be reset, then sweeps until one finds nothing.
 enum class CutStage : std::uint8_t { datagrams, clients, streams, sweep };
+/// Flows that may stay a while where they are (policy "drain", or "keep"): no stale keys, no cut. At its end they become a departure of the
+/// usual kind.
+struct Drain {
+  std::optional<Time> until = {};          // rules while hanatd runs; nullopt: kept
+  std::optional<WallTime> until_wall = {}; // the same over a restart
+  Time since{};
+  bool told = false;                      // clients that never got a connection know of the new target
+  std::optional<std::uint64_t> left = {}; // flows, when they were counted last
+  std::uint64_t most = 0;                 // flows that were ever counted
+  std::uint64_t drained() const { return most - left.value_or(most); }
+};
+/// Why a drain ended while there were flows left, or may have been.
+enum class DrainEnd : std::uint8_t {
+  time,
+  silent,    // their server answers nothing
+  dead,      // datagrams of a server that is down
+  no_target, // nobody is to be served
+  given_up,  // the endpoint is no longer the service's
+};
 struct Departure {
   std::uint64_t id = 0; // for the job that cuts it
   std::vector<Mapping> mappings;
-  std::string comment;       // of its stale keys: service and server
-  bool keep_streams = false; // policy "keep": TCP flows stay where they are; no stale keys
-  bool untranslated = false; // entries that came before the rules; they are nobody's flows, and not counted
+  std::string comment;                    // of its stale keys: service and server
+  std::optional<Drain> drain = {};        // as long as the flows stay
+  std::optional<DrainEnd> drain_end = {}; // of the flows that were draining before
+  bool untranslated = false;              // entries that came before the rules; they are nobody's flows, and not counted
   CutStage stage = CutStage::datagrams;
   Time due{};
   Clock::duration tell_after{}; // from the datagrams' end; where the old server lives, a move that is taken back at once waits for nobody
   bool in_job = false;          // a cut is under way right now
   unsigned sweeps = 0;
   std::uint64_t flip = 0; // the flip that caused it: last_flip.number
+  nat::CutCount cut = {};
 };
 
 struct Flip {
@@ -72,7 +94,8 @@ struct Flip {
   Why why = Why::starting;
   std::chrono::microseconds commit{};
   nat::CutCount cut;
-  std::uint64_t nudged = 0; // clients
+  std::uint64_t nudged = 0;  // clients
+  std::uint64_t drained = 0; // flows that ended by themselves in drains that are over
   std::chrono::microseconds cut_time{};
   bool cutting = false;
 };
@@ -112,6 +135,8 @@ std::vector<Candidate> candidates(const RunningService& service);
 void assess(RunningService& service, Time now);
 /// How fast a question is to be asked now.
 probes::Pace pace_of(const Service& service, const RunningQuestion& question);
+/// Does the server answer nothing at all? Whoever waits for it waits for ever.
+bool is_silent(const RunningServer& server);
 /// The first moment after `now` at which something of the service changes by time alone.
 std::optional<Time> next_alarm(const RunningService& service, Time now);
 

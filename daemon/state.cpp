@@ -1,8 +1,13 @@
 // JSON in one file, written beside and renamed over; read as if anybody could have written it.
 #include "daemon/state.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <map>
+#include <optional>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -19,13 +24,13 @@ using nlohmann::json;
 
 constexpr mode_t file_mode = 0640;
 constexpr off_t max_bytes = off_t{64} << 20; // 65,000 services forced one by one are a quarter of it
-constexpr int max_depth = 4;                 // ours has 3: object, array, override
+constexpr int max_depth = 4;                 // ours has 3: object, list, override; 4 with the flows of a drain
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 json to_value(const Override& item) {
-  return {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
-          {"reason", item.reason},   {"by", item.by},         {"since", to_text(item.since)}};
+  return {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(hanat::to_text(*item.until)) : json(nullptr)},
+          {"reason", item.reason},   {"by", item.by},         {"since", hanat::to_text(item.since)}};
 }
 
 /// nullopt when a key is missing or has another type.
@@ -47,36 +52,81 @@ std::optional<Override> override_from(const json& from) {
   return item;
 }
 
-struct Parsed {
-  std::vector<Override> overrides;
-  std::string error; // empty: nothing was wrong
-};
+/// "203.0.113.10:443/tcp 198.18.11.2:8443"
+std::string to_text(const Mapping& mapping) { return fmt::format("{} {}", hanat::to_text(mapping.vip), hanat::to_text(mapping.server)); }
 
-/// Collects every override as soon as its closing brace was read, so that a file cut short still gives those that are whole.
-Parsed parse(const std::string& text) {
-  Parsed parsed;
-  std::string list; // the key of the outer object that is being read
-  std::size_t wrong = 0;
-  const auto collect = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
-    if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
-    if (event != json::parse_event_t::object_end || depth != 2 || list != "overrides") return true;
-    if (auto item = override_from(value))
-      parsed.overrides.push_back(std::move(*item));
-    else
-      ++wrong;
-    return false; // it has been taken
-  };
-  try {
-    const auto whole = json::parse(text, collect);
-    if (!whole.is_object() || !whole.contains("overrides") || !whole.at("overrides").is_array()) parsed.error = "has no list of overrides";
-  } catch (const json::parse_error& error) {
-    parsed.error = fmt::format("is not whole JSON (byte {})", error.byte);
-  } catch (const std::exception& error) {
-    parsed.error = "is not what hanatd writes";
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const std::string_view digits = text.substr(colon + 1);
+  const bool brackets = host.starts_with('[') && host.ends_with(']');
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto address = Address::parse(host);
+  Endpoint endpoint;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), endpoint.port);
+  const bool number = read.ec == std::errc{} && read.ptr == digits.data() + digits.size() && endpoint.port != 0;
+  if (!address || !number || brackets != (address->family() == Family::ipv6)) return std::nullopt;
+  endpoint.address = *address;
+  return endpoint;
+}
+
+std::optional<Mapping> parse_mapping(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::size_t space = text.find(' ');
+  if (slash == std::string_view::npos || space == std::string_view::npos || slash > space) return std::nullopt;
+  const auto vip = parse_endpoint(text.substr(0, slash));
+  const auto protocol = parse_protocol(text.substr(slash + 1, space - slash - 1));
+  const auto server = parse_endpoint(text.substr(space + 1));
+  if (!vip || !protocol || !server || vip->address.family() != server->address.family()) return std::nullopt;
+  return Mapping{.vip = {.address = vip->address, .protocol = *protocol, .port = vip->port}, .server = *server};
+}
+
+json to_value(const KeptDrain& item) {
+  json flows = json::array();
+  for (const Mapping& mapping : item.flows) flows.push_back(to_text(mapping));
+  return {{"service", item.service},
+          {"comment", item.comment},
+          {"until", item.until ? json(hanat::to_text(*item.until)) : json(nullptr)},
+          {"flows", std::move(flows)}};
+}
+
+/// A comment goes into the kernel's table, and begins with the service's name.
+bool is_comment(const std::string& comment, const std::string& service) {
+  constexpr std::size_t longest = 120; // libnftnl's own limit is 127
+  return comment.size() <= longest && comment.starts_with(service) &&
+         std::ranges::all_of(comment, [](char c) { return c >= ' ' && c <= '~' && c != '"'; });
+}
+
+std::optional<KeptDrain> drain_from(const json& from) {
+  const auto service = from.find("service"), comment = from.find("comment"), until = from.find("until"), flows = from.find("flows");
+  for (const auto& key : {service, comment, until, flows})
+    if (key == from.end()) return std::nullopt;
+  if (!service->is_string() || !comment->is_string() || !flows->is_array()) return std::nullopt;
+  KeptDrain item{.service = *service, .comment = *comment, .until = std::nullopt, .flows = {}};
+  if (item.service.empty() || !is_comment(item.comment, item.service)) return std::nullopt;
+  if (!until->is_null()) { // a drain that should end must not become one without end
+    item.until = until->is_string() ? parse_wall_time(until->get<std::string>()) : std::nullopt;
+    if (!item.until) return std::nullopt;
   }
-  if (parsed.error.empty() && wrong > 0) parsed.error = fmt::format("has {} overrides that cannot be read", wrong);
-  return parsed;
+  for (const json& flow : *flows) {
+    const auto mapping = flow.is_string() ? parse_mapping(flow.get<std::string>()) : std::nullopt;
+    if (!mapping) return std::nullopt;
+    item.flows.push_back(*mapping);
+  }
+  return item;
+}
+
+/// Adds an item of one of the lists. False: it cannot be read.
+bool take(State& state, const std::string& list, const json& value) {
+  if (list == "overrides") {
+    auto item = override_from(value);
+    if (item) state.overrides.push_back(std::move(*item));
+    return item.has_value();
+  }
+  auto item = drain_from(value);
+  if (item) state.drains.push_back(std::move(*item));
+  return item.has_value();
 }
 
 struct Content {
@@ -125,26 +175,54 @@ void sync_directory(const std::filesystem::path& dir) {
 
 } // namespace
 
-LoadedOverrides load_overrides(const std::filesystem::path& dir) {
+/// Collects every item as soon as its closing brace was read, so that a file cut short still gives those that are whole.
+LoadedState parse_state(const std::string& text) {
+  LoadedState parsed;
+  std::string list; // the key of the outer object that is being read
+  std::map<std::string, std::size_t> wrong;
+  const auto collect = [&](int depth, json::parse_event_t event, json& value) {
+    if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
+    if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
+    if (event != json::parse_event_t::object_end || depth != 2 || (list != "overrides" && list != "drains")) return true;
+    if (!take(parsed.state, list, value)) ++wrong[list];
+    return false; // it has been taken
+  };
+  try {
+    const auto whole = json::parse(text, collect);
+    if (!whole.is_object() || !whole.contains("overrides") || !whole.at("overrides").is_array())
+      parsed.warning = "has no list of overrides";
+  } catch (const json::parse_error& error) {
+    parsed.warning = fmt::format("is not whole JSON (byte {})", error.byte);
+  } catch (const std::exception& error) {
+    parsed.warning = "is not what hanatd writes";
+  }
+  if (parsed.warning.empty() && !wrong.empty())
+    parsed.warning = fmt::format("has {} {} that cannot be read", wrong.begin()->second, wrong.begin()->first);
+  return parsed;
+}
+
+LoadedState load_state(const std::filesystem::path& dir) {
   const auto file = dir / "state.json";
   const auto content = read_file(file);
   if (content.missing) return {};
-  auto [overrides, error] = content.error.empty() ? parse(content.text) : Parsed{.overrides = {}, .error = content.error};
-  if (error.empty()) return {.overrides = std::move(overrides), .warning = {}};
+  LoadedState loaded = content.error.empty() ? parse_state(content.text) : LoadedState{.state = {}, .warning = content.error};
+  if (loaded.warning.empty()) return loaded;
 
   const auto aside = dir / "state.json.bad";
   std::error_code failed;
   std::filesystem::rename(file, aside, failed);
   const auto where = failed ? "could not be kept aside: " + failed.message() : "is kept as " + aside.string();
-  auto warning =
-      fmt::format("{} {}: {} overrides were read from it, any other is lost; the file {}", file.string(), error, overrides.size(), where);
-  return {.overrides = std::move(overrides), .warning = std::move(warning)};
+  loaded.warning = fmt::format("{} {}: {} overrides were read from it, any other is lost; the file {}", file.string(), loaded.warning,
+                               loaded.state.overrides.size(), where);
+  return loaded;
 }
 
-void save_overrides(const std::filesystem::path& dir, const std::vector<Override>& overrides) {
-  json list = json::array();
-  for (const auto& item : overrides) list.push_back(to_value(item));
-  const json whole = {{"version", 1}, {"overrides", std::move(list)}};
+void save_state(const std::filesystem::path& dir, const State& state) {
+  json overrides = json::array(), drains = json::array();
+  for (const auto& item : state.overrides) overrides.push_back(to_value(item));
+  for (const auto& item : state.drains) drains.push_back(to_value(item));
+  json whole = {{"version", 1}, {"overrides", std::move(overrides)}};
+  if (!drains.empty()) whole["drains"] = std::move(drains);
   const auto file = dir / "state.json", fresh = dir / "state.json.new";
 
   // What lies there is of an attempt that died. Removed, not truncated: it may be a link.

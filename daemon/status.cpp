@@ -73,6 +73,9 @@ json to_value(const FlipStatus& flip) {
           {"commit_us", flip.commit_us},
           {"cut", {{"tcp", flip.cut.tcp}, {"udp", flip.cut.udp}, {"sctp", flip.cut.sctp}}},
           {"nudged", flip.nudged},
+          {"drained", flip.drained},
+          {"left", or_null(flip.left)},
+          {"drain_ends_in_s", flip.drain_ends_in_s ? json(tidy(*flip.drain_ends_in_s)) : json(nullptr)},
           {"cut_ms", flip.cut_ms ? json(tidy(*flip.cut_ms)) : json(nullptr)}};
 }
 FlipStatus flip_from(const json& from) {
@@ -84,24 +87,44 @@ FlipStatus flip_from(const json& from) {
           .commit_us = from.at("commit_us"),
           .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
           .nudged = from.at("nudged"),
+          .drained = optional_or_absent<std::uint64_t>(from, "drained").value_or(0),
+          .left = from.contains("left") ? optional_at<std::uint64_t>(from, "left") : std::optional<std::uint64_t>{0},
+          .drain_ends_in_s = optional_or_absent<double>(from, "drain_ends_in_s"),
           .cut_ms = optional_at<double>(from, "cut_ms")};
+}
+
+json to_value(const DrainingStatus& draining) {
+  return {{"server", draining.server},
+          {"address", draining.address},
+          {"drained", draining.drained},
+          {"left", or_null(draining.left)},
+          {"ends_in_s", draining.ends_in_s ? json(tidy(*draining.ends_in_s)) : json(nullptr)}};
+}
+DrainingStatus draining_from(const json& from) {
+  return {.server = from.at("server"),
+          .address = from.at("address"),
+          .drained = from.at("drained"),
+          .left = optional_at<std::uint64_t>(from, "left"),
+          .ends_in_s = optional_at<double>(from, "ends_in_s")};
 }
 
 json to_value(const ServiceStatus& service) {
   json servers = json::array();
   for (const auto& server : service.servers) servers.push_back(to_value(server));
-  return {{"name", service.name},
-          {"target", service.target},
-          {"target_address", or_null(service.target_address)},
-          {"since", service.since},
-          {"why", service.why},
-          {"mode", service.mode},
-          {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
-          {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
-          {"flips", service.flips},
-          {"listen", service.listen},
-          {"servers", std::move(servers)},
-          {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+  json value = {{"name", service.name},
+                {"target", service.target},
+                {"target_address", or_null(service.target_address)},
+                {"since", service.since},
+                {"why", service.why},
+                {"mode", service.mode},
+                {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
+                {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"flips", service.flips},
+                {"listen", service.listen},
+                {"servers", std::move(servers)},
+                {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+  for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  return value;
 }
 ServiceStatus service_from(const json& from) {
   ServiceStatus service{.name = from.at("name"),
@@ -115,10 +138,13 @@ ServiceStatus service_from(const json& from) {
                         .flips = from.at("flips"),
                         .listen = from.at("listen").get<std::vector<std::string>>(),
                         .servers = {},
-                        .last_flip = std::nullopt};
+                        .last_flip = std::nullopt,
+                        .draining = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
+  if (const auto draining = from.find("draining"); draining != from.end())
+    for (const auto& one : *draining) service.draining.push_back(draining_from(one));
   return service;
 }
 

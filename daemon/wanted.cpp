@@ -25,13 +25,16 @@ FlowPolicy policy_of(const Service& service, Why flip_why) {
   case Why::none_fit:
   case Why::none_fit_kept: return service.on_failover;
   }
-  return FlowPolicy::reset;
+  return {};
 }
 
-/// A move that somebody planned, away from a server that serves: its clients may be told a moment later.
+/// A move that somebody planned, away from a server that serves.
+bool is_planned(Why flip_why) { return flip_why == Why::forced || flip_why == Why::failback; }
+
+/// Its clients may be told a moment later.
 Clock::duration tell_after(Why flip_why) {
   constexpr std::chrono::milliseconds moment{50};
-  return flip_why == Why::forced || flip_why == Why::failback ? moment : Clock::duration{};
+  return is_planned(flip_why) ? moment : Clock::duration{};
 }
 
 /// Where new flows of a virtual endpoint should go; nullopt: nowhere.
@@ -88,6 +91,75 @@ void add_hold(const RunningService& service, nat::Rules& rules) {
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);
 }
 
+/// The server of the configuration that a mapping leads to; nullptr: none any more.
+const RunningServer* server_of(const RunningService& service, const Mapping& mapping) {
+  for (std::size_t index = 0; index < service.servers.size(); ++index)
+    if (endpoint_for(service.config.servers[index], mapping.vip) == mapping.server) return &service.servers[index];
+  return nullptr;
+}
+
+/// Which flows may not stay where they are, whatever the policy says? Datagrams of a dead server never end by themselves, and who waits
+/// for one that answers nothing waits for ever; but "keep" is the operator's word for TCP.
+std::optional<DrainEnd> forbidden(const RunningService& service, const Decision& decision, const nat::Rules& rules, const Mapping& mapping,
+                                  FlowFate fate) {
+  if (service.removed || !rules.known.contains(mapping.vip)) return DrainEnd::given_up;
+  if (decision.place == Place::none) return DrainEnd::no_target;
+  const RunningServer* server = server_of(service, mapping);
+  if (server == nullptr || server->health != Health::down) return std::nullopt;
+  if (mapping.vip.protocol != Protocol::tcp) return DrainEnd::dead;
+  if (fate == FlowFate::drain && is_silent(*server)) return DrainEnd::silent;
+  return std::nullopt;
+}
+
+/// The flows of one server leave, some of them later. Datagrams drain apart from streams: a drain may end for them alone.
+void depart(const RunningService& service, const Decision& decision, Time now, const std::string& comment,
+            const std::vector<Mapping>& mappings, Wanted& result) {
+  const FlowPolicy policy = policy_of(service.config, decision.flip_why);
+  std::vector<Mapping> going;
+  std::vector<Mapping> streams;
+  std::vector<Mapping> datagrams;
+  for (const Mapping& mapping : mappings) {
+    const bool stream = mapping.vip.protocol == Protocol::tcp;
+    const bool stays = policy.fate != FlowFate::reset && (stream || is_planned(decision.flip_why)) &&
+                       !forbidden(service, decision, result.rules, mapping, policy.fate);
+    (!stays ? going : stream ? streams : datagrams).push_back(mapping);
+  }
+  const auto add = [&](std::vector<Mapping>& part, std::optional<Drain> drain) {
+    if (part.empty()) return;
+    result.departures.push_back(
+        {.mappings = std::move(part), .comment = comment, .drain = drain, .due = now, .tell_after = tell_after(decision.flip_why)});
+  };
+  add(going, std::nullopt);
+  Drain drain{.since = now};
+  if (policy.fate == FlowFate::drain) drain.until = now + policy.time;
+  add(streams, drain);
+  drain.told = true; // whom a datagram's server refused knows it
+  add(datagrams, drain);
+}
+
+/// Drains that are over: their flows go now, the usual way.
+void end_drains(const RunningService& service, const Decision& decision, Time now, Wanted& result) {
+  for (const Departure& departure : service.departures) {
+    if (!departure.drain) continue;
+    const Drain& drain = *departure.drain;
+    const bool over = drain.until && *drain.until <= now;
+    std::map<DrainEnd, std::vector<Mapping>> ends;
+    for (const Mapping& mapping : departure.mappings) {
+      const auto target = result.rules.target.find(mapping.vip);
+      if (target != result.rules.target.end() && target->second.server == mapping.server) continue; // void
+      if (over)
+        ends[DrainEnd::time].push_back(mapping);
+      else if (const auto end = forbidden(service, decision, result.rules, mapping, drain.until ? FlowFate::drain : FlowFate::keep))
+        ends[*end].push_back(mapping);
+    }
+    for (auto& [end, mappings] : ends) {
+      result.ending.insert(result.ending.end(), mappings.begin(), mappings.end());
+      result.departures.push_back(
+          {.mappings = std::move(mappings), .comment = departure.comment, .drain_end = end, .due = now, .flip = departure.flip});
+    }
+  }
+}
+
 /// Compares what stands with what shall stand: old mappings depart, new ones return.
 void find_moves(const RunningService& service, const Decision& decision, Time now, Wanted& result) {
   std::map<std::string, std::vector<Mapping>> leaving; // by the comment of the loaded target: service and server
@@ -97,13 +169,7 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
     leaving[old.comment].push_back({vip, old.server});
     result.moves |= result.rules.known.contains(vip);
   }
-  const bool keep = policy_of(service.config, decision.flip_why) == FlowPolicy::keep && !service.removed;
-  for (auto& [comment, mappings] : leaving)
-    result.departures.push_back({.mappings = std::move(mappings),
-                                 .comment = comment,
-                                 .keep_streams = keep,
-                                 .due = now,
-                                 .tell_after = tell_after(decision.flip_why)});
+  for (auto& [comment, mappings] : leaving) depart(service, decision, now, comment, mappings, result);
 
   std::vector<Mapping> fresh; // entries that were made before the rules would pin their senders
   for (const auto& [vip, target] : result.rules.target) {
@@ -118,9 +184,8 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
 
 /// Stale keys of every protocol: the guard resets TCP by them, and after a crash they tell which cuts were not finished.
 void add_stale(const Departure& departure, nat::Rules& rules) {
-  if (departure.untranslated) return;
+  if (departure.untranslated || departure.drain) return;
   for (const Mapping& mapping : departure.mappings) {
-    if (departure.keep_streams && mapping.vip.protocol == Protocol::tcp) continue;
     const auto target = rules.target.find(mapping.vip);
     const bool is_target = target != rules.target.end() && target->second.server == mapping.server;
     if (!is_target) rules.stale[mapping] = departure.comment;
@@ -144,6 +209,7 @@ Wanted wanted(const RunningService& service, const Decision& decision, Time now)
   for (const auto& [vip, until] : service.moved_until)
     if (until > now) rules.moved[vip] = service.config.name;
   find_moves(service, decision, now, result);
+  end_drains(service, decision, now, result);
   for (const auto* list : {&service.departures, &std::as_const(result.departures)})
     for (const Departure& departure : *list) add_stale(departure, rules);
   std::erase_if(rules.moved, [](const auto& entry) { return entry.first.protocol != Protocol::tcp; });

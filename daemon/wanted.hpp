@@ -14,6 +14,7 @@ struct Wanted {
   nat::Rules rules;
   std::vector<Departure> departures; // new ones, caused by this change
   std::vector<Mapping> returning;    // mappings that are targets again: their unfinished departures end before the flip
+  std::vector<Mapping> ending;       // mappings whose drain is over: among the new departures they are going now
   bool moves = false;                // a virtual endpoint that stays gets another server, or none
 };
 

@@ -88,11 +88,11 @@ Event health(const RunningService& service, const RunningServer& server, Time no
   return {.level = Level::warning, .service = service.config.name, .text = std::move(text)};
 }
 
-Event cut(const RunningService& service, const Departure& departure, const Flip& flip) {
+Event cut(const RunningService& service, const Departure& departure) {
   return {.level = Level::info,
           .service = service.config.name,
-          .text = fmt::format("cut {} TCP, {} UDP and {} SCTP flows of {}; conntrack is clean", flip.cut.tcp, flip.cut.udp, flip.cut.sctp,
-                              departure.comment)};
+          .text = fmt::format("cut {} TCP, {} UDP and {} SCTP flows of {}; conntrack is clean", departure.cut.tcp, departure.cut.udp,
+                              departure.cut.sctp, departure.comment)};
 }
 
 Event forced(const RunningService& service, const Force& force) {

@@ -174,6 +174,36 @@ private:
   EntryDeletes batch_;
 };
 
+bool lives(const Entry& entry) {
+  if (entry.mapping.vip.protocol != Protocol::tcp) return true;
+  switch (progress_of(entry)) {
+  case Progress::connecting:
+  case Progress::standing: return true;
+  case Progress::refused:
+  case Progress::over: return false;
+  }
+  return false;
+}
+
+/// Adds the living flows that `wanted` names. Returns false when it was cancelled, or the kernel's answer stayed incomplete.
+template <typename Wanted>
+bool look(ConntrackSocket& socket, Family family, const Filter& filter, const std::atomic<bool>& cancelled, const Wanted& wanted,
+          Flows& into) try {
+  for (int dumps = 0; dumps < dumps_at_most; ++dumps) {
+    Flows seen;
+    const bool complete = socket.dump(family, filter, {}, [&](const Entry& entry) {
+      if (cancelled) throw Leave::cancelled;
+      if (wanted(entry.mapping) && lives(entry)) ++seen[entry.mapping];
+    });
+    if (!complete) continue;
+    for (const auto& [mapping, number] : seen) into[mapping] += number;
+    return true;
+  }
+  return false;
+} catch (Leave) {
+  return false;
+}
+
 } // namespace
 
 std::string_view to_text(Rung rung) {
@@ -246,6 +276,29 @@ Released Cutter::release(std::span<const Mapping> mappings, const std::atomic<bo
       if (!cancelled) Release{impl_->socket, family, cancelled, on_deleted}.run(scan, released);
   }
   return released;
+}
+
+std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {
+  Flows flows;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const std::vector<Mapping> selected = select(mappings, Streams::all, family);
+    if (selected.empty()) continue;
+    for (const Scan& scan : plan(selected, impl_->standing(family).trust, impl_->socket.entries())) {
+      const MappingSet wanted(scan.mappings.begin(), scan.mappings.end());
+      const auto is_wanted = [&wanted](const Mapping& mapping) { return wanted.contains(mapping); };
+      if (!look(impl_->socket, family, scan.filter, cancelled, is_wanted, flows)) return std::nullopt;
+    }
+  }
+  return flows;
+}
+
+std::optional<Flows> Cutter::strays(const Ledger& ledger, const std::atomic<bool>& cancelled) {
+  Flows flows;
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    if (!look(
+            impl_->socket, family, {}, cancelled, [&ledger](const Mapping& mapping) { return ledger.strays(mapping); }, flows))
+      return std::nullopt;
+  return flows;
 }
 
 } // namespace hanat::nat

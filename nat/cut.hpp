@@ -6,13 +6,16 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "nat/address.hpp"
+#include "nat/ledger.hpp"
 
 namespace hanat::nat {
 
@@ -45,6 +48,9 @@ struct Released {
   std::vector<TcpClient> connected;   // untouched
 };
 
+/// How many flows there are, by mapping; of TCP those that connect or stand, not those that are over.
+using Flows = std::map<Mapping, std::uint64_t>;
+
 /// Sees every datagram before the kernel does and may change it, or throw std::system_error as the kernel's refusal: how tests play
 /// kernels that know less, or say what is not so. Nothing else uses it.
 using BeforeSend = std::function<void(std::vector<std::uint8_t>&)>;
@@ -76,6 +82,11 @@ public:
   /// Deletes the entries of the mappings' TCP clients that are not connected yet, so that their next SYN meets the target of now, and tells
   /// who they are; the others are only told of. `cancelled` and exceptions as with cut().
   Released release(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
+
+  /// The flows of the mappings, and those that the ledger has no place for; nothing is deleted. nullopt: cancelled, or the kernel gave no
+  /// complete answer. Throws std::system_error.
+  std::optional<Flows> count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
+  std::optional<Flows> strays(const Ledger& ledger, const std::atomic<bool>& cancelled);
 
 private:
   struct Impl;

@@ -27,27 +27,27 @@ std::vector<Override> some_overrides() {
 
 TEST(StateFile, ThatIsMissingIsNoOverride) {
   const TempDir dir;
-  const auto loaded = load_overrides(dir.path());
-  EXPECT_TRUE(loaded.overrides.empty());
+  const auto loaded = load_state(dir.path());
+  EXPECT_TRUE(loaded.state.overrides.empty());
   EXPECT_EQ(loaded.warning, "");
-  EXPECT_EQ(load_overrides(dir.path() / "nowhere").warning, "");
+  EXPECT_EQ(load_state(dir.path() / "nowhere").warning, "");
 }
 
 TEST(StateFile, GivesBackWhatWasSaved) {
   const TempDir dir;
-  save_overrides(dir.path(), some_overrides());
-  const auto loaded = load_overrides(dir.path());
-  EXPECT_EQ(loaded.overrides, some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
+  const auto loaded = load_state(dir.path());
+  EXPECT_EQ(loaded.state.overrides, some_overrides());
   EXPECT_EQ(loaded.warning, "");
-  save_overrides(dir.path(), {});
-  EXPECT_TRUE(load_overrides(dir.path()).overrides.empty());
+  save_state(dir.path(), {.overrides = {}, .drains = {}});
+  EXPECT_TRUE(load_state(dir.path()).state.overrides.empty());
   EXPECT_FALSE(std::filesystem::exists(dir / "state.json.new"));
   EXPECT_FALSE(std::filesystem::exists(dir / "state.json.bad"));
 }
 
 TEST(StateFile, IsNotReadableByEverybody) {
   const TempDir dir;
-  save_overrides(dir.path(), some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   struct stat info {};
   ASSERT_EQ(stat((dir / "state.json").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0007U, 0U);
@@ -55,18 +55,18 @@ TEST(StateFile, IsNotReadableByEverybody) {
 
 TEST(StateFile, CutShortAtAnyByteGivesTheOverridesThatAreWholeAndIsKeptAside) {
   const TempDir dir;
-  save_overrides(dir.path(), some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   const auto whole = read_text(dir / "state.json");
   const auto all = some_overrides();
   std::size_t most = 0;
   const auto last_brace = whole.rfind('}');
   for (std::size_t length = 0; length < whole.size(); ++length) {
     write_text(dir / "state.json", whole.substr(0, length));
-    const auto loaded = load_overrides(dir.path());
-    ASSERT_LE(loaded.overrides.size(), all.size());
-    for (std::size_t i = 0; i < loaded.overrides.size(); ++i) ASSERT_EQ(loaded.overrides[i], all[i]) << length;
-    ASSERT_GE(loaded.overrides.size(), most) << length; // a longer rest never gives less
-    most = loaded.overrides.size();
+    const auto loaded = load_state(dir.path());
+    ASSERT_LE(loaded.state.overrides.size(), all.size());
+    for (std::size_t i = 0; i < loaded.state.overrides.size(); ++i) ASSERT_EQ(loaded.state.overrides[i], all[i]) << length;
+    ASSERT_GE(loaded.state.overrides.size(), most) << length; // a longer rest never gives less
+    most = loaded.state.overrides.size();
     if (length > last_brace) {
       ASSERT_EQ(loaded.warning, "") << length;
     } else {
@@ -80,14 +80,14 @@ TEST(StateFile, CutShortAtAnyByteGivesTheOverridesThatAreWholeAndIsKeptAside) {
 
 TEST(StateFile, WithAnyByteChangedNeverThrows) {
   const TempDir dir;
-  save_overrides(dir.path(), some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   const auto whole = read_text(dir / "state.json");
   const std::string_view bytes{"\0\xff{]\"9", 6};
   for (std::size_t i = 0; i < whole.size(); ++i) {
     auto changed = whole;
     changed[i] = bytes[i % bytes.size()];
     write_text(dir / "state.json", changed);
-    ASSERT_NO_THROW(load_overrides(dir.path())) << i;
+    ASSERT_NO_THROW(load_state(dir.path())) << i;
   }
 }
 
@@ -98,12 +98,12 @@ TEST(StateFile, ThatIsNotOursInContentIsNoOverride) {
       {"[]", "null", "1", "{}", R"({"overrides": {}})", R"({"overrides": 1})", "\xef\xbb\xbf{",
        R"({"other": [{"service": "web", "target": "backup", "until": null, "reason": "", "by": "x", "since": "2026-01-31T10:00:00Z"}]})"}) {
     write_text(dir / "state.json", text);
-    const auto loaded = load_overrides(dir.path());
-    EXPECT_TRUE(loaded.overrides.empty()) << text;
+    const auto loaded = load_state(dir.path());
+    EXPECT_TRUE(loaded.state.overrides.empty()) << text;
     EXPECT_NE(loaded.warning, "") << text;
   }
   write_text(dir / "state.json", std::string(100'000, '['));
-  EXPECT_NE(load_overrides(dir.path()).warning, "");
+  EXPECT_NE(load_state(dir.path()).warning, "");
 }
 
 TEST(StateFile, LosesOnlyTheOverridesThatCannotBeRead) {
@@ -115,53 +115,53 @@ TEST(StateFile, LosesOnlyTheOverridesThatCannotBeRead) {
                                      R"(, {"service": "a"}, {"service": "b", "target": "backup", "until": "soon",
     "reason": "", "by": "x", "since": "2026-01-31T10:00:00Z"}, 7, )" +
                                      good + "]}");
-  const auto loaded = load_overrides(dir.path());
-  EXPECT_EQ(loaded.overrides.size(), 2U);
+  const auto loaded = load_state(dir.path());
+  EXPECT_EQ(loaded.state.overrides.size(), 2U);
   EXPECT_THAT(loaded.warning, HasSubstr("has 2 overrides that cannot be read"));
 }
 
 TEST(StateFile, ThatIsNoPlainFileIsNotRead) {
   const TempDir dir;
   ASSERT_EQ(mkfifo((dir / "state.json").c_str(), 0600), 0);
-  EXPECT_THAT(load_overrides(dir.path()).warning, HasSubstr("is not a file"));
+  EXPECT_THAT(load_state(dir.path()).warning, HasSubstr("is not a file"));
 
-  save_overrides(dir.path(), some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   std::filesystem::rename(dir / "state.json", dir / "elsewhere");
   std::filesystem::create_symlink("elsewhere", dir / "state.json");
-  EXPECT_TRUE(load_overrides(dir.path()).overrides.empty());
+  EXPECT_TRUE(load_state(dir.path()).state.overrides.empty());
 
-  save_overrides(dir.path(), some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   ASSERT_EQ(chmod((dir / "state.json").c_str(), 0666), 0);
-  const auto loaded = load_overrides(dir.path());
-  EXPECT_TRUE(loaded.overrides.empty());
+  const auto loaded = load_state(dir.path());
+  EXPECT_TRUE(loaded.state.overrides.empty());
   EXPECT_THAT(loaded.warning, HasSubstr("can be written by everybody"));
 }
 
 TEST(StateFile, OfAForeignOwnerIsNotRead) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
   const TempDir dir;
-  save_overrides(dir.path(), some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   ASSERT_EQ(chown((dir / "state.json").c_str(), 65534, 65534), 0);
-  const auto loaded = load_overrides(dir.path());
-  EXPECT_TRUE(loaded.overrides.empty());
+  const auto loaded = load_state(dir.path());
+  EXPECT_TRUE(loaded.state.overrides.empty());
   EXPECT_THAT(loaded.warning, HasSubstr("belongs to uid 65534"));
 }
 
 TEST(StateFile, ThatCannotBeWrittenThrowsAndLeavesTheOldOne) {
   const TempDir dir;
-  EXPECT_THROW(save_overrides(dir.path() / "nowhere", {}), std::system_error);
-  save_overrides(dir.path(), some_overrides());
+  EXPECT_THROW(save_state(dir.path() / "nowhere", {}), std::system_error);
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
   std::filesystem::create_directory(dir / "state.json.new");
-  EXPECT_THROW(save_overrides(dir.path(), {}), std::system_error);
-  EXPECT_EQ(load_overrides(dir.path()).overrides, some_overrides());
+  EXPECT_THROW(save_state(dir.path(), {.overrides = {}, .drains = {}}), std::system_error);
+  EXPECT_EQ(load_state(dir.path()).state.overrides, some_overrides());
 }
 
 TEST(StateFile, IsWrittenOverTheRestOfAnAttemptThatDied) {
   const TempDir dir;
   write_text(dir / "precious", "precious");
   std::filesystem::create_symlink("precious", dir / "state.json.new");
-  save_overrides(dir.path(), some_overrides());
-  EXPECT_EQ(load_overrides(dir.path()).overrides, some_overrides());
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
+  EXPECT_EQ(load_state(dir.path()).state.overrides, some_overrides());
   EXPECT_EQ(read_text(dir / "precious"), "precious");
 }
 
