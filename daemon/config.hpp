@@ -67,9 +67,9 @@ struct Service {
   DownRule down;
   UpRule up;
   Failback failback;
-  FlowPolicy on_failover;
-  FlowPolicy on_failback;
-  FlowPolicy on_forced;
+  FlowPolicy on_failover = {};
+  FlowPolicy on_failback = {};
+  FlowPolicy on_forced = {};
   OnNone on_none = OnNone::refuse;
   bool hold = true;  // TCP: the refusal of a server that may be dying is kept from its client, once
   bool nudge = true; // TCP: clients that wait in silence are told of a flip

@@ -17,15 +17,15 @@ constexpr auto settled_after = 1s;
 // Between two counts: every second at first, then less often, and never more than a hundredth of the time.
 constexpr auto count_after = 1s;
 constexpr auto count_after_at_most = 60s;
-constexpr int share_of_time = 100;
+constexpr int count_share = 100;
 constexpr int share_of_age = 60;
-constexpr auto retry_after = 5s;
+constexpr auto count_retry_after = 5s;
 
 Clock::duration pause_between_counts(Clock::duration age, Clock::duration took) {
-  return std::max<Clock::duration>(std::clamp<Clock::duration>(age / share_of_age, count_after, count_after_at_most), took * share_of_time);
+  return std::max<Clock::duration>(std::clamp<Clock::duration>(age / share_of_age, count_after, count_after_at_most), took * count_share);
 }
 
-bool is_stream(const Departure& departure) {
+bool of_streams(const Departure& departure) {
   return !departure.mappings.empty() && departure.mappings.front().vip.protocol == Protocol::tcp;
 }
 
@@ -46,7 +46,7 @@ void Gateway::drain_on(RunningService& service, Departure& departure, const CutR
     return;
   }
   if (!result.failure.empty() || result.cancelled) {
-    departure.due = now + (result.cancelled ? count_after : retry_after);
+    departure.due = now + (result.cancelled ? count_after : count_retry_after);
     return;
   }
   departure.due = now;
@@ -70,7 +70,7 @@ void Gateway::drain_on(RunningService& service, Departure& departure, const CutR
 void Gateway::tell_of_drain(RunningService& service, const Departure& departure, const Wanted& wanted, Time now) {
   std::optional<DrainEnd> end;
   const auto leaves = [&](const Departure& next) {
-    return next.drain_end && next.flip == departure.flip && next.comment == departure.comment && is_stream(next) == is_stream(departure);
+    return next.drain_end && next.flip == departure.flip && next.comment == departure.comment && of_streams(next) == of_streams(departure);
   };
   if (const auto found = std::ranges::find_if(wanted.departures, leaves); found != wanted.departures.end()) end = found->drain_end;
   const std::set<Mapping> returning{wanted.returning.begin(), wanted.returning.end()};

@@ -29,8 +29,8 @@ constexpr int max_depth = 4;                 // ours has 3: object, list, overri
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 json to_value(const Override& item) {
-  return {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(hanat::to_text(*item.until)) : json(nullptr)},
-          {"reason", item.reason},   {"by", item.by},         {"since", hanat::to_text(item.since)}};
+  return {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
+          {"reason", item.reason},   {"by", item.by},         {"since", to_text(item.since)}};
 }
 
 /// nullopt when a key is missing or has another type.
@@ -53,7 +53,7 @@ std::optional<Override> override_from(const json& from) {
 }
 
 /// "203.0.113.10:443/tcp 198.18.11.2:8443"
-std::string to_text(const Mapping& mapping) { return fmt::format("{} {}", hanat::to_text(mapping.vip), hanat::to_text(mapping.server)); }
+std::string flow_text(const Mapping& mapping) { return fmt::format("{} {}", to_text(mapping.vip), to_text(mapping.server)); }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) {
   const std::size_t colon = text.rfind(':');
@@ -84,10 +84,10 @@ std::optional<Mapping> parse_mapping(std::string_view text) {
 
 json to_value(const KeptDrain& item) {
   json flows = json::array();
-  for (const Mapping& mapping : item.flows) flows.push_back(to_text(mapping));
+  for (const Mapping& mapping : item.flows) flows.push_back(flow_text(mapping));
   return {{"service", item.service},
           {"comment", item.comment},
-          {"until", item.until ? json(hanat::to_text(*item.until)) : json(nullptr)},
+          {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
           {"flows", std::move(flows)}};
 }
 
@@ -118,7 +118,7 @@ std::optional<KeptDrain> drain_from(const json& from) {
 }
 
 /// Adds an item of one of the lists. False: it cannot be read.
-bool take(State& state, const std::string& list, const json& value) {
+bool take_item(State& state, const std::string& list, const json& value) {
   if (list == "overrides") {
     auto item = override_from(value);
     if (item) state.overrides.push_back(std::move(*item));
@@ -184,7 +184,7 @@ LoadedState parse_state(const std::string& text) {
     if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
     if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
     if (event != json::parse_event_t::object_end || depth != 2 || (list != "overrides" && list != "drains")) return true;
-    if (!take(parsed.state, list, value)) ++wrong[list];
+    if (!take_item(parsed.state, list, value)) ++wrong[list];
     return false; // it has been taken
   };
   try {

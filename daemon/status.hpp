@@ -39,10 +39,10 @@ struct FlipStatus {
   std::int64_t commit_us = 0;
   CutStatus cut;
   std::uint64_t nudged = 0;
-  std::uint64_t drained = 0;             // flows that ended by themselves while they drained or were kept
-  std::optional<std::uint64_t> left = 0; // those that drain or are kept now; absent: not counted yet
-  std::optional<double> drain_ends_in_s; // absent: nothing drains
-  std::optional<double> cut_ms;          // absent while the cut runs
+  std::uint64_t drained = 0;                  // flows that ended by themselves while they drained or were kept
+  std::optional<std::uint64_t> left = 0;      // those that drain or are kept now; absent: not counted yet
+  std::optional<double> drain_ends_in_s = {}; // absent: nothing drains
+  std::optional<double> cut_ms;               // absent while the cut runs
 };
 /// Old flows of one server that may stay where they are, of this flip or one before.
 struct DrainingStatus {

@@ -112,8 +112,8 @@ std::optional<DrainEnd> forbidden(const RunningService& service, const Decision&
 }
 
 /// The flows of one server leave, some of them later. Datagrams drain apart from streams: a drain may end for them alone.
-void depart(const RunningService& service, const Decision& decision, Time now, const std::string& comment,
-            const std::vector<Mapping>& mappings, Wanted& result) {
+void depart(const RunningService& service, const Decision& decision, Time now, const std::string& comment, std::vector<Mapping> mappings,
+            Wanted& result) {
   const FlowPolicy policy = policy_of(service.config, decision.flip_why);
   std::vector<Mapping> going;
   std::vector<Mapping> streams;
@@ -169,7 +169,7 @@ void find_moves(const RunningService& service, const Decision& decision, Time no
     leaving[old.comment].push_back({vip, old.server});
     result.moves |= result.rules.known.contains(vip);
   }
-  for (auto& [comment, mappings] : leaving) depart(service, decision, now, comment, mappings, result);
+  for (auto& [comment, mappings] : leaving) depart(service, decision, now, comment, std::move(mappings), result);
 
   std::vector<Mapping> fresh; // entries that were made before the rules would pin their senders
   for (const auto& [vip, target] : result.rules.target) {

@@ -187,6 +187,24 @@ TEST_F(Show, EveryOtherRemark) {
   EXPECT_THAT(remarks(service, now), ElementsAre(Remark{false, "observe: hanatd decides and journals, and touches no traffic"}));
 }
 
+TEST_F(Show, OldFlowsThatDrainOrAreKeptStandInTheOverview) {
+  auto made = failed_over();
+  made.last_flip->drained = 5;
+  made.draining = {{.server = "primary", .address = "10.0.0.11:8443", .drained = 5, .left = 12, .ends_in_s = 43.2}};
+  EXPECT_THAT(
+      show_status(with({made}), {.colour = false, .now = now}),
+      AllOf(HasSubstr("   ! draining: 12 old flows on primary (10.0.0.11:8443), what is left in 43 s is cut; 5 have ended by themselves\n"),
+            HasSubstr("41 clients told; 5 ended by themselves")));
+  made.draining[0].left.reset();
+  made.draining[0].drained = 0;
+  EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}),
+              HasSubstr("draining: old flows, not counted yet, on primary (10.0.0.11:8443), what is left in 43 s is cut\n"));
+  made.draining[0].left = 1;
+  made.draining[0].ends_in_s.reset();
+  EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}),
+              HasSubstr("   ! 1 old flow on primary (10.0.0.11:8443): kept until they end\n"));
+}
+
 TEST_F(Show, AServerWithSeveralAddressesOrNoAnswerYet) {
   auto service = web();
   service.servers[0].addresses = {"10.0.0.11:8443", "[fd00::11]:8443"};

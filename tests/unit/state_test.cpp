@@ -1,5 +1,6 @@
 #include "daemon/state.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,6 +44,56 @@ TEST(StateFile, GivesBackWhatWasSaved) {
   EXPECT_TRUE(load_state(dir.path()).state.overrides.empty());
   EXPECT_FALSE(std::filesystem::exists(dir / "state.json.new"));
   EXPECT_FALSE(std::filesystem::exists(dir / "state.json.bad"));
+}
+
+std::vector<KeptDrain> some_drains() {
+  const Vip web4{*Address::parse("203.0.113.10"), Protocol::tcp, 443}, web6{*Address::parse("2001:db8::10"), Protocol::udp, 443};
+  const Mapping four{web4, {*Address::parse("198.18.11.2"), 8443}}, six{web6, {*Address::parse("fd00::11"), 8443}};
+  return {{.service = "web", .comment = "web primary", .until = some_overrides()[0].until, .flows = {four, six}},
+          {.service = "sip", .comment = "sip backup", .until = std::nullopt, .flows = {four}}};
+}
+
+TEST(StateFile, GivesBackDrainsToo) {
+  const TempDir dir;
+  const State state{.overrides = some_overrides(), .drains = some_drains()};
+  save_state(dir.path(), state);
+  const auto loaded = load_state(dir.path());
+  EXPECT_EQ(loaded.state, state);
+  EXPECT_EQ(loaded.warning, "");
+}
+
+TEST(StateFile, WithDrainsAndAnyByteChangedOrCutShortNeverThrows) {
+  const TempDir dir;
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = some_drains()});
+  const auto whole = read_text(dir / "state.json");
+  const std::string_view bytes{"\0\xff{]\"9:/ ", 9};
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    auto changed = whole;
+    changed[i] = bytes[i % bytes.size()];
+    ASSERT_NO_THROW(parse_state(changed)) << i;
+    const auto shorter = parse_state(whole.substr(0, i));
+    for (std::size_t drain = 0; drain < shorter.state.drains.size(); ++drain) ASSERT_EQ(shorter.state.drains[drain], some_drains()[drain]);
+  }
+}
+
+TEST(StateFile, LosesOnlyTheDrainsThatCannotBeRead) {
+  const auto parsed = [](const std::string& drain) { return parse_state(R"({"version": 1, "overrides": [], "drains": [)" + drain + "]}"); };
+  const auto drain = [](const std::string& until, const std::string& flow, const std::string& comment = "web primary") {
+    return fmt::format(R"({{"service": "web", "comment": "{}", "until": {}, "flows": ["{}"]}})", comment, until, flow);
+  };
+  const std::string good = "203.0.113.10:443/tcp 198.18.11.2:8443";
+  EXPECT_EQ(parsed(drain("null", good)).state.drains.size(), 1U);
+  EXPECT_EQ(parsed(drain("null", good)).warning, "");
+  for (const std::string& bad :
+       {drain("\"soon\"", good), drain("1", good), drain("null", good, "other primary"), drain("null", good, "web \\n"),
+        drain("null", "203.0.113.10:443/tcp"), drain("null", "203.0.113.10:443/tcp 198.18.11.2"),
+        drain("null", "203.0.113.10:443/icmp 198.18.11.2:1"), drain("null", "203.0.113.10:0/tcp 198.18.11.2:1"),
+        drain("null", "203.0.113.10:443/tcp [fd00::1]:1"), drain("null", "203.0.113.10:443/tcp 198.18.11.2:65536"),
+        drain("null", "[203.0.113.10]:443/tcp 198.18.11.2:1"), drain("null", " /"), std::string{R"({"service": "web"})"}}) {
+    const auto loaded = parsed(bad + ", " + drain("null", good));
+    EXPECT_EQ(loaded.state.drains.size(), 1U) << bad;
+    EXPECT_EQ(loaded.warning, "has 1 drains that cannot be read") << bad;
+  }
 }
 
 TEST(StateFile, IsNotReadableByEverybody) {

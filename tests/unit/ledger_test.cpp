@@ -1,0 +1,65 @@
+// Which flows have a place, and which stray.
+#include "nat/ledger.hpp"
+
+#include <array>
+#include <stdexcept>
+
+#include <gtest/gtest.h>
+
+namespace hanat::nat {
+namespace {
+
+Endpoint ledger_place(const char* address, std::uint16_t port) {
+  const auto parsed = Address::parse(address);
+  if (!parsed) throw std::invalid_argument(address);
+  return {*parsed, port};
+}
+const Vip ledger_web{ledger_place("203.0.113.10", 0).address, Protocol::tcp, 443};
+const Vip ledger_udp{ledger_web.address, Protocol::udp, 443};
+const Endpoint ledger_primary = ledger_place("198.18.1.2", 8443), ledger_backup = ledger_place("198.18.2.2", 8443);
+
+TEST(Ledger, HasAPlaceForEveryFlowThatIsNotHanats) {
+  const Ledger empty;
+  EXPECT_FALSE(empty.strays({ledger_web, ledger_primary}));
+  Ledger ledger;
+  ledger.allow(ledger_web, std::array{ledger_primary});
+  EXPECT_FALSE(ledger.strays({ledger_udp, ledger_backup})) << "another protocol";
+  EXPECT_FALSE(ledger.strays({{ledger_web.address, Protocol::tcp, 22}, ledger_backup})) << "another port";
+}
+
+TEST(Ledger, FindsFlowsOfAnEndpointThatAreAtNoServerOfIts) {
+  Ledger ledger;
+  ledger.allow(ledger_web, std::array{ledger_primary});
+  ledger.allow(ledger_udp, {});
+  EXPECT_FALSE(ledger.strays({ledger_web, ledger_primary}));
+  EXPECT_TRUE(ledger.strays({ledger_web, ledger_backup}));
+  EXPECT_TRUE(ledger.strays({ledger_web, {ledger_primary.address, 1}})) << "another port of the same server";
+  EXPECT_TRUE(ledger.strays(untranslated(ledger_web)));
+  EXPECT_TRUE(ledger.strays({ledger_udp, ledger_primary})) << "nobody is to be served";
+  ledger.allow(ledger_web, std::array{ledger_backup});
+  EXPECT_FALSE(ledger.strays({ledger_web, ledger_backup}));
+  EXPECT_FALSE(ledger.strays({ledger_web, ledger_primary}));
+}
+
+TEST(Ledger, LooksAwayFromWhatIsKnownToBeOnItsWay) {
+  Ledger ledger;
+  ledger.allow(ledger_web, std::array{ledger_primary});
+  ledger.spare({ledger_web, ledger_backup});
+  EXPECT_FALSE(ledger.strays({ledger_web, ledger_backup}));
+}
+
+TEST(Ledger, OfAnEndpointThatWasGivenUpFindsOnlyWhatWasHanats) {
+  Ledger ledger;
+  ledger.give_up({ledger_web, ledger_primary});
+  EXPECT_TRUE(ledger.strays({ledger_web, ledger_primary}));
+  EXPECT_FALSE(ledger.strays({ledger_web, ledger_backup})) << "somebody else's by now";
+  ledger.spare({ledger_web, ledger_primary});
+  EXPECT_FALSE(ledger.strays({ledger_web, ledger_primary}));
+  Ledger anew;
+  anew.give_up({ledger_web, ledger_primary});
+  anew.allow(ledger_web, std::array{ledger_primary});
+  EXPECT_FALSE(anew.strays({ledger_web, ledger_primary})) << "hanat's again";
+}
+
+} // namespace
+} // namespace hanat::nat
