@@ -1,6 +1,7 @@
 // uv_queue_work around nat::Cutter and nat::Nudger.
 #include "daemon/cut_worker.hpp"
 
+#include <ctime>
 #include <system_error>
 #include <utility>
 
@@ -15,6 +16,14 @@ constexpr int niceness = 5;
 
 /// Of this thread alone, which does nothing else.
 void be_modest() { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness); }
+
+/// Of this thread, the kernel's work for it included.
+std::chrono::microseconds time_spent() {
+  timespec spent{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::seconds{spent.tv_sec} +
+                                                               std::chrono::nanoseconds{spent.tv_nsec});
+}
 
 } // namespace
 
@@ -45,6 +54,7 @@ void CutWorker::start(CutJob job) {
 void CutWorker::work() {
   be_modest();
   const auto began = std::chrono::steady_clock::now();
+  const auto spent_before = time_spent();
   try {
     cutter_.cut(job_.cut, job_.streams, cancelled_,
                 [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
@@ -56,6 +66,7 @@ void CutWorker::work() {
     result_.failure = error.what();
   }
   result_.cancelled = cancelled_;
+  result_.spent = time_spent() - spent_before;
   result_.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
 }
 

@@ -44,6 +44,7 @@ struct CutResult {
   std::optional<nat::Flows> counted;        // absent: the kernel gave no complete answer
   std::optional<nat::Flows> strays;         // likewise
   std::chrono::microseconds took{};
+  std::chrono::microseconds spent{}; // of a processor's time
   bool cancelled = false;
   std::string failure; // empty: done
 };

@@ -14,15 +14,15 @@ using namespace std::chrono_literals;
 
 // A flow whose first packets were on their way during the flip is in conntrack by then (FACTS 6: NFQUEUE, real-time kernels).
 constexpr auto settled_after = 1s;
-// Between two counts: every second at first, then less often, and never more than a hundredth of the time.
+// Between two counts: every second at first, then less often, and never more than a hundredth of a processor.
 constexpr auto count_after = 1s;
 constexpr auto count_after_at_most = 60s;
 constexpr int count_share = 100;
 constexpr int share_of_age = 60;
 constexpr auto count_retry_after = 5s;
 
-Clock::duration pause_between_counts(Clock::duration age, Clock::duration took) {
-  return std::max<Clock::duration>(std::clamp<Clock::duration>(age / share_of_age, count_after, count_after_at_most), took * count_share);
+Clock::duration pause_between_counts(Clock::duration age, Clock::duration spent) {
+  return std::max<Clock::duration>(std::clamp<Clock::duration>(age / share_of_age, count_after, count_after_at_most), spent * count_share);
 }
 
 bool of_streams(const Departure& departure) {
@@ -52,7 +52,7 @@ void Gateway::drain_on(RunningService& service, Departure& departure, const CutR
   departure.due = now;
   if (!std::exchange(drain.told, true)) return;
   const Clock::duration age = now - drain.since;
-  departure.due = now + pause_between_counts(age, result.took);
+  departure.due = now + pause_between_counts(age, result.spent);
   if (!result.counted) return;
   std::uint64_t left = 0;
   for (const Mapping& mapping : departure.mappings)

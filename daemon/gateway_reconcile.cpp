@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int compare_share = 100;       // a comparison takes at most a hundredth of the time; 1,000,000 entries are 2.5 s
+constexpr int compare_share = 100;       // a comparison takes at most a hundredth of a processor; 1,000,000 entries are 2.5 s
 constexpr auto compare_again_after = 1s; // when it had to give way
 constexpr auto remembered_for = 10min;   // an endpoint that is no longer hanat's: a packet that was held somewhere is long gone
 
@@ -70,10 +70,10 @@ void Gateway::start_reconcile(Time now) {
 
 /// What was seen is looked at again: targets may have changed meanwhile.
 void Gateway::reconciled(const CutResult& result, Time now) {
-  next_reconcile_ = now + std::max<Clock::duration>(reconcile_period_, result.took * compare_share);
+  next_reconcile_ = now + std::max<Clock::duration>(reconcile_period_, result.spent * compare_share);
   const bool undecided = committer_.busy() || kernel_state_ != KernelState::in_step;
   if (result.failure.empty() && (!result.strays || undecided))
-    next_reconcile_ = now + std::max<Clock::duration>(compare_again_after, result.took * compare_share);
+    next_reconcile_ = now + std::max<Clock::duration>(compare_again_after, result.spent * compare_share);
   if (stopped_ || !result.strays || result.strays->empty() || undecided) return;
   const nat::Ledger current = ledger(now);
   std::map<Vip, RunningService*> holders;

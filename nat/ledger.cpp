@@ -10,8 +10,14 @@ std::size_t Ledger::Hash::operator()(const Vip& vip) const noexcept {
 }
 
 void Ledger::allow(const Vip& vip, std::span<const Endpoint> servers) {
+  families_.insert(vip.address.family());
   auto& allowed = allowed_[vip];
   allowed.insert(allowed.end(), servers.begin(), servers.end());
+}
+
+void Ledger::give_up(const Mapping& mapping) {
+  families_.insert(mapping.vip.address.family());
+  given_up_.insert(mapping);
 }
 
 bool Ledger::strays(const Mapping& mapping) const {

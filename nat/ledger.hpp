@@ -16,10 +16,12 @@ public:
   /// A virtual endpoint of hanat's: its flows may be at these servers, and nowhere else.
   void allow(const Vip& vip, std::span<const Endpoint> servers);
   /// One that is hanat's no more: of its flows only those at this server are hanat's to end.
-  void give_up(const Mapping& mapping) { given_up_.insert(mapping); }
+  void give_up(const Mapping& mapping);
   /// These are known to be there, wherever they should be.
   void spare(const Mapping& mapping) { spared_.insert(mapping); }
 
+  /// Can flows of the family stray at all?
+  bool about(Family family) const { return families_.contains(family); }
   /// Has a flow no place here? What never was hanat's has one.
   bool strays(const Mapping& mapping) const;
 
@@ -29,6 +31,7 @@ private:
   };
   std::unordered_map<Vip, std::vector<Endpoint>, Hash> allowed_;
   std::set<Mapping> given_up_, spared_;
+  std::set<Family> families_;
 };
 
 } // namespace hanat::nat

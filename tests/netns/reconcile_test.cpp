@@ -41,7 +41,7 @@ protected:
       });
     });
   }
-  bool go(const std::vector<Flow>& flows, milliseconds deadline = milliseconds{4500}) {
+  bool go(const std::vector<Flow>& flows, milliseconds deadline = milliseconds{10000}) {
     for (const auto end = TestClock::now() + deadline; TestClock::now() < end; std::this_thread::sleep_for(milliseconds{20}))
       if (present(flows) == 0) return true;
     return false;
@@ -95,7 +95,7 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndOfOneThatIsGone) {
   make({{vip("203.0.113.11", 443, Protocol::tcp), endpoint("198.18.11.2", 9999)}}, 2, bystanders); // none of hanat's any more
   make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
        strays);
-  EXPECT_TRUE(go(strays, milliseconds{6000})) << present(strays) << " are left\n" << hanatd.log();
+  EXPECT_TRUE(go(strays, milliseconds{10000})) << present(strays) << " are left\n" << hanatd.log();
   EXPECT_EQ(present(bystanders), bystanders.size());
 }
 

@@ -21,9 +21,12 @@ const Endpoint ledger_primary = ledger_place("198.18.1.2", 8443), ledger_backup 
 TEST(Ledger, HasAPlaceForEveryFlowThatIsNotHanats) {
   const Ledger empty;
   EXPECT_FALSE(empty.strays({ledger_web, ledger_primary}));
+  EXPECT_FALSE(empty.about(Family::ipv4));
   Ledger ledger;
   ledger.allow(ledger_web, std::array{ledger_primary});
   EXPECT_FALSE(ledger.strays({ledger_udp, ledger_backup})) << "another protocol";
+  EXPECT_TRUE(ledger.about(Family::ipv4));
+  EXPECT_FALSE(ledger.about(Family::ipv6));
   EXPECT_FALSE(ledger.strays({{ledger_web.address, Protocol::tcp, 22}, ledger_backup})) << "another port";
 }
 
