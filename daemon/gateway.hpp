@@ -138,7 +138,7 @@ private:
   void give_up(const Mapping& mapping, const std::string& service, Time now);
   RunningService& gone_service(const std::string& name);
 
-  // the cut's helpers
+  // the rest of settle
   static void add_clients(CutJob& job, const RunningService& service, const Departure& departure);
   static void count_told(RunningService& service, const Departure& departure, const CutResult& result);
   void false_alarm(RunningService& service);

@@ -68,6 +68,7 @@ void Gateway::drain_on(RunningService& service, Departure& departure, const CutR
 
 /// Some mappings of a drain are targets again, or are on their way out now.
 void Gateway::tell_of_drain(RunningService& service, const Departure& departure, const Wanted& wanted, Time now) {
+  if (departure.mappings.empty()) return; // over already; its count is under way
   std::optional<DrainEnd> end;
   const auto leaves = [&](const Departure& next) {
     return next.drain_end && next.flip == departure.flip && next.comment == departure.comment && of_streams(next) == of_streams(departure);

@@ -54,7 +54,7 @@ protected:
     }
     EXPECT_EQ(old_client->wait_for_end(milliseconds{2000}).result, Result::reset);
     EXPECT_GE(TestClock::now() - moved, time - milliseconds{50});
-    EXPECT_LT(TestClock::now() - moved, time + milliseconds{500});
+    EXPECT_LT(TestClock::now() - moved, time + milliseconds{1000});
   }
   Status wait_clean() {
     return hanatd->wait_for([](const Status& now) {
