@@ -173,24 +173,63 @@ void sync_directory(const std::filesystem::path& dir) {
   if (!fd || fsync(fd.get()) != 0) fail("sync " + dir.string());
 }
 
+std::string text_of(const json& whole) { return whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n"; }
+
+/// Wholly or not at all; `durable`: it is on the disk when this returns.
+void replace_file(const std::filesystem::path& dir, const std::string& name, const std::string& text, bool durable) {
+  const auto file = dir / name, fresh = dir / (name + ".new");
+  // What lies there is of an attempt that died. Removed, not truncated: it may be a link.
+  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail("remove " + fresh.string());
+  try {
+    const Fd fd{open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode)};
+    if (!fd) fail("make " + fresh.string());
+    write_all(fd.get(), text, fresh.string());
+    if (durable && fsync(fd.get()) != 0) fail("sync " + fresh.string());
+    if (rename(fresh.c_str(), file.c_str()) != 0) fail("put " + file.string() + " in place");
+  } catch (...) {
+    unlink(fresh.c_str());
+    throw;
+  }
+  if (durable) sync_directory(dir);
+}
+
+/// What one of the files says; a bad one is kept aside.
+LoadedState load_file(const std::filesystem::path& dir, const std::string& name) {
+  const auto file = dir / name;
+  const auto content = read_file(file);
+  if (content.missing) return {};
+  LoadedState loaded = content.error.empty() ? parse_state(content.text) : LoadedState{.state = {}, .warning = content.error};
+  if (loaded.warning.empty()) return loaded;
+
+  const auto aside = dir / (name + ".bad");
+  std::error_code failed;
+  std::filesystem::rename(file, aside, failed);
+  const auto where = failed ? "could not be kept aside: " + failed.message() : "is kept as " + aside.string();
+  loaded.warning =
+      fmt::format("{} {}: {} {} were read from it, any other is lost; the file {}", file.string(), loaded.warning,
+                  loaded.state.overrides.size() + loaded.state.drains.size(), name == "drains.json" ? "drains" : "overrides", where);
+  return loaded;
+}
+
 } // namespace
 
 /// Collects every item as soon as its closing brace was read, so that a file cut short still gives those that are whole.
 LoadedState parse_state(const std::string& text) {
   LoadedState parsed;
   std::string list; // the key of the outer object that is being read
+  bool has_list = false;
   std::map<std::string, std::size_t> wrong;
   const auto collect = [&](int depth, json::parse_event_t event, json& value) {
     if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
     if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
+    has_list |= event == json::parse_event_t::array_start && depth == 1 && (list == "overrides" || list == "drains");
     if (event != json::parse_event_t::object_end || depth != 2 || (list != "overrides" && list != "drains")) return true;
     if (!take_item(parsed.state, list, value)) ++wrong[list];
     return false; // it has been taken
   };
   try {
     const auto whole = json::parse(text, collect);
-    if (!whole.is_object() || !whole.contains("overrides") || !whole.at("overrides").is_array())
-      parsed.warning = "has no list of overrides";
+    if (!whole.is_object() || !has_list) parsed.warning = "has no list of overrides";
   } catch (const json::parse_error& error) {
     parsed.warning = fmt::format("is not whole JSON (byte {})", error.byte);
   } catch (const std::exception& error) {
@@ -202,42 +241,28 @@ LoadedState parse_state(const std::string& text) {
 }
 
 LoadedState load_state(const std::filesystem::path& dir) {
-  const auto file = dir / "state.json";
-  const auto content = read_file(file);
-  if (content.missing) return {};
-  LoadedState loaded = content.error.empty() ? parse_state(content.text) : LoadedState{.state = {}, .warning = content.error};
-  if (loaded.warning.empty()) return loaded;
-
-  const auto aside = dir / "state.json.bad";
-  std::error_code failed;
-  std::filesystem::rename(file, aside, failed);
-  const auto where = failed ? "could not be kept aside: " + failed.message() : "is kept as " + aside.string();
-  loaded.warning = fmt::format("{} {}: {} overrides were read from it, any other is lost; the file {}", file.string(), loaded.warning,
-                               loaded.state.overrides.size(), where);
-  return loaded;
+  LoadedState overrides = load_file(dir, "state.json");
+  LoadedState drains = load_file(dir, "drains.json");
+  overrides.state.drains = std::move(drains.state.drains);
+  if (!overrides.warning.empty() && !drains.warning.empty()) overrides.warning += "; ";
+  overrides.warning += drains.warning;
+  return overrides;
 }
 
 void save_state(const std::filesystem::path& dir, const State& state) {
-  json overrides = json::array(), drains = json::array();
-  for (const auto& item : state.overrides) overrides.push_back(to_value(item));
+  // Without waiting for the disk: a crash of the machine ends the drains with the machine's table of connections, one of hanatd loses
+  // nothing.
+  json drains = json::array();
   for (const auto& item : state.drains) drains.push_back(to_value(item));
-  json whole = {{"version", 1}, {"overrides", std::move(overrides)}};
-  if (!drains.empty()) whole["drains"] = std::move(drains);
-  const auto file = dir / "state.json", fresh = dir / "state.json.new";
+  if (!drains.empty())
+    replace_file(dir, "drains.json", text_of({{"version", 1}, {"drains", std::move(drains)}}), false);
+  else if (unlink((dir / "drains.json").c_str()) != 0 && errno != ENOENT)
+    fail("remove " + (dir / "drains.json").string());
 
-  // What lies there is of an attempt that died. Removed, not truncated: it may be a link.
-  if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail("remove " + fresh.string());
-  try {
-    const Fd fd{open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode)};
-    if (!fd) fail("make " + fresh.string());
-    write_all(fd.get(), whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n", fresh.string());
-    if (fsync(fd.get()) != 0) fail("sync " + fresh.string());
-    if (rename(fresh.c_str(), file.c_str()) != 0) fail("put " + file.string() + " in place");
-  } catch (...) {
-    unlink(fresh.c_str());
-    throw;
-  }
-  sync_directory(dir);
+  json overrides = json::array();
+  for (const auto& item : state.overrides) overrides.push_back(to_value(item));
+  const std::string text = text_of({{"version", 1}, {"overrides", std::move(overrides)}});
+  if (read_file(dir / "state.json").text != text) replace_file(dir, "state.json", text, true);
 }
 
 StateLock::StateLock(const std::filesystem::path& dir) {

@@ -1,5 +1,5 @@
-// What survives a restart beside the kernel's own table: the operators' overrides and the flows that are draining or kept, in
-// DIR/state.json. The kernel is the truth; this file is a memory of wishes, and whatever it looks like, the daemon starts.
+// What survives a restart beside the kernel's own table: the operators' overrides, in DIR/state.json, and the flows that drain or are kept,
+// in DIR/drains.json. The kernel is the truth; these files are a memory of wishes, and whatever they look like, the daemon starts.
 // Not here: obeying it (gateway), when it is written (state_writer).
 #pragma once
 
@@ -50,8 +50,8 @@ LoadedState parse_state(const std::string& text);
 /// used; one of a foreign owner, or not a file, is not read. A bad file is kept aside as state.json.bad.
 LoadedState load_state(const std::filesystem::path& dir);
 
-/// Replaces the file as a whole or not at all (0640). Waits for the disk: not for the loop's thread when the disk is slow. Throws
-/// std::system_error.
+/// Replaces each file as a whole or not at all (0640). Where overrides changed it waits for the disk: not for the loop's thread when the
+/// disk is slow. Throws std::system_error.
 void save_state(const std::filesystem::path& dir, const State& state);
 
 /// Holds DIR/lock as long as it lives, so that no two daemons share a state directory.

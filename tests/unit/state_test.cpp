@@ -60,12 +60,16 @@ TEST(StateFile, GivesBackDrainsToo) {
   const auto loaded = load_state(dir.path());
   EXPECT_EQ(loaded.state, state);
   EXPECT_EQ(loaded.warning, "");
+  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
+  EXPECT_FALSE(std::filesystem::exists(dir / "drains.json"));
+  EXPECT_EQ(load_state(dir.path()).state.overrides, some_overrides());
 }
 
 TEST(StateFile, WithDrainsAndAnyByteChangedOrCutShortNeverThrows) {
   const TempDir dir;
   save_state(dir.path(), {.overrides = some_overrides(), .drains = some_drains()});
-  const auto whole = read_text(dir / "state.json");
+  const auto whole = read_text(dir / "drains.json");
+  ASSERT_EQ(parse_state(whole).state.drains, some_drains());
   const std::string_view bytes{"\0\xff{]\"9:/ ", 9};
   for (std::size_t i = 0; i < whole.size(); ++i) {
     auto changed = whole;
