@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,12 +52,13 @@ struct Server {
   std::vector<Endpoint> addresses; // one, or one a family; port 0: the listener's own
   nat::Snat snat;
   std::vector<probes::Spec> probes;
+  std::map<Vip, std::uint16_t> mapped{}; // listeners' ranges that have other ports here: the first one's port
   bool operator==(const Server&) const = default;
 };
 
 struct Service {
   std::string name;
-  std::vector<Vip> listen;              // ranges are already expanded
+  std::vector<Vip> listen;              // small ranges are already expanded
   std::vector<std::string> listen_text; // as written, for status
   std::vector<Server> servers;          // the primary, then the backups in order
   DownRule down;
@@ -71,12 +73,15 @@ struct Service {
   bool operator==(const Service&) const = default;
 };
 
-/// The endpoint that a server serves a VIP on: the address of the VIP's family, the VIP's port where none was said. nullopt: no address of
-/// that family.
+/// The endpoint that a server serves a VIP on: the address of the VIP's family, the VIP's port where none was said (of a range: 0, each
+/// flow keeps its own). nullopt: no address of that family.
 std::optional<Endpoint> endpoint_for(const Server& server, const Vip& vip);
+/// Does the server serve something there? Port 0 is any.
+bool serves_at(const Server& server, const Endpoint& at);
 /// What the packets of a probe are; nullopt: of nothing that has ports (icmp), or whatever its program likes (exec).
 std::optional<Protocol> asks_over(probes::Kind kind);
-/// Every question that is asked of a server, one a (probe, address).
+/// Every question that is asked of a server, one a (probe, address). Port 0: of what needs none, or of nothing but ranges, which
+/// config_check refuses.
 std::vector<probes::Question> questions_for(const Service& service, const Server& server);
 
 struct Config {

@@ -25,6 +25,7 @@ using ProbesText = std::vector<ProbeText>;
 struct AddressText {
   Place place;
   Endpoint endpoint;
+  std::uint16_t last = 0; // of a range that another range is mapped to
 };
 struct ServerText {
   Place place;
@@ -85,7 +86,7 @@ struct Merged {
   bool down_right = true;
   Place snat_place; // of the service's or the defaults' snat
 };
-/// config_merge: applies [defaults], expands ranges, names the roles.
+/// config_merge: applies [defaults], expands small ranges, names the roles.
 std::vector<Merged> merge(const FilesText& files, Findings& findings);
 /// config_check: what cannot work together.
 void check(const std::vector<Merged>& services, Findings& findings);

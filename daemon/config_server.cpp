@@ -32,7 +32,8 @@ public:
       reader_.complain(node, wrong->text);
       return std::nullopt;
     }
-    return AddressText{.place = reader_.place(node), .endpoint = std::get<Endpoint>(parsed)};
+    const auto& [endpoint, last] = std::get<ServerPorts>(parsed);
+    return AddressText{.place = reader_.place(node), .endpoint = endpoint, .last = last};
   }
 
   /// A list of addresses as text; empty after an error.

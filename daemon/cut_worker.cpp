@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "nat/port_range.hpp"
+
 namespace hanat {
 namespace {
 
@@ -64,8 +66,9 @@ void CutWorker::nudge_held() try {
   for (const Mapping& mapping : job_.nudge) by_vip[mapping.vip] = &mapping;
   std::vector<nat::TcpClient> clients;
   for (const auto& [vip, client] : telling_->held.read())
-    if (const auto found = by_vip.find({vip.address, Protocol::tcp, vip.port}); found != by_vip.end())
-      clients.push_back({*found->second, client});
+    if (const auto found = find_covering(by_vip, Vip{.address = vip.address, .protocol = Protocol::tcp, .port = vip.port});
+        found != by_vip.end())
+      clients.push_back({.mapping = *found->second, .vip = vip, .client = client});
   nudge(clients);
 } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): no table, nobody held; the others are told all the same
 }
@@ -81,9 +84,9 @@ void CutWorker::release() {
 void CutWorker::nudge(std::span<const nat::TcpClient> clients) {
   if (!telling_) return;
   std::vector<nat::Nudge> nudges;
-  for (const auto& [mapping, client] : clients) {
+  for (const auto& [mapping, vip, client] : clients) {
     if (!job_.nudge.contains(mapping)) continue;
-    nudges.push_back({.from = {.address = mapping.vip.address, .port = mapping.vip.port}, .to = client});
+    nudges.push_back({.from = vip, .to = client});
     ++result_.nudged[mapping];
   }
   telling_->nudger.send(nudges, cancelled_);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "daemon/words.hpp"
+#include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
@@ -109,7 +110,7 @@ void Gateway::expire_force(RunningService& service, Time now) {
 bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
   const bool waits = std::ranges::any_of(service.departures, [&](const Departure& departure) {
     return departure.in_job && std::ranges::any_of(departure.mappings, [&](const Mapping& mapping) {
-             return std::ranges::find(wanted.returning, mapping) != wanted.returning.end();
+             return std::ranges::any_of(wanted.returning, [&](const Mapping& back) { return share_flows(mapping, back); });
            });
   });
   if (waits) cutter_.cancel(); // cut_done() settles again
@@ -143,18 +144,47 @@ void Gateway::applied(Change& change, Time now) {
   if (!better_unknown) service.override_ended = false;
 }
 
+/// The flows of `others` are no longer among the mappings.
+void Gateway::take_out(std::vector<Mapping>& mappings, std::span<const Mapping> others) {
+  if (std::ranges::none_of(mappings, [&](const Mapping& mapping) {
+        return std::ranges::any_of(others, [&](const Mapping& other) { return share_flows(mapping, other); });
+      }))
+    return;
+  std::vector<Mapping> left;
+  for (const Mapping& mapping : mappings)
+    for (const Mapping& part : without(mapping, others)) left.push_back(part);
+  mappings = std::move(left);
+}
+
+/// No two of `moved` overlap, not even after a range of ports was given other borders.
+void Gateway::note_moved(RunningService& service, const nat::Rules& rules, const Vip& vip, Time until) {
+  if (rules.known.contains(vip)) {
+    service.moved_until[vip] = until;
+    return;
+  }
+  std::vector<Vip> ours;
+  for_overlapping(rules.known, vip, [&](const auto& entry) { ours.push_back(entry.first); });
+  const std::vector<Vip> rest = without(vip, ours);
+  ours.insert(ours.end(), rest.begin(), rest.end());
+  for (const Vip& moved : ours) {
+    std::vector<Vip> other;
+    for_overlapping(service.moved_until, moved, [&](const auto& entry) {
+      if (entry.first != moved) other.push_back(entry.first);
+    });
+    for (const Vip& gone : other) service.moved_until.erase(gone);
+    service.moved_until[moved] = until;
+  }
+}
+
 /// Mappings that are targets again leave their departures; new departures begin.
 void Gateway::note_departures(Change& change, bool flipped, Time now) {
   RunningService& service = *change.service;
-  for (Departure& old : service.departures)
-    std::erase_if(old.mappings, [&](const Mapping& mapping) {
-      return std::ranges::find(change.wanted.returning, mapping) != change.wanted.returning.end();
-    });
+  for (Departure& old : service.departures) take_out(old.mappings, change.wanted.returning);
   std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
   for (const auto& [vip, comment] : change.wanted.rules.moved) service.moved_until.try_emplace(vip, now + moved_for);
   for (Departure& departure : change.wanted.departures) {
     for (const Mapping& mapping : departure.mappings)
-      if (!departure.untranslated) service.moved_until[mapping.vip] = now + moved_for;
+      if (!departure.untranslated) note_moved(service, change.wanted.rules, mapping.vip, now + moved_for);
     departure.id = ++next_departure_;
     departure.flip = flipped && !departure.untranslated ? service.flips : 0;
     service.flip_has_a_rest = true;

@@ -110,6 +110,8 @@ private:
   void wait_for_kernel();
   void change_aside(const std::function<void()>& change);
   void applied(Change& change, Time now);
+  static void take_out(std::vector<Mapping>& mappings, std::span<const Mapping> others);
+  static void note_moved(RunningService& service, const nat::Rules& rules, const Vip& vip, Time until);
   void note_departures(Change& change, bool flipped, Time now);
   void record_flip(RunningService& service, const Change& change);
   enum class Need : std::uint8_t;
@@ -154,6 +156,8 @@ private:
   void resume(RunningService& service, Time now);
   void hand_over_endpoints(Time now);
   void hand_over_departures(RunningService& from, RunningService& to, const Vip& vip);
+  void fit_ranges(Time now);
+  void give_ports(RunningService& from, RunningService& to, const Vip& old, const Vip& listen, Time now);
   void restore(const Override& kept, Time now);
   static void find_current(RunningService& service);
   void retire(RunningService& service);

@@ -121,6 +121,7 @@ void Gateway::adopt_rules(nat::Rules rules, Time now) {
     take(rules, service->loaded, vip);
   }
   for (const auto& service : services_) resume(*service, now);
+  fit_ranges(now);
 }
 
 /// What a crash left unfinished stands in the kernel: stale keys name the flows that are still to be cut.
@@ -175,6 +176,7 @@ Reloaded Gateway::reload(const Config& config) {
     configure(service != nullptr ? *service : add_service(next.name), next, now);
   }
   hand_over_endpoints(now);
+  fit_ranges(now);
   for (const auto* names : {&result.added, &result.changed})
     for (const std::string& name : *names) find_current(*find(name));
   settle(now);

@@ -96,6 +96,7 @@ struct RunningService {
   // what the kernel holds for it, as of the last answer
   nat::Rules loaded;
   std::map<Vip, Time> moved_until;
+  std::vector<Vip> taken; // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Departure> departures;
 
   // settle()'s own notes

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "nat/port_range.hpp"
+
 namespace hanat {
 namespace {
 
@@ -88,13 +90,22 @@ void add_hold(const RunningService& service, nat::Rules& rules) {
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);
 }
 
+/// What of a mapping no target of these takes on, nor another service. All of it, but where a range of ports was given other borders.
+std::vector<Mapping> not_taken_on(const Mapping& mapping, const std::map<Vip, nat::Target>& targets, const std::vector<Vip>& taken) {
+  std::vector<Mapping> stays;
+  for_overlapping(targets, mapping.vip, [&](const auto& entry) { stays.push_back({.vip = entry.first, .server = entry.second.server}); });
+  for (const Vip& vip : taken)
+    if (overlap(vip, mapping.vip)) stays.push_back({.vip = vip, .server = {.address = mapping.server.address, .port = 0}});
+  return without(mapping, stays);
+}
+
 /// Compares what stands with what shall stand: old mappings depart, new ones return.
 void find_moves(const RunningService& service, const Decision& decision, Time now, Wanted& result) {
   std::map<std::string, std::vector<Mapping>> leaving; // by the comment of the loaded target: service and server
   for (const auto& [vip, old] : service.loaded.target) {
     const auto next = result.rules.target.find(vip);
     if (next != result.rules.target.end() && next->second.server == old.server) continue;
-    leaving[old.comment].push_back({vip, old.server});
+    for (const Mapping& part : not_taken_on({vip, old.server}, result.rules.target, service.taken)) leaving[old.comment].push_back(part);
     result.moves |= result.rules.known.contains(vip);
   }
   const bool keep = policy_of(service.config, decision.flip_why) == FlowPolicy::keep && !service.removed;
@@ -121,9 +132,7 @@ void add_stale(const Departure& departure, nat::Rules& rules) {
   if (departure.untranslated) return;
   for (const Mapping& mapping : departure.mappings) {
     if (departure.keep_streams && mapping.vip.protocol == Protocol::tcp) continue;
-    const auto target = rules.target.find(mapping.vip);
-    const bool is_target = target != rules.target.end() && target->second.server == mapping.server;
-    if (!is_target) rules.stale[mapping] = departure.comment;
+    for (const Mapping& part : not_taken_on(mapping, rules.target, {})) rules.stale[part] = departure.comment;
   }
 }
 

@@ -37,6 +37,7 @@ struct CutCount {
 
 struct TcpClient {
   Mapping mapping;
+  Endpoint vip; // that the client talks to: of a range, one port
   Endpoint client;
   bool operator==(const TcpClient&) const = default;
 };
@@ -67,7 +68,8 @@ public:
   /// Told of every bit of progress: so many entries of that mapping are gone.
   using OnDeleted = std::function<void(const Mapping& mapping, std::uint64_t number)>;
 
-  /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server. Returns what
+  /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server (of a range: has
+  /// its address, and the port of the destination). Returns what
   /// was deleted, counted one by one; from 2,000 entries a mapping on, where a filtered delete does the rest, by the kernel's entry
   /// counter (other flows that come or go in those milliseconds are in it). `cancelled` is looked at between messages; a cancelled cut
   /// returns what it did so far. Throws std::system_error.

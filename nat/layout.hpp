@@ -13,9 +13,9 @@
 namespace hanat::nat {
 
 /// Raised with every change below; another number in a loaded table means: replace the whole table in one transaction.
-inline constexpr unsigned layout_version = 2;
+inline constexpr unsigned layout_version = 3;
 
-/// The comment by which a table is known as hanat's: "hanat layout 2".
+/// The comment by which a table is known as hanat's: "hanat layout 3".
 std::string table_comment();
 /// Whether a comment of any layout version says that the table is hanat's.
 bool is_ours(const std::string& comment);

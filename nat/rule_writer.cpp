@@ -119,11 +119,13 @@ RuleWriter& RuleWriter::load_daddr(Family family, unsigned index) {
   return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_dst), 16, index);
 }
 
+RuleWriter& RuleWriter::load_saddr(Family family, unsigned index) {
+  if (family == Family::ipv4) return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, saddr), 4, index);
+  return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_src), 16, index);
+}
+
 RuleWriter& RuleWriter::load_sender(Family family, unsigned index) {
-  if (family == Family::ipv4)
-    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, saddr), 4, index);
-  else
-    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_src), 16, index);
+  load_saddr(family, index);
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, index + words_of(family));
 }
 
@@ -159,8 +161,12 @@ RuleWriter& RuleWriter::load_original_tuple(Family family) {
   return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, 2 * address + 1);
 }
 
+RuleWriter& RuleWriter::load_reply_address(Family family, unsigned index) {
+  return load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_REPLY, index);
+}
+
 RuleWriter& RuleWriter::load_reply_source(Family family, unsigned index) {
-  load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_REPLY, index);
+  load_reply_address(family, index);
   return load_ct(NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, index + words_of(family));
 }
 
@@ -268,6 +274,16 @@ RuleWriter& RuleWriter::reject_with_tcp_reset() { return reject(NFT_REJECT_TCP_R
 RuleWriter& RuleWriter::reject_port_unreachable() { return reject(NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH); }
 
 // The kernel would fill in the ends of a range and the flags itself; said here, a rule dumps as it was written.
+RuleWriter& RuleWriter::dnat_address(Family family) {
+  nftnl_expr* expression = add("nat");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY, nfproto(family));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS);
+  return *this;
+}
+
 RuleWriter& RuleWriter::dnat(Family family) {
   nftnl_expr* expression = add("nat");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
