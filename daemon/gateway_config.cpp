@@ -176,9 +176,9 @@ Reloaded Gateway::reload(const Config& config) {
     configure(service != nullptr ? *service : add_service(next.name), next, now);
   }
   hand_over_endpoints(now);
-  fit_ranges(now);
   for (const auto* names : {&result.added, &result.changed})
     for (const std::string& name : *names) find_current(*find(name));
+  fit_ranges(now);
   settle(now);
   wait_for_kernel();
   return result;

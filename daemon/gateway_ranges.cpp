@@ -23,15 +23,12 @@ std::set<Vip> endpoints_left(const RunningService& service) {
   return result;
 }
 
-/// The servers that some flow of an old endpoint may be on.
-std::set<Address> servers_of(const RunningService& service, const Vip& vip) {
-  std::set<Address> result;
-  if (const auto target = service.loaded.target.find(vip); target != service.loaded.target.end())
-    result.insert(target->second.server.address);
-  for (const Departure& departure : service.departures)
-    for (const Mapping& mapping : departure.mappings)
-      if (mapping.vip == vip && !departure.untranslated) result.insert(mapping.server.address);
-  return result;
+/// The flows of a mapping at these ports.
+Mapping at_ports(const Mapping& mapping, const Vip& listen) {
+  const auto& [vip, server] = mapping;
+  if (!is_range(vip)) return mapping;
+  const Vip part = with_ports(vip, std::max(vip.port, listen.port), std::min(last_port(vip), last_port(listen)));
+  return {.vip = part, .server = {.address = server.address, .port = is_range(part) ? std::uint16_t{0} : part.port}};
 }
 
 } // namespace
@@ -56,23 +53,37 @@ void Gateway::fit_ranges(Time now) {
   }
 }
 
-/// Ports of a service's old endpoint are another's now. Flows to a server that the other one has, too, are its own now; those to any other
-/// server go, and count for nobody.
+/// Ports of a service's old endpoint are another's now: flows on their way out go on as the other's, and flows to the target are the
+/// other's if it has that server, too; else they go, and count for nobody.
 void Gateway::give_ports(RunningService& from, RunningService& to, const Vip& old, const Vip& listen, Time now) {
-  const Vip shared = with_ports(old, std::max(old.port, listen.port), std::min(last_port(old), last_port(listen)));
-  std::vector<Mapping> given, strange;
-  for (const Address& server : servers_of(from, old)) {
-    given.push_back({.vip = listen, .server = {.address = server, .port = is_range(listen) ? std::uint16_t{0} : listen.port}});
-    if (std::ranges::none_of(to.config.servers, [&](const Server& own) { return serves_at(own, {.address = server, .port = 0}); }))
-      strange.push_back({.vip = shared, .server = {.address = server, .port = is_range(shared) ? std::uint16_t{0} : shared.port}});
-  }
   from.taken.push_back(listen);
-  for (Departure& departure : from.departures)
-    if (!departure.untranslated) take_out(departure.mappings, given);
+  std::vector<Departure> parts;
+  for (Departure& departure : from.departures) {
+    if (departure.untranslated) continue;
+    Departure part = departure;
+    part.mappings.clear();
+    for (const Mapping& mapping : departure.mappings)
+      if (mapping.vip == old) part.mappings.push_back(at_ports(mapping, listen));
+    if (part.mappings.empty()) continue;
+    take_out(departure.mappings, part.mappings);
+    parts.push_back(std::move(part));
+  }
   std::erase_if(from.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
-  if (!strange.empty()) {
-    to.departures.push_back(
-        {.id = ++next_departure_, .mappings = std::move(strange), .comment = to.config.name, .untranslated = true, .due = now});
+  if (const auto target = from.loaded.target.find(old); target != from.loaded.target.end()) {
+    const Endpoint& server = target->second.server;
+    const auto own = std::ranges::find_if(to.config.servers, [&](const Server& one) { return serves_at(one, server); });
+    if (own == to.config.servers.end())
+      parts.push_back({.mappings = {at_ports({old, server}, listen)}, .comment = to.config.name, .untranslated = true, .due = now});
+    else if (!to.current && !to.refused && to.loaded.target.empty()) { // no gap: it is believed until its probes say otherwise
+      to.current = static_cast<std::size_t>(own - to.config.servers.begin());
+      to.why = Why::adopted;
+    }
+  }
+  for (Departure& part : parts) {
+    part.id = ++next_departure_;
+    part.flip = 0;
+    if (part.in_job) job_.push_back({&to, part.id});
+    to.departures.push_back(std::move(part));
     departing_.insert(&to);
   }
   touch(to);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <system_error>
 
@@ -114,6 +115,48 @@ TEST(Cut, TakesOnlyTheStreamsAskedFor) {
     EXPECT_EQ(conntrack_entries(), sorted(flows_of(all[0], 100)));
     EXPECT_EQ(cut(cutter, all, Streams::tcp), (CutCount{.tcp = 100}));
     EXPECT_TRUE(conntrack_entries().empty());
+  });
+}
+
+TEST(Cut, TakesTheFlowsOfARangeThatKeptTheirPortAndNothingElse) {
+  everywhere([](Rung rung, Family family) {
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+      Mapping range{.vip = vip_of(family, protocol, 5000), .server = server_of(family, 11, 0)};
+      range.vip.last = 9000;
+      const auto flow = [&](std::uint16_t port, std::uint16_t at_server, int host, std::size_t first) {
+        return flows_of({.vip = vip_of(family, protocol, port), .server = server_of(family, host, at_server)}, 3, first);
+      };
+      std::vector<Flow> others;
+      append(others, flow(4999, 4999, 11, 0));
+      append(others, flow(9001, 9001, 11, 10));
+      append(others, flow(6000, 6001, 11, 20)); // another service's, that was there
+      append(others, flow(6000, 6000, 12, 30));
+      append(others, flows_of({.vip = vip_of(family, protocol, 6000, 20), .server = server_of(family, 11, 6000)}, 3, 40));
+      const std::vector<Flow> before = conntrack_entries();
+      synthesise(others);
+      for (const std::uint16_t port : {5000, 6000, 9000}) synthesise(flow(port, port, 11, 100U + port));
+      Cutter cutter{rung};
+      std::map<Mapping, std::uint64_t> booked;
+      const CutCount count = cutter.cut(std::vector{range}, Streams::all, go_on,
+                                        [&](const Mapping& mapping, std::uint64_t number) { booked[mapping] += number; });
+      EXPECT_EQ(count.total(), 9U) << to_text(protocol);
+      EXPECT_EQ(booked, (std::map<Mapping, std::uint64_t>{{range, 9}})) << "counted for the range";
+      append(others, before);
+      EXPECT_EQ(conntrack_entries(), sorted(others)) << to_text(protocol);
+    }
+  });
+}
+
+TEST(Cut, ARangeOfManyFlowsIsNeverLeftToAFilter) {
+  isolated([] {
+    Mapping range{.vip = vip_of(Family::ipv4, Protocol::tcp, 400), .server = server_of(Family::ipv4, 11, 0)};
+    range.vip.last = 9000;
+    const auto others = flows_of({.vip = vip_of(Family::ipv4, Protocol::tcp, 443), .server = server_of(Family::ipv4, 11, 8443)}, 3'000);
+    synthesise(others);
+    synthesise(flows_of({.vip = vip_of(Family::ipv4, Protocol::tcp, 443), .server = server_of(Family::ipv4, 11, 443)}, 6'000, 10'000));
+    Cutter cutter{Rung::filtered_delete};
+    EXPECT_EQ(cut(cutter, {range}), (CutCount{.tcp = 6'000}));
+    EXPECT_TRUE(conntrack_entries() == sorted(others));
   });
 }
 
@@ -273,7 +316,7 @@ TEST(Cut, NeverTakesANewerFlowOfTheSameClient) {
       ConntrackSocket socket;
       synthesise(flows_of(mapping_of(family), 10));
       EntryDeletes deletes;
-      ASSERT_TRUE(socket.dump(family, {}, {}, [&](const Entry& entry) { deletes.add(entry); }));
+      ASSERT_TRUE(socket.dump(family, {}, {}, [&](const Entry& entry) { deletes.add(entry, entry.mapping); }));
       Cutter cutter;
       EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 10}));
       const auto moved = flows_of({.vip = vip_of(family), .server = server_of(family, 12)}, 10);
