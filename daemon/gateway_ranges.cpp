@@ -63,7 +63,7 @@ void Gateway::give_ports(RunningService& from, RunningService& to, const Vip& ol
     Departure part = departure;
     part.mappings.clear();
     for (const Mapping& mapping : departure.mappings)
-      if (mapping.vip == old) part.mappings.push_back(at_ports(mapping, listen));
+      if (overlap(mapping.vip, listen)) part.mappings.push_back(at_ports(mapping, listen)); // of `old`, or what others left of it
     if (part.mappings.empty()) continue;
     take_out(departure.mappings, part.mappings);
     parts.push_back(std::move(part));

@@ -83,7 +83,8 @@ void add_hold(const RunningService& service, nat::Rules& rules) {
     return found == from.target.end() ? std::nullopt : std::optional{found->second.server};
   };
   for (const auto& [mapping, comment] : service.loaded.hold)
-    if (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip)) rules.hold.emplace(mapping, comment); // in the next look
+    if (rules.known.contains(mapping.vip) && target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip))
+      rules.hold.emplace(mapping, comment); // until the next look
   if (!service.config.hold || service.force) return;
   for (const auto& [vip, target] : rules.target)
     if (vip.protocol == Protocol::tcp && target_in(service.loaded, vip) == target.server && another_may_do(service, vip, target.server))

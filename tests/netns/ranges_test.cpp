@@ -87,10 +87,9 @@ TEST_P(EveryPort, GoesToTheServerThroughFailoverRefusalAndFailback) {
   EXPECT_EQ(talking6.ask().text, "backup:700");
   expect_all("backup", "failed over");
   if (GetParam()) return; // the rest is the same, and takes its time
-  const Status cut = hanatd.wait_for([](const Status& now) { return last_flip(now, "all").cut_ms.has_value(); }, milliseconds{8000});
+  const Status cut = hanatd.wait_for([&](const Status& now) { return last_flip(now, "all").cut.tcp >= idle.size(); });
   EXPECT_GE(last_flip(cut, "all").nudged, idle.size());
   EXPECT_GE(last_flip(cut, "all").cut.udp, 2U);
-  EXPECT_GE(last_flip(cut, "all").cut.tcp, idle.size()) << "counted although each is of another port";
 
   lab.silent(Host::backup, true);
   hanatd.wait_target("all", "none");
@@ -300,8 +299,7 @@ TEST(Ranges, OtherBordersCutNoFlowThatStaysOnItsServer) {
   hanatd.wait_target("whole", "backup");
   for (const std::uint16_t port : std::initializer_list<std::uint16_t>{2500, 5001, 8500})
     EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(port)).text, fmt::format("backup:{}", port));
-  EXPECT_EQ(hanatd.log().find("refused a change"), std::string::npos)
-      << hanatd.log() << lab.must(Host::gateway, "nft list table inet hanat");
+  EXPECT_EQ(hanatd.log().find("refused a change"), std::string::npos) << hanatd.log();
 }
 
 } // namespace
