@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "daemon/config.hpp"
@@ -147,14 +148,12 @@ TEST(ConfigRanges, TwinsAreFoundByThePortsThatTheyServe) {
   EXPECT_NE(with_backup(R"("10.0.0.11:5000-5100")"), "");
 }
 
-TEST(ConfigRanges, TenThousandOverlapsAreLookedForInNoTime) {
-  std::string text;
-  for (int service = 0; service < 10'000; ++service)
-    text += service_text("\"203.0." + std::to_string(service / 250) + "." + std::to_string(service % 250 + 1) + ":*/tcp\"",
-                         R"("10.0.0.11")", asks_22, "s" + std::to_string(service));
+TEST(ConfigRanges, OverlapsOfThousandsAreLookedForInNoTime) {
+  std::string listen = "[";
+  for (int number = 0; number < 3'000; ++number) listen += fmt::format("\"203.0.{}.{}:*/tcp\", ", number / 250, number % 250 + 1);
   const auto start = std::chrono::steady_clock::now();
-  EXPECT_EQ(said_of(text), "");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds{10}) << "a square of it takes minutes";
+  EXPECT_EQ(said_of(service_text(listen + "]", R"("10.0.0.11")")), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds{5}) << "port by port it takes minutes";
 }
 
 } // namespace

@@ -167,6 +167,68 @@ TEST(Wanted, EveryTransitionGivesItsRulesAndLetsTheOldFlowsGo) {
     for (const Fate to : fates) expect_transition(from, to);
 }
 
+// ---- ranges of ports
+
+Vip ports_of(std::uint16_t port, std::uint16_t last) {
+  return {.address = tcp4.address, .protocol = Protocol::tcp, .port = port, .last = last};
+}
+const Endpoint primary_machine = endpoint("198.18.1.2", 0), backup_machine = endpoint("198.18.2.2", 0);
+
+/// On its primary, with everything loaded.
+RunningService ranged(const Vip& listen) {
+  RunningService service;
+  service.config.name = "web";
+  service.config.listen = {listen};
+  service.config.servers = {{.role = "primary", .addresses = {primary_machine}, .snat = {}, .probes = {}},
+                            {.role = "backup", .addresses = {backup_machine}, .snat = {}, .probes = {}}};
+  service.servers.resize(2);
+  service.loaded.known[listen] = "web";
+  service.loaded.target[listen] = {primary_machine, "web primary"};
+  service.loaded.hold[{listen, primary_machine}] = "web primary";
+  return service;
+}
+
+TEST(Wanted, ARangeMovesAsOneEndpointWhoseFlowsKeepTheirPort) {
+  RunningService service = ranged(ports_of(1, 65'535));
+  const Wanted result = go(service, Fate::backup);
+  EXPECT_EQ(result.rules.target.at(ports_of(1, 65'535)).server, backup_machine);
+  const Mapping old{ports_of(1, 65'535), primary_machine};
+  EXPECT_EQ(keys_of(result.rules.stale), std::set{old});
+  EXPECT_EQ(mappings_of(result.departures, false), std::set{old});
+  EXPECT_TRUE(result.moves);
+}
+
+TEST(Wanted, OfANarrowerRangeOnlyTheRestDeparts) {
+  RunningService service = ranged(ports_of(2'000, 9'000));
+  service.config.listen = {ports_of(3'000, 8'999)};
+  const Wanted result = go(service, Fate::primary);
+  const Mapping below{ports_of(2'000, 2'999), primary_machine}, above{ports_of(9'000, 0), endpoint("198.18.1.2", 9'000)};
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set{below, above}));
+  EXPECT_EQ(keys_of(result.rules.stale), (std::set{below, above}));
+  EXPECT_TRUE(result.rules.hold.empty()) << "the kernel takes no two ranges that overlap";
+}
+
+TEST(Wanted, OfAnotherRangeOnAnotherServerEverythingDeparts) {
+  RunningService service = ranged(ports_of(2'000, 9'000));
+  service.config.listen = {ports_of(3'000, 9'999)};
+  const Wanted result = go(service, Fate::backup);
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set{Mapping{ports_of(2'000, 9'000), primary_machine}}));
+}
+
+TEST(Wanted, WhatIsStaleIsNeverATargetWhateverItsBorders) {
+  RunningService service = ranged(ports_of(3'000, 9'999));
+  service.departures.push_back({.id = 1, .mappings = {{ports_of(2'000, 9'000), primary_machine}}, .comment = "web primary"});
+  EXPECT_EQ(keys_of(go(service, Fate::primary).rules.stale), (std::set{Mapping{ports_of(2'000, 2'999), primary_machine}}));
+}
+
+TEST(Wanted, PortsThatAnotherServiceHasTakenDepartNowhere) {
+  RunningService service = ranged(ports_of(2'000, 9'000));
+  service.taken = {ports_of(1, 4'000), ports_of(8'000, 65'535)};
+  const Wanted result = go(service, Fate::removed);
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set{Mapping{ports_of(4'001, 7'999), primary_machine}}));
+  EXPECT_TRUE(result.rules.hold.empty());
+}
+
 TEST(Wanted, AServerWithoutAnAddressOfTheFamilyLeavesThatEndpointWithoutTarget) {
   RunningService service = service_at(Fate::primary);
   const Wanted result = go(service, Fate::backup);
