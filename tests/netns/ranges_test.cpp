@@ -191,7 +191,9 @@ TEST(Ranges, EveryPortOfTheGatewaysOwnAddressLeavesItItsOwnConnections) {
   UdpServer resolver{lab, Host::primary, 53, "resolver"};
   const Address own = Lab::gateway_address(Host::client);
   const Address uplink = Lab::gateway_address(Host::primary);
-  TcpClient before{lab, Host::gateway, Lab::endpoint(Host::client, 9000)};
+  TcpServer ssh{lab, Host::gateway, 22, "gateway's ssh"};
+  TcpClient before{lab, Host::gateway, Lab::endpoint(Host::client, 9000)}, session{lab, Host::client, {own, 22}};
+  ASSERT_EQ(session.ask().text, "gateway's ssh");
   Hanatd hanatd{lab, fmt::format("[service.all]\nlisten = [\"{0}:*/tcp\", \"{0}:*/udp\", \"{1}:*/tcp\", \"{1}:*/udp\"]\n", own.text(),
                                  uplink.text()) +
                          ipv4_servers + asking(700) + paced};
@@ -201,6 +203,8 @@ TEST(Ranges, EveryPortOfTheGatewaysOwnAddressLeavesItItsOwnConnections) {
   };
   hanatd.wait_target("all", "primary");
   expect_own("up");
+  EXPECT_EQ(session.ask().result, Result::reset) << "every port is every port";
+  EXPECT_NE(connect_once(lab, Host::client, {own, 22}).text, "gateway's ssh");
   UdpClient asking_on{lab, Host::gateway, Lab::endpoint(Host::primary, 53)};
   EXPECT_EQ(asking_on.ask().text, "resolver");
   EXPECT_EQ(connect_once(lab, Host::client, {own, 5001}).text, "primary:5001");
