@@ -152,7 +152,8 @@ void ServiceCheck::check_ranges(std::size_t server) {
 
 /// A server with one port.
 void ServiceCheck::check_range(std::size_t server, const AddressText& address) {
-  const auto& [at, endpoint, last] = address;
+  const Place& at = address.place;
+  const Endpoint& endpoint = address.endpoint;
   const ListenText* range = first_listener(
       [&](const ListenText& text) { return text.listener.ports() > 1 && text.listener.address.family() == endpoint.address.family(); });
   if (range == nullptr) return;
@@ -167,8 +168,9 @@ void ServiceCheck::check_range(std::size_t server, const AddressText& address) {
 
 /// A server with a range of ports: each listener's is as long.
 void ServiceCheck::check_mapped(std::size_t server, const AddressText& address) {
-  const auto& [at, endpoint, last] = address;
-  const std::uint32_t count = last - endpoint.port + 1U;
+  const Place& at = address.place;
+  const Endpoint& endpoint = address.endpoint;
+  const std::uint32_t count = address.last - endpoint.port + 1U;
   const ListenText* other = first_listener([&](const ListenText& text) {
     return text.listener.ports() != count && text.listener.address.family() == endpoint.address.family();
   });
@@ -178,7 +180,7 @@ void ServiceCheck::check_mapped(std::size_t server, const AddressText& address) 
                 fmt::format("{} has {} ports, but the listener {} in {} has {}: write ranges of the same length, which are mapped port by "
                             "port, or leave \":{}-{}\" out, and flows keep their port",
                             who(server), grouped(count), shown(other->listener.text), findings_.where(other->place, at),
-                            ports == 1 ? "one" : grouped(ports), endpoint.port, last));
+                            ports == 1 ? "one" : grouped(ports), endpoint.port, address.last));
 }
 
 void ServiceCheck::check_snat(std::size_t server) {

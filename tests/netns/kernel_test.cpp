@@ -69,7 +69,7 @@ Rules random_rules(std::mt19937& dice) {
                  {1, 0}, {2, 442}, {443, 0}, {444, 60'000}, {60'001, 65'534}, {65'535, 0}}) {
           Vip listen = vip(fmt::format("{}{}", four ? "203.0.113." : "2001:db8::", host), port, protocol);
           listen.last = last;
-          const auto server = [&] { return endpoint_of(last == 0); };
+          const auto server = [&] { return endpoint_of(listen.last == 0); };
           if (pick(4) == 0) rules.known[listen] = comment();
           if (pick(4) == 0) rules.target[listen] = {server(), comment()};
           if (pick(8) == 0) rules.refused[listen] = {pick(2) == 0 ? Refusal::reject : Refusal::drop, comment()};
