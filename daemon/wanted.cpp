@@ -57,7 +57,7 @@ void add_sources(const RunningService& service, nat::Rules& rules) {
   for (const Server& server : service.config.servers) {
     if (server.snat.kind == nat::SnatKind::none) continue;
     for (const Vip& vip : service.config.listen) {
-      const bool fits = server.snat.kind == nat::SnatKind::masquerade || server.snat.address.family() == vip.address.family();
+      const bool fits = server.snat.kind != nat::SnatKind::address || server.snat.address.family() == vip.address.family();
       const auto endpoint = endpoint_for(server, vip);
       if (fits && endpoint) rules.source[{vip, *endpoint}] = {.snat = server.snat, .comment = label(service, server.role)};
     }

@@ -96,8 +96,9 @@ std::optional<Refusal> refusal_of(nftnl_set_elem* element) {
 
 std::optional<Snat> snat_of(SetKind kind, Family family, nftnl_set_elem* element) {
   if (kind == SetKind::masquerade) {
-    if (!has_verdict(element, NFT_GOTO, chain_masquerade)) return std::nullopt;
-    return Snat{.kind = SnatKind::masquerade, .address = {}};
+    if (has_verdict(element, NFT_GOTO, chain_masquerade)) return Snat{.kind = SnatKind::masquerade, .address = {}};
+    if (has_verdict(element, NFT_GOTO, chain_hairpin)) return Snat{.kind = SnatKind::hairpin, .address = {}};
+    return std::nullopt;
   }
   std::uint32_t length = 0;
   const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
@@ -238,6 +239,7 @@ void add_source(ElementLists& lists, const Mapping& mapping, const Source& sourc
   switch (source.snat.kind) {
   case SnatKind::none: return;
   case SnatKind::masquerade: add(lists, SetKind::masquerade, family, mapping, source.comment).jump = chain_masquerade; return;
+  case SnatKind::hairpin: add(lists, SetKind::masquerade, family, mapping, source.comment).jump = chain_hairpin; return;
   case SnatKind::address: add(lists, SetKind::source, family, mapping, source.comment).data.add(source.snat.address); return;
   }
 }

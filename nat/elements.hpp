@@ -46,6 +46,7 @@ private:
 /// Chains that elements name as verdicts.
 inline constexpr const char* chain_refuse = "refuse";
 inline constexpr const char* chain_masquerade = "masquerade_random";
+inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
 

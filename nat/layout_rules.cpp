@@ -198,6 +198,17 @@ void write_source(Writer& writer) {
   }
   writer.open(chain_masquerade);
   writer.add(writer.rule("ports below those of hanat's probes").masquerade(source_first, source_last));
+  // A client in its server's own network, and a server that calls its own service: the answer would go straight to it, from an address that
+  // it never asked. Such a packet leaves by the interface by which it came; a kernel with `meta iif` in postrouting is Linux 5.7 or later.
+  writer.open(chain_hairpin);
+  writer.add(writer.rule("leaves as it came: the answer would not pass the gateway")
+                 .load_entry(0)
+                 .load_entry(1)
+                 .update_set(set_same_way)
+                 .load_entry(0)
+                 .load_exit(1)
+                 .in_set(set_same_way)
+                 .verdict(NFT_GOTO, chain_masquerade));
 }
 
 } // namespace

@@ -131,6 +131,9 @@ RuleWriter& RuleWriter::load_dport(unsigned index) { return load_payload(NFT_PAY
 
 RuleWriter& RuleWriter::load_protocol(unsigned index) { return load_meta(NFT_META_L4PROTO, index); }
 
+RuleWriter& RuleWriter::load_entry(unsigned index) { return load_meta(NFT_META_IIF, index); }
+RuleWriter& RuleWriter::load_exit(unsigned index) { return load_meta(NFT_META_OIF, index); }
+
 RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   const unsigned next = index + words_of(family);
   return load_daddr(family, index).load_meta(NFT_META_L4PROTO, next).load_dport(next + 1);
@@ -241,10 +244,13 @@ RuleWriter& RuleWriter::not_in_set(const std::string& set) { return look_up(set,
 RuleWriter& RuleWriter::in_verdict_map(const std::string& map) { return look_up(map, NFT_REG_VERDICT); }
 RuleWriter& RuleWriter::from_map(const std::string& map) { return look_up(map, reg(0)); }
 
-RuleWriter& RuleWriter::add_to_set(const std::string& set) {
+RuleWriter& RuleWriter::add_to_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_ADD); }
+RuleWriter& RuleWriter::update_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_UPDATE); }
+
+RuleWriter& RuleWriter::put_into_set(const std::string& set, std::uint32_t operation) {
   nftnl_expr* expression = add("dynset");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, operation);
   nftnl_expr_set_u64(expression, NFTNL_EXPR_DYNSET_TIMEOUT, 0); // the set's own; the kernel always names it in a dump
   nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
   return *this;

@@ -73,9 +73,8 @@ Rules random_rules(std::mt19937& dice) {
           if (pick(4) == 0) rules.hold[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) rules.stale[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) {
-            const bool masquerade = pick(2) == 0;
-            rules.source[{listen, server()}] = {masquerade ? Snat{SnatKind::masquerade, {}} : Snat{SnatKind::address, server().address},
-                                                comment()};
+            const std::array kinds{Snat{SnatKind::masquerade, {}}, Snat{SnatKind::hairpin, {}}, Snat{SnatKind::address, server().address}};
+            rules.source[{listen, server()}] = {kinds[static_cast<std::size_t>(pick(3))], comment()};
           }
         }
   }

@@ -33,7 +33,7 @@ using nlohmann::json;
 // where hanat's rule does without, is such a crutch and is left out of the comparison.
 constexpr const char* by_hand = R"(
 table inet by_hand {
-	comment "hanat layout 2"
+	comment "hanat layout 3"
 
 	set known4 { type ipv4_addr . inet_proto . inet_service; comment "every virtual endpoint of hanat; without a target its packets are dropped"; }
 	set known6 { type ipv6_addr . inet_proto . inet_service; comment "every virtual endpoint of hanat; without a target its packets are dropped"; }
@@ -56,6 +56,7 @@ table inet by_hand {
 	set alive { type inet_proto; flags timeout; timeout 3s; comment "hanatd lives; without it refusals get through"; }
 	set held4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; timeout 10s; size 65536; comment "client . virtual endpoint: a refusal was held; the next one gets through"; }
 	set held6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; flags dynamic,timeout; timeout 10s; size 65536; comment "client . virtual endpoint: a refusal was held; the next one gets through"; }
+	set same_way { type iface_index . iface_index; flags dynamic,timeout; timeout 1m; size 65536; comment "interface . itself: a packet that leaves as it came is known by it"; }
 
 	chain refuse {
 		meta l4proto tcp reject with tcp reset comment "TCP clients learn it at once"
@@ -63,6 +64,9 @@ table inet by_hand {
 	}
 	chain masquerade_random {
 		meta l4proto tcp masquerade to :1024-60999 fully-random comment "ports below those of hanat's probes"
+	}
+	chain hairpin {
+		update @same_way { meta iif . meta iif } meta iif . meta oif @same_way goto masquerade_random comment "leaves as it came: the answer would not pass the gateway"
 	}
 	chain guard4 {
 		ct direction reply return comment "answers to the gateway's own flows"
@@ -240,7 +244,7 @@ TEST(Ruleset, NftSaysTheSameOfBothTablesSetsAndChains) {
     load_with_nft(by_hand);
     Kernel{"hanat", Ownership::shared}.load({});
     const auto ours = objects_of("hanat");
-    ASSERT_EQ(ours.size(), 21U + 14U);
+    ASSERT_EQ(ours.size(), 22U + 15U);
     EXPECT_EQ(ours, objects_of("by_hand"));
   });
 }

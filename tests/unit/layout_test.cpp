@@ -33,11 +33,13 @@ set source6 flags 8 key 137417229/44 data 8/16
 set alive flags 16 key 12/1 data 0/0 timeout 3000 ms
 set held4 flags 48 key 1888717/16 data 0/0 timeout 10000 ms size 65536
 set held6 flags 48 key 2150925/40 data 0/0 timeout 10000 ms size 65536
+set same_way flags 48 key 1300/8 data 0/0 timeout 60000 ms size 65536
 )";
 
 // Hooks: 0 prerouting, 3 output, 4 postrouting. Policy 1: accept.
 constexpr const char* golden_chains = R"(chain refuse
 chain masquerade_random
+chain hairpin
 chain guard4
 chain guard6
 chain midstream
@@ -476,6 +478,15 @@ ports below those of hanat's probes
   [ immediate reg 1 0x00000004 ]
   [ immediate reg 9 0x000047ee ]
   [ masq proto_min reg 1 proto_max reg 9 flags 0x12 ]
+chain hairpin:
+leaves as it came: the answer would not pass the gateway
+  [ meta load iif => reg 1 ]
+  [ meta load iif => reg 9 ]
+  [ dynset update reg_key 1 set same_way timeout 0ms ]
+  [ meta load iif => reg 1 ]
+  [ meta load oif => reg 9 ]
+  [ lookup reg 1 set same_way 0x0 ]
+  [ immediate reg 0 goto -> masquerade_random ]
 )";
 
 TEST(Layout, HasTheseSetsAndMaps) {
@@ -519,11 +530,11 @@ TEST(Layout, EverySetIsLookedUpByARule) {
   const std::string rules = golden_rules;
   for (const SetKind kind : set_kinds)
     for (const Family family : families) EXPECT_NE(rules.find(" set " + name_of({kind, family}) + " "), std::string::npos);
-  for (const char* name : {"alive", "held4", "held6"}) EXPECT_NE(rules.find(std::string{" set "} + name + " "), std::string::npos);
+  for (const char* name : {"alive", "held4", "held6", "same_way"}) EXPECT_NE(rules.find(std::string{" set "} + name + " "), std::string::npos);
 }
 
 TEST(Layout, KnowsItsOwnTableByTheComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 2");
+  EXPECT_EQ(table_comment(), "hanat layout 3");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
