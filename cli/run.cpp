@@ -93,6 +93,12 @@ Exit run_reload(const Invocation& invocation) {
   return invocation.json ? print_json(reply) : print(said_of_reload(reply));
 }
 
+Exit run_history(const Invocation& invocation) {
+  const json reply = ask(invocation, "History", selection(invocation));
+  if (invocation.json) return print_json(reply);
+  return print(show_history(reply.at("history").get<std::vector<HistoryEntry>>(), {.colour = colour_wanted(), .now = wall_now()}));
+}
+
 Exit say_ok(const std::string& file, const Config& config, bool as_json) {
   const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
                                        [](std::size_t sum, const Service& service) { return sum + service.servers.size(); });
@@ -139,6 +145,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::force_primary: return run_force(invocation);
   case Command::automatic: return run_auto(invocation);
   case Command::reload: return run_reload(invocation);
+  case Command::history: return run_history(invocation);
   case Command::check: return run_check(invocation);
   case Command::version: return run_version(invocation);
   case Command::help: return run_help(invocation);

@@ -140,14 +140,9 @@ std::string show_last(const std::optional<LastAnswer>& last) {
   return fmt::format("{}, {:.2f} ms, {} ago", text, last->latency_ms, duration(last->age_s));
 }
 
-std::string show_flip(const FlipStatus& flip, WallTime now) {
+std::string show_last_flip(const FlipStatus& flip, WallTime now) {
   const auto age = seconds_since(flip.at, now);
-  std::string text = fmt::format("last flip {}{}: {} -> {}, {}; committed in {} us; cut {} tcp, {} udp, {} sctp", local_time(flip.at, now),
-                                 age ? fmt::format(" ({} ago)", duration(*age)) : "", printable(flip.from), printable(flip.to),
-                                 printable(flip.why), flip.commit_us, flip.cut.tcp, flip.cut.udp, flip.cut.sctp);
-  text += flip.cut_ms ? fmt::format(" in {:.1f} ms", *flip.cut_ms) : ", still cutting";
-  if (flip.nudged > 0) text += fmt::format("; {} clients told", flip.nudged);
-  return text;
+  return fmt::format("last flip {}{}: {}", local_time(flip.at, now), age ? fmt::format(" ({} ago)", duration(*age)) : "", show_flip(flip));
 }
 
 Colour colour_of(std::string_view health) { return health == "up" ? Colour::green : health == "down" ? Colour::red : Colour::yellow; }
@@ -169,7 +164,7 @@ std::string show_servers(const ServiceStatus& service, const Paint& paint, WallT
                         address_of(server), address, paint(colour_of(server.health), fmt::format("{:<7}", printable(server.health))),
                         fails_text(server.fails), fails, show_last(server.last));
   if (service.last_flip)
-    text += fmt::format("  {}; {} in all\n", show_flip(*service.last_flip, now), service.flips);
+    text += fmt::format("  {}; {} in all\n", show_last_flip(*service.last_flip, now), service.flips);
   else
     text += "  no flip since hanatd started\n";
   return text;
@@ -186,6 +181,32 @@ std::vector<Remark> remarks(const ServiceStatus& service, WallTime now) {
   if (service.failback_in_s) found.push_back({false, fmt::format("failback in {}", duration(*service.failback_in_s))});
   std::stable_partition(found.begin(), found.end(), [](const Remark& remark) { return remark.trouble; });
   return found;
+}
+
+std::string show_flip(const FlipStatus& flip) {
+  std::string text = fmt::format("{} -> {}, {}; committed in {} us; cut {} tcp, {} udp, {} sctp", printable(flip.from), printable(flip.to),
+                                 printable(flip.why), flip.commit_us, flip.cut.tcp, flip.cut.udp, flip.cut.sctp);
+  text += flip.cut_ms ? fmt::format(" in {:.1f} ms", *flip.cut_ms) : ", still cutting";
+  if (flip.nudged > 0) text += fmt::format("; {} clients told", flip.nudged);
+  return text;
+}
+
+std::string show_history(const std::vector<HistoryEntry>& history, const View& view) {
+  if (history.empty()) return "nothing has happened yet\n";
+  const Paint paint{view.colour};
+  std::size_t name = 0;
+  for (const auto& entry : history) name = std::max(name, printable(entry.service).size());
+  std::string text;
+  for (const auto& entry : history) {
+    const bool lost = entry.flip && entry.flip->to == "none";
+    const auto what = entry.flip ? show_flip(*entry.flip) : printable(entry.text);
+    text += fmt::format("{}  {:<{}}  {}\n", local_time(entry.at, view.now), printable(entry.service), name,
+                        paint(lost         ? Colour::red
+                              : entry.flip ? Colour::yellow
+                                           : Colour::none,
+                              what));
+  }
+  return text;
 }
 
 std::string show_status(const Status& status, const View& view) {

@@ -1,4 +1,4 @@
-// Status, Force, Auto, Reload, Version.
+// Status, Force, Auto, Reload, History, Version.
 #include "daemon/commands.hpp"
 
 #include <algorithm>
@@ -83,14 +83,15 @@ json answer_for(const RunningService& service) {
 
 } // namespace
 
-Commands::Commands(Gateway& gateway, std::string config_file, Reload reload)
-    : gateway_(gateway), config_file_(std::move(config_file)), reload_(std::move(reload)) {}
+Commands::Commands(Gateway& gateway, const History& history, std::string config_file, Reload reload)
+    : gateway_(gateway), history_(history), config_file_(std::move(config_file)), reload_(std::move(reload)) {}
 
 Reply Commands::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (call.method == "Force") return force(call);
   if (call.method == "Auto") return end_override(call.parameters);
   if (call.method == "Reload") return reload_();
+  if (call.method == "History") return history(call.parameters);
   if (call.method == "Version") return {{"version", HANAT_VERSION}};
   throw ControlError{"Failed", fmt::format("method {} is in the interface, but does nothing", call.method)};
 }
@@ -135,6 +136,22 @@ Reply Commands::status(const json& parameters) const {
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
+}
+
+/// Of one service, or of all and the daemon. A service that is not configured any more may have a history, too.
+Reply Commands::history(const json& parameters) const {
+  const auto name = optional_of<std::string>(parameters, "service");
+  if (name && !history_.knows(*name)) chosen(parameters);
+  auto next = [this, name, at = history_.begin(), end = history_.end()]() mutable -> std::optional<json> {
+    for (at = std::max(at, history_.begin()); at < end; ++at) { // older ones may have gone meanwhile
+      const HistoryEntry& entry = history_[at];
+      if (name && entry.service != *name) continue;
+      ++at;
+      return json(entry);
+    }
+    return std::nullopt;
+  };
+  return {json{{"version", 1}, {"history", json::array()}}, "history", std::move(next)};
 }
 
 json Commands::force(const Call& call) {

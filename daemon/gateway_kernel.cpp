@@ -146,6 +146,7 @@ void Gateway::resync(Time now) {
       if (next_beat_) next_beat_ = now; // a fresh table knows nothing of hanatd's life
       tell(Level::warning, fmt::format("the table in the kernel was {}: restored; find out who else changes nftables on this gateway",
                                        found ? "changed" : "gone"));
+      events_.back().kind = EventKind::repair;
     }
     resync_ = unread_ = false;
     if (kernel_state_ == KernelState::failed)

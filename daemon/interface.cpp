@@ -23,6 +23,7 @@ constexpr std::array methods = {
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
     Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string"},
+    Method{"History", false, status_parameters, "history: []object"},
     Method{"Version", false, {}, "version: string"},
 };
 
@@ -48,7 +49,7 @@ bool has_type(const nlohmann::json& value, std::string_view type) {
 
 std::string describe() {
   std::string text =
-      fmt::format("# hanat: a kernel-NAT failover controller. Status and Version are for everybody who can open the socket,\n"
+      fmt::format("# hanat: a kernel-NAT failover controller. Status, History and Version are for everybody who can open the socket,\n"
                   "# the rest for root and the group named in [hanatd] operators.\ninterface {}\n\n{}\n",
                   control_interface, types);
   for (const auto& method : methods) {

@@ -19,6 +19,7 @@
 #include "daemon/config.hpp"
 #include "daemon/control.hpp"
 #include "daemon/gateway.hpp"
+#include "daemon/history.hpp"
 #include "daemon/journal.hpp"
 #include "daemon/state.hpp"
 
@@ -63,6 +64,7 @@ private:
   Arguments arguments_;
   Journal journal_;
   StateLock lock_;
+  std::unique_ptr<History> history_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<ControlServer> control_;
@@ -83,13 +85,16 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
                                   cutter.proof(family).empty() ? "" : "; a faster way failed its test on this kernel, nothing to do: ",
                                   cutter.proof(family)));
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
-  gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), make_telling(),
-                                       [this](const Event& event) { journal_.write(event); });
+  history_ = std::make_unique<History>(loop_, arguments_.state, [this](Level level, const std::string& text) { tell(level, text); });
+  gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), make_telling(), [this](const Event& event) {
+    journal_.write(event);
+    if (history_) history_->note(event, wall_now());
+  });
   const LoadedOverrides kept = load_overrides(arguments_.state);
   if (!kept.warning.empty()) tell(Level::warning, kept.warning);
   gateway_->on_overrides_changed = [this] { save(); };
   gateway_->start(config, kept.overrides);
-  commands_ = std::make_unique<Commands>(*gateway_, arguments_.config, [this] { return reload(); });
+  commands_ = std::make_unique<Commands>(*gateway_, *history_, arguments_.config, [this] { return reload(); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -150,6 +155,7 @@ void Daemon::stop() {
          fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
   }
   control_.reset();
+  history_.reset(); // the control socket's replies read it
   watchdog_.reset();
   tidy_up_.reset();
   signals_.clear(); // the loop ends when the last handle is closed

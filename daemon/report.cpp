@@ -39,6 +39,15 @@ ServerStatus report(const RunningService& service, const RunningServer& server, 
   return status;
 }
 
+/// The address of the target; without one server for all families, that of the first listener's.
+std::optional<std::string> target_address(const RunningService& service) {
+  if (!service.current || service.loaded.target.empty()) return std::nullopt;
+  const auto first = service.loaded.target.find(service.config.listen.front());
+  return to_text((first == service.loaded.target.end() ? service.loaded.target.begin() : first)->second.server);
+}
+
+} // namespace
+
 FlipStatus report(const Flip& flip) {
   FlipStatus status;
   status.at = to_text(flip.at);
@@ -51,15 +60,6 @@ FlipStatus report(const Flip& flip) {
   if (!flip.cutting) status.cut_ms = milliseconds(flip.cut_time);
   return status;
 }
-
-/// The address of the target; without one server for all families, that of the first listener's.
-std::optional<std::string> target_address(const RunningService& service) {
-  if (!service.current || service.loaded.target.empty()) return std::nullopt;
-  const auto first = service.loaded.target.find(service.config.listen.front());
-  return to_text((first == service.loaded.target.end() ? service.loaded.target.begin() : first)->second.server);
-}
-
-} // namespace
 
 ServiceStatus report(const RunningService& service, Time now) {
   ServiceStatus status;

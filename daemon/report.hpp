@@ -10,6 +10,7 @@
 namespace hanat {
 
 ServiceStatus report(const RunningService& service, Time now);
+FlipStatus report(const Flip& flip);
 /// Why hanatd itself could not ask: the reason, with how many questions it holds for where it is not all. nullopt: every last answer tells
 /// of a server.
 std::optional<std::string> blindness(const Gateway::Services& services);

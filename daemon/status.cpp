@@ -140,6 +140,22 @@ DaemonStatus daemon_from(const json& from) {
 
 } // namespace
 
+void to_json(json& target, const HistoryEntry& entry) {
+  target = entry.flip ? to_value(*entry.flip) : json::object();
+  target["at"] = entry.at;
+  target["kind"] = entry.kind;
+  target["service"] = entry.service.empty() ? json(nullptr) : json(entry.service);
+  target["text"] = entry.text;
+}
+
+void from_json(const json& source, HistoryEntry& entry) {
+  entry.at = source.at("at");
+  entry.kind = source.at("kind");
+  entry.service = optional_at<std::string>(source, "service").value_or("");
+  entry.text = source.at("text");
+  entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
+}
+
 void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
 
 void to_json(json& target, const Status& status) {

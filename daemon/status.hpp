@@ -65,6 +65,18 @@ struct Status {
   std::vector<ServiceStatus> services;
 };
 
+/// One fact of `hanatctl history`. A flip says what it did as last_flip does, beside the other keys.
+struct HistoryEntry {
+  std::string at;      // RFC 3339, UTC, milliseconds
+  std::string kind;    // "flip", "health", "override", "target", "repair"
+  std::string service; // empty: the daemon itself; null in JSON
+  std::string text;    // the journal's sentence
+  std::optional<FlipStatus> flip;
+};
+
+void to_json(nlohmann::json& json, const HistoryEntry& entry);
+/// Throws nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
 void to_json(nlohmann::json& json, const Status& status);
 /// Throws nlohmann::json::exception when a key of the contract is missing or has another type.

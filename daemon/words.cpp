@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "daemon/report.hpp"
+
 namespace hanat::words {
 namespace {
 
@@ -50,7 +52,9 @@ Event flip(const RunningService& service, const Decision& decision, const Flip& 
   return {.level = decision.place == Place::none ? Level::error : Level::warning,
           .service = service.config.name,
           .text = std::move(text),
-          .fields = {{"FROM", flip.from}, {"TO", flip.to}, {"WHY", std::string{to_text(decision.flip_why)}}}};
+          .fields = {{"FROM", flip.from}, {"TO", flip.to}, {"WHY", std::string{to_text(decision.flip_why)}}},
+          .kind = EventKind::flip,
+          .flip = report(flip)};
 }
 
 Event first_target(const RunningService& service, const Decision& decision) {
@@ -59,7 +63,8 @@ Event first_target(const RunningService& service, const Decision& decision) {
           .service = service.config.name,
           .text = served ? fmt::format("connections go to {}", place(service, decision))
                          : fmt::format("no server is fit: {}", refusal(service.config)),
-          .fields = {{"TO", served ? service.servers[decision.server].role : "none"}}};
+          .fields = {{"TO", served ? service.servers[decision.server].role : "none"}},
+          .kind = EventKind::target};
 }
 
 Event adopted(const RunningService& service) {
@@ -68,7 +73,10 @@ Event adopted(const RunningService& service) {
                            : service.loaded.target.empty()
                                ? std::string{"they have no target; the first fit server takes over"}
                                : std::string{"its old target is no server of this configuration any more; the first fit one takes over"};
-  return {.level = Level::notice, .service = service.config.name, .text = fmt::format("found loaded rules: {}", what)};
+  return {.level = Level::notice,
+          .service = service.config.name,
+          .text = fmt::format("found loaded rules: {}", what),
+          .kind = EventKind::target};
 }
 
 Event health(const RunningService& service, const RunningServer& server, Time now) {
@@ -77,7 +85,8 @@ Event health(const RunningService& service, const RunningServer& server, Time no
     const double latency = question != nullptr && question->last ? seconds(question->last->latency) * 1000 : 0;
     return {.level = Level::notice,
             .service = service.config.name,
-            .text = fmt::format("{} is up: {} in {:.1f} ms", named(server), last_answer(server), latency)};
+            .text = fmt::format("{} is up: {} in {:.1f} ms", named(server), last_answer(server), latency),
+            .kind = EventKind::health};
   }
   const RunningQuestion* question = worst_question(server);
   const unsigned fails = question == nullptr ? 0 : question->window.fails(now);
@@ -85,14 +94,16 @@ Event health(const RunningService& service, const RunningServer& server, Time no
                                  seconds(service.config.down.within), last_answer(server));
   const bool fit_left = std::ranges::any_of(service.servers, [](const RunningServer& other) { return other.health == Health::up; });
   if (!fit_left) text += "; no other server is known to be fit";
-  return {.level = Level::warning, .service = service.config.name, .text = std::move(text)};
+  return {.level = Level::warning, .service = service.config.name, .text = std::move(text), .kind = EventKind::health};
 }
 
 Event cut(const RunningService& service, const Departure& departure, const Flip& flip) {
   return {.level = Level::info,
           .service = service.config.name,
           .text = fmt::format("cut {} TCP, {} UDP and {} SCTP flows of {}; conntrack is clean", flip.cut.tcp, flip.cut.udp, flip.cut.sctp,
-                              departure.comment)};
+                              departure.comment),
+          .kind = EventKind::cut,
+          .flip = report(flip)};
 }
 
 Event forced(const RunningService& service, const Force& force) {
@@ -100,13 +111,14 @@ Event forced(const RunningService& service, const Force& force) {
   if (force.until_wall) text += fmt::format(" until {}", to_text(*force.until_wall));
   if (!force.reason.empty()) text += fmt::format(" ({})", force.reason);
   text += fmt::format("; no failover until `hanatctl auto {}`", service.config.name);
-  return {.level = Level::warning, .service = service.config.name, .text = std::move(text)};
+  return {.level = Level::warning, .service = service.config.name, .text = std::move(text), .kind = EventKind::override};
 }
 
 Event override_ended(const RunningService& service, bool expired) {
   return {.level = Level::notice,
           .service = service.config.name,
-          .text = fmt::format("the override {}: health decides again", expired ? "has expired" : "was ended")};
+          .text = fmt::format("the override {}: health decides again", expired ? "has expired" : "was ended"),
+          .kind = EventKind::override};
 }
 
 } // namespace hanat::words
