@@ -115,16 +115,20 @@ std::vector<RunningService*> Commands::chosen(const json& parameters) const {
   return result;
 }
 
+DaemonStatus Commands::daemon_status() const {
+  DaemonStatus daemon;
+  daemon.pid = getpid();
+  daemon.uptime_s = std::chrono::duration<double>(Clock::now() - began_).count();
+  daemon.kernel = kernel_word(gateway_.kernel_state());
+  if (!gateway_.kernel_error().empty()) daemon.kernel_error = gateway_.kernel_error();
+  daemon.blind = blindness(gateway_.services());
+  daemon.config = config_file_;
+  daemon.version = HANAT_VERSION;
+  return daemon;
+}
+
 Reply Commands::status(const json& parameters) const {
-  const Time now = Clock::now();
-  Status status;
-  status.daemon.pid = getpid();
-  status.daemon.uptime_s = std::chrono::duration<double>(now - began_).count();
-  status.daemon.kernel = kernel_word(gateway_.kernel_state());
-  if (!gateway_.kernel_error().empty()) status.daemon.kernel_error = gateway_.kernel_error();
-  status.daemon.blind = blindness(gateway_.services());
-  status.daemon.config = config_file_;
-  status.daemon.version = HANAT_VERSION;
+  const Status status{.daemon = daemon_status(), .services = {}};
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   const std::vector<RunningService*> services = one ? chosen(parameters) : chosen({{"all", true}});
   std::vector<std::string> names; // a reload may take services away before their turn comes

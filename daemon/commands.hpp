@@ -23,6 +23,7 @@ public:
 
   /// The handler of the control socket. Throws ControlError.
   Reply operator()(const Call& call);
+  DaemonStatus daemon_status() const;
 
 private:
   Reply status(const nlohmann::json& parameters) const;

@@ -72,7 +72,7 @@ bool read_text(std::string_view text, std::size_t file, bool main_file, FilesTex
 
 /// `complete`: the main file could be read; without its [defaults] nothing can be put together.
 ConfigResult finish(const FilesText& files, bool complete, Findings& findings) {
-  Config result{.on_stop = files.on_stop, .operators = files.operators, .services = {}};
+  Config result{.on_stop = files.on_stop, .operators = files.operators, .metrics = files.metrics, .services = {}};
   if (complete) {
     std::vector<Merged> services = merge(files, findings);
     check(services, findings);

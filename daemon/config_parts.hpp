@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,6 +60,7 @@ struct ServiceText {
 struct FilesText {
   OnStop on_stop = OnStop::keep;
   std::string operators;
+  std::optional<Endpoint> metrics;
   ServiceText defaults;
   std::vector<ServiceText> services; // in the order of the files
 };

@@ -3,6 +3,7 @@
 #include "daemon/config_parts.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -111,7 +112,6 @@ void read_listen(TableReader& service, Said<std::vector<ListenText>>& listen) {
 /// Keys of hanat's design that this version answers with an honest no, unless they say what it does anyway.
 void read_unavailable(TableReader& service) {
   service.unavailable("hook", "remove it; the journal tells of every flip");
-  service.unavailable("metrics", "remove it");
   service.unavailable("probe_ports", "remove it");
   static constexpr std::string_view modes[] = {"auto"};
   service.parsed<bool>("mode", "auto", [](std::string_view text) -> Parsed<bool> {
@@ -128,12 +128,30 @@ void say_misplaced(TableReader& service) {
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "metrics"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
   service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
   service.misplaced(failback_keys, "write it in failback, as in failback = { after = \"30s\", window = \"02:00-04:00\" }");
   service.misplaced(daemon_keys, "write it in [hanatd]");
+}
+
+/// Where to listen: an address of this machine, or all of them, and a port.
+Parsed<Endpoint> parse_metrics(std::string_view text) {
+  const auto colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  const std::string_view port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto address = Address::parse(host);
+  Endpoint result;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), result.port);
+  const bool good_port = error == std::errc{} && end == port.data() + port.size() && result.port != 0;
+  if (!address || !good_port || brackets != (address->family() == Family::ipv6) || address->is_multicast())
+    return complaint("metrics = {} is no address and port of this gateway: write it like \"127.0.0.1:9717\" or \"[::1]:9717\"",
+                     shown(text));
+  result.address = *address;
+  return result;
 }
 
 void read_daemon(const toml::table& table, std::size_t file, FilesText& files, Findings& findings) {
@@ -145,7 +163,7 @@ void read_daemon(const toml::table& table, std::size_t file, FilesText& files, F
     return complaint("operators = {} is not a group: write the name of one group, as in \"adm\"; root needs no group", shown(text));
   });
   files.operators = group.value.value_or("");
-  reader.unavailable("metrics", "remove it; `hanatctl --json status` has every figure");
+  files.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
   reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();
 }

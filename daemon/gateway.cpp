@@ -175,6 +175,7 @@ void Gateway::record_flip(RunningService& service, const Change& change) {
                            .cut = {},
                            .cut_time = {},
                            .cutting = cuts};
+  ++service.totals.flips[decision.flip_why];
   events_.push_back(words::flip(service, decision, *service.last_flip));
 }
 

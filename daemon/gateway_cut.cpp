@@ -80,6 +80,7 @@ void Gateway::cut_done(const CutResult& result) {
 /// What a finished job means for a departure: the next stage, or its end.
 void Gateway::advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now) {
   const bool counts = service.last_flip && departure.flip == service.last_flip->number;
+  if (!departure.untranslated) service.totals.cut += count;
   if (counts) {
     service.last_flip->cut += count;
     service.last_flip->cut_time += result.took;

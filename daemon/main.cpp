@@ -21,6 +21,8 @@
 #include "daemon/gateway.hpp"
 #include "daemon/history.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/metrics_server.hpp"
+#include "daemon/report.hpp"
 #include "daemon/state.hpp"
 
 namespace hanat {
@@ -53,6 +55,7 @@ private:
   nlohmann::json reload();
   std::optional<Telling> make_telling() const;
   void save();
+  void serve_metrics(const std::optional<Endpoint>& at);
   void on_signal(int number);
   void watch_signal(int number);
   void feed_watchdog();
@@ -68,6 +71,8 @@ private:
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<ControlServer> control_;
+  std::optional<Endpoint> metrics_at_; // as configured
+  std::unique_ptr<MetricsServer> metrics_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> watchdog_, tidy_up_;
 };
@@ -95,6 +100,7 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
   gateway_->on_overrides_changed = [this] { save(); };
   gateway_->start(config, kept.overrides);
   commands_ = std::make_unique<Commands>(*gateway_, *history_, arguments_.config, [this] { return reload(); });
+  serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -155,6 +161,7 @@ void Daemon::stop() {
          fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
   }
   control_.reset();
+  metrics_.reset();
   history_.reset(); // the control socket's replies read it
   watchdog_.reset();
   tidy_up_.reset();
@@ -181,6 +188,7 @@ nlohmann::json Daemon::reload() {
     throw ControlError{"BadConfiguration", text, {{"errors", nlohmann::json::array()}}};
   }
   const Reloaded done = gateway_->reload(config);
+  serve_metrics(config.metrics);
   give_memory_back();
   const auto listed = [](const char* what, const std::vector<std::string>& names) {
     return names.empty() ? std::string{} : fmt::format("; {}: {}", what, fmt::join(names, ", "));
@@ -198,6 +206,32 @@ std::optional<Telling> Daemon::make_telling() const try {
   tell(Level::warning, fmt::format("nudging is off: {}; clients that wait learn of a flip by their own timers{}", error.what(),
                                    no_right ? "; give hanatd CAP_NET_RAW" : ""));
   return std::nullopt;
+}
+
+/// Servers fail over whether or not anybody can read figures of it: a port that is taken stops nothing.
+void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
+  if (at == metrics_at_ && (metrics_ || !at)) return;
+  metrics_.reset();
+  metrics_at_ = at;
+  if (!at) return;
+  metrics_ = std::make_unique<MetricsServer>(loop_, *at,
+                                             MetricsSource{.daemon = [this] { return commands_->daemon_status(); },
+                                                           .names =
+                                                               [this] {
+                                                                 std::vector<std::string> names;
+                                                                 for (const auto& service : gateway_->services())
+                                                                   if (!service->removed) names.push_back(service->config.name);
+                                                                 return names;
+                                                               },
+                                                           .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
+                                                             const RunningService* service = gateway_->find(name);
+                                                             return service == nullptr ? std::nullopt
+                                                                                       : std::optional{report(*service, Clock::now())};
+                                                           }});
+} catch (const std::system_error& error) {
+  tell(Level::error, fmt::format("no metrics are served: {}; all else works. Free the port, or name another one as [hanatd] metrics, then "
+                                 "hanatctl reload",
+                                 error.what()));
 }
 
 void Daemon::save() {

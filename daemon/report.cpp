@@ -79,6 +79,9 @@ ServiceStatus report(const RunningService& service, Time now) {
   status.listen = service.config.listen_text;
   for (const RunningServer& server : service.servers) status.servers.push_back(report(service, server, now));
   if (service.last_flip) status.last_flip = report(*service.last_flip);
+  for (const auto& [why, count] : service.totals.flips) status.totals.flips.emplace(to_text(why), count);
+  status.totals.cut = {.tcp = service.totals.cut.tcp, .udp = service.totals.cut.udp, .sctp = service.totals.cut.sctp};
+  status.totals.nudged = service.totals.nudged;
   return status;
 }
 

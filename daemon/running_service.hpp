@@ -77,6 +77,13 @@ struct Flip {
   bool cutting = false;
 };
 
+/// Of a service since hanatd started, whatever flip caused it.
+struct Totals {
+  std::map<Why, std::uint64_t> flips;
+  nat::CutCount cut;
+  std::uint64_t nudged = 0;
+};
+
 struct RunningService {
   Service config; // of a removed service: without listeners and servers
   bool removed = false;
@@ -92,6 +99,7 @@ struct RunningService {
   bool override_ended = false;
   std::uint64_t flips = 0;
   std::optional<Flip> last_flip;
+  Totals totals;
 
   // what the kernel holds for it, as of the last answer
   nat::Rules loaded;

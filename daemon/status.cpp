@@ -87,6 +87,18 @@ FlipStatus flip_from(const json& from) {
           .cut_ms = optional_at<double>(from, "cut_ms")};
 }
 
+json to_value(const TotalsStatus& totals) {
+  return {{"flips", totals.flips},
+          {"cut", {{"tcp", totals.cut.tcp}, {"udp", totals.cut.udp}, {"sctp", totals.cut.sctp}}},
+          {"nudged", totals.nudged}};
+}
+TotalsStatus totals_from(const json& from) {
+  const auto& cut = from.at("cut");
+  return {.flips = from.at("flips").get<std::map<std::string, std::uint64_t>>(),
+          .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
+          .nudged = from.at("nudged")};
+}
+
 json to_value(const ServiceStatus& service) {
   json servers = json::array();
   for (const auto& server : service.servers) servers.push_back(to_value(server));
@@ -101,7 +113,8 @@ json to_value(const ServiceStatus& service) {
           {"flips", service.flips},
           {"listen", service.listen},
           {"servers", std::move(servers)},
-          {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+          {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)},
+          {"totals", to_value(service.totals)}};
 }
 ServiceStatus service_from(const json& from) {
   ServiceStatus service{.name = from.at("name"),
@@ -115,10 +128,12 @@ ServiceStatus service_from(const json& from) {
                         .flips = from.at("flips"),
                         .listen = from.at("listen").get<std::vector<std::string>>(),
                         .servers = {},
-                        .last_flip = std::nullopt};
+                        .last_flip = std::nullopt,
+                        .totals = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
+  if (from.contains("totals")) service.totals = totals_from(from.at("totals"));
   return service;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,12 @@ struct FlipStatus {
   std::uint64_t nudged = 0;
   std::optional<double> cut_ms; // absent while the cut runs
 };
+/// Since hanatd started.
+struct TotalsStatus {
+  std::map<std::string, std::uint64_t> flips; // by why
+  CutStatus cut;
+  std::uint64_t nudged = 0;
+};
 struct ServiceStatus {
   std::string name, target;
   std::optional<std::string> target_address; // null: none
@@ -51,6 +58,7 @@ struct ServiceStatus {
   std::vector<std::string> listen;
   std::vector<ServerStatus> servers;
   std::optional<FlipStatus> last_flip;
+  TotalsStatus totals;
 };
 struct DaemonStatus {
   int pid = 0;

@@ -9,7 +9,7 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local words="status force-backup force-primary auto reload history check version help"
+  local words="status force-backup force-primary auto reload history metrics check version help"
   local common="--socket --json --help"
   local word="" i options
   COMPREPLY=()

@@ -23,7 +23,7 @@ constexpr Row line_rows[] = {
     {R"(after = "30s")",
      R"(4:9: after does not belong here: write it in failback, as in failback = { after = "30s", window = "02:00-04:00" })"},
     {R"(on_stop = "keep")", R"(4:11: on_stop does not belong here: write it in [hanatd])"},
-    {R"(metrics = "127.0.0.1:9717")", R"(4:11: metrics is not available in this version of hanat: remove it)"},
+    {R"(metrics = "127.0.0.1:9717")", R"(4:11: metrics does not belong here: write it in [hanatd])"},
     {R"(snat = true)", R"(4:8: snat must be a string, not a boolean: write snat = "masquerade")"},
     {R"(snat = "harpin")", R"(4:8: snat = "harpin" is not known: did you mean "hairpin"?)"},
     {R"(snat = "masquerde")", R"(4:8: snat = "masquerde" is not known: did you mean "masquerade"?)"},
@@ -116,8 +116,17 @@ constexpr Row line_rows[] = {
 };
 
 constexpr Row hanatd_rows[] = {
-    {R"(metrics = "127.0.0.1:9717")",
-     R"(2:11: metrics is not available in this version of hanat: remove it; `hanatctl --json status` has every figure)"},
+    {R"(metrics = 9717)", R"(2:11: metrics must be a string, not an integer: write metrics = "127.0.0.1:9717")"},
+    {R"(metrics = "localhost:9717")",
+     R"(2:11: metrics = "localhost:9717" is no address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
+    {R"(metrics = "127.0.0.1")",
+     R"(2:11: metrics = "127.0.0.1" is no address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
+    {R"(metrics = "::1:9717")",
+     R"(2:11: metrics = "::1:9717" is no address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
+    {R"(metrics = "127.0.0.1:0")",
+     R"(2:11: metrics = "127.0.0.1:0" is no address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
+    {R"(metrics = "127.0.0.1:65536")",
+     R"(2:11: metrics = "127.0.0.1:65536" is no address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
     {R"(probe_ports = "61000-61999")",
      R"(2:15: probe_ports is not available in this version of hanat: remove it; probes use the kernel's own ephemeral ports)"},
     {R"(on_stop = "stay")", R"(2:11: on_stop = "stay" is not known: write "keep" or "remove")"},

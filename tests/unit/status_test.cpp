@@ -17,7 +17,8 @@ const json example = json::parse(R"(
    "servers": [{"role": "primary", "address": "10.0.0.11:8443", "health": "up", "fails": {"count": 0, "of": 3, "within_s": 10.0},
                 "last": {"outcome": "normal", "reason": "connected", "latency_ms": 0.21, "age_s": 0.4}}],
    "last_flip": {"at": "2026-01-31T10:00:00.123Z", "from": "backup", "to": "primary", "why": "failback", "commit_us": 14,
-                 "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "cut_ms": 3.1}}]}
+                 "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "cut_ms": 3.1},
+   "totals": {"flips": {"failover": 2, "failback": 1}, "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41}}]}
 )");
 
 TEST(StatusJson, IsTheContractsExampleBothWays) {
@@ -68,6 +69,7 @@ TEST(StatusJson, ReadsAnOlderDaemonAndANewerOne) {
 
 TEST(StatusJson, WithoutAKeyOfTheContractIsRefused) {
   for (const auto& [key, value] : example["services"][0].items()) {
+    if (key == "totals") continue; // it came later
     json broken = example;
     broken["services"][0].erase(key);
     EXPECT_THROW(broken.get<Status>(), json::exception) << key;

@@ -118,7 +118,7 @@ TEST(Interface, DescribesEveryMethodWithItsParameters) {
     EXPECT_THAT(text, HasSubstr(std::string("error ") + error + " (message: string"));
 }
 
-TEST(Interface, LetsOnlyThatBeReadWithoutARight) {
+TEST(Interface, LetsOnlyTheseBeReadWithoutARight) {
   std::vector<std::string_view> reading;
   for (const auto& method : control_methods())
     if (!method.changes) reading.push_back(method.name);
