@@ -81,7 +81,7 @@ std::vector<probes::Question> questions_for(const Service& service, const Server
 
 struct Config {
   OnStop on_stop = OnStop::keep;
-  std::string operators; // group that may change things, beside root; empty: root alone
+  std::string operators;           // group that may change things, beside root; empty: root alone
   std::optional<Endpoint> metrics; // where they are served
   std::vector<Service> services;
   bool operator==(const Config&) const = default;

@@ -26,7 +26,8 @@ constexpr int translate_priority = -105;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not take our flows first
 
 // nft's type numbers, 6 bits a part: what `nft list` prints the keys by.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_interface = 20, type_verdict = 0xffffff00U;
+constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_interface = 20,
+                        type_verdict = 0xffffff00U;
 constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts) {
   std::uint32_t type = 0;
   for (const std::uint32_t part : parts) type = type << 6 | part;
@@ -107,10 +108,10 @@ SetPtr make_held_set(const std::string& table, Family family, std::uint32_t numb
 }
 
 SetPtr make_same_way_set(const std::string& table, std::uint32_t number) {
-  auto set = make_set(table, set_same_way,
-                      {concatenated({type_interface, type_interface}), 8, 0, 0,
-                       "interface . itself: a packet that leaves as it came is known by it"},
-                      number);
+  auto set = make_set(
+      table, set_same_way,
+      {concatenated({type_interface, type_interface}), 8, 0, 0, "interface . itself: a packet that leaves as it came is known by it"},
+      number);
   nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | NFT_SET_EVAL);
   nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, same_way_for.count());
   nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, same_way_at_most);
@@ -147,7 +148,8 @@ Layout make_layout(const std::string& table) {
   layout.sets.push_back(make_alive_set(table, ++number));
   for (const Family family : families) layout.sets.push_back(make_held_set(table, family, ++number));
   layout.sets.push_back(make_same_way_set(table, ++number));
-  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
+  for (const char* name :
+       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -530,7 +530,8 @@ TEST(Layout, EverySetIsLookedUpByARule) {
   const std::string rules = golden_rules;
   for (const SetKind kind : set_kinds)
     for (const Family family : families) EXPECT_NE(rules.find(" set " + name_of({kind, family}) + " "), std::string::npos);
-  for (const char* name : {"alive", "held4", "held6", "same_way"}) EXPECT_NE(rules.find(std::string{" set "} + name + " "), std::string::npos);
+  for (const char* name : {"alive", "held4", "held6", "same_way"})
+    EXPECT_NE(rules.find(std::string{" set "} + name + " "), std::string::npos);
 }
 
 TEST(Layout, KnowsItsOwnTableByTheComment) {
