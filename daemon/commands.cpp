@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -51,7 +52,8 @@ std::size_t server_for(const RunningService& service, const std::string& word) {
   if (word == "backup") {
     if (servers.size() < 2)
       throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name)};
-    const auto fit = std::ranges::find(servers.begin() + 1, servers.end(), Health::up, &RunningServer::health);
+    const auto fit = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
+                                       [](const RunningServer& server) { return candidate(server).health; });
     return fit == servers.end() ? 1 : static_cast<std::size_t>(fit - servers.begin());
   }
   const auto found = std::ranges::find(servers, word, [](const RunningServer& server) { return server.role; });
@@ -68,13 +70,23 @@ void refuse_if_down(const RunningService& service, std::size_t server) {
                                  service.config.name, wanted.role, to_text(wanted.addresses.front()))};
 }
 
+void refuse_if_observed(const RunningService& service) {
+  if (!service.would) return;
+  throw ControlError{"Refused",
+                     fmt::format("{0} is in mode observe: hanat does not touch its traffic, so nothing can be forced. Set mode = "
+                                 "\"auto\" for {0}{1} in the configuration, run hanatctl reload, then force it",
+                                 service.config.name,
+                                 service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group))};
+}
+
 std::string user_of(const Peer& peer) { return peer.name.empty() ? fmt::format("uid {}", peer.uid) : peer.name; }
 
 /// "pending": the flip waits for a cut that is being ended, or for a kernel that refuses; it comes by itself.
 json answer_for(const RunningService& service) {
   const ServiceStatus status = report(service, Clock::now());
   return {{"forced", status.forced ? json(status.forced->target) : json()},
-          {"pending", service.force && service.current != std::optional{service.force->server}},
+          {"group", status.group ? json(*status.group) : json()},
+          {"pending", service.force && !service.would && service.current != std::optional{service.force->server}},
           {"name", status.name},
           {"target", status.target},
           {"target_address", status.target_address ? json(*status.target_address) : json()},
@@ -114,6 +126,17 @@ std::vector<RunningService*> Commands::chosen(const json& parameters) const {
   return result;
 }
 
+/// What happens to one service of a group happens to all; the ones that were chosen come first.
+std::vector<RunningService*> Commands::with_their_groups(std::vector<RunningService*> services) const {
+  std::set<RunningService*> taken(services.begin(), services.end());
+  for (std::size_t index = 0, chosen = services.size(); index < chosen; ++index) {
+    RunningService* service = services[index];
+    for (RunningService* fellow : gateway_.fate_of(service))
+      if (taken.insert(fellow).second) services.push_back(fellow);
+  }
+  return services;
+}
+
 Reply Commands::status(const json& parameters) const {
   const Time now = Clock::now();
   Status status;
@@ -147,34 +170,36 @@ json Commands::force(const Call& call) {
   const bool even_if_down = optional_of<bool>(parameters, "even_if_down").value_or(false);
 
   std::vector<std::pair<RunningService*, std::size_t>> pairs; // all are checked before any is forced
-  for (RunningService* service : chosen(parameters)) {
+  for (RunningService* service : with_their_groups(chosen(parameters))) {
+    refuse_if_observed(*service);
     const std::size_t server = server_for(*service, *word);
     if (!even_if_down) refuse_if_down(*service, server);
     pairs.emplace_back(service, server);
   }
-  json services = json::array();
+  Force force{.server = 0,
+              .until = {},
+              .until_wall = {},
+              .since = wall_now(),
+              .reason = optional_of<std::string>(parameters, "reason").value_or(""),
+              .by = user_of(call.peer)};
+  if (for_s) {
+    const auto lasts = std::chrono::milliseconds{std::llround(*for_s * 1000)};
+    force.until = Clock::now() + lasts;
+    force.until_wall = force.since + lasts;
+  }
   for (const auto& [service, server] : pairs) {
-    Force force{.server = server,
-                .until = {},
-                .until_wall = {},
-                .since = wall_now(),
-                .reason = optional_of<std::string>(parameters, "reason").value_or(""),
-                .by = user_of(call.peer)};
-    if (for_s) {
-      const auto lasts = std::chrono::milliseconds{std::llround(*for_s * 1000)};
-      force.until = Clock::now() + lasts;
-      force.until_wall = force.since + lasts;
-    }
-    gateway_.force(*service, std::move(force));
+    force.server = server;
+    gateway_.force(*service, force);
   }
   gateway_.act();
+  json services = json::array();
   for (const auto& [service, server] : pairs) services.push_back(answer_for(*service));
   return {{"services", std::move(services)}};
 }
 
 json Commands::end_override(const json& parameters) {
   std::vector<std::pair<RunningService*, bool>> ended; // and whether it was forced
-  for (RunningService* service : chosen(parameters)) {
+  for (RunningService* service : with_their_groups(chosen(parameters))) {
     ended.emplace_back(service, service->force.has_value());
     gateway_.end_override(*service);
   }

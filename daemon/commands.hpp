@@ -28,6 +28,7 @@ private:
   nlohmann::json force(const Call& call);
   nlohmann::json end_override(const nlohmann::json& parameters);
   std::vector<RunningService*> chosen(const nlohmann::json& parameters) const;
+  std::vector<RunningService*> with_their_groups(std::vector<RunningService*> services) const;
 
   Gateway& gateway_;
   std::string config_file_;

@@ -45,6 +45,8 @@ enum class OnNone : std::uint8_t { refuse, drop, keep };
 /// What happens to flows of the old target.
 enum class FlowPolicy : std::uint8_t { reset, keep };
 enum class OnStop : std::uint8_t { keep, remove };
+/// observe: hanat probes, decides and journals, and what the kernel holds for the service stays as it is.
+enum class Mode : std::uint8_t { automatic, observe };
 
 struct Server {
   std::string role;                // "primary", "backup", "backup2", ...
@@ -68,6 +70,8 @@ struct Service {
   OnNone on_none = OnNone::refuse;
   bool hold = true;  // TCP: the refusal of a server that may be dying is kept from its client, once
   bool nudge = true; // TCP: clients that wait in silence are told of a flip
+  Mode mode = Mode::automatic;
+  std::string group = {}; // whose services have one fate with this one; empty: none
   bool operator==(const Service&) const = default;
 };
 

@@ -92,6 +92,7 @@ Merged merge_one(const ServiceText& text, const ServiceText& defaults, Findings&
   apply(text.on_none, defaults.on_none, service.on_none);
   apply(text.hold, defaults.hold, service.hold);
   apply(text.nudge, defaults.nudge, service.nudge);
+  apply(text.mode, defaults.mode, service.mode);
   merged.down_place = pick(text.down, defaults.down).place;
   merged.down_right = pick(text.down, defaults.down).said == pick(text.down, defaults.down).value.has_value();
   merged.snat_place = pick(text.snat, defaults.snat).place;

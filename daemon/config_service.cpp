@@ -1,5 +1,5 @@
-// Reads the tables of one file: [hanatd], [defaults], [service.X]. Not here: servers (config_server), probes (config_probe), what two
-// tables make together (config_merge, config_check).
+// Reads the tables of one file: [hanatd], [defaults], [service.X]. Not here: servers (config_server), probes (config_probe), [group.X]
+// (config_group), what two tables make together (config_merge, config_check).
 #include "daemon/config_parts.hpp"
 
 #include <algorithm>
@@ -19,6 +19,7 @@ constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = 
 
 constexpr Word<OnNone> on_none_words[] = {
     {.word = "refuse", .value = OnNone::refuse}, {.word = "drop", .value = OnNone::drop}, {.word = "keep", .value = OnNone::keep}};
+constexpr Word<Mode> mode_words[] = {{.word = "auto", .value = Mode::automatic}, {.word = "observe", .value = Mode::observe}};
 constexpr Word<OnStop> on_stop_words[] = {{.word = "keep", .value = OnStop::keep}, {.word = "remove", .value = OnStop::remove}};
 
 Said<DownRule> read_down(TableReader& service, std::size_t file, Findings& findings) {
@@ -113,14 +114,6 @@ void read_unavailable(TableReader& service) {
   service.unavailable("hook", "remove it; the journal tells of every flip");
   service.unavailable("metrics", "remove it");
   service.unavailable("probe_ports", "remove it");
-  static constexpr std::string_view modes[] = {"auto"};
-  service.parsed<bool>("mode", "auto", [](std::string_view text) -> Parsed<bool> {
-    if (text == "auto") return true;
-    if (text == "observe")
-      return complaint("mode = \"observe\" is not available in this version of hanat: remove it, or leave the service out while "
-                       "hanat must not touch its traffic");
-    return complaint("mode = {} is not known{}", shown(text), did_you_mean(text, modes));
-  });
 }
 
 void say_misplaced(TableReader& service) {
@@ -129,11 +122,13 @@ void say_misplaced(TableReader& service) {
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window"};
   static constexpr std::string_view daemon_keys[] = {"on_stop", "operators"};
+  static constexpr std::string_view group_keys[] = {"group", "services"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
   service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
   service.misplaced(failback_keys, "write it in failback, as in failback = { after = \"30s\", window = \"02:00-04:00\" }");
   service.misplaced(daemon_keys, "write it in [hanatd]");
+  service.misplaced(group_keys, "write a table of its own, as in [group.sip] services = [\"sip\", \"rtp\"]");
 }
 
 void read_daemon(const toml::table& table, std::size_t file, FilesText& files, Findings& findings) {
@@ -209,6 +204,7 @@ ServiceText read_service(const toml::table& table, std::string name, std::size_t
   service.on_none = reader.choice<OnNone>("on_none", on_none_words);
   service.hold = reader.flag("hold");
   service.nudge = reader.flag("nudge");
+  service.mode = reader.choice<Mode>("mode", mode_words);
   read_unavailable(reader);
   say_misplaced(reader);
   reader.finish();
@@ -221,13 +217,14 @@ void read_file_text(const toml::table& root, std::size_t file, bool main_file, F
   const toml::table* services = reader.table("service", "[service.web]");
   const toml::table* daemon = reader.table("hanatd", "[hanatd]");
   const toml::table* defaults = reader.table("defaults", "[defaults]");
+  const toml::table* groups = reader.table("group", "[group.sip]");
   if (services != nullptr) read_services(*services, file, files, findings);
+  if (groups != nullptr) read_groups(*groups, file, files, findings);
   for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{defaults, "defaults"}})
     if (table != nullptr && !main_file)
       reader.complain(*table, fmt::format("[{}] belongs in the main file, where it rules the services of every file: move it there", name));
   if (daemon != nullptr && main_file) read_daemon(*daemon, file, files, findings);
   if (defaults != nullptr && main_file) files.defaults = read_service(*defaults, {}, file, findings);
-  reader.unavailable("group", "remove it; listeners of one service share one fate, so several ports can stand in one `listen`");
   say_bare_service(reader, root);
   reader.misplaced(service_keys, "write it under a [service.NAME] line, as in [service.web]");
   reader.finish();

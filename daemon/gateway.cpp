@@ -72,33 +72,62 @@ void Gateway::ring_alarms(Time now) {
 
 std::vector<Gateway::Change> Gateway::decide(Time now) {
   std::vector<Change> changes;
-  for (RunningService* service : dirty_) {
-    expire_force(*service, now);
-    assess(*service, now);
-    for (RunningServer& server : service->servers)
-      if (server.health != std::exchange(server.told, server.health)) events_.push_back(words::health(*service, server, now));
-    std::erase_if(service->moved_until, [now](const auto& entry) { return entry.second <= now; });
-    Decision decision{Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt};
-    if (!service->removed) {
-      const auto servers = candidates(*service);
-      decision = choose({.servers = servers,
-                         .current = service->current,
-                         .refused = service->refused,
-                         .forced = service->force ? std::optional{service->force->server} : std::nullopt,
-                         .override_ended = service->override_ended,
-                         .failback = service->config.failback,
-                         .on_none = service->config.on_none,
-                         .day_time = service->config.failback.window ? local_day_time() : 0s},
-                        now);
-    }
-    Wanted next = wanted(*service, decision, now);
-    if (!held_back(*service, next)) changes.push_back({.service = service, .decision = decision, .wanted = std::move(next)});
-  }
+  complete_groups();
+  for (RunningService* service : dirty_)
+    if (const auto fate = fate_of(service); fate.front() == service) decide(fate, now, changes);
   return changes;
 }
 
-void Gateway::expire_force(RunningService& service, Time now) {
-  if (!service.force || !service.force->until || *service.force->until > now) return;
+/// One service, or the services of a group: one decision, and all of its changes or none.
+void Gateway::decide(std::span<RunningService* const> fate, Time now, std::vector<Change>& changes) {
+  look_at(fate, now);
+  const RunningService& first = *fate.front();
+  Decision decision{Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt};
+  if (!first.removed) {
+    const auto servers = candidates(first);
+    std::vector<Standing> standings;
+    for (const RunningService* service : fate) standings.push_back(standing(*service));
+    decision = choose_together({.servers = servers,
+                                .current = {},
+                                .refused = {},
+                                .forced = first.force ? std::optional{first.force->server} : std::nullopt,
+                                .override_ended = first.override_ended,
+                                .failback = first.config.failback,
+                                .on_none = first.config.on_none,
+                                .day_time = first.config.failback.window ? local_day_time() : 0s},
+                               standings, now);
+  }
+  const std::size_t number = changes.size();
+  bool waits = false;
+  for (RunningService* service : fate) {
+    Wanted next = service->would ? frozen(*service, now) : wanted(*service, decision, now);
+    waits |= held_back(*service, next);
+    changes.push_back({.fate = number, .service = service, .decision = decision, .wanted = std::move(next)});
+  }
+  if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(number), changes.end());
+}
+
+/// Brings what is known of the services up to now. What one of a group learns may change what another makes of its answers: the second
+/// round sees that.
+void Gateway::look_at(std::span<RunningService* const> fate, Time now) {
+  const bool expired = std::ranges::any_of(
+      fate, [now](const RunningService* service) { return service->force && service->force->until && *service->force->until <= now; });
+  for (RunningService* service : fate)
+    if (expired) expire_force(*service);
+  for (int round = 0; round < (fate.size() > 1 ? 2 : 1); ++round) {
+    share(fate);
+    for (RunningService* service : fate) assess(*service, now);
+  }
+  share(fate);
+  for (RunningService* service : fate) {
+    for (RunningServer& server : service->servers)
+      if (server.health != std::exchange(server.told, server.health)) events_.push_back(words::health(*service, server, now));
+    std::erase_if(service->moved_until, [now](const auto& entry) { return entry.second <= now; });
+  }
+}
+
+void Gateway::expire_force(RunningService& service) {
+  if (!service.force) return;
   service.force.reset();
   service.override_ended = true;
   overrides_changed_ = true;
@@ -118,6 +147,7 @@ bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
 
 void Gateway::applied(Change& change, Time now) {
   RunningService& service = *change.service;
+  if (service.would) return observed(change, now);
   const Decision& decision = change.decision;
   const bool was_decided = service.current || service.refused || !service.loaded.target.empty();
   const bool new_place = !service.removed && decision.place != Place::undecided &&
@@ -137,9 +167,13 @@ void Gateway::applied(Change& change, Time now) {
   if (new_place || service.since == WallTime{}) service.since = wall_now();
   service.why = decision.why;
   service.failback_at = decision.failback_at;
-  if (service.removed) return;
-  const bool better_unknown = std::ranges::any_of(std::span{service.servers}.first(service.current.value_or(0)),
-                                                  [](const RunningServer& server) { return server.health == Health::unknown; });
+  if (!service.removed) forget_override(service);
+}
+
+/// The way back to the best server that an ended override asks for ends when nothing better is still to be heard of.
+void Gateway::forget_override(RunningService& service) {
+  const bool better_unknown = std::ranges::any_of(std::span{service.servers}.first(standing(service).current.value_or(0)),
+                                                  [](const RunningServer& server) { return candidate(server).health == Health::unknown; });
   if (!better_unknown) service.override_ended = false;
 }
 

@@ -63,6 +63,8 @@ public:
   using Services = std::vector<std::unique_ptr<RunningService>>;
   const Services& services() const { return services_; }
   RunningService* find(const std::string& name);
+  /// The services of its group, itself included: what is forced is forced for all.
+  std::span<RunningService* const> fate_of(RunningService*& service);
   /// Sets or ends overrides; act() then makes them so, all in one transaction. What came of it stands in the services.
   void force(RunningService& service, Force force);
   void end_override(RunningService& service);
@@ -82,6 +84,7 @@ private:
 
   /// One service's decision, and what follows from it.
   struct Change {
+    std::size_t fate; // changes with the same one are made together or not at all
     RunningService* service;
     Decision decision;
     Wanted wanted;
@@ -100,7 +103,9 @@ private:
   void look_for_missed_commits(Time now);
   void resync(Time now);
   std::vector<Change> decide(Time now);
-  void expire_force(RunningService& service, Time now);
+  void decide(std::span<RunningService* const> fate, Time now, std::vector<Change>& changes);
+  void look_at(std::span<RunningService* const> fate, Time now);
+  void expire_force(RunningService& service);
   bool held_back(const RunningService& service, const Wanted& wanted);
   void commit(std::vector<Change> changes, Time now);
   void send(Time decided);
@@ -110,6 +115,8 @@ private:
   void wait_for_kernel();
   void change_aside(const std::function<void()>& change);
   void applied(Change& change, Time now);
+  void observed(Change& change, Time now);
+  static void forget_override(RunningService& service);
   void note_departures(Change& change, bool flipped, Time now);
   void record_flip(RunningService& service, const Change& change);
   enum class Need : std::uint8_t;
@@ -156,8 +163,15 @@ private:
   void hand_over_departures(RunningService& from, RunningService& to, const Vip& vip);
   void restore(const Override& kept, Time now);
   static void find_current(RunningService& service);
+  static void begin_to_observe(RunningService& service);
+  void keep_observing(RunningService& service, const std::vector<RunningServer>& before);
   void retire(RunningService& service);
   nat::Rules all_loaded() const;
+
+  // services with one fate (gateway_group.cpp)
+  void regroup();
+  void share_override(std::span<RunningService* const> group);
+  void complete_groups();
 
   void touch(RunningService& service);
   void kernel_failed(const std::string& error, Time now);
@@ -166,7 +180,8 @@ private:
   Publish publish_;
   nat::Kernel kernel_;
   Services services_;
-  std::unordered_map<std::string, RunningService*> by_name_; // not the removed ones
+  std::unordered_map<std::string, RunningService*> by_name_;   // not the removed ones
+  std::map<std::string, std::vector<RunningService*>> groups_; // by name
   struct Asked {
     RunningService* service;
     std::size_t server, question;

@@ -81,6 +81,7 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
   for (const Service& service : config.services) configure(add_service(service.name), service, now);
   adopt_rules(rules, now);
   for (const Override& kept : overrides) restore(kept, now);
+  regroup();
   if (const auto& failure = signals_->client_log_failure())
     tell(Level::warning, fmt::format("refused clients cannot be heard: {}; servers are asked at their usual pace", *failure));
   last_resync_ = now;
@@ -138,7 +139,7 @@ void Gateway::resume(RunningService& service, Time now) {
   }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
   for (const auto& [vip, target] : service.loaded.target)
-    if (!service.removed) early.push_back(untranslated(vip));
+    if (!service.removed && !service.would) early.push_back(untranslated(vip));
   if (!early.empty())
     service.departures.push_back(
         {.id = ++next_departure_, .mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
@@ -154,6 +155,7 @@ void Gateway::find_current(RunningService& service) {
       if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
   service.refused = !service.current && !service.loaded.refused.empty() && service.loaded.target.empty();
   if (service.current) service.why = Why::adopted;
+  begin_to_observe(service);
 }
 
 Reloaded Gateway::reload(const Config& config) {
@@ -177,6 +179,7 @@ Reloaded Gateway::reload(const Config& config) {
   hand_over_endpoints(now);
   for (const auto* names : {&result.added, &result.changed})
     for (const std::string& name : *names) find_current(*find(name));
+  regroup();
   settle(now);
   wait_for_kernel();
   return result;
@@ -253,6 +256,7 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
     else
       service.force.reset(), overrides_changed_ = true;
   }
+  keep_observing(service, before);
   find_current(service); // a place in the old list of servers says nothing about the new one
   assess(service, now);
   touch(service);
@@ -284,6 +288,8 @@ void Gateway::retire(RunningService& service) {
   service.servers.clear();
   by_address_.clear();
   service.config.listen.clear();
+  service.config.group.clear();
+  service.would.reset();
   service.config.servers.clear();
   service.removed = true;
   service.current.reset();

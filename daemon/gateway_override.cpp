@@ -48,6 +48,7 @@ void Gateway::restore(const Override& kept, Time now) {
   if (kept.until) force.until = now + std::clamp<WallTime::duration>(*kept.until - wall_now(), WallTime::duration::zero(), longest);
   events_.push_back(words::forced(*service, force));
   service->force = std::move(force);
+  if (service->would) events_.push_back(words::override_waits(*service));
   touch(*service);
 }
 

@@ -26,9 +26,10 @@ constexpr std::array methods = {
     Method{"Version", false, {}, "version: string"},
 };
 
-constexpr std::string_view types = R"(# target_address is null where the target is none; until is RFC 3339, null: until Auto
-type Forced (name: string, target: string, target_address: ?string, until: ?string)
-type Unforced (name: string, target: string, target_address: ?string, was_forced: bool)
+constexpr std::string_view types = R"(# target_address is null where the target is none; until is RFC 3339, null: until Auto;
+# all services of a group are forced and unforced together
+type Forced (name: string, target: string, target_address: ?string, until: ?string, group: ?string)
+type Unforced (name: string, target: string, target_address: ?string, was_forced: bool, group: ?string)
 )";
 
 constexpr std::string_view errors = R"(

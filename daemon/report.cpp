@@ -28,6 +28,7 @@ ServerStatus report(const RunningService& service, const RunningServer& server, 
   if (server.addresses.size() > 1)
     for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
   status.health = to_text(server.health);
+  if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
   const RunningQuestion& question = worst(server, now);
   status.fails = {.count = question.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
   if (question.last)
@@ -54,7 +55,8 @@ FlipStatus report(const Flip& flip) {
 
 /// The address of the target; without one server for all families, that of the first listener's.
 std::optional<std::string> target_address(const RunningService& service) {
-  if (!service.current || service.loaded.target.empty()) return std::nullopt;
+  const bool stands = service.current || service.would; // what is not touched may go to a server that is configured no more
+  if (!stands || service.loaded.target.empty()) return std::nullopt;
   const auto first = service.loaded.target.find(service.config.listen.front());
   return to_text((first == service.loaded.target.end() ? service.loaded.target.begin() : first)->second.server);
 }
@@ -68,12 +70,18 @@ ServiceStatus report(const RunningService& service, Time now) {
   status.target_address = target_address(service);
   status.since = to_text(service.since);
   status.why = to_text(service.why);
+  if (!service.config.group.empty()) status.group = service.config.group;
+  if (const auto& would = service.would) {
+    status.mode = "observe";
+    status.would_target = would->standing.current ? service.servers[*would->standing.current].role : "none";
+    status.would_why = to_text(would->why);
+  }
   if (service.force)
     status.forced = ForcedStatus{.target = service.servers[service.force->server].role,
                                  .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
                                  .reason = service.force->reason,
                                  .by = service.force->by};
-  if (service.failback_at) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
+  if (service.failback_at && !service.would) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
   // A better server that is only being watched until it is stable comes back as soon as it is: say so too.
   status.flips = service.flips;
   status.listen = service.config.listen_text;

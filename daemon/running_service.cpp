@@ -9,25 +9,51 @@ namespace {
 
 /// Is another server than `self` holding the traffic, and fit for it?
 bool another_works(const RunningService& service, std::size_t self) {
-  if (!service.current || *service.current == self) return false;
-  return service.servers[*service.current].health != Health::down;
+  const auto current = standing(service).current;
+  if (!current || *current == self) return false;
+  return candidate(service.servers[*current]).health != Health::down;
 }
 
 } // namespace
 
 std::string target_name(const RunningService& service) { return service.current ? service.servers[*service.current].role : "none"; }
 
+Standing standing(const RunningService& service) {
+  if (service.would) return service.would->standing;
+  return {.current = service.current, .refused = service.refused};
+}
+
+Candidate candidate(const RunningServer& server) { return together({server.health, server.up_since}, server.elsewhere); }
+
 std::vector<Candidate> candidates(const RunningService& service) {
   std::vector<Candidate> result;
   result.reserve(service.servers.size());
-  for (const RunningServer& server : service.servers) result.push_back({server.health, server.up_since});
+  for (const RunningServer& server : service.servers) result.push_back(candidate(server));
   return result;
 }
 
+void share(std::span<RunningService* const> group) {
+  const auto own = [](const RunningServer& server) { return Candidate{server.health, server.up_since}; };
+  for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
+    Candidate before = nobody_else, after = nobody_else; // of the services before, and behind, the one in turn
+    for (RunningService* service : group) {
+      RunningServer& server = service->servers.at(index);
+      server.elsewhere = before;
+      before = together(before, own(server));
+    }
+    for (auto service = group.rbegin(); service != group.rend(); ++service) {
+      RunningServer& server = (*service)->servers[index];
+      server.elsewhere = together(server.elsewhere, after);
+      after = together(after, own(server));
+    }
+  }
+}
+
 void assess(RunningService& service, Time now) {
+  const auto current = standing(service).current;
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     RunningServer& server = service.servers[index];
-    const Situation situation{.target_works = another_works(service, index), .preferred = service.current && index < *service.current};
+    const Situation situation{.target_works = another_works(service, index), .preferred = current && index < *current};
     std::vector<Health> verdicts;
     for (RunningQuestion& question : server.questions) {
       question.window.assess(situation, now);

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "daemon/config.hpp"
 #include "daemon/decision.hpp"
+#include "daemon/group.hpp"
 #include "daemon/health.hpp"
 #include "daemon/walltime.hpp"
 #include "nat/cut.hpp"
@@ -37,6 +39,7 @@ struct RunningServer {
   Health health = Health::unknown;
   Health told = Health::unknown; // the last one that was written to the journal
   Time up_since{};
+  Candidate elsewhere = nobody_else; // what the other services of the group know of it
 };
 
 /// An operator's override, as long as it lasts.
@@ -77,6 +80,13 @@ struct Flip {
   bool cutting = false;
 };
 
+/// In mode observe: where the traffic would be by hanat's decisions, while the kernel's part stays what it is.
+struct Imagined {
+  Standing standing;
+  Why why = Why::starting;
+  bool begun = false; // something was decided; before, it is what was found in the kernel
+};
+
 struct RunningService {
   Service config; // of a removed service: without listeners and servers
   bool removed = false;
@@ -90,6 +100,7 @@ struct RunningService {
   std::optional<Time> failback_at;
   std::optional<Force> force;
   bool override_ended = false;
+  std::optional<Imagined> would; // exactly in mode observe
   std::uint64_t flips = 0;
   std::optional<Flip> last_flip;
 
@@ -106,8 +117,14 @@ struct RunningService {
 
 /// "primary", "backup", ..., or "none".
 std::string target_name(const RunningService& service);
+/// Where the traffic is by hanat's decisions: in mode observe it would be there.
+Standing standing(const RunningService& service);
+/// A server as the whole group sees it.
+Candidate candidate(const RunningServer& server);
 /// What choose() needs to know.
 std::vector<Candidate> candidates(const RunningService& service);
+/// Tells every service of a group what the others know.
+void share(std::span<RunningService* const> group);
 /// Combines the windows of all servers, in the situation of the service.
 void assess(RunningService& service, Time now);
 /// How fast a question is to be asked now.

@@ -44,6 +44,7 @@ json to_value(const ServerStatus& server) {
                 {"fails", {{"count", server.fails.count}, {"of", server.fails.of}, {"within_s", tidy(server.fails.within_s)}}},
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
+  if (server.group_health) value["group_health"] = *server.group_health;
   return value;
 }
 ServerStatus server_from(const json& from) {
@@ -52,6 +53,7 @@ ServerStatus server_from(const json& from) {
                       .address = from.at("address"),
                       .addresses = optional_or_absent<std::vector<std::string>>(from, "addresses").value_or(std::vector<std::string>{}),
                       .health = from.at("health"),
+                      .group_health = optional_or_absent<std::string>(from, "group_health"),
                       .fails = {.count = fails.at("count"), .of = fails.at("of"), .within_s = fails.at("within_s")},
                       .last = std::nullopt};
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
@@ -90,18 +92,22 @@ FlipStatus flip_from(const json& from) {
 json to_value(const ServiceStatus& service) {
   json servers = json::array();
   for (const auto& server : service.servers) servers.push_back(to_value(server));
-  return {{"name", service.name},
-          {"target", service.target},
-          {"target_address", or_null(service.target_address)},
-          {"since", service.since},
-          {"why", service.why},
-          {"mode", service.mode},
-          {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
-          {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
-          {"flips", service.flips},
-          {"listen", service.listen},
-          {"servers", std::move(servers)},
-          {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+  json value = {{"name", service.name},
+                {"target", service.target},
+                {"target_address", or_null(service.target_address)},
+                {"since", service.since},
+                {"why", service.why},
+                {"mode", service.mode},
+                {"group", or_null(service.group)},
+                {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
+                {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"flips", service.flips},
+                {"listen", service.listen},
+                {"servers", std::move(servers)},
+                {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+  if (service.would_target) value["would_target"] = *service.would_target;
+  if (service.would_why) value["would_why"] = *service.would_why;
+  return value;
 }
 ServiceStatus service_from(const json& from) {
   ServiceStatus service{.name = from.at("name"),
@@ -110,6 +116,9 @@ ServiceStatus service_from(const json& from) {
                         .since = from.at("since"),
                         .why = from.at("why"),
                         .mode = from.at("mode"),
+                        .would_target = optional_or_absent<std::string>(from, "would_target"),
+                        .would_why = optional_or_absent<std::string>(from, "would_why"),
+                        .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,
                         .failback_in_s = optional_at<double>(from, "failback_in_s"),
                         .flips = from.at("flips"),

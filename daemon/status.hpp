@@ -21,8 +21,9 @@ struct LastAnswer {
 };
 struct ServerStatus {
   std::string role, address;
-  std::vector<std::string> addresses; // filled only with more than one
-  std::string health;                 // "unknown", "up", "down"
+  std::vector<std::string> addresses;      // filled only with more than one
+  std::string health;                      // "unknown", "up", "down"
+  std::optional<std::string> group_health; // of a service in a group: as all of it see the server
   FailsStatus fails;
   std::optional<LastAnswer> last;
 };
@@ -45,6 +46,8 @@ struct ServiceStatus {
   std::string name, target;
   std::optional<std::string> target_address; // null: none
   std::string since, why, mode = "auto";
+  std::optional<std::string> would_target, would_why; // in mode observe only
+  std::optional<std::string> group;
   std::optional<ForcedStatus> forced;
   std::optional<double> failback_in_s;
   std::uint64_t flips = 0;

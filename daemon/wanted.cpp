@@ -20,6 +20,7 @@ FlowPolicy policy_of(const Service& service, Why flip_why) {
   case Why::failback: return service.on_failback;
   case Why::starting:
   case Why::adopted:
+  case Why::observe:
   case Why::primary_up:
   case Why::failover:
   case Why::none_fit:
@@ -67,7 +68,7 @@ void add_sources(const RunningService& service, nat::Rules& rules) {
 /// Could another server than this endpoint's take the virtual endpoint over?
 bool another_may_do(const RunningService& service, const Vip& vip, const Endpoint& server) {
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
-    if (service.servers[index].health == Health::down) continue;
+    if (candidate(service.servers[index]).health == Health::down) continue;
     const auto other = endpoint_for(service.config.servers[index], vip);
     if (other && *other != server) return true;
   }
@@ -147,6 +148,27 @@ Wanted wanted(const RunningService& service, const Decision& decision, Time now)
   for (const auto* list : {&service.departures, &std::as_const(result.departures)})
     for (const Departure& departure : *list) add_stale(departure, rules);
   std::erase_if(rules.moved, [](const auto& entry) { return entry.first.protocol != Protocol::tcp; });
+  return result;
+}
+
+Wanted frozen(const RunningService& service, Time now) {
+  Wanted result;
+  nat::Rules& rules = result.rules;
+  const std::set<Vip> listed(service.config.listen.begin(), service.config.listen.end());
+  const auto given_up = [&listed](const auto& entry) { return !listed.contains(entry.first); };
+  rules.known = service.loaded.known;
+  rules.target = service.loaded.target;
+  rules.refused = service.loaded.refused;
+  rules.source = service.loaded.source;
+  std::erase_if(rules.known, given_up);
+  std::erase_if(rules.target, given_up);
+  std::erase_if(rules.refused, given_up);
+  std::erase_if(rules.source, [&listed](const auto& entry) { return !listed.contains(entry.first.vip); });
+  for (const auto& [vip, until] : service.moved_until)
+    if (until > now && vip.protocol == Protocol::tcp) rules.moved[vip] = service.config.name;
+  find_moves(service, {}, now, result);
+  for (const auto* list : {&service.departures, &std::as_const(result.departures)})
+    for (const Departure& departure : *list) add_stale(departure, rules);
   return result;
 }
 

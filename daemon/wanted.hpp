@@ -22,6 +22,10 @@ struct Wanted {
 /// heals. `service.loaded` is what stands now; departures and moved_until of the service are taken into account.
 Wanted wanted(const RunningService& service, const Decision& decision, Time now);
 
+/// The same for a service in mode observe: what stands, without what is held. Flows that depart by an earlier flip go to their end, and
+/// endpoints that it does not listen on any more are given up.
+Wanted frozen(const RunningService& service, Time now);
+
 /// How long a virtual endpoint stays in `moved` after its target changed: longer than a client's retransmission timer after a few losses.
 inline constexpr auto moved_for = std::chrono::seconds{60};
 

@@ -36,6 +36,20 @@ std::string refusal(const Service& service) {
   return {};
 }
 
+/// What the kernel does with a service that is not touched.
+std::string stands(const RunningService& service) {
+  if (service.current) return fmt::format("connections stay on {}", named(service.servers[*service.current]));
+  if (!service.loaded.target.empty())
+    return fmt::format("connections stay on {}, no server of this configuration", to_text(service.loaded.target.begin()->second.server));
+  return service.refused ? "clients stay refused" : "nothing is loaded for it";
+}
+
+/// "; group voice moves as one"
+std::string fate(const Service& service) { return service.group.empty() ? "" : fmt::format("; group {} moves as one", service.group); }
+std::string none_fit(const Service& service) {
+  return service.group.empty() ? "no server is fit" : fmt::format("no server is fit for all of group {}", service.group);
+}
+
 std::string place(const RunningService& service, const Decision& decision) {
   return decision.place == Place::server ? named(service.servers[decision.server]) : "no server";
 }
@@ -46,7 +60,8 @@ Event flip(const RunningService& service, const Decision& decision, const Flip& 
   const std::string from = service.current ? named(service.servers[*service.current]) : flip.from == "none" ? "no server" : flip.from;
   std::string text = fmt::format("new connections go from {} to {}: {}; committed in {} us", from, place(service, decision),
                                  to_text(decision.flip_why), flip.commit.count());
-  if (decision.place == Place::none) text += fmt::format("; no server is fit: {}", refusal(service.config));
+  if (decision.place == Place::none) text += fmt::format("; {}: {}", none_fit(service.config), refusal(service.config));
+  text += fate(service.config);
   return {.level = decision.place == Place::none ? Level::error : Level::warning,
           .service = service.config.name,
           .text = std::move(text),
@@ -58,12 +73,13 @@ Event first_target(const RunningService& service, const Decision& decision) {
   return {.level = served ? Level::notice : Level::error,
           .service = service.config.name,
           .text = served ? fmt::format("connections go to {}", place(service, decision))
-                         : fmt::format("no server is fit: {}", refusal(service.config)),
+                         : fmt::format("{}: {}", none_fit(service.config), refusal(service.config)),
           .fields = {{"TO", served ? service.servers[decision.server].role : "none"}}};
 }
 
 Event adopted(const RunningService& service) {
-  const std::string what = service.current   ? fmt::format("connections stay on {}", named(service.servers[*service.current]))
+  const std::string what = service.would     ? stands(service) + ", and that is not touched (mode observe)"
+                           : service.current ? fmt::format("connections stay on {}", named(service.servers[*service.current]))
                            : service.refused ? std::string{"clients stay refused until a server is fit"}
                            : service.loaded.target.empty()
                                ? std::string{"they have no target; the first fit server takes over"}
@@ -83,7 +99,8 @@ Event health(const RunningService& service, const RunningServer& server, Time no
   const unsigned fails = question == nullptr ? 0 : question->window.fails(now);
   std::string text = fmt::format("{} is {}: {} abnormal answers within {} s, the last: {}", named(server), to_text(server.health), fails,
                                  seconds(service.config.down.within), last_answer(server));
-  const bool fit_left = std::ranges::any_of(service.servers, [](const RunningServer& other) { return other.health == Health::up; });
+  const bool fit_left =
+      std::ranges::any_of(service.servers, [](const RunningServer& other) { return candidate(other).health == Health::up; });
   if (!fit_left) text += "; no other server is known to be fit";
   return {.level = Level::warning, .service = service.config.name, .text = std::move(text)};
 }
@@ -101,6 +118,37 @@ Event forced(const RunningService& service, const Force& force) {
   if (!force.reason.empty()) text += fmt::format(" ({})", force.reason);
   text += fmt::format("; no failover until `hanatctl auto {}`", service.config.name);
   return {.level = Level::warning, .service = service.config.name, .text = std::move(text)};
+}
+
+Event override_waits(const RunningService& service) {
+  const Force& force = *service.force;
+  return {.level = Level::warning,
+          .service = service.config.name,
+          .text = fmt::format("mode is observe now: the override to {} by {} is kept, and moves nothing until mode is auto again; "
+                              "`hanatctl auto {}` ends it",
+                              service.servers[force.server].role, force.by, service.config.name)};
+}
+
+Event would(const RunningService& service, const Decision& decision) {
+  const auto& from = service.would->standing.current;
+  const bool served = decision.place == Place::server;
+  std::string text;
+  if (!served)
+    text = fmt::format("{}: would turn clients away", none_fit(service.config));
+  else if (!from)
+    text = fmt::format("would send connections to {}: {}", place(service, decision), to_text(decision.why));
+  else
+    text = fmt::format("would {} from {} to {}: {}",
+                       decision.flip_why == Why::failover   ? "fail over"
+                       : decision.flip_why == Why::failback ? "fail back"
+                                                            : "go",
+                       named(service.servers[*from]), place(service, decision), to_text(decision.flip_why));
+  if (from && service.servers[*from].health == Health::down)
+    text += fmt::format(" ({} is down: {})", service.servers[*from].role, last_answer(service.servers[*from]));
+  return {.level = served ? Level::notice : Level::warning,
+          .service = service.config.name,
+          .text = fmt::format("observe: {}; {}{}", text, stands(service), fate(service.config)),
+          .fields = {{"WOULD_TO", served ? service.servers[decision.server].role : "none"}, {"WHY", std::string{to_text(decision.why)}}}};
 }
 
 Event override_ended(const RunningService& service, bool expired) {

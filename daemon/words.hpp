@@ -16,6 +16,10 @@ Event adopted(const RunningService& service);
 Event health(const RunningService& service, const RunningServer& server, Time now);
 Event cut(const RunningService& service, const Departure& departure, const Flip& flip);
 Event forced(const RunningService& service, const Force& force);
+/// Mode observe begins, or is found at the start, while an override rules.
+Event override_waits(const RunningService& service);
+/// Mode observe: where the imagined traffic is about to go.
+Event would(const RunningService& service, const Decision& decision);
 Event override_ended(const RunningService& service, bool expired);
 
 } // namespace hanat::words

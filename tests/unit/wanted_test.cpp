@@ -356,6 +356,9 @@ TEST(Wanted, ARefusalIsHeldWhereAnotherServerMayDo) {
     }
   RunningService alone = watched(Health::up, Health::down);
   EXPECT_TRUE(go(alone, Fate::primary).rules.hold.empty());
+  RunningService grouped = watched(Health::up, Health::up);
+  grouped.servers[1].elsewhere.health = Health::down;
+  EXPECT_TRUE(go(grouped, Fate::primary).rules.hold.empty()) << "the backup would not do for the whole group";
 }
 
 TEST(Wanted, NothingIsHeldWhereItIsOffOrAnOperatorPinsTheTarget) {
@@ -425,6 +428,51 @@ TEST(Wanted, NothingIsLeftOfARemovedServiceWhenItsFlowsAreGone) {
   service.departures.clear();
   EXPECT_FALSE(go(service, Fate::removed, Why::failover, moment + moved_for - 1ns).rules.empty()) << "leftovers are answered for a minute";
   EXPECT_TRUE(go(service, Fate::removed, Why::failover, moment + moved_for).rules.empty());
+}
+
+TEST(Frozen, KeepsWhateverIsLoadedExceptWhatIsHeld) {
+  for (const Fate fate : {Fate::primary, Fate::backup, Fate::none}) {
+    SCOPED_TRACE(word(fate));
+    RunningService service = service_at(fate);
+    service.loaded.hold[{tcp4, primary4}] = "web primary";
+    service.servers.resize(2);
+    for (RunningServer& server : service.servers) server.health = Health::down;
+    const Wanted stays = frozen(service, moment);
+    EXPECT_EQ(stays.rules, settled(fate));
+    EXPECT_TRUE(stays.departures.empty());
+    EXPECT_TRUE(stays.returning.empty());
+    EXPECT_FALSE(stays.moves);
+  }
+}
+
+TEST(Frozen, LoadsNothingWhereNothingIs) {
+  RunningService service;
+  service.config = web();
+  EXPECT_TRUE(frozen(service, moment).rules.empty());
+}
+
+TEST(Frozen, FlowsOfAnEarlierFlipGoToTheirEnd) {
+  RunningService service = service_at(Fate::primary);
+  apply(service, go(service, Fate::backup), moment);
+  const nat::Rules flipped = service.loaded;
+  ASSERT_FALSE(flipped.stale.empty());
+  EXPECT_EQ(frozen(service, moment).rules.stale, flipped.stale);
+  EXPECT_FALSE(frozen(service, moment).rules.moved.empty());
+  service.departures.clear(); // cut
+  EXPECT_TRUE(frozen(service, moment).rules.stale.empty());
+  EXPECT_EQ(frozen(service, moment + moved_for).rules, settled(Fate::backup));
+}
+
+TEST(Frozen, AnEndpointThatIsNotListenedOnAnyMoreIsGivenUp) {
+  RunningService service = service_at(Fate::primary);
+  service.config.listen = {tcp4, tcp6};
+  const Wanted change = frozen(service, moment);
+  EXPECT_FALSE(change.rules.known.contains(udp4));
+  EXPECT_FALSE(change.rules.target.contains(udp4));
+  EXPECT_FALSE(change.rules.source.contains({udp4, primary4}));
+  ASSERT_EQ(change.departures.size(), 1U);
+  EXPECT_EQ(change.departures[0].mappings, (std::vector{Mapping{udp4, primary4}}));
+  EXPECT_TRUE(change.rules.target.contains(tcp4));
 }
 
 TEST(Wanted, IsPure) {
