@@ -32,19 +32,22 @@ void Gateway::regroup() {
 
 /// Services that were not always one may have different overrides: the newest one rules.
 void Gateway::share_override(std::span<RunningService* const> group) {
-  const RunningService* newest = nullptr;
+  const RunningService* owner = nullptr;
+  const Force* newest = nullptr;
   for (const RunningService* service : group)
-    if (service->force && (newest == nullptr || service->force->since > newest->force->since)) newest = service;
+    if (const auto& force = service->force; force && (newest == nullptr || force->since > newest->since)) {
+      owner = service;
+      newest = &*force;
+    }
   if (newest == nullptr) return;
   for (RunningService* service : group) {
-    const bool same = service->force && service->force->server == newest->force->server && service->force->since == newest->force->since;
-    if (same) continue;
-    service->force = newest->force;
+    if (const auto& own = service->force; own && own->server == newest->server && own->since == newest->since) continue;
+    service->force = *newest;
     service->override_ended = false;
     overrides_changed_ = true;
-    tell(Level::warning, fmt::format("{} and {} have one fate (group {}): the override of {} rules both", service->config.name,
-                                     newest->config.name, service->config.group, newest->config.name));
-    events_.push_back(words::forced(*service, *service->force));
+    tell(Level::warning, fmt::format("{0} and {1} have one fate (group {2}): the override of {1} rules both", service->config.name,
+                                     owner->config.name, service->config.group));
+    events_.push_back(words::forced(*service, *newest));
     touch(*service);
   }
 }

@@ -37,11 +37,12 @@ void Gateway::keep_observing(RunningService& service, const std::vector<RunningS
 /// applied() for such a service: the kernel has what little changes, and the decision is told.
 void Gateway::observed(Change& change, Time now) {
   RunningService& service = *change.service;
+  if (!service.would) return;
+  Imagined& would = *service.would;
   const Decision& decision = change.decision;
   note_departures(change, false, now);
   service.loaded = std::move(change.wanted.rules);
   if (service.since == WallTime{}) service.since = wall_now();
-  Imagined& would = *service.would;
   service.failback_at = decision.failback_at;
   would.why = decision.why;
   if (decision.place == Place::undecided) return;
