@@ -86,6 +86,7 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
   last_resync_ = now;
   uv_poll_start(watch_.get(), UV_READABLE, on_watch);
   settle(now);
+  wait_for_kernel(); // ready means that the table stands: at a boot the network comes up behind it
 }
 
 void Gateway::stop() {

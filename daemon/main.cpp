@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -20,6 +19,7 @@
 #include "daemon/control.hpp"
 #include "daemon/gateway.hpp"
 #include "daemon/journal.hpp"
+#include "daemon/notify.hpp"
 #include "daemon/state.hpp"
 
 namespace hanat {
@@ -31,6 +31,7 @@ struct Arguments {
   std::string state = "/var/lib/hanat";
   std::string table = "hanat";
   bool check = false;
+  bool remove = false;
   bool shared_table = false;
 };
 
@@ -54,25 +55,26 @@ private:
   void save();
   void on_signal(int number);
   void watch_signal(int number);
-  void feed_watchdog();
   void give_memory_back();
   void stop();
+  void publish(const Event& event);
   void tell(Level level, const std::string& text) const { journal_.write({.level = level, .service = {}, .text = text}); }
 
   uv_loop_t* loop_;
   Arguments arguments_;
   Journal journal_;
   StateLock lock_;
+  Notify notify_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<ControlServer> control_;
   std::vector<UvHandle<uv_signal_t>> signals_;
-  UvHandle<uv_timer_t> watchdog_, tidy_up_;
+  UvHandle<uv_timer_t> tidy_up_;
 };
 
 Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
     : loop_(loop), arguments_(std::move(arguments)), lock_(existing(arguments_.state, "state directory")),
-      tidy_up_(make_timer(loop, this)) {
+      notify_(loop, [this] { return summary(gateway_->services()); }), tidy_up_(make_timer(loop, this)) {
   // Whatever can refuse the start comes before the kernel is touched: a start that fails changes nothing.
   existing(std::filesystem::path{arguments_.socket}.parent_path(), "socket's directory");
   control_ =
@@ -84,7 +86,7 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
                                   cutter.proof(family)));
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), make_telling(),
-                                       [this](const Event& event) { journal_.write(event); });
+                                       [this](const Event& event) { publish(event); });
   const LoadedOverrides kept = load_overrides(arguments_.state);
   if (!kept.warning.empty()) tell(Level::warning, kept.warning);
   gateway_->on_overrides_changed = [this] { save(); };
@@ -102,13 +104,9 @@ void Daemon::watch_signal(int number) {
   signals_.emplace_back(handle.release());
 }
 
-void Daemon::feed_watchdog() {
-  std::uint64_t period_us = 0;
-  if (sd_watchdog_enabled(0, &period_us) <= 0) return;
-  watchdog_ = make_timer(loop_, this);
-  const std::uint64_t half_ms = std::max<std::uint64_t>(period_us / 2000, 1);
-  uv_timer_start(
-      watchdog_.get(), [](uv_timer_t*) { sd_notify(0, "WATCHDOG=1"); }, half_ms, half_ms);
+void Daemon::publish(const Event& event) {
+  journal_.write(event);
+  notify_.changed();
 }
 
 /// Reading ten thousand services and giving them their first targets takes half as much memory again as running them.
@@ -119,9 +117,8 @@ void Daemon::give_memory_back() {
 }
 
 void Daemon::run() {
-  feed_watchdog();
   give_memory_back();
-  sd_notify(0, "READY=1");
+  notify_.ready();
   uv_run(loop_, UV_RUN_DEFAULT);
 }
 
@@ -130,18 +127,18 @@ void Daemon::on_signal(int number) {
     stop();
     return;
   }
-  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(uv_hrtime() / 1000));
+  notify_.reloading();
   try {
     reload();
   } catch (const ControlError&) { // NOLINT(bugprone-empty-catch): reload() has told
   } catch (const std::exception& error) {
     tell(Level::error, fmt::format("the reload failed: {}", error.what()));
   }
-  sd_notify(0, "READY=1");
+  notify_.reloaded();
 }
 
 void Daemon::stop() {
-  sd_notify(0, "STOPPING=1");
+  notify_.stopping();
   tell(Level::notice, "stopping");
   try {
     gateway_->stop();
@@ -150,7 +147,6 @@ void Daemon::stop() {
          fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
   }
   control_.reset();
-  watchdog_.reset();
   tidy_up_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
 }
@@ -228,6 +224,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--table", arguments.table, "name of the nftables table, for tests")->capture_default_str();
   app.add_flag("--shared-table", arguments.shared_table, "let others change the table, as on kernels before 6.9, for tests");
   app.add_flag("--check", arguments.check, "check the configuration and exit");
+  app.add_flag("--remove", arguments.remove, "remove the table that a stopped hanatd left in the kernel, and exit");
   app.set_version_flag("--version", HANAT_VERSION);
   try {
     app.parse(argc, argv);
@@ -237,7 +234,16 @@ Arguments parse(int argc, char** argv) {
   return arguments;
 }
 
+/// Connections that are there go on until they end: conntrack knows them without the table.
+int remove_table(const std::string& name) {
+  nat::Kernel kernel{name};
+  if (!kernel.read()) return 0; // somebody else's table, or that of a hanatd that runs, throws
+  kernel.remove();
+  return 0;
+}
+
 int run(const Arguments& arguments) {
+  if (arguments.remove) return remove_table(arguments.table);
   ConfigResult result = load_config(arguments.config);
   if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
     for (const ConfigError& error : *errors) fmt::print(stderr, "{}\n", to_text(error));
