@@ -17,6 +17,9 @@ test_packages=(
   conntrack dnsmasq-base mariadb-server nginx-light openssl postgresql python3 python3-grpcio redis-server
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 shellcheck
 )
+# to build the package and look at it; to play it in a virtual machine (package/, vm/)
+deb_packages=(build-essential debhelper dpkg-dev fakeroot lintian scdoc systemd)
+vm_packages=(debootstrap e2fsprogs qemu-system-x86)
 
 # to measure, beside what the lab needs (bench/run.sh)
 bench_packages=(haproxy)
