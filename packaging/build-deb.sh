@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the Debian package of this tree: packaging/build-deb.sh [--check] [--output DIR]
+# Builds the Debian package of this tree: packaging/build-deb.sh [--check] [--programs DIR] [--output DIR]
 # The version is the project's in CMakeLists.txt. What Debian's tools want at debian/ is put there in a copy of the tree, which is all that
 # this tree's own files and what is not yet committed: nothing here is changed. With --check the unit tests run, too.
+# --programs wraps hanatd and hanatctl of a build that is there instead of compiling: for tests of the package itself.
 # The packages come to build/deb, or to DIR. Two builds of one commit give the same bytes, wherever they are made.
 # The build's packages (packaging/debian/control) are installed when something is missing and this is root.
 set -eu
@@ -10,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
 
 usage() {
-  printf 'usage: packaging/build-deb.sh [--check] [--output DIR]\n' >&2
+  printf 'usage: packaging/build-deb.sh [--check] [--programs DIR] [--output DIR]\n' >&2
   exit 2
 }
 output=$here/build/deb
@@ -18,6 +19,13 @@ options="nocheck terse"
 while [ $# -gt 0 ]; do
   case "$1" in
   --check) options=terse ;;
+  --programs)
+    [ $# -ge 2 ] || usage
+    HANAT_PROGRAMS=$(realpath "$2")
+    export HANAT_PROGRAMS
+    options="nocheck terse noautodbgsym"
+    shift
+    ;;
   --output)
     [ $# -ge 2 ] || usage
     output=$2
@@ -77,5 +85,6 @@ DEB_BUILD_PROFILES=$profiles DEB_BUILD_OPTIONS="$options parallel=$(nproc)" dpkg
 mkdir -p "$output"
 cd "$scratch"
 rm -f "$output"/hanat_* "$output"/hanat-dbgsym_*
-mv hanat_* hanat-dbgsym_* "$output"
+mv hanat_* "$output"
+[ -n "${HANAT_PROGRAMS-}" ] || mv hanat-dbgsym_* "$output"
 ls "$output"
