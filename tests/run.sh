@@ -102,6 +102,19 @@ tally() {
     failures_in "$log" | tail -n 200
   fi
 }
+# lines NAME COMMAND...: a script whose lines begin with "ok " or "FAILED ", each a check of its own.
+lines() {
+  local name=$1 status
+  shift
+  run "$@" >"$scratch/lines" 2>&1
+  status=$?
+  pass "$(grep -c '^ok ' "$scratch/lines")"
+  local bad
+  bad=$(grep -c '^FAILED ' "$scratch/lines")
+  if [ "$bad" -gt 0 ]; then fail "$name: $(sed -n 's/^FAILED //p' "$scratch/lines" | paste -sd';')" "$bad"; fi
+  if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then fail "$name: ended with $status"; fi
+  [ "$status" -eq 0 ] || tail -n 120 "$scratch/lines"
+}
 # gtest NAME BINARY [ARGUMENT...]
 gtest() {
   local name=$1
@@ -164,7 +177,7 @@ arrows() {
   return "$bad"
 }
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh tests/bench/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
@@ -220,6 +233,9 @@ if [ "$mode" != quick ]; then
 
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
+
+  section "the package, under a real systemd"
+  lines "package" tests/package/run.sh quick build/dev
 
   section "build with ASan and UBSan"
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 
+PAUSE = float(os.environ.get("PAUSE", "0.002"))  # s, between two new connections; an emulated machine needs longer ones
 PATIENCE = 5.0  # s; a SYN that was dropped once is sent again after 1 s
 
 
@@ -119,7 +120,7 @@ def load(address, port, held, path):
         except OSError as error:
             failed.append(word(error))
         slowest = max(slowest, time.monotonic() - start)
-        time.sleep(0.002)
+        time.sleep(PAUSE)
     for thread in threads:
         thread.join()
     write(path, f"{new} new, {len(failed)} failed, {held} held, {len(broken)} broken, slowest {slowest * 1000:.0f} ms")

@@ -120,13 +120,14 @@ done
 cat >"$root/play/play" <<'END'
 #!/bin/bash
 exec >/dev/ttyS0 2>&1
+export PAUSE=0.1
 stty -F /dev/ttyS0 -onlcr 2>/dev/null
 if [ ! -e /play/second ]; then
   touch /play/second
-  uname -srv
+  uname -srv | sed 's/^/ok /'
   lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print "loaded before hanat:", $1 }'
   bash /play/scenes.sh /play install start failover refuse force cut flush kill before_reboot
-  echo "modules:" $(lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print $1 }' | sort)
+  echo "ok modules loaded by the kernel itself:" $(lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print $1 }' | sort)
   sync
   systemctl reboot
 else
