@@ -312,23 +312,33 @@ scene_early() {
 
 # The machine comes up with a table that drops, before the network does. Begins before a reboot, ends after it.
 scene_before_reboot() {
-  mkdir -p /etc/systemd/system/networking.service.d
-  cat >/etc/systemd/system/networking.service.d/look.conf <<'END'
+  cat >/etc/systemd/system/look.service <<END
+[Unit]
+Description=What stands when the network comes up
+DefaultDependencies=no
+After=network-pre.target local-fs.target
+Before=network.target
 [Service]
-ExecStartPre=/bin/sh -c 'nft list table inet hanat >/root/at-network 2>&1; ls /sys/class/net >>/root/at-network'
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'nft list table inet hanat >$folder/at-network 2>&1'
+[Install]
+WantedBy=multi-user.target
 END
-  systemctl daemon-reload
+  systemctl -q enable look
 }
 scene_after_reboot() {
   expect "hanatd came up with the machine" systemctl is-active hanatd
   local at
-  at=$(tr -d '\n' </root/at-network)
+  at=$(tr -d '\n' <"$folder/at-network")
   if has "$at" "known4 {.*$vip \. tcp \. 443"; then ok "before the network: the virtual address was known"; else
-    failed "before the network: the virtual address was known" "$(ls -l /root/at-network)" "$at"
+    failed "before the network: the virtual address was known" "$at"
   fi
   expect "and dropped" not has "$at" "map target4 {[^}]*elements"
-  printf 'ok %s\n' "$(systemctl show --value -p ActiveEnterTimestampMonotonic hanatd network-pre.target networking.service | paste -sd' ' |
-    awk '{ printf "us after the boot: hanatd %d, network-pre %d, networking %d", $1, $2, $3 }')"
+  local ready pre
+  ready=$(systemctl show --value -p ActiveEnterTimestampMonotonic hanatd)
+  pre=$(systemctl show --value -p ActiveEnterTimestampMonotonic network-pre.target)
+  expect "hanatd was ready $(((pre - ready) / 1000)) ms before network-pre" test "$pre" -ge "$ready"
   network || failed "the network could not be made"
   serve primary
   serve backup
@@ -354,6 +364,9 @@ if [ "$bad" -gt 0 ]; then
   hanatctl status 2>&1 | sed 's/^/  | /'
   journal -n 60 2>&1 | sed 's/^/  | /'
 fi
-for pid in "${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done
+{
+  for pid in "${pids[@]}"; do kill -KILL "$pid"; done
+  wait
+} 2>/dev/null
 rm -rf "$work"
 if [ "$bad" -eq 0 ]; then echo 'END ok'; else echo 'END failed'; fi

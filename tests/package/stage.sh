@@ -3,6 +3,7 @@
 # systemd boots as process 1 of its own namespaces, on an overlay of this machine's file system, with this machine's kernel; there the package
 # is installed by apt and scenes.sh is played. Nothing outside is touched, and the overlay is gone at the end. Prints "ok" and "FAILED" lines;
 # exit status 0: all ok. Needs root, and on this machine what the package depends on.
+# shellcheck disable=SC2317 # functions that are called by name look unreachable to it
 set -eu
 set -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,16 +14,19 @@ limit=400 # s
 }
 package=$(realpath "$1")
 shift
-scenes=("$@")
-[ $# -gt 0 ] || scenes=(install start user failover refuse force cut flush kill watchdog reload upgrade early remove)
+# A line of scenes a boot.
+boots=("install start user failover refuse force cut flush kill watchdog reload upgrade early before_reboot" "after_reboot remove")
+[ $# -eq 0 ] || boots=("$*")
 
 stage=$(mktemp -d /tmp/hanat-stage-XXXXXX)
 cgroups=$(findmnt -rno TARGET -t cgroup2 | head -n 1)
 group=$cgroups/${stage##*/}
-init=
+init=''
+reader=''
 cleanup() {
   trap - EXIT INT TERM HUP
   [ -z "$init" ] || kill -KILL "$init" 2>/dev/null || true
+  [ -z "$reader" ] || kill "$reader" 2>/dev/null || true
   wait 2>/dev/null || true
   umount -l "$stage" 2>/dev/null || true
   rmdir "$stage" 2>/dev/null || true
@@ -55,10 +59,10 @@ for unit in systemd-udevd.service systemd-logind.service getty.target systemd-ne
 done
 cat >"$root/etc/systemd/system/play.service" <<END
 [Unit]
-After=multi-user.target
+After=multi-user.target hanatd.service look.service
 [Service]
 Type=oneshot
-ExecStart=/bin/bash /play/scenes.sh /play ${scenes[*]}
+ExecStart=/bin/sh -c 'exec bash /play/scenes.sh /play \$(cat /play/scenes)'
 ExecStopPost=/bin/systemctl --no-block poweroff --force
 StandardOutput=append:/play/log
 StandardError=append:/play/log
@@ -95,24 +99,24 @@ END
 
 : >"$stage/play/log"
 mkdir "$group"
-(
-  echo "$BASHPID" >"$group/cgroup.procs"
-  exec unshare --pid --mount --net --uts --ipc --cgroup --fork --kill-child bash "$stage/boot" "$root" >"$stage/console" 2>&1 </dev/null
-) &
-init=$!
-tail --pid="$init" -n +1 -f "$stage/play/log" &
+tail -n +1 -f "$stage/play/log" &
 reader=$!
-for ((i = 0; i < limit * 5; i++)); do
-  kill -0 "$init" 2>/dev/null || break
-  ! grep -q '^END ' "$stage/play/log" || break
-  sleep 0.2
+for scenes in "${boots[@]}"; do
+  echo "$scenes" >"$stage/play/scenes"
+  (
+    echo "$BASHPID" >"$group/cgroup.procs"
+    exec unshare --pid --mount --net --uts --ipc --cgroup --fork --kill-child bash "$stage/boot" "$root" >"$stage/console" 2>&1 </dev/null
+  ) &
+  init=$!
+  timeout "$limit" tail --pid="$init" -f /dev/null || true
+  kill -KILL "$init" 2>/dev/null || true
+  wait "$init" 2>/dev/null || true
+  init=''
 done
 sleep 0.3
 kill "$reader" 2>/dev/null || true
-if ! grep -q '^END ok$' "$stage/play/log"; then
-  grep -q '^END ' "$stage/play/log" || {
-    printf 'FAILED the play did not end in %d s\n' "$limit"
-    tail -n 30 "$stage/console"
-  }
-  exit 1
+if [ "$(grep -c '^END ' "$stage/play/log")" != "${#boots[@]}" ]; then
+  printf 'FAILED the play did not end in %d s\n' "$limit"
+  tail -n 30 "$stage/console"
 fi
+[ "$(grep -c '^END ok$' "$stage/play/log")" = "${#boots[@]}" ]
