@@ -15,7 +15,7 @@ limit=400 # s
 package=$(realpath "$1")
 shift
 # A line of scenes a boot.
-boots=("install start user failover refuse force cut flush kill watchdog reload upgrade early before_reboot" "after_reboot remove")
+boots=("install smoke start user failover refuse force cut flush kill watchdog reload upgrade early before_reboot" "after_reboot remove")
 [ $# -eq 0 ] || boots=("$*")
 
 stage=$(mktemp -d /tmp/hanat-stage-XXXXXX)
@@ -38,7 +38,7 @@ trap 'exit 143' TERM HUP
 
 mount -t tmpfs -o mode=755 stage "$stage"
 mkdir "$stage"/{upper,work,root,play}
-cp "$here/scenes.sh" "$here/peer.py" "$stage/play/"
+cp "$here/scenes.sh" "$here/peer.py" "$here/../../packaging/debian/tests/smoke" "$stage/play/"
 cp "$package" "$stage/play/hanat.deb"
 # The previous version: the same files under a lower number.
 dpkg-deb -R "$package" "$stage/older"
