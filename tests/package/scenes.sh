@@ -105,7 +105,7 @@ END
 [service.tools]
 listen  = "203.0.113.11:80/tcp"
 primary = "198.18.11.2:8443"
-probe   = [{ type = "icmp" }, { type = "exec", command = ["/usr/bin/test", "-r", "/etc/hanat/hanat.toml"] }]
+probe   = [{ type = "icmp", timeout = "3s" }, { type = "exec", timeout = "3s", command = ["/usr/bin/test", "-r", "/etc/hanat/hanat.toml"] }]
 END
 }
 
@@ -334,7 +334,7 @@ scene_after_reboot() {
   expect "hanatd came up with the machine" systemctl is-active hanatd
   local at
   at=$(tr -d '\n' <"$folder/at-network")
-  if has "$at" "known4 {.*$vip \. tcp \. 443"; then ok "before the network: the virtual address was known"; else
+  if has "$at" "known4 {.*$vip \. \(tcp\|6\) \. 443"; then ok "before the network: the virtual address was known"; else
     failed "before the network: the virtual address was known" "$at"
   fi
   expect "and dropped" not has "$at" "map target4 {[^}]*elements"
