@@ -108,7 +108,8 @@ for scenes in "${boots[@]}"; do
     exec unshare --pid --mount --net --uts --ipc --cgroup --fork --kill-child bash "$stage/boot" "$root" >"$stage/console" 2>&1 </dev/null
   ) &
   init=$!
-  timeout "$limit" tail --pid="$init" -f /dev/null || true
+  timeout "$limit" tail --pid="$init" -f /dev/null & # waited for, so that a signal to this script ends it at once
+  wait $! || true
   kill -KILL "$init" 2>/dev/null || true
   wait "$init" 2>/dev/null || true
   init=''

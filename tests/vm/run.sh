@@ -164,7 +164,8 @@ for ((boot = 0; boot < 2; boot++)); do
     -append "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=no no_timer_check" \
     -drive "file=$scratch/disk,format=raw,if=virtio,cache=unsafe" </dev/null &
   qemu=$!
-  timeout "$left" tail --pid="$qemu" -f /dev/null || printf 'FAILED not at its end after %d s\n' "$limit"
+  timeout "$left" tail --pid="$qemu" -f /dev/null & # waited for, so that a signal to this script ends it at once
+  wait $! || printf 'FAILED not at its end after %d s\n' "$limit"
   kill -KILL "$qemu" 2>/dev/null || true
   wait "$qemu" 2>/dev/null || true
   qemu=''
