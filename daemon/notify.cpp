@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,8 +21,10 @@ std::string summary(const std::vector<std::unique_ptr<RunningService>>& services
   for (const auto& service : services) {
     if (service->removed) continue;
     ++all;
-    if (service->current)
-      ++(*service->current == 0 ? primary : backup);
+    if (service->current == std::optional<std::size_t>{0})
+      ++primary;
+    else if (service->current)
+      ++backup;
     else
       ++(service->refused ? none : starting);
   }
