@@ -17,6 +17,7 @@
 #include "cli/text.hpp"
 #include "daemon/client.hpp"
 #include "daemon/config.hpp"
+#include "daemon/metrics.hpp"
 #include "daemon/status.hpp"
 
 namespace hanat::cli {
@@ -93,6 +94,17 @@ Exit run_reload(const Invocation& invocation) {
   return invocation.json ? print_json(reply) : print(said_of_reload(reply));
 }
 
+Exit run_history(const Invocation& invocation) {
+  const json reply = ask(invocation, "History", selection(invocation));
+  if (invocation.json) return print_json(reply);
+  return print(show_history(reply.at("history").get<std::vector<HistoryEntry>>(), {.colour = colour_wanted(), .now = wall_now()}));
+}
+
+Exit run_metrics(const Invocation& invocation) {
+  const auto text = metrics_text(ask(invocation, "Status", json::object()).at("status").get<Status>());
+  return invocation.json ? print_json({{"metrics", text}}) : print(text);
+}
+
 Exit say_ok(const std::string& file, const Config& config, bool as_json) {
   const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
                                        [](std::size_t sum, const Service& service) { return sum + service.servers.size(); });
@@ -139,6 +151,8 @@ Exit dispatch(const Invocation& invocation) {
   case Command::force_primary: return run_force(invocation);
   case Command::automatic: return run_auto(invocation);
   case Command::reload: return run_reload(invocation);
+  case Command::history: return run_history(invocation);
+  case Command::metrics: return run_metrics(invocation);
   case Command::check: return run_check(invocation);
   case Command::version: return run_version(invocation);
   case Command::help: return run_help(invocation);

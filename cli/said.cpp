@@ -25,6 +25,12 @@ std::string place(const json& service) {
   return address.is_null() ? target : fmt::format("{} ({})", target, printable(address.get<std::string>()));
 }
 
+/// " (group voice)": why it happened to a service that nobody named, too.
+std::string group_of(const json& service) {
+  const auto group = service.find("group");
+  return group == service.end() || !group->is_string() ? "" : fmt::format(" (group {})", printable(group->get<std::string>()));
+}
+
 std::vector<std::string> strings_in(const json& object, const char* key) {
   std::vector<std::string> strings;
   if (const auto found = object.find(key); found != object.end() && found->is_array())
@@ -70,10 +76,10 @@ std::string said_of_force(const json& reply, std::optional<std::chrono::millisec
       end = fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
                         for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
     if (service.value("pending", false))
-      text += fmt::format("{}: forced to {}{}; the traffic is still on {} and follows in a moment (hanatctl status {})\n", name,
-                          printable(service.value("forced", "")), end, place(service), name);
+      text += fmt::format("{}{}: forced to {}{}; the traffic is still on {} and follows in a moment (hanatctl status {})\n", name,
+                          group_of(service), printable(service.value("forced", "")), end, place(service), name);
     else
-      text += fmt::format("{}: traffic goes to {}{}\n", name, place(service), end);
+      text += fmt::format("{}{}: traffic goes to {}{}\n", name, group_of(service), place(service), end);
   }
   return text.empty() ? "no services: nothing was forced\n" : text;
 }
@@ -83,7 +89,8 @@ std::string said_of_auto(const json& reply) {
   for (const auto& service : reply.at("services")) {
     const auto name = printable(service.at("name").get<std::string>());
     text += service.at("was_forced").get<bool>()
-                ? fmt::format("{}: the override has ended; traffic goes to {}, and hanatd decides again\n", name, place(service))
+                ? fmt::format("{}{}: the override has ended; traffic goes to {}, and hanatd decides again\n", name, group_of(service),
+                              place(service))
                 : fmt::format("{}: was not forced, nothing changed; traffic goes to {}\n", name, place(service));
   }
   return text.empty() ? "no services: nothing was forced\n" : text;

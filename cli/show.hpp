@@ -25,4 +25,9 @@ std::vector<Remark> remarks(const ServiceStatus& service, WallTime now);
 
 std::string show_status(const Status& status, const View& view);
 
+/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; 41 clients told"
+std::string show_flip(const FlipStatus& flip);
+/// A line a fact, in their order.
+std::string show_history(const std::vector<HistoryEntry>& history, const View& view);
+
 } // namespace hanat::cli

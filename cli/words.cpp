@@ -226,6 +226,8 @@ std::span<const Word> words() {
        "pin the primary: no failover until auto"},
       {Command::automatic, "auto", "SERVICE", {all}, "end an override"},
       {Command::reload, "reload", "", {}, "read the configuration again; a bad one changes nothing"},
+      {Command::history, "history", "SERVICE", {}, "flips, verdicts and overrides, the newest last (no SERVICE: of all)"},
+      {Command::metrics, "metrics", "", {}, "every figure, as Prometheus reads it"},
       {Command::check, "check", "FILE", {}, "look for errors in a configuration (no FILE: /etc/hanat/hanat.toml)"},
       {Command::version, "version", "", {}, "of hanatctl and of the daemon"},
       {Command::help, "help", "WORD", {}, "this text, or that of one word"},

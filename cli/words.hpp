@@ -13,7 +13,7 @@
 
 namespace hanat::cli {
 
-enum class Command : std::uint8_t { status, force_backup, force_primary, automatic, reload, check, version, help };
+enum class Command : std::uint8_t { status, force_backup, force_primary, automatic, reload, history, metrics, check, version, help };
 
 enum class Option : std::uint8_t { socket, json, help, all, for_time, reason, server, even_if_down };
 

@@ -11,6 +11,7 @@
 
 #include "daemon/control.hpp"
 #include "daemon/gateway.hpp"
+#include "daemon/history.hpp"
 
 namespace hanat {
 
@@ -18,18 +19,22 @@ class Commands {
 public:
   /// `reload` reads the configuration file again and applies it; it throws ControlError for a bad one.
   using Reload = std::function<nlohmann::json()>;
-  Commands(Gateway& gateway, std::string config_file, Reload reload);
+  Commands(Gateway& gateway, const History& history, std::string config_file, Reload reload);
 
   /// The handler of the control socket. Throws ControlError.
   Reply operator()(const Call& call);
+  DaemonStatus daemon_status() const;
 
 private:
   Reply status(const nlohmann::json& parameters) const;
+  Reply history(const nlohmann::json& parameters) const;
   nlohmann::json force(const Call& call);
   nlohmann::json end_override(const nlohmann::json& parameters);
   std::vector<RunningService*> chosen(const nlohmann::json& parameters) const;
+  std::vector<RunningService*> with_their_groups(std::vector<RunningService*> services) const;
 
   Gateway& gateway_;
+  const History& history_;
   std::string config_file_;
   Reload reload_;
   Time began_ = Clock::now();

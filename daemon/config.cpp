@@ -58,6 +58,7 @@ bool read_text(std::string_view text, std::size_t file, bool main_file, FilesTex
   if (const auto deep = too_deep(text)) {
     findings.add({.file = file, .line = deep->line, .column = deep->column},
                  "this key has more parts than any key of hanat: remove dots, then check again, as nothing else of this file was read");
+    files.whole = false;
     return false;
   }
   try {
@@ -66,15 +67,18 @@ bool read_text(std::string_view text, std::size_t file, bool main_file, FilesTex
     return true;
   } catch (const toml::parse_error& error) {
     add_syntax_error(error, file, findings);
+    files.whole = false;
     return false;
   }
 }
 
 /// `complete`: the main file could be read; without its [defaults] nothing can be put together.
 ConfigResult finish(const FilesText& files, bool complete, Findings& findings) {
-  Config result{.on_stop = files.on_stop, .operators = files.operators, .services = {}};
+  Config result{
+      .on_stop = files.on_stop, .operators = files.operators, .reconcile = files.reconcile, .metrics = files.metrics, .services = {}};
   if (complete) {
     std::vector<Merged> services = merge(files, findings);
+    join_groups(files, services, findings);
     check(services, findings);
     for (Merged& merged : services) result.services.push_back(std::move(merged.service));
   }
@@ -104,6 +108,7 @@ ConfigResult load_config(const std::filesystem::path& file) {
     const std::size_t index = findings.add_file(name);
     if (const auto* content = std::get_if<std::string>(&text)) return read_text(*content, index, main_file, files, findings);
     findings.add({.file = index, .line = 0, .column = 0}, std::get<Complaint>(text).text);
+    files.whole = false;
     return false;
   };
   const bool complete = read(file.string(), read_main_file(file), true);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,46 +43,61 @@ struct Failback {
   bool operator==(const Failback&) const = default;
 };
 enum class OnNone : std::uint8_t { refuse, drop, keep };
-/// What happens to flows of the old target.
-enum class FlowPolicy : std::uint8_t { reset, keep };
+/// What happens to flows of the old target: ended at once, ended after a time, left to themselves.
+enum class FlowFate : std::uint8_t { reset, drain, keep };
+struct FlowPolicy {
+  FlowFate fate = FlowFate::reset;
+  Clock::duration time{}; // of a drain
+  bool operator==(const FlowPolicy&) const = default;
+};
 enum class OnStop : std::uint8_t { keep, remove };
+/// observe: hanat probes, decides and journals, and what the kernel holds for the service stays as it is.
+enum class Mode : std::uint8_t { automatic, observe };
 
 struct Server {
   std::string role;                // "primary", "backup", "backup2", ...
   std::vector<Endpoint> addresses; // one, or one a family; port 0: the listener's own
   nat::Snat snat;
   std::vector<probes::Spec> probes;
+  std::map<Vip, std::uint16_t> mapped{}; // listeners' ranges that have other ports here: the first one's port
   bool operator==(const Server&) const = default;
 };
 
 struct Service {
   std::string name;
-  std::vector<Vip> listen;              // ranges are already expanded
+  std::vector<Vip> listen;              // small ranges are already expanded
   std::vector<std::string> listen_text; // as written, for status
   std::vector<Server> servers;          // the primary, then the backups in order
   DownRule down;
   UpRule up;
   Failback failback;
-  FlowPolicy on_failover = FlowPolicy::reset;
-  FlowPolicy on_failback = FlowPolicy::reset;
-  FlowPolicy on_forced = FlowPolicy::reset;
+  FlowPolicy on_failover = {};
+  FlowPolicy on_failback = {};
+  FlowPolicy on_forced = {};
   OnNone on_none = OnNone::refuse;
   bool hold = true;  // TCP: the refusal of a server that may be dying is kept from its client, once
   bool nudge = true; // TCP: clients that wait in silence are told of a flip
+  Mode mode = Mode::automatic;
+  std::string group = {}; // whose services have one fate with this one; empty: none
   bool operator==(const Service&) const = default;
 };
 
-/// The endpoint that a server serves a VIP on: the address of the VIP's family, the VIP's port where none was said. nullopt: no address of
-/// that family.
+/// The endpoint that a server serves a VIP on: the address of the VIP's family, the VIP's port where none was said (of a range: 0, each
+/// flow keeps its own). nullopt: no address of that family.
 std::optional<Endpoint> endpoint_for(const Server& server, const Vip& vip);
+/// Does the server serve something there? Port 0 is any.
+bool serves_at(const Server& server, const Endpoint& at);
 /// What the packets of a probe are; nullopt: of nothing that has ports (icmp), or whatever its program likes (exec).
 std::optional<Protocol> asks_over(probes::Kind kind);
-/// Every question that is asked of a server, one a (probe, address).
+/// Every question that is asked of a server, one a (probe, address). Port 0: of what needs none, or of nothing but ranges, which
+/// config_check refuses.
 std::vector<probes::Question> questions_for(const Service& service, const Server& server);
 
 struct Config {
   OnStop on_stop = OnStop::keep;
-  std::string operators; // group that may change things, beside root; empty: root alone
+  std::string operators;                                // group that may change things, beside root; empty: root alone
+  Clock::duration reconcile = std::chrono::seconds{60}; // conntrack is compared with the targets so often, at most
+  std::optional<Endpoint> metrics;                      // where they are served
   std::vector<Service> services;
   bool operator==(const Config&) const = default;
 };

@@ -10,8 +10,6 @@
 namespace hanat::config {
 namespace {
 
-constexpr std::uint32_t most_ports_in_range = 1'024; // each port becomes an element of the kernel's map
-
 bool all_digits(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_digit); }
 
 /// What messages call it, and right ones to copy.
@@ -130,23 +128,42 @@ Complaint wrong_port(std::string_view port, std::string_view text, std::string_v
   return complaint("{} has {} for its port: ports are whole numbers from 1 to 65535, as in \"{}\"", shown(text), shown(port), example);
 }
 
+struct Ports {
+  std::uint16_t first, last;
+};
+
 /// "443", or "5000-5100".
-std::optional<Complaint> read_ports(std::string_view ports, Listener& listener) {
-  const auto example = words(AddressUse::listener).ipv4;
-  if (ports == "*")
-    return complaint("{} listens on every port, which is not available in this version of hanat: write ports, at most {} in a range, as in "
-                     "\"203.0.113.10:5000-5100/udp\"",
-                     shown(listener.text), grouped(most_ports_in_range));
+Parsed<Ports> parse_ports(std::string_view ports, std::string_view text, AddressUse use) {
   const auto dash = ports.find('-');
   const auto first = parse_port(ports.substr(0, dash));
   const auto last = dash == std::string_view::npos ? first : parse_port(ports.substr(dash + 1));
-  if (!first || !last) return wrong_port(ports, listener.text, example);
-  if (*first > *last) return complaint("{} has a range that runs backwards: write {}-{}", shown(listener.text), *last, *first);
-  if (const std::uint32_t count = *last - *first + 1U; count > most_ports_in_range)
-    return complaint("{} is a range of {} ports, and this version of hanat takes at most {}: split it into smaller ranges",
-                     shown(listener.text), grouped(count), grouped(most_ports_in_range));
-  listener.first = *first;
-  listener.last = *last;
+  if (!first || !last) return wrong_port(ports, text, words(use).ipv4);
+  if (*first > *last) return complaint("{} has a range that runs backwards: write {}-{}", shown(text), *last, *first);
+  return Ports{.first = *first, .last = *last};
+}
+
+/// "443", "5000-5100", or "*".
+std::optional<Complaint> read_ports(std::string_view ports, Listener& listener) {
+  const auto parsed = ports == "*" ? Ports{.first = 1, .last = UINT16_MAX} : parse_ports(ports, listener.text, AddressUse::listener);
+  if (const auto* wrong = std::get_if<Complaint>(&parsed)) return *wrong;
+  listener.first = std::get<Ports>(parsed).first;
+  listener.last = std::get<Ports>(parsed).last;
+  return std::nullopt;
+}
+
+/// "8443", or "6000-6100", to which a listener's range is mapped.
+std::optional<Complaint> read_ports(std::string_view ports, std::string_view text, ServerPorts& server) {
+  if (ports == "*") return complaint("{} has \"*\" for its port: leave \":*\" out, and every flow keeps its port", shown(text));
+  const auto parsed = parse_ports(ports, text, AddressUse::server);
+  if (const auto* wrong = std::get_if<Complaint>(&parsed)) return *wrong;
+  const auto [first, last] = std::get<Ports>(parsed);
+  if (const std::uint32_t count = last - first + 1U; count > most_exact_ports)
+    return complaint(
+        "{} is a range of {} ports, and one that another range is mapped to has at most {}: leave \":{}\" out if flows may keep "
+        "their port, or split both ranges",
+        shown(text), grouped(count), grouped(most_exact_ports), ports);
+  server.endpoint.port = first;
+  if (first != last) server.last = last;
   return std::nullopt;
 }
 
@@ -172,7 +189,7 @@ Parsed<Address> parse_single_address(std::string_view text, AddressUse use) {
   return parse_address(parts->host, text, use);
 }
 
-Parsed<Endpoint> parse_server(std::string_view text) {
+Parsed<ServerPorts> parse_server(std::string_view text) {
   const auto example = words(AddressUse::server).ipv4;
   if (const auto slash = text.rfind('/'); slash != std::string_view::npos && text.find("://") == std::string_view::npos) {
     const std::string_view tail = text.substr(slash + 1);
@@ -186,14 +203,9 @@ Parsed<Endpoint> parse_server(std::string_view text) {
   if (parts == nullptr) return std::get<Complaint>(split);
   const auto address = parse_address(parts->host, text, AddressUse::server);
   if (const auto* wrong = std::get_if<Complaint>(&address)) return *wrong;
-  Endpoint server{.address = std::get<Address>(address), .port = 0};
+  ServerPorts server{.endpoint = {.address = std::get<Address>(address), .port = 0}};
   if (!parts->port) return server;
-  if (parts->port->find_first_of("-*") != std::string_view::npos)
-    return complaint("{} has a range of ports; a server keeps the listener's port when it says none: leave \":{}\" out", shown(text),
-                     *parts->port);
-  const auto port = parse_port(*parts->port);
-  if (!port) return wrong_port(*parts->port, text, example);
-  server.port = *port;
+  if (auto wrong = read_ports(*parts->port, text, server)) return std::move(*wrong);
   return server;
 }
 

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "nat/port_range.hpp"
+
 namespace hanat::config {
 namespace {
 
@@ -18,26 +20,25 @@ struct Owner {
   const Merged* service;
   const ListenText* listen;
 };
-using Owners = std::map<Vip, Owner>;
+using Owners = std::map<Vip, Owner>; // no two keys overlap
 
-Vip vip_of(const Listener& listener, std::uint32_t port) {
-  return {.address = listener.address, .protocol = listener.protocol, .port = static_cast<std::uint16_t>(port)};
-}
-
-/// Registers the ports of a listener; a port that another one has is an error, told once for each other listener.
+/// Registers the ports of a listener; ports that another one has are an error, told once for each other listener.
 void claim(const Merged& service, const ListenText& text, Owners& owners, Findings& findings) {
   struct Overlap {
     Owner with;
-    std::uint32_t first, last;
+    std::uint16_t first, last;
   };
   std::map<const ListenText*, Overlap> overlaps;
+  std::vector<Vip> taken;
   const Listener& listener = text.listener;
-  for (std::uint32_t port = listener.first; port <= listener.last; ++port) {
-    const auto [at, fresh] = owners.try_emplace(vip_of(listener, port), Owner{.service = &service, .listen = &text});
-    if (fresh) continue;
-    const auto [overlap, first] = overlaps.try_emplace(at->second.listen, Overlap{.with = at->second, .first = port, .last = port});
-    if (!first) overlap->second.last = port;
-  }
+  const Vip vip = with_ports({.address = listener.address, .protocol = listener.protocol}, listener.first, listener.last);
+  for_overlapping(owners, vip, [&](const auto& other) {
+    const auto& [theirs, owner] = other;
+    taken.push_back(theirs);
+    const Overlap shared{.with = owner, .first = std::max(vip.port, theirs.port), .last = std::min(last_port(vip), last_port(theirs))};
+    if (const auto [overlap, first] = overlaps.try_emplace(owner.listen, shared); !first) overlap->second.last = shared.last;
+  });
+  for (const Vip& part : without(vip, taken)) owners.emplace(part, Owner{.service = &service, .listen = &text});
   for (const auto& [other, overlap] : overlaps) {
     const bool same = other->listener.first == listener.first && other->listener.last == listener.last;
     const std::string where = findings.where(other->place, text.place);
@@ -88,13 +89,16 @@ private:
     return found == merged_.listen->end() ? nullptr : &*found;
   }
 
-  bool ports_meet(const Endpoint& one, const Endpoint& other) const;
+  bool ports_meet(const AddressText& one, const AddressText& other) const;
   void check_windows(std::size_t server);
   void check_families(std::size_t server);
   void check_ranges(std::size_t server);
+  void check_range(std::size_t server, const AddressText& address);
+  void check_mapped(std::size_t server, const AddressText& address);
   void check_snat(std::size_t server);
   void check_twins(std::size_t server);
   void check_loops(std::size_t server);
+  bool complain_of_loop(const Place& at, std::string_view what, const Vip& there);
   void check_probe_ports(std::size_t server);
   void check_probe_sources(std::size_t server);
 
@@ -138,17 +142,45 @@ void ServiceCheck::check_families(std::size_t server) {
 }
 
 void ServiceCheck::check_ranges(std::size_t server) {
-  for (const auto& [at, endpoint] : merged_.servers[server]->addresses) {
-    if (endpoint.port == 0) continue;
-    const ListenText* range = first_listener([&](const ListenText& text) {
-      return text.listener.first != text.listener.last && text.listener.address.family() == endpoint.address.family();
-    });
-    if (range == nullptr) continue;
-    findings_.add(
-        at, fmt::format("{} has port {}, but the listener {} in {} is a range, whose flows keep their port: leave \":{}\" out, or give "
-                        "the range a service of its own",
-                        who(server), endpoint.port, shown(range->listener.text), findings_.where(range->place, at), endpoint.port));
+  for (const AddressText& address : merged_.servers[server]->addresses) {
+    if (address.last != 0)
+      check_mapped(server, address);
+    else if (address.endpoint.port != 0)
+      check_range(server, address);
   }
+}
+
+/// A server with one port.
+void ServiceCheck::check_range(std::size_t server, const AddressText& address) {
+  const Place& at = address.place;
+  const Endpoint& endpoint = address.endpoint;
+  const ListenText* range = first_listener(
+      [&](const ListenText& text) { return text.listener.ports() > 1 && text.listener.address.family() == endpoint.address.family(); });
+  if (range == nullptr) return;
+  const std::uint32_t end = endpoint.port + range->listener.ports() - 1;
+  const bool mappable = range->listener.ports() <= most_exact_ports && end <= UINT16_MAX;
+  findings_.add(
+      at, fmt::format("{} has port {}, but the listener {} in {} is a range, whose flows keep their port: leave \":{}\" out,{} or give "
+                      "the range a service of its own",
+                      who(server), endpoint.port, shown(range->listener.text), findings_.where(range->place, at), endpoint.port,
+                      mappable ? fmt::format(" write as many ports, as in \"{}-{}\",", hanat::to_text(endpoint), end) : ""));
+}
+
+/// A server with a range of ports: each listener's is as long.
+void ServiceCheck::check_mapped(std::size_t server, const AddressText& address) {
+  const Place& at = address.place;
+  const Endpoint& endpoint = address.endpoint;
+  const std::uint32_t count = address.last - endpoint.port + 1U;
+  const ListenText* other = first_listener([&](const ListenText& text) {
+    return text.listener.ports() != count && text.listener.address.family() == endpoint.address.family();
+  });
+  if (other == nullptr) return;
+  const std::uint32_t ports = other->listener.ports();
+  findings_.add(at,
+                fmt::format("{} has {} ports, but the listener {} in {} has {}: write ranges of the same length, which are mapped port by "
+                            "port, or leave \":{}-{}\" out, and flows keep their port",
+                            who(server), grouped(count), shown(other->listener.text), findings_.where(other->place, at),
+                            ports == 1 ? "one" : grouped(ports), endpoint.port, address.last));
 }
 
 void ServiceCheck::check_snat(std::size_t server) {
@@ -171,12 +203,15 @@ void ServiceCheck::check_snat(std::size_t server) {
 }
 
 /// Whether two ports of the same address serve some VIP together; 0 is the listener's own port.
-bool ServiceCheck::ports_meet(const Endpoint& one, const Endpoint& other) const {
-  if (one.port == other.port) return true;
-  if (one.port != 0 && other.port != 0) return false;
-  const std::uint16_t said = one.port != 0 ? one.port : other.port;
+bool ServiceCheck::ports_meet(const AddressText& one, const AddressText& other) const {
+  if (one.endpoint.port == other.endpoint.port) return true;
+  if (one.endpoint.port != 0 && other.endpoint.port != 0) return false;
+  const AddressText& said = one.endpoint.port != 0 ? one : other;
   return first_listener([&](const ListenText& text) {
-           return text.listener.address.family() == one.address.family() && text.listener.first <= said && said <= text.listener.last;
+           const Listener& listener = text.listener;
+           if (listener.address.family() != said.endpoint.address.family()) return false;
+           if (said.last != 0) return listener.first == said.endpoint.port; // mapped onto itself
+           return listener.first <= said.endpoint.port && said.endpoint.port <= listener.last;
          }) != nullptr;
 }
 
@@ -185,7 +220,7 @@ void ServiceCheck::check_twins(std::size_t server) {
   for (std::size_t other = 0; other < server; ++other)
     for (const AddressText& mine : merged_.servers[server]->addresses)
       for (const AddressText& first : merged_.servers[other]->addresses)
-        if (mine.endpoint.address == first.endpoint.address && ports_meet(mine.endpoint, first.endpoint))
+        if (mine.endpoint.address == first.endpoint.address && ports_meet(mine, first))
           findings_.add(mine.place,
                         fmt::format("{} is {} too ({}): a backup on the same server protects from nothing; write another server or "
                                     "remove this one",
@@ -195,37 +230,46 @@ void ServiceCheck::check_twins(std::size_t server) {
 /// A server, or a probe's question, that is a VIP: its packets would be translated again.
 void ServiceCheck::check_loops(std::size_t server) {
   const Server& value = service_.servers[server];
-  const auto complain = [&](const Place& at, std::string_view what, const Vip& hit) {
-    const Owner& owner = owners_.at(hit);
-    findings_.add(
-        at,
-        fmt::format("{}, which is {}, is a listener of service {} ({}): its traffic would come back to this gateway; write the server's "
-                    "own address",
-                    hanat::to_text(hit), what, owner.service->service.name, findings_.where(owner.listen->place, at)));
-  };
   for (const Vip& vip : service_.listen) {
     const auto endpoint = endpoint_for(value, vip);
     if (!endpoint) continue;
-    const Vip hit{.address = endpoint->address, .protocol = vip.protocol, .port = endpoint->port};
-    if (!owners_.contains(hit)) continue;
-    complain(address_of(server, vip.address.family())->place, who(server), hit);
-    return; // one is enough, and the probe of it says nothing new
+    const std::uint16_t first = endpoint->port != 0 ? endpoint->port : vip.port;
+    const Vip there = with_ports({.address = endpoint->address, .protocol = vip.protocol}, first, is_range(vip) ? vip.last : first);
+    if (complain_of_loop(address_of(server, vip.address.family())->place, who(server), there))
+      return; // one is enough, and the probe of it says nothing new
   }
   for (const probes::Question& question : questions_for(service_, value)) {
     const auto protocol = asks_over(question.spec.kind);
     if (!protocol) continue;
-    const Vip hit{.address = question.server.address, .protocol = *protocol, .port = question.server.port};
-    if (!owners_.contains(hit)) continue;
     const auto spec = std::ranges::find(value.probes, question.spec);
-    complain(merged_.probe_places[server][static_cast<std::size_t>(spec - value.probes.begin())],
-             fmt::format("asked by the probe of {}", who(server)), hit);
-    return;
+    if (complain_of_loop(merged_.probe_places[server][static_cast<std::size_t>(spec - value.probes.begin())],
+                         fmt::format("asked by the probe of {}", who(server)),
+                         {.address = question.server.address, .protocol = *protocol, .port = question.server.port}))
+      return;
   }
+}
+
+/// Returns whether somebody listens there.
+bool ServiceCheck::complain_of_loop(const Place& at, std::string_view what, const Vip& there) {
+  const Owner* owner = nullptr;
+  Vip hit;
+  for_overlapping(owners_, there, [&](const auto& entry) {
+    if (owner != nullptr) return;
+    owner = &entry.second;
+    hit = with_ports(there, std::max(there.port, entry.first.port), std::min(last_port(there), last_port(entry.first)));
+  });
+  if (owner == nullptr) return false;
+  findings_.add(
+      at, fmt::format("{}, which is {}, is a listener of service {} ({}): its traffic would come back to this gateway; write the server's "
+                      "own address",
+                      hanat::to_text(hit), what, owner->service->service.name, findings_.where(owner->listen->place, at)));
+  return true;
 }
 
 /// Of a service without a listener of the protocol that a probe asks over, the port must be said.
 void ServiceCheck::check_probe_ports(std::size_t server) {
   const auto& probes = service_.servers[server].probes;
+  bool told = false;
   for (std::size_t i = 0; i < probes.size(); ++i) {
     const auto protocol = asks_over(probes[i].kind);
     if (!protocol || probes[i].port || probes[i].kind == probes::Kind::dns) continue; // DNS has a port of its own
@@ -235,6 +279,20 @@ void ServiceCheck::check_probe_ports(std::size_t server) {
                               "server answers on, as in probe = {{ type = {2} }}",
                               service_.name, *protocol == Protocol::udp ? "UDP" : "TCP",
                               *protocol == Protocol::udp ? "\"udp\", port = 514, send = \"...\"" : "\"tcp\", port = 22"));
+    told = true;
+  }
+  if (told) return;
+  for (const probes::Question& question : questions_for(service_, service_.servers[server])) {
+    const auto protocol = asks_over(question.spec.kind);
+    if (!protocol || question.server.port != 0) continue;
+    const auto spec = static_cast<std::size_t>(std::ranges::find(probes, question.spec) - probes.begin());
+    const ListenText* range = first_listener([](const ListenText& text) { return text.listener.ports() > most_exact_ports; });
+    findings_.add(
+        merged_.probe_places[server][spec],
+        fmt::format("the listener {} of service {} has too many ports for a probe to know which one to ask: write a port that the "
+                    "server answers on, as in probe = {{ type = {} }}",
+                    shown(range->listener.text), service_.name,
+                    *protocol == Protocol::udp ? "\"udp\", port = 514, send = \"...\"" : "\"tcp\", port = 22"));
   }
 }
 

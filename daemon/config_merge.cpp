@@ -1,5 +1,5 @@
-// Makes services of what the files say: the service's own word, then that of [defaults], then the built-in one; ranges become exact VIPs.
-// Not here: what contradicts what (config_check).
+// Makes services of what the files say: the service's own word, then that of [defaults], then the built-in one; small ranges become exact
+// VIPs. Not here: what contradicts what (config_check).
 #include "daemon/config_parts.hpp"
 
 #include <map>
@@ -30,7 +30,10 @@ public:
 
   void add(const ServerText& server) {
     Server result{.role = role(merged_.servers.size()), .addresses = {}, .snat = {}, .probes = {}};
-    for (const AddressText& address : server.addresses) result.addresses.push_back(address.endpoint);
+    for (const AddressText& address : server.addresses) {
+      result.addresses.push_back(address.endpoint);
+      if (address.last != 0) map_ranges(address, result);
+    }
     apply(server.snat, pick(text_.snat, defaults_.snat), result.snat);
     const auto& probes = pick(server.probes, pick(text_.probes, defaults_.probes));
     std::vector<Place> places;
@@ -49,6 +52,17 @@ public:
   }
 
 private:
+  /// Listeners' ranges of that family and length, onto the server's ports; others are errors (config_check).
+  void map_ranges(const AddressText& address, Server& server) const {
+    if (merged_.listen == nullptr) return;
+    const std::uint32_t count = address.last - address.endpoint.port + 1U;
+    for (const auto& [place, listener] : *merged_.listen)
+      if (listener.address.family() == address.endpoint.address.family() && listener.ports() == count)
+        server.mapped.emplace(
+            Vip{.address = listener.address, .protocol = listener.protocol, .port = listener.first, .last = listener.last},
+            address.endpoint.port);
+  }
+
   const ServiceText& text_;
   const ServiceText& defaults_;
   Merged& merged_;
@@ -62,6 +76,11 @@ void merge_listen(const ServiceText& text, Merged& merged, Findings& findings) {
   merged.listen = &*text.listen.value;
   for (const auto& [place, listener] : *text.listen.value) {
     merged.service.listen_text.push_back(listener.text);
+    if (listener.ports() > most_exact_ports) {
+      merged.service.listen.push_back(
+          {.address = listener.address, .protocol = listener.protocol, .port = listener.first, .last = listener.last});
+      continue;
+    }
     for (std::uint32_t port = listener.first; port <= listener.last; ++port)
       merged.service.listen.push_back(
           {.address = listener.address, .protocol = listener.protocol, .port = static_cast<std::uint16_t>(port)});
@@ -92,6 +111,7 @@ Merged merge_one(const ServiceText& text, const ServiceText& defaults, Findings&
   apply(text.on_none, defaults.on_none, service.on_none);
   apply(text.hold, defaults.hold, service.hold);
   apply(text.nudge, defaults.nudge, service.nudge);
+  apply(text.mode, defaults.mode, service.mode);
   merged.down_place = pick(text.down, defaults.down).place;
   merged.down_right = pick(text.down, defaults.down).said == pick(text.down, defaults.down).value.has_value();
   merged.snat_place = pick(text.snat, defaults.snat).place;
@@ -115,7 +135,7 @@ bool few_enough(const std::vector<ServiceText>& services, Findings& findings) {
   for (const ServiceText& service : services) {
     if (!service.listen.value) continue;
     for (const auto& [place, listener] : *service.listen.value) {
-      vips += listener.last - listener.first + 1U;
+      vips += listener.ports() > most_exact_ports ? 1 : listener.ports();
       if (vips <= most_vips) continue;
       findings.add(place,
                    fmt::format("this makes more than {} listening endpoints in all, the most that hanat takes: use fewer or smaller ranges",

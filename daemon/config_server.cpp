@@ -32,7 +32,8 @@ public:
       reader_.complain(node, wrong->text);
       return std::nullopt;
     }
-    return AddressText{.place = reader_.place(node), .endpoint = std::get<Endpoint>(parsed)};
+    const auto& [endpoint, last] = std::get<ServerPorts>(parsed);
+    return AddressText{.place = reader_.place(node), .endpoint = endpoint, .last = last};
   }
 
   /// A list of addresses as text; empty after an error.
@@ -160,18 +161,15 @@ std::vector<ServerText> ServerReader::backups(const toml::node& node) {
 } // namespace
 
 Said<nat::Snat> read_snat(TableReader& reader) {
-  static constexpr std::string_view known[] = {"none", "masquerade"};
+  static constexpr std::string_view known[] = {"none", "masquerade", "hairpin"};
   return reader.parsed<nat::Snat>("snat", "masquerade", [](std::string_view text) -> Parsed<nat::Snat> {
     if (text == "none") return nat::Snat{};
     if (text == "masquerade") return nat::Snat{.kind = nat::SnatKind::masquerade, .address = {}};
-    if (text == "hairpin")
-      return complaint(
-          "snat = \"hairpin\" is not available in this version of hanat: use \"masquerade\", or \"none\" where no client is in the "
-          "servers' own network");
+    if (text == "hairpin") return nat::Snat{.kind = nat::SnatKind::hairpin, .address = {}};
     if (const auto meant = nearest(text, known); !meant.empty())
       return complaint("snat = {} is not known: did you mean \"{}\"?", shown(text), meant);
     if (text.find_first_of(".:/") == std::string_view::npos)
-      return complaint("snat = {} is not known: write \"none\", \"masquerade\" or an address of this gateway", shown(text));
+      return complaint("snat = {} is not known: write \"none\", \"masquerade\", \"hairpin\" or an address of this gateway", shown(text));
     const auto address = parse_single_address(text, AddressUse::snat);
     if (const auto* wrong = std::get_if<Complaint>(&address)) return *wrong;
     return nat::Snat{.kind = nat::SnatKind::address, .address = std::get<Address>(address)};

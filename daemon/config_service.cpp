@@ -1,8 +1,9 @@
-// Reads the tables of one file: [hanatd], [defaults], [service.X]. Not here: servers (config_server), probes (config_probe), what two
-// tables make together (config_merge, config_check).
+// Reads the tables of one file: [hanatd], [defaults], [service.X]. Not here: servers (config_server), probes (config_probe), [group.X]
+// (config_group), what two tables make together (config_merge, config_check).
 #include "daemon/config_parts.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -16,9 +17,11 @@ constexpr unsigned most_results = 1'000; // of `fails` and `passes`: each is rem
 constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10s"};
 constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};
 constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = "30s"};
+constexpr DurationLimits reconcile_limits{.least = 1s, .most = day, .example = "60s"};
 
 constexpr Word<OnNone> on_none_words[] = {
     {.word = "refuse", .value = OnNone::refuse}, {.word = "drop", .value = OnNone::drop}, {.word = "keep", .value = OnNone::keep}};
+constexpr Word<Mode> mode_words[] = {{.word = "auto", .value = Mode::automatic}, {.word = "observe", .value = Mode::observe}};
 constexpr Word<OnStop> on_stop_words[] = {{.word = "keep", .value = OnStop::keep}, {.word = "remove", .value = OnStop::remove}};
 
 Said<DownRule> read_down(TableReader& service, std::size_t file, Findings& findings) {
@@ -75,17 +78,7 @@ Said<Failback> read_failback(TableReader& service, std::size_t file, Findings& f
 }
 
 Said<FlowPolicy> read_policy(TableReader& service, std::string_view key) {
-  static constexpr std::string_view words[] = {"reset", "keep"};
-  return service.parsed<FlowPolicy>(key, "reset", [key](std::string_view text) -> Parsed<FlowPolicy> {
-    if (text == "reset") return FlowPolicy::reset;
-    if (text == "keep") return FlowPolicy::keep;
-    if (text.starts_with("drain"))
-      return complaint(
-          "{} = {} is not available in this version of hanat: use \"reset\" to end old flows at once, or \"keep\" to let them end "
-          "by themselves",
-          key, shown(text));
-    return complaint("{} = {} is not known{}", key, shown(text), did_you_mean(text, words));
-  });
+  return service.parsed<FlowPolicy>(key, "reset", [key](std::string_view text) { return parse_flow_policy(text, key); });
 }
 
 void read_listen(TableReader& service, Said<std::vector<ListenText>>& listen) {
@@ -111,16 +104,7 @@ void read_listen(TableReader& service, Said<std::vector<ListenText>>& listen) {
 /// Keys of hanat's design that this version answers with an honest no, unless they say what it does anyway.
 void read_unavailable(TableReader& service) {
   service.unavailable("hook", "remove it; the journal tells of every flip");
-  service.unavailable("metrics", "remove it");
   service.unavailable("probe_ports", "remove it");
-  static constexpr std::string_view modes[] = {"auto"};
-  service.parsed<bool>("mode", "auto", [](std::string_view text) -> Parsed<bool> {
-    if (text == "auto") return true;
-    if (text == "observe")
-      return complaint("mode = \"observe\" is not available in this version of hanat: remove it, or leave the service out while "
-                       "hanat must not touch its traffic");
-    return complaint("mode = {} is not known{}", shown(text), did_you_mean(text, modes));
-  });
 }
 
 void say_misplaced(TableReader& service) {
@@ -128,12 +112,32 @@ void say_misplaced(TableReader& service) {
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics"};
+  static constexpr std::string_view group_keys[] = {"group", "services"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
   service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
   service.misplaced(failback_keys, "write it in failback, as in failback = { after = \"30s\", window = \"02:00-04:00\" }");
   service.misplaced(daemon_keys, "write it in [hanatd]");
+  service.misplaced(group_keys, "write a table of its own, as in [group.sip] services = [\"sip\", \"rtp\"]");
+}
+
+/// Where to listen: an address of this machine, or all of them, and a port.
+Parsed<Endpoint> parse_metrics(std::string_view text) {
+  const auto colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  const std::string_view port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto address = Address::parse(host);
+  Endpoint result;
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), result.port);
+  const bool good_port = error == std::errc{} && end == port.data() + port.size() && result.port != 0;
+  if (!address || !good_port || brackets != (address->family() == Family::ipv6) || address->is_multicast())
+    return complaint("metrics = {} is no address and port of this gateway: write it like \"127.0.0.1:9717\" or \"[::1]:9717\"",
+                     shown(text));
+  result.address = *address;
+  return result;
 }
 
 void read_daemon(const toml::table& table, std::size_t file, FilesText& files, Findings& findings) {
@@ -145,7 +149,8 @@ void read_daemon(const toml::table& table, std::size_t file, FilesText& files, F
     return complaint("operators = {} is not a group: write the name of one group, as in \"adm\"; root needs no group", shown(text));
   });
   files.operators = group.value.value_or("");
-  reader.unavailable("metrics", "remove it; `hanatctl --json status` has every figure");
+  files.reconcile = reader.duration("reconcile", reconcile_limits).value.value_or(files.reconcile);
+  files.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
   reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();
 }
@@ -209,6 +214,7 @@ ServiceText read_service(const toml::table& table, std::string name, std::size_t
   service.on_none = reader.choice<OnNone>("on_none", on_none_words);
   service.hold = reader.flag("hold");
   service.nudge = reader.flag("nudge");
+  service.mode = reader.choice<Mode>("mode", mode_words);
   read_unavailable(reader);
   say_misplaced(reader);
   reader.finish();
@@ -221,13 +227,14 @@ void read_file_text(const toml::table& root, std::size_t file, bool main_file, F
   const toml::table* services = reader.table("service", "[service.web]");
   const toml::table* daemon = reader.table("hanatd", "[hanatd]");
   const toml::table* defaults = reader.table("defaults", "[defaults]");
+  const toml::table* groups = reader.table("group", "[group.sip]");
   if (services != nullptr) read_services(*services, file, files, findings);
+  if (groups != nullptr) read_groups(*groups, file, files, findings);
   for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{defaults, "defaults"}})
     if (table != nullptr && !main_file)
       reader.complain(*table, fmt::format("[{}] belongs in the main file, where it rules the services of every file: move it there", name));
   if (daemon != nullptr && main_file) read_daemon(*daemon, file, files, findings);
   if (defaults != nullptr && main_file) files.defaults = read_service(*defaults, {}, file, findings);
-  reader.unavailable("group", "remove it; listeners of one service share one fate, so several ports can stand in one `listen`");
   say_bare_service(reader, root);
   reader.misplaced(service_keys, "write it under a [service.NAME] line, as in [service.web]");
   reader.finish();

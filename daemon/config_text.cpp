@@ -79,6 +79,26 @@ Parsed<DayWindow> parse_day_window(std::string_view text) {
   return DayWindow{.from = *from, .to = *to};
 }
 
+Parsed<FlowPolicy> parse_flow_policy(std::string_view text, std::string_view name) {
+  using namespace std::chrono_literals;
+  static constexpr std::string_view words[] = {"reset", "drain 60s", "keep"};
+  static constexpr std::string_view drain = "drain";
+  constexpr DurationLimits limits{.least = 1s, .most = 30 * day, .example = "drain 60s"};
+  if (text == "reset") return FlowPolicy{};
+  if (text == "keep") return FlowPolicy{.fate = FlowFate::keep, .time = {}};
+  if (text == drain) return complaint("{} = {} does not say for how long: write {} = \"drain 60s\"", name, shown(text), name);
+  const std::size_t space = text.find(' ');
+  const std::string_view word = text.substr(0, space);
+  if (word == drain) {
+    const auto time = parse_duration(text.substr(space + 1), fmt::format("{}: the time of drain", name), limits);
+    if (const auto* wrong = std::get_if<Complaint>(&time)) return *wrong;
+    return FlowPolicy{.fate = FlowFate::drain, .time = std::get<Clock::duration>(time)};
+  }
+  if (text.starts_with(drain) || nearest(word, std::span{&drain, 1}) == drain)
+    return complaint("{} = {} is not known: did you mean \"drain 60s\"?", name, shown(text));
+  return complaint("{} = {} is not known{}", name, shown(text), did_you_mean(text, words));
+}
+
 Parsed<probes::StatusRange> parse_status(std::string_view text) {
   const auto dash = text.find('-');
   const auto first = number(text.substr(0, dash), 3);

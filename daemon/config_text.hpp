@@ -28,14 +28,24 @@ struct DurationLimits {
 Parsed<Clock::duration> parse_duration(std::string_view text, std::string_view name, const DurationLimits& limits);
 /// "02:00-04:00"
 Parsed<DayWindow> parse_day_window(std::string_view text);
+/// "reset", "drain 60s", "keep"; `name` is the key's.
+Parsed<FlowPolicy> parse_flow_policy(std::string_view text, std::string_view name);
 /// "204" or "200-299"
 Parsed<probes::StatusRange> parse_status(std::string_view text);
 
 enum class AddressUse : std::uint8_t { listener, server, snat, probe_address, probe_source };
 /// An address alone: snat, probe.address, probe.source.
 Parsed<Address> parse_single_address(std::string_view text, AddressUse use);
-/// "10.0.0.11:8443", "[fd00::11]:8443"; port 0 where none was said.
-Parsed<Endpoint> parse_server(std::string_view text);
+/// What is said of a server.
+struct ServerPorts {
+  Endpoint endpoint;      // port 0 where none was said
+  std::uint16_t last = 0; // of a range that another range is mapped to
+};
+/// "10.0.0.11:8443", "[fd00::11]:8443", "10.0.0.11:6000-6100"
+Parsed<ServerPorts> parse_server(std::string_view text);
+
+/// A range of at most this many ports becomes exact endpoints, each an element of the kernel's map; a longer one is an element by itself.
+inline constexpr std::uint32_t most_exact_ports = 1'024;
 
 /// One entry of `listen`: the ports first..last of an address.
 struct Listener {
@@ -43,8 +53,9 @@ struct Listener {
   Protocol protocol = Protocol::tcp;
   std::uint16_t first = 0, last = 0;
   std::string text; // as written
+  std::uint32_t ports() const { return last - first + 1U; }
 };
-/// "203.0.113.10:443/tcp", "203.0.113.10:5000-5100/udp"
+/// "203.0.113.10:443/tcp", "203.0.113.10:5000-5100/udp", "203.0.113.10:*/tcp"
 Parsed<Listener> parse_listener(std::string_view text);
 
 /// [A-Za-z0-9_.-]{1,64}: names go into nftables comments, JSON and terminals as they are.

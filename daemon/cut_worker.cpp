@@ -1,11 +1,14 @@
 // uv_queue_work around nat::Cutter and nat::Nudger.
 #include "daemon/cut_worker.hpp"
 
+#include <ctime>
 #include <system_error>
 #include <utility>
 
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
@@ -15,6 +18,14 @@ constexpr int niceness = 5;
 
 /// Of this thread alone, which does nothing else.
 void be_modest() { setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness); }
+
+/// Of this thread, the kernel's work for it included.
+std::chrono::microseconds time_spent() {
+  timespec spent{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::seconds{spent.tv_sec} +
+                                                               std::chrono::nanoseconds{spent.tv_nsec});
+}
 
 } // namespace
 
@@ -45,15 +56,19 @@ void CutWorker::start(CutJob job) {
 void CutWorker::work() {
   be_modest();
   const auto began = std::chrono::steady_clock::now();
+  const auto spent_before = time_spent();
   try {
     cutter_.cut(job_.cut, job_.streams, cancelled_,
                 [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
     nudge_held();
     release();
+    if (!job_.count.empty()) result_.counted = cutter_.count(job_.count, cancelled_);
+    if (job_.ledger) result_.strays = cutter_.strays(*job_.ledger, cancelled_);
   } catch (const std::exception& error) {
     result_.failure = error.what();
   }
   result_.cancelled = cancelled_;
+  result_.spent = time_spent() - spent_before;
   result_.took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
 }
 
@@ -64,8 +79,9 @@ void CutWorker::nudge_held() try {
   for (const Mapping& mapping : job_.nudge) by_vip[mapping.vip] = &mapping;
   std::vector<nat::TcpClient> clients;
   for (const auto& [vip, client] : telling_->held.read())
-    if (const auto found = by_vip.find({vip.address, Protocol::tcp, vip.port}); found != by_vip.end())
-      clients.push_back({*found->second, client});
+    if (const auto found = find_covering(by_vip, Vip{.address = vip.address, .protocol = Protocol::tcp, .port = vip.port});
+        found != by_vip.end())
+      clients.push_back({.mapping = *found->second, .vip = vip, .client = client});
   nudge(clients);
 } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): no table, nobody held; the others are told all the same
 }
@@ -81,9 +97,9 @@ void CutWorker::release() {
 void CutWorker::nudge(std::span<const nat::TcpClient> clients) {
   if (!telling_) return;
   std::vector<nat::Nudge> nudges;
-  for (const auto& [mapping, client] : clients) {
+  for (const auto& [mapping, vip, client] : clients) {
     if (!job_.nudge.contains(mapping)) continue;
-    nudges.push_back({.from = {.address = mapping.vip.address, .port = mapping.vip.port}, .to = client});
+    nudges.push_back({.from = vip, .to = client});
     ++result_.nudged[mapping];
   }
   telling_->nudger.send(nudges, cancelled_);

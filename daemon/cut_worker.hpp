@@ -1,5 +1,5 @@
-// Runs one job on old flows at a time on a thread of libuv's pool, so that a long one never holds up a decision: a conntrack cut, and
-// telling clients. Not here: which flows, and when (gateway).
+// Runs one job on old flows at a time on a thread of libuv's pool, so that a long one never holds up a decision: a conntrack cut, telling
+// clients, counting. Not here: which flows, and when (gateway).
 #pragma once
 
 #include <atomic>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -27,18 +28,23 @@ struct Telling {
   nat::HeldReader held;
 };
 
-/// First the cut, then the clients.
+/// First the cut, then the clients, then what is only read.
 struct CutJob {
   std::vector<Mapping> cut;
   nat::Streams streams = nat::Streams::all; // of the cut
   std::vector<Mapping> release;             // TCP clients who are not connected yet leave their entries
   std::set<Mapping> nudge;                  // of those, of the connected ones beside them, and of those whose refusal was held
+  std::vector<Mapping> count;
+  std::shared_ptr<const nat::Ledger> ledger; // to compare with; null: nothing is compared
 };
 
 struct CutResult {
   std::map<Mapping, std::uint64_t> deleted; // entries that went, by mapping
   std::map<Mapping, std::uint64_t> nudged;  // clients, by mapping
+  std::optional<nat::Flows> counted;        // absent: the kernel gave no complete answer
+  std::optional<nat::Flows> strays;         // likewise
   std::chrono::microseconds took{};
+  std::chrono::microseconds spent{}; // of a processor's time
   bool cancelled = false;
   std::string failure; // empty: done
 };

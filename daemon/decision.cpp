@@ -67,6 +67,7 @@ std::string_view to_text(Why why) {
   case Why::failover: return "failover";
   case Why::failback: return "failback";
   case Why::forced: return "forced";
+  case Why::observe: return "observe";
   case Why::none_fit: return "none-fit";
   case Why::none_fit_kept: return "none-fit-kept";
   }

@@ -21,6 +21,7 @@ enum class Why : std::uint8_t {
   failover,      // a server before this one is down, or was when this one took over
   failback,      // (a flip's reason) a preferred server is fit again
   forced,        // an operator pinned it
+  observe,       // (a status's reason) mode observe: what the kernel holds stays as it is
   none_fit,      // no server is fit: clients are refused (on_none)
   none_fit_kept, // no server is fit: the last target keeps the traffic (on_none = "keep")
 };

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "daemon/words.hpp"
+#include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
@@ -72,33 +73,62 @@ void Gateway::ring_alarms(Time now) {
 
 std::vector<Gateway::Change> Gateway::decide(Time now) {
   std::vector<Change> changes;
-  for (RunningService* service : dirty_) {
-    expire_force(*service, now);
-    assess(*service, now);
-    for (RunningServer& server : service->servers)
-      if (server.health != std::exchange(server.told, server.health)) events_.push_back(words::health(*service, server, now));
-    std::erase_if(service->moved_until, [now](const auto& entry) { return entry.second <= now; });
-    Decision decision{Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt};
-    if (!service->removed) {
-      const auto servers = candidates(*service);
-      decision = choose({.servers = servers,
-                         .current = service->current,
-                         .refused = service->refused,
-                         .forced = service->force ? std::optional{service->force->server} : std::nullopt,
-                         .override_ended = service->override_ended,
-                         .failback = service->config.failback,
-                         .on_none = service->config.on_none,
-                         .day_time = service->config.failback.window ? local_day_time() : 0s},
-                        now);
-    }
-    Wanted next = wanted(*service, decision, now);
-    if (!held_back(*service, next)) changes.push_back({.service = service, .decision = decision, .wanted = std::move(next)});
-  }
+  complete_groups();
+  for (RunningService* service : dirty_)
+    if (const auto fate = fate_of(service); fate.front() == service) decide(fate, now, changes);
   return changes;
 }
 
-void Gateway::expire_force(RunningService& service, Time now) {
-  if (!service.force || !service.force->until || *service.force->until > now) return;
+/// One service, or the services of a group: one decision, and all of its changes or none.
+void Gateway::decide(std::span<RunningService* const> fate, Time now, std::vector<Change>& changes) {
+  look_at(fate, now);
+  const RunningService& first = *fate.front();
+  Decision decision{Place::none, 0, Why::none_fit, Why::none_fit, std::nullopt};
+  if (!first.removed) {
+    const auto servers = candidates(first);
+    std::vector<Standing> standings;
+    for (const RunningService* service : fate) standings.push_back(standing(*service));
+    decision = choose_together({.servers = servers,
+                                .current = {},
+                                .refused = {},
+                                .forced = first.force ? std::optional{first.force->server} : std::nullopt,
+                                .override_ended = first.override_ended,
+                                .failback = first.config.failback,
+                                .on_none = first.config.on_none,
+                                .day_time = first.config.failback.window ? local_day_time() : 0s},
+                               standings, now);
+  }
+  const std::size_t number = changes.size();
+  bool waits = false;
+  for (RunningService* service : fate) {
+    Wanted next = service->would ? frozen(*service, now) : wanted(*service, decision, now);
+    waits |= held_back(*service, next);
+    changes.push_back({.fate = number, .service = service, .decision = decision, .wanted = std::move(next)});
+  }
+  if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(number), changes.end());
+}
+
+/// Brings what is known of the services up to now. What one of a group learns may change what another makes of its answers: the second
+/// round sees that.
+void Gateway::look_at(std::span<RunningService* const> fate, Time now) {
+  const bool expired = std::ranges::any_of(
+      fate, [now](const RunningService* service) { return service->force && service->force->until && *service->force->until <= now; });
+  for (RunningService* service : fate)
+    if (expired) expire_force(*service);
+  for (int round = 0; round < (fate.size() > 1 ? 2 : 1); ++round) {
+    share(fate);
+    for (RunningService* service : fate) assess(*service, now);
+  }
+  share(fate);
+  for (RunningService* service : fate) {
+    for (RunningServer& server : service->servers)
+      if (server.health != std::exchange(server.told, server.health)) events_.push_back(words::health(*service, server, now));
+    std::erase_if(service->moved_until, [now](const auto& entry) { return entry.second <= now; });
+  }
+}
+
+void Gateway::expire_force(RunningService& service) {
+  if (!service.force) return;
   service.force.reset();
   service.override_ended = true;
   overrides_changed_ = true;
@@ -107,10 +137,11 @@ void Gateway::expire_force(RunningService& service, Time now) {
 
 /// A server becomes target again while the cut of its own old flows still runs: its new flows would be cut with them. Only this flip waits.
 bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
+  if (wanted.returning.empty() || service.departures.empty()) return false;
+  const FlowSet returning{wanted.returning};
   const bool waits = std::ranges::any_of(service.departures, [&](const Departure& departure) {
-    return departure.in_job && std::ranges::any_of(departure.mappings, [&](const Mapping& mapping) {
-             return std::ranges::find(wanted.returning, mapping) != wanted.returning.end();
-           });
+    return departure.in_job && !departure.drain &&
+           std::ranges::any_of(departure.mappings, [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; });
   });
   if (waits) cutter_.cancel(); // cut_done() settles again
   return waits;
@@ -118,6 +149,7 @@ bool Gateway::held_back(const RunningService& service, const Wanted& wanted) {
 
 void Gateway::applied(Change& change, Time now) {
   RunningService& service = *change.service;
+  if (service.would) return observed(change, now);
   const Decision& decision = change.decision;
   const bool was_decided = service.current || service.refused || !service.loaded.target.empty();
   const bool new_place = !service.removed && decision.place != Place::undecided &&
@@ -137,35 +169,87 @@ void Gateway::applied(Change& change, Time now) {
   if (new_place || service.since == WallTime{}) service.since = wall_now();
   service.why = decision.why;
   service.failback_at = decision.failback_at;
-  if (service.removed) return;
-  const bool better_unknown = std::ranges::any_of(std::span{service.servers}.first(service.current.value_or(0)),
-                                                  [](const RunningServer& server) { return server.health == Health::unknown; });
+  if (!service.removed) forget_override(service);
+}
+
+/// The way back to the best server that an ended override asks for ends when nothing better is still to be heard of.
+void Gateway::forget_override(RunningService& service) {
+  const bool better_unknown = std::ranges::any_of(std::span{service.servers}.first(standing(service).current.value_or(0)),
+                                                  [](const RunningServer& server) { return candidate(server).health == Health::unknown; });
   if (!better_unknown) service.override_ended = false;
+}
+
+/// The flows of `others` are no longer among the mappings.
+void Gateway::take_out(std::vector<Mapping>& mappings, std::span<const Mapping> others) {
+  const FlowSet taken{others};
+  if (std::ranges::none_of(mappings, [&](const Mapping& mapping) { return taken.meeting(mapping) != nullptr; })) return;
+  std::vector<Mapping> left;
+  for (const Mapping& mapping : mappings)
+    if (taken.meeting(mapping) == nullptr)
+      left.push_back(mapping);
+    else if (is_range(mapping.vip)) // the rest of it stays
+      for (const Mapping& part : without(mapping, others)) left.push_back(part);
+  mappings = std::move(left);
+}
+
+/// No two of `moved` overlap, not even after a range of ports was given other borders.
+void Gateway::note_moved(RunningService& service, const nat::Rules& rules, const Vip& vip, Time until) {
+  if (rules.known.contains(vip)) {
+    service.moved_until[vip] = until;
+    return;
+  }
+  std::vector<Vip> ours;
+  for_overlapping(rules.known, vip, [&](const auto& entry) { ours.push_back(entry.first); });
+  const std::vector<Vip> rest = without(vip, ours);
+  ours.insert(ours.end(), rest.begin(), rest.end());
+  for (const Vip& moved : ours) {
+    std::vector<Vip> other;
+    for_overlapping(service.moved_until, moved, [&](const auto& entry) {
+      if (entry.first != moved) other.push_back(entry.first);
+    });
+    for (const Vip& gone : other) service.moved_until.erase(gone);
+    service.moved_until[moved] = until;
+  }
 }
 
 /// Mappings that are targets again leave their departures; new departures begin.
 void Gateway::note_departures(Change& change, bool flipped, Time now) {
   RunningService& service = *change.service;
-  for (Departure& old : service.departures)
-    std::erase_if(old.mappings, [&](const Mapping& mapping) {
-      return std::ranges::find(change.wanted.returning, mapping) != change.wanted.returning.end();
-    });
-  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
+  leave_departures(service, change.wanted, now);
   for (const auto& [vip, comment] : change.wanted.rules.moved) service.moved_until.try_emplace(vip, now + moved_for);
   for (Departure& departure : change.wanted.departures) {
     for (const Mapping& mapping : departure.mappings)
-      if (!departure.untranslated) service.moved_until[mapping.vip] = now + moved_for;
+      if (!departure.untranslated && !departure.drain) note_moved(service, change.wanted.rules, mapping.vip, now + moved_for);
     departure.id = ++next_departure_;
-    departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    if (!departure.drain_end) departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    if (departure.drain) begin_drain(service, departure, now);
+    if (departure.drain_end && service.last_flip && departure.flip == service.last_flip->number) service.last_flip->cutting = true;
     service.flip_has_a_rest = true;
     service.departures.push_back(std::move(departure));
   }
   if (!service.departures.empty()) departing_.insert(&service);
 }
 
+/// Mappings that are targets again, and those whose drain is over.
+void Gateway::leave_departures(RunningService& service, const Wanted& wanted, Time now) {
+  if (service.departures.empty()) return;
+  std::vector<Mapping> leaving = wanted.returning;
+  leaving.insert(leaving.end(), wanted.ending.begin(), wanted.ending.end());
+  if (leaving.empty()) return;
+  for (Departure& old : service.departures) {
+    if (old.drain) tell_of_drain(service, old, wanted, now);
+    const std::vector<Mapping> before = old.mappings;
+    take_out(old.mappings, leaving);
+    if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
+  }
+  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
+}
+
 void Gateway::record_flip(RunningService& service, const Change& change) {
   const Decision& decision = change.decision;
-  const bool cuts = std::ranges::any_of(change.wanted.departures, [](const Departure& departure) { return !departure.untranslated; });
+  const bool cuts = std::ranges::any_of(change.wanted.departures, [](const Departure& departure) {
+    return !departure.untranslated && !departure.drain && !departure.drain_end;
+  });
   service.last_flip = Flip{.number = ++service.flips,
                            .at = wall_now(),
                            .from = target_name(service),
@@ -175,6 +259,7 @@ void Gateway::record_flip(RunningService& service, const Change& change) {
                            .cut = {},
                            .cut_time = {},
                            .cutting = cuts};
+  ++service.totals.flips[decision.flip_why];
   events_.push_back(words::flip(service, decision, *service.last_flip));
 }
 
@@ -221,6 +306,7 @@ void Gateway::arm_timer(Time now) {
   if (!alarms_.empty()) next = std::min(next, alarms_.begin()->first);
   if (cut_retry_) next = std::min(next, *cut_retry_);
   if (next_beat_ && !committer_.busy()) next = std::min(next, *next_beat_);
+  if (!cutter_.busy() && !committer_.busy()) next = std::min(next, std::max(next_reconcile_, cut_retry_.value_or(next_reconcile_)));
   const auto wait = std::chrono::ceil<std::chrono::milliseconds>(std::max<Clock::duration>(next - now, 1ms));
   uv_timer_start(
       timer_.get(), [](uv_timer_t* timer) { static_cast<Gateway*>(timer->data)->settle_soon(); }, static_cast<std::uint64_t>(wait.count()),
@@ -229,7 +315,9 @@ void Gateway::arm_timer(Time now) {
 
 void Gateway::publish() {
   for (const Event& event : std::exchange(events_, {})) publish_(event);
-  if (std::exchange(overrides_changed_, false) && on_overrides_changed) on_overrides_changed();
+  const bool drains = std::exchange(drains_changed_, false);
+  const bool overrides = std::exchange(overrides_changed_, false);
+  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Urgency::now : Urgency::soon);
 }
 
 void Gateway::touch(RunningService& service) {
@@ -253,6 +341,7 @@ void Gateway::answered(probes::QuestionId id, const probes::Answer& heard) {
   question.window.record(answer.outcome, now);
   note_blindness(question.last && question.last->outcome == probes::Outcome::blind, answer);
   question.last = answer;
+  if (answer.outcome == probes::Outcome::abnormal) question.last_abnormal = answer.reason;
   question.last_at = now;
   assess(service, now);
   if (alarmed && server.health == Health::up && !question.window.urgent() && service.current == asked->second.server) false_alarm(service);

@@ -54,7 +54,7 @@ public:
   Gateway& operator=(const Gateway&) = delete;
 
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Throws nat::ForeignTable, std::system_error.
-  void start(const Config& config, const std::vector<Override>& overrides);
+  void start(const Config& config, const State& kept);
   /// Changes what differs and nothing else.
   Reloaded reload(const Config& config);
   /// on_stop: keeps the table as it is, or removes it. Nothing is asked or done afterwards; the loop ends when a cut under way has.
@@ -63,14 +63,18 @@ public:
   using Services = std::vector<std::unique_ptr<RunningService>>;
   const Services& services() const { return services_; }
   RunningService* find(const std::string& name);
+  /// The services of its group, itself included: what is forced is forced for all.
+  std::span<RunningService* const> fate_of(RunningService*& service);
   /// Sets or ends overrides; act() then makes them so, all in one transaction. What came of it stands in the services.
   void force(RunningService& service, Force force);
   void end_override(RunningService& service);
   void act();
   /// What the state file is to hold.
-  std::vector<Override> overrides() const;
-  /// Called after the table is in step with it when an override began or ended: the state file is out of date.
-  std::function<void()> on_overrides_changed;
+  State state() const;
+  /// Called when an override or a drain began or ended, after the table is in step with it: the state file is out of date. Who changed an
+  /// override waits until it is in the file.
+  enum class Urgency : std::uint8_t { now, soon };
+  std::function<void(Urgency)> on_state_changed;
 
   KernelState kernel_state() const { return kernel_state_; }
   const std::string& kernel_error() const { return kernel_error_; }
@@ -82,6 +86,7 @@ private:
 
   /// One service's decision, and what follows from it.
   struct Change {
+    std::size_t fate; // changes with the same one are made together or not at all
     RunningService* service;
     Decision decision;
     Wanted wanted;
@@ -100,7 +105,9 @@ private:
   void look_for_missed_commits(Time now);
   void resync(Time now);
   std::vector<Change> decide(Time now);
-  void expire_force(RunningService& service, Time now);
+  void decide(std::span<RunningService* const> fate, Time now, std::vector<Change>& changes);
+  void look_at(std::span<RunningService* const> fate, Time now);
+  void expire_force(RunningService& service);
   bool held_back(const RunningService& service, const Wanted& wanted);
   void commit(std::vector<Change> changes, Time now);
   void send(Time decided);
@@ -110,12 +117,37 @@ private:
   void wait_for_kernel();
   void change_aside(const std::function<void()>& change);
   void applied(Change& change, Time now);
+  static void take_out(std::vector<Mapping>& mappings, std::span<const Mapping> others);
+  static void note_moved(RunningService& service, const nat::Rules& rules, const Vip& vip, Time until);
+  void observed(Change& change, Time now);
+  static void forget_override(RunningService& service);
   void note_departures(Change& change, bool flipped, Time now);
+  void leave_departures(RunningService& service, const Wanted& wanted, Time now);
   void record_flip(RunningService& service, const Change& change);
   enum class Need : std::uint8_t;
   static Need need_of(const Departure& departure);
   void start_cut(Time now);
   void advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now);
+  static void end_departure(RunningService& service, std::uint64_t id);
+
+  // flows that stay a while (gateway_drain.cpp)
+  void begin_drain(RunningService& service, Departure& departure, Time now);
+  void drain_on(RunningService& service, Departure& departure, const CutResult& result, Time now);
+  void tell_of_drain(RunningService& service, const Departure& departure, const Wanted& wanted, Time now);
+  void restore(const std::vector<KeptDrain>& drains, Time now);
+  std::vector<KeptDrain> kept_drains() const;
+
+  // flows that are where they should not be (gateway_reconcile.cpp)
+  bool cut_is_due(Time now) const;
+  nat::Ledger ledger(Time now);
+  void start_reconcile(Time now);
+  void reconciled(const CutResult& result, Time now);
+  void chase(RunningService& service, const nat::Flows& strays, Time now);
+  void remember(const RunningService& service, const std::vector<Vip>& still, Time now);
+  void give_up(const Mapping& mapping, const std::string& service, Time now);
+  RunningService& gone_service(const std::string& name);
+
+  // the rest of settle
   static void add_clients(CutJob& job, const RunningService& service, const Departure& departure);
   static void count_told(RunningService& service, const Departure& departure, const CutResult& result);
   void false_alarm(RunningService& service);
@@ -153,11 +185,20 @@ private:
   void adopt_rules(nat::Rules rules, Time now);
   void resume(RunningService& service, Time now);
   void hand_over_endpoints(Time now);
-  void hand_over_departures(RunningService& from, RunningService& to, const Vip& vip);
+  void hand_over_departures(RunningService& from, RunningService& to, const Vip& vip, Time now);
+  void fit_ranges(Time now);
+  void give_ports(RunningService& from, RunningService& to, const Vip& old, const Vip& listen, Time now);
   void restore(const Override& kept, Time now);
   static void find_current(RunningService& service);
+  static void begin_to_observe(RunningService& service);
+  void keep_observing(RunningService& service, const std::vector<RunningServer>& before);
   void retire(RunningService& service);
   nat::Rules all_loaded() const;
+
+  // services with one fate (gateway_group.cpp)
+  void regroup();
+  void share_override(std::span<RunningService* const> group);
+  void complete_groups();
 
   void touch(RunningService& service);
   void kernel_failed(const std::string& error, Time now);
@@ -166,7 +207,8 @@ private:
   Publish publish_;
   nat::Kernel kernel_;
   Services services_;
-  std::unordered_map<std::string, RunningService*> by_name_; // not the removed ones
+  std::unordered_map<std::string, RunningService*> by_name_;   // not the removed ones
+  std::map<std::string, std::vector<RunningService*>> groups_; // by name
   struct Asked {
     RunningService* service;
     std::size_t server, question;
@@ -180,6 +222,7 @@ private:
   bool stopped_ = false;
   bool settle_due_ = false;
   bool overrides_changed_ = false;
+  bool drains_changed_ = false;
   bool resync_ = false;       // what is loaded must be read again
   bool unread_ = false;       // somebody committed all the time while it was tried
   bool resync_aside_ = false; // the committer's word
@@ -200,6 +243,15 @@ private:
   std::uint64_t next_departure_ = 0;
   std::vector<JobPart> job_;
   std::optional<Time> cut_retry_;
+  bool job_yields_ = false; // what is only read gives way to a cut
+  bool reconciling_ = false;
+  Clock::duration reconcile_period_{};
+  Time next_reconcile_{};
+  struct GivenUp {
+    std::string service;
+    Time until;
+  };
+  std::map<Mapping, GivenUp> given_up_;        // endpoints that were hanat's a while ago
   std::set<RunningService*> held_for_nothing_; // whose clients were refused by a target that is fit after all
   std::optional<Time> next_beat_;              // while some refusal would be held
 

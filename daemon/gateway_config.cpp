@@ -16,6 +16,8 @@ using namespace std::chrono_literals;
 
 // The first questions of many servers are spread so that no more than about 10,000 start in a second.
 constexpr auto first_question_spacing = 100us;
+// What happened while hanatd was not there is looked for soon after its start, but not before the servers are judged.
+constexpr auto first_reconcile = 10s;
 
 std::string service_in(const std::string& comment) { return comment.substr(0, comment.find(' ')); }
 
@@ -67,7 +69,7 @@ Gateway::Gateway(uv_loop_t* loop, nat::Kernel kernel, nat::Cutter cutter, std::o
 
 Gateway::~Gateway() { stopped_ = true; } // answers that still come while its parts end are not acted on
 
-void Gateway::start(const Config& config, const std::vector<Override>& overrides) {
+void Gateway::start(const Config& config, const State& kept) {
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
   const auto found = kernel_.read();
@@ -80,12 +82,17 @@ void Gateway::start(const Config& config, const std::vector<Override>& overrides
     tell(Level::warning, "the loaded table was of another layout or had been edited: replaced, its targets kept");
   for (const Service& service : config.services) configure(add_service(service.name), service, now);
   adopt_rules(rules, now);
-  for (const Override& kept : overrides) restore(kept, now);
+  for (const Override& override : kept.overrides) restore(override, now);
+  restore(kept.drains, now);
+  reconcile_period_ = config.reconcile;
+  next_reconcile_ = now + std::min<Clock::duration>(reconcile_period_, first_reconcile);
+  regroup();
   if (const auto& failure = signals_->client_log_failure())
     tell(Level::warning, fmt::format("refused clients cannot be heard: {}; servers are asked at their usual pace", *failure));
   last_resync_ = now;
   uv_poll_start(watch_.get(), UV_READABLE, on_watch);
   settle(now);
+  wait_for_kernel(); // ready means that the table stands: at a boot the network comes up behind it
 }
 
 void Gateway::stop() {
@@ -121,6 +128,7 @@ void Gateway::adopt_rules(nat::Rules rules, Time now) {
     take(rules, service->loaded, vip);
   }
   for (const auto& service : services_) resume(*service, now);
+  fit_ranges(now);
 }
 
 /// What a crash left unfinished stands in the kernel: stale keys name the flows that are still to be cut.
@@ -138,7 +146,10 @@ void Gateway::resume(RunningService& service, Time now) {
   }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
   for (const auto& [vip, target] : service.loaded.target)
-    if (!service.removed) early.push_back(untranslated(vip));
+    if (service.removed)
+      give_up({vip, target.server}, service.config.name, now);
+    else if (!service.would)
+      early.push_back(untranslated(vip));
   if (!early.empty())
     service.departures.push_back(
         {.id = ++next_departure_, .mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
@@ -154,12 +165,15 @@ void Gateway::find_current(RunningService& service) {
       if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
   service.refused = !service.current && !service.loaded.refused.empty() && service.loaded.target.empty();
   if (service.current) service.why = Why::adopted;
+  begin_to_observe(service);
 }
 
 Reloaded Gateway::reload(const Config& config) {
   wait_for_kernel();
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
+  reconcile_period_ = config.reconcile;
+  next_reconcile_ = std::min(next_reconcile_, now + reconcile_period_);
   Reloaded result;
   std::unordered_set<std::string> wanted;
   for (const Service& service : config.services) wanted.insert(service.name);
@@ -177,6 +191,8 @@ Reloaded Gateway::reload(const Config& config) {
   hand_over_endpoints(now);
   for (const auto* names : {&result.added, &result.changed})
     for (const std::string& name : *names) find_current(*find(name));
+  fit_ranges(now);
+  regroup();
   settle(now);
   wait_for_kernel();
   return result;
@@ -198,14 +214,14 @@ void Gateway::hand_over_endpoints(Time now) {
         service->moved_until.insert(std::move(until));
       else if (service->loaded.moved.contains(vip))
         service->moved_until[vip] = now + moved_for;
-      hand_over_departures(from, *service, vip);
+      hand_over_departures(from, *service, vip, now);
       touch(*service);
       touch(from);
     }
 }
 
 /// A cut that is under way goes on; its result and what follows belong to the new service.
-void Gateway::hand_over_departures(RunningService& from, RunningService& to, const Vip& vip) {
+void Gateway::hand_over_departures(RunningService& from, RunningService& to, const Vip& vip, Time now) {
   for (Departure& departure : from.departures) {
     Departure part = departure;
     std::erase_if(part.mappings, [&](const Mapping& mapping) { return mapping.vip != vip; });
@@ -213,6 +229,12 @@ void Gateway::hand_over_departures(RunningService& from, RunningService& to, con
     std::erase_if(departure.mappings, [&](const Mapping& mapping) { return mapping.vip == vip; });
     part.id = ++next_departure_;
     part.flip = 0;
+    if (part.drain) { // counted anew, each for itself
+      part.drain->left = departure.drain->left = std::nullopt;
+      part.drain->most = departure.drain->most = 0;
+      part.due = now;
+      drains_changed_ = true;
+    }
     if (part.in_job) job_.push_back({&to, part.id});
     to.departures.push_back(std::move(part));
     departing_.insert(&to);
@@ -241,6 +263,7 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
   for (const RunningQuestion& question : old) forget(question);
   service.servers = std::move(servers);
   by_address_.clear();
+  remember(service, config.listen, now);
   service.config = config;
   by_name_[config.name] = &service;
   for (std::size_t server = 0; server < service.servers.size(); ++server)
@@ -253,6 +276,7 @@ void Gateway::configure(RunningService& service, const Service& config, Time now
     else
       service.force.reset(), overrides_changed_ = true;
   }
+  keep_observing(service, before);
   find_current(service); // a place in the old list of servers says nothing about the new one
   assess(service, now);
   touch(service);
@@ -283,7 +307,10 @@ void Gateway::retire(RunningService& service) {
   if (const auto named = by_name_.find(service.config.name); named != by_name_.end() && named->second == &service) by_name_.erase(named);
   service.servers.clear();
   by_address_.clear();
+  remember(service, {}, Clock::now());
   service.config.listen.clear();
+  service.config.group.clear();
+  service.would.reset();
   service.config.servers.clear();
   service.removed = true;
   service.current.reset();

@@ -22,8 +22,9 @@ constexpr auto retry_after = 5s; // of a cut that the kernel refused
 } // namespace
 
 /// What a departure needs next, most urgent first.
-enum class Gateway::Need : std::uint8_t { datagrams, clients, streams };
+enum class Gateway::Need : std::uint8_t { datagrams, clients, streams, count };
 Gateway::Need Gateway::need_of(const Departure& departure) {
+  if (departure.drain) return departure.drain->told ? Need::count : Need::clients;
   switch (departure.stage) {
   case CutStage::datagrams: return departure.untranslated ? Need::streams : Need::datagrams; // nobody's flows go all at once
   case CutStage::clients: return Need::clients;
@@ -33,35 +34,54 @@ Gateway::Need Gateway::need_of(const Departure& departure) {
   return Need::streams;
 }
 
+bool Gateway::cut_is_due(Time now) const {
+  return std::ranges::any_of(departing_, [now](const RunningService* service) {
+    return std::ranges::any_of(service->departures,
+                               [now](const Departure& departure) { return !departure.drain && !departure.in_job && departure.due <= now; });
+  });
+}
+
 /// Starts the most urgent job, with everything else of its kind that is due.
 void Gateway::start_cut(Time now) {
+  if (cutter_.busy() && job_yields_ && cut_is_due(now)) cutter_.cancel(); // cut_done() settles again
   if (cutter_.busy() || (cut_retry_ && *cut_retry_ > now)) return;
   cut_retry_.reset();
-  for (const Need need : {Need::datagrams, Need::clients, Need::streams}) {
-    CutJob job{.cut = {}, .streams = need == Need::datagrams ? nat::Streams::datagrams : nat::Streams::all, .release = {}, .nudge = {}};
+  for (const Need need : {Need::datagrams, Need::clients, Need::streams, Need::count}) {
+    CutJob job{.cut = {},
+               .streams = need == Need::datagrams ? nat::Streams::datagrams : nat::Streams::all,
+               .release = {},
+               .nudge = {},
+               .count = {},
+               .ledger = {}};
     for (RunningService* service : departing_)
       for (Departure& departure : service->departures) {
         if (departure.due > now || need_of(departure) != need) continue;
         departure.in_job = true;
         job_.push_back({service, departure.id});
-        if (need == Need::clients)
+        if (need == Need::clients) {
           add_clients(job, *service, departure);
-        else
-          job.cut.insert(job.cut.end(), departure.mappings.begin(), departure.mappings.end());
+          continue;
+        }
+        auto& list = need == Need::count ? job.count : job.cut;
+        list.insert(list.end(), departure.mappings.begin(), departure.mappings.end());
       }
     if (need == Need::clients) add_held(job);
     if (job_.empty() && job.nudge.empty()) continue;
+    job_yields_ = need == Need::count;
     cutter_.start(std::move(job));
     return;
   }
+  start_reconcile(now);
 }
 
 void Gateway::cut_done(const CutResult& result) {
   const Time now = Clock::now();
   if (!result.failure.empty()) {
-    cut_retry_ = now + retry_after;
-    tell(Level::warning, fmt::format("cutting conntrack entries failed: {}; trying again in {} s", result.failure, retry_after.count()));
+    if (!job_yields_) cut_retry_ = now + retry_after;
+    tell(Level::warning, fmt::format("{} conntrack entries failed: {}; trying again in {} s", job_yields_ ? "counting" : "cutting",
+                                     result.failure, retry_after.count()));
   }
+  if (std::exchange(reconciling_, false)) reconciled(result, now);
   for (const JobPart& part : std::exchange(job_, {})) {
     const auto found = std::ranges::find(part.service->departures, part.departure, &Departure::id);
     touch(*part.service);
@@ -79,7 +99,13 @@ void Gateway::cut_done(const CutResult& result) {
 
 /// What a finished job means for a departure: the next stage, or its end.
 void Gateway::advance(RunningService& service, Departure& departure, const nat::CutCount& count, const CutResult& result, Time now) {
+  if (departure.drain) {
+    drain_on(service, departure, result, now);
+    return;
+  }
+  departure.cut += count;
   const bool counts = service.last_flip && departure.flip == service.last_flip->number;
+  if (!departure.untranslated) service.totals.cut += count;
   if (counts) {
     service.last_flip->cut += count;
     service.last_flip->cut_time += result.took;
@@ -97,7 +123,6 @@ void Gateway::advance(RunningService& service, Departure& departure, const nat::
   case CutStage::clients:
     departure.stage = CutStage::streams;
     departure.due = now + streams_after;
-    over |= departure.keep_streams;
     break;
   case CutStage::streams:
     departure.stage = CutStage::sweep;
@@ -109,11 +134,17 @@ void Gateway::advance(RunningService& service, Departure& departure, const nat::
     break;
   }
   if (!over) return;
-  if (counts) {
-    service.last_flip->cutting = false;
-    events_.push_back(words::cut(service, departure, *service.last_flip));
-  }
-  std::erase_if(service.departures, [id = departure.id](const Departure& other) { return other.id == id; });
+  const Departure gone = departure;
+  end_departure(service, gone.id);
+  if (counts || gone.drain_end) events_.push_back(words::cut(service, gone)); // with the flip as it is now
+}
+
+/// The departure is destroyed by this.
+void Gateway::end_departure(RunningService& service, std::uint64_t id) {
+  std::erase_if(service.departures, [id](const Departure& other) { return other.id == id; });
+  if (!service.last_flip) return;
+  service.last_flip->cutting = std::ranges::any_of(
+      service.departures, [&](const Departure& other) { return !other.drain && other.flip == service.last_flip->number; });
 }
 
 } // namespace hanat

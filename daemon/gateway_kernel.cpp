@@ -41,11 +41,15 @@ void Gateway::commit(std::vector<Change> changes, Time now) {
     uv_poll_stop(watch_.get()); // the kernel's messages wait, too
 }
 
-/// On the committer's thread. One service's change that the kernel refuses must not keep the others from theirs.
+/// On the committer's thread. A change that the kernel refuses must not keep others from theirs, except those of its own group.
 void Gateway::send(Time decided) {
   send(committing_, decided);
-  if (committing_.front().refusal.empty() || committing_.size() == 1) return;
-  for (Change& change : committing_) send({&change, 1}, decided);
+  if (committing_.front().refusal.empty() || committing_.front().fate == committing_.back().fate) return;
+  for (auto first = committing_.begin(); first != committing_.end();) {
+    const auto next = std::find_if(first, committing_.end(), [&](const Change& change) { return change.fate != first->fate; });
+    send({first, next}, decided);
+    first = next;
+  }
 }
 
 /// One transaction.
@@ -146,6 +150,7 @@ void Gateway::resync(Time now) {
       if (next_beat_) next_beat_ = now; // a fresh table knows nothing of hanatd's life
       tell(Level::warning, fmt::format("the table in the kernel was {}: restored; find out who else changes nftables on this gateway",
                                        found ? "changed" : "gone"));
+      events_.back().kind = EventKind::repair;
     }
     resync_ = unread_ = false;
     if (kernel_state_ == KernelState::failed)

@@ -18,15 +18,17 @@ constexpr auto beat_period = 1s; // nat::alive_for is three of them
 void Gateway::add_clients(CutJob& job, const RunningService& service, const Departure& departure) {
   for (const Mapping& mapping : departure.mappings) {
     if (mapping.vip.protocol != Protocol::tcp) continue;
-    if (!departure.keep_streams) job.release.push_back(mapping);
+    if (!departure.drain) job.release.push_back(mapping);
     if (service.config.nudge) job.nudge.insert(mapping);
   }
 }
 
 void Gateway::count_told(RunningService& service, const Departure& departure, const CutResult& result) {
-  if (!service.last_flip || departure.flip != service.last_flip->number) return;
+  std::uint64_t clients = 0;
   for (const Mapping& mapping : departure.mappings)
-    if (const auto told = result.nudged.find(mapping); told != result.nudged.end()) service.last_flip->nudged += told->second;
+    if (const auto told = result.nudged.find(mapping); told != result.nudged.end()) clients += told->second;
+  service.totals.nudged += clients;
+  if (service.last_flip && departure.flip == service.last_flip->number) service.last_flip->nudged += clients;
 }
 
 /// A burst of questions to the target ended well: clients whose refusal was held meanwhile need not wait for their own timer.

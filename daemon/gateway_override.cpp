@@ -48,19 +48,20 @@ void Gateway::restore(const Override& kept, Time now) {
   if (kept.until) force.until = now + std::clamp<WallTime::duration>(*kept.until - wall_now(), WallTime::duration::zero(), longest);
   events_.push_back(words::forced(*service, force));
   service->force = std::move(force);
+  if (service->would) events_.push_back(words::override_waits(*service));
   touch(*service);
 }
 
-std::vector<Override> Gateway::overrides() const {
-  std::vector<Override> result;
+State Gateway::state() const {
+  State result{.overrides = {}, .drains = kept_drains()};
   for (const auto& service : services_)
     if (const auto& force = service->force)
-      result.push_back({.service = service->config.name,
-                        .target = service->servers[force->server].role,
-                        .until = force->until_wall,
-                        .reason = force->reason,
-                        .by = force->by,
-                        .since = force->since});
+      result.overrides.push_back({.service = service->config.name,
+                                  .target = service->servers[force->server].role,
+                                  .until = force->until_wall,
+                                  .reason = force->reason,
+                                  .by = force->by,
+                                  .since = force->since});
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "daemon/gateway.hpp"
+#include "nat/port_range.hpp"
 #include "probes/conntrack_room.hpp"
 
 namespace hanat {
@@ -68,18 +69,16 @@ void Gateway::signalled(const probes::Signal& signal) {
     for (RunningService* service : services_on(signal.server->address)) ask_now(*service, *signal.server);
   if (!signal.vip) return;
   for (const auto& service : services_)
-    if (const auto target = service->loaded.target.find(*signal.vip); target != service->loaded.target.end())
+    if (const auto target = find_covering(service->loaded.target, *signal.vip); target != service->loaded.target.end())
       return ask_now(*service, target->second.server);
 }
 
 /// The questions of the servers at this address; port 0 is any.
 void Gateway::ask_now(RunningService& service, const Endpoint& at) {
   const Time now = Clock::now();
-  for (RunningServer& server : service.servers) {
-    const bool meant = std::ranges::any_of(server.addresses, [&](const Endpoint& own) {
-      return own.address == at.address && (own.port == 0 || at.port == 0 || own.port == at.port);
-    });
-    if (!meant) continue;
+  for (std::size_t index = 0; index < service.servers.size(); ++index) {
+    RunningServer& server = service.servers[index];
+    if (!serves_at(service.config.servers[index], at)) continue;
     for (RunningQuestion& question : server.questions) {
       if (!question.window.signal(now)) continue;
       set_pace(service); // of a burst: the question that is under way need not be answered before

@@ -23,12 +23,14 @@ constexpr std::array methods = {
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
     Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string"},
+    Method{"History", false, status_parameters, "history: []object"},
     Method{"Version", false, {}, "version: string"},
 };
 
-constexpr std::string_view types = R"(# target_address is null where the target is none; until is RFC 3339, null: until Auto
-type Forced (name: string, target: string, target_address: ?string, until: ?string)
-type Unforced (name: string, target: string, target_address: ?string, was_forced: bool)
+constexpr std::string_view types = R"(# target_address is null where the target is none; until is RFC 3339, null: until Auto;
+# all services of a group are forced and unforced together
+type Forced (name: string, target: string, target_address: ?string, until: ?string, group: ?string)
+type Unforced (name: string, target: string, target_address: ?string, was_forced: bool, group: ?string)
 )";
 
 constexpr std::string_view errors = R"(
@@ -48,7 +50,7 @@ bool has_type(const nlohmann::json& value, std::string_view type) {
 
 std::string describe() {
   std::string text =
-      fmt::format("# hanat: a kernel-NAT failover controller. Status and Version are for everybody who can open the socket,\n"
+      fmt::format("# hanat: a kernel-NAT failover controller. Status, History and Version are for everybody who can open the socket,\n"
                   "# the rest for root and the group named in [hanatd] operators.\ninterface {}\n\n{}\n",
                   control_interface, types);
   for (const auto& method : methods) {

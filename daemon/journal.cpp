@@ -14,6 +14,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
@@ -66,6 +67,12 @@ void write_to_stderr(const Dated& dated, const std::string& text) {
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size()); // nobody to tell when stderr itself is gone
 }
 
+/// Whether a line can be written without waiting for whoever reads: a pipe has room for a page then.
+bool stderr_takes_a_line() {
+  pollfd polled{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&polled, 1, 0) == 1 && (polled.revents & POLLOUT) != 0;
+}
+
 } // namespace
 
 struct Journal::Queue {
@@ -115,6 +122,8 @@ Journal::~Journal() {
 void Journal::write(const Event& event) const {
   const auto now = std::chrono::system_clock::now();
   const std::scoped_lock lock(queue_->mutex);
+  const bool idle = queue_->waiting.empty() && !queue_->writing && queue_->lost == 0;
+  if (idle && !queue_->to_systemd && stderr_takes_a_line()) return queue_->write({event, now});
   if (queue_->waiting.size() >= most_waiting) {
     ++queue_->lost;
     return;

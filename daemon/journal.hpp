@@ -1,5 +1,6 @@
-// Where events go: the systemd journal, with fields, when hanatd runs under it; else lines on stderr. They are written on a thread of their
-// own: a journal that hangs, or a terminal that somebody stopped, holds up no decision.
+// Where events go: the systemd journal, with fields, when hanatd runs under it; else lines on stderr. A line that stderr takes
+// at once is written at once, everything else on a thread of its own: a journal that hangs, or a terminal that somebody stopped, holds up
+// no decision.
 #pragma once
 
 #include <cstddef>

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -19,8 +18,12 @@
 #include "daemon/config.hpp"
 #include "daemon/control.hpp"
 #include "daemon/gateway.hpp"
+#include "daemon/history.hpp"
 #include "daemon/journal.hpp"
-#include "daemon/state.hpp"
+#include "daemon/metrics_server.hpp"
+#include "daemon/notify.hpp"
+#include "daemon/report.hpp"
+#include "daemon/state_writer.hpp"
 
 namespace hanat {
 namespace {
@@ -31,6 +34,7 @@ struct Arguments {
   std::string state = "/var/lib/hanat";
   std::string table = "hanat";
   bool check = false;
+  bool remove = false;
   bool shared_table = false;
 };
 
@@ -51,28 +55,40 @@ public:
 private:
   nlohmann::json reload();
   std::optional<Telling> make_telling() const;
-  void save();
+  void serve_metrics(const std::optional<Endpoint>& at);
   void on_signal(int number);
   void watch_signal(int number);
-  void feed_watchdog();
   void give_memory_back();
   void stop();
+  void publish(const Event& event);
   void tell(Level level, const std::string& text) const { journal_.write({.level = level, .service = {}, .text = text}); }
 
   uv_loop_t* loop_;
   Arguments arguments_;
   Journal journal_;
   StateLock lock_;
+  StateWriter writer_;
+  std::unique_ptr<History> history_;
+  Notify notify_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<ControlServer> control_;
+  std::optional<Endpoint> metrics_at_; // as configured
+  std::unique_ptr<MetricsServer> metrics_;
   std::vector<UvHandle<uv_signal_t>> signals_;
-  UvHandle<uv_timer_t> watchdog_, tidy_up_;
+  UvHandle<uv_timer_t> tidy_up_;
 };
 
 Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
     : loop_(loop), arguments_(std::move(arguments)), lock_(existing(arguments_.state, "state directory")),
-      tidy_up_(make_timer(loop, this)) {
+      writer_(loop, arguments_.state,
+              [this](const std::string& error) {
+                tell(Level::error,
+                     fmt::format("the state could not be saved: {}; what was forced, ended or began to drain last is forgotten "
+                                 "by a restart",
+                                 error));
+              }),
+      notify_(loop, [this] { return summary(gateway_->services()); }), tidy_up_(make_timer(loop, this)) {
   // Whatever can refuse the start comes before the kernel is touched: a start that fails changes nothing.
   existing(std::filesystem::path{arguments_.socket}.parent_path(), "socket's directory");
   control_ =
@@ -83,13 +99,17 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
                                   cutter.proof(family).empty() ? "" : "; a faster way failed its test on this kernel, nothing to do: ",
                                   cutter.proof(family)));
   nat::Kernel kernel{arguments_.table, arguments_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
+  history_ = std::make_unique<History>(loop_, arguments_.state, [this](Level level, const std::string& text) { tell(level, text); });
   gateway_ = std::make_unique<Gateway>(loop_, std::move(kernel), std::move(cutter), make_telling(),
-                                       [this](const Event& event) { journal_.write(event); });
-  const LoadedOverrides kept = load_overrides(arguments_.state);
+                                       [this](const Event& event) { publish(event); });
+  const LoadedState kept = load_state(arguments_.state);
   if (!kept.warning.empty()) tell(Level::warning, kept.warning);
-  gateway_->on_overrides_changed = [this] { save(); };
-  gateway_->start(config, kept.overrides);
-  commands_ = std::make_unique<Commands>(*gateway_, arguments_.config, [this] { return reload(); });
+  gateway_->on_state_changed = [this](Gateway::Urgency urgency) {
+    urgency == Gateway::Urgency::now ? writer_.save_now(gateway_->state()) : writer_.save_soon(gateway_->state());
+  };
+  gateway_->start(config, kept.state);
+  commands_ = std::make_unique<Commands>(*gateway_, *history_, arguments_.config, [this] { return reload(); });
+  serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -102,13 +122,10 @@ void Daemon::watch_signal(int number) {
   signals_.emplace_back(handle.release());
 }
 
-void Daemon::feed_watchdog() {
-  std::uint64_t period_us = 0;
-  if (sd_watchdog_enabled(0, &period_us) <= 0) return;
-  watchdog_ = make_timer(loop_, this);
-  const std::uint64_t half_ms = std::max<std::uint64_t>(period_us / 2000, 1);
-  uv_timer_start(
-      watchdog_.get(), [](uv_timer_t*) { sd_notify(0, "WATCHDOG=1"); }, half_ms, half_ms);
+void Daemon::publish(const Event& event) {
+  journal_.write(event);
+  if (history_) history_->note(event, wall_now());
+  notify_.changed();
 }
 
 /// Reading ten thousand services and giving them their first targets takes half as much memory again as running them.
@@ -119,9 +136,8 @@ void Daemon::give_memory_back() {
 }
 
 void Daemon::run() {
-  feed_watchdog();
   give_memory_back();
-  sd_notify(0, "READY=1");
+  notify_.ready();
   uv_run(loop_, UV_RUN_DEFAULT);
 }
 
@@ -130,18 +146,18 @@ void Daemon::on_signal(int number) {
     stop();
     return;
   }
-  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", static_cast<unsigned long long>(uv_hrtime() / 1000));
+  notify_.reloading();
   try {
     reload();
   } catch (const ControlError&) { // NOLINT(bugprone-empty-catch): reload() has told
   } catch (const std::exception& error) {
     tell(Level::error, fmt::format("the reload failed: {}", error.what()));
   }
-  sd_notify(0, "READY=1");
+  notify_.reloaded();
 }
 
 void Daemon::stop() {
-  sd_notify(0, "STOPPING=1");
+  notify_.stopping();
   tell(Level::notice, "stopping");
   try {
     gateway_->stop();
@@ -149,8 +165,10 @@ void Daemon::stop() {
     tell(Level::error,
          fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
   }
+  writer_.finish();
   control_.reset();
-  watchdog_.reset();
+  metrics_.reset();
+  history_.reset(); // the control socket's replies read it
   tidy_up_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
 }
@@ -175,6 +193,7 @@ nlohmann::json Daemon::reload() {
     throw ControlError{"BadConfiguration", text, {{"errors", nlohmann::json::array()}}};
   }
   const Reloaded done = gateway_->reload(config);
+  serve_metrics(config.metrics);
   give_memory_back();
   const auto listed = [](const char* what, const std::vector<std::string>& names) {
     return names.empty() ? std::string{} : fmt::format("; {}: {}", what, fmt::join(names, ", "));
@@ -194,13 +213,30 @@ std::optional<Telling> Daemon::make_telling() const try {
   return std::nullopt;
 }
 
-void Daemon::save() {
-  try {
-    save_overrides(arguments_.state, gateway_->overrides());
-  } catch (const std::system_error& error) {
-    tell(Level::error,
-         fmt::format("the overrides could not be saved: {}; what was forced or ended last is forgotten by a restart", error.what()));
-  }
+/// Servers fail over whether or not anybody can read figures of it: a port that is taken stops nothing.
+void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
+  if (at == metrics_at_ && (metrics_ || !at)) return;
+  metrics_.reset();
+  metrics_at_ = at;
+  if (!at) return;
+  metrics_ = std::make_unique<MetricsServer>(loop_, *at,
+                                             MetricsSource{.daemon = [this] { return commands_->daemon_status(); },
+                                                           .names =
+                                                               [this] {
+                                                                 std::vector<std::string> names;
+                                                                 for (const auto& service : gateway_->services())
+                                                                   if (!service->removed) names.push_back(service->config.name);
+                                                                 return names;
+                                                               },
+                                                           .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
+                                                             const RunningService* service = gateway_->find(name);
+                                                             return service == nullptr ? std::nullopt
+                                                                                       : std::optional{report(*service, Clock::now())};
+                                                           }});
+} catch (const std::system_error& error) {
+  tell(Level::error, fmt::format("no metrics are served: {}; all else works. Free the port, or name another one as [hanatd] metrics, then "
+                                 "hanatctl reload",
+                                 error.what()));
 }
 
 /// The event loop; what is still closing when everything else is gone gets its last turn here.
@@ -228,6 +264,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--table", arguments.table, "name of the nftables table, for tests")->capture_default_str();
   app.add_flag("--shared-table", arguments.shared_table, "let others change the table, as on kernels before 6.9, for tests");
   app.add_flag("--check", arguments.check, "check the configuration and exit");
+  app.add_flag("--remove", arguments.remove, "remove the table that a stopped hanatd left in the kernel, and exit");
   app.set_version_flag("--version", HANAT_VERSION);
   try {
     app.parse(argc, argv);
@@ -237,7 +274,16 @@ Arguments parse(int argc, char** argv) {
   return arguments;
 }
 
+/// Connections that are there go on until they end: conntrack knows them without the table.
+int remove_table(const std::string& name) {
+  nat::Kernel kernel{name};
+  if (!kernel.read()) return 0; // somebody else's table, or that of a hanatd that runs, throws
+  kernel.remove();
+  return 0;
+}
+
 int run(const Arguments& arguments) {
+  if (arguments.remove) return remove_table(arguments.table);
   ConfigResult result = load_config(arguments.config);
   if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
     for (const ConfigError& error : *errors) fmt::print(stderr, "{}\n", to_text(error));

@@ -10,6 +10,10 @@
 namespace hanat {
 
 ServiceStatus report(const RunningService& service, Time now);
+/// Without the time that is left of its drain.
+FlipStatus report(const RunningService& service, const Flip& flip);
+/// The same of the flip that a departure belongs to, while that is the last one.
+std::optional<FlipStatus> flip_of(const RunningService& service, const Departure& departure);
 /// Why hanatd itself could not ask: the reason, with how many questions it holds for where it is not all. nullopt: every last answer tells
 /// of a server.
 std::optional<std::string> blindness(const Gateway::Services& services);

@@ -1,9 +1,14 @@
 // JSON in one file, written beside and renamed over; read as if anybody could have written it.
 #include "daemon/state.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <map>
+#include <optional>
+#include <string_view>
 #include <system_error>
+#include <variant>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/config_text.hpp"
+
 namespace hanat {
 namespace {
 
@@ -19,7 +26,7 @@ using nlohmann::json;
 
 constexpr mode_t file_mode = 0640;
 constexpr off_t max_bytes = off_t{64} << 20; // 65,000 services forced one by one are a quarter of it
-constexpr int max_depth = 4;                 // ours has 3: object, array, override
+constexpr int max_depth = 4;                 // ours has 3: object, list, override; 4 with the flows of a drain
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
@@ -47,36 +54,69 @@ std::optional<Override> override_from(const json& from) {
   return item;
 }
 
-struct Parsed {
-  std::vector<Override> overrides;
-  std::string error; // empty: nothing was wrong
-};
+/// "203.0.113.10:443/tcp 198.18.11.2:8443", or of a range "203.0.113.10:5000-9000/tcp 198.18.11.2"
+std::string flow_text(const Mapping& mapping) { return fmt::format("{} {}", to_text(mapping.vip), to_text(mapping.server)); }
 
-/// Collects every override as soon as its closing brace was read, so that a file cut short still gives those that are whole.
-Parsed parse(const std::string& text) {
-  Parsed parsed;
-  std::string list; // the key of the outer object that is being read
-  std::size_t wrong = 0;
-  const auto collect = [&](int depth, json::parse_event_t event, json& value) {
-    if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
-    if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
-    if (event != json::parse_event_t::object_end || depth != 2 || list != "overrides") return true;
-    if (auto item = override_from(value))
-      parsed.overrides.push_back(std::move(*item));
-    else
-      ++wrong;
-    return false; // it has been taken
-  };
-  try {
-    const auto whole = json::parse(text, collect);
-    if (!whole.is_object() || !whole.contains("overrides") || !whole.at("overrides").is_array()) parsed.error = "has no list of overrides";
-  } catch (const json::parse_error& error) {
-    parsed.error = fmt::format("is not whole JSON (byte {})", error.byte);
-  } catch (const std::exception& error) {
-    parsed.error = "is not what hanatd writes";
+std::optional<Mapping> parse_mapping(std::string_view text) {
+  const std::size_t space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  const auto listener = config::parse_listener(text.substr(0, space));
+  const auto server = config::parse_server(text.substr(space + 1));
+  const auto* from = std::get_if<config::Listener>(&listener);
+  const auto* to = std::get_if<config::ServerPorts>(&server);
+  if (from == nullptr || to == nullptr || to->last != 0 || from->address.family() != to->endpoint.address.family()) return std::nullopt;
+  const bool range = from->first != from->last; // whose flows keep their ports
+  if (range != (to->endpoint.port == 0)) return std::nullopt;
+  return Mapping{
+      .vip = {.address = from->address, .protocol = from->protocol, .port = from->first, .last = range ? from->last : std::uint16_t{0}},
+      .server = to->endpoint};
+}
+
+json to_value(const KeptDrain& item) {
+  json flows = json::array();
+  for (const Mapping& mapping : item.flows) flows.push_back(flow_text(mapping));
+  return {{"service", item.service},
+          {"comment", item.comment},
+          {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
+          {"flows", std::move(flows)}};
+}
+
+/// A comment goes into the kernel's table, and begins with the service's name.
+bool is_comment(const std::string& comment, const std::string& service) {
+  constexpr std::size_t longest = 120; // libnftnl's own limit is 127
+  return comment.size() <= longest && comment.starts_with(service) &&
+         std::ranges::all_of(comment, [](char c) { return c >= ' ' && c <= '~' && c != '"'; });
+}
+
+std::optional<KeptDrain> drain_from(const json& from) {
+  const auto service = from.find("service"), comment = from.find("comment"), until = from.find("until"), flows = from.find("flows");
+  for (const auto& key : {service, comment, until, flows})
+    if (key == from.end()) return std::nullopt;
+  if (!service->is_string() || !comment->is_string() || !flows->is_array()) return std::nullopt;
+  KeptDrain item{.service = *service, .comment = *comment, .until = std::nullopt, .flows = {}};
+  if (item.service.empty() || !is_comment(item.comment, item.service)) return std::nullopt;
+  if (!until->is_null()) { // a drain that should end must not become one without end
+    item.until = until->is_string() ? parse_wall_time(until->get<std::string>()) : std::nullopt;
+    if (!item.until) return std::nullopt;
   }
-  if (parsed.error.empty() && wrong > 0) parsed.error = fmt::format("has {} overrides that cannot be read", wrong);
-  return parsed;
+  for (const json& flow : *flows) {
+    const auto mapping = flow.is_string() ? parse_mapping(flow.get<std::string>()) : std::nullopt;
+    if (!mapping) return std::nullopt;
+    item.flows.push_back(*mapping);
+  }
+  return item;
+}
+
+/// Adds an item of one of the lists. False: it cannot be read.
+bool take_item(State& state, const std::string& list, const json& value) {
+  if (list == "overrides") {
+    auto item = override_from(value);
+    if (item) state.overrides.push_back(std::move(*item));
+    return item.has_value();
+  }
+  auto item = drain_from(value);
+  if (item) state.drains.push_back(std::move(*item));
+  return item.has_value();
 }
 
 struct Content {
@@ -123,43 +163,96 @@ void sync_directory(const std::filesystem::path& dir) {
   if (!fd || fsync(fd.get()) != 0) fail("sync " + dir.string());
 }
 
-} // namespace
+std::string text_of(const json& whole) { return whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n"; }
 
-LoadedOverrides load_overrides(const std::filesystem::path& dir) {
-  const auto file = dir / "state.json";
-  const auto content = read_file(file);
-  if (content.missing) return {};
-  auto [overrides, error] = content.error.empty() ? parse(content.text) : Parsed{.overrides = {}, .error = content.error};
-  if (error.empty()) return {.overrides = std::move(overrides), .warning = {}};
-
-  const auto aside = dir / "state.json.bad";
-  std::error_code failed;
-  std::filesystem::rename(file, aside, failed);
-  const auto where = failed ? "could not be kept aside: " + failed.message() : "is kept as " + aside.string();
-  auto warning =
-      fmt::format("{} {}: {} overrides were read from it, any other is lost; the file {}", file.string(), error, overrides.size(), where);
-  return {.overrides = std::move(overrides), .warning = std::move(warning)};
-}
-
-void save_overrides(const std::filesystem::path& dir, const std::vector<Override>& overrides) {
-  json list = json::array();
-  for (const auto& item : overrides) list.push_back(to_value(item));
-  const json whole = {{"version", 1}, {"overrides", std::move(list)}};
-  const auto file = dir / "state.json", fresh = dir / "state.json.new";
-
+/// Wholly or not at all; `durable`: it is on the disk when this returns.
+void replace_file(const std::filesystem::path& dir, const std::string& name, const std::string& text, bool durable) {
+  const auto file = dir / name, fresh = dir / (name + ".new");
   // What lies there is of an attempt that died. Removed, not truncated: it may be a link.
   if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail("remove " + fresh.string());
   try {
     const Fd fd{open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode)};
     if (!fd) fail("make " + fresh.string());
-    write_all(fd.get(), whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n", fresh.string());
-    if (fsync(fd.get()) != 0) fail("sync " + fresh.string());
+    write_all(fd.get(), text, fresh.string());
+    if (durable && fsync(fd.get()) != 0) fail("sync " + fresh.string());
     if (rename(fresh.c_str(), file.c_str()) != 0) fail("put " + file.string() + " in place");
   } catch (...) {
     unlink(fresh.c_str());
     throw;
   }
-  sync_directory(dir);
+  if (durable) sync_directory(dir);
+}
+
+/// What one of the files says; a bad one is kept aside.
+LoadedState load_file(const std::filesystem::path& dir, const std::string& name) {
+  const auto file = dir / name;
+  const auto content = read_file(file);
+  if (content.missing) return {};
+  LoadedState loaded = content.error.empty() ? parse_state(content.text) : LoadedState{.state = {}, .warning = content.error};
+  if (loaded.warning.empty()) return loaded;
+
+  const auto aside = dir / (name + ".bad");
+  std::error_code failed;
+  std::filesystem::rename(file, aside, failed);
+  const auto where = failed ? "could not be kept aside: " + failed.message() : "is kept as " + aside.string();
+  loaded.warning =
+      fmt::format("{} {}: {} {} were read from it, any other is lost; the file {}", file.string(), loaded.warning,
+                  loaded.state.overrides.size() + loaded.state.drains.size(), name == "drains.json" ? "drains" : "overrides", where);
+  return loaded;
+}
+
+} // namespace
+
+/// Collects every item as soon as its closing brace was read, so that a file cut short still gives those that are whole.
+LoadedState parse_state(const std::string& text) {
+  LoadedState parsed;
+  std::string list; // the key of the outer object that is being read
+  bool has_list = false;
+  std::map<std::string, std::size_t> wrong;
+  const auto collect = [&](int depth, json::parse_event_t event, json& value) {
+    if (depth > max_depth) throw std::length_error("nested deeper than it ever is");
+    if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
+    has_list |= event == json::parse_event_t::array_start && depth == 1 && (list == "overrides" || list == "drains");
+    if (event != json::parse_event_t::object_end || depth != 2 || (list != "overrides" && list != "drains")) return true;
+    if (!take_item(parsed.state, list, value)) ++wrong[list];
+    return false; // it has been taken
+  };
+  try {
+    const auto whole = json::parse(text, collect);
+    if (!whole.is_object() || !has_list) parsed.warning = "has no list of overrides";
+  } catch (const json::parse_error& error) {
+    parsed.warning = fmt::format("is not whole JSON (byte {})", error.byte);
+  } catch (const std::exception& error) {
+    parsed.warning = "is not what hanatd writes";
+  }
+  if (parsed.warning.empty() && !wrong.empty())
+    parsed.warning = fmt::format("has {} {} that cannot be read", wrong.begin()->second, wrong.begin()->first);
+  return parsed;
+}
+
+LoadedState load_state(const std::filesystem::path& dir) {
+  LoadedState overrides = load_file(dir, "state.json");
+  LoadedState drains = load_file(dir, "drains.json");
+  overrides.state.drains = std::move(drains.state.drains);
+  if (!overrides.warning.empty() && !drains.warning.empty()) overrides.warning += "; ";
+  overrides.warning += drains.warning;
+  return overrides;
+}
+
+void save_state(const std::filesystem::path& dir, const State& state) {
+  // Without waiting for the disk: a crash of the machine ends the drains with the machine's table of connections, one of hanatd loses
+  // nothing.
+  json drains = json::array();
+  for (const auto& item : state.drains) drains.push_back(to_value(item));
+  if (!drains.empty())
+    replace_file(dir, "drains.json", text_of({{"version", 1}, {"drains", std::move(drains)}}), false);
+  else if (unlink((dir / "drains.json").c_str()) != 0 && errno != ENOENT)
+    fail("remove " + (dir / "drains.json").string());
+
+  json overrides = json::array();
+  for (const auto& item : state.overrides) overrides.push_back(to_value(item));
+  const std::string text = text_of({{"version", 1}, {"overrides", std::move(overrides)}});
+  if (read_file(dir / "state.json").text != text) replace_file(dir, "state.json", text, true);
 }
 
 StateLock::StateLock(const std::filesystem::path& dir) {

@@ -44,6 +44,7 @@ json to_value(const ServerStatus& server) {
                 {"fails", {{"count", server.fails.count}, {"of", server.fails.of}, {"within_s", tidy(server.fails.within_s)}}},
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
+  if (server.group_health) value["group_health"] = *server.group_health;
   return value;
 }
 ServerStatus server_from(const json& from) {
@@ -52,6 +53,7 @@ ServerStatus server_from(const json& from) {
                       .address = from.at("address"),
                       .addresses = optional_or_absent<std::vector<std::string>>(from, "addresses").value_or(std::vector<std::string>{}),
                       .health = from.at("health"),
+                      .group_health = optional_or_absent<std::string>(from, "group_health"),
                       .fails = {.count = fails.at("count"), .of = fails.at("of"), .within_s = fails.at("within_s")},
                       .last = std::nullopt};
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
@@ -73,6 +75,9 @@ json to_value(const FlipStatus& flip) {
           {"commit_us", flip.commit_us},
           {"cut", {{"tcp", flip.cut.tcp}, {"udp", flip.cut.udp}, {"sctp", flip.cut.sctp}}},
           {"nudged", flip.nudged},
+          {"drained", flip.drained},
+          {"left", or_null(flip.left)},
+          {"drain_ends_in_s", flip.drain_ends_in_s ? json(tidy(*flip.drain_ends_in_s)) : json(nullptr)},
           {"cut_ms", flip.cut_ms ? json(tidy(*flip.cut_ms)) : json(nullptr)}};
 }
 FlipStatus flip_from(const json& from) {
@@ -84,24 +89,62 @@ FlipStatus flip_from(const json& from) {
           .commit_us = from.at("commit_us"),
           .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
           .nudged = from.at("nudged"),
+          .drained = optional_or_absent<std::uint64_t>(from, "drained").value_or(0),
+          .left = from.contains("left") ? optional_at<std::uint64_t>(from, "left") : std::optional<std::uint64_t>{0},
+          .drain_ends_in_s = optional_or_absent<double>(from, "drain_ends_in_s"),
           .cut_ms = optional_at<double>(from, "cut_ms")};
+}
+
+json to_value(const DrainingStatus& draining) {
+  return {{"server", draining.server},
+          {"address", draining.address},
+          {"drained", draining.drained},
+          {"left", or_null(draining.left)},
+          {"ends_in_s", draining.ends_in_s ? json(tidy(*draining.ends_in_s)) : json(nullptr)}};
+}
+DrainingStatus draining_from(const json& from) {
+  return {.server = from.at("server"),
+          .address = from.at("address"),
+          .drained = from.at("drained"),
+          .left = optional_at<std::uint64_t>(from, "left"),
+          .ends_in_s = optional_at<double>(from, "ends_in_s")};
+}
+
+json to_value(const TotalsStatus& totals) {
+  return {{"flips", totals.flips},
+          {"cut", {{"tcp", totals.cut.tcp}, {"udp", totals.cut.udp}, {"sctp", totals.cut.sctp}}},
+          {"nudged", totals.nudged},
+          {"drained", totals.drained}};
+}
+TotalsStatus totals_from(const json& from) {
+  const auto& cut = from.at("cut");
+  return {.flips = from.at("flips").get<std::map<std::string, std::uint64_t>>(),
+          .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
+          .nudged = from.at("nudged"),
+          .drained = from.value("drained", std::uint64_t{0})};
 }
 
 json to_value(const ServiceStatus& service) {
   json servers = json::array();
   for (const auto& server : service.servers) servers.push_back(to_value(server));
-  return {{"name", service.name},
-          {"target", service.target},
-          {"target_address", or_null(service.target_address)},
-          {"since", service.since},
-          {"why", service.why},
-          {"mode", service.mode},
-          {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
-          {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
-          {"flips", service.flips},
-          {"listen", service.listen},
-          {"servers", std::move(servers)},
-          {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)}};
+  json value = {{"name", service.name},
+                {"target", service.target},
+                {"target_address", or_null(service.target_address)},
+                {"since", service.since},
+                {"why", service.why},
+                {"mode", service.mode},
+                {"group", or_null(service.group)},
+                {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
+                {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"flips", service.flips},
+                {"listen", service.listen},
+                {"servers", std::move(servers)},
+                {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)},
+                {"totals", to_value(service.totals)}};
+  for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  if (service.would_target) value["would_target"] = *service.would_target;
+  if (service.would_why) value["would_why"] = *service.would_why;
+  return value;
 }
 ServiceStatus service_from(const json& from) {
   ServiceStatus service{.name = from.at("name"),
@@ -110,15 +153,23 @@ ServiceStatus service_from(const json& from) {
                         .since = from.at("since"),
                         .why = from.at("why"),
                         .mode = from.at("mode"),
+                        .would_target = optional_or_absent<std::string>(from, "would_target"),
+                        .would_why = optional_or_absent<std::string>(from, "would_why"),
+                        .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,
                         .failback_in_s = optional_at<double>(from, "failback_in_s"),
                         .flips = from.at("flips"),
                         .listen = from.at("listen").get<std::vector<std::string>>(),
                         .servers = {},
-                        .last_flip = std::nullopt};
+                        .last_flip = std::nullopt,
+                        .draining = {},
+                        .totals = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
+  if (const auto draining = from.find("draining"); draining != from.end())
+    for (const auto& one : *draining) service.draining.push_back(draining_from(one));
+  if (from.contains("totals")) service.totals = totals_from(from.at("totals"));
   return service;
 }
 
@@ -139,6 +190,22 @@ DaemonStatus daemon_from(const json& from) {
 }
 
 } // namespace
+
+void to_json(json& target, const HistoryEntry& entry) {
+  target = entry.flip ? to_value(*entry.flip) : json::object();
+  target["at"] = entry.at;
+  target["kind"] = entry.kind;
+  target["service"] = entry.service.empty() ? json(nullptr) : json(entry.service);
+  target["text"] = entry.text;
+}
+
+void from_json(const json& source, HistoryEntry& entry) {
+  entry.at = source.at("at");
+  entry.kind = source.at("kind");
+  entry.service = optional_at<std::string>(source, "service").value_or("");
+  entry.text = source.at("text");
+  entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
+}
 
 void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
 

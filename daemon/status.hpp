@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,8 +22,9 @@ struct LastAnswer {
 };
 struct ServerStatus {
   std::string role, address;
-  std::vector<std::string> addresses; // filled only with more than one
-  std::string health;                 // "unknown", "up", "down"
+  std::vector<std::string> addresses;           // filled only with more than one
+  std::string health;                           // "unknown", "up", "down"
+  std::optional<std::string> group_health = {}; // of a service in a group: as all of it see the server
   FailsStatus fails;
   std::optional<LastAnswer> last;
 };
@@ -39,18 +41,39 @@ struct FlipStatus {
   std::int64_t commit_us = 0;
   CutStatus cut;
   std::uint64_t nudged = 0;
-  std::optional<double> cut_ms; // absent while the cut runs
+  std::uint64_t drained = 0;                  // flows that ended by themselves while they drained or were kept
+  std::optional<std::uint64_t> left = 0;      // those that drain or are kept now; absent: not counted yet
+  std::optional<double> drain_ends_in_s = {}; // absent: nothing drains
+  std::optional<double> cut_ms;               // absent while the cut runs
+};
+/// Old flows of one server that may stay where they are, of this flip or one before.
+struct DrainingStatus {
+  std::string server, address; // "primary", or what it was called
+  std::uint64_t drained = 0;
+  std::optional<std::uint64_t> left;
+  std::optional<double> ends_in_s; // absent: kept
+};
+/// Since hanatd started.
+struct TotalsStatus {
+  std::map<std::string, std::uint64_t> flips; // by why
+  CutStatus cut;
+  std::uint64_t nudged = 0;
+  std::uint64_t drained = 0; // what drains now is in `draining`
 };
 struct ServiceStatus {
   std::string name, target;
   std::optional<std::string> target_address; // null: none
   std::string since, why, mode = "auto";
+  std::optional<std::string> would_target, would_why; // in mode observe only
+  std::optional<std::string> group;
   std::optional<ForcedStatus> forced;
   std::optional<double> failback_in_s;
   std::uint64_t flips = 0;
   std::vector<std::string> listen;
   std::vector<ServerStatus> servers;
   std::optional<FlipStatus> last_flip;
+  std::vector<DrainingStatus> draining;
+  TotalsStatus totals;
 };
 struct DaemonStatus {
   int pid = 0;
@@ -65,6 +88,18 @@ struct Status {
   std::vector<ServiceStatus> services;
 };
 
+/// One fact of `hanatctl history`. A flip says what it did as last_flip does, beside the other keys.
+struct HistoryEntry {
+  std::string at;      // RFC 3339, UTC, milliseconds
+  std::string kind;    // "flip", "health", "override", "target", "repair"
+  std::string service; // empty: the daemon itself; null in JSON
+  std::string text;    // the journal's sentence
+  std::optional<FlipStatus> flip;
+};
+
+void to_json(nlohmann::json& json, const HistoryEntry& entry);
+/// Throws nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
 void to_json(nlohmann::json& json, const Status& status);
 /// Throws nlohmann::json::exception when a key of the contract is missing or has another type.

@@ -14,8 +14,23 @@ Event flip(const RunningService& service, const Decision& decision, const Flip& 
 Event first_target(const RunningService& service, const Decision& decision);
 Event adopted(const RunningService& service);
 Event health(const RunningService& service, const RunningServer& server, Time now);
-Event cut(const RunningService& service, const Departure& departure, const Flip& flip);
+Event cut(const RunningService& service, const Departure& departure);
 Event forced(const RunningService& service, const Force& force);
+/// Mode observe begins, or is found at the start, while an override rules.
+Event override_waits(const RunningService& service);
+/// Mode observe: where the imagined traffic is about to go.
+Event would(const RunningService& service, const Decision& decision);
 Event override_ended(const RunningService& service, bool expired);
+
+// of flows that stay a while (words_drain.cpp)
+Event drain_begun(const RunningService& service, const Departure& departure);
+/// Its server is target again.
+Event drain_void(const RunningService& service, const Departure& departure);
+/// Nothing is left.
+Event drained(const RunningService& service, const Departure& departure, Time now);
+/// What is left, by `drain`'s count, is on its way out for `end`.
+Event drain_ended(const RunningService& service, const Departure& departure, DrainEnd end, Time now);
+/// Flows that no target and no policy explains.
+Event strays(const RunningService& service, const Departure& departure, std::uint64_t number);
 
 } // namespace hanat::words

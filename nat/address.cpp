@@ -81,7 +81,11 @@ std::string to_text(const Endpoint& endpoint) {
 }
 
 std::string to_text(const Vip& vip) {
-  return fmt::format("{}/{}", to_text(Endpoint{.address = vip.address, .port = vip.port}), to_text(vip.protocol));
+  if (!is_range(vip)) return fmt::format("{}/{}", to_text(Endpoint{.address = vip.address, .port = vip.port}), to_text(vip.protocol));
+  const bool every = vip.port == 1 && vip.last == UINT16_MAX;
+  const bool brackets = vip.address.family() == Family::ipv6;
+  return fmt::format("{}{}{}:{}/{}", brackets ? "[" : "", vip.address.text(), brackets ? "]" : "",
+                     every ? "*" : fmt::format("{}-{}", vip.port, vip.last), to_text(vip.protocol));
 }
 
 SocketAddress to_sockaddr(const Endpoint& endpoint) {

@@ -57,24 +57,30 @@ struct Endpoint {
 /// "10.0.0.11:8443" or "[fd00::11]:8443"; without ":port" when the port is 0.
 std::string to_text(const Endpoint& endpoint);
 
-/// A virtual endpoint: what clients talk to. Always address, protocol and port, never the address alone.
+/// A virtual endpoint: what clients talk to. Always address, protocol and port, never the address alone; or a range of ports, whose flows
+/// keep theirs on the way to the server.
 struct Vip {
   Address address;
   Protocol protocol = Protocol::tcp;
-  std::uint16_t port = 0;
+  std::uint16_t port = 0; // the first of a range
+  std::uint16_t last = 0; // of a range, and greater than `port`; 0: there is only `port`
   auto operator<=>(const Vip&) const = default;
 };
-/// "203.0.113.10:443/tcp"
+constexpr bool is_range(const Vip& vip) { return vip.last != 0; }
+constexpr std::uint16_t last_port(const Vip& vip) { return is_range(vip) ? vip.last : vip.port; }
+/// "203.0.113.10:443/tcp", "203.0.113.10:5000-9000/tcp", "203.0.113.10:*/tcp"
 std::string to_text(const Vip& vip);
 
-/// The flows of one VIP that are translated to one server. With the VIP itself as server it names the flows that were
-/// never translated (FACTS 2: they came before the rules).
+/// The flows of one VIP that are translated to one server; of a range the server's port is 0, since each flow keeps its own. With the VIP
+/// itself as server it names the flows that were never translated (FACTS 2: they came before the rules).
 struct Mapping {
   Vip vip;
   Endpoint server;
   auto operator<=>(const Mapping&) const = default;
 };
-inline Mapping untranslated(const Vip& vip) { return {.vip = vip, .server = {.address = vip.address, .port = vip.port}}; }
+inline Mapping untranslated(const Vip& vip) {
+  return {.vip = vip, .server = {.address = vip.address, .port = is_range(vip) ? std::uint16_t{0} : vip.port}};
+}
 
 /// The socket address of an endpoint, for connect() and bind().
 struct SocketAddress {

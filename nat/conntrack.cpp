@@ -284,7 +284,7 @@ Progress progress_of(const Entry& entry) {
 Filter filter_of(const Mapping& mapping) {
   Filter filter{
       .protocol = mapping.vip.protocol, .vip = mapping.vip.address, .server = mapping.server.address, .vip_port = {}, .server_port = {}};
-  if (mapping.vip.protocol == Protocol::sctp) return filter;
+  if (mapping.vip.protocol == Protocol::sctp || is_range(mapping.vip)) return filter;
   filter.vip_port = mapping.vip.port;
   filter.server_port = mapping.server.port;
   return filter;
@@ -308,7 +308,8 @@ void put_entry_counter(Datagram& datagram, std::uint32_t sequence) {
 
 void put_filtered_delete(Datagram& datagram, std::uint32_t sequence, const Mapping& mapping, Mark mark) {
   const bool whole = mapping.vip.port != 0 && mapping.server.port != 0 && mapping.vip.address.family() == mapping.server.address.family();
-  if (!whole || mapping.vip.protocol == Protocol::sctp) throw std::logic_error("a filtered delete needs a whole mapping of TCP or UDP");
+  if (!whole || mapping.vip.protocol == Protocol::sctp || is_range(mapping.vip))
+    throw std::logic_error("a filtered delete needs a whole mapping of one port of TCP or UDP");
   Message message{datagram, sequence, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, mapping.vip.address.family()};
   put_filter(message, filter_of(mapping));
   put_mark(message, mark);

@@ -52,6 +52,7 @@ struct Filter {
   std::optional<std::uint16_t> server_port;
   auto operator<=>(const Filter&) const = default;
 };
+/// All of the mapping; a range has no ports in it.
 Filter filter_of(const Mapping& mapping);
 bool matches(const Filter& filter, const Mapping& mapping);
 
@@ -66,7 +67,7 @@ void put_entry_counter(Datagram& datagram, std::uint32_t sequence);
 std::optional<std::uint32_t> parse_entry_counter(const nlmsghdr& message);
 
 /// Deletes every entry of the mapping that carries the mark, by one message with CTA_FILTER, acknowledged. The filter says all of the
-/// mapping, never less. Throws std::logic_error for SCTP (ports ignored), a port 0 or mixed families.
+/// mapping, never less. Throws std::logic_error for SCTP (ports ignored), a range (no filter says it), a port 0 or mixed families.
 void put_filtered_delete(Datagram& datagram, std::uint32_t sequence, const Mapping& mapping, Mark mark = {});
 
 /// Deletes one entry as a dump described it, by its reply tuple, zone and id: the reply tuple holds the server, so a newer entry of the

@@ -20,10 +20,10 @@ bool says_incomplete(const std::system_error& error) {
 
 } // namespace
 
-void EntryDeletes::add(const Entry& entry) {
+void EntryDeletes::add(const Entry& entry, const Mapping& of) {
   starts_.push_back(datagram_.size());
   put_entry_delete(datagram_, 0, entry, false);
-  mappings_.push_back(entry.mapping);
+  mappings_.push_back(of);
 }
 
 bool EntryDeletes::full() const { return starts_.size() >= deletes_in_datagram; }

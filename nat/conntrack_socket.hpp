@@ -18,7 +18,8 @@ namespace hanat::nat {
 /// Deletes of single entries that go to the kernel as one datagram.
 class EntryDeletes {
 public:
-  void add(const Entry& entry);
+  /// `of`: the mapping that the entry is counted for.
+  void add(const Entry& entry, const Mapping& of);
   bool empty() const { return starts_.empty(); }
   std::size_t size() const { return starts_.size(); }
   bool full() const;

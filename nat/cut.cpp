@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <system_error>
-#include <unordered_set>
 #include <utility>
 
 #include "nat/conntrack_socket.hpp"
 #include "nat/cut_plan.hpp"
 #include "nat/ladder.hpp"
+#include "nat/port_range.hpp"
 
 namespace hanat::nat {
 namespace {
@@ -23,16 +23,6 @@ constexpr std::uint64_t many_entries = 2'000;
 constexpr std::size_t filtered_deletes_at_most = 8; // each looks at the whole table
 constexpr int dumps_at_most = 3;                    // of a scan that the kernel calls incomplete; the caller sweeps again anyway
 
-struct HashMapping {
-  static std::size_t mix(std::size_t seed, std::size_t value) { return (seed ^ value) * 0x9e3779b97f4a7c15U; }
-  std::size_t operator()(const Mapping& mapping) const noexcept {
-    const std::size_t ports =
-        (std::size_t{mapping.vip.port} << 24U) | (std::size_t{mapping.server.port} << 8U) | static_cast<std::size_t>(mapping.vip.protocol);
-    return mix(mix(mix(0, std::hash<Address>{}(mapping.vip.address)), std::hash<Address>{}(mapping.server.address)), ports);
-  }
-};
-using MappingSet = std::unordered_set<Mapping, HashMapping>;
-
 bool takes(Streams streams, Protocol protocol) {
   switch (streams) {
   case Streams::datagrams: return protocol != Protocol::tcp;
@@ -42,12 +32,17 @@ bool takes(Streams streams, Protocol protocol) {
   return false;
 }
 
+/// A range has no port of the server, anything else has all.
+bool is_whole(const Mapping& mapping) {
+  return mapping.vip.port != 0 && (is_range(mapping.vip) ? mapping.vip.last > mapping.vip.port : mapping.server.port != 0);
+}
+
 /// The mappings of one family and the wanted protocols, each once. One of mixed families or without a port matches no entry.
 std::vector<Mapping> select(std::span<const Mapping> mappings, Streams streams, Family family) {
   std::vector<Mapping> selected;
   for (const Mapping& mapping : mappings) {
     const bool ours = mapping.vip.address.family() == family && mapping.server.address.family() == family;
-    if (ours && mapping.vip.port != 0 && mapping.server.port != 0 && takes(streams, mapping.vip.protocol)) selected.push_back(mapping);
+    if (ours && is_whole(mapping) && takes(streams, mapping.vip.protocol)) selected.push_back(mapping);
   }
   std::ranges::sort(selected);
   const auto duplicates = std::ranges::unique(selected);
@@ -63,10 +58,10 @@ class Sweep {
 public:
   Sweep(ConntrackSocket& socket, Family family, const Scan& scan, Rung rung, const std::atomic<bool>& cancelled,
         const Cutter::OnDeleted& on_deleted)
-      : socket_(socket), family_(family), scan_(scan), cancelled_(cancelled), on_deleted_(on_deleted),
-        wanted_(scan.mappings.begin(), scan.mappings.end()) {
-    const bool sctp = std::ranges::any_of(scan.mappings, [](const Mapping& mapping) { return mapping.vip.protocol == Protocol::sctp; });
-    may_filter_ = rung == Rung::filtered_delete && !sctp && scan.mappings.size() <= filtered_deletes_at_most;
+      : socket_(socket), family_(family), scan_(scan), cancelled_(cancelled), on_deleted_(on_deleted), wanted_(scan.mappings) {
+    const bool more_than_a_filter_says = std::ranges::any_of(
+        scan.mappings, [](const Mapping& mapping) { return mapping.vip.protocol == Protocol::sctp || is_range(mapping.vip); });
+    may_filter_ = rung == Rung::filtered_delete && !more_than_a_filter_says && scan.mappings.size() <= filtered_deletes_at_most;
   }
 
   CutCount run() {
@@ -87,8 +82,9 @@ private:
     EntryDeletes batch;
     const bool complete = socket_.dump(family_, scan_.filter, {}, [&](const Entry& entry) {
       if (cancelled_) throw Leave::cancelled;
-      if (!wanted_.contains(entry.mapping)) return;
-      batch.add(entry);
+      const Mapping* of = wanted_.find(entry.mapping);
+      if (of == nullptr) return;
+      batch.add(entry, *of);
       if (!batch.full()) return;
       delete_entries(batch);
       if (may_filter_ && counts_.total() >= many_entries * scan_.mappings.size()) throw Leave::many;
@@ -125,7 +121,7 @@ private:
   const Scan& scan_;
   const std::atomic<bool>& cancelled_;
   const Cutter::OnDeleted& on_deleted_;
-  MappingSet wanted_;
+  MappingIndex wanted_;
   bool may_filter_ = false;
   CutCount counts_;
 };
@@ -137,13 +133,13 @@ public:
       : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted) {}
 
   void run(const Scan& scan, Released& into) try {
-    const MappingSet wanted(scan.mappings.begin(), scan.mappings.end());
+    const MappingIndex wanted{scan.mappings};
     const std::size_t connected_before = into.connected.size();
     for (int dumps = 0; dumps < dumps_at_most; ++dumps) {
       into.connected.resize(connected_before);
       const bool complete = socket_.dump(family_, scan.filter, {}, [&](const Entry& entry) {
         if (cancelled_) throw Leave::cancelled;
-        if (wanted.contains(entry.mapping)) take(entry, into);
+        if (const Mapping* of = wanted.find(entry.mapping)) take(entry, *of, into);
       });
       delete_entries();
       if (complete) return;
@@ -153,15 +149,16 @@ public:
   }
 
 private:
-  void take(const Entry& entry, Released& into) {
+  void take(const Entry& entry, const Mapping& of, Released& into) {
+    const Endpoint vip{.address = entry.mapping.vip.address, .port = entry.mapping.vip.port};
     switch (progress_of(entry)) {
     case Progress::connecting:
     case Progress::refused:
-      into.unconnected.push_back({entry.mapping, entry.client});
-      batch_.add(entry);
+      into.unconnected.push_back({.mapping = of, .vip = vip, .client = entry.client});
+      batch_.add(entry, of);
       if (batch_.full()) delete_entries();
       return;
-    case Progress::standing: into.connected.push_back({entry.mapping, entry.client}); return;
+    case Progress::standing: into.connected.push_back({.mapping = of, .vip = vip, .client = entry.client}); return;
     case Progress::over: return;
     }
   }
@@ -173,6 +170,36 @@ private:
   const Cutter::OnDeleted& on_deleted_;
   EntryDeletes batch_;
 };
+
+bool lives(const Entry& entry) {
+  if (entry.mapping.vip.protocol != Protocol::tcp) return true;
+  switch (progress_of(entry)) {
+  case Progress::connecting:
+  case Progress::standing: return true;
+  case Progress::refused:
+  case Progress::over: return false;
+  }
+  return false;
+}
+
+/// Adds the living flows of which `wanted` names a mapping. Returns false when it was cancelled, or the kernel's answer stayed incomplete.
+template <typename Wanted>
+bool look(ConntrackSocket& socket, Family family, const Filter& filter, const std::atomic<bool>& cancelled, const Wanted& wanted,
+          Flows& into) try {
+  for (int dumps = 0; dumps < dumps_at_most; ++dumps) {
+    Flows seen;
+    const bool complete = socket.dump(family, filter, {}, [&](const Entry& entry) {
+      if (cancelled) throw Leave::cancelled;
+      if (const std::optional<Mapping> of = wanted(entry.mapping); of && lives(entry)) ++seen[*of];
+    });
+    if (!complete) continue;
+    for (const auto& [mapping, number] : seen) into[mapping] += number;
+    return true;
+  }
+  return false;
+} catch (Leave) {
+  return false;
+}
 
 } // namespace
 
@@ -246,6 +273,33 @@ Released Cutter::release(std::span<const Mapping> mappings, const std::atomic<bo
       if (!cancelled) Release{impl_->socket, family, cancelled, on_deleted}.run(scan, released);
   }
   return released;
+}
+
+std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {
+  Flows flows;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const std::vector<Mapping> selected = select(mappings, Streams::all, family);
+    if (selected.empty()) continue;
+    for (const Scan& scan : plan(selected, impl_->standing(family).trust, impl_->socket.entries())) {
+      const MappingIndex wanted{scan.mappings};
+      const auto mapping_of = [&wanted](const Mapping& entry) {
+        const Mapping* of = wanted.find(entry);
+        return of == nullptr ? std::nullopt : std::optional{*of};
+      };
+      if (!look(impl_->socket, family, scan.filter, cancelled, mapping_of, flows)) return std::nullopt;
+    }
+  }
+  return flows;
+}
+
+std::optional<Flows> Cutter::strays(const Ledger& ledger, const std::atomic<bool>& cancelled) {
+  Flows flows;
+  for (const Family family : {Family::ipv4, Family::ipv6}) // a dump that shows nothing costs 20 ms too
+    if (ledger.about(family) &&
+        !look(
+            impl_->socket, family, {}, cancelled, [&ledger](const Mapping& entry) { return ledger.stray(entry); }, flows))
+      return std::nullopt;
+  return flows;
 }
 
 } // namespace hanat::nat

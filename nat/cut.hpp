@@ -6,13 +6,16 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "nat/address.hpp"
+#include "nat/ledger.hpp"
 
 namespace hanat::nat {
 
@@ -37,6 +40,7 @@ struct CutCount {
 
 struct TcpClient {
   Mapping mapping;
+  Endpoint vip; // that the client talks to: of a range, one port
   Endpoint client;
   bool operator==(const TcpClient&) const = default;
 };
@@ -44,6 +48,9 @@ struct Released {
   std::vector<TcpClient> unconnected; // their entries are gone: what they send next is a new flow
   std::vector<TcpClient> connected;   // untouched
 };
+
+/// How many flows there are, by mapping; of TCP those that connect or stand, not those that are over.
+using Flows = std::map<Mapping, std::uint64_t>;
 
 /// Sees every datagram before the kernel does and may change it, or throw std::system_error as the kernel's refusal: how tests play
 /// kernels that know less, or say what is not so. Nothing else uses it.
@@ -67,7 +74,8 @@ public:
   /// Told of every bit of progress: so many entries of that mapping are gone.
   using OnDeleted = std::function<void(const Mapping& mapping, std::uint64_t number)>;
 
-  /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server. Returns what
+  /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server (of a range: has
+  /// its address, and the port of the destination). Returns what
   /// was deleted, counted one by one; from 2,000 entries a mapping on, where a filtered delete does the rest, by the kernel's entry
   /// counter (other flows that come or go in those milliseconds are in it). `cancelled` is looked at between messages; a cancelled cut
   /// returns what it did so far. Throws std::system_error.
@@ -76,6 +84,11 @@ public:
   /// Deletes the entries of the mappings' TCP clients that are not connected yet, so that their next SYN meets the target of now, and tells
   /// who they are; the others are only told of. `cancelled` and exceptions as with cut().
   Released release(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
+
+  /// The flows of the mappings, and those that the ledger has no place for; nothing is deleted. nullopt: cancelled, or the kernel gave no
+  /// complete answer. Throws std::system_error.
+  std::optional<Flows> count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
+  std::optional<Flows> strays(const Ledger& ledger, const std::atomic<bool>& cancelled);
 
 private:
   struct Impl;

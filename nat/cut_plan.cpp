@@ -26,7 +26,7 @@ Filter server_filter(const Mapping& mapping) {
 }
 
 Filter ports_filter(const Mapping& mapping) {
-  if (mapping.vip.protocol == Protocol::sctp) return protocol_filter(Protocol::sctp);
+  if (mapping.vip.protocol == Protocol::sctp || is_range(mapping.vip)) return protocol_filter(mapping.vip.protocol);
   return {.protocol = mapping.vip.protocol, .vip = {}, .server = {}, .vip_port = mapping.vip.port, .server_port = mapping.server.port};
 }
 
@@ -38,7 +38,8 @@ std::vector<Scan> plan(std::span<const Mapping> mappings, Trust trust, std::uint
   if (groups.size() > 1 + entries / entries_worth_a_scan) return {{.filter = {}, .mappings = {mappings.begin(), mappings.end()}}};
   std::vector<Scan> scans;
   for (auto& [filter, members] : groups) {
-    const bool single = members.size() == 1 && trust == Trust::addresses && members.front().vip.protocol != Protocol::sctp;
+    const Vip& first = members.front().vip;
+    const bool single = members.size() == 1 && trust == Trust::addresses && first.protocol != Protocol::sctp && !is_range(first);
     const Filter narrow = single ? filter_of(members.front()) : filter;
     scans.push_back({.filter = narrow, .mappings = std::move(members)});
   }

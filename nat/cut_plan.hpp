@@ -19,7 +19,7 @@ enum class Trust : std::uint8_t {
 
 /// The three shapes of filter that are ever sent, besides filter_of(): only these are proven.
 Filter server_filter(const Mapping& mapping); // protocol and server's address
-Filter ports_filter(const Mapping& mapping);  // protocol and both ports; of SCTP the protocol alone
+Filter ports_filter(const Mapping& mapping);  // protocol and both ports; of SCTP and of a range the protocol alone
 Filter protocol_filter(Protocol protocol);
 
 /// One dump, and the mappings whose entries it shows (and maybe others: compare).

@@ -28,12 +28,19 @@ Words key_of(const Vip& vip) {
   return words;
 }
 
+/// The flows of a range keep their port: the server's address says all.
 Words key_of(const Mapping& mapping) {
   Words words = key_of(mapping.vip);
   words.add(mapping.server.address);
-  words.add_port(mapping.server.port);
+  if (!is_range(mapping.vip)) words.add_port(mapping.server.port);
   return words;
 }
+
+/// Where a key has the virtual endpoint's port: behind its address and protocol.
+constexpr std::uint32_t port_place(Family family) { return (family == Family::ipv4 ? 4 : 16) + 4; }
+
+std::uint16_t last_of(const Vip& vip) { return vip.last; }
+std::uint16_t last_of(const Mapping& mapping) { return mapping.vip.last; }
 
 /// Reads a key or data front to back; any misfit makes `good` false.
 class Reader {
@@ -53,6 +60,7 @@ public:
     good_ &= to_text(value) != "?";
     return value;
   }
+  /// Without the end of a range.
   Vip vip(Family family) {
     const Address where = address(family);
     const Protocol how = protocol();
@@ -62,6 +70,8 @@ public:
     const Address where = address(family);
     return {.address = where, .port = port()};
   }
+  /// Of a range: without a port.
+  Endpoint server(SetId id) { return id.ranges ? Endpoint{.address = address(id.family), .port = 0} : endpoint(id.family); }
   bool good() const { return good_ && left_ == 0; }
 
 private:
@@ -96,8 +106,9 @@ std::optional<Refusal> refusal_of(nftnl_set_elem* element) {
 
 std::optional<Snat> snat_of(SetKind kind, Family family, nftnl_set_elem* element) {
   if (kind == SetKind::masquerade) {
-    if (!has_verdict(element, NFT_GOTO, chain_masquerade)) return std::nullopt;
-    return Snat{.kind = SnatKind::masquerade, .address = {}};
+    if (has_verdict(element, NFT_GOTO, chain_masquerade)) return Snat{.kind = SnatKind::masquerade, .address = {}};
+    if (has_verdict(element, NFT_GOTO, chain_hairpin)) return Snat{.kind = SnatKind::hairpin, .address = {}};
+    return std::nullopt;
   }
   std::uint32_t length = 0;
   const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
@@ -105,6 +116,19 @@ std::optional<Snat> snat_of(SetKind kind, Family family, nftnl_set_elem* element
   const Address address = reader.address(family);
   if (!reader.good()) return std::nullopt;
   return Snat{.kind = SnatKind::address, .address = address};
+}
+
+/// The last port of a range, by an end of the key that is like its begin but for the port; nullopt: ours is never so.
+std::optional<std::uint16_t> last_port_of(SetId id, nftnl_set_elem* element) {
+  std::uint32_t length = 0, end_length = 0;
+  const auto* key = static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length));
+  const auto* end = static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY_END, &end_length));
+  const std::uint32_t at = port_place(id.family);
+  if (key == nullptr || end == nullptr || length != end_length || length < at + 4) return std::nullopt;
+  const auto port_at = [at](const std::uint8_t* bytes) { return static_cast<std::uint16_t>(bytes[at] << 8 | bytes[at + 1]); };
+  const bool alike = std::equal(key, key + at, end) && std::equal(key + at + 2, key + length, end + at + 2);
+  if (!alike || port_at(end) <= port_at(key)) return std::nullopt;
+  return port_at(end);
 }
 
 bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
@@ -116,7 +140,12 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
     const Address address = key.address(id.family);
     return key.good() && has_verdict(element, NFT_JUMP, guard_of(id.family)) && ++into.armed[address] == 1;
   }
-  const Vip vip = key.vip(id.family);
+  Vip vip = key.vip(id.family);
+  if (id.ranges) {
+    const auto last = last_port_of(id, element);
+    if (!last) return false;
+    vip.last = *last;
+  }
   switch (id.kind) {
   case SetKind::known: return key.good() && into.rules.known.emplace(vip, comment).second;
   case SetKind::moved: return key.good() && into.rules.moved.emplace(vip, comment).second;
@@ -127,20 +156,20 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   case SetKind::target: {
     const void* data = nftnl_set_elem_get(element, NFTNL_SET_ELEM_DATA, &length);
     Reader reader{data, length};
-    const Endpoint server = reader.endpoint(id.family);
+    const Endpoint server = reader.server(id);
     return key.good() && reader.good() && into.rules.target.emplace(vip, Target{server, comment}).second;
   }
   case SetKind::stale: {
-    const Mapping mapping{vip, key.endpoint(id.family)};
+    const Mapping mapping{vip, key.server(id)};
     return key.good() && into.rules.stale.emplace(mapping, comment).second;
   }
   case SetKind::hold: {
-    const Mapping mapping{vip, key.endpoint(id.family)};
+    const Mapping mapping{vip, key.server(id)};
     return key.good() && into.rules.hold.emplace(mapping, comment).second;
   }
   case SetKind::masquerade:
   case SetKind::source: {
-    const Mapping mapping{vip, key.endpoint(id.family)};
+    const Mapping mapping{vip, key.server(id)};
     const auto snat = snat_of(id.kind, id.family, element);
     return key.good() && snat && into.rules.source.emplace(mapping, Source{*snat, comment}).second;
   }
@@ -151,9 +180,14 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
 
 bool gives_verdicts(SetKind kind) { return kind == SetKind::refused || kind == SetKind::masquerade || kind == SetKind::armed; }
 
-nftnl_set_elem* to_message_element(SetKind kind, const Element& element, bool key_only) {
+nftnl_set_elem* to_message_element(SetId id, const Element& element, bool key_only) {
+  const SetKind kind = id.kind;
   nftnl_set_elem* result = made(nftnl_set_elem_alloc());
   nftnl_set_elem_set(result, NFTNL_SET_ELEM_KEY, element.key.data(), element.key.size());
+  if (id.ranges) {
+    const Words end = element.key.with_port(port_place(id.family), element.last_port);
+    nftnl_set_elem_set(result, NFTNL_SET_ELEM_KEY_END, end.data(), end.size());
+  }
   if (key_only) return result;
   if (gives_verdicts(kind)) {
     const int code = element.jump == nullptr ? NF_DROP : kind == SetKind::armed ? NFT_JUMP : NFT_GOTO;
@@ -170,8 +204,9 @@ nftnl_set_elem* to_message_element(SetKind kind, const Element& element, bool ke
 }
 
 template <typename Key> Element& add(ElementLists& lists, SetKind kind, Family family, const Key& key, const std::string& comment) {
-  Element& element = lists[{kind, family}].emplace_back();
+  Element& element = lists[{kind, family, last_of(key) != 0}].emplace_back();
   element.key = key_of(key);
+  element.last_port = last_of(key);
   element.comment = comment;
   return element;
 }
@@ -194,7 +229,16 @@ std::string name_of(SetId id) {
     }
     return {};
   };
-  return word() + digit;
+  return word() + digit + (id.ranges ? "_ranges" : "");
+}
+
+std::vector<SetId> set_ids() {
+  std::vector<SetId> ids;
+  for (const SetKind kind : set_kinds)
+    for (const bool ranges : {false, true})
+      for (const Family family : families)
+        if (!ranges || kind != SetKind::armed) ids.push_back({kind, family, ranges});
+  return ids;
 }
 
 std::uint8_t* Words::take(std::uint32_t length) {
@@ -211,6 +255,12 @@ void Words::add_port(std::uint16_t port) {
   const std::uint16_t network_order = htons(port);
   std::memcpy(take(sizeof network_order), &network_order, sizeof network_order);
 }
+Words Words::with_port(std::uint32_t at, std::uint16_t port) const {
+  Words other = *this;
+  const std::uint16_t network_order = htons(port);
+  std::memcpy(other.bytes_.data() + at, &network_order, sizeof network_order);
+  return other;
+}
 
 void add_known(ElementLists& lists, const Vip& vip, const std::string& comment) {
   add(lists, SetKind::known, vip.address.family(), vip, comment);
@@ -218,7 +268,7 @@ void add_known(ElementLists& lists, const Vip& vip, const std::string& comment) 
 void add_target(ElementLists& lists, const Vip& vip, const Target& target) {
   Element& element = add(lists, SetKind::target, vip.address.family(), vip, target.comment);
   element.data.add(target.server.address);
-  element.data.add_port(target.server.port);
+  if (!is_range(vip)) element.data.add_port(target.server.port); // a range keeps the packet's
 }
 void add_refused(ElementLists& lists, const Vip& vip, const Refused& refused) {
   Element& element = add(lists, SetKind::refused, vip.address.family(), vip, refused.comment);
@@ -238,11 +288,12 @@ void add_source(ElementLists& lists, const Mapping& mapping, const Source& sourc
   switch (source.snat.kind) {
   case SnatKind::none: return;
   case SnatKind::masquerade: add(lists, SetKind::masquerade, family, mapping, source.comment).jump = chain_masquerade; return;
+  case SnatKind::hairpin: add(lists, SetKind::masquerade, family, mapping, source.comment).jump = chain_hairpin; return;
   case SnatKind::address: add(lists, SetKind::source, family, mapping, source.comment).data.add(source.snat.address); return;
   }
 }
 void add_armed(ElementLists& lists, const Address& address) {
-  Element& element = lists[{SetKind::armed, address.family()}].emplace_back();
+  Element& element = lists[{SetKind::armed, address.family(), false}].emplace_back();
   element.key.add(address);
   element.jump = guard_of(address.family());
 }
@@ -252,8 +303,7 @@ SetPtr to_message_set(const std::string& table, SetId id, std::span<const Elemen
   nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_INET);
   nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, table.c_str());
   nftnl_set_set_str(set.get(), NFTNL_SET_NAME, name_of(id).c_str());
-  for (const Element& element : elements)
-    nftnl_set_elem_add(set.get(), to_message_element(id.kind, element, keys_only)); // the set frees it
+  for (const Element& element : elements) nftnl_set_elem_add(set.get(), to_message_element(id, element, keys_only)); // the set frees it
   return set;
 }
 

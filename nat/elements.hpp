@@ -20,13 +20,18 @@ inline constexpr std::array set_kinds{SetKind::known, SetKind::target, SetKind::
                                       SetKind::hold,  SetKind::armed,  SetKind::masquerade, SetKind::source};
 inline constexpr std::array families{Family::ipv4, Family::ipv6};
 
+/// Ranges of ports have sets of their own: the kernel finds an exact endpoint by its hash, and what changes costs the same however many
+/// there are. A set of ranges is copied by every transaction that changes it.
 struct SetId {
   SetKind kind = SetKind::known;
   Family family = Family::ipv4;
+  bool ranges = false;
   auto operator<=>(const SetId&) const = default;
 };
-/// "target4"
+/// "target4", "target4_ranges"
 std::string name_of(SetId id);
+/// Every set that holds rules; `armed` has addresses only, and so no ranges.
+std::vector<SetId> set_ids();
 
 /// Bytes as an nf_tables register file holds them: every part of a concatenation padded to 4.
 class Words {
@@ -34,6 +39,8 @@ public:
   void add(const Address& address);
   void add(Protocol protocol);
   void add_port(std::uint16_t port);
+  /// The same with another port at this byte.
+  Words with_port(std::uint32_t at, std::uint16_t port) const;
   const std::uint8_t* data() const { return bytes_.data(); }
   std::uint32_t size() const { return size_; }
 
@@ -46,6 +53,7 @@ private:
 /// Chains that elements name as verdicts.
 inline constexpr const char* chain_refuse = "refuse";
 inline constexpr const char* chain_masquerade = "masquerade_random";
+inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
 
@@ -53,9 +61,10 @@ inline constexpr const char* chain_guard6 = "guard6";
 inline constexpr const char* set_alive = "alive";
 
 struct Element {
-  Words key;
-  Words data;                 // of target and source
-  const char* jump = nullptr; // verdict maps: the chain of goto (or jump, in armed); nullptr there: drop
+  Words key;                   // of a range with its first port
+  std::uint16_t last_port = 0; // of a range
+  Words data;                  // of target and source
+  const char* jump = nullptr;  // verdict maps: the chain of goto (or jump, in armed); nullptr there: drop
   std::string comment;
 };
 

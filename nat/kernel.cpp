@@ -141,23 +141,21 @@ Kernel::LayoutText Kernel::read_layout() {
 /// Of sets that are as we make them; of another layout's, as many as can be understood.
 Decoded Kernel::read_elements(const LayoutText& found, const LayoutText& wanted) {
   Decoded into;
-  for (const SetKind kind : set_kinds)
-    for (const Family family : families) {
-      const SetId id{kind, family};
-      const auto as_found = found.sets.find(name_of(id));
-      if (as_found == found.sets.end() || as_found->second != wanted.sets.at(name_of(id))) continue;
-      dump(
-          NFT_MSG_GETSETELEM,
-          [&](nlmsghdr* header) {
-            mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table_.c_str());
-            mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name_of(id).c_str());
-          },
-          [&](const nlmsghdr& answer) {
-            const auto set = made(SetPtr{nftnl_set_alloc()});
-            if (nftnl_set_elems_nlmsg_parse(&answer, set.get()) == 0) decode(id, *set, into);
-          },
-          "list the elements of hanat's table");
-    }
+  for (const SetId id : set_ids()) {
+    const auto as_found = found.sets.find(name_of(id));
+    if (as_found == found.sets.end() || as_found->second != wanted.sets.at(name_of(id))) continue;
+    dump(
+        NFT_MSG_GETSETELEM,
+        [&](nlmsghdr* header) {
+          mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table_.c_str());
+          mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name_of(id).c_str());
+        },
+        [&](const nlmsghdr& answer) {
+          const auto set = made(SetPtr{nftnl_set_alloc()});
+          if (nftnl_set_elems_nlmsg_parse(&answer, set.get()) == 0) decode(id, *set, into);
+        },
+        "list the elements of hanat's table");
+  }
   return into;
 }
 

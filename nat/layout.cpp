@@ -26,7 +26,8 @@ constexpr int translate_priority = -105;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not take our flows first
 
 // nft's type numbers, 6 bits a part: what `nft list` prints the keys by.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_verdict = 0xffffff00U;
+constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_interface = 20,
+                        type_verdict = 0xffffff00U;
 constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts) {
   std::uint32_t type = 0;
   for (const std::uint32_t part : parts) type = type << 6 | part;
@@ -36,7 +37,32 @@ constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts)
 struct SetShape {
   std::uint32_t key_type = 0, key_length = 0, data_type = 0, data_length = 0; // data_length 0: a set, or a verdict map
   const char* comment = "";
+  std::vector<std::uint8_t> fields{}; // bytes of each part of the key, where elements are intervals
 };
+
+/// Ranges: each flow keeps its port, so that the server's address alone is said.
+SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t length) {
+  const std::uint32_t vip = concatenated({address, type_protocol, type_service});
+  const std::uint32_t mapping = concatenated({address, type_protocol, type_service, address});
+  const std::uint32_t vip_length = length + 8;
+  const std::uint32_t mapping_length = vip_length + length;
+  const auto bytes = static_cast<std::uint8_t>(length);
+  const std::vector<std::uint8_t> vip_fields{bytes, 1, 2}, mapping_fields{bytes, 1, 2, bytes};
+  switch (kind) {
+  case SetKind::known: return {vip, vip_length, 0, 0, "every range of ports of hanat", vip_fields};
+  case SetKind::target:
+    return {vip, vip_length, address, length, "range of ports : server of new flows, which keep their port", vip_fields};
+  case SetKind::refused: return {vip, vip_length, type_verdict, 0, "no server is left: clients are answered at once", vip_fields};
+  case SetKind::stale: return {mapping, mapping_length, 0, 0, "range . old server: clients still there are reset", mapping_fields};
+  case SetKind::moved: return {vip, vip_length, 0, 0, "target changed within the last minute", vip_fields};
+  case SetKind::hold: return {mapping, mapping_length, 0, 0, "range . server: its refusal is kept from a client, once", mapping_fields};
+  case SetKind::masquerade:
+    return {mapping, mapping_length, type_verdict, 0, "range . server: source becomes the gateway's", mapping_fields};
+  case SetKind::source: return {mapping, mapping_length, address, length, "range . server : fixed source address", mapping_fields};
+  case SetKind::armed: break;
+  }
+  return {};
+}
 
 SetShape shape_of(SetId id) {
   const std::uint32_t address = id.family == Family::ipv4 ? type_ipv4 : type_ipv6;
@@ -45,6 +71,7 @@ SetShape shape_of(SetId id) {
   const std::uint32_t mapping = concatenated({address, type_protocol, type_service, address, type_service});
   const std::uint32_t vip_length = length + 8;
   const std::uint32_t mapping_length = vip_length + length + 4;
+  if (id.ranges) return shape_of_ranges(id.kind, address, length);
   switch (id.kind) {
   case SetKind::known: return {vip, vip_length, 0, 0, "every virtual endpoint of hanat; without a target its packets are dropped"};
   case SetKind::target:
@@ -69,8 +96,12 @@ SetPtr make_set(const std::string& table, const std::string& name, const SetShap
   nftnl_set_set_u32(set.get(), NFTNL_SET_ID, number);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.key_type);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.key_length);
+  constexpr std::uint32_t intervals = NFT_SET_INTERVAL | NFT_SET_CONCAT;
+  const std::uint32_t flags = (shape.data_type != 0 ? std::uint32_t{NFT_SET_MAP} : 0) | (shape.fields.empty() ? 0 : intervals);
+  if (flags != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, flags);
+  if (!shape.fields.empty())
+    nftnl_set_set_data(set.get(), NFTNL_SET_DESC_CONCAT, shape.fields.data(), static_cast<std::uint32_t>(shape.fields.size()));
   if (shape.data_type != 0) {
-    nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_MAP);
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, shape.data_type);
     if (shape.data_length != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_length);
   }
@@ -106,6 +137,17 @@ SetPtr make_held_set(const std::string& table, Family family, std::uint32_t numb
   return set;
 }
 
+SetPtr make_same_way_set(const std::string& table, std::uint32_t number) {
+  auto set = make_set(
+      table, set_same_way,
+      {concatenated({type_interface, type_interface}), 8, 0, 0, "interface . itself: a packet that leaves as it came is known by it"},
+      number);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | NFT_SET_EVAL);
+  nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, same_way_for.count());
+  nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, same_way_at_most);
+  return set;
+}
+
 ChainPtr make_chain(const std::string& table, const std::string& name) {
   auto chain = made(ChainPtr{nftnl_chain_alloc()});
   nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
@@ -131,11 +173,12 @@ bool is_ours(const std::string& comment) { return comment.starts_with("hanat lay
 Layout make_layout(const std::string& table) {
   Layout layout;
   std::uint32_t number = 0;
-  for (const SetKind kind : set_kinds)
-    for (const Family family : families) layout.sets.push_back(make_set(table, {kind, family}, ++number));
+  for (const SetId id : set_ids()) layout.sets.push_back(make_set(table, id, ++number));
   layout.sets.push_back(make_alive_set(table, ++number));
   for (const Family family : families) layout.sets.push_back(make_held_set(table, family, ++number));
-  for (const char* name : {chain_refuse, chain_masquerade, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
+  layout.sets.push_back(make_same_way_set(table, ++number));
+  for (const char* name :
+       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

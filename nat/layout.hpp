@@ -13,9 +13,9 @@
 namespace hanat::nat {
 
 /// Raised with every change below; another number in a loaded table means: replace the whole table in one transaction.
-inline constexpr unsigned layout_version = 2;
+inline constexpr unsigned layout_version = 3;
 
-/// The comment by which a table is known as hanat's: "hanat layout 2".
+/// The comment by which a table is known as hanat's: "hanat layout 3".
 std::string table_comment();
 /// Whether a comment of any layout version says that the table is hanat's.
 bool is_ours(const std::string& comment);
@@ -38,6 +38,12 @@ inline constexpr std::chrono::milliseconds alive_for{3'000}; // two beats may be
 inline constexpr std::chrono::milliseconds held_for{10'000}; // a client's SYNs 1, 3 and 7 s after the first are of the same flow
 inline constexpr std::uint32_t held_at_most = 65'536;        // flows a family; 8 MiB; in a full set refusals get through
 constexpr const char* held_set(Family family) { return family == Family::ipv4 ? "held4" : "held6"; }
+
+/// Another one that packets fill: every interface by which clients of hairpin services have come lately, paired with itself. A rule cannot
+/// compare two interfaces, but it can look a pair up. The packet that is asked about puts its pair there first, so nothing goes stale.
+inline constexpr const char* set_same_way = "same_way";
+inline constexpr std::chrono::milliseconds same_way_for{60'000}; // only so that interfaces that are gone do not pile up
+inline constexpr std::uint32_t same_way_at_most = 65'536;        // interfaces; in a full set sources are not translated
 
 struct Layout {
   std::vector<SetPtr> sets;

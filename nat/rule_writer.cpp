@@ -119,17 +119,22 @@ RuleWriter& RuleWriter::load_daddr(Family family, unsigned index) {
   return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_dst), 16, index);
 }
 
+RuleWriter& RuleWriter::load_saddr(Family family, unsigned index) {
+  if (family == Family::ipv4) return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, saddr), 4, index);
+  return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_src), 16, index);
+}
+
 RuleWriter& RuleWriter::load_sender(Family family, unsigned index) {
-  if (family == Family::ipv4)
-    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, saddr), 4, index);
-  else
-    load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(ip6_hdr, ip6_src), 16, index);
+  load_saddr(family, index);
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, index + words_of(family));
 }
 
 RuleWriter& RuleWriter::load_dport(unsigned index) { return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, dport_offset, 2, index); }
 
 RuleWriter& RuleWriter::load_protocol(unsigned index) { return load_meta(NFT_META_L4PROTO, index); }
+
+RuleWriter& RuleWriter::load_entry(unsigned index) { return load_meta(NFT_META_IIF, index); }
+RuleWriter& RuleWriter::load_exit(unsigned index) { return load_meta(NFT_META_OIF, index); }
 
 RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   const unsigned next = index + words_of(family);
@@ -159,8 +164,12 @@ RuleWriter& RuleWriter::load_original_tuple(Family family) {
   return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, 2 * address + 1);
 }
 
+RuleWriter& RuleWriter::load_reply_address(Family family, unsigned index) {
+  return load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_REPLY, index);
+}
+
 RuleWriter& RuleWriter::load_reply_source(Family family, unsigned index) {
-  load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_REPLY, index);
+  load_reply_address(family, index);
   return load_ct(NFT_CT_PROTO_SRC, IP_CT_DIR_REPLY, index + words_of(family));
 }
 
@@ -241,10 +250,13 @@ RuleWriter& RuleWriter::not_in_set(const std::string& set) { return look_up(set,
 RuleWriter& RuleWriter::in_verdict_map(const std::string& map) { return look_up(map, NFT_REG_VERDICT); }
 RuleWriter& RuleWriter::from_map(const std::string& map) { return look_up(map, reg(0)); }
 
-RuleWriter& RuleWriter::add_to_set(const std::string& set) {
+RuleWriter& RuleWriter::add_to_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_ADD); }
+RuleWriter& RuleWriter::update_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_UPDATE); }
+
+RuleWriter& RuleWriter::put_into_set(const std::string& set, std::uint32_t operation) {
   nftnl_expr* expression = add("dynset");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
-  nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, operation);
   nftnl_expr_set_u64(expression, NFTNL_EXPR_DYNSET_TIMEOUT, 0); // the set's own; the kernel always names it in a dump
   nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
   return *this;
@@ -268,6 +280,16 @@ RuleWriter& RuleWriter::reject_with_tcp_reset() { return reject(NFT_REJECT_TCP_R
 RuleWriter& RuleWriter::reject_port_unreachable() { return reject(NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH); }
 
 // The kernel would fill in the ends of a range and the flags itself; said here, a rule dumps as it was written.
+RuleWriter& RuleWriter::dnat_address(Family family) {
+  nftnl_expr* expression = add("nat");
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY, nfproto(family));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MIN, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MAX, reg(0));
+  nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS);
+  return *this;
+}
+
 RuleWriter& RuleWriter::dnat(Family family) {
   nftnl_expr* expression = add("nat");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);

@@ -25,14 +25,18 @@ public:
   RuleWriter& only(Family family); // meta nfproto
   RuleWriter& only_tcp();          // meta l4proto tcp
   RuleWriter& load_daddr(Family family, unsigned index);
+  RuleWriter& load_saddr(Family family, unsigned index);
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same of the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, by the flow that it is about
   RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
   RuleWriter& load_dport(unsigned index);
-  RuleWriter& load_protocol(unsigned index);                    // meta l4proto
-  RuleWriter& load_reply_source(Family family, unsigned index); // ct reply ip saddr . ct reply proto-src: the flow's server
+  RuleWriter& load_protocol(unsigned index);                     // meta l4proto
+  RuleWriter& load_entry(unsigned index);                        // meta iif; 0 for the gateway's own packets
+  RuleWriter& load_exit(unsigned index);                         // meta oif
+  RuleWriter& load_reply_address(Family family, unsigned index); // ct reply ip saddr: the machine of the flow's server
+  RuleWriter& load_reply_source(Family family, unsigned index);  // ct reply ip saddr . ct reply proto-src: the flow's server
   RuleWriter& ct_state(std::uint32_t mask);
   RuleWriter& ct_status(std::uint32_t mask, std::uint32_t value); // of these bits, exactly `value`
   RuleWriter& in_direction(std::uint8_t direction);
@@ -46,6 +50,7 @@ public:
   RuleWriter& in_set(const std::string& set);  // looked up by register 0
   RuleWriter& not_in_set(const std::string& set);
   RuleWriter& add_to_set(const std::string& set); // the key in register 0, with the set's timeout; a full set ends the rule here
+  RuleWriter& update_set(const std::string& set); // the same, and the time of a key that is there begins anew
   RuleWriter& limit(std::uint64_t per_second);    // so many packets, and at most as many at once
   RuleWriter& log(std::uint16_t group, const char* prefix);
   RuleWriter& notrack();
@@ -54,6 +59,7 @@ public:
   RuleWriter& verdict(std::int32_t code, const std::string& chain = {});
   RuleWriter& reject_with_tcp_reset();
   RuleWriter& reject_port_unreachable();
+  RuleWriter& dnat_address(Family family);                                            // to the address in register 0; the port is kept
   RuleWriter& dnat(Family family);                                                    // to the address and port in register 0 and following
   RuleWriter& snat(Family family, std::uint16_t first_port, std::uint16_t last_port); // to the address in register 0; fully random port
   RuleWriter& masquerade(std::uint16_t first_port, std::uint16_t last_port);          // fully random port
@@ -69,6 +75,7 @@ private:
   RuleWriter& compare(std::uint32_t operation, std::span<const std::uint8_t> bytes);
   RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value);
   RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into, std::uint32_t flags = 0);
+  RuleWriter& put_into_set(const std::string& set, std::uint32_t operation);
   RuleWriter& reject(std::uint32_t type, std::uint8_t code);
   void load_ports(std::uint16_t first_port, std::uint16_t last_port, unsigned index);
 

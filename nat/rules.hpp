@@ -15,8 +15,9 @@ namespace hanat::nat {
 /// How clients of a service without a target are answered.
 enum class Refusal : std::uint8_t { reject, drop };
 
-/// The source address that the server sees.
-enum class SnatKind : std::uint8_t { none, masquerade, address };
+/// The source address that the server sees. hairpin: the gateway's, for clients whose answers would not pass the gateway; their own for all
+/// others.
+enum class SnatKind : std::uint8_t { none, masquerade, address, hairpin };
 struct Snat {
   SnatKind kind = SnatKind::none;
   Address address; // of SnatKind::address only

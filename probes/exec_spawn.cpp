@@ -102,6 +102,7 @@ Spawner::Spawner(uv_loop_t* loop, Heard heard) : heard_(std::move(heard)) {
     throw std::system_error(-error, std::generic_category(), "uv_async_init");
   wake->data = this;
   wake_.reset(wake.release());
+  uv_unref(reinterpret_cast<uv_handle_t*>(wake_.get())); // a thread without an order keeps no loop alive; who asks has a deadline
   thread_ = without_signals([this] { run(); });
 }
 

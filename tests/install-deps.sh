@@ -4,7 +4,7 @@
 # to build
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libc-ares-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libnl-route-3-dev
+  libc-ares-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libmicrohttpd-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libnl-route-3-dev
   libre2-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
@@ -17,6 +17,9 @@ test_packages=(
   conntrack dnsmasq-base mariadb-server nginx-light openssl postgresql python3 python3-grpcio redis-server
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 shellcheck
 )
+# to build the package and look at it; to play it in a virtual machine (package/, vm/)
+deb_packages=(build-essential debhelper dpkg-dev fakeroot lintian scdoc systemd)
+vm_packages=(debootstrap e2fsprogs qemu-system-x86)
 
 # to measure, beside what the lab needs (bench/run.sh)
 bench_packages=(haproxy)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
-# All tests: sudo tests/run.sh          about 22 minutes on two cores
+# All tests: sudo tests/run.sh          about 23 minutes on two cores
 #            sudo tests/run.sh quick    format, build, unit and namespace tests only
 #            sudo tests/run.sh tidy     all, and clang-tidy over the tests' own sources too (10 minutes more)
 # On a fresh Debian 12 it installs what it needs. Nothing is skipped: a test that lacks something fails. The last line is
@@ -36,8 +36,10 @@ scratch=$(mktemp -d /tmp/hanat-run-XXXXXX)
 chmod 1777 "$scratch" # as /tmp: servers that will not run as root work in there
 export TMPDIR=$scratch
 running=
+package=
 ended() {
-  [ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null
+  local group
+  for group in $running $package; do kill -TERM -- "-$group" 2>/dev/null; done
   rm -rf "$scratch"
 }
 trap ended EXIT
@@ -102,6 +104,15 @@ tally() {
     failures_in "$log" | tail -n 200
   fi
 }
+# lines NAME STATUS: what a script wrote whose lines begin with "ok " or "FAILED ", each a check of its own.
+lines() {
+  local name=$1 status=$2 bad
+  pass "$(grep -c '^ok ' "$scratch/lines")"
+  bad=$(grep -c '^FAILED ' "$scratch/lines")
+  if [ "$bad" -gt 0 ]; then fail "$name: $(sed -n 's/^FAILED //p' "$scratch/lines" | paste -sd';')" "$bad"; fi
+  if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then fail "$name: ended with $status"; fi
+  [ "$status" -eq 0 ] || tail -n 120 "$scratch/lines"
+}
 # gtest NAME BINARY [ARGUMENT...]
 gtest() {
   local name=$1
@@ -124,7 +135,7 @@ halves() { # BINARY [ARGUMENT...]
 # netns NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
 netns() {
   local name=$1 binary=$2 left_out=$3 half
-  local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:*OldClients*:Return.*:Ways.*'
+  local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:Ways.*'
   run halves "$binary" "--gtest_filter=-$left_out:$alone"
   for half in 0 1; do tally "$name" "$(cat "$scratch/half-$half-status" || echo 1)" "$scratch/half-$half"; done
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
@@ -160,11 +171,11 @@ arrows() {
   wrong nat 'probes/|daemon/|cli/|tests/'
   wrong probes 'daemon/|cli/|tests/'
   wrong daemon 'cli/|tests/'
-  if grep -rnE --include='*.[ch]pp' '^#include "(nat|probes|tests|daemon)/' cli | grep -vE '"daemon/(status|walltime|client|config)\.hpp"'; then bad=1; fi
+  if grep -rnE --include='*.[ch]pp' '^#include "(nat|probes|tests|daemon)/' cli | grep -vE '"daemon/(status|walltime|client|config|metrics)\.hpp"'; then bad=1; fi
   return "$bad"
 }
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh tests/bench/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
@@ -191,6 +202,26 @@ fuzz() { # BINARY SECONDS
   local folders=("$new")
   [ ! -d "$corpus" ] || folders+=("$corpus")
   (cd "$scratch" && timeout 120 "$here/$1" -max_total_time="$2" -timeout=5 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 "${folders[@]}")
+}
+
+# Two at a time.
+fuzz_all() { # SECONDS
+  local binaries=(build/fuzz/tests/fuzz-*) pair binary pids
+  [ -x "${binaries[0]}" ] || { fail "fuzzers: none was built"; return; }
+  for ((pair = 0; pair < ${#binaries[@]}; pair += 2)); do
+    pids=()
+    for binary in "${binaries[@]:pair:2}"; do
+      fuzz "$binary" "$1" >"$scratch/log-${binary##*/}" 2>&1 &
+      pids+=($!)
+    done
+    for binary in "${binaries[@]:pair:2}"; do
+      if wait "${pids[0]}"; then pass; else
+        tail -n 60 "$scratch/log-${binary##*/}"
+        fail "${binary##*/}"
+      fi
+      pids=("${pids[@]:1}")
+    done
+  done
 }
 
 section "packages"
@@ -221,27 +252,30 @@ if [ "$mode" != quick ]; then
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
 
-  section "build with ASan and UBSan"
+  section "the package, under a real systemd; build with ASan and UBSan"
+  # It mostly waits, and the compiler does not.
+  tests/package/run.sh quick build/dev >"$scratch/lines" 2>&1 &
+  package=$!
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
-  if must_build asan all; then
+  built=1
+  must_build asan hanatd hanatctl hanat-unit hanat-netns || built=0
+  wait "$package"
+  lines "package" $?
+  package=
+  if [ "$built" = 1 ]; then
     section "unit tests under ASan and UBSan"
     gtest "unit (asan)" build/asan/tests/hanat-unit
     section "namespace tests under ASan and UBSan"
     # Left out: what mostly waits and runs no code that the others do not (a library that is preloaded gets before the sanitizer, too); a daemon without descriptors (UBSan's check of a virtual call opens
     # a pipe itself, and calls its failure an invalid object); a neighbour whose commits under sanitizers are too slow to be in anybody's way.
-    waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*'
+    waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*:Calm*:ControlDeadline*:FailingGroup*'
+    waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*'
     netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
   fi
 
   section "fuzzers, 5 s each"
   if must_build fuzz fuzzers; then
-    for binary in build/fuzz/tests/fuzz-*; do
-      if [ ! -x "$binary" ]; then
-        fail "fuzzers: none was built"
-        break
-      fi
-      check "${binary##*/}" fuzz "$binary" 5
-    done
+    fuzz_all 5
   fi
 
   section "clang-tidy"

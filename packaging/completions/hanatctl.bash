@@ -9,7 +9,7 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local words="status force-backup force-primary auto reload check version help"
+  local words="status force-backup force-primary auto reload history metrics check version help"
   local common="--socket --json --help"
   local word="" i options
   COMPREPLY=()
@@ -41,7 +41,7 @@ _hanatctl() {
   fi
   case $word in
     "") mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
-    status | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
+    status | history | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
   esac

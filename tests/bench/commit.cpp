@@ -39,10 +39,11 @@ void merge(nat::Rules& into, const nat::Rules& rules) {
 /// What hanatd knows of many services, and the table that it keeps for them.
 class Services {
 public:
-  explicit Services(std::uint16_t number) {
+  /// `ranges` of them have every port of an address of their own; they come first.
+  explicit Services(std::uint16_t number, std::uint16_t ranges = 0) {
     nat::Rules all;
     for (std::uint32_t port = 1; port <= number; ++port) {
-      RunningService& service = services_.emplace_back(make(static_cast<std::uint16_t>(port)));
+      RunningService& service = services_.emplace_back(make(static_cast<std::uint16_t>(port), port <= ranges));
       service.loaded = wanted(service, towards(0), Time{}).rules;
       service.current = 0;
       merge(all, service.loaded);
@@ -64,10 +65,15 @@ public:
   }
 
 private:
-  static RunningService make(std::uint16_t port) {
+  static RunningService make(std::uint16_t port, bool range) {
     RunningService service;
     service.config.name = fmt::format("service{}", port);
     service.config.listen = {test::vip("203.0.113.10", port, Protocol::tcp)};
+    if (range)
+      service.config.listen = {{.address = test::address(fmt::format("198.19.{}.{}", port / 250, port % 250 + 1)),
+                                .protocol = Protocol::tcp,
+                                .port = 1,
+                                .last = 65'535}};
     service.config.servers.resize(2);
     service.servers.resize(2);
     for (const std::size_t server : {0U, 1U}) {
@@ -140,6 +146,25 @@ void one_flip(std::uint16_t number, bool small) {
          .target = at_most("p99", *ours.p99, 100)});
 }
 
+/// A range's flip, and an exact endpoint's beside so many ranges.
+void flips_beside_ranges(std::uint16_t ranges, bool small) {
+  test::isolated([&] {
+    Services services{static_cast<std::uint16_t>(ranges + 1), ranges};
+    services.load();
+    const int flips = small ? 200 : 2'000;
+    for (const bool exact : {false, true}) {
+      std::vector<double> figures;
+      for (int i = 0; i < flips; ++i)
+        figures.push_back(services.flip<Microseconds>(exact ? ranges : static_cast<unsigned>(i) * 7919U % ranges));
+      const Figure figure = figure_of(figures);
+      print({.what = fmt::format("one flip of {}, {} ranges loaded", exact ? "an exact endpoint" : "a range", ranges),
+             .unit = "us",
+             .figure = figure,
+             .target = exact ? std::optional{at_most("p99", *figure.p99, 100)} : std::nullopt});
+    }
+  });
+}
+
 void many_flips(bool small) {
   constexpr std::uint16_t number = 10'000, flipped = 5'000;
   Pair pair{number};
@@ -201,6 +226,7 @@ void loading(bool small) {
 int main(int argc, char** argv) {
   return hanat::bench::run(argc, argv, [](bool small) {
     for (const auto number : std::array<std::uint16_t, 4>{1, 1'000, 10'000, 65'000}) hanat::bench::one_flip(number, small);
+    for (const auto ranges : std::array<std::uint16_t, 3>{1, 100, 1'000}) hanat::bench::flips_beside_ranges(ranges, small);
     hanat::bench::many_flips(small);
     hanat::bench::loading(small);
   });

@@ -17,12 +17,12 @@ void check_service(const hanat::Service& service) {
   for (const hanat::Server& server : service.servers) {
     for (const hanat::Vip& vip : service.listen) {
       const auto endpoint = hanat::endpoint_for(server, vip);
-      must(endpoint && endpoint->port != 0 && endpoint->address.family() == vip.address.family());
+      must(endpoint && (endpoint->port != 0) != hanat::is_range(vip) && endpoint->address.family() == vip.address.family());
     }
     const auto questions = hanat::questions_for(service, server);
     must(!questions.empty());
     for (const auto& question : questions) {
-      must(question.server.port != 0);
+      must(question.server.port != 0 || !hanat::asks_over(question.spec.kind));
       must(question.spec.timeout + (service.down.fails - 1) * question.spec.fast_interval < service.down.within);
     }
   }

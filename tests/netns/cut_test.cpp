@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <system_error>
 
@@ -114,6 +115,49 @@ TEST(Cut, TakesOnlyTheStreamsAskedFor) {
     EXPECT_EQ(conntrack_entries(), sorted(flows_of(all[0], 100)));
     EXPECT_EQ(cut(cutter, all, Streams::tcp), (CutCount{.tcp = 100}));
     EXPECT_TRUE(conntrack_entries().empty());
+  });
+}
+
+TEST(Cut, TakesTheFlowsOfARangeThatKeptTheirPortAndNothingElse) {
+  everywhere([](Rung rung, Family family) {
+    std::vector<Mapping> ranges;
+    std::vector<Flow> others;
+    std::map<Mapping, std::uint64_t> expected, booked;
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+      Mapping range{.vip = vip_of(family, protocol, 5000), .server = server_of(family, 11, 0)};
+      range.vip.last = 9000;
+      const auto flow = [&](std::uint16_t port, std::uint16_t at_server, int host, std::size_t first) {
+        return flows_of({.vip = vip_of(family, protocol, port), .server = server_of(family, host, at_server)}, 3, first);
+      };
+      append(others, flow(4999, 4999, 11, 0));
+      append(others, flow(9001, 9001, 11, 10));
+      append(others, flow(6000, 6001, 11, 20)); // another service's, that was there
+      append(others, flow(6000, 6000, 12, 30));
+      append(others, flows_of({.vip = vip_of(family, protocol, 6000, 20), .server = server_of(family, 11, 6000)}, 3, 40));
+      for (const std::uint16_t port : std::initializer_list<std::uint16_t>{5000, 6000, 9000}) synthesise(flow(port, port, 11, 100U + port));
+      ranges.push_back(range);
+      expected[range] = 9;
+    }
+    synthesise(others);
+    Cutter cutter{rung};
+    const CutCount count =
+        cutter.cut(ranges, Streams::all, go_on, [&](const Mapping& mapping, std::uint64_t number) { booked[mapping] += number; });
+    EXPECT_EQ(count, (CutCount{.tcp = 9, .udp = 9, .sctp = 9}));
+    EXPECT_EQ(booked, expected) << "counted for the range";
+    EXPECT_EQ(conntrack_entries(), sorted(others));
+  });
+}
+
+TEST(Cut, ARangeOfManyFlowsIsNeverLeftToAFilter) {
+  isolated([] {
+    Mapping range{.vip = vip_of(Family::ipv4, Protocol::tcp, 400), .server = server_of(Family::ipv4, 11, 0)};
+    range.vip.last = 9000;
+    const auto others = flows_of({.vip = vip_of(Family::ipv4, Protocol::tcp, 443), .server = server_of(Family::ipv4, 11, 8443)}, 3'000);
+    synthesise(others);
+    synthesise(flows_of({.vip = vip_of(Family::ipv4, Protocol::tcp, 443), .server = server_of(Family::ipv4, 11, 443)}, 6'000, 10'000));
+    Cutter cutter{Rung::filtered_delete};
+    EXPECT_EQ(cut(cutter, {range}), (CutCount{.tcp = 6'000}));
+    EXPECT_TRUE(conntrack_entries() == sorted(others));
   });
 }
 
@@ -273,7 +317,7 @@ TEST(Cut, NeverTakesANewerFlowOfTheSameClient) {
       ConntrackSocket socket;
       synthesise(flows_of(mapping_of(family), 10));
       EntryDeletes deletes;
-      ASSERT_TRUE(socket.dump(family, {}, {}, [&](const Entry& entry) { deletes.add(entry); }));
+      ASSERT_TRUE(socket.dump(family, {}, {}, [&](const Entry& entry) { deletes.add(entry, entry.mapping); }));
       Cutter cutter;
       EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 10}));
       const auto moved = flows_of({.vip = vip_of(family), .server = server_of(family, 12)}, 10);

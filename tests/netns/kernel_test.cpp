@@ -59,13 +59,17 @@ Rules random_rules(std::mt19937& dice) {
   Rules rules;
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     const bool four = family == Family::ipv4;
-    const auto server = [&] {
-      return endpoint(fmt::format("{}{}", four ? "198.18.1." : "fd00:1::", 1 + pick(3)), static_cast<std::uint16_t>(1 + pick(3) * 32'000));
+    const auto endpoint_of = [&](bool with_port) {
+      return endpoint(fmt::format("{}{}", four ? "198.18.1." : "fd00:1::", 1 + pick(3)),
+                      static_cast<std::uint16_t>(with_port ? 1 + pick(3) * 32'000 : 0));
     };
     for (int host = 1; host <= 3; ++host)
       for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp})
-        for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{443}, std::uint16_t{65'535}}) {
-          const Vip listen = vip(fmt::format("{}{}", four ? "203.0.113." : "2001:db8::", host), port, protocol);
+        for (const auto& [port, last] : std::initializer_list<std::pair<std::uint16_t, std::uint16_t>>{
+                 {1, 0}, {2, 442}, {443, 0}, {444, 60'000}, {60'001, 65'534}, {65'535, 0}}) {
+          Vip listen = vip(fmt::format("{}{}", four ? "203.0.113." : "2001:db8::", host), port, protocol);
+          listen.last = last;
+          const auto server = [&] { return endpoint_of(listen.last == 0); };
           if (pick(4) == 0) rules.known[listen] = comment();
           if (pick(4) == 0) rules.target[listen] = {server(), comment()};
           if (pick(8) == 0) rules.refused[listen] = {pick(2) == 0 ? Refusal::reject : Refusal::drop, comment()};
@@ -73,9 +77,8 @@ Rules random_rules(std::mt19937& dice) {
           if (pick(4) == 0) rules.hold[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) rules.stale[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) {
-            const bool masquerade = pick(2) == 0;
-            rules.source[{listen, server()}] = {masquerade ? Snat{SnatKind::masquerade, {}} : Snat{SnatKind::address, server().address},
-                                                comment()};
+            const std::array kinds{Snat{SnatKind::masquerade, {}}, Snat{SnatKind::hairpin, {}}, Snat{SnatKind::address, server().address}};
+            rules.source[{listen, server()}] = {kinds[static_cast<std::size_t>(pick(3))], comment()};
           }
         }
   }

@@ -112,6 +112,28 @@ TEST_F(Lifecycle, StoppingLeavesTheRulesUnlessToldToRemoveThem) {
   EXPECT_NE(lab.run(Host::gateway, "nft list table inet hanat").exit, 0);
 }
 
+TEST_F(Lifecycle, ItStopsAtOnceAfterItRanTheProgramOfAProbe) {
+  Hanatd hanatd{lab, fast_service({.probe = "type = \"exec\", command = [\"/bin/true\"]"})};
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(hanatd.stop(milliseconds{2000}), 0);
+}
+
+TEST_F(Lifecycle, WhatAStoppedOneLeftIsRemovedOnRequestButNeverARunningOnesOrAForeignTable) {
+  const std::string remove = std::string{HANATD} + " --remove 2>&1";
+  Hanatd hanatd{lab, fast_service()};
+  hanatd.wait_target("web", "primary");
+  const Output refused = lab.run(Host::gateway, remove);
+  EXPECT_EQ(refused.exit, 1) << refused.out;
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+  EXPECT_EQ(hanatd.stop(), 0);
+  EXPECT_EQ(lab.run(Host::gateway, remove).exit, 0);
+  EXPECT_NE(lab.run(Host::gateway, "nft list table inet hanat").exit, 0);
+  EXPECT_EQ(lab.run(Host::gateway, remove).exit, 0) << "nothing is there";
+  lab.must(Host::gateway, "nft add table inet hanat");
+  EXPECT_EQ(lab.run(Host::gateway, remove).exit, 1);
+  EXPECT_EQ(lab.run(Host::gateway, "nft list table inet hanat").exit, 0);
+}
+
 TEST_F(Lifecycle, AnOverrideExpiresByItself) {
   Hanatd hanatd{lab, fast_service({.extra = "failback = \"manual\""})};
   hanatd.wait_target("web", "primary");

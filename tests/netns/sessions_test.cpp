@@ -53,7 +53,7 @@ TEST_P(OldClients, AreResetAtTheirNextPacketBeforeAndAfterTheCut) {
   const auto expect_reset = [](TcpClient& client, const char* when) {
     const Attempt attempt = client.ask();
     EXPECT_EQ(attempt.result, Result::reset) << when << ": " << attempt;
-    EXPECT_LT(attempt.latency, milliseconds{50}) << when;
+    EXPECT_LT(attempt.latency, milliseconds{150}) << when << ": no retransmission was needed";
   };
   expect_reset(clients[0], "before the cut");
   const Status status = hanatd.wait_for(cut_is_done);

@@ -1,8 +1,5 @@
 // The source address and port that a server sees, looked at from the server's socket; and what a source port that is used again would do.
 // Not here: that translated services work at all (failover).
-#include <array>
-#include <cstring>
-#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -10,12 +7,11 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "tests/netns/hanatd.hpp"
 #include "tests/netns/lab.hpp"
+#include "tests/netns/observer.hpp"
 #include "tests/netns/peers.hpp"
 #include "tests/netns/scenario.hpp"
 
@@ -25,71 +21,6 @@ namespace {
 using std::this_thread::sleep_for;
 
 constexpr std::uint16_t first_probe_port = 61000; // masquerade stays below
-
-/// A server's socket, held by the test itself: it sees who asks, and answers when the test says so.
-class Observer {
-public:
-  Observer(Lab& lab, Host host, int type, std::uint16_t port) : socket_(lab.socket(host, AF_INET, type)) {
-    const auto here = to_sockaddr({.address = Address::parse("0.0.0.0").value(), .port = port});
-    checked(bind(socket_.get(), here.get(), here.length), fmt::format("bind {}", port));
-    if (type == SOCK_STREAM) checked(listen(socket_.get(), 100), "listen");
-  }
-  /// Who sent the next datagram.
-  std::optional<Endpoint> hear() {
-    if (!readable()) return std::nullopt;
-    std::array<char, 256> buffer;
-    SocketAddress from{.storage = {}, .length = sizeof(sockaddr_storage)};
-    if (recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from.storage), &from.length) < 0)
-      return std::nullopt;
-    return endpoint_of(from);
-  }
-  void say(const Endpoint& to, const std::string& text) {
-    const auto address = to_sockaddr(to);
-    checked(static_cast<int>(sendto(socket_.get(), text.data(), text.size(), 0, address.get(), address.length)), "sendto");
-  }
-  /// Who made the next connection; it is closed.
-  std::optional<Endpoint> meet() {
-    if (!readable()) return std::nullopt;
-    SocketAddress from{.storage = {}, .length = sizeof(sockaddr_storage)};
-    const Fd connection{accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from.storage), &from.length, SOCK_CLOEXEC)};
-    if (!connection) return std::nullopt;
-    return endpoint_of(from);
-  }
-
-private:
-  bool readable() {
-    pollfd polled{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    return poll(&polled, 1, 1000) > 0;
-  }
-  static Endpoint endpoint_of(const SocketAddress& from) {
-    const auto& in4 = reinterpret_cast<const sockaddr_in&>(from.storage);
-    return {.address = Address::from_bytes({reinterpret_cast<const std::uint8_t*>(&in4.sin_addr), 4}), .port = ntohs(in4.sin_port)};
-  }
-  Fd socket_;
-};
-
-/// A UDP socket with a fixed port that sends without waiting, and says what came.
-class Sender {
-public:
-  Sender(Lab& lab, Host host, const Endpoint& to, std::uint16_t port) : socket_(lab.socket(host, AF_INET, SOCK_DGRAM)) {
-    const auto here = to_sockaddr({.address = Address::parse("0.0.0.0").value(), .port = port});
-    checked(bind(socket_.get(), here.get(), here.length), fmt::format("bind {}", port));
-    const auto there = to_sockaddr(to);
-    checked(connect(socket_.get(), there.get(), there.length), "connect");
-  }
-  void send() { checked(static_cast<int>(::send(socket_.get(), "x", 1, MSG_NOSIGNAL)), "send"); }
-  /// What comes within the time; empty: nothing.
-  std::string hear(milliseconds time) {
-    pollfd polled{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    std::array<char, 256> buffer;
-    if (poll(&polled, 1, static_cast<int>(time.count())) <= 0) return {};
-    const ssize_t got = recv(socket_.get(), buffer.data(), buffer.size(), 0);
-    return got < 0 ? std::string{} : std::string(buffer.data(), static_cast<std::size_t>(got));
-  }
-
-private:
-  Fd socket_;
-};
 
 const Address fixed = Address::parse("198.18.100.1").value();
 

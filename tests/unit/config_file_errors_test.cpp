@@ -13,7 +13,7 @@ constexpr Row whole_rows[] = {
     {R"(defaults = 1)", R"(1:12: defaults must be a table, not an integer: write [defaults])"},
     {"[web]\n"
      "colour = 1",
-     R"(1:2: unknown key "web": remove it, or use one of service, hanatd, defaults)"},
+     R"(1:2: unknown key "web": remove it, or use one of service, hanatd, defaults, group)"},
     {"[service.web]\n"
      "listen = \"203.0.113.10:443\\tcp\"",
      R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"
@@ -58,9 +58,6 @@ constexpr Row whole_rows[] = {
      R"(1:1: service a234567890b234567890c234567890d234567890e234567890f23456789 does not say where clients reach it: write listen = "203.0.113.10:443/tcp")"
      "\n"
      R"(1:1: service a234567890b234567890c234567890d234567890e234567890f23456789 has no primary: write primary = "10.0.0.11:8443")"},
-    {"[group.sip]\n"
-     "services = [\"sip\", \"rtp\"]",
-     R"(1:1: group is not available in this version of hanat: remove it; listeners of one service share one fate, so several ports can stand in one `listen`)"},
     {"[defaults]\n"
      "listen = \"203.0.113.10:443/tcp\"",
      R"(2:10: listen does not belong here: two services cannot share an address; write listen in each [service.NAME])"},

@@ -40,6 +40,7 @@ constexpr std::string_view whole_example = R"(
 [hanatd]
 on_stop = "remove"
 operators = "adm"
+reconcile = "5m"
 
 [defaults]
 snat = "masquerade"
@@ -55,7 +56,7 @@ down     = { fails = 4, within = "8s" }
 up       = { passes = 3, stable_for = "6s" }
 failback = { after = "30s", window = "22:00-04:30" }
 on_failover  = "keep"
-on_failback  = "reset"
+on_failback  = "drain 90s"
 on_forced    = "keep"
 on_none      = "drop"
 hold  = false
@@ -66,6 +67,7 @@ TEST(Config, AWholeServiceBecomesValues) {
   const Config config = good(whole_example);
   EXPECT_EQ(config.on_stop, OnStop::remove);
   EXPECT_EQ(config.operators, "adm");
+  EXPECT_EQ(config.reconcile, std::chrono::minutes{5});
   ASSERT_EQ(config.services.size(), 1U);
   const Service& web = config.services[0];
   EXPECT_EQ(web.name, "web");
@@ -88,9 +90,9 @@ TEST(Config, AWholeServiceBecomesValues) {
   EXPECT_EQ(web.down, (DownRule{.fails = 4, .within = 8s}));
   EXPECT_EQ(web.up, (UpRule{.passes = 3, .stable_for = 6s}));
   EXPECT_EQ(web.failback, (Failback{.automatic = true, .after = 30s, .window = DayWindow{.from = 22h, .to = 4h + 30min}}));
-  EXPECT_EQ(web.on_failover, FlowPolicy::keep);
-  EXPECT_EQ(web.on_failback, FlowPolicy::reset);
-  EXPECT_EQ(web.on_forced, FlowPolicy::keep);
+  EXPECT_EQ(web.on_failover, (FlowPolicy{.fate = FlowFate::keep, .time = {}}));
+  EXPECT_EQ(web.on_failback, (FlowPolicy{.fate = FlowFate::drain, .time = std::chrono::seconds{90}}));
+  EXPECT_EQ(web.on_forced, (FlowPolicy{.fate = FlowFate::keep, .time = {}}));
   EXPECT_EQ(web.on_none, OnNone::drop);
   EXPECT_FALSE(web.hold);
   EXPECT_FALSE(web.nudge);

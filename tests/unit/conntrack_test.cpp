@@ -124,7 +124,12 @@ TEST(Conntrack, ADeleteThatNamesLessThanAMappingCannotBeBuilt) {
   no_server_port.server.port = 0;
   Mapping mixed = mapping();
   mixed.server = endpoint("fd00::11", 8443);
-  for (const Mapping& bad : {no_port, no_server_port, mixed, Mapping{}, mapping(Protocol::sctp)})
+  Mapping range = mapping();
+  range.vip.last = 9000;
+  range.server.port = 0;
+  Mapping range_and_port = mapping();
+  range_and_port.vip.last = 9000;
+  for (const Mapping& bad : {no_port, no_server_port, mixed, Mapping{}, mapping(Protocol::sctp), range, range_and_port})
     EXPECT_THROW(put_filtered_delete(datagram, 1, bad), std::logic_error);
   EXPECT_TRUE(datagram.empty());
 }

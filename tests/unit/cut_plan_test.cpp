@@ -87,6 +87,18 @@ TEST(CutPlan, NoPortOfSctpIsEverFiltered) {
   }
 }
 
+TEST(CutPlan, NoPortOfARangeIsEverFiltered) {
+  std::vector mappings{mapping(5000, "10.0.0.1", 0), mapping(5000, "10.0.0.2", 0, Protocol::udp)};
+  for (Mapping& range : mappings) range.vip.last = 9000;
+  for (const Trust trust : {Trust::nothing, Trust::ports, Trust::addresses}) {
+    const auto scans = plan(mappings, trust, 1'000'000);
+    for (const Scan& scan : scans) EXPECT_FALSE(scan.filter.vip_port || scan.filter.server_port);
+    expect_covered(scans, mappings);
+  }
+  EXPECT_EQ(plan({&mappings[0], 1}, Trust::addresses, 0)[0].filter, server_filter(mappings[0])) << "one of the shapes that are proven";
+  EXPECT_EQ(plan({&mappings[0], 1}, Trust::ports, 0)[0].filter, protocol_filter(Protocol::tcp));
+}
+
 TEST(CutPlan, ProtocolsAreKeptApart) {
   const std::vector mappings{mapping(443), mapping(443, "10.0.0.11", 8443, Protocol::udp)};
   const auto scans = plan(mappings, Trust::addresses, 1'000'000);

@@ -187,6 +187,69 @@ TEST_F(Show, EveryOtherRemark) {
   EXPECT_THAT(remarks(service, now), ElementsAre(Remark{false, "observe: hanatd decides and journals, and touches no traffic"}));
 }
 
+TEST_F(Show, ModeObserveSaysWhatIsAndWhatWouldBe) {
+  const std::string begin = "observe: hanatd decides and journals, and touches no traffic; ";
+  auto service = web();
+  service.mode = "observe";
+  service.why = "observe";
+  service.would_target = "primary";
+  service.would_why = "primary-up";
+  EXPECT_THAT(remarks(service, now), ElementsAre(Remark{false, begin + "it would leave new connections on primary (primary-up)"}));
+  service.would_target = "backup";
+  service.would_why = "failover";
+  EXPECT_THAT(remarks(service, now), ElementsAre(Remark{false, begin + "it would send new connections to backup (failover)"}));
+  EXPECT_THAT(show_status(with({service}), {.colour = false, .now = now}), HasSubstr("(mode observe)"));
+
+  service.would_target = "none";
+  service.would_why = "none-fit";
+  EXPECT_EQ(remarks(service, now)[0].text, begin + "it would turn clients away: no server is fit");
+  service.would_why = "starting";
+  EXPECT_EQ(remarks(service, now)[0].text, begin + "it has not decided yet");
+
+  service.target = "none";
+  service.target_address.reset();
+  EXPECT_EQ(remarks(service, now)[1].text, "the kernel has no target for it, and gets none from hanatd");
+  service.target_address = "10.0.0.99:8443";
+  EXPECT_EQ(remarks(service, now)[1].text, "the kernel sends its traffic to 10.0.0.99:8443, no server of this configuration");
+
+  service = web();
+  service.mode = "observe";
+  service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root"};
+  EXPECT_EQ(remarks(service, now)[1].text, "forced to primary by root; it rules again when mode is auto, and ends with: hanatctl auto web");
+}
+
+TEST_F(Show, AServerThatIsDownForTheGroupIsNobodyToFailOverTo) {
+  auto service = web();
+  service.group = "voice";
+  service.servers[0].group_health = service.servers[1].group_health = "up";
+  EXPECT_THAT(remarks(service, now), IsEmpty());
+  EXPECT_THAT(show_status(with({service}), {.colour = false, .now = now}), HasSubstr("(group voice)"));
+  service.servers[1].group_health = "down";
+  EXPECT_THAT(remarks(service, now),
+              ElementsAre(Remark{true, "redundancy lost: backup is up here, and down in the group; nothing to fail over to"}));
+  service.target = "none";
+  service.why = "none-fit";
+  EXPECT_EQ(remarks(service, now)[0].text, "no server is fit for all of group voice: clients are turned away until one is");
+}
+
+TEST_F(Show, OldFlowsThatDrainOrAreKeptStandInTheOverview) {
+  auto made = failed_over();
+  made.last_flip->drained = 5;
+  made.draining = {{.server = "primary", .address = "10.0.0.11:8443", .drained = 5, .left = 12, .ends_in_s = 43.2}};
+  EXPECT_THAT(
+      show_status(with({made}), {.colour = false, .now = now}),
+      AllOf(HasSubstr("   ! draining: 12 old flows on primary (10.0.0.11:8443), what is left in 43 s is cut; 5 have ended by themselves\n"),
+            HasSubstr("41 clients told; 5 ended by themselves")));
+  made.draining[0].left.reset();
+  made.draining[0].drained = 0;
+  EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}),
+              HasSubstr("draining: old flows, not counted yet, on primary (10.0.0.11:8443), what is left in 43 s is cut\n"));
+  made.draining[0].left = 1;
+  made.draining[0].ends_in_s.reset();
+  EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}),
+              HasSubstr("   ! 1 old flow on primary (10.0.0.11:8443): kept until they end\n"));
+}
+
 TEST_F(Show, AServerWithSeveralAddressesOrNoAnswerYet) {
   auto service = web();
   service.servers[0].addresses = {"10.0.0.11:8443", "[fd00::11]:8443"};

@@ -209,6 +209,32 @@ TEST(Difference, ASourceThatChangesItsKindChangesItsMap) {
   EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"source4", 1}}));
 }
 
+TEST(Difference, ARangeIsInSetsOfItsOwn) {
+  Rules rules;
+  for (const char* where : {"203.0.113.10", "2001:db8::10"}) {
+    Vip range = vip(where, 5000);
+    range.last = 9000;
+    const Endpoint server = endpoint(range.address.family() == Family::ipv4 ? "198.18.1.2" : "fd00:1::2", 0);
+    rules.known[range] = "sip";
+    rules.target[range] = {server, "sip primary"};
+    rules.refused[range] = {Refusal::drop, "sip"};
+    rules.stale[{range, server}] = "sip primary";
+    rules.moved[range] = "sip";
+    rules.hold[{range, server}] = "sip primary";
+    rules.source[{range, server}] = {{SnatKind::masquerade, {}}, "sip primary"};
+  }
+  Sizes expected;
+  for (const char* name : {"known", "target", "refused", "stale", "moved", "hold", "masquerade"})
+    for (const char* rest : {"4_ranges", "6_ranges"}) expected[std::string{name} + rest] = 1;
+  EXPECT_EQ(sizes(difference({}, rules).added), expected);
+  EXPECT_EQ(sizes(difference(rules, {}).deleted), expected);
+  Rules wider;
+  Vip every = vip("203.0.113.10", 5000);
+  every.last = 9001;
+  wider.known[every] = "sip";
+  EXPECT_EQ(sizes(difference(rules, wider).added), (Sizes{{"known4_ranges", 1}})) << "another end is another element";
+}
+
 TEST(Difference, ANewCommentIsANewElement) {
   Rules from, to;
   from.known[vip("203.0.113.10", 443)] = "web";

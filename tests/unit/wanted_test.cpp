@@ -155,7 +155,7 @@ void expect_transition(Fate from, Fate to) {
   EXPECT_EQ(result.moves, !moves.leaving.empty() && to != Fate::removed);
   for (const Departure& departure : result.departures) {
     EXPECT_EQ(departure.comment, departure.untranslated ? "web" : old_comment);
-    EXPECT_FALSE(departure.keep_streams);
+    EXPECT_FALSE(departure.drain);
     EXPECT_EQ(departure.stage, CutStage::datagrams);
     EXPECT_EQ(departure.due, moment);
     EXPECT_FALSE(departure.in_job);
@@ -165,6 +165,68 @@ void expect_transition(Fate from, Fate to) {
 TEST(Wanted, EveryTransitionGivesItsRulesAndLetsTheOldFlowsGo) {
   for (const Fate from : fates)
     for (const Fate to : fates) expect_transition(from, to);
+}
+
+// ---- ranges of ports
+
+Vip ports_of(std::uint16_t port, std::uint16_t last) {
+  return {.address = tcp4.address, .protocol = Protocol::tcp, .port = port, .last = last};
+}
+const Endpoint primary_machine = endpoint("198.18.1.2", 0), backup_machine = endpoint("198.18.2.2", 0);
+
+/// On its primary, with everything loaded.
+RunningService ranged(const Vip& listen) {
+  RunningService service;
+  service.config.name = "web";
+  service.config.listen = {listen};
+  service.config.servers = {{.role = "primary", .addresses = {primary_machine}, .snat = {}, .probes = {}},
+                            {.role = "backup", .addresses = {backup_machine}, .snat = {}, .probes = {}}};
+  service.servers.resize(2);
+  service.loaded.known[listen] = "web";
+  service.loaded.target[listen] = {primary_machine, "web primary"};
+  service.loaded.hold[{listen, primary_machine}] = "web primary";
+  return service;
+}
+
+TEST(Wanted, ARangeMovesAsOneEndpointWhoseFlowsKeepTheirPort) {
+  RunningService service = ranged(ports_of(1, 65'535));
+  const Wanted result = go(service, Fate::backup);
+  EXPECT_EQ(result.rules.target.at(ports_of(1, 65'535)).server, backup_machine);
+  const Mapping old{ports_of(1, 65'535), primary_machine};
+  EXPECT_EQ(keys_of(result.rules.stale), std::set{old});
+  EXPECT_EQ(mappings_of(result.departures, false), std::set{old});
+  EXPECT_TRUE(result.moves);
+}
+
+TEST(Wanted, OfANarrowerRangeOnlyTheRestDeparts) {
+  RunningService service = ranged(ports_of(2'000, 9'000));
+  service.config.listen = {ports_of(3'000, 8'999)};
+  const Wanted result = go(service, Fate::primary);
+  const Mapping below{ports_of(2'000, 2'999), primary_machine}, above{ports_of(9'000, 0), endpoint("198.18.1.2", 9'000)};
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set{below, above}));
+  EXPECT_EQ(keys_of(result.rules.stale), (std::set{below, above}));
+  EXPECT_TRUE(result.rules.hold.empty()) << "the kernel takes no two ranges that overlap";
+}
+
+TEST(Wanted, OfAnotherRangeOnAnotherServerEverythingDeparts) {
+  RunningService service = ranged(ports_of(2'000, 9'000));
+  service.config.listen = {ports_of(3'000, 9'999)};
+  const Wanted result = go(service, Fate::backup);
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set{Mapping{ports_of(2'000, 9'000), primary_machine}}));
+}
+
+TEST(Wanted, WhatIsStaleIsNeverATargetWhateverItsBorders) {
+  RunningService service = ranged(ports_of(3'000, 9'999));
+  service.departures.push_back({.id = 1, .mappings = {{ports_of(2'000, 9'000), primary_machine}}, .comment = "web primary"});
+  EXPECT_EQ(keys_of(go(service, Fate::primary).rules.stale), (std::set{Mapping{ports_of(2'000, 2'999), primary_machine}}));
+}
+
+TEST(Wanted, PortsThatAnotherServiceHasTakenDepartNowhere) {
+  RunningService service = ranged(ports_of(2'000, 9'000));
+  service.taken = {ports_of(1, 4'000), ports_of(8'000, 65'535)};
+  const Wanted result = go(service, Fate::removed);
+  EXPECT_EQ(mappings_of(result.departures, false), (std::set{Mapping{ports_of(4'001, 7'999), primary_machine}}));
+  EXPECT_TRUE(result.rules.hold.empty());
 }
 
 TEST(Wanted, AServerWithoutAnAddressOfTheFamilyLeavesThatEndpointWithoutTarget) {
@@ -194,13 +256,130 @@ TEST(Wanted, OnNoneDropAnswersNobody) {
   for (const auto& [vip, refused] : result.rules.refused) EXPECT_EQ(refused.refusal, nat::Refusal::drop);
 }
 
-TEST(Wanted, PolicyKeepLeavesStreamsAloneButNeverDatagrams) {
+const FlowPolicy kept_policy{.fate = FlowFate::keep, .time = {}};
+const FlowPolicy a_minute{.fate = FlowFate::drain, .time = 60s};
+
+/// The mappings of the departures that stay a while.
+std::set<Mapping> staying(const std::vector<Departure>& departures) {
+  std::set<Mapping> all;
+  for (const Departure& departure : departures)
+    if (departure.drain) all.insert(departure.mappings.begin(), departure.mappings.end());
+  return all;
+}
+const std::set<Mapping> streams_of_the_primary{{tcp4, primary4}, {tcp6, primary6}};
+const std::set<Mapping> flows_of_the_primary{{tcp4, primary4}, {tcp6, primary6}, {udp4, primary4}};
+
+TEST(Wanted, AtAFailoverStreamsMayStayButNeverDatagrams) {
+  for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+    RunningService service = service_at(Fate::primary);
+    service.config.on_failover = policy;
+    const Wanted result = go(service, Fate::backup);
+    ASSERT_EQ(result.departures.size(), 2U);
+    EXPECT_EQ(staying(result.departures), streams_of_the_primary);
+    EXPECT_EQ(result.departures[1].drain->until, policy == kept_policy ? std::nullopt : std::optional{moment + 60s});
+    EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{udp4, primary4}})) << "what stays is not stale";
+  }
+}
+
+TEST(Wanted, AtAPlannedMoveDatagramsMayStayTooApartFromStreams) {
+  for (const Why why : {Why::failback, Why::forced}) {
+    RunningService service = service_at(Fate::primary);
+    service.config.on_failback = service.config.on_forced = a_minute;
+    const Wanted result = go(service, Fate::backup, why);
+    ASSERT_EQ(result.departures.size(), 2U);
+    EXPECT_EQ(staying(result.departures), flows_of_the_primary);
+    EXPECT_TRUE(result.rules.stale.empty());
+    EXPECT_FALSE(result.departures[0].drain->told) << "clients without a connection are to be told";
+    EXPECT_TRUE(result.departures[1].drain->told);
+  }
+}
+
+TEST(Wanted, WithoutAServerNothingStays) {
+  for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+    RunningService service = service_at(Fate::primary);
+    service.config.on_failover = service.config.on_failback = service.config.on_forced = policy;
+    const Wanted result = go(service, Fate::none);
+    EXPECT_TRUE(staying(result.departures).empty());
+    EXPECT_EQ(keys_of(result.rules.stale), flows_of_the_primary);
+  }
+}
+
+/// The primary drained its streams, or keeps them, and the backup has the traffic.
+RunningService drained_service(const FlowPolicy& policy, Why why) {
   RunningService service = service_at(Fate::primary);
-  service.config.on_failover = FlowPolicy::keep;
-  const Wanted result = go(service, Fate::backup);
-  ASSERT_EQ(result.departures.size(), 1U);
-  EXPECT_TRUE(result.departures[0].keep_streams);
-  EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{udp4, primary4}}));
+  service.config.on_failover = service.config.on_failback = service.config.on_forced = policy;
+  service.servers.resize(2);
+  const Wanted flip = go(service, Fate::backup, why);
+  service.loaded = flip.rules;
+  service.departures = flip.departures;
+  std::erase_if(service.departures, [](const Departure& departure) { return !departure.drain; });
+  service.departures.front().flip = 7;
+  return service;
+}
+
+TEST(Wanted, ADrainIsOverAtItsTimeAndNotBefore) {
+  RunningService service = drained_service(a_minute, Why::failover);
+  const Wanted before = go(service, Fate::backup, Why::failover, moment + 60s - 1ns);
+  EXPECT_TRUE(before.ending.empty());
+  EXPECT_TRUE(before.departures.empty());
+  const Wanted at = go(service, Fate::backup, Why::failover, moment + 60s);
+  EXPECT_EQ(as_set(at.ending), streams_of_the_primary);
+  ASSERT_EQ(at.departures.size(), 1U);
+  EXPECT_FALSE(at.departures[0].drain);
+  EXPECT_EQ(at.departures[0].drain_end, DrainEnd::time);
+  EXPECT_EQ(at.departures[0].flip, 7U) << "counted with the flip that began it";
+  EXPECT_EQ(keys_of(at.rules.stale), streams_of_the_primary) << "stale before they are cut";
+  EXPECT_TRUE(go(service, Fate::undecided, Why::failover, moment + 1s).ending.empty());
+}
+
+TEST(Wanted, ADrainIsVoidWhenItsServerIsTargetAgainEvenAtItsEnd) {
+  RunningService service = drained_service(a_minute, Why::forced);
+  service.config.on_failback = {};
+  const Wanted back = go(service, Fate::primary, Why::failback, moment + 60s);
+  EXPECT_TRUE(back.ending.empty());
+  EXPECT_EQ(as_set(back.returning), flows_of_the_primary);
+  EXPECT_EQ(keys_of(back.rules.stale), (std::set<Mapping>{{tcp4, backup4}, {udp4, backup4}}));
+}
+
+TEST(Wanted, ADrainEndsWithoutATargetAndWithItsServiceAndWithItsListener) {
+  for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+    RunningService service = drained_service(policy, Why::failover);
+    const Wanted none = go(service, Fate::none, Why::failover, moment + 1s);
+    EXPECT_EQ(as_set(none.ending), streams_of_the_primary);
+    EXPECT_EQ(keys_of(none.rules.stale).size(), 4U) << "the backup's two flows go with them";
+    service.config.listen = {tcp4, udp4};
+    const Wanted fewer = go(service, Fate::backup, Why::failover, moment + 1s);
+    EXPECT_EQ(as_set(fewer.ending), (std::set<Mapping>{{tcp6, primary6}}));
+    EXPECT_EQ(fewer.departures.back().drain_end, DrainEnd::given_up);
+    EXPECT_EQ(as_set(go(service, Fate::removed, Why::failover, moment + 1s).ending), streams_of_the_primary);
+  }
+}
+
+/// So many abnormal answers with this reason that the server is down.
+void let_fail(RunningServer& server, probes::Reason reason) {
+  server.health = Health::down;
+  RunningQuestion& question = server.questions.emplace_back(
+      RunningQuestion{.question = nullptr, .id = {}, .window = Window{DownRule{}, UpRule{}}, .pace = {}, .last = {}});
+  for (int answer = 0; answer < 3; ++answer) question.window.record(probes::Outcome::abnormal, moment);
+  question.window.assess({}, moment);
+  question.last_abnormal = reason;
+}
+
+TEST(Wanted, OfAServerThatAnswersNothingStreamsDoNotDrainAndOfADeadOneNoDatagramStays) {
+  for (const bool silent : {false, true})
+    for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+      const bool streams_stay = !silent || policy == kept_policy; // "keep" is the operator's word
+      const auto reason = silent ? probes::Reason::timeout : probes::Reason::refused;
+      RunningService service = drained_service(policy, Why::forced);
+      let_fail(service.servers[0], reason);
+      const Wanted later = go(service, Fate::backup, Why::failover, moment + 1s);
+      EXPECT_EQ(as_set(later.ending), streams_stay ? (std::set<Mapping>{{udp4, primary4}}) : flows_of_the_primary);
+      RunningService now = service_at(Fate::primary);
+      now.config.on_failover = policy;
+      now.servers.resize(2);
+      let_fail(now.servers[0], reason);
+      EXPECT_EQ(staying(go(now, Fate::backup).departures), streams_stay ? streams_of_the_primary : std::set<Mapping>{});
+    }
 }
 
 TEST(Wanted, EachReasonForAFlipHasItsOwnPolicy) {
@@ -210,23 +389,23 @@ TEST(Wanted, EachReasonForAFlipHasItsOwnPolicy) {
   };
   for (const Row& row : {Row{Why::failover, &Service::on_failover}, Row{Why::primary_up, &Service::on_failover},
                          Row{Why::failback, &Service::on_failback}, Row{Why::forced, &Service::on_forced}}) {
-    for (const FlowPolicy others : {FlowPolicy::reset, FlowPolicy::keep}) {
+    for (const FlowPolicy& others : {FlowPolicy{}, kept_policy}) {
       RunningService service = service_at(Fate::backup);
       service.config.on_failover = service.config.on_failback = service.config.on_forced = others;
-      service.config.*row.policy = others == FlowPolicy::keep ? FlowPolicy::reset : FlowPolicy::keep;
+      service.config.*row.policy = others == kept_policy ? FlowPolicy{} : kept_policy;
       const Wanted result = go(service, Fate::primary, row.flip_why);
       ASSERT_FALSE(result.departures.empty());
-      EXPECT_EQ(result.departures[0].keep_streams, others == FlowPolicy::reset) << to_text(row.flip_why);
+      EXPECT_EQ(staying(result.departures).empty(), others == kept_policy) << to_text(row.flip_why);
     }
   }
 }
 
 TEST(Wanted, TheFlowsOfARemovedServiceGoInSpiteOfKeep) {
   RunningService service = service_at(Fate::primary);
-  service.config.on_failover = service.config.on_failback = service.config.on_forced = FlowPolicy::keep;
+  service.config.on_failover = service.config.on_failback = service.config.on_forced = kept_policy;
   const Wanted result = go(service, Fate::removed);
   ASSERT_EQ(result.departures.size(), 1U);
-  EXPECT_FALSE(result.departures[0].keep_streams);
+  EXPECT_FALSE(result.departures[0].drain);
   EXPECT_EQ(result.rules.stale.size(), 3U);
   EXPECT_TRUE(result.rules.known.empty());
 }
@@ -298,11 +477,13 @@ TEST(Wanted, TargetsOfSeveralServersLeaveByServer) {
 /// What the gateway does once the kernel has taken a change.
 void apply(RunningService& service, const Wanted& change, Time when) {
   for (Departure& old : service.departures)
-    std::erase_if(old.mappings, [&](const Mapping& mapping) { return std::ranges::count(change.returning, mapping) != 0; });
+    std::erase_if(old.mappings, [&](const Mapping& mapping) {
+      return std::ranges::count(change.returning, mapping) + std::ranges::count(change.ending, mapping) != 0;
+    });
   std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty(); });
   for (const Departure& departure : change.departures) {
     service.departures.push_back(departure);
-    if (departure.untranslated) continue;
+    if (departure.untranslated || departure.drain) continue;
     for (const Mapping& mapping : departure.mappings) service.moved_until[mapping.vip] = when + moved_for;
   }
   service.loaded = change.rules;
@@ -356,6 +537,9 @@ TEST(Wanted, ARefusalIsHeldWhereAnotherServerMayDo) {
     }
   RunningService alone = watched(Health::up, Health::down);
   EXPECT_TRUE(go(alone, Fate::primary).rules.hold.empty());
+  RunningService grouped = watched(Health::up, Health::up);
+  grouped.servers[1].elsewhere.health = Health::down;
+  EXPECT_TRUE(go(grouped, Fate::primary).rules.hold.empty()) << "the backup would not do for the whole group";
 }
 
 TEST(Wanted, NothingIsHeldWhereItIsOffOrAnOperatorPinsTheTarget) {
@@ -396,7 +580,7 @@ TEST(Wanted, HoldsItsPromisesOverRandomLives) {
       service.removed = false;
       service.config.on_none = pick(2) == 0 ? OnNone::refuse : OnNone::drop;
       for (FlowPolicy* policy : {&service.config.on_failover, &service.config.on_failback, &service.config.on_forced})
-        *policy = pick(2) == 0 ? FlowPolicy::reset : FlowPolicy::keep;
+        *policy = std::array{FlowPolicy{}, a_minute, kept_policy}.at(static_cast<std::size_t>(pick(3)));
       if (!service.departures.empty() && pick(3) == 0) service.departures.erase(service.departures.begin()); // its cut is done
       const Fate fate = fates.at(static_cast<std::size_t>(pick(5)));
       const Why flip_why = std::array{Why::failover, Why::failback, Why::forced}.at(static_cast<std::size_t>(pick(3)));
@@ -404,15 +588,21 @@ TEST(Wanted, HoldsItsPromisesOverRandomLives) {
       const Wanted change = go(service, fate, flip_why, when);
       expect_sane(change);
       const Moves moves = moves_between(old_targets, change.rules.target);
-      EXPECT_EQ(mappings_of(change.departures, false), moves.leaving);
+      std::set<Mapping> going = moves.leaving;
+      going.insert(change.ending.begin(), change.ending.end());
+      EXPECT_EQ(mappings_of(change.departures, false), going);
       EXPECT_EQ(as_set(change.returning), moves.arriving);
       apply(service, change, when);
+      for (const Departure& departure : service.departures)
+        for (const Mapping& mapping : departure.mappings)
+          EXPECT_EQ(change.rules.stale.contains(mapping), !departure.drain && !departure.untranslated);
       const Wanted again = go(service, fate, flip_why, when);
       nat::Rules without_rest = again.rules; // a flip leaves `moved` to the next look
       std::erase_if(without_rest.moved, [&](const auto& entry) { return !change.rules.moved.contains(entry.first); });
       EXPECT_TRUE(without_rest == change.rules);
       EXPECT_TRUE(again.departures.empty());
       EXPECT_TRUE(again.returning.empty());
+      EXPECT_TRUE(again.ending.empty());
       EXPECT_FALSE(again.moves);
     }
   }
@@ -425,6 +615,51 @@ TEST(Wanted, NothingIsLeftOfARemovedServiceWhenItsFlowsAreGone) {
   service.departures.clear();
   EXPECT_FALSE(go(service, Fate::removed, Why::failover, moment + moved_for - 1ns).rules.empty()) << "leftovers are answered for a minute";
   EXPECT_TRUE(go(service, Fate::removed, Why::failover, moment + moved_for).rules.empty());
+}
+
+TEST(Frozen, KeepsWhateverIsLoadedExceptWhatIsHeld) {
+  for (const Fate fate : {Fate::primary, Fate::backup, Fate::none}) {
+    SCOPED_TRACE(word(fate));
+    RunningService service = service_at(fate);
+    service.loaded.hold[{tcp4, primary4}] = "web primary";
+    service.servers.resize(2);
+    for (RunningServer& server : service.servers) server.health = Health::down;
+    const Wanted stays = frozen(service, moment);
+    EXPECT_EQ(stays.rules, settled(fate));
+    EXPECT_TRUE(stays.departures.empty());
+    EXPECT_TRUE(stays.returning.empty());
+    EXPECT_FALSE(stays.moves);
+  }
+}
+
+TEST(Frozen, LoadsNothingWhereNothingIs) {
+  RunningService service;
+  service.config = web();
+  EXPECT_TRUE(frozen(service, moment).rules.empty());
+}
+
+TEST(Frozen, FlowsOfAnEarlierFlipGoToTheirEnd) {
+  RunningService service = service_at(Fate::primary);
+  apply(service, go(service, Fate::backup), moment);
+  const nat::Rules flipped = service.loaded;
+  ASSERT_FALSE(flipped.stale.empty());
+  EXPECT_EQ(frozen(service, moment).rules.stale, flipped.stale);
+  EXPECT_FALSE(frozen(service, moment).rules.moved.empty());
+  service.departures.clear(); // cut
+  EXPECT_TRUE(frozen(service, moment).rules.stale.empty());
+  EXPECT_EQ(frozen(service, moment + moved_for).rules, settled(Fate::backup));
+}
+
+TEST(Frozen, AnEndpointThatIsNotListenedOnAnyMoreIsGivenUp) {
+  RunningService service = service_at(Fate::primary);
+  service.config.listen = {tcp4, tcp6};
+  const Wanted change = frozen(service, moment);
+  EXPECT_FALSE(change.rules.known.contains(udp4));
+  EXPECT_FALSE(change.rules.target.contains(udp4));
+  EXPECT_FALSE(change.rules.source.contains({udp4, primary4}));
+  ASSERT_EQ(change.departures.size(), 1U);
+  EXPECT_EQ(change.departures[0].mappings, (std::vector{Mapping{udp4, primary4}}));
+  EXPECT_TRUE(change.rules.target.contains(tcp4));
 }
 
 TEST(Wanted, IsPure) {

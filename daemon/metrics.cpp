@@ -1,0 +1,155 @@
+// A table of names, and the figures behind them.
+#include "daemon/metrics.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "daemon/walltime.hpp"
+
+namespace hanat {
+namespace {
+
+enum class Name : std::uint8_t {
+  target,
+  forced,
+  flips,
+  cut,
+  nudged,
+  drained,
+  old_flows,
+  flip_time,
+  flip_commit,
+  up,
+  unknown,
+  fails,
+  latency,
+  age
+};
+
+struct Row {
+  Name name;
+  std::string_view text, type, help;
+};
+constexpr std::array rows = {
+    Row{Name::target, "hanat_target", "gauge", "1 for the server that gets new connections; \"none\": clients are refused"},
+    Row{Name::forced, "hanat_forced", "gauge", "1 while an operator pins the target"},
+    Row{Name::flips, "hanat_flips_total", "counter", "How often the target changed, by why"},
+    Row{Name::cut, "hanat_cut_total", "counter", "Flows of old targets whose conntrack entries were deleted"},
+    Row{Name::nudged, "hanat_nudged_total", "counter", "Clients that were told of a flip"},
+    Row{Name::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while they drained or were kept"},
+    Row{Name::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that drain or are kept; absent: none, or not counted yet"},
+    Row{Name::flip_time, "hanat_last_flip_timestamp_seconds", "gauge", "When the target changed last; absent: not since hanatd started"},
+    Row{Name::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "From the decision to the kernel's answer, at the last flip"},
+    Row{Name::up, "hanat_up", "gauge", "1 while the server is up"},
+    Row{Name::unknown, "hanat_unknown", "gauge", "1 while it is not known yet whether the server is up"},
+    Row{Name::fails, "hanat_probe_fails", "gauge", "Abnormal answers in the server's window"},
+    Row{Name::latency, "hanat_probe_latency_seconds", "gauge", "How long the last answer took"},
+    Row{Name::age, "hanat_probe_age_seconds", "gauge", "How long ago the last answer came"},
+};
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') result += '\\';
+    result += c == '\n' ? std::string{"\\n"} : std::string{c};
+  }
+  return result;
+}
+
+std::string heading(std::string_view name, std::string_view type, std::string_view help) {
+  return fmt::format("# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
+}
+
+/// Adds a line; `labels` are escaped already.
+template <typename Number> void line(std::vector<std::string>& families, Name name, std::string_view labels, Number value) {
+  const auto number = static_cast<std::size_t>(name);
+  fmt::format_to(std::back_inserter(families[number]), "{}{{{}}} {}\n", rows[number].text, labels, value);
+}
+
+constexpr bool in_order() {
+  for (std::size_t number = 0; number < rows.size(); ++number)
+    if (static_cast<std::size_t>(rows[number].name) != number) return false;
+  return true;
+}
+static_assert(in_order());
+
+} // namespace
+
+MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
+  daemon_ = heading("hanat_info", "gauge", "Always 1") + fmt::format("hanat_info{{version=\"{}\"}} 1\n", escaped(daemon.version)) +
+            heading("hanat_uptime_seconds", "gauge", "How long hanatd runs") + fmt::format("hanat_uptime_seconds {}\n", daemon.uptime_s) +
+            heading("hanat_kernel_in_step", "gauge", "1 while the kernel has what was decided") +
+            fmt::format("hanat_kernel_in_step {}\n", daemon.kernel == "in-step" ? 1 : 0) +
+            heading("hanat_kernel_state", "gauge", "1 for the state that is so") +
+            [&] {
+              std::string lines;
+              for (const std::string_view state : {"in-step", "repairing", "failed"})
+                lines += fmt::format("hanat_kernel_state{{state=\"{}\"}} {}\n", state, daemon.kernel == state ? 1 : 0);
+              return lines;
+            }() +
+            heading("hanat_blind", "gauge", "1 while hanatd itself cannot ask some server") +
+            fmt::format("hanat_blind {}\n", daemon.blind ? 1 : 0);
+}
+
+void MetricsText::add(const ServiceStatus& service) {
+  ++services_;
+  const std::string label = fmt::format("service=\"{}\"", escaped(service.name));
+  for (const ServerStatus& server : service.servers) add(server, label, server.role == service.target);
+  line(families_, Name::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
+  line(families_, Name::forced, label, service.forced ? 1 : 0);
+  auto flips = service.totals.flips;
+  for (const char* why : {"failover", "failback", "forced", "none-fit"})
+    flips.try_emplace(why, 0U); // a rate needs the time before the first
+  for (const auto& [why, count] : flips) line(families_, Name::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
+  line(families_, Name::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
+  line(families_, Name::cut, label + ",protocol=\"udp\"", service.totals.cut.udp);
+  line(families_, Name::cut, label + ",protocol=\"sctp\"", service.totals.cut.sctp);
+  line(families_, Name::nudged, label, service.totals.nudged);
+  std::uint64_t drained = service.totals.drained;
+  std::map<std::string, std::uint64_t> left; // a server may have kept flows beside some that drain
+  for (const DrainingStatus& draining : service.draining) {
+    drained += draining.drained;
+    if (draining.left) left[draining.server] += *draining.left;
+  }
+  line(families_, Name::drained, label, drained);
+  for (const auto& [server, flows] : left) line(families_, Name::old_flows, fmt::format("{},server=\"{}\"", label, escaped(server)), flows);
+  if (!service.last_flip) return;
+  if (const auto at = parse_wall_time(service.last_flip->at))
+    line(families_, Name::flip_time, label, fmt::format("{:.3f}", std::chrono::duration<double>(at->time_since_epoch()).count()));
+  line(families_, Name::flip_commit, label, static_cast<double>(service.last_flip->commit_us) / 1e6);
+}
+
+void MetricsText::add(const ServerStatus& server, const std::string& service, bool is_target) {
+  const std::string label = fmt::format("{},server=\"{}\"", service, escaped(server.role));
+  line(families_, Name::target, label, is_target ? 1 : 0);
+  line(families_, Name::up, fmt::format("{},address=\"{}\"", label, escaped(server.address)), server.health == "up" ? 1 : 0);
+  line(families_, Name::unknown, label, server.health == "unknown" ? 1 : 0);
+  line(families_, Name::fails, label, server.fails.count);
+  if (!server.last) return;
+  line(families_, Name::latency, label, fmt::format("{:.9g}", server.last->latency_ms / 1e3)); // without the noise of the division
+  line(families_, Name::age, label, server.last->age_s);
+}
+
+std::string MetricsText::take() {
+  std::string text = std::move(daemon_);
+  text += heading("hanat_services", "gauge", "How many services there are") + fmt::format("hanat_services {}\n", services_);
+  for (const Row& row : rows) {
+    std::string& lines = families_[static_cast<std::size_t>(row.name)];
+    if (!lines.empty()) text += heading(row.text, row.type, row.help) + lines;
+    lines = {};
+  }
+  return text;
+}
+
+std::string metrics_text(const Status& status) {
+  MetricsText text{status.daemon};
+  for (const ServiceStatus& service : status.services) text.add(service);
+  return text.take();
+}
+
+} // namespace hanat

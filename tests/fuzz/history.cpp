@@ -1,0 +1,25 @@
+// A line of the history's file, which anybody may have damaged: read, shown to people, written and read again.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/show.hpp"
+#include "daemon/history.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto entry = hanat::parse_history_line({reinterpret_cast<const char*>(data), size});
+  if (!entry) return 0;
+  hanat::Facts facts;
+  facts.add(*entry);
+  facts.add(*entry);
+  const auto now = hanat::WallTime{std::chrono::milliseconds{1'769'853'600'123}};
+  for (const char c : hanat::cli::show_history({*entry}, {.colour = false, .now = now}))
+    if (c != '\n' && (c < ' ' || c > '~')) std::abort();
+  const std::string again = nlohmann::json(*entry).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (again.find('\n') != std::string::npos) std::abort();
+  if (again.size() <= size && !hanat::parse_history_line(again)) std::abort();
+  return 0;
+}

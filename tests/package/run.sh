@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The package as a whole: sudo tests/package/run.sh            (ten minutes on two cores)
+# Builds it twice, in different places, which must give the same bytes; lintian; its life under systemd (stage.sh).
+#                         sudo tests/package/run.sh quick DIR  (what tests/run.sh does: one minute)
+# Wraps the programs of the build in DIR instead, and leaves out what only a full build can tell.
+# Prints "ok" and "FAILED" lines; exit status 0: all ok.
+# shellcheck disable=SC2317 # functions that are called by name look unreachable to it
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+# shellcheck source=tests/install-deps.sh
+. tests/install-deps.sh
+install_packages "${build_packages[@]}" "${lab_packages[@]}" "${deb_packages[@]}" conntrack python3 || exit 1
+bad=0
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/hanat-package-XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+expect() { # TEXT COMMAND...
+  local text=$1
+  shift
+  if "$@" >"$scratch/said" 2>&1; then printf 'ok %s (%d s)\n' "$text" "$SECONDS"; else
+    printf 'FAILED %s\n' "$text"
+    tail -n 40 "$scratch/said"
+    bad=1
+    return 1
+  fi
+}
+silent() { # COMMAND...: as an error counts whatever it says
+  "$@" >"$scratch/words" 2>&1
+  cat "$scratch/words"
+  ! grep -qE '^[EWP]:' "$scratch/words"
+}
+same_bytes() { (cd "$1" && sha256sum -- *.deb *.dsc *.tar.xz) | (cd "$2" && sha256sum --check --quiet); }
+
+first=$scratch/first
+if [ "${1-}" = quick ]; then
+  expect "the package is built" packaging/build-deb.sh --programs "$2" --output "$first" || exit 1
+else
+  expect "the package is built" packaging/build-deb.sh --check --output "$first" || exit 1
+  mkdir -p "$scratch/another/place"
+  expect "and again" env CCACHE_DISABLE=1 TMPDIR="$scratch/another/place" packaging/build-deb.sh --output "$scratch/second" &&
+    expect "with the same bytes" same_bytes "$first" "$scratch/second"
+fi
+silent lintian --allow-root --pedantic "$first"/hanat_*.changes >"$scratch/lintian" 2>&1 & # most of the scenes wait
+lintian=$!
+tests/package/stage.sh "$first"/hanat_*.deb || bad=1
+if wait "$lintian"; then printf 'ok lintian has nothing to say\n'; else
+  printf 'FAILED lintian has nothing to say\n'
+  cat "$scratch/lintian"
+  bad=1
+fi
+exit "$bad"

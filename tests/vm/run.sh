@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# hanat on Debian's own kernel: sudo tests/vm/run.sh 12 [PACKAGE.deb]     (12: Linux 6.1; 13: Linux 6.12)
+# A virtual machine (qemu, software emulation, no network of its own) boots Debian with its kernel and systemd, installs the package with
+# apt, plays ../package/scenes.sh, boots again and plays the rest. Without PACKAGE.deb the package is built: for 12 by
+# packaging/build-deb.sh, for 13 by the same in a tree of Debian 13.
+# The first run makes Debian's tree with debootstrap, from the mirror that this machine's apt uses, and keeps it in build/vm.
+# Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, the first run's downloads not counted.
+set -eu
+set -o pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$here"
+limit=${HANAT_VM_LIMIT:-540} # s, for both boots; a machine that does much else needs more
+memory=1024 # MiB
+case "${1-}" in
+12) suite=bookworm ;;
+13) suite=trixie ;;
+*)
+  printf 'usage: sudo tests/vm/run.sh 12|13 [PACKAGE.deb]\n' >&2
+  exit 2
+  ;;
+esac
+if [ "$(id -u)" -ne 0 ]; then
+  printf 'tests/vm/run.sh makes file systems: run it as root\n' >&2
+  exit 2
+fi
+package=${2-}
+# shellcheck source=tests/install-deps.sh
+. tests/install-deps.sh
+install_packages "${vm_packages[@]}"
+
+home=${HANAT_VM:-$here/build/vm}
+tree=$home/$suite
+mkdir -p "$home"
+# shellcheck disable=SC2016 # the names are apt's
+mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' | awk '$1 == "Debian" { print $2; exit }')
+mounted=()
+qemu=''
+reader=''
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/hanat-vm-XXXXXX")
+cleanup() {
+  trap - EXIT INT TERM HUP
+  [ -z "$qemu" ] || kill -KILL "$qemu" 2>/dev/null || true
+  [ -z "$reader" ] || kill "$reader" 2>/dev/null || true
+  local path
+  for path in "${mounted[@]}"; do umount -l "$path" 2>/dev/null || true; done
+  rm -rf --one-file-system "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# make_tree FOLDER PACKAGES: Debian in a folder; a name that is there is whole.
+make_tree() {
+  [ ! -d "$1" ] || return 0
+  printf 'making a tree of Debian %s\n' "$suite"
+  rm -rf --one-file-system "$1.new"
+  if ! debootstrap --variant=minbase --include="$2" "$suite" "$1.new" "$mirror" >"$home/debootstrap.log" 2>&1; then
+    tail -n 20 "$home/debootstrap.log"
+    exit 1
+  fi
+  mv "$1.new" "$1"
+}
+inside() { # FOLDER COMMAND...
+  local root=$1
+  shift
+  chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
+}
+without_services() { # FOLDER
+  printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
+  chmod 755 "$1/usr/sbin/policy-rc.d"
+}
+
+build_package() {
+  if [ "$suite" = bookworm ]; then
+    packaging/build-deb.sh --output "$scratch/deb" >/dev/null
+  else
+    make_tree "$tree-build" build-essential,fakeroot,git,ca-certificates
+    without_services "$tree-build"
+    mkdir -p "$tree-build/source" "$scratch/deb"
+    mount --bind "$here" "$tree-build/source"
+    mounted+=("$tree-build/source")
+    mount --bind "$scratch/deb" "$tree-build/mnt"
+    mounted+=("$tree-build/mnt")
+    inside "$tree-build" git config --global --add safe.directory '*'
+    inside "$tree-build" /source/packaging/build-deb.sh --output /mnt >/dev/null
+    umount "$tree-build/source" "$tree-build/mnt"
+    mounted=()
+  fi
+  package=$(echo "$scratch"/deb/hanat_*.deb)
+}
+
+section() { printf '== %s (%d s)\n' "$1" "$SECONDS"; }
+section "package"
+[ -n "$package" ] || build_package
+section "tree"
+make_tree "$tree" systemd-sysv,dbus,udev,initramfs-tools,linux-image-cloud-amd64,iproute2,nftables,conntrack,kmod,procps,python3-minimal,ifupdown,zstd
+[ -e "$tree/usr/sbin/policy-rc.d" ] || without_services "$tree"
+inside "$tree" apt-get -qq update
+inside "$tree" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends satisfy "$(dpkg-deb -f "$package" Depends)" >"$home/apt.log" 2>&1 || {
+  tail -n 20 "$home/apt.log"
+  exit 1
+}
+
+section "disk"
+mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
+mount -t tmpfs upper "$scratch/upper"
+mounted+=("$scratch/upper")
+mkdir "$scratch/upper/upper" "$scratch/upper/work"
+mount -t overlay overlay -o "lowerdir=$tree,upperdir=$scratch/upper/upper,workdir=$scratch/upper/work" "$scratch/root"
+mounted=("$scratch/root" "${mounted[@]}")
+root=$scratch/root
+mkdir -p "$root/play" "$root/etc/systemd/system/multi-user.target.wants"
+cp tests/package/scenes.sh tests/package/peer.py "$root/play/"
+cp "$package" "$root/play/hanat.deb"
+rm -rf "$root/usr/sbin/policy-rc.d" "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root/var/lib/man-db/auto-update"
+printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
+printf 'auto lo\niface lo inet loopback\n' >"$root/etc/network/interfaces"
+printf 'hanat-vm\n' >"$root/etc/hostname"
+for unit in serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_reap.service; do
+  ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
+cat >"$root/play/play" <<'END'
+#!/bin/bash
+exec >/dev/ttyS0 2>&1
+export PAUSE=0.1
+stty -F /dev/ttyS0 -onlcr 2>/dev/null
+if [ ! -e /play/second ]; then
+  touch /play/second
+  uname -srv | sed 's/^/ok /'
+  lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print "loaded before hanat:", $1 }'
+  bash /play/scenes.sh /play install start failover refuse force cut flush kill before_reboot
+  echo "ok modules loaded by the kernel itself:" $(lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print $1 }' | sort)
+  sync
+  systemctl reboot
+else
+  bash /play/scenes.sh /play after_reboot remove
+  echo "THE END"
+  systemctl poweroff
+fi
+END
+cat >"$root/etc/systemd/system/play.service" <<'END'
+[Unit]
+After=multi-user.target hanatd.service look.service
+[Service]
+Type=exec
+ExecStart=/bin/bash /play/play
+END
+ln -s ../play.service "$root/etc/systemd/system/multi-user.target.wants/play.service"
+truncate -s 3G "$scratch/disk"
+mke2fs -q -t ext4 -O ^has_journal -d "$root" "$scratch/disk"
+cp "$root"/boot/vmlinuz-* "$scratch/kernel"
+cp "$root"/boot/initrd.img-* "$scratch/initrd"
+
+section "boot"
+: >"$scratch/console"
+tail -n +1 -f "$scratch/console" &
+reader=$!
+left=$limit
+for ((boot = 0; boot < 2; boot++)); do
+  begun=$SECONDS
+  # A reboot ends this process, and the next one begins with a cold machine.
+  qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -nic none -no-reboot \
+    -chardev "file,id=console,path=$scratch/console,append=on" -serial chardev:console -kernel "$scratch/kernel" -initrd "$scratch/initrd" \
+    -append "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=no no_timer_check" \
+    -drive "file=$scratch/disk,format=raw,if=virtio,cache=unsafe" </dev/null &
+  qemu=$!
+  timeout "$left" tail --pid="$qemu" -f /dev/null & # waited for, so that a signal to this script ends it at once
+  wait $! || printf 'FAILED not at its end after %d s\n' "$limit"
+  kill -KILL "$qemu" 2>/dev/null || true
+  wait "$qemu" 2>/dev/null || true
+  qemu=''
+  left=$((left - SECONDS + begun))
+  [ "$left" -gt 0 ] || break
+done
+sleep 0.5
+cp "$scratch/console" "$home/console-$suite.log"
+section "end"
+[ "$(grep -c '^END ok' "$scratch/console")" = 2 ] && grep -q '^THE END' "$scratch/console" && ! grep -q '^FAILED' "$scratch/console"
