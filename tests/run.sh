@@ -274,9 +274,9 @@ if [ "$mode" != quick ]; then
     netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
   fi
 
-  section "fuzzers, 5 s each"
+  section "fuzzers, 3 s each"
   if must_build fuzz fuzzers; then
-    fuzz_all 5
+    fuzz_all 3
   fi
 
   section "clang-tidy"
