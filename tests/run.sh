@@ -270,7 +270,7 @@ if [ "$mode" != quick ]; then
     # Left out: what mostly waits and runs no code that the others do not (a library that is preloaded gets before the sanitizer, too); a daemon without descriptors (UBSan's check of a virtual call opens
     # a pipe itself, and calls its failure an invalid object); a neighbour whose commits under sanitizers are too slow to be in anybody's way.
     waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*:Calm*:ControlDeadline*:FailingGroup*'
-    waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*'
+    waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*:Judgement*:Topology*:OwnFailure*'
     netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
   fi
 
