@@ -1,4 +1,4 @@
-// The gateway's cuts: flows of an old target on their way out of conntrack, stage by stage, one job at a time on the worker.
+// The gateway's cuts: flows of an old target depart, and leave conntrack stage by stage, one job at a time on the worker.
 // Not here: which flows depart (wanted), telling clients (gateway_nudge), how entries are found and deleted (nat/cut).
 #include <algorithm>
 #include <utility>
@@ -7,6 +7,7 @@
 
 #include "daemon/gateway.hpp"
 #include "daemon/words.hpp"
+#include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
@@ -20,6 +21,72 @@ constexpr unsigned sweeps_at_most = 30;
 constexpr auto retry_after = 5s; // of a cut that the kernel refused
 
 } // namespace
+
+/// The flows of `others` are no longer among the mappings.
+void Gateway::take_out(std::vector<Mapping>& mappings, std::span<const Mapping> others) {
+  const FlowSet taken{others};
+  if (std::ranges::none_of(mappings, [&](const Mapping& mapping) { return taken.meeting(mapping) != nullptr; })) return;
+  std::vector<Mapping> left;
+  for (const Mapping& mapping : mappings)
+    if (taken.meeting(mapping) == nullptr)
+      left.push_back(mapping);
+    else if (is_range(mapping.vip)) // the rest of it stays
+      for (const Mapping& part : without(mapping, others)) left.push_back(part);
+  mappings = std::move(left);
+}
+
+/// No two of `moved` overlap, not even after a range of ports was given other borders.
+void Gateway::note_moved(RunningService& service, const nat::Rules& rules, const Vip& vip, Time until) {
+  if (rules.known.contains(vip)) {
+    service.moved_until[vip] = until;
+    return;
+  }
+  std::vector<Vip> ours;
+  for_overlapping(rules.known, vip, [&](const auto& entry) { ours.push_back(entry.first); });
+  const std::vector<Vip> rest = without(vip, ours);
+  ours.insert(ours.end(), rest.begin(), rest.end());
+  for (const Vip& moved : ours) {
+    std::vector<Vip> other;
+    for_overlapping(service.moved_until, moved, [&](const auto& entry) {
+      if (entry.first != moved) other.push_back(entry.first);
+    });
+    for (const Vip& gone : other) service.moved_until.erase(gone);
+    service.moved_until[moved] = until;
+  }
+}
+
+/// Mappings that are targets again leave their departures; new departures begin.
+void Gateway::note_departures(Change& change, bool flipped, Time now) {
+  RunningService& service = *change.service;
+  leave_departures(service, change.wanted, now);
+  for (const auto& [vip, comment] : change.wanted.rules.moved) service.moved_until.try_emplace(vip, now + moved_for);
+  for (Departure& departure : change.wanted.departures) {
+    for (const Mapping& mapping : departure.mappings)
+      if (!departure.untranslated && !departure.drain) note_moved(service, change.wanted.rules, mapping.vip, now + moved_for);
+    departure.id = ++next_departure_;
+    if (!departure.drain_end) departure.flip = flipped && !departure.untranslated ? service.flips : 0;
+    if (departure.drain) begin_drain(service, departure, now);
+    if (departure.drain_end && service.last_flip && departure.flip == service.last_flip->number) service.last_flip->cutting = true;
+    service.flip_has_a_rest = true;
+    service.departures.push_back(std::move(departure));
+  }
+  if (!service.departures.empty()) departing_.insert(&service);
+}
+
+/// Mappings that are targets again, and those whose drain is over.
+void Gateway::leave_departures(RunningService& service, const Wanted& wanted, Time now) {
+  if (service.departures.empty()) return;
+  std::vector<Mapping> leaving = wanted.returning;
+  leaving.insert(leaving.end(), wanted.ending.begin(), wanted.ending.end());
+  if (leaving.empty()) return;
+  for (Departure& old : service.departures) {
+    if (old.drain) tell_of_drain(service, old, wanted, now);
+    const std::vector<Mapping> before = old.mappings;
+    take_out(old.mappings, leaving);
+    if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
+  }
+  std::erase_if(service.departures, [](const Departure& departure) { return departure.mappings.empty() && !departure.in_job; });
+}
 
 /// What a departure needs next, most urgent first.
 enum class Gateway::Need : std::uint8_t { datagrams, clients, streams, count };

@@ -3,6 +3,7 @@
 // Not here: the comparison (nat/ledger), the cut (gateway_cut).
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -120,14 +121,9 @@ void Gateway::give_up(const Mapping& mapping, const std::string& service, Time n
 
 /// Endpoints of the service that are not among `still` are its no more: where their flows may be is remembered.
 void Gateway::remember(const RunningService& service, const std::vector<Vip>& still, Time now) {
-  const std::map<Vip, int> kept = [&still] {
-    std::map<Vip, int> by_vip;
-    for (const Vip& vip : still) by_vip[vip] = 0;
-    return by_vip;
-  }();
   for (const Vip& vip : service.config.listen) {
     std::vector<Vip> overlapping;
-    for_overlapping(kept, vip, [&](const auto& entry) { overlapping.push_back(entry.first); });
+    std::ranges::copy_if(still, std::back_inserter(overlapping), [&vip](const Vip& other) { return overlap(vip, other); });
     for (const Vip& part : without(vip, overlapping))
       for (const Server& server : service.config.servers)
         if (const auto endpoint = endpoint_for(server, part)) give_up({part, *endpoint}, service.config.name, now);
