@@ -78,6 +78,7 @@ public:
 
   KernelState kernel_state() const { return kernel_state_; }
   const std::string& kernel_error() const { return kernel_error_; }
+  bool owns_table() const { return kernel_.owns_table(); }
 
 private:
   /// The kernel takes one change after the other, whoever makes them: behind somebody's huge set ours waits for seconds. Alone it is done

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <malloc.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -24,6 +25,7 @@
 #include "daemon/notify.hpp"
 #include "daemon/report.hpp"
 #include "daemon/state_writer.hpp"
+#include "nat/modules.hpp"
 
 namespace hanat {
 namespace {
@@ -44,6 +46,17 @@ std::filesystem::path existing(const std::filesystem::path& directory, const cha
     throw std::runtime_error(
         fmt::format("the {} {} is not there: make it with mkdir -p {}, or name another", what, directory.string(), directory.string()));
   return directory;
+}
+
+/// What else to say of a start that the kernel refused.
+std::string remedy(const std::error_code& error) {
+  if (error == std::errc::operation_not_permitted) return "; hanatd needs CAP_NET_ADMIN: run it as root or by its unit";
+  // A family of netlink or an expression of a rule that the kernel has not, in its words.
+  const bool unknown = error == std::errc::no_such_file_or_directory || error == std::errc::operation_not_supported ||
+                       error == std::errc::invalid_argument || error == std::errc::protocol_not_supported;
+  const std::vector<std::string> names = unknown ? nat::modules_not_loaded() : std::vector<std::string>{};
+  if (names.empty()) return {};
+  return fmt::format("; modules that hanatd needs are not loaded, and the kernel could not load them itself: modprobe -a {}", fmt::join(names, " "));
 }
 
 /// The running daemon: everything that main() builds, in the order in which it depends on each other.
@@ -108,6 +121,11 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
     urgency == Gateway::Urgency::now ? writer_.save_now(gateway_->state()) : writer_.save_soon(gateway_->state());
   };
   gateway_->start(config, kept.state);
+  utsname system{};
+  uname(&system);
+  tell(Level::info, fmt::format("on Linux {} table {} {}", system.release, arguments_.table,
+                                gateway_->owns_table() ? "belongs to hanatd: nobody else can change it"
+                                                       : "can be changed by others, too: hanatd watches it and puts it right"));
   commands_ = std::make_unique<Commands>(*gateway_, *history_, arguments_.config, [this] { return reload(); });
   serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
@@ -262,7 +280,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--socket", arguments.socket, "control socket")->capture_default_str();
   app.add_option("--state", arguments.state, "directory for overrides and history")->capture_default_str();
   app.add_option("--table", arguments.table, "name of the nftables table, for tests")->capture_default_str();
-  app.add_flag("--shared-table", arguments.shared_table, "let others change the table, as on kernels before 6.9, for tests");
+  app.add_flag("--shared-table", arguments.shared_table, "let others change the table, as on kernels that cannot prevent it, for tests");
   app.add_flag("--check", arguments.check, "check the configuration and exit");
   app.add_flag("--remove", arguments.remove, "remove the table that a stopped hanatd left in the kernel, and exit");
   app.set_version_flag("--version", HANAT_VERSION);
@@ -313,8 +331,7 @@ int main(int argc, char** argv) {
   try {
     return hanat::run(hanat::parse(argc, argv));
   } catch (const std::system_error& error) {
-    const bool no_right = error.code() == std::errc::operation_not_permitted;
-    std::fprintf(stderr, "hanatd: %s%s\n", error.what(), no_right ? "; hanatd needs CAP_NET_ADMIN: run it as root or by its unit" : "");
+    std::fprintf(stderr, "hanatd: %s%s\n", error.what(), hanat::remedy(error.code()).c_str());
     return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hanatd: %s\n", error.what());

@@ -233,6 +233,7 @@ void Kernel::adopt(const Rules& loaded) {
       const auto found = find_table();
       return found && found->owner == socket_.port_id();
     });
+    owns_ = true;
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::operation_not_supported)
       throw; // an older kernel, or a table that was made without an owner: watched instead
@@ -255,6 +256,7 @@ void Kernel::load(const Rules& rules) {
   } else {
     try {
       attempt(NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST);
+      owns_ = true;
     } catch (const std::system_error& error) {
       if (error.code() != std::errc::operation_not_supported) throw;
       ownership_ = Ownership::shared; // before Linux 6.9; owner alone would take the table away with a crash of hanatd

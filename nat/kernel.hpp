@@ -60,6 +60,8 @@ public:
   /// Whether answers to untracked probes pass by conntrack: a chain of their own, while its table is full. Throws std::system_error.
   void pass_by_conntrack(bool on);
   bool passes_by_conntrack() const { return passes_by_; }
+  /// Whether the kernel lets nobody but this process change the table.
+  bool owns_table() const { return owns_; }
   /// Deletes the table, if it is there.
   void remove();
 
@@ -88,6 +90,7 @@ private:
   Ownership ownership_;
   Netlink socket_;
   CommitWatch watch_;
+  bool owns_ = false;
   bool passes_by_ = false; // `untracked` is loaded
   Armed armed_;            // of what is loaded
 };

@@ -6,9 +6,11 @@
   load ADDRESS PORT HELD FILE  until SIGTERM: one new connection after the other, and HELD that stay and ask ten times a second;
                                then writes "NEW new, FAILED failed, HELD held, BROKEN broken, slowest MS ms" to FILE
   datagrams ADDRESS PORT FILE  until killed: one socket, twenty datagrams a second; FILE holds who answered last
+  flips SERVICE COUNT          forces the backup and the primary in turn, at hanatd's control socket: prints "COUNT flips in MS ms"
   stay ADDRESS PORT FILE       one connection that waits in silence; FILE gets "connected", then how it ended
 
 Not here: what the answers should be (scenes.sh)."""
+import json
 import os
 import signal
 import socket
@@ -157,6 +159,21 @@ def stay(address, port, path):
             write(path, word(error))
 
 
+def flips(service, count):
+    begun = time.monotonic()
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect("/run/hanat/control.sock")
+        for number in range(count):
+            parameters = {"service": service, "server": "primary" if number % 2 else "backup"}
+            control.sendall(json.dumps({"method": "io.hanat.Control.Force", "parameters": parameters}).encode() + b"\0")
+            answer = b""
+            while not answer.endswith(b"\0"):
+                answer += control.recv(65536) or sys.exit("hanatd closed the connection")
+            if "error" in json.loads(answer[:-1]):
+                sys.exit(answer)
+    print(f"{count} flips in {(time.monotonic() - begun) * 1000:.0f} ms")
+
+
 def main(arguments):
     job, rest = arguments[0], arguments[1:]
     if job == "serve":
@@ -167,6 +184,8 @@ def main(arguments):
         load(rest[0], int(rest[1]), int(rest[2]), rest[3])
     elif job == "datagrams":
         datagrams(rest[0], int(rest[1]), rest[2])
+    elif job == "flips":
+        flips(rest[0], int(rest[1]))
     elif job == "stay":
         stay(rest[0], int(rest[1]), rest[2])
     else:

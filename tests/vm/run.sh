@@ -63,7 +63,7 @@ make_tree() {
 inside() { # FOLDER COMMAND...
   local root=$1
   shift
-  chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
+  chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
 }
 without_services() { # FOLDER
   printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
@@ -128,7 +128,7 @@ if [ ! -e /play/second ]; then
   touch /play/second
   uname -srv | sed 's/^/ok /'
   lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print "loaded before hanat:", $1 }'
-  bash /play/scenes.sh /play install start failover refuse force cut flush kill before_reboot
+  bash /play/scenes.sh /play install modules start failover refuse force flips cut flush kill before_reboot
   echo "ok modules loaded by the kernel itself:" $(lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print $1 }' | sort)
   sync
   systemctl reboot
@@ -159,7 +159,7 @@ left=$limit
 for ((boot = 0; boot < 2; boot++)); do
   begun=$SECONDS
   # A reboot ends this process, and the next one begins with a cold machine.
-  qemu-system-x86_64 -accel tcg -cpu max -smp 1 -m "$memory" -nodefaults -no-user-config -display none -nic none -no-reboot \
+  qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -nodefaults -no-user-config -display none -nic none -no-reboot \
     -chardev "file,id=console,path=$scratch/console,append=on" -serial chardev:console -kernel "$scratch/kernel" -initrd "$scratch/initrd" \
     -append "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=no no_timer_check" \
     -drive "file=$scratch/disk,format=raw,if=virtio,cache=unsafe" </dev/null &
