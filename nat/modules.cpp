@@ -7,8 +7,8 @@ namespace hanat::nat {
 namespace {
 
 /// What Debian's kernels had loaded once hanatd ran, without what these pull in themselves. tests/vm takes some of them away.
-constexpr std::array<std::string_view, 9> needed{"nf_conntrack_netlink", "nf_tables", "nft_chain_nat", "nft_ct",        "nft_limit",
-                                                 "nft_log",              "nft_masq",  "nft_nat",       "nft_reject_inet"};
+constexpr std::array<std::string_view, 9> needed{
+    "nf_conntrack_netlink", "nf_tables", "nft_chain_nat", "nft_ct", "nft_limit", "nft_log", "nft_masq", "nft_nat", "nft_reject_inet"};
 
 } // namespace
 

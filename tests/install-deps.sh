@@ -19,6 +19,7 @@ test_packages=(
 )
 # to build the package and look at it; to play it in a virtual machine (package/, vm/)
 deb_packages=(build-essential debhelper dpkg-dev fakeroot lintian scdoc systemd)
+deb_check_packages=(devscripts)
 vm_packages=(debootstrap e2fsprogs qemu-system-x86)
 
 # to measure, beside what the lab needs (bench/run.sh)
