@@ -141,21 +141,21 @@ Event override_waits(const RunningService& service) {
 }
 
 Event would(const RunningService& service, const Decision& decision) {
-  const auto from = service.would ? service.would->standing.current : std::nullopt;
+  const RunningServer* from = nullptr;
+  if (service.would && service.would->standing.current) from = &service.servers[*service.would->standing.current];
   const bool served = decision.place == Place::server;
   std::string text;
   if (!served)
     text = fmt::format("{}: would turn clients away", none_fit(service.config));
-  else if (!from)
+  else if (from == nullptr)
     text = fmt::format("would send connections to {}: {}", place(service, decision), to_text(decision.why));
   else
     text = fmt::format("would {} from {} to {}: {}",
                        decision.flip_why == Why::failover   ? "fail over"
                        : decision.flip_why == Why::failback ? "fail back"
                                                             : "go",
-                       named(service.servers[*from]), place(service, decision), to_text(decision.flip_why));
-  if (from && service.servers[*from].health == Health::down)
-    text += fmt::format(" ({} is down: {})", service.servers[*from].role, last_answer(service.servers[*from]));
+                       named(*from), place(service, decision), to_text(decision.flip_why));
+  if (from != nullptr && from->health == Health::down) text += fmt::format(" ({} is down: {})", from->role, last_answer(*from));
   return {.level = served ? Level::notice : Level::warning,
           .service = service.config.name,
           .text = fmt::format("observe: {}; {}{}", text, stands(service), fate(service.config)),

@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "daemon/walltime.hpp"
 #include "tests/netns/crowd.hpp"
 #include "tests/netns/hanatd.hpp"
 #include "tests/netns/lab.hpp"
@@ -73,20 +72,25 @@ TEST(Sessions, AUdpSenderWithAFixedPortIsOnTheNewTargetWithin50Milliseconds) {
     Hanatd hanatd{lab, fast_service({.listen = to_text(vip) + "/udp", .port = 53, .family = family, .probe = "type = \"tcp\", port = 53"})};
     hanatd.wait_target("web", "primary");
     UdpStream stream{lab, Host::client, vip, milliseconds{1}, 40000};
-    std::this_thread::sleep_for(milliseconds{100});
-    lab.silent(Host::primary, true);
-    const Status status = hanatd.wait_target("web", "backup");
-    std::this_thread::sleep_for(milliseconds{200});
-    const auto wall_offset = std::chrono::system_clock::now().time_since_epoch() - TestClock::now().time_since_epoch();
-    const auto verdict =
-        TestClock::time_point{parse_wall_time(service(status, "web").last_flip->at).value().time_since_epoch() - wall_offset};
-    std::optional<TestClock::time_point> first;
-    for (const auto& datagram : stream.finish())
-      if (!first && datagram.by == "backup") first = datagram.sent_at;
-    ASSERT_TRUE(first) << "the flow stayed on the dead server";
-    EXPECT_LT(*first - verdict, milliseconds{50});
-    fmt::print("verdict to first datagram on the new target: {} ms\n",
-               std::chrono::duration_cast<std::chrono::milliseconds>(*first - verdict).count());
+    std::vector<TestClock::time_point> verdicts;
+    for (int round = 0; round < 3; ++round) { // the median: one pause of a busy machine is longer than what is measured
+      std::this_thread::sleep_for(milliseconds{100});
+      lab.silent(Host::primary, true);
+      verdicts.push_back(moment_of(service(hanatd.wait_target("web", "backup"), "web").last_flip->at));
+      std::this_thread::sleep_for(milliseconds{200});
+      lab.silent(Host::primary, false);
+      hanatd.wait_target("web", "primary");
+    }
+    const auto datagrams = stream.finish();
+    std::vector<milliseconds> took;
+    for (const TestClock::time_point verdict : verdicts) {
+      const auto first = std::ranges::find_if(datagrams, [&](const auto& sent) { return sent.sent_at >= verdict && sent.by == "backup"; });
+      ASSERT_NE(first, datagrams.end()) << "the flow stayed on the dead server";
+      took.push_back(std::chrono::duration_cast<milliseconds>(first->sent_at - verdict));
+    }
+    std::ranges::sort(took);
+    EXPECT_LT(took[1], milliseconds{50});
+    fmt::print("verdict to the first datagram on the new target: {}, {} and {} ms\n", took[0].count(), took[1].count(), took[2].count());
   }
 }
 
