@@ -6,7 +6,8 @@
   load ADDRESS PORT HELD FILE  until SIGTERM: one new connection after the other, and HELD that stay and ask ten times a second;
                                then writes "NEW new, FAILED failed, HELD held, BROKEN broken, slowest MS ms" to FILE
   datagrams ADDRESS PORT FILE  until killed: one socket, twenty datagrams a second; FILE holds who answered last
-  flips SERVICE COUNT          forces the backup and the primary in turn, at hanatd's control socket: prints "COUNT flips in MS ms"
+  flips SERVICE COUNT SECONDS  forces the backup and the primary in turn, at hanatd's control socket, so often or so long: prints
+                               "COUNT flips in MS ms"
   stay ADDRESS PORT FILE       one connection that waits in silence; FILE gets "connected", then how it ended
 
 Not here: what the answers should be (scenes.sh)."""
@@ -158,19 +159,21 @@ def stay(address, port, path):
             write(path, word(error))
 
 
-def flips(service, count):
+def flips(service, count, seconds):
     begun = time.monotonic()
+    done = 0
     with socket.socket(socket.AF_UNIX) as control:
         control.connect("/run/hanat/control.sock")
-        for number in range(count):
-            server = "primary" if number % 2 else "backup"
+        while done < count and time.monotonic() < begun + seconds:
+            server = "primary" if done % 2 else "backup"
             control.sendall(b'{"method":"io.hanat.Control.Force","parameters":{"service":"%s","server":"%s"}}\0' % (service.encode(), server.encode()))
             answer = b""
             while not answer.endswith(b"\0"):
                 answer += control.recv(65536) or sys.exit("hanatd closed the connection")
             if b'"error"' in answer:
                 sys.exit(answer)
-    print(f"{count} flips in {(time.monotonic() - begun) * 1000:.0f} ms")
+            done += 1
+    print(f"{done} flips in {(time.monotonic() - begun) * 1000:.0f} ms")
 
 
 def main(arguments):
@@ -184,7 +187,7 @@ def main(arguments):
     elif job == "datagrams":
         datagrams(rest[0], int(rest[1]), rest[2])
     elif job == "flips":
-        flips(rest[0], int(rest[1]))
+        flips(rest[0], int(rest[1]), float(rest[2]))
     elif job == "stay":
         stay(rest[0], int(rest[1]), rest[2])
     else:

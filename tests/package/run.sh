@@ -34,6 +34,14 @@ silent() { # COMMAND...: as an error counts whatever it says
 hardened() { # PACKAGE
   dpkg-deb -x "$1" "$scratch/files" && hardening-check --nocfprotection "$scratch/files/usr/sbin/hanatd" "$scratch/files/usr/bin/hanatctl"
 }
+# The same source with another table: what an older version was, or a newer one will be. Built from the source package alone.
+otherwise() ( # PACKAGES
+  dpkg-source --no-check --extract "$1"/hanat_*.dsc "$scratch/otherwise/hanat" &&
+    cd "$scratch/otherwise/hanat" &&
+    sed -i -E 's/(layout_version = )[0-9]+/\199/' nat/layout.hpp && grep -q 'layout_version = 99;' nat/layout.hpp &&
+    sed -i 's/guard_priority = -110/guard_priority = -109/' nat/layout.cpp && grep -q 'guard_priority = -109;' nat/layout.cpp &&
+    DEB_BUILD_PROFILES=nocheck DEB_BUILD_OPTIONS="nocheck noautodbgsym terse parallel=$(nproc)" dpkg-buildpackage --no-sign --build=binary
+)
 same_bytes() { (cd "$1" && sha256sum -- *.deb *.dsc *.tar.xz) | (cd "$2" && sha256sum --check --quiet); }
 
 first=$scratch/first
@@ -46,6 +54,9 @@ else
     expect "with the same bytes" same_bytes "$first" "$scratch/second"
   install_packages "${deb_check_packages[@]}" || exit 1
   expect "its programs are hardened" hardened "$first"/hanat_*.deb
+  mkdir "$scratch/otherwise"
+  expect "the same with another table, from the source package" otherwise "$first" && HANAT_OLDER=$(echo "$scratch"/otherwise/hanat_*.deb)
+  export HANAT_OLDER
 fi
 silent lintian --allow-root --pedantic "$first"/hanat_*.changes >"$scratch/lintian" 2>&1 & # most of the scenes wait
 lintian=$!

@@ -124,6 +124,7 @@ cat >"$root/play/play" <<'END'
 exec >/dev/ttyS0 2>&1
 export PAUSE=0.1
 stty -F /dev/ttyS0 -onlcr 2>/dev/null
+echo # systemd has left escape sequences on this line
 if [ ! -e /play/second ]; then
   touch /play/second
   uname -srv | sed 's/^/ok /'
