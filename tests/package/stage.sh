@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The package's life under a real systemd: tests/package/stage.sh PACKAGE.deb [SCENE...]
 # systemd boots as process 1 of its own namespaces, on an overlay of this machine's file system, with this machine's kernel; there the package
-# is installed by apt and scenes.sh is played; HANAT_OLDER=OLDER.deb is the version to which and from which it is changed under load. Nothing
-# outside is touched, and the overlay is gone at the end. Prints "ok" and "FAILED" lines; exit status 0: all ok. Needs root, and on this
-# machine what the package depends on.
+# is installed by apt and scenes.sh is played; HANAT_OLDER=OLDER.deb is a version with another table, to which and from which it is changed
+# under load. Nothing outside is touched, and the overlay is gone at the end. Prints "ok" and "FAILED" lines; exit status 0: all ok. Needs
+# root, the source package beside PACKAGE.deb, and on this machine what the package and its test depend on.
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
 set -eu
 set -o pipefail
@@ -39,8 +39,9 @@ trap 'exit 143' TERM HUP
 
 mount -t tmpfs -o mode=755 stage "$stage"
 mkdir "$stage"/{upper,work,root,play}
-cp "$here/scenes.sh" "$here/peer.py" "$here/../../packaging/debian/tests/smoke" "$stage/play/"
+cp "$here/scenes.sh" "$here/peer.py" "${package%/*}"/hanat_*.dsc "${package%/*}"/hanat_*.tar.xz "$stage/play/"
 cp "$package" "$stage/play/hanat.deb"
+[ -z "${HANAT_OLDER-}" ] || : >"$stage/play/otherwise"
 # The previous version: the same files under a lower number, unless there is a package of one.
 dpkg-deb -R "${HANAT_OLDER:-$package}" "$stage/older"
 sed -i -E 's/^(Version: .*)$/\1~older/' "$stage/older/DEBIAN/control"
