@@ -205,6 +205,12 @@ fuzz() { # BINARY SECONDS
   (cd "$scratch" && timeout 120 "$here/$1" -max_total_time="$2" -timeout=5 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 "${folders[@]}")
 }
 
+no_races() {
+  if ! compgen -G "$scratch/races.*" >/dev/null; then return 0; fi
+  head -n 60 "$scratch"/races.*
+  return 1
+}
+
 # Two at a time.
 fuzz_all() { # SECONDS
   local binaries=(build/fuzz/tests/fuzz-*) pair binary pids
@@ -272,6 +278,15 @@ if [ "$mode" != quick ]; then
     waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*:Calm*:ControlDeadline*:FailingGroup*'
     waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*:Judgement*:Topology*:OwnFailure*'
     netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
+  fi
+
+  section "the daemon's threads under TSan"
+  if must_build tsan hanatd; then
+    # What has the loop, its threads and the kernel do much at once.
+    HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races run halves build/dev/tests/hanat-netns \
+      '--gtest_filter=Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*-*Milliseconds*:*Thousand*'
+    for half in 0 1; do tally "netns (tsan)" "$(cat "$scratch/half-$half-status" || echo 1)" "$scratch/half-$half"; done
+    check "no data race" no_races
   fi
 
   section "fuzzers, 3 s each"

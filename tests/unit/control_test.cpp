@@ -1,6 +1,8 @@
 // The socket as a client meets it: calls, errors, framing, limits that need no waiting. Who may what, and deadlines: tests/netns.
 #include "daemon/control.hpp"
 
+#include <future>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -275,22 +277,16 @@ TEST(ControlSocket, ThatSomebodyElseHasMadeSinceIsLeftToThem) {
 TEST(ControlSocket, RefusesAnOperatorsGroupThatDoesNotExist) {
   EXPECT_THROW((Served{Served::echo, "no-such-group"}), std::invalid_argument);
   Served served;
-  std::string what;
-  std::thread::id loop_thread;
-  call(served.path(), "Status");
-  std::mutex done;
-  done.lock();
+  std::promise<std::string> what;
   served.on_loop([&] {
     try {
       served.server().set_operators("no-such-group");
+      what.set_value("nothing");
     } catch (const std::invalid_argument& error) {
-      what = error.what();
+      what.set_value(error.what());
     }
-    done.unlock();
   });
-  done.lock();
-  EXPECT_THAT(what, HasSubstr("no group \"no-such-group\""));
-  done.unlock();
+  EXPECT_THAT(what.get_future().get(), HasSubstr("no group \"no-such-group\""));
 }
 
 TEST(Client, SaysWhyNobodyAnswers) {
