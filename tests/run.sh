@@ -135,7 +135,7 @@ halves() { # BINARY [ARGUMENT...]
 # netns NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
 netns() {
   local name=$1 binary=$2 left_out=$3 half
-  local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:Ways.*'
+  local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:Ways.*:Sessions.AUdp*'
   run halves "$binary" "--gtest_filter=-$left_out:$alone"
   for half in 0 1; do tally "$name" "$(cat "$scratch/half-$half-status" || echo 1)" "$scratch/half-$half"; done
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
