@@ -130,6 +130,7 @@ std::string show_daemon(const DaemonStatus& daemon, const Paint& paint) {
                                            printable(daemon.kernel), error)) +
             "\n";
   }
+  if (daemon.fallback) text += paint(Colour::red, fmt::format("!! {}", printable(*daemon.fallback))) + "\n";
   if (daemon.blind)
     text +=
         paint(Colour::red, fmt::format("!! hanatd cannot ask the servers: {}; no failover until it can", printable(*daemon.blind))) + "\n";

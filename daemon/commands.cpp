@@ -95,8 +95,13 @@ json answer_for(const RunningService& service) {
 
 } // namespace
 
-Commands::Commands(Gateway& gateway, const History& history, std::string config_file, Reload reload)
-    : gateway_(gateway), history_(history), config_file_(std::move(config_file)), reload_(std::move(reload)) {}
+Commands::Commands(Gateway& gateway, const History& history, Reload reload)
+    : gateway_(gateway), history_(history), reload_(std::move(reload)) {}
+
+void Commands::set_config(std::string file, std::optional<std::string> fallback) {
+  config_file_ = std::move(file);
+  fallback_ = std::move(fallback);
+}
 
 Reply Commands::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
@@ -146,6 +151,7 @@ DaemonStatus Commands::daemon_status() const {
   if (!gateway_.kernel_error().empty()) daemon.kernel_error = gateway_.kernel_error();
   daemon.blind = blindness(gateway_.services());
   daemon.config = config_file_;
+  daemon.fallback = fallback_;
   daemon.version = HANAT_VERSION;
   return daemon;
 }

@@ -19,11 +19,14 @@ class Commands {
 public:
   /// `reload` reads the configuration file again and applies it; it throws ControlError for a bad one.
   using Reload = std::function<nlohmann::json()>;
-  Commands(Gateway& gateway, const History& history, std::string config_file, Reload reload);
+  Commands(Gateway& gateway, const History& history, Reload reload);
 
   /// The handler of the control socket. Throws ControlError.
   Reply operator()(const Call& call);
   DaemonStatus daemon_status() const;
+  /// Which configuration is in force; `fallback`: why it is not the one that was named.
+  void set_config(std::string file, std::optional<std::string> fallback);
+  const std::optional<std::string>& fallback() const { return fallback_; }
 
 private:
   Reply status(const nlohmann::json& parameters) const;
@@ -36,6 +39,7 @@ private:
   Gateway& gateway_;
   const History& history_;
   std::string config_file_;
+  std::optional<std::string> fallback_;
   Reload reload_;
   Time began_ = Clock::now();
 };

@@ -61,7 +61,7 @@ public:
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
-  /// A reload may name another group.
+  /// A reload may name another group. Throws std::invalid_argument when there is none of that name.
   void set_operators(const std::string& operators);
 
 private:

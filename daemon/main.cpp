@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "daemon/accepted_config.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/config.hpp"
 #include "daemon/control.hpp"
@@ -23,7 +24,9 @@
 #include "daemon/journal.hpp"
 #include "daemon/metrics_server.hpp"
 #include "daemon/notify.hpp"
+#include "daemon/peer.hpp"
 #include "daemon/report.hpp"
+#include "daemon/side_thread.hpp"
 #include "daemon/state_writer.hpp"
 #include "nat/modules.hpp"
 
@@ -38,6 +41,14 @@ struct Arguments {
   bool check = false;
   bool remove = false;
   bool shared_table = false;
+  bool fallback = false;
+};
+
+/// What a start goes by.
+struct StartConfig {
+  Config config;
+  std::string file;
+  std::optional<std::string> fallback; // why it is not the file that was named
 };
 
 /// The directory, or the remedy when it is not there.
@@ -63,12 +74,16 @@ std::string remedy(const std::error_code& error) {
 /// The running daemon: everything that main() builds, in the order in which it depends on each other.
 class Daemon {
 public:
-  Daemon(uv_loop_t* loop, Arguments arguments, const Config& config);
+  Daemon(uv_loop_t* loop, Arguments arguments, const StartConfig& start);
   void run();
 
 private:
   nlohmann::json reload();
+  void accepted();
+  void keep();
+  void kept();
   std::optional<Telling> make_telling() const;
+  std::string operators_of(const Config& config) const;
   void serve_metrics(const std::optional<Endpoint>& at);
   void on_signal(int number);
   void watch_signal(int number);
@@ -89,24 +104,34 @@ private:
   std::unique_ptr<ControlServer> control_;
   std::optional<Endpoint> metrics_at_; // as configured
   std::unique_ptr<MetricsServer> metrics_;
+  std::string keeping_failure_; // the keeper's, while it is busy
+  bool keep_again_ = false;
+  SideThread keeper_; // copies the configuration that was accepted: a disk that hangs holds up nobody
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> tidy_up_;
 };
 
-Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
+Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const StartConfig& start)
     : loop_(loop), arguments_(std::move(arguments)), lock_(existing(arguments_.state, "state directory")),
-      writer_(loop, arguments_.state,
-              [this](const std::string& error) {
-                tell(Level::error,
-                     fmt::format("the state could not be saved: {}; what was forced, ended or began to drain last is forgotten "
-                                 "by a restart",
-                                 error));
+      writer_(
+          loop,
+          [this](const std::string& error) {
+            tell(Level::error, fmt::format("the state could not be saved: {}; what was forced, ended or began to drain last is forgotten "
+                                           "by a restart",
+                                           error));
+          },
+          [dir = arguments_.state](const State& state) { save_state(dir, state); }),
+      notify_(loop,
+              [this] {
+                return (commands_->fallback() ? "an older configuration is in force, see hanatctl status; " : "") +
+                       summary(gateway_->services());
               }),
-      notify_(loop, [this] { return summary(gateway_->services()); }), tidy_up_(make_timer(loop, this)) {
+      keeper_(loop, [this] { kept(); }), tidy_up_(make_timer(loop, this)) {
+  const Config& config = start.config;
   // Whatever can refuse the start comes before the kernel is touched: a start that fails changes nothing.
   existing(std::filesystem::path{arguments_.socket}.parent_path(), "socket's directory");
-  control_ =
-      std::make_unique<ControlServer>(loop_, arguments_.socket, config.operators, [this](const Call& call) { return (*commands_)(call); });
+  control_ = std::make_unique<ControlServer>(loop_, arguments_.socket, operators_of(config),
+                                             [this](const Call& call) { return (*commands_)(call); });
   nat::Cutter cutter;
   for (const Family family : {Family::ipv4, Family::ipv6})
     tell(Level::info, fmt::format("{} flows are cut by {}{}{}", family == Family::ipv4 ? "IPv4" : "IPv6", to_text(cutter.rung(family)),
@@ -127,9 +152,50 @@ Daemon::Daemon(uv_loop_t* loop, Arguments arguments, const Config& config)
   tell(Level::info, fmt::format("on Linux {} table {} {}", system.release, arguments_.table,
                                 gateway_->owns_table() ? "belongs to hanatd: nobody else can change it"
                                                        : "can be changed by others, too: hanatd watches it and puts it right"));
-  commands_ = std::make_unique<Commands>(*gateway_, *history_, arguments_.config, [this] { return reload(); });
+  commands_ = std::make_unique<Commands>(*gateway_, *history_, [this] { return reload(); });
+  commands_->set_config(start.file, start.fallback);
+  if (start.fallback)
+    tell(Level::error, *start.fallback);
+  else
+    keep();
   serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
+}
+
+/// The group, unless there is none of that name: then root alone may change things, and servers fail over all the same.
+std::string Daemon::operators_of(const Config& config) const {
+  if (config.operators.empty() || find_group(config.operators)) return config.operators;
+  tell(Level::error,
+       fmt::format("no group \"{0}\" (operators): only root may change things now; make it with groupadd {0}, or name another, "
+                   "then hanatctl reload",
+                   config.operators));
+  return {};
+}
+
+void Daemon::accepted() {
+  commands_->set_config(arguments_.config, std::nullopt);
+  keep();
+}
+
+void Daemon::keep() {
+  keep_again_ = keeper_.busy();
+  if (keep_again_) return;
+  const auto job = [this] {
+    try {
+      keep_accepted(arguments_.state, arguments_.config);
+    } catch (const std::exception& error) {
+      keeping_failure_ = error.what();
+    }
+  };
+  if (keeper_.run(job, probes::Clock::duration::zero())) kept();
+}
+
+void Daemon::kept() {
+  if (const std::string failure = std::exchange(keeping_failure_, {}); !failure.empty())
+    tell(Level::warning,
+         fmt::format("the configuration could not be copied: {}; if it has an error at the next start, an older copy is used, or none",
+                     failure));
+  if (keep_again_) keep();
 }
 
 void Daemon::watch_signal(int number) {
@@ -185,6 +251,8 @@ void Daemon::stop() {
          fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", error.what(), arguments_.table));
   }
   writer_.finish();
+  keep_again_ = false;
+  while (keeper_.join()) kept();
   control_.reset();
   metrics_.reset();
   history_.reset(); // the control socket's replies read it
@@ -212,6 +280,7 @@ nlohmann::json Daemon::reload() {
     throw ControlError{"BadConfiguration", text, {{"errors", nlohmann::json::array()}}};
   }
   const Reloaded done = gateway_->reload(config);
+  accepted();
   serve_metrics(config.metrics);
   give_memory_back();
   const auto listed = [](const char* what, const std::vector<std::string>& names) {
@@ -282,6 +351,7 @@ Arguments parse(int argc, char** argv) {
   app.add_option("--state", arguments.state, "directory for overrides and history")->capture_default_str();
   app.add_option("--table", arguments.table, "name of the nftables table, for tests")->capture_default_str();
   app.add_flag("--shared-table", arguments.shared_table, "let others change the table, as on kernels that cannot prevent it, for tests");
+  app.add_flag("--fallback", arguments.fallback, "where the configuration has errors, start with the one that was accepted last");
   app.add_flag("--check", arguments.check, "check the configuration and exit");
   app.add_flag("--remove", arguments.remove, "remove the table that a stopped hanatd left in the kernel, and exit");
   app.set_version_flag("--version", HANAT_VERSION);
@@ -301,20 +371,39 @@ int remove_table(const std::string& name) {
   return 0;
 }
 
+/// The file that was named, or the accepted one where that has errors; every error is told. nullopt: there is none.
+std::optional<StartConfig> config_for(const Arguments& arguments) {
+  ConfigResult named = load_config(arguments.config);
+  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.config, std::nullopt};
+  const auto& errors = std::get<std::vector<ConfigError>>(named);
+  for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", to_text(error));
+  if (!arguments.fallback || arguments.check) return std::nullopt;
+  const std::filesystem::path file = accepted_config(arguments.state, arguments.config);
+  ConfigResult kept = load_config(file);
+  auto* const config = std::get_if<Config>(&kept);
+  if (config == nullptr) {
+    fmt::print(stderr, "{} has no configuration that was accepted before; correct these errors, then start hanatd again\n",
+               file.parent_path().string());
+    return std::nullopt;
+  }
+  return StartConfig{
+      std::move(*config), file.string(),
+      fmt::format(
+          "{} has {} error{}: the configuration that was accepted last is in force; correct it (hanatctl check), then hanatctl reload",
+          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s")};
+}
+
 int run(const Arguments& arguments) {
   if (arguments.remove) return remove_table(arguments.table);
-  ConfigResult result = load_config(arguments.config);
-  if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
-    for (const ConfigError& error : *errors) fmt::print(stderr, "{}\n", to_text(error));
-    return 2;
-  }
+  std::optional<StartConfig> start = config_for(arguments);
+  if (!start) return 2;
   if (arguments.check) {
-    fmt::print("{}: {} services, ok\n", arguments.config, std::get<Config>(result).services.size());
+    fmt::print("{}: {} services, ok\n", arguments.config, start->config.services.size());
     return 0;
   }
   Loop loop;
-  Daemon daemon{loop.get(), arguments, std::get<Config>(result)};
-  result = Config{}; // the daemon has made its services of it
+  Daemon daemon{loop.get(), arguments, *start};
+  start.reset(); // the daemon has made its services of it
   daemon.run();
   return 0;
 }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "daemon/fd.hpp"
@@ -44,6 +45,9 @@ Fd listening_socket(const Endpoint& at) {
   const int on = 1;
   setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (address.storage.ss_family == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  // hanatd starts with the machine, before the address is there.
+  const bool ipv6 = address.storage.ss_family == AF_INET6;
+  setsockopt(fd.get(), ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_FREEBIND : IP_FREEBIND, &on, sizeof on);
   if (bind(fd.get(), address.get(), address.length) != 0 || listen(fd.get(), connections_waiting) != 0) fail("listen at");
   return fd;
 }

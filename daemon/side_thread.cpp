@@ -34,10 +34,10 @@ bool SideThread::run(Job job, probes::Clock::duration patience) {
   return false;
 }
 
-bool SideThread::join() {
+bool SideThread::join(probes::Clock::duration patience) {
   if (!waited_for_) return false;
   std::unique_lock lock{mutex_};
-  changed_.wait(lock, [this] { return !job_; });
+  if (!changed_.wait_for(lock, patience, [this] { return !job_; })) return false;
   tell_ = waited_for_ = false;
   uv_unref(reinterpret_cast<uv_handle_t*>(ended_.get()));
   return true;

@@ -27,8 +27,8 @@ public:
   bool busy() const { return waited_for_; }
   /// Never while busy. True: the job is done. False: late() will be called when it is.
   bool run(Job job, probes::Clock::duration patience);
-  /// Waits for the job's end. True: there was one, and late() will not be called for it.
-  bool join();
+  /// Waits for the job's end. True: there was one, and late() will not be called for it. False: there was none, or it took longer.
+  bool join(probes::Clock::duration patience = std::chrono::hours{1});
 
 private:
   void work();

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/config_text.hpp"
+#include "daemon/disk.hpp"
 
 namespace hanat {
 namespace {
@@ -148,19 +149,6 @@ Content read_file(const std::filesystem::path& file) {
     content.text.append(buffer.data(), static_cast<std::size_t>(got));
   if (got < 0) content.error = "cannot be read: " + std::generic_category().message(errno);
   return content;
-}
-
-void write_all(int fd, std::string_view text, const std::string& name) {
-  while (!text.empty()) {
-    const ssize_t written = write(fd, text.data(), text.size());
-    if (written < 0 && errno != EINTR) fail("write " + name);
-    if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-void sync_directory(const std::filesystem::path& dir) {
-  const Fd fd{open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!fd || fsync(fd.get()) != 0) fail("sync " + dir.string());
 }
 
 std::string text_of(const json& whole) { return whole.dump(1, ' ', false, json::error_handler_t::replace) + "\n"; }

@@ -8,8 +8,16 @@
 
 namespace hanat {
 
-StateWriter::StateWriter(uv_loop_t* loop, std::filesystem::path dir, OnFailure on_failure)
-    : dir_(std::move(dir)), on_failure_(std::move(on_failure)), thread_(loop, [this] { ended(); }) {}
+namespace {
+
+// The loop waits meanwhile, and with it every server's watch and systemd's: a disk that hangs must not stop a failover.
+constexpr auto patience = std::chrono::seconds{1};
+constexpr const char* hangs = "the disk has not answered for a second";
+
+} // namespace
+
+StateWriter::StateWriter(uv_loop_t* loop, OnFailure on_failure, Save save)
+    : on_failure_(std::move(on_failure)), save_(std::move(save)), thread_(loop, [this] { ended(); }) {}
 
 void StateWriter::save_soon(State state) {
   if (thread_.busy())
@@ -20,23 +28,27 @@ void StateWriter::save_soon(State state) {
 
 void StateWriter::save_now(State state) {
   next_.reset(); // it is older
-  finish();
-  start(std::move(state), std::chrono::hours{1});
+  if (thread_.busy() && thread_.join(patience)) ended();
+  if (thread_.busy())
+    next_ = std::move(state);
+  else
+    start(std::move(state), patience);
+  if (thread_.busy()) on_failure_(hangs);
 }
 
 void StateWriter::finish() {
   while (thread_.join()) ended();
 }
 
-void StateWriter::start(State state, probes::Clock::duration patience) {
+void StateWriter::start(State state, probes::Clock::duration wait) {
   const auto job = [this, kept = std::make_shared<const State>(std::move(state))] {
     try {
-      save_state(dir_, *kept);
+      save_(*kept);
     } catch (const std::exception& error) {
       error_ = error.what();
     }
   };
-  if (thread_.run(job, patience)) ended();
+  if (thread_.run(job, wait)) ended();
 }
 
 void StateWriter::ended() {

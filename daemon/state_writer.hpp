@@ -2,7 +2,6 @@
 // Not here: what stands in it (state), when it changes (gateway).
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -15,21 +14,22 @@ namespace hanat {
 class StateWriter {
 public:
   using OnFailure = std::function<void(const std::string& error)>; // called on the loop
-  StateWriter(uv_loop_t* loop, std::filesystem::path dir, OnFailure on_failure);
+  using Save = std::function<void(const State&)>;                  // called on the thread; throws std::exception
+  StateWriter(uv_loop_t* loop, OnFailure on_failure, Save save);
 
   /// Does not wait for the disk; of states that come while it writes only the last is written.
   void save_soon(State state);
-  /// Returns when it stands on the disk, or has failed.
+  /// Returns when it stands on the disk, or has failed: that it is not done within a second, too; then it is done when the disk answers.
   void save_now(State state);
   /// Waits for what is being written.
   void finish();
 
 private:
-  void start(State state, probes::Clock::duration patience);
+  void start(State state, probes::Clock::duration wait);
   void ended();
 
-  std::filesystem::path dir_;
   OnFailure on_failure_;
+  Save save_;
   std::optional<State> next_;
   std::string error_; // the thread's, while it is busy
   SideThread thread_;

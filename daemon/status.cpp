@@ -176,6 +176,7 @@ ServiceStatus service_from(const json& from) {
 json to_value(const DaemonStatus& daemon) {
   json value = {{"pid", daemon.pid},       {"uptime_s", tidy(daemon.uptime_s)}, {"kernel", daemon.kernel},
                 {"config", daemon.config}, {"version", daemon.version},         {"blind", or_null(daemon.blind)}};
+  if (daemon.fallback) value["fallback"] = *daemon.fallback;
   if (daemon.kernel_error) value["kernel_error"] = *daemon.kernel_error;
   return value;
 }
@@ -186,6 +187,7 @@ DaemonStatus daemon_from(const json& from) {
           .kernel_error = optional_or_absent<std::string>(from, "kernel_error"),
           .config = from.at("config"),
           .version = optional_or_absent<std::string>(from, "version").value_or(""),
+          .fallback = optional_or_absent<std::string>(from, "fallback"),
           .blind = optional_or_absent<std::string>(from, "blind")};
 }
 

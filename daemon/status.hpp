@@ -81,6 +81,7 @@ struct DaemonStatus {
   std::string kernel = "in-step";          // "repairing", "failed"
   std::optional<std::string> kernel_error; // what the kernel said last, while not in step
   std::string config, version;
+  std::optional<std::string> fallback = {}; // the configuration in force is the accepted one of before, and why
   std::optional<std::string> blind;
 };
 struct Status {

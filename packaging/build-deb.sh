@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Debian package of this tree: packaging/build-deb.sh [--check] [--programs DIR] [--output DIR]
-# The version is the project's in CMakeLists.txt. What Debian's tools want at debian/ is put there in a copy of the tree, which is all that
+# The version is the project's in CMakeLists.txt; a commit that has not its tag (v0.1.0) adds its time and name, as in
+# 0.1.0+git202611281200.1a2b3c4, so that a later build is an upgrade. What Debian's tools want at debian/ is put there in a copy of the tree, which is all that
 # this tree's own files and what is not yet committed: nothing here is changed. With --check the unit tests run, too.
 # --programs wraps hanatd and hanatctl of a build that is there instead of compiling: for tests of the package itself.
 # The packages come to build/deb, or to DIR. Two builds of one commit give the same bytes, wherever they are made.
@@ -41,6 +42,10 @@ version=$(sed -nE 's/^project\(hanat VERSION ([0-9.]+) .*/\1/p' CMakeLists.txt)
   printf 'no version in CMakeLists.txt\n' >&2
   exit 1
 }
+if commit=$(git log -1 --date=format-local:%Y%m%d%H%M --format=%cd.%h --abbrev=8 2>/dev/null) &&
+  [ -z "$(git tag --points-at HEAD "v$version")" ]; then
+  version+=+git$commit
+fi
 # A file's time, where the package has one, is the last commit's; the tree without its history has the changelog's.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CMakeLists.txt)}
 export SOURCE_DATE_EPOCH
@@ -84,7 +89,7 @@ DEB_BUILD_PROFILES=$profiles DEB_BUILD_OPTIONS="$options parallel=$(nproc)" dpkg
 }
 mkdir -p "$output"
 cd "$scratch"
-rm -f "$output"/hanat_* "$output"/hanat-dbgsym_*
+rm -f "$output/hanat_$version"[._]* "$output/hanat-dbgsym_$version"_*
 mv hanat_* "$output"
 [ -n "${HANAT_PROGRAMS-}" ] || mv hanat-dbgsym_* "$output"
 ls "$output"

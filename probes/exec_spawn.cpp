@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -56,6 +57,12 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return result;
 }
 
+/// A daemon that is the last to be killed for want of memory must not make its programs so: one that leaks would outlive everything else.
+void be_killed_like_others(pid_t program) {
+  const Descriptor file{open(fmt::format("/proc/{}/oom_score_adj", program).c_str(), O_WRONLY | O_CLOEXEC)};
+  if (file.fd() >= 0 && write(file.fd(), "0", 1) < 0) return; // it keeps what it has
+}
+
 StartedProgram start_program(ProgramOrder& order) {
   StartedProgram started{.id = order.id, .error = 0, .pid = -1, .pidfd = Descriptor{}};
   const SpawnSetup setup{order.output.fd()};
@@ -63,6 +70,7 @@ StartedProgram start_program(ProgramOrder& order) {
   started.error =
       posix_spawn(&started.pid, order.command[0].c_str(), setup.actions(), setup.attributes(), arguments.data(), variables.data());
   if (started.error != 0) return started;
+  be_killed_like_others(started.pid);
   started.pidfd = Descriptor{static_cast<int>(syscall(SYS_pidfd_open, started.pid, 0))};
   if (started.pidfd.fd() >= 0) return started;
   started.error = errno; // nobody would learn of its end

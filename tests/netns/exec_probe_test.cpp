@@ -82,6 +82,13 @@ std::vector<pid_t> pids_in(const std::string& text) {
   return {std::istream_iterator<pid_t>{list}, {}};
 }
 
+TEST(ExecProbe, IsNotKeptFromBeingKilledForWantOfMemory) {
+  std::ofstream{"/proc/self/oom_score_adj"} << -900;
+  const Answer answer = run_script("sleep 0.3; read adjusted </proc/self/oom_score_adj; [ \"$adjusted\" = 0 ]");
+  std::ofstream{"/proc/self/oom_score_adj"} << 0;
+  EXPECT_EQ(answer.outcome, Outcome::normal) << answer.detail;
+}
+
 TEST(ProbeExec, ExitStatusAndFirstLineAreTold) {
   isolated([] {
     EXPECT_EQ(ask_once(exec_question({"/bin/true"})).reason, Reason::answered);

@@ -391,7 +391,7 @@ protected:
     const auto began = TestClock::now();
     auto due = began, last = began;
     const std::size_t full = entries_here();
-    for (std::size_t left = full, before = full; left > full / 100 && last < began + seconds{10}; before = left) {
+    for (std::size_t left = full, before = full; left > full / 100 && last < began + seconds{30}; before = left) {
       sleep_until(due);
       const auto asked = last > due ? due : TestClock::now();
       call(hanatd.socket(), "Version");
@@ -435,7 +435,7 @@ TEST_P(FireEventLoop, AnswersWithin5MillisecondsWhileAHundredThousandFlowsAreCut
     });
     fmt::print("asked every ms: in peace {}; during the cut {}\n", measure.peace.text(), measure.cut.text());
     ASSERT_GT(measure.cut.times.size(), 20U) << "no cut was met";
-    ASSERT_LT(entries_of(dead), all / 50) << "not cut within 10 s";
+    ASSERT_LT(entries_of(dead), all / 50) << "not cut within 30 s";
     const double late = measure.cut.ms(99), noise = measure.peace.ms(99);
     best = std::min(best, late);
     best_beside_peace = std::min(best_beside_peace, late - (noise > 1 ? noise : 0));

@@ -198,6 +198,48 @@ TEST_F(Lifecycle, ABadFileChangesNothingAndSaysWhere) {
   EXPECT_EQ(service(hanatd.status(), "web").target, "primary");
 }
 
+TEST_F(Lifecycle, AStartWithABadFileGoesByTheOneThatWasAcceptedLast) {
+  Hanatd hanatd{lab, fast_service(), {.arguments = {"--fallback"}, .start = false}};
+  const std::string bad = fast_service() + "[service.bad]\nlisten = 5\n";
+  hanatd.write_config(bad);
+  hanatd.launch();
+  EXPECT_EQ(hanatd.wait_exit(milliseconds{5000}), 2) << "there is none yet";
+  EXPECT_THAT(hanatd.log(), HasSubstr("no configuration that was accepted before"));
+
+  hanatd.write_config(fast_service());
+  hanatd.start();
+  const auto accepted = hanatd.state() / "accepted" / "hanat.toml";
+  for (int wait = 0; wait < 100 && !std::filesystem::exists(accepted); ++wait) sleep_for(milliseconds{20});
+  ASSERT_TRUE(std::filesystem::exists(accepted));
+  EXPECT_EQ(hanatd.status().daemon.fallback, std::nullopt);
+  hanatd.kill9();
+  lab.must(Host::gateway, "nft delete table inet hanat"); // as after a boot
+  hanatd.write_config(bad);
+  hanatd.start();
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
+  EXPECT_EQ(hanatd.status().daemon.config, accepted.string());
+  EXPECT_THAT(hanatd.ctl({"status"}).out, HasSubstr("hanat.toml has 2 errors: the configuration that was accepted last is in force"));
+  EXPECT_EQ(hanatd.ctl({"reload"}).exit, 2);
+  EXPECT_NE(hanatd.status().daemon.fallback, std::nullopt);
+
+  ASSERT_EQ(hanatd.reload(fast_service({.name = "renamed"})).exit, 0);
+  EXPECT_EQ(hanatd.status().daemon.fallback, std::nullopt);
+  EXPECT_EQ(hanatd.status().daemon.config, hanatd.config().string());
+  const auto names_it = [&] {
+    std::ifstream file{accepted};
+    return std::string{std::istreambuf_iterator<char>{file}, {}}.find("renamed") != std::string::npos;
+  };
+  for (int wait = 0; wait < 100 && !names_it(); ++wait) sleep_for(milliseconds{20});
+  EXPECT_TRUE(names_it());
+}
+
+TEST_F(Lifecycle, AGroupOfOperatorsThatIsGoneStopsNothing) {
+  Hanatd hanatd{lab, "[hanatd]\noperators = \"no-such-group\"\n" + fast_service()};
+  hanatd.wait_target("web", "primary");
+  EXPECT_THAT(hanatd.log(), HasSubstr("no group \"no-such-group\" (operators): only root may change things now"));
+}
+
 TEST_F(Lifecycle, AChangedFileChangesOnlyWhatChanged) {
   TcpServer second{lab, Host::primary, 9000, "second"};
   const std::string web = fast_service();

@@ -93,6 +93,18 @@ TEST(MetricsListener, AnswersOneQuestionAloneAndIsNotHeldUpByAnybody) {
   EXPECT_EQ(hanatd.stop(), 0) << "with all of them connected";
 }
 
+TEST(MetricsListener, WaitsForAnAddressThatTheMachineHasNotYet) {
+  Lab lab;
+  for (const char* address : {"198.18.99.1", "2001:db8:99::1"}) {
+    const bool ipv6 = Address::parse(address)->family() == Family::ipv6;
+    Hanatd hanatd{lab, fmt::format("[hanatd]\nmetrics = \"{}:9717\"\n", ipv6 ? fmt::format("[{}]", address) : address) + fast_service()};
+    lab.must(Host::gateway, fmt::format("ip address add {}/{} dev lo{}", address, ipv6 ? 128 : 32, ipv6 ? " nodad" : ""));
+    const Fd fd = lab.socket(Host::gateway, ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM);
+    const auto at = to_sockaddr({Address::parse(address).value(), 9717});
+    EXPECT_EQ(connect(fd.get(), at.get(), at.length), 0) << hanatd.log();
+  }
+}
+
 TEST(MetricsListener, APortThatIsTakenStopsNothingAndAReloadTriesAgain) {
   Lab lab;
   TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};

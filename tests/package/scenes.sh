@@ -106,7 +106,7 @@ END
 [service.tools]
 listen  = "203.0.113.11:80/tcp"
 primary = "198.18.11.2:8443"
-probe   = [{ type = "icmp", timeout = "3s" }, { type = "exec", timeout = "3s", command = ["/usr/bin/test", "-r", "/etc/hanat/hanat.toml"] }]
+probe   = [{ type = "icmp", timeout = "3s" }, { type = "exec", timeout = "3s", command = ["/bin/sh", "-c", "sleep 0.2; exec grep -qx 0 /proc/self/oom_score_adj"] }]
 END
 }
 
@@ -163,7 +163,7 @@ scene_start() {
   same "IPv6 too" primary "$(ask $vip6)"
   within 20 has_status '2 services: 2 at the primary'
   same "systemctl status has a line" "2 services: 2 at the primary" "$(systemctl show --value -p StatusText hanatd)"
-  expect "icmp and exec probes work in the sandbox" within 20 tools_up
+  expect "icmp and exec probes work in the sandbox, a program is killed for want of memory before hanatd" within 20 tools_up
   expect "nothing is refused by the sandbox" not has "$(journal)" 'off:\|cannot be heard\|not permitted\|refused a change'
   journal -o cat | sed -n 's/^\(IPv[46] flows are cut by.*\|on Linux .*\)/ok \1/p' | sort -u
 }
@@ -330,9 +330,15 @@ scene_reload() {
   expect "a changed file is taken" systemctl reload hanatd
   echo 'listen = 5' >/etc/hanat/conf.d/bad.toml
   expect "a bad one is refused, and systemctl says so" not systemctl reload hanatd
+  local old
+  old=$(main_pid)
+  kill -KILL "$old"
+  expect "killed beside it, it is started with what it took last" within 20 another_pid "$old"
+  expect "and says so" has "$(hanatctl status)" 'bad.toml has .*: the configuration that was accepted last is in force'
   rm /etc/hanat/conf.d/bad.toml
+  expect "until a reload takes the files" systemctl reload hanatd
+  expect "and does not say so any more" not has "$(hanatctl status)" 'accepted last'
   expect "and hanatd runs on" systemctl is-active hanatd
-  systemctl reset-failed hanatd 2>/dev/null
   load_ends "no connection noticed"
 }
 
@@ -350,6 +356,8 @@ scene_upgrade() {
   load_ends "no connection noticed either"
   [ ! -e "$folder/otherwise" ] || expect "not even that the table was replaced" said 'of another layout'
   expect "the configuration is kept" grep -q '# kept' /etc/hanat/hanat.toml
+  expect "the new example came beside it" grep -q 'as it was in the version before' /etc/hanat/hanat.toml.dpkg-*
+  rm -f /etc/hanat/hanat.toml.dpkg-*
   within 20 hanatctl force-backup web
   systemctl restart hanatd
   same "an override outlives a restart" backup "$(target)"
@@ -387,6 +395,8 @@ scene_early() {
 
 # The machine comes up with a table that drops, before the network does. Begins before a reboot, ends after it.
 scene_before_reboot() {
+  sed -i 's/^#net.netfilter.nf_conntrack_max = .*/net.netfilter.nf_conntrack_max = 54321/' /etc/sysctl.d/60-hanat.conf
+  echo 'listen = 5' >/etc/hanat/conf.d/bad.toml
   cat >/etc/systemd/system/look.service <<END
 [Unit]
 Description=What stands when the network comes up
@@ -414,6 +424,15 @@ scene_after_reboot() {
   ready=$(systemctl show --value -p ActiveEnterTimestampMonotonic hanatd)
   pre=$(systemctl show --value -p ActiveEnterTimestampMonotonic network-pre.target)
   expect "hanatd was ready $(((pre - ready) / 1000)) ms before network-pre" test "$pre" -ge "$ready"
+  if ! systemd-detect-virt -q -c; then # a machine of its own, whose ifupdown and kernel came up, too
+    local up
+    up=$(systemctl show --value -p InactiveExitTimestampMonotonic networking)
+    expect "and $(((up - ready) / 1000)) ms before interfaces were brought up" test "$up" -ge "$ready"
+    same "the sysctl.d file's conntrack setting is in force" 54321 "$(sysctl -n net.netfilter.nf_conntrack_max)"
+  fi
+  expect "all that beside a file with an error" has "$(hanatctl status)" 'bad.toml has .*: the configuration that was accepted last is in force'
+  rm /etc/hanat/conf.d/bad.toml
+  expect "which is corrected" systemctl reload hanatd
   network || failed "the network could not be made"
   serve primary
   serve backup

@@ -42,11 +42,7 @@ mkdir "$stage"/{upper,work,root,play}
 cp "$here/scenes.sh" "$here/peer.py" "${package%/*}"/hanat_*.dsc "${package%/*}"/hanat_*.tar.xz "$stage/play/"
 cp "$package" "$stage/play/hanat.deb"
 [ -z "${HANAT_OLDER-}" ] || : >"$stage/play/otherwise"
-# The previous version: the same files under a lower number, unless there is a package of one.
-dpkg-deb -R "${HANAT_OLDER:-$package}" "$stage/older"
-sed -i -E 's/^(Version: .*)$/\1~older/' "$stage/older/DEBIAN/control"
-dpkg-deb -Znone -b "$stage/older" "$stage/play/older.deb" >/dev/null
-rm -r "$stage/older"
+"$here/older.sh" "$package" "$stage/play/older.deb"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/work" "$stage/root"
 
 # Nothing of this machine's own services, and no word of a container that forbids them.

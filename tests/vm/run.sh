@@ -4,6 +4,7 @@
 # apt, plays ../package/scenes.sh, boots again and plays the rest. Without PACKAGE.deb the package is built: for 12 by
 # packaging/build-deb.sh, for 13 by the same in a tree of Debian 13.
 # The first run makes Debian's tree with debootstrap, from the mirror that this machine's apt uses, and keeps it in build/vm.
+# HANAT_OLDER=OLDER.deb is a version with another table, as in ../package/stage.sh.
 # Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, the first run's downloads not counted.
 set -eu
 set -o pipefail
@@ -112,6 +113,8 @@ root=$scratch/root
 mkdir -p "$root/play" "$root/etc/systemd/system/multi-user.target.wants"
 cp tests/package/scenes.sh tests/package/peer.py "$root/play/"
 cp "$package" "$root/play/hanat.deb"
+tests/package/older.sh "$package" "$root/play/older.deb"
+[ -z "${HANAT_OLDER-}" ] || : >"$root/play/otherwise"
 rm -rf "$root/usr/sbin/policy-rc.d" "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root/var/lib/man-db/auto-update"
 printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
 printf 'auto lo\niface lo inet loopback\n' >"$root/etc/network/interfaces"
@@ -129,7 +132,7 @@ if [ ! -e /play/second ]; then
   touch /play/second
   uname -srv | sed 's/^/ok /'
   lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print "loaded before hanat:", $1 }'
-  bash /play/scenes.sh /play install modules start failover refuse force flips cut flush kill before_reboot
+  bash /play/scenes.sh /play install modules start failover refuse force flips cut flush kill watchdog reload upgrade early before_reboot
   echo "ok modules loaded by the kernel itself:" $(lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print $1 }' | sort)
   sync
   systemctl reboot

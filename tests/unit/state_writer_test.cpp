@@ -1,0 +1,47 @@
+// Who waits for the disk, and how long. Not here: what is written (state_test).
+#include "daemon/state_writer.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <uv.h>
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+State forced_by(const std::string& who) {
+  return {.overrides = {{.service = "web", .target = "backup", .until = {}, .reason = {}, .by = who}}, .drains = {}};
+}
+
+TEST(StateWriter, GivesADiskThatHangsUpAndWritesTheLastStateWhenItAnswers) {
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  std::atomic<bool> hangs = true;
+  std::vector<std::string> saved, told;
+  {
+    StateWriter writer{&loop, [&](const std::string& error) { told.push_back(error); },
+                       [&](const State& state) {
+                         while (hangs) std::this_thread::sleep_for(1ms);
+                         saved.push_back(state.overrides.front().by);
+                       }};
+    const auto began = std::chrono::steady_clock::now();
+    for (const char* who : {"first", "second", "third"}) writer.save_now(forced_by(who));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, 4s) << "a second each";
+    EXPECT_EQ(told.size(), 3U);
+    hangs = false;
+    writer.finish();
+    EXPECT_EQ(told.size(), 3U);
+  }
+  EXPECT_EQ(saved, (std::vector<std::string>{"first", "third"}));
+  uv_run(&loop, UV_RUN_DEFAULT);
+  EXPECT_EQ(uv_loop_close(&loop), 0);
+}
+
+} // namespace
+} // namespace hanat
