@@ -87,9 +87,11 @@ DEB_BUILD_PROFILES=$profiles DEB_BUILD_OPTIONS="$options parallel=$(nproc)" dpkg
   tail -n 60 "$scratch/log" >&2
   exit 1
 }
-mkdir -p "$output"
+mkdir -p "$output/older"
 cd "$scratch"
-rm -f "$output/hanat_$version"[._]* "$output/hanat-dbgsym_$version"_*
+# Packages of before are what one goes back to.
+find "$output" -maxdepth 1 -name 'hanat_*.deb' -exec mv -t "$output/older" {} +
+rm -f "$output"/hanat_* "$output"/hanat-dbgsym_*
 mv hanat_* "$output"
 [ -n "${HANAT_PROGRAMS-}" ] || mv hanat-dbgsym_* "$output"
 ls "$output"

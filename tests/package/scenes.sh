@@ -356,8 +356,8 @@ scene_upgrade() {
   load_ends "no connection noticed either"
   [ ! -e "$folder/otherwise" ] || expect "not even that the table was replaced" said 'of another layout'
   expect "the configuration is kept" grep -q '# kept' /etc/hanat/hanat.toml
-  expect "the new example came beside it" grep -q 'as it was in the version before' /etc/hanat/hanat.toml.dpkg-*
-  rm -f /etc/hanat/hanat.toml.dpkg-*
+  expect "the new example came beside it" test -e /etc/hanat/hanat.toml.dpkg-dist
+  rm -f /etc/hanat/hanat.toml.dpkg-dist
   within 20 hanatctl force-backup web
   systemctl restart hanatd
   same "an override outlives a restart" backup "$(target)"
