@@ -1,23 +1,14 @@
 // A side thread, and the state that waits for it.
 #include "daemon/state_writer.hpp"
 
-#include <chrono>
 #include <memory>
 #include <system_error>
 #include <utility>
 
 namespace hanat {
 
-namespace {
-
-// The loop waits meanwhile, and with it every server's watch and systemd's: a disk that hangs must not stop a failover.
-constexpr auto patience = std::chrono::seconds{1};
-constexpr const char* hangs = "the disk has not answered for a second";
-
-} // namespace
-
-StateWriter::StateWriter(uv_loop_t* loop, OnFailure on_failure, Save save)
-    : on_failure_(std::move(on_failure)), save_(std::move(save)), thread_(loop, [this] { ended(); }) {}
+StateWriter::StateWriter(uv_loop_t* loop, OnFailure on_failure, Save save, probes::Clock::duration patience)
+    : on_failure_(std::move(on_failure)), save_(std::move(save)), patience_(patience), thread_(loop, [this] { ended(); }) {}
 
 void StateWriter::save_soon(State state) {
   if (thread_.busy())
@@ -28,12 +19,12 @@ void StateWriter::save_soon(State state) {
 
 void StateWriter::save_now(State state) {
   next_.reset(); // it is older
-  if (thread_.busy() && thread_.join(patience)) ended();
+  if (thread_.busy() && thread_.join(patience_)) ended();
   if (thread_.busy())
     next_ = std::move(state);
   else
-    start(std::move(state), patience);
-  if (thread_.busy()) on_failure_(hangs);
+    start(std::move(state), patience_);
+  if (thread_.busy()) on_failure_("the disk does not answer");
 }
 
 void StateWriter::finish() {
