@@ -164,6 +164,9 @@ scene_start() {
   within 20 has_status '2 services: 2 at the primary'
   same "systemctl status has a line" "2 services: 2 at the primary" "$(systemctl show --value -p StatusText hanatd)"
   expect "icmp and exec probes work in the sandbox, a program is killed for want of memory before hanatd" within 20 tools_up
+  # As README.Debian says.
+  expect "a program can be tried in such a sandbox" systemd-run --pipe --wait -p User=hanat -p ProtectSystem=strict -p ProtectHome=yes \
+    -p PrivateTmp=yes -p NoNewPrivileges=yes -p MemoryDenyWriteExecute=yes -p CapabilityBoundingSet= /bin/sh -c '! ls /root'
   expect "nothing is refused by the sandbox" not has "$(journal)" 'off:\|cannot be heard\|not permitted\|refused a change'
   journal -o cat | sed -n 's/^\(IPv[46] flows are cut by.*\|on Linux .*\)/ok \1/p' | sort -u
 }
