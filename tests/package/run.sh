@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The package as a whole: sudo tests/package/run.sh            (ten minutes on two cores)
+# The package as a whole: sudo tests/package/run.sh            (a quarter of an hour on two cores)
 # Builds it twice, in different places, which must give the same bytes; lintian; its life under systemd (stage.sh).
 #                         sudo tests/package/run.sh quick DIR  (what tests/run.sh does: one minute)
 # Wraps the programs of the build in DIR instead, and leaves out what only a full build can tell.

@@ -250,7 +250,7 @@ scene_flips() {
   expect "flows may stay where they are" systemctl reload hanatd
   PAUSE=0 load_begins
   local said
-  said=$(python3 "$folder/peer.py" flips web 2000 60 2>&1)
+  said=$(python3 "$folder/peer.py" flips web 2000 30 2>&1)
   if [ "${said%% *}" -ge 200 ]; then ok "$said"; else failed "hundreds of flips" "$said"; fi
   load_ends "none failed, none broken"
   local slowest

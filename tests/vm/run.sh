@@ -5,7 +5,7 @@
 # packaging/build-deb.sh, for 13 by the same in a tree of Debian 13.
 # The first run makes Debian's tree with debootstrap, from the mirror that this machine's apt uses, and keeps it in build/vm.
 # HANAT_OLDER=OLDER.deb is a version with another table, as in ../package/stage.sh.
-# Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, the first run's downloads not counted.
+# Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, downloads not counted.
 set -eu
 set -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -75,7 +75,7 @@ build_package() {
   if [ "$suite" = bookworm ]; then
     packaging/build-deb.sh --output "$scratch/deb" >/dev/null
   else
-    make_tree "$tree-build" build-essential,fakeroot,git,ca-certificates
+    make_tree "$tree-build" build-essential,ca-certificates,ccache,fakeroot,git
     without_services "$tree-build"
     mkdir -p "$tree-build/source" "$scratch/deb"
     mount --bind "$here" "$tree-build/source"
