@@ -12,18 +12,18 @@
 namespace hanat::config {
 namespace {
 
-constexpr std::string_view example = "[\"sip\", \"rtp\"]";
+constexpr std::string_view services_example = "[\"sip\", \"rtp\"]";
 
 void read_members(TableReader& reader, GroupText& group) {
   const toml::node* node = reader.find("services");
   if (node == nullptr) return;
   const auto* list = node->as_array();
-  if (list == nullptr) return reader.wrong_type(*node, "services", "a list of services", example);
+  if (list == nullptr) return reader.wrong_type(*node, "services", "a list of services", services_example);
   for (const toml::node& element : *list)
     if (const auto* name = element.as_string())
       group.members.push_back({.place = reader.place(element), .name = name->get()});
     else
-      reader.wrong_type(element, "services", "a list of strings", example);
+      reader.wrong_type(element, "services", "a list of strings", services_example);
 }
 
 GroupText read_group(const toml::table& table, std::string name, std::size_t file, Findings& findings) {
@@ -35,7 +35,7 @@ GroupText read_group(const toml::table& table, std::string name, std::size_t fil
   if (findings.count() != found_before || group.members.size() > 1) return group;
   reader.complain(
       table, group.members.empty()
-                 ? fmt::format("group {} has no services: write services = {}, or remove the group", group.name, example)
+                 ? fmt::format("group {} has no services: write services = {}, or remove the group", group.name, services_example)
                  : fmt::format("group {} has one service, which moves alone anyway: add another one, or remove the group", group.name));
   return group;
 }
