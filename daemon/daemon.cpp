@@ -114,6 +114,7 @@ void Daemon::kept() {
     tell(Level::warning,
          fmt::format("the configuration could not be copied: {}; if it has an error at the next start, an older copy is used, or none",
                      failure));
+  give_memory_back(); // it was read once more
   if (keep_again_) keep();
 }
 

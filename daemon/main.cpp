@@ -14,6 +14,7 @@
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -136,6 +137,7 @@ int main(int argc, char** argv) {
     if (fd > STDERR_FILENO) close(fd);
     if (fd < 0 || fd > STDERR_FILENO) break;
   }
+  mallopt(M_ARENA_MAX, 1); // malloc_trim() gives back only this one's memory wholly, and threads here allocate little but a configuration
   std::signal(SIGPIPE, SIG_IGN); // whoever hangs up on us ends their own conversation
   try {
     return hanat::run(hanat::parse(argc, argv));
