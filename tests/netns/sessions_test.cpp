@@ -149,8 +149,10 @@ TEST(Sessions, WhatIsNotHanatsIsUntouchedByFlips) {
     add(Host::client, Lab::endpoint(Host::primary, 8443), "primary");             // the service's server, asked directly
   }
   for (int flip = 0; flip < 10; ++flip) {
-    ASSERT_EQ(hanatd.ctl({flip % 2 == 0 ? "force-backup" : "force-primary", "web"}).exit, 0);
-    EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443)).text, flip % 2 == 0 ? "backup" : "primary");
+    const std::string target = flip % 2 == 0 ? "backup" : "primary";
+    ASSERT_EQ(hanatd.ctl({"force-" + target, "web"}).exit, 0);
+    hanatd.wait_target("web", target); // it may wait for the cut of that server's flows of before
+    EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443)).text, target);
   }
   hanatd.wait_for(cut_is_done, milliseconds{10000});
   std::size_t broken = 0;
