@@ -1,3 +1,4 @@
+// How the parts are put together, told of each other, changed by a reload and ended.
 #include "daemon/daemon.hpp"
 
 #include <csignal>

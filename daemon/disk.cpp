@@ -1,3 +1,4 @@
+// write() and fsync(), as often as it takes.
 #include "daemon/disk.hpp"
 
 #include <cerrno>
