@@ -120,24 +120,26 @@ gtest() {
   run timeout --foreground 1200 "$@" >"$scratch/gtest" 2>&1
   tally "$name" $? "$scratch/gtest"
 }
-# Both halves of a test program at the same time: most tests wait most of the time, each in a network of its own.
-halves() { # BINARY [ARGUMENT...]
-  local half pids=()
-  for half in 0 1; do
-    GTEST_TOTAL_SHARDS=2 GTEST_SHARD_INDEX=$half timeout --foreground 1200 "$@" >"$scratch/half-$half" 2>&1 &
-    pids+=($!)
-  done
-  for half in 0 1; do
-    wait "${pids[half]}"
-    echo $? >"$scratch/half-$half-status"
-  done
+# A test program's tests in eight shares, two at a time: most tests wait most of the time, each in a network of its own.
+shares() { # BINARY [ARGUMENT...]
+  rm -f "$scratch"/share-*
+  # shellcheck disable=SC2016 # for that bash to expand
+  seq 0 7 | xargs -P 2 -I SHARE bash -c '
+    share=$1 scratch=$2
+    shift 2
+    GTEST_TOTAL_SHARDS=8 GTEST_SHARD_INDEX=$share timeout --foreground 1200 "$@" >"$scratch/share-$share" 2>&1
+    echo $? >"$scratch/share-$share-status"' share SHARE "$scratch" "$@"
+}
+tally_shares() { # NAME
+  local share
+  for share in 0 1 2 3 4 5 6 7; do tally "$1" "$(cat "$scratch/share-$share-status" || echo 1)" "$scratch/share-$share"; done
 }
 # netns NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
 netns() {
-  local name=$1 binary=$2 left_out=$3 half
+  local name=$1 binary=$2 left_out=$3
   local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:Ways.*:Sessions.AUdp*'
-  run halves "$binary" "--gtest_filter=-$left_out:$alone"
-  for half in 0 1; do tally "$name" "$(cat "$scratch/half-$half-status" || echo 1)" "$scratch/half-$half"; done
+  run shares "$binary" "--gtest_filter=-$left_out:$alone"
+  tally_shares "$name"
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
 }
 
@@ -194,7 +196,7 @@ tidy_product() {
 tidy_tests() {
   local bad=0
   sources | grep -E '^tests/.*\.cpp$' | grep -v '^tests/fuzz/' | tidy build/dev || bad=1
-  sources | grep -E '^tests/fuzz/.*\.cpp$' | tidy build/fuzz || bad=1
+  sources | grep -E '^tests/fuzz/.*\.cpp$' | tidy build/asan || bad=1
   return "$bad"
 }
 fuzz() { # BINARY SECONDS
@@ -213,7 +215,7 @@ no_races() {
 
 # Two at a time.
 fuzz_all() { # SECONDS
-  local binaries=(build/fuzz/tests/fuzz-*) pair binary pids
+  local binaries=(build/asan/tests/fuzz-*) pair binary pids
   [ -x "${binaries[0]}" ] || { fail "fuzzers: none was built"; return; }
   for ((pair = 0; pair < ${#binaries[@]}; pair += 2)); do
     pids=()
@@ -265,7 +267,7 @@ if [ "$mode" != quick ]; then
   package=$!
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
   built=1
-  must_build asan hanatd hanatctl hanat-unit hanat-netns || built=0
+  must_build asan hanatd hanatctl hanat-unit hanat-netns fuzzers || built=0
   wait "$package"
   lines "package" $?
   package=
@@ -278,20 +280,17 @@ if [ "$mode" != quick ]; then
     waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*:Calm*:ControlDeadline*:FailingGroup*'
     waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*:Judgement*:Topology*:OwnFailure*'
     netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
+    section "fuzzers, 3 s each"
+    fuzz_all 3
   fi
 
   section "the daemon's threads under TSan"
   if must_build tsan hanatd; then
     # What has the loop, its threads and the kernel do much at once.
-    HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races run halves build/dev/tests/hanat-netns \
+    HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races run shares build/dev/tests/hanat-netns \
       '--gtest_filter=Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*-*Milliseconds*:*Thousand*'
-    for half in 0 1; do tally "netns (tsan)" "$(cat "$scratch/half-$half-status" || echo 1)" "$scratch/half-$half"; done
+    tally_shares "netns (tsan)"
     check "no data race" no_races
-  fi
-
-  section "fuzzers, 3 s each"
-  if must_build fuzz fuzzers; then
-    fuzz_all 3
   fi
 
   section "clang-tidy"

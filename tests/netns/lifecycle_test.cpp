@@ -148,7 +148,7 @@ TEST_F(Lifecycle, AnOverrideExpiresByItself) {
   hanatd.wait_target("web", "primary"); // at once, though failback is manual
   const auto took = TestClock::now() - began;
   EXPECT_GT(took, milliseconds{1900});
-  EXPECT_LT(took, milliseconds{2500});
+  EXPECT_LT(took, milliseconds{4000}) << "what the test does meanwhile takes its time, too, under sanitizers";
   EXPECT_FALSE(service(hanatd.status(), "web").forced);
   EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
 }

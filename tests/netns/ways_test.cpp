@@ -91,7 +91,7 @@ double in_ms(probes::Clock::duration time) { return std::chrono::duration<double
 TEST(WaysOfServers, ACarrierThatIsLostIsToldWithinMilliseconds) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2", "fd00:1::2", "198.18.2.2"}};
+    WatchedWays watched({"198.18.1.2", "fd00:1::2", "198.18.2.2"});
     EXPECT_EQ(watched.blocked("198.18.1.2"), std::nullopt);
     std::vector<double> times;
     for (int again = 0; again < 5; ++again) {
@@ -121,7 +121,7 @@ TEST(WaysOfServers, ACarrierThatIsLostIsToldWithinMilliseconds) {
 TEST(WaysOfServers, ALinkThatIsSetDownIsNoCarrierThoughItsRoutesWentWithIt) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2"}};
+    WatchedWays watched({"198.18.1.2"});
     turn_link("near", false);
     ASSERT_TRUE(watched.hears(SignalKind::carrier_lost));
     EXPECT_EQ(watched.blocked("198.18.1.2"), Reason::no_carrier);
@@ -136,7 +136,7 @@ TEST(WaysOfServers, ALinkThatIsSetDownIsNoCarrierThoughItsRoutesWentWithIt) {
 TEST(WaysOfServers, AnInterfaceThatIsDeletedAndMadeAgainCarriesItsWayAgain) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2"}};
+    WatchedWays watched({"198.18.1.2"});
     shell("ip link delete near");
     ASSERT_TRUE(watched.hears(SignalKind::carrier_lost));
     EXPECT_TRUE(watched.becomes("198.18.1.2", Reason::net_unreachable));
@@ -154,7 +154,7 @@ TEST(WaysOfServers, AnInterfaceThatIsDeletedAndMadeAgainCarriesItsWayAgain) {
 TEST(WaysOfServers, AnAddressThatIsDeletedIsNamedAsTheCause) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2", "fd00:1::2"}};
+    WatchedWays watched({"198.18.1.2", "fd00:1::2"});
     shell("ip address delete 198.18.1.1/24 dev near");
     ASSERT_TRUE(watched.hears(SignalKind::address_gone));
     EXPECT_EQ(watched.heard.front().detail, "198.18.1.1");
@@ -174,7 +174,7 @@ TEST(WaysOfServers, TheSourceThatTheOperatorAskedForIsWatched) {
   isolated([] {
     wire_pairs();
     shell("ip address add 198.18.9.9/32 dev lo");
-    WatchedWays watched{{"198.18.2.2"}};
+    WatchedWays watched({"198.18.2.2"});
     const Way from{.server = Address::parse("198.18.1.2").value(), .source = Address::parse("198.18.9.9").value()};
     watched.ways.add(from);
     watched.settle();
@@ -190,7 +190,7 @@ TEST(WaysOfServers, ARouteThatGoesAndABlackholeBlockAndSayWhich) {
   isolated([] {
     wire_pairs();
     shell("ip route add 203.0.113.0/24 via 198.18.1.2 && ip route add 2001:db8::/32 via fd00:1::2");
-    WatchedWays watched{{"203.0.113.7", "2001:db8::7", "198.18.1.2"}};
+    WatchedWays watched({"203.0.113.7", "2001:db8::7", "198.18.1.2"});
     for (const char* family : {"203.0.113.0/24", "2001:db8::/32"}) {
       watched.settle();
       const char* const server = family[0] == '2' && family[3] == '.' ? "203.0.113.7" : "2001:db8::7";
@@ -212,7 +212,7 @@ TEST(WaysOfServers, ARouteThatGoesAndABlackholeBlockAndSayWhich) {
 TEST(WaysOfServers, ABlackholeOverAGoodRouteIsASignal) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2", "198.18.1.3"}};
+    WatchedWays watched({"198.18.1.2", "198.18.1.3"});
     shell("ip route add blackhole 198.18.1.2/32");
     ASSERT_TRUE(watched.hears(SignalKind::route_gone));
     EXPECT_EQ(watched.heard.size(), 1U);
@@ -227,7 +227,7 @@ TEST(WaysOfServers, TheGatewaysLinkCarriesAllBehindIt) {
   isolated([] {
     wire_pairs();
     shell("ip route add default via 198.18.1.254 && ip route add default via 198.18.2.254 metric 100");
-    WatchedWays watched{{"203.0.113.7"}};
+    WatchedWays watched({"203.0.113.7"});
     turn_link("far", false);
     ASSERT_TRUE(watched.hears(SignalKind::carrier_lost));
     EXPECT_EQ(watched.blocked("203.0.113.7"), Reason::no_carrier) << "Linux keeps the route of a link without carrier";
@@ -244,7 +244,7 @@ TEST(WaysOfServers, APolicyRuleTurnsAWay) {
   isolated([] {
     wire_pairs();
     shell("ip route add default via 198.18.1.254 && ip route add default via 198.18.2.254 table 77");
-    WatchedWays watched{{"203.0.113.7"}};
+    WatchedWays watched({"203.0.113.7"});
     shell("ip rule add to 203.0.113.0/24 lookup 77");
     watched.probing.run_for(300ms); // a look at all ways
     turn_link("far", false);
@@ -259,7 +259,7 @@ TEST(WaysOfServers, ANeighbourThatDoesNotAnswerIsTold) {
   isolated([] {
     wire_pairs();
     shell("sysctl -qw net.ipv4.neigh.near.retrans_time_ms=10 && ip route add 203.0.113.0/24 via 198.18.1.254");
-    WatchedWays watched{{"203.0.113.7", "198.18.1.2"}};
+    WatchedWays watched({"203.0.113.7", "198.18.1.2"});
     watched.probing.engine->add(tcp_question(at("203.0.113.7", 80)), {.interval = 60s}, 0s);
     ASSERT_TRUE(watched.hears(SignalKind::neighbour_failed));
     const Signal expected{.kind = SignalKind::neighbour_failed, .server = at("203.0.113.7", 0), .detail = "198.18.1.254 on near"};
@@ -271,7 +271,7 @@ TEST(WaysOfServers, ANeighbourThatDoesNotAnswerIsTold) {
 TEST(WaysOfServers, AWayThatIsRemovedAsOftenAsAddedIsForgotten) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2", "198.18.1.2"}};
+    WatchedWays watched({"198.18.1.2", "198.18.1.2"});
     watched.ways.remove(way_to("198.18.1.2"));
     turn_link("far", false);
     ASSERT_TRUE(watched.hears(SignalKind::carrier_lost));
@@ -352,7 +352,7 @@ TEST(WaysOfServers, TenThousandWaysOverAFlappingLinkDoNotBlockTheLoop) {
 TEST(WaysOfServers, ABlockedServerIsAnsweredWithoutASocket) {
   isolated([] {
     wire_pairs();
-    WatchedWays watched{{"198.18.1.2"}};
+    WatchedWays watched({"198.18.1.2"});
     std::vector<probes::Answer> answers;
     probes::Engine engine{&watched.probing.loop, [&](probes::QuestionId, const probes::Answer& answer) { answers.push_back(answer); },
                           [&](const probes::Question& question) {
