@@ -16,7 +16,7 @@ namespace hanat::nat {
 namespace {
 
 constexpr unsigned watched_groups = 1U << (NFNLGRP_NFTABLES - 1);
-constexpr std::size_t buffer_bytes = std::size_t{4} << 20; // some ten thousand elements of others
+constexpr std::size_t hears_bytes = std::size_t{4} << 20; // some ten thousand elements of others
 
 /// By how much a generation is ahead of another; they are counted one by one and wrap.
 std::int32_t ahead(std::uint32_t generation, std::uint32_t of) { return static_cast<std::int32_t>(generation - of); }
@@ -39,7 +39,7 @@ std::uint32_t generation_in(const nlmsghdr& message) {
 }
 
 CommitWatch::CommitWatch(std::string table, std::uint32_t own_port)
-    : table_(std::move(table)), own_port_(own_port), socket_(buffer_bytes, watched_groups) {}
+    : table_(std::move(table)), own_port_(own_port), socket_(hears_bytes, watched_groups) {}
 
 bool CommitWatch::disturbed() {
   bool touched = false, gap = false;
