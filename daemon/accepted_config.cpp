@@ -1,8 +1,7 @@
-// A folder is written beside, read back as a start would read it, and exchanged with the one of before.
+// A folder is written beside, read back as a start would read it, and put in the place of the one of before, which lies aside meanwhile.
 #include "daemon/accepted_config.hpp"
 
 #include <cerrno>
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -37,30 +36,47 @@ void make_folder(const path& folder) {
   if (mkdir(folder.c_str(), 0700) != 0) fail("make", folder);
 }
 
+/// False: one of the files cannot be read now; the copy is not whole.
+bool copy_to(const path& folder, const path& file) {
+  make_folder(folder);
+  make_folder(folder / "conf.d");
+  const config::FileText main_text = config::read_main_file(file);
+  const auto* text = std::get_if<std::string>(&main_text);
+  if (text == nullptr) return false;
+  write_whole(folder / file.filename(), *text);
+  for (const config::ExtraFile& extra : config::read_extra_files(file)) {
+    text = std::get_if<std::string>(&extra.text);
+    if (text == nullptr) return false;
+    write_whole(folder / "conf.d" / path{extra.name}.filename(), *text);
+  }
+  sync_directory(folder / "conf.d");
+  sync_directory(folder);
+  return true;
+}
+
 } // namespace
 
-path accepted_config(const path& dir, const path& file) { return dir / "accepted" / file.filename(); }
+path accepted_config(const path& dir, const path& file) {
+  const path kept = dir / "accepted", old = dir / "accepted.old";
+  std::error_code unknown;
+  return (!exists(kept, unknown) && exists(old, unknown) ? old : kept) / file.filename();
+}
 
 void keep_accepted(const path& dir, const path& file) {
-  const path kept = dir / "accepted", fresh = dir / "accepted.new";
-  std::filesystem::remove_all(fresh);
-  make_folder(fresh);
-  make_folder(fresh / "conf.d");
-  const config::FileText main_text = config::read_main_file(file);
-  if (const auto* text = std::get_if<std::string>(&main_text)) write_whole(fresh / file.filename(), *text);
-  for (const config::ExtraFile& extra : config::read_extra_files(file))
-    if (const auto* text = std::get_if<std::string>(&extra.text)) write_whole(fresh / "conf.d" / path{extra.name}.filename(), *text);
-  sync_directory(fresh / "conf.d");
-  sync_directory(fresh);
-  if (!std::holds_alternative<Config>(load_config(fresh / file.filename()))) {
-    std::filesystem::remove_all(fresh);
+  const path kept = dir / "accepted", old = dir / "accepted.old", fresh = dir / "accepted.new";
+  remove_all(fresh);
+  if (!copy_to(fresh, file) || !std::holds_alternative<Config>(load_config(fresh / file.filename()))) {
+    remove_all(fresh);
     return;
   }
-  if (renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, kept.c_str(), RENAME_EXCHANGE) != 0 &&
-      (errno != ENOENT || rename(fresh.c_str(), kept.c_str()) != 0))
-    fail("put in place", kept);
+  // Not one exchange of both, which not every file system can.
+  if (exists(kept)) {
+    remove_all(old);
+    rename(kept, old);
+  }
+  rename(fresh, kept);
   sync_directory(dir);
-  std::filesystem::remove_all(fresh);
+  remove_all(old);
 }
 
 } // namespace hanat

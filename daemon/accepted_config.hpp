@@ -9,7 +9,8 @@ namespace hanat {
 /// Where the copy of `file` stands, if there is one.
 std::filesystem::path accepted_config(const std::filesystem::path& dir, const std::filesystem::path& file);
 
-/// Makes the copy, of the file and its conf.d, the disk included. Files that have an error by now are not copied: the copy of before stays.
+/// Makes the copy, of the file and its conf.d, the disk included. Where one of them has an error by now, or cannot be read, the copy of
+/// before stays.
 /// Waits for the disk. Throws std::system_error.
 void keep_accepted(const std::filesystem::path& dir, const std::filesystem::path& file);
 

@@ -12,7 +12,9 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "daemon/accepted_config.hpp"
 #include "daemon/peer.hpp"
@@ -29,10 +31,20 @@ std::filesystem::path existing(const std::filesystem::path& directory, const cha
   return directory;
 }
 
+/// What root leaves there another user's hanatd could not read, nor replace.
+std::filesystem::path own(const std::filesystem::path& directory) {
+  struct stat info {};
+  if (geteuid() == 0 && stat(directory.c_str(), &info) == 0 && info.st_uid != 0)
+    throw std::runtime_error(fmt::format("the state directory {} belongs to {}, and what root leaves in it that user's hanatd cannot use: "
+                                         "start hanatd by its unit (systemctl start hanatd), or name another directory with --state",
+                                         directory.string(), user_name(info.st_uid)));
+  return directory;
+}
+
 } // namespace
 
 Daemon::Daemon(uv_loop_t* loop, Places places, const StartConfig& start)
-    : loop_(loop), places_(std::move(places)), lock_(existing(places_.state, "state directory")),
+    : loop_(loop), places_(std::move(places)), lock_(own(existing(places_.state, "state directory"))),
       writer_(
           loop,
           [this](const std::string& error) {
@@ -73,6 +85,7 @@ Daemon::Daemon(uv_loop_t* loop, Places places, const StartConfig& start)
                                 gateway_->owns_table() ? "belongs to hanatd: nobody else can change it"
                                                        : "can be changed by others, too: hanatd watches it and puts it right"));
   commands_ = std::make_unique<Commands>(*gateway_, *history_, [this] { return reload(); });
+  operators_ = config.operators;
   commands_->set_config(start.file, start.fallback);
   if (start.fallback)
     tell(Level::error, *start.fallback);
@@ -86,8 +99,8 @@ Daemon::Daemon(uv_loop_t* loop, Places places, const StartConfig& start)
 std::string Daemon::operators_of(const Config& config) const {
   if (config.operators.empty() || find_group(config.operators)) return config.operators;
   tell(Level::error,
-       fmt::format("no group \"{0}\" (operators): only root may change things now; make it with groupadd {0}, or name another, "
-                   "then hanatctl reload",
+       fmt::format("no group \"{0}\" (operators): only root may change things now; make it with groupadd {0}, or name another (one of a "
+                   "directory service may not have been there yet), then hanatctl reload",
                    config.operators));
   return {};
 }
@@ -193,8 +206,9 @@ nlohmann::json Daemon::reload() {
     throw ControlError{"BadConfiguration", text, {{"errors", lines}}};
   }
   const Config& config = std::get<Config>(result);
-  try {
-    control_->set_operators(config.operators);
+  try { // a new name may be a slip of the pen; a group that is gone must not keep a server from being changed
+    control_->set_operators(config.operators == operators_ ? operators_of(config) : config.operators);
+    operators_ = config.operators;
   } catch (const std::exception& error) {
     const std::string text = fmt::format("{}; nothing was changed, the old configuration stays in force", error.what());
     tell(Level::error, text);

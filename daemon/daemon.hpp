@@ -72,6 +72,7 @@ private:
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<ControlServer> control_;
+  std::string operators_;              // as configured: there may be no such group
   std::optional<Endpoint> metrics_at_; // as configured
   std::unique_ptr<MetricsServer> metrics_;
   std::string keeping_failure_; // the keeper's, while it is busy

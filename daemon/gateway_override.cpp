@@ -43,9 +43,13 @@ void Gateway::restore(const Override& kept, Time now) {
               .since = kept.since,
               .reason = kept.reason,
               .by = kept.by};
-  // The file is text: a date of another millennium must not overflow a time of the loop.
+  // The file is text: a date of another millennium must not overflow a time of the loop. And a machine that comes up with its clock in the
+  // past must not make half an hour a year of it.
   constexpr std::chrono::hours longest{24 * 366 * 10};
-  if (kept.until) force.until = now + std::clamp<WallTime::duration>(*kept.until - wall_now(), WallTime::duration::zero(), longest);
+  if (kept.until) {
+    const auto asked = std::clamp<WallTime::duration>(*kept.until - kept.since, WallTime::duration::zero(), longest);
+    force.until = now + std::clamp<WallTime::duration>(*kept.until - wall_now(), WallTime::duration::zero(), asked);
+  }
   events_.push_back(words::forced(*service, force));
   service->force = std::move(force);
   if (service->would) events_.push_back(words::override_waits(*service));

@@ -1,4 +1,5 @@
 // hanatd: arguments, configuration, build, run. Not here: what is built (daemon).
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -102,7 +104,7 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
   ConfigResult kept = load_config(file);
   auto* const config = std::get_if<Config>(&kept);
   if (config == nullptr) {
-    fmt::print(stderr, "{} has no configuration that was accepted before; correct these errors, then start hanatd again\n",
+    fmt::print(stderr, "{} has no configuration that was accepted before: hanatd does nothing until these errors are corrected\n",
                file.parent_path().string());
     return std::nullopt;
   }
@@ -116,7 +118,11 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
 int run(const Arguments& arguments) {
   if (arguments.remove) return remove_table(arguments.places.table);
   std::optional<StartConfig> start = config_for(arguments);
-  if (!start) return 2;
+  if (!start) {
+    // The unit starts it again and again, so that corrected files are taken; not so often that the journal holds nothing else.
+    if (arguments.fallback && !arguments.check) std::this_thread::sleep_for(std::chrono::seconds{4});
+    return 2;
+  }
   if (arguments.check) {
     fmt::print("{}: {} services, ok\n", arguments.places.config, start->config.services.size());
     return 0;

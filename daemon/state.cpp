@@ -189,6 +189,16 @@ LoadedState load_file(const std::filesystem::path& dir, const std::string& name)
   return loaded;
 }
 
+/// What is locked: the file, and where the disk takes no more what is there of it.
+Fd open_lock(const std::filesystem::path& dir, const std::filesystem::path& file) {
+  constexpr int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  Fd fd{open(file.c_str(), O_RDWR | O_CREAT | flags, file_mode)};
+  if (fd || (errno != EROFS && errno != ENOSPC && errno != EDQUOT)) return fd;
+  fd = Fd{open(file.c_str(), O_RDONLY | flags)};
+  if (!fd && errno == ENOENT) fd = Fd{open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  return fd;
+}
+
 } // namespace
 
 /// Collects every item as soon as its closing brace was read, so that a file cut short still gives those that are whole.
@@ -245,7 +255,7 @@ void save_state(const std::filesystem::path& dir, const State& state) {
 
 StateLock::StateLock(const std::filesystem::path& dir) {
   const auto file = dir / "lock";
-  fd_ = Fd{open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, file_mode)};
+  fd_ = open_lock(dir, file);
   if (!fd_) fail("open " + file.string());
   if (flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) fail("lock " + file.string());
@@ -256,9 +266,10 @@ StateLock::StateLock(const std::filesystem::path& dir) {
                             fmt::format("another hanatd (pid {}) uses {}: stop it, or give another --state",
                                         holder.substr(0, holder.find('\n')), dir.string()));
   }
-  const std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(fd_.get(), 0) != 0) fail("write " + file.string());
-  write_all(fd_.get(), pid, file.string());
+  try {
+    if (ftruncate(fd_.get(), 0) == 0) write_all(fd_.get(), std::to_string(getpid()) + "\n", file.string());
+  } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): it is a courtesy, and a full disk must not stop a gateway's start
+  }
 }
 
 } // namespace hanat

@@ -57,7 +57,8 @@ void save_state(const std::filesystem::path& dir, const State& state);
 /// Holds DIR/lock as long as it lives, so that no two daemons share a state directory.
 class StateLock {
 public:
-  /// Throws std::system_error; EBUSY, with the holder's pid in the text, when another daemon has it.
+  /// Throws std::system_error; EBUSY, with the holder's pid in the text, when another daemon has it. A disk that is full or read-only is no
+  /// error: the lock needs nothing written.
   explicit StateLock(const std::filesystem::path& dir);
 
 private:

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Builds the Debian package of this tree: packaging/build-deb.sh [--check] [--programs DIR] [--output DIR]
-# The version is the project's in CMakeLists.txt; a commit that has not its tag (v0.1.0) adds its time and name, as in
-# 0.1.0+git202611281200.1a2b3c4, so that a later build is an upgrade. What Debian's tools want at debian/ is put there in a copy of the tree, which is all that
-# this tree's own files and what is not yet committed: nothing here is changed. With --check the unit tests run, too.
+# The version is the project's in CMakeLists.txt; a commit before its tag (v0.1.0) adds its time and name, as in
+# 0.1.0~git202611281200.1a2b3c4d, so that a later build is an upgrade, and the release is one, too; after the tag it is +git. ".dirty" is what
+# has changes that are not committed. What Debian's tools want at debian/ is put there in a copy of the tree, which is this tree's own files
+# and what is not yet committed: nothing here is changed. With --check the unit tests run, too.
 # --programs wraps hanatd and hanatctl of a build that is there instead of compiling: for tests of the package itself.
 # The packages come to build/deb, or to DIR. Two builds of one commit give the same bytes, wherever they are made.
 # The build's packages (packaging/debian/control) are installed when something is missing and this is root.
 set -eu
 set -o pipefail
+caller=$PWD
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$here"
 
@@ -22,14 +24,14 @@ while [ $# -gt 0 ]; do
   --check) options=terse ;;
   --programs)
     [ $# -ge 2 ] || usage
-    HANAT_PROGRAMS=$(realpath "$2")
+    HANAT_PROGRAMS=$(cd "$caller" && realpath "$2")
     export HANAT_PROGRAMS
     options="nocheck terse noautodbgsym"
     shift
     ;;
   --output)
     [ $# -ge 2 ] || usage
-    output=$2
+    output=$(cd "$caller" && realpath -m "$2")
     shift
     ;;
   *) usage ;;
@@ -42,12 +44,21 @@ version=$(sed -nE 's/^project\(hanat VERSION ([0-9.]+) .*/\1/p' CMakeLists.txt)
   printf 'no version in CMakeLists.txt\n' >&2
   exit 1
 }
-if commit=$(git log -1 --date=format-local:%Y%m%d%H%M --format=%cd.%h --abbrev=8 2>/dev/null) &&
-  [ -z "$(git tag --points-at HEAD "v$version")" ]; then
-  version+=+git$commit
+# Whose tree it is does not matter to git here: who runs this trusts it with more than its history.
+git() { command git -c safe.directory="$here" "$@"; }
+history=
+if [ -e .git ]; then
+  history=1
+  changes=$(git status --porcelain) # where git refuses, it says why, and a version without its commit is not made
+  if [ -n "$changes" ] || [ -z "$(git tag --points-at HEAD "v$version")" ]; then
+    before='~'
+    if git rev-parse -q --verify "refs/tags/v$version" >/dev/null && git merge-base --is-ancestor "v$version" HEAD; then before=+; fi
+    version+=${before}git$(TZ=UTC git log -1 --date=format-local:%Y%m%d%H%M --format=%cd.%h --abbrev=8)
+  fi
+  [ -z "$changes" ] || version+=.dirty
 fi
 # A file's time, where the package has one, is the last commit's; the tree without its history has the changelog's.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CMakeLists.txt)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(if [ -n "$history" ]; then git log -1 --format=%ct; else stat -c %Y CMakeLists.txt; fi)}
 export SOURCE_DATE_EPOCH
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/hanat-deb-XXXXXX")
@@ -56,7 +67,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 tree=$scratch/hanat-$version
 mkdir "$tree"
-if git rev-parse --git-dir >/dev/null 2>&1; then
+if [ -n "$history" ]; then
   git ls-files -z --cached --others --exclude-standard
 else
   find . -path ./build -prune -o -type f -print0

@@ -18,7 +18,7 @@ test_packages=(
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 llvm-16 shellcheck
 )
 # to build the package and look at it; to play it in a virtual machine (package/, vm/)
-deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot lintian scdoc systemd)
+deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot git lintian scdoc systemd)
 deb_check_packages=(devscripts)
 vm_packages=(debootstrap e2fsprogs qemu-system-x86)
 

@@ -151,9 +151,17 @@ Output Hanatd::reload(const std::string& text) const {
 }
 
 std::string Hanatd::log() const {
-  std::ifstream file(directory_ / "log");
+  constexpr milliseconds quiet{40}, longest{1000};
+  const auto file = directory_ / "log";
+  std::error_code missing;
+  const auto deadline = TestClock::now() + longest;
+  auto size = std::filesystem::file_size(file, missing);
+  for (auto before = size + 1; size != before && TestClock::now() < deadline; size = std::filesystem::file_size(file, missing)) {
+    before = size;
+    std::this_thread::sleep_for(quiet);
+  }
   std::ostringstream text;
-  text << file.rdbuf();
+  text << std::ifstream(file).rdbuf();
   return text.str();
 }
 

@@ -60,7 +60,8 @@ public:
   /// write_config() and `hanatctl reload`.
   Output reload(const std::string& text) const;
 
-  /// What it has written to stderr, all of its runs.
+  /// What it has written to stderr, all of its runs, once it has written nothing for a moment: a thread of its own writes it, after the
+  /// event.
   std::string log() const;
   std::string socket() const { return (directory_ / "control.sock").string(); }
   std::filesystem::path config() const { return directory_ / "hanat.toml"; }

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/netns/hanatd.hpp"
 #include "tests/netns/lab.hpp"
@@ -153,6 +154,26 @@ TEST_F(Lifecycle, AnOverrideExpiresByItself) {
   EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
 }
 
+TEST_F(Lifecycle, AnOverrideLastsNoLongerThanItWasAskedForWhereTheClockWentBack) {
+  Hanatd hanatd{lab, fast_service(), {.start = false}};
+  std::filesystem::create_directories(hanatd.state());
+  std::ofstream{hanatd.state() / "state.json"} << R"({"version": 1, "overrides": [{"service": "web", "target": "backup", "reason": "",
+    "by": "root", "since": "2099-01-01T00:00:00.000Z", "until": "2099-01-01T00:00:02.000Z"}]})";
+  hanatd.start();
+  EXPECT_EQ(service(hanatd.wait_target("web", "backup"), "web").why, "forced");
+  EXPECT_EQ(service(hanatd.wait_target("web", "primary"), "web").forced, std::nullopt);
+}
+
+TEST_F(Lifecycle, RootLeavesNothingInTheStateDirectoryOfAnotherUser) {
+  Hanatd hanatd{lab, fast_service(), {.start = false}};
+  std::filesystem::create_directories(hanatd.state());
+  ASSERT_EQ(chown(hanatd.state().c_str(), 65534, 65534), 0);
+  hanatd.launch();
+  EXPECT_EQ(hanatd.wait_exit(milliseconds{5000}), 1);
+  EXPECT_THAT(hanatd.log(), HasSubstr("belongs to nobody, and what root leaves in it"));
+  EXPECT_TRUE(std::filesystem::is_empty(hanatd.state()));
+}
+
 TEST_F(Lifecycle, AForcedServiceIgnoresHealthUntilAutoAndTheOverrideSurvivesKill9) {
   Hanatd hanatd{lab, fast_service()};
   hanatd.wait_target("web", "primary");
@@ -238,6 +259,9 @@ TEST_F(Lifecycle, AGroupOfOperatorsThatIsGoneStopsNothing) {
   Hanatd hanatd{lab, "[hanatd]\noperators = \"no-such-group\"\n" + fast_service()};
   hanatd.wait_target("web", "primary");
   EXPECT_THAT(hanatd.log(), HasSubstr("no group \"no-such-group\" (operators): only root may change things now"));
+  EXPECT_EQ(hanatd.reload("[hanatd]\noperators = \"no-such-group\"\n" + fast_service({.name = "other"})).exit, 0);
+  EXPECT_EQ(hanatd.reload("[hanatd]\noperators = \"a-slip\"\n" + fast_service()).exit, 2) << "a new name may be one";
+  hanatd.wait_target("other", "primary");
 }
 
 TEST_F(Lifecycle, AChangedFileChangesOnlyWhatChanged) {

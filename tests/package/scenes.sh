@@ -164,9 +164,10 @@ scene_start() {
   within 20 has_status '2 services: 2 at the primary'
   same "systemctl status has a line" "2 services: 2 at the primary" "$(systemctl show --value -p StatusText hanatd)"
   expect "icmp and exec probes work in the sandbox, a program is killed for want of memory before hanatd" within 20 tools_up
-  # As README.Debian says.
-  expect "a program can be tried in such a sandbox" systemd-run --pipe --wait -p User=hanat -p ProtectSystem=strict -p ProtectHome=yes \
-    -p PrivateTmp=yes -p NoNewPrivileges=yes -p MemoryDenyWriteExecute=yes -p CapabilityBoundingSet= /bin/sh -c '! ls /root'
+  local sandbox
+  sandbox=$(zcat -f /usr/share/doc/hanat/README.Debian* | sed -n '/^    systemd-run/,/lib\/hanat\/check$/{s/[^ ]*\/check$//;s/\\$//;p}' | tr -d '\n')
+  expect "a program can be tried in such a sandbox, by README.Debian's command" bash -c \
+    "$sandbox /bin/sh -c '[ \"\$HANAT_PORT\" = 8443 ] && ! ls /root && ! taskset -p 1 \$\$ && ! pgrep -u root'"
   expect "nothing is refused by the sandbox" not has "$(journal)" 'off:\|cannot be heard\|not permitted\|refused a change'
   journal -o cat | sed -n 's/^\(IPv[46] flows are cut by.*\|on Linux .*\)/ok \1/p' | sort -u
 }
@@ -238,6 +239,15 @@ scene_cut() {
   moves_to primary 20
 }
 
+scrape() { # ADDRESS PORT
+  exec 3<>"/dev/tcp/$1/$2" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && timeout 5 cat <&3
+}
+scene_metrics() {
+  sed -i 's/^# \(metrics = "[^"]*"\).*/\1/' /etc/hanat/hanat.toml
+  systemctl reload hanatd
+  expect "Prometheus reads its figures in the sandbox" has "$(scrape 127.0.0.1 9717)" '^hanat_.*service="web"'
+}
+
 scene_flush() {
   nft flush ruleset
   expect "after a foreign nft flush ruleset the table stands" within 10 nft list table inet hanat
@@ -302,6 +312,13 @@ scene_hardship() {
   hanatctl force-backup web >/dev/null
   moves_to backup 5
   expect "that it is lost by a restart is in the journal" within 5 said 'could not be saved: .*No space left'
+  expect "it can be restarted beside a full disk" systemctl restart hanatd
+  moves_to primary 20
+  systemctl stop hanatd
+  expect "the disk is read-only" mount -o remount,ro /var/lib/hanat
+  expect "beside which it can be started, too" systemctl start hanatd
+  moves_to primary 20
+  mount -o remount,rw /var/lib/hanat
   rm /var/lib/hanat/full
   hanatctl auto web >/dev/null
   moves_to primary 20
@@ -315,6 +332,34 @@ scene_hardship() {
   kill -CONT "$journald"
   systemctl restart hanatd
   within 20 target_is primary
+}
+
+# What cannot start does not stay away for good, and no client notices.
+scene_crashes() {
+  mkdir -p /run/systemd/system/hanatd.service.d
+  printf '[Service]\nExecStart=\nExecStart=/bin/false\n' >/run/systemd/system/hanatd.service.d/crash.conf
+  systemctl daemon-reload
+  load_begins
+  systemctl --no-block restart hanatd
+  if within 40 restarted 6; then ok "what cannot start is started again: $(restarts) times"; else failed "what cannot start is started again" "$(restarts)"; fi
+  rm -r /run/systemd/system/hanatd.service.d
+  systemctl daemon-reload
+  expect "until it can" within 20 target_is primary
+  load_ends "no connection noticed"
+}
+restarts() { systemctl show --value -p NRestarts hanatd; }
+restarted() { [ "$(restarts)" -ge "$1" ]; }
+
+# A configuration of a version to come, which no copy helps against.
+scene_stranger() {
+  echo '[service.future]' >/etc/hanat/conf.d/future.toml
+  rm -r /var/lib/hanat/accepted
+  load_begins
+  apt-get -qq -y -o Dpkg::Use-Pty=0 --reinstall install "$folder/hanat.deb" >"$work/apt" 2>&1
+  expect "apt says that hanatd does not run, and what to do" grep -q 'hanatd does not run' "$work/apt"
+  rm /etc/hanat/conf.d/future.toml
+  expect "with the file corrected it is back by itself" within 20 target_is primary
+  load_ends "no connection noticed"
 }
 
 scene_watchdog() {

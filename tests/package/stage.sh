@@ -16,7 +16,8 @@ limit=400 # s
 package=$(realpath "$1")
 shift
 # A line of scenes a boot.
-boots=("install smoke start user failover refuse force cut flush kill hardship watchdog reload upgrade early before_reboot" "after_reboot remove")
+boots=("install smoke start user failover refuse force cut flush kill crashes hardship watchdog reload stranger metrics upgrade early before_reboot"
+  "after_reboot remove")
 [ $# -eq 0 ] || boots=("$*")
 
 stage=$(mktemp -d /tmp/hanat-stage-XXXXXX)
