@@ -154,9 +154,9 @@ std::string Hanatd::log() const {
   constexpr milliseconds quiet{40}, longest{1000};
   const auto file = directory_ / "log";
   std::error_code missing;
-  const auto deadline = TestClock::now() + longest;
+  const auto deadline = Clock::now() + longest;
   auto size = std::filesystem::file_size(file, missing);
-  for (auto before = size + 1; size != before && TestClock::now() < deadline; size = std::filesystem::file_size(file, missing)) {
+  for (auto before = size + 1; size != before && Clock::now() < deadline; size = std::filesystem::file_size(file, missing)) {
     before = size;
     std::this_thread::sleep_for(quiet);
   }
