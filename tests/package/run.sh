@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The package as a whole: sudo tests/package/run.sh            (a quarter of an hour on two cores)
 # Builds it twice, in different places, which must give the same bytes; lintian; its life under systemd (stage.sh).
-#                         sudo tests/package/run.sh quick DIR  (what tests/run.sh does: one minute)
+#                         sudo tests/package/run.sh quick DIR  (what tests/run.sh does: two and a half minutes)
 # Wraps the programs of the build in DIR instead, and leaves out what only a full build can tell.
 # Prints "ok" and "FAILED" lines; exit status 0: all ok.
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
