@@ -224,7 +224,7 @@ TEST_F(Lifecycle, AStartWithABadFileGoesByTheOneThatWasAcceptedLast) {
   const std::string bad = fast_service() + "[service.bad]\nlisten = 5\n";
   hanatd.write_config(bad);
   hanatd.launch();
-  EXPECT_EQ(hanatd.wait_exit(milliseconds{5000}), 2) << "there is none yet";
+  EXPECT_EQ(hanatd.wait_exit(milliseconds{10000}), 2) << "there is none yet";
   EXPECT_THAT(hanatd.log(), HasSubstr("no configuration that was accepted before"));
 
   hanatd.write_config(fast_service());
