@@ -1,5 +1,8 @@
 // What an operator pinned: begun, ended, kept over a restart. Not here: the moment it runs out (gateway), the file (state).
 #include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
 
 #include "daemon/gateway.hpp"
 #include "daemon/words.hpp"
@@ -48,7 +51,11 @@ void Gateway::restore(const Override& kept, Time now) {
   constexpr std::chrono::hours longest{24 * 366 * 10};
   if (kept.until) {
     const auto asked = std::clamp<WallTime::duration>(*kept.until - kept.since, WallTime::duration::zero(), longest);
-    force.until = now + std::clamp<WallTime::duration>(*kept.until - wall_now(), WallTime::duration::zero(), asked);
+    const WallTime::duration left = *kept.until - wall_now();
+    force.until = now + std::clamp<WallTime::duration>(left, WallTime::duration::zero(), asked);
+    if (left > asked)
+      tell(Level::warning, fmt::format("{}: this machine's clock shows a time before the override began: the override ends {} s from now",
+                                       kept.service, std::chrono::duration_cast<std::chrono::seconds>(asked).count()));
   }
   events_.push_back(words::forced(*service, force));
   service->force = std::move(force);

@@ -10,7 +10,7 @@
 set -eu
 set -o pipefail
 caller=$PWD
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$here"
 
 usage() {
@@ -45,7 +45,7 @@ version=$(sed -nE 's/^project\(hanat VERSION ([0-9.]+) .*/\1/p' CMakeLists.txt)
   exit 1
 }
 # Whose tree it is does not matter to git here: who runs this trusts it with more than its history.
-git() { command git -c safe.directory="$here" "$@"; }
+git() { command git --no-optional-locks -c safe.directory="$here" "$@"; }
 history=
 if [ -e .git ]; then
   history=1

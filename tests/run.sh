@@ -91,6 +91,7 @@ failures_in() {
 # tally NAME STATUS LOG: adds a test program's own counts; a crash, a skipped test and an empty run are failures.
 tally() {
   local name=$1 status=$2 log=$3 ok bad skipped
+  [ -e "$log" ] || : >"$log" # what never ran is a failure, too
   ok=$(grep -c '\[       OK \]' "$log")
   bad=$(grep -cE '\[  FAILED  \] .*\([0-9]+ ms\)$' "$log")
   skipped=$(grep -cE '\[  SKIPPED \] .*\([0-9]+ ms\)$' "$log")

@@ -156,8 +156,8 @@ std::string Hanatd::log() const {
   std::error_code missing;
   const auto deadline = Clock::now() + longest;
   auto size = std::filesystem::file_size(file, missing);
-  for (auto before = size + 1; size != before && Clock::now() < deadline; size = std::filesystem::file_size(file, missing)) {
-    before = size;
+  for (auto seen = size + 1; size != seen && Clock::now() < deadline; size = std::filesystem::file_size(file, missing)) {
+    seen = size;
     std::this_thread::sleep_for(quiet);
   }
   std::ostringstream text;

@@ -158,10 +158,11 @@ TEST_F(Lifecycle, AnOverrideLastsNoLongerThanItWasAskedForWhereTheClockWentBack)
   Hanatd hanatd{lab, fast_service(), {.start = false}};
   std::filesystem::create_directories(hanatd.state());
   std::ofstream{hanatd.state() / "state.json"} << R"({"version": 1, "overrides": [{"service": "web", "target": "backup", "reason": "",
-    "by": "root", "since": "2099-01-01T00:00:00.000Z", "until": "2099-01-01T00:00:02.000Z"}]})";
+    "by": "root", "since": "2099-01-01T00:00:00.000Z", "until": "2099-01-01T00:00:04.000Z"}]})";
   hanatd.start();
   EXPECT_EQ(service(hanatd.wait_target("web", "backup"), "web").why, "forced");
-  EXPECT_EQ(service(hanatd.wait_target("web", "primary"), "web").forced, std::nullopt);
+  EXPECT_THAT(hanatd.log(), HasSubstr("web: this machine's clock shows a time before the override began: the override ends 4 s from now"));
+  EXPECT_EQ(service(hanatd.wait_target("web", "primary", milliseconds{8000}), "web").forced, std::nullopt);
 }
 
 TEST_F(Lifecycle, RootLeavesNothingInTheStateDirectoryOfAnotherUser) {
