@@ -10,8 +10,7 @@ namespace hanat {
 std::filesystem::path accepted_config(const std::filesystem::path& dir, const std::filesystem::path& file);
 
 /// Makes the copy, of the file and its conf.d, the disk included. Where one of them has an error by now, or cannot be read, the copy of
-/// before stays.
-/// Waits for the disk. Throws std::system_error.
+/// before stays. Waits for the disk. Throws std::system_error.
 void keep_accepted(const std::filesystem::path& dir, const std::filesystem::path& file);
 
 } // namespace hanat

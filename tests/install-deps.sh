@@ -15,7 +15,7 @@ lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
   conntrack dnsmasq-base mariadb-server nginx-light openssl postgresql python3 python3-grpcio redis-server
-  clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev lld-16 llvm-16 shellcheck
+  clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev llvm-16 shellcheck
 )
 # to build the package and look at it; to play it in a virtual machine (package/, vm/)
 deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot git lintian scdoc systemd)
