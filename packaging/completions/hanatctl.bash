@@ -1,24 +1,24 @@
-# Completion of hanatctl for bash: words, the options that go with a word, service names from the running daemon.
-# Not here: the words themselves change in cli/words.cpp; tests/unit/words_test.cpp checks that they stand here too.
+# Bash completion for hanatctl: commands, the options of each command, service names from the running daemon.
+# Not here: the commands themselves, which are in cli/arguments.cpp; a unit test checks that this file has them all.
 # shellcheck shell=bash
 
 _hanatctl_services() {
-  # The names are the only strings of the status called "name"; a daemon that does not answer completes to nothing.
+  # Only services have a key "name" in the status. Without an answer from the daemon there are no completions.
   hanatctl --json status 2>/dev/null | sed -n 's/^      "name": "\([A-Za-z0-9_.-]*\)",\{0,1\}$/\1/p'
 }
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local words="status force-backup force-primary auto reload history metrics check version help"
-  local common="--socket --json --help"
-  local word="" i options
+  local commands="status force-backup force-primary auto reload history metrics check version help"
+  local common="--socket --json --help --version"
+  local command="" i options
   COMPREPLY=()
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       --socket | --for | --reason | --server) ((i++)) ;;
       -*) ;;
-      *) word=${COMP_WORDS[i]}; break ;;
+      *) command=${COMP_WORDS[i]}; break ;;
     esac
   done
 
@@ -29,7 +29,7 @@ _hanatctl() {
     --reason) return ;;
   esac
 
-  case $word in
+  case $command in
     force-backup) options="--all --for --reason --server --even-if-down" ;;
     force-primary) options="--all --for --reason --even-if-down" ;;
     auto) options="--all" ;;
@@ -39,11 +39,11 @@ _hanatctl() {
     mapfile -t COMPREPLY < <(compgen -W "$options $common" -- "$current")
     return
   fi
-  case $word in
-    "") mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
+  case $command in
+    "") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     status | history | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    help) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
   esac
 }
 
