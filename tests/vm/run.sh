@@ -27,13 +27,13 @@ fi
 package=${2-}
 # shellcheck source=tests/install-deps.sh
 . tests/install-deps.sh
+# shellcheck source=tests/debian_tree.sh
+. tests/debian_tree.sh
 install_packages "${vm_packages[@]}"
 
 home=${HANAT_VM:-$here/build/vm}
 tree=$home/$suite
 mkdir -p "$home"
-# shellcheck disable=SC2016 # the names are apt's
-mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' | awk '$1 == "Debian" { print $2; exit }')
 mounted=()
 qemu=''
 reader=''
@@ -50,32 +50,11 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# make_tree FOLDER PACKAGES: Debian in a folder; a name that is there is whole.
-make_tree() {
-  [ ! -d "$1" ] || return 0
-  printf 'making a tree of Debian %s\n' "$suite"
-  rm -rf --one-file-system "$1.new"
-  if ! debootstrap --variant=minbase --include="$2" "$suite" "$1.new" "$mirror" >"$home/debootstrap.log" 2>&1; then
-    tail -n 20 "$home/debootstrap.log"
-    exit 1
-  fi
-  mv "$1.new" "$1"
-}
-inside() { # FOLDER COMMAND...
-  local root=$1
-  shift
-  chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
-}
-without_services() { # FOLDER
-  printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"
-  chmod 755 "$1/usr/sbin/policy-rc.d"
-}
-
 build_package() {
   if [ "$suite" = bookworm ]; then
     packaging/build-deb.sh --output "$scratch/deb" >/dev/null
   else
-    make_tree "$tree-build" build-essential,ca-certificates,ccache,fakeroot,git
+    make_tree "$suite" "$tree-build" build-essential,ca-certificates,ccache,fakeroot,git
     without_services "$tree-build"
     mkdir -p "$tree-build/source" "$scratch/deb"
     mount --bind "$here" "$tree-build/source"
@@ -94,7 +73,7 @@ section() { printf '== %s (%d s)\n' "$1" "$SECONDS"; }
 section "package"
 [ -n "$package" ] || build_package
 section "tree"
-make_tree "$tree" systemd-sysv,dbus,udev,initramfs-tools,linux-image-cloud-amd64,iproute2,nftables,conntrack,kmod,procps,python3-minimal,ifupdown,zstd
+make_tree "$suite" "$tree" systemd-sysv,dbus,udev,initramfs-tools,linux-image-cloud-amd64,iproute2,nftables,conntrack,kmod,procps,python3-minimal,ifupdown,zstd
 [ -e "$tree/usr/sbin/policy-rc.d" ] || without_services "$tree"
 inside "$tree" apt-get -qq update
 inside "$tree" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends satisfy "$(dpkg-deb -f "$package" Depends)" >"$home/apt.log" 2>&1 || {
@@ -111,7 +90,7 @@ mount -t overlay overlay -o "lowerdir=$tree,upperdir=$scratch/upper/upper,workdi
 mounted=("$scratch/root" "${mounted[@]}")
 root=$scratch/root
 mkdir -p "$root/play" "$root/etc/systemd/system/multi-user.target.wants"
-cp tests/package/scenes.sh tests/package/peer.py "$root/play/"
+cp tests/package/*scenes.sh tests/package/peer.py "$root/play/"
 cp "$package" "$root/play/hanat.deb"
 tests/package/older.sh "$package" "$root/play/older.deb"
 [ -z "${HANAT_OLDER-}" ] || : >"$root/play/otherwise"
