@@ -1,11 +1,11 @@
-// hanatctl, the operator's hand: reads the command line, does what it says. Not here: anything else.
+// hanatctl shows and controls hanatd: reads the command line and runs the command. Not here: anything else.
 #include <algorithm>
 #include <exception>
 #include <string_view>
 #include <vector>
 
-#include "cli/run.hpp"
-#include "cli/words.hpp"
+#include "cli/arguments.hpp"
+#include "cli/commands.hpp"
 
 int main(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);
@@ -13,8 +13,8 @@ int main(int argc, char** argv) {
   const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
   try {
     return static_cast<int>(hanat::cli::run(hanat::cli::parse_arguments(arguments)));
-  } catch (const hanat::cli::UsageError& error) {
-    return static_cast<int>(hanat::cli::fail(Exit::usage, json, "Usage", std::string{error.what()} + "\nhanatctl help shows all words"));
+  } catch (const hanat::UsageError& error) {
+    return static_cast<int>(hanat::cli::fail(Exit::usage, json, "Usage", std::string{error.what()} + "\nhanatctl help shows all commands"));
   } catch (const std::exception& error) {
     return static_cast<int>(hanat::cli::fail(Exit::refused, json, "Failed", error.what()));
   }

@@ -1,12 +1,12 @@
-// The status for people: one line a service, loud lines where something is wrong, then every server with its last answer.
-// Pure: the time is an argument, the terminal is not asked. Not here: JSON (that is passed on as it came), asking the daemon (run).
+// The status for people: one line per service with its notices, then every server with its last probe result.
+// Pure: the time and the use of colour are arguments. Not here: JSON (printed as received), the request to the daemon (commands).
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "daemon/status.hpp"
-#include "daemon/walltime.hpp"
+#include "daemon/api/status.hpp"
+#include "daemon/util/wall_time.hpp"
 
 namespace hanat::cli {
 
@@ -15,19 +15,19 @@ struct View {
   WallTime now{};
 };
 
-/// What an operator must know about a service beside its line.
-struct Remark {
-  bool trouble = false; // act; false: know
+/// What an operator should know about a service besides its line.
+struct Notice {
+  bool trouble = false; // needs action; false: for information
   std::string text;
-  bool operator==(const Remark&) const = default;
+  bool operator==(const Notice&) const = default;
 };
-std::vector<Remark> remarks(const ServiceStatus& service, WallTime now);
+std::vector<Notice> notices(const ServiceStatus& service, WallTime now);
 
 std::string show_status(const Status& status, const View& view);
 
-/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; 41 clients told"
+/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; 41 clients nudged"
 std::string show_flip(const FlipStatus& flip);
-/// A line a fact, in their order.
+/// One line per entry, in the given order.
 std::string show_history(const std::vector<HistoryEntry>& history, const View& view);
 
 } // namespace hanat::cli

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "daemon/util/escape.hpp"
+
 namespace hanat::cli {
 namespace {
 
@@ -18,18 +20,6 @@ std::tm local(WallTime time) {
 }
 
 } // namespace
-
-std::string printable(std::string_view text) {
-  std::string safe;
-  safe.reserve(text.size());
-  for (const char c : text) {
-    if (c >= ' ' && c <= '~')
-      safe.push_back(c);
-    else
-      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-  }
-  return safe;
-}
 
 std::string duration(double seconds) {
   if (!(seconds >= 0)) seconds = 0; // NaN too
@@ -54,7 +44,7 @@ std::string local_time(WallTime time, WallTime now) {
 
 std::string local_time(std::string_view text, WallTime now) {
   const auto time = parse_wall_time(text);
-  return time ? local_time(*time, now) : printable(text);
+  return time ? local_time(*time, now) : escaped(text);
 }
 
 std::optional<double> seconds_since(std::string_view text, WallTime now) {
@@ -63,7 +53,7 @@ std::optional<double> seconds_since(std::string_view text, WallTime now) {
   return std::max(0.0, std::chrono::duration<double>(now - *time).count());
 }
 
-std::string Paint::operator()(Colour colour, std::string_view text) const {
+std::string Colorizer::operator()(Colour colour, std::string_view text) const {
   if (!on_) return std::string{text};
   switch (colour) {
   case Colour::none: return std::string{text};

@@ -1,32 +1,31 @@
-// Small pieces of text for people: what came from outside made safe for a terminal, times and durations, colour.
-// Pure but for the time zone. Not here: what is said (show, said).
+// Times, durations and colour for people. Pure but for the time zone.
+// Not here: the texts themselves (show, replies); text from outside made safe for a terminal (util/escape).
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "daemon/walltime.hpp"
+#include "daemon/util/wall_time.hpp"
 
 namespace hanat::cli {
-
-/// Printable ASCII as it is, every other byte as \xNN: a server's or a service's text cannot move the cursor or colour the screen.
-std::string printable(std::string_view text);
 
 /// "0.4 s", "43 s", "9 min 5 s", "2 h 3 min", "3 d 4 h".
 std::string duration(double seconds);
 
 /// "14:30:05" in local time, with the date in front where it is not today's.
 std::string local_time(WallTime time, WallTime now);
-/// The same for a moment as JSON has it; text that is none is shown as it came, made printable.
+/// The same for a time as JSON has it; other text is shown as it is, escaped.
 std::string local_time(std::string_view text, WallTime now);
-/// Seconds from the moment to now, 0 for a moment to come; nullopt: not a moment.
+/// Seconds since that time, 0 for one in the future; nullopt: not a time.
 std::optional<double> seconds_since(std::string_view text, WallTime now);
 
 enum class Colour : std::uint8_t { none, red, yellow, green, bold };
 
-class Paint {
+class Colorizer {
 public:
-  explicit Paint(bool on) : on_(on) {}
+  explicit Colorizer(bool on) : on_(on) {}
   std::string operator()(Colour colour, std::string_view text) const;
 
 private:

@@ -1,54 +1,54 @@
 // hanatd: arguments, configuration, build, run. Not here: what is built (daemon).
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <malloc.h>
 #include <unistd.h>
 #include <uv.h>
 
-#include "daemon/accepted_config.hpp"
-#include "daemon/config.hpp"
+#include "daemon/arguments.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/config/last_good_config.hpp"
+#include "daemon/config/load_config.hpp"
 #include "daemon/daemon.hpp"
-#include "nat/kernel.hpp"
-#include "nat/modules.hpp"
+#include "daemon/util/arguments.hpp"
+#include "daemon/util/version.hpp"
+#include "nat/kernel_modules.hpp"
+#include "nat/nftables/table.hpp"
 
 namespace hanat {
 namespace {
 
-struct Arguments {
-  Places places;
-  bool check = false;
-  bool remove = false;
-  bool fallback = false;
-};
+constexpr int usage_or_configuration = 2; // exit status
 
-/// What else to say of a start that the kernel refused.
+/// The remedy for a start that the kernel refused; empty: none is known.
 std::string remedy(const std::error_code& error) {
   if (error == std::errc::operation_not_permitted) return "; hanatd needs CAP_NET_ADMIN: run it as root or by its unit";
-  // A family of netlink or an expression of a rule that the kernel has not, in its words.
+  // The errors that a kernel without a netlink family or a rule's expression gives.
   const bool unknown = error == std::errc::no_such_file_or_directory || error == std::errc::operation_not_supported ||
                        error == std::errc::invalid_argument || error == std::errc::protocol_not_supported;
   const std::vector<std::string> names = unknown ? nat::modules_not_loaded() : std::vector<std::string>{};
   if (names.empty()) return {};
-  return fmt::format("; modules that hanatd needs are not loaded, and the kernel could not load them itself: modprobe -a {}",
+  return fmt::format("; kernel modules that hanatd needs are not loaded, and the kernel could not load them itself: modprobe -a {}",
                      fmt::join(names, " "));
 }
 
-/// The event loop; what is still closing when everything else is gone gets its last turn here.
+/// The event loop. Its destructor runs the close callbacks that are left.
 class Loop {
 public:
   Loop() { check_uv(uv_loop_init(&loop_), "make the event loop"); }
@@ -64,45 +64,24 @@ private:
   uv_loop_t loop_{};
 };
 
-Arguments parse(int argc, char** argv) {
-  Arguments arguments;
-  CLI::App app{"hanatd keeps services reachable when their server dies: it watches servers and rewrites NAT in the kernel.", "hanatd"};
-  app.add_option("--config", arguments.places.config, "configuration file")->capture_default_str();
-  app.add_option("--socket", arguments.places.socket, "control socket")->capture_default_str();
-  app.add_option("--state", arguments.places.state, "directory for overrides and history")->capture_default_str();
-  app.add_option("--table", arguments.places.table, "name of the nftables table, for tests")->capture_default_str();
-  app.add_flag("--shared-table", arguments.places.shared_table,
-               "let others change the table, as on kernels that cannot prevent it, for tests");
-  app.add_flag("--fallback", arguments.fallback, "where the configuration has errors, start with the one that was accepted last");
-  app.add_flag("--check", arguments.check, "check the configuration and exit");
-  app.add_flag("--remove", arguments.remove, "remove the table that a stopped hanatd left in the kernel, and exit");
-  app.set_version_flag("--version", HANAT_VERSION);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error) == 0 ? 0 : 2); // NOLINT(concurrency-mt-unsafe): no thread yet
-  }
-  return arguments;
-}
-
-/// Connections that are there go on until they end: conntrack knows them without the table.
+/// Established connections continue: conntrack translates them without the table.
 int remove_table(const std::string& name) {
-  nat::Kernel kernel{name};
-  if (!kernel.read()) return 0; // somebody else's table, or that of a hanatd that runs, throws
+  nat::NftTable kernel{name};
+  if (!kernel.read()) return 0; // throws when the table belongs to another program or to a running hanatd
   kernel.remove();
   return 0;
 }
 
-/// The file that was named, or the accepted one where that has errors; every error is told. nullopt: there is none.
+/// The named file or, where it has errors and --fallback is given, the last accepted one. Prints every error. nullopt: neither is usable.
 std::optional<StartConfig> config_for(const Arguments& arguments) {
-  ConfigResult named = load_config(arguments.places.config);
-  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.places.config, std::nullopt};
+  ConfigResult named = load_config(arguments.paths.config);
+  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt};
   const auto& errors = std::get<std::vector<ConfigError>>(named);
   for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", to_text(error));
-  if (!arguments.fallback || arguments.check) return std::nullopt;
-  const std::filesystem::path file = accepted_config(arguments.places.state, arguments.places.config);
-  ConfigResult kept = load_config(file);
-  auto* const config = std::get_if<Config>(&kept);
+  if (!arguments.fallback || arguments.action == Action::check) return std::nullopt;
+  const std::filesystem::path file = last_good_config(arguments.paths.state, arguments.paths.config);
+  ConfigResult accepted = load_config(file);
+  auto* const config = std::get_if<Config>(&accepted);
   if (config == nullptr) {
     fmt::print(stderr, "{} has no configuration that was accepted before: hanatd does nothing until these errors are corrected\n",
                file.parent_path().string());
@@ -115,38 +94,56 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
           errors.front().file, errors.size(), errors.size() == 1 ? "" : "s")};
 }
 
-int run(const Arguments& arguments) {
-  if (arguments.remove) return remove_table(arguments.places.table);
+int check(const Arguments& arguments) {
+  const std::optional<StartConfig> start = config_for(arguments);
+  if (!start) return usage_or_configuration;
+  const auto services = start->config.services.size();
+  fmt::print("{}: {} service{}, ok\n", arguments.paths.config, services, services == 1 ? "" : "s");
+  return 0;
+}
+
+int run_daemon(const Arguments& arguments) {
   std::optional<StartConfig> start = config_for(arguments);
   if (!start) {
-    // The unit starts it again and again, so that corrected files are taken; not so often that the journal holds nothing else.
-    if (arguments.fallback && !arguments.check) std::this_thread::sleep_for(std::chrono::seconds{4});
-    return 2;
-  }
-  if (arguments.check) {
-    fmt::print("{}: {} services, ok\n", arguments.places.config, start->config.services.size());
-    return 0;
+    // The unit restarts hanatd until the files are corrected; the pause keeps that from filling the journal.
+    if (arguments.fallback) std::this_thread::sleep_for(std::chrono::seconds{4});
+    return usage_or_configuration;
   }
   Loop loop;
-  Daemon daemon{loop.get(), arguments.places, *start};
-  start.reset(); // the daemon has made its services of it
+  Daemon daemon{loop.get(), arguments.paths, *start};
+  start.reset(); // the daemon has copied what it needs
   daemon.run();
   return 0;
+}
+
+int run(const Arguments& arguments) {
+  switch (arguments.action) {
+  case Action::run: return run_daemon(arguments);
+  case Action::check: return check(arguments);
+  case Action::remove: return remove_table(arguments.paths.table);
+  case Action::version: fmt::print("{}\n", version()); return 0;
+  case Action::help: fmt::print("{}", help_text()); return 0;
+  }
+  return usage_or_configuration;
 }
 
 } // namespace
 } // namespace hanat
 
 int main(int argc, char** argv) {
-  while (true) { // started without stdin, stdout or stderr: their numbers must not fall to a socket
+  while (true) { // started without stdin, stdout or stderr: no socket may get their numbers
     const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fd > STDERR_FILENO) close(fd);
     if (fd < 0 || fd > STDERR_FILENO) break;
   }
-  mallopt(M_ARENA_MAX, 1); // malloc_trim() gives back only this one's memory wholly, and threads here allocate little but a configuration
-  std::signal(SIGPIPE, SIG_IGN); // whoever hangs up on us ends their own conversation
+  mallopt(M_ARENA_MAX, 1);       // malloc_trim() returns only the main arena's memory completely, and the threads allocate little
+  std::signal(SIGPIPE, SIG_IGN); // a client that hangs up ends its own connection only
+  const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);
   try {
-    return hanat::run(hanat::parse(argc, argv));
+    return hanat::run(hanat::parse_arguments(arguments));
+  } catch (const hanat::UsageError& error) {
+    std::fprintf(stderr, "hanatd: %s\nhanatd --help shows all options\n", error.what());
+    return hanat::usage_or_configuration;
   } catch (const std::system_error& error) {
     std::fprintf(stderr, "hanatd: %s%s\n", error.what(), hanat::remedy(error.code()).c_str());
     return 1;

@@ -1,4 +1,4 @@
-// Text and byte forms of addresses, endpoints and VIPs.
+// Converts addresses, endpoints and VIPs from and to text and bytes.
 #include "nat/address.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace hanat {
 
 std::optional<Address> Address::parse(std::string_view text) {
-  const std::string copy{text}; // inet_pton wants a terminator
+  const std::string copy{text}; // inet_pton needs a terminator
   if (copy.size() != std::strlen(copy.c_str())) return std::nullopt;
   Address address;
   if (inet_pton(AF_INET, copy.c_str(), address.bytes_.data()) == 1) return address;

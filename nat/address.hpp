@@ -1,5 +1,5 @@
-// The words that every room of the house shares: an address, an endpoint, a VIP, and the mapping of a VIP to a server.
-// Values only, with their text form and its parser. Not here: name resolution (hanat takes addresses), sockets, netlink.
+// Values that every folder uses: an address, an endpoint, a VIP, and the mapping of a VIP to a server, with their text form and its
+// parser. Not here: name resolution (hanat takes addresses only), sockets, netlink.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 namespace hanat {
 
 enum class Family : std::uint8_t { ipv4, ipv6 };
+inline constexpr std::array both_families{Family::ipv4, Family::ipv6};
 
 /// An IPv4 or IPv6 address without scope. Compares by family, then by bytes in network order.
 class Address {
@@ -48,7 +49,7 @@ enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };
 std::string_view to_text(Protocol protocol);
 std::optional<Protocol> parse_protocol(std::string_view text);
 
-/// An address and a port; port 0 means "not said" where a configuration allows it.
+/// An address and a port. Port 0 means "not given" where a configuration allows that.
 struct Endpoint {
   Address address;
   std::uint16_t port = 0;
@@ -57,13 +58,13 @@ struct Endpoint {
 /// "10.0.0.11:8443" or "[fd00::11]:8443"; without ":port" when the port is 0.
 std::string to_text(const Endpoint& endpoint);
 
-/// A virtual endpoint: what clients talk to. Always address, protocol and port, never the address alone; or a range of ports, whose flows
-/// keep theirs on the way to the server.
+/// A virtual endpoint: what clients connect to. Always an address, a protocol and a port, or a range of ports. A flow of a range keeps its
+/// port on the way to the server.
 struct Vip {
   Address address;
   Protocol protocol = Protocol::tcp;
-  std::uint16_t port = 0; // the first of a range
-  std::uint16_t last = 0; // of a range, and greater than `port`; 0: there is only `port`
+  std::uint16_t port = 0; // of a range: its first port
+  std::uint16_t last = 0; // of a range: its last port, greater than `port`; 0: no range
   auto operator<=>(const Vip&) const = default;
 };
 constexpr bool is_range(const Vip& vip) { return vip.last != 0; }
@@ -71,13 +72,17 @@ constexpr std::uint16_t last_port(const Vip& vip) { return is_range(vip) ? vip.l
 /// "203.0.113.10:443/tcp", "203.0.113.10:5000-9000/tcp", "203.0.113.10:*/tcp"
 std::string to_text(const Vip& vip);
 
-/// The flows of one VIP that are translated to one server; of a range the server's port is 0, since each flow keeps its own. With the VIP
-/// itself as server it names the flows that were never translated (FACTS 2: they came before the rules).
+/// The flows of one VIP that are translated to one server. For a range the server's port is 0: each flow keeps its own. With the VIP
+/// itself as server it names the flows that were never translated: conntrack decides on NAT with a flow's first packet, so flows that
+/// began before the rules were loaded stay untranslated.
 struct Mapping {
   Vip vip;
   Endpoint server;
   auto operator<=>(const Mapping&) const = default;
 };
+/// The virtual endpoint of a key, whichever of the two it is.
+inline const Vip& vip_of(const Vip& key) { return key; }
+inline const Vip& vip_of(const Mapping& key) { return key.vip; }
 inline Mapping untranslated(const Vip& vip) {
   return {.vip = vip, .server = {.address = vip.address, .port = is_range(vip) ? std::uint16_t{0} : vip.port}};
 }

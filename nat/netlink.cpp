@@ -1,5 +1,7 @@
-// The netlink socket: every answer is read and believed only when it comes from the kernel (port 0) and carries our sequence.
+// The netlink socket. Accepts a reply only if it comes from the kernel (port 0) and has our sequence number.
 #include "nat/netlink.hpp"
+
+#include "nat/clock.hpp"
 
 #include <array>
 #include <cerrno>
@@ -16,17 +18,17 @@
 namespace hanat::nat {
 namespace {
 
-constexpr std::size_t receive_bytes = std::size_t{256} << 10; // one datagram of a dump is at most 32 KiB today; room to spare
+constexpr std::size_t receive_bytes = std::size_t{256} << 10; // a datagram of a dump has at most 32 KiB today
 
-/// The extended acknowledgement's text, if the kernel sent one.
-std::string kernel_words(const nlmsghdr& header) {
+/// The text of the extended acknowledgement, if the kernel sent one.
+std::string kernel_message(const nlmsghdr& header) {
   const auto* error = static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&header));
   if ((header.nlmsg_flags & NLM_F_ACK_TLVS) == 0 || header.nlmsg_len < NLMSG_LENGTH(sizeof *error)) return {};
-  // Capped acks carry the request's header only; others carry the whole request before the attributes.
+  // Capped acks contain only the request's header; others contain the whole request before the attributes.
   const std::size_t quoted = (header.nlmsg_flags & NLM_F_CAPPED) != 0 || error->error == 0 ? 0 : error->msg.nlmsg_len - sizeof(nlmsghdr);
   const std::size_t offset = sizeof *error + ((quoted + 3) & ~std::size_t{3});
   if (offset >= mnl_nlmsg_get_payload_len(&header)) return {};
-  std::string words;
+  std::string text;
   mnl_attr_parse(
       &header, static_cast<unsigned>(offset),
       [](const nlattr* attribute, void* data) {
@@ -34,8 +36,8 @@ std::string kernel_words(const nlmsghdr& header) {
           *static_cast<std::string*>(data) = mnl_attr_get_str(attribute);
         return MNL_CB_OK;
       },
-      &words);
-  return words;
+      &text);
+  return text;
 }
 
 int error_of(const nlmsghdr& header) {
@@ -43,13 +45,13 @@ int error_of(const nlmsghdr& header) {
   return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&header))->error;
 }
 
-/// The end of a dump carries the error that ended it early, 0 for a complete one.
+/// The end of a dump has the error that ended it early; 0 for a complete dump.
 int error_of_dump(const nlmsghdr& header) {
   if (mnl_nlmsg_get_payload_len(&header) < sizeof(int)) return 0;
   return -*static_cast<const int*>(mnl_nlmsg_get_payload(&header));
 }
 
-/// 0 when the datagram is not the kernel's (another process may send to our port).
+/// Returns 0 if the datagram is not from the kernel (other processes can send to our port).
 ssize_t receive(int fd, std::span<std::uint8_t> buffer) {
   sockaddr_nl sender{};
   iovec part{.iov_base = buffer.data(), .iov_len = buffer.size()};
@@ -60,7 +62,7 @@ ssize_t receive(int fd, std::span<std::uint8_t> buffer) {
   message.msg_iovlen = 1;
   const ssize_t length = recvmsg(fd, &message, MSG_DONTWAIT);
   if (length >= 0 && sender.nl_pid != 0) return 0;
-  if (length >= 0 && (message.msg_flags & MSG_TRUNC) != 0) throw_netlink(EMSGSIZE, "read an answer of netlink");
+  if (length >= 0 && (message.msg_flags & MSG_TRUNC) != 0) throw_netlink(EMSGSIZE, "read a netlink reply");
   return length;
 }
 
@@ -72,8 +74,9 @@ template <typename Visit> void for_each_message(std::span<const std::uint8_t> da
 
 } // namespace
 
-void throw_netlink(int error, std::string_view what, std::string_view words) {
-  throw std::system_error(error, std::generic_category(), words.empty() ? std::string{what} : fmt::format("{} ({})", what, words));
+void throw_netlink(int error, std::string_view what, std::string_view kernel_message) {
+  throw std::system_error(error, std::generic_category(),
+                          kernel_message.empty() ? std::string{what} : fmt::format("{} ({})", what, kernel_message));
 }
 
 Netlink::Netlink(std::size_t buffer_bytes, unsigned groups)
@@ -81,7 +84,7 @@ Netlink::Netlink(std::size_t buffer_bytes, unsigned groups)
   if (!socket_) throw_netlink(errno, "open a netlink socket");
   if (mnl_socket_bind(socket_.get(), groups, MNL_SOCKET_AUTOPID) < 0) throw_netlink(errno, "bind the netlink socket");
   const int size = static_cast<int>(buffer_bytes);
-  for (const int option : {SO_SNDBUFFORCE, SO_RCVBUFFORCE}) // without CAP_NET_ADMIN: the default stays, and larger batches say EMSGSIZE
+  for (const int option : {SO_SNDBUFFORCE, SO_RCVBUFFORCE}) // without CAP_NET_ADMIN the default stays, and large batches fail with EMSGSIZE
     setsockopt(fd(), SOL_SOCKET, option, &size, sizeof size);
   const int on = 1;
   setsockopt(fd(), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
@@ -93,21 +96,21 @@ std::uint32_t Netlink::port_id() const { return mnl_socket_get_portid(socket_.ge
 
 namespace {
 
-/// What the answers of one exchange have said so far.
-class Answers {
+/// Collects the replies of one exchange.
+class Replies {
 public:
-  Answers(std::uint32_t port, std::uint32_t first, std::uint32_t last, const Netlink::OnMessage& on_message,
+  Replies(std::uint32_t port, std::uint32_t first, std::uint32_t last, const Netlink::OnMessage& on_message,
           const Netlink::OnRefusal& expected)
       : port_(port), first_(first), last_(last), on_message_(on_message), expected_(expected) {}
 
-  /// Returns false for a message that does not answer this exchange.
+  /// Returns false for a message that does not belong to this exchange.
   bool take(const nlmsghdr& header) {
     if (header.nlmsg_pid != port_ || header.nlmsg_seq - first_ > last_ - first_) return false;
     interrupted_ |= (header.nlmsg_flags & NLM_F_DUMP_INTR) != 0;
     const bool end = header.nlmsg_type == NLMSG_ERROR || header.nlmsg_type == NLMSG_DONE;
     if (end) {
-      refuse(header, header.nlmsg_type == NLMSG_ERROR ? error_of(header) : error_of_dump(header));
-      // A refused batch still answers its later messages; the wanted acknowledgement, or the refusal of its own message, ends it.
+      record_error(header, header.nlmsg_type == NLMSG_ERROR ? error_of(header) : error_of_dump(header));
+      // A refused batch still gets replies to its later messages. The exchange ends with the reply to the last one.
       done_ |= header.nlmsg_seq == last_;
     } else if (on_message_) {
       on_message_(header);
@@ -119,22 +122,22 @@ public:
   void finish() { done_ = true; }
   int error() const { return error_; }
   void report(std::string_view what) const {
-    if (error_ != 0) throw_netlink(error_, what, words_);
+    if (error_ != 0) throw_netlink(error_, what, kernel_message_);
     if (interrupted_) throw_netlink(EINTR, what, "the dump was interrupted by a change");
   }
 
 private:
-  void refuse(const nlmsghdr& header, int error) {
+  void record_error(const nlmsghdr& header, int error) {
     if (error == 0 || error_ != 0 || (expected_ && expected_(header.nlmsg_seq, error))) return;
     error_ = error;
-    if (header.nlmsg_type == NLMSG_ERROR) words_ = kernel_words(header);
+    if (header.nlmsg_type == NLMSG_ERROR) kernel_message_ = kernel_message(header);
   }
 
   std::uint32_t port_, first_, last_;
   const Netlink::OnMessage& on_message_;
   const Netlink::OnRefusal& expected_;
   int error_ = 0;
-  std::string words_;
+  std::string kernel_message_;
   bool interrupted_ = false;
   bool done_ = false;
 };
@@ -143,37 +146,36 @@ private:
 
 void Netlink::exchange(std::span<const std::uint8_t> bytes, std::uint32_t first_sequence, std::uint32_t last_sequence,
                        std::string_view what, const OnMessage& on_message, int deadline_ms, const OnRefusal& expected) {
-  using Clock = std::chrono::steady_clock;
   if (mnl_socket_sendto(socket_.get(), bytes.data(), bytes.size()) < 0) throw_netlink(errno, what);
-  Answers answers{port_id(), first_sequence, last_sequence, on_message, expected};
+  Replies replies{port_id(), first_sequence, last_sequence, on_message, expected};
   auto deadline = Clock::now() + std::chrono::milliseconds{deadline_ms};
-  while (!answers.done()) {
+  while (!replies.done()) {
     const ssize_t length = receive(fd(), buffer_);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0 && errno == EAGAIN) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
       pollfd wait{.fd = fd(), .events = POLLIN, .revents = 0};
       if (left.count() > 0 && (poll(&wait, 1, static_cast<int>(left.count())) > 0 || errno == EINTR)) continue;
-      throw_netlink(answers.error() != 0 ? answers.error() : ETIMEDOUT, what);
+      throw_netlink(replies.error() != 0 ? replies.error() : ETIMEDOUT, what);
     }
-    if (length < 0) throw_netlink(errno, what); // ENOBUFS: answers were lost, the request may have been carried out
-    bool heard = false;
-    for_each_message({buffer_.data(), static_cast<std::size_t>(length)}, [&](const nlmsghdr& header) { heard |= answers.take(header); });
-    // A long dump is not silence; what strangers send to our port is.
-    if (heard) deadline = Clock::now() + std::chrono::milliseconds{deadline_ms};
-    if (!heard && Clock::now() > deadline) throw_netlink(ETIMEDOUT, what);
-    // The kernel answers inside sendto(): after a refusal whatever is still to come is already queued, and a refused batch may send no last
+    if (length < 0) throw_netlink(errno, what); // ENOBUFS: replies were lost, the request may have been carried out
+    bool received = false;
+    for_each_message({buffer_.data(), static_cast<std::size_t>(length)}, [&](const nlmsghdr& header) { received |= replies.take(header); });
+    // A long dump extends the deadline; messages of other processes do not.
+    if (received) deadline = Clock::now() + std::chrono::milliseconds{deadline_ms};
+    if (!received && Clock::now() > deadline) throw_netlink(ETIMEDOUT, what);
+    // The kernel replies inside sendto(): after an error the remaining replies are already queued, and a refused batch may have no last
     // ack.
     pollfd queued{.fd = fd(), .events = POLLIN, .revents = 0};
-    if (answers.error() != 0 && !answers.done() && poll(&queued, 1, 0) <= 0) answers.finish();
+    if (replies.error() != 0 && !replies.done() && poll(&queued, 1, 0) <= 0) replies.finish();
   }
-  answers.report(what);
+  replies.report(what);
 }
 
 void Netlink::listen(unsigned group, bool on) {
   const int number = static_cast<int>(group);
   if (setsockopt(fd(), SOL_NETLINK, on ? NETLINK_ADD_MEMBERSHIP : NETLINK_DROP_MEMBERSHIP, &number, sizeof number) != 0)
-    throw_netlink(errno, on ? "listen to a group of netlink" : "leave a group of netlink");
+    throw_netlink(errno, on ? "join a netlink group" : "leave a netlink group");
 }
 
 bool Netlink::drain(const OnMessage& on_message, std::size_t at_most) {

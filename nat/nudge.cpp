@@ -1,5 +1,5 @@
-// Packets by hand, sent in batches through raw sockets that carry hanatd's mark: the table's raw chain keeps conntrack away from them,
-// which would give them an entry and another source port.
+// Builds the packets and sends them in batches through raw sockets with hanatd's mark. The mark lets them bypass conntrack, which would
+// give them an entry and another source port.
 #include "nat/nudge.hpp"
 
 #include <algorithm>
@@ -10,7 +10,6 @@
 #include <stdexcept>
 #include <system_error>
 #include <thread>
-#include <utility>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -18,27 +17,26 @@
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "nat/layout.hpp"
+#include "nat/marks.hpp"
 
 namespace hanat::nat {
 namespace {
 
 using namespace std::chrono_literals;
 
-// 128 packets a millisecond: a thousand clients know it within 10 ms, and no queue on the way sees a burst that it must drop.
+// 128 packets per millisecond: a thousand clients are nudged within 10 ms, and no queue on the way has to drop packets.
 constexpr std::size_t burst = 128;
 constexpr auto pause = 1ms;
-constexpr int tries_when_full = 50; // of a burst that meets a full queue; then its rest is left out
+constexpr int max_retries_when_full = 50; // retries of a burst when the queue is full; then its rest is skipped
 
 constexpr std::uint8_t hops = 64;
-constexpr std::uint16_t window = 1024; // any: the client looks at nothing but that the segment does not fit
+constexpr std::uint16_t window = 1024; // any value: the client only sees that the segment is out of sequence
 
 /// The ones' complement sum of RFC 1071, not yet folded.
-std::uint32_t sum(std::span<const std::uint8_t> bytes, std::uint32_t before = 0) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) before += static_cast<std::uint32_t>(bytes[i] << (i % 2 == 0 ? 8 : 0));
-  return before;
+std::uint32_t sum(std::span<const std::uint8_t> bytes, std::uint32_t start = 0) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) start += static_cast<std::uint32_t>(bytes[i] << (i % 2 == 0 ? 8 : 0));
+  return start;
 }
 std::uint16_t checksum(std::uint32_t total) {
   while (total > 0xffff) total = (total & 0xffff) + (total >> 16U);
@@ -60,7 +58,7 @@ tcphdr segment(const Nudge& nudge) {
   tcp.doff = sizeof tcp / 4;
   tcp.ack = 1;
   tcp.window = htons(window);
-  // RFC 9293: addresses, protocol and length count too, in either family.
+  // RFC 9293: the checksum includes addresses, protocol and length, in both families.
   std::uint32_t total = sum(nudge.to.address.bytes(), sum(nudge.from.address.bytes())) + IPPROTO_TCP + sizeof tcp;
   total = sum(bytes_of(tcp), total);
   tcp.check = checksum(total);
@@ -92,18 +90,17 @@ ip6_hdr header6(const Nudge& nudge) {
   return header;
 }
 
-int raw_socket(int family) {
-  const int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW); // the packets bring their own header
-  if (fd < 0 && errno == EAFNOSUPPORT) return -1;
-  if (fd < 0) throw std::system_error(errno, std::generic_category(), "open a raw socket");
+Fd raw_socket(int family) {
+  Fd fd{socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW)}; // IPPROTO_RAW: the packets include their IP header
+  if (!fd && errno == EAFNOSUPPORT) return fd;
+  if (!fd) throw std::system_error(errno, std::generic_category(), "open a raw socket");
   const std::uint32_t mark = packet_mark;
-  if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) == 0) return fd;
-  const int error = errno;
-  ::close(fd);
-  throw std::system_error(error, std::generic_category(), "mark a raw socket");
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0)
+    throw std::system_error(errno, std::generic_category(), "mark a raw socket");
+  return fd;
 }
 
-/// One burst. Where the kernel refuses a packet, it goes on behind it.
+/// Sends one burst. Skips packets that the kernel refuses.
 std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
   std::array<std::vector<std::uint8_t>, burst> packets;
   std::array<SocketAddress, burst> addresses{};
@@ -126,9 +123,9 @@ std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
       sent += static_cast<std::size_t>(taken);
       at += static_cast<std::size_t>(taken);
     } else if (errno == EAGAIN) {
-      if (++full > tries_when_full) break;
+      if (++full > max_retries_when_full) break;
       std::this_thread::sleep_for(pause);
-    } else if (errno != EINTR) { // ENOBUFS too: too many neighbours that nobody has seen
+    } else if (errno != EINTR) { // also ENOBUFS: too many unresolved neighbours
       ++at;
     }
   }
@@ -139,7 +136,7 @@ std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
 
 std::vector<std::uint8_t> nudge_packet(const Nudge& nudge) {
   const Family family = nudge.from.address.family();
-  if (nudge.to.address.family() != family) throw std::invalid_argument("a nudge from one address family to the other");
+  if (nudge.to.address.family() != family) throw std::invalid_argument("a nudge with addresses of two families");
   std::vector<std::uint8_t> packet;
   packet.reserve(sizeof(ip6_hdr) + sizeof(tcphdr));
   if (family == Family::ipv4)
@@ -150,38 +147,19 @@ std::vector<std::uint8_t> nudge_packet(const Nudge& nudge) {
   return packet;
 }
 
-Nudger::Nudger() {
-  try {
-    ipv4_ = raw_socket(AF_INET);
-    ipv6_ = raw_socket(AF_INET6);
-  } catch (...) {
-    close();
-    throw;
-  }
-}
-Nudger::~Nudger() { close(); }
-Nudger::Nudger(Nudger&& other) noexcept : ipv4_(std::exchange(other.ipv4_, -1)), ipv6_(std::exchange(other.ipv6_, -1)) {}
-Nudger& Nudger::operator=(Nudger&& other) noexcept {
-  std::swap(ipv4_, other.ipv4_);
-  std::swap(ipv6_, other.ipv6_);
-  return *this;
-}
-
-void Nudger::close() {
-  for (int* fd : {&ipv4_, &ipv6_})
-    if (const int open = std::exchange(*fd, -1); open >= 0) ::close(open);
-}
+Nudger::Nudger() : ipv4_(raw_socket(AF_INET)), ipv6_(raw_socket(AF_INET6)) {}
 
 std::size_t Nudger::send(std::span<const Nudge> nudges, const std::atomic<bool>& cancelled) {
   std::size_t sent = 0;
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    std::vector<Nudge> ours;
-    std::ranges::copy_if(nudges, std::back_inserter(ours), [family](const Nudge& nudge) { return nudge.to.address.family() == family; });
-    if (socket_of(family) < 0) continue;
-    for (std::span<const Nudge> left{ours}; !left.empty() && !cancelled;) {
+  for (const Family family : both_families) {
+    if (!socket_for(family)) continue;
+    std::vector<Nudge> of_family;
+    std::ranges::copy_if(nudges, std::back_inserter(of_family),
+                         [family](const Nudge& nudge) { return nudge.to.address.family() == family; });
+    for (std::span<const Nudge> left{of_family}; !left.empty() && !cancelled;) {
       const auto part = left.first(std::min(left.size(), burst));
       left = left.subspan(part.size());
-      sent += send_burst(socket_of(family), part);
+      sent += send_burst(socket_for(family).get(), part);
       if (!left.empty()) std::this_thread::sleep_for(pause);
     }
   }

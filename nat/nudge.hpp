@@ -1,6 +1,7 @@
-// The nudge: a bare ACK in the name of a virtual endpoint. A client that waits in silence on a connection of a dead server answers it, and
-// its answer meets the guard's reset; one whose SYN is on its way sends it again at once (FACTS 4). Best effort: a middlebox may drop it.
-// Own sockets: an object of this class may live on a worker thread. Not here: whom to nudge (cut), and when (daemon).
+// The nudge: a bare ACK sent to a client with a virtual endpoint as its source. A client that waits silently on a connection to a dead
+// server replies, and the guard resets that reply. A client that is still connecting repeats its SYN at once (Linux 5.0 and later).
+// Best effort: a middlebox may drop the packet. The class has its own sockets, so an object may live on a worker thread.
+// Not here: which clients to nudge (conntrack/cut), and when (daemon).
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "nat/address.hpp"
+#include "nat/fd.hpp"
 
 namespace hanat::nat {
 
@@ -24,22 +26,18 @@ std::vector<std::uint8_t> nudge_packet(const Nudge& nudge);
 
 class Nudger {
 public:
-  /// Opens a raw socket a family, with nat::packet_mark. Throws std::system_error; EPERM when CAP_NET_RAW is missing. A kernel without IPv6
-  /// has no clients there to nudge.
+  /// Opens a raw socket per family, with nat::packet_mark. Throws std::system_error; EPERM without CAP_NET_RAW. A kernel without IPv6 gets
+  /// no IPv6 socket.
   Nudger();
-  ~Nudger();
-  Nudger(Nudger&& other) noexcept;
-  Nudger& operator=(Nudger&& other) noexcept;
 
-  /// Sends one packet each, paced; ends early when cancelled. Returns how many the kernel took; one that it does not take (no route, an
-  /// operator's rule) is left out.
+  /// Sends one packet per nudge, paced; stops early when cancelled. Returns how many the kernel accepted. Packets that it does not accept
+  /// (no route, an operator's rule) are skipped.
   std::size_t send(std::span<const Nudge> nudges, const std::atomic<bool>& cancelled);
 
 private:
-  int socket_of(Family family) const { return family == Family::ipv4 ? ipv4_ : ipv6_; }
-  void close();
+  const Fd& socket_for(Family family) const { return family == Family::ipv4 ? ipv4_ : ipv6_; }
 
-  int ipv4_ = -1, ipv6_ = -1;
+  Fd ipv4_, ipv6_;
 };
 
 } // namespace hanat::nat

@@ -1,4 +1,4 @@
-// Intervals of ports.
+// Port intervals: overlaps, differences, and lookups by mapping.
 #include "nat/port_range.hpp"
 
 #include <algorithm>
@@ -6,9 +6,9 @@
 namespace hanat {
 namespace {
 
-bool same_place(const Vip& one, const Vip& other) { return one.address == other.address && one.protocol == other.protocol; }
+bool same_address_and_protocol(const Vip& one, const Vip& other) { return one.address == other.address && one.protocol == other.protocol; }
 
-/// A flow keeps its port on the way to the server.
+/// Whether flows of the mapping keep their port on the way to the server.
 bool keeps_port(const Mapping& mapping) { return mapping.server.port == 0 || mapping.server.port == mapping.vip.port; }
 
 Mapping without_ports(Mapping mapping) {
@@ -19,11 +19,11 @@ Mapping without_ports(Mapping mapping) {
 } // namespace
 
 bool overlap(const Vip& one, const Vip& other) {
-  return same_place(one, other) && one.port <= last_port(other) && other.port <= last_port(one);
+  return same_address_and_protocol(one, other) && one.port <= last_port(other) && other.port <= last_port(one);
 }
 
 bool covers(const Vip& outer, const Vip& inner) {
-  return same_place(outer, inner) && outer.port <= inner.port && last_port(inner) <= last_port(outer);
+  return same_address_and_protocol(outer, inner) && outer.port <= inner.port && last_port(inner) <= last_port(outer);
 }
 
 bool share_flows(const Mapping& one, const Mapping& other) {
@@ -61,7 +61,7 @@ std::vector<Mapping> without(const Mapping& mapping, std::span<const Mapping> ot
   if (shared.empty()) return {mapping};
   std::vector<Mapping> left;
   for (const Vip& part : without(mapping.vip, shared)) {
-    const std::uint16_t port = is_range(part) ? std::uint16_t{0} : part.port; // what is left of an exact one is nothing
+    const std::uint16_t port = is_range(part) ? std::uint16_t{0} : part.port; // nothing remains of an exact one
     left.push_back({.vip = part, .server = {.address = mapping.server.address, .port = port}});
   }
   return left;
@@ -93,16 +93,16 @@ MappingIndex::MappingIndex(std::span<const Mapping> mappings) {
       ranges_[without_ports(mapping)].push_back(mapping);
     else
       exact_.insert(mapping);
-  for (auto& [place, list] : ranges_) std::ranges::sort(list);
+  for (auto& [key, list] : ranges_) std::ranges::sort(list);
 }
 
 const Mapping* MappingIndex::find(const Mapping& entry) const {
   if (const auto found = exact_.find(entry); found != exact_.end()) return &*found;
   if (ranges_.empty() || !keeps_port(entry)) return nullptr;
-  const auto place = ranges_.find(without_ports(entry));
-  if (place == ranges_.end()) return nullptr;
-  const auto& list = place->second;
-  // Whoever gives mappings may give some that overlap: so back to the first of all.
+  const auto ranges = ranges_.find(without_ports(entry));
+  if (ranges == ranges_.end()) return nullptr;
+  const auto& list = ranges->second;
+  // Mappings may overlap, so the search goes back to the first range.
   for (auto next = std::ranges::upper_bound(list, entry.vip.port, {}, [](const Mapping& mapping) { return mapping.vip.port; });
        next != list.begin();)
     if (covers((--next)->vip, entry.vip)) return &*next;

@@ -1,5 +1,5 @@
-// Virtual endpoints that are ranges of ports, and mappings of them: which flows belong to which. A map of virtual endpoints never holds two
-// that overlap, which is what makes a look-up by port possible. Pure. Not here: the kernel's sets of ranges (elements).
+// Virtual endpoints that are ranges of ports, and their mappings: which flow belongs to which. A map of virtual endpoints never holds two
+// that overlap, so that a lookup by port is possible. Pure. Not here: the kernel's sets of ranges (nftables/set_elements).
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,12 @@ namespace hanat {
 bool overlap(const Vip& one, const Vip& other);
 /// Does `outer` have every port of `inner`?
 bool covers(const Vip& outer, const Vip& inner);
-/// Is there a flow of both?
+/// Can one flow belong to both?
 bool share_flows(const Mapping& one, const Mapping& other);
 
 /// Calls `visit` for each entry of an ordered map of virtual endpoints that overlaps `vip`.
 template <typename Map, typename Visit> void for_overlapping(Map& map, const Vip& vip, const Visit& visit) {
-  Vip behind = vip; // no key that begins at a lower port, or at the same one, comes after it
+  Vip behind = vip; // sorts after every key that begins at this port or a lower one
   behind.last = UINT16_MAX;
   auto next = map.upper_bound(behind);
   if (next != map.begin())
@@ -41,20 +41,20 @@ template <typename Map> auto find_covering(Map& map, const Vip& vip) {
   return covers(before->first, vip) ? before : map.end();
 }
 
-/// The ports first..last of the same address and protocol; one port is no range.
+/// The ports first..last of the same address and protocol. A single port becomes a plain endpoint, not a range.
 Vip with_ports(const Vip& vip, std::uint16_t first, std::uint16_t last);
-/// What of a virtual endpoint is left without the ports of others.
+/// The parts of a virtual endpoint that remain without the ports of others.
 std::vector<Vip> without(const Vip& vip, std::span<const Vip> others);
-/// What of a mapping is left without the flows of others. A flow of a range keeps its port, and so do those of its parts.
+/// The parts of a mapping that remain without the flows of others. Like flows of a range, flows of its parts keep their port.
 std::vector<Mapping> without(const Mapping& mapping, std::span<const Mapping> others);
 
-/// Mappings, asked whether they share flows with others. Exact ones are found at once; ranges are few.
+/// A set of mappings, to find one that shares flows with a given mapping. Exact ones are found by key; ranges are few and searched.
 class FlowSet {
 public:
   FlowSet() = default;
   explicit FlowSet(std::span<const Mapping> mappings);
   void insert(const Mapping& mapping);
-  /// One of them that shares flows with this one; nullptr: none does.
+  /// A member that shares flows with this mapping; nullptr: none.
   const Mapping* meeting(const Mapping& mapping) const;
 
 private:
@@ -62,11 +62,11 @@ private:
   std::vector<Mapping> ranges_;
 };
 
-/// Mappings by the conntrack entries that belong to them.
+/// Finds the mapping that a conntrack entry belongs to.
 class MappingIndex {
 public:
   explicit MappingIndex(std::span<const Mapping> mappings);
-  /// The mapping that an entry's flow belongs to: the very same one, or a range whose port the flow has kept. nullptr: none.
+  /// The mapping of an entry's flow: the same one, or a range, if the flow kept its port. nullptr: none.
   const Mapping* find(const Mapping& entry) const;
 
 private:
@@ -74,7 +74,7 @@ private:
     std::size_t operator()(const Mapping& mapping) const noexcept;
   };
   std::unordered_set<Mapping, Hash> exact_;
-  std::unordered_map<Mapping, std::vector<Mapping>, Hash> ranges_; // by both addresses and the protocol, in order of their first ports
+  std::unordered_map<Mapping, std::vector<Mapping>, Hash> ranges_; // by both addresses and the protocol, sorted by first port
 };
 
 } // namespace hanat

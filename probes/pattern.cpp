@@ -1,4 +1,4 @@
-// Bytes are looked for as they are; expressions see Latin-1, so that any byte of an answer is a character.
+// Plain bytes are searched as they are; expressions treat text as Latin-1, so that every byte is a character.
 #include "probes/pattern.hpp"
 
 #include <utility>
@@ -8,12 +8,12 @@
 namespace hanat::probes {
 namespace {
 
-constexpr std::int64_t most_memory = std::int64_t{1} << 20; // bytes of one compiled expression; a telling one takes some thousand
+constexpr std::int64_t max_memory = std::int64_t{1} << 20; // bytes per compiled expression; a typical one takes a few thousand
 
 std::shared_ptr<const re2::RE2> compile(std::string_view expression) {
   re2::RE2::Options options{re2::RE2::Latin1};
   options.set_log_errors(false);
-  options.set_max_mem(most_memory);
+  options.set_max_mem(max_memory);
   return std::make_shared<const re2::RE2>(re2::StringPiece{expression.data(), expression.size()}, options);
 }
 
@@ -31,7 +31,7 @@ Pattern Pattern::expression(std::string expression) {
   return pattern;
 }
 
-std::optional<std::string> Pattern::complaint(std::string_view expression) {
+std::optional<std::string> Pattern::error(std::string_view expression) {
   const auto compiled = compile(expression);
   return compiled->ok() ? std::nullopt : std::optional{compiled->error()};
 }

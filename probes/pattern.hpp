@@ -1,5 +1,5 @@
-// What an answer must hold: plain bytes, or a regular expression of RE2, whose time is linear in the text however hostile that is.
-// Not here: which part of an answer is looked at (a file a kind).
+// What a reply must hold: plain bytes, or an RE2 regular expression, which matches hostile text in linear time.
+// Not here: which part of a reply is searched (kinds/).
 #pragma once
 
 #include <memory>
@@ -15,12 +15,12 @@ namespace hanat::probes {
 
 class Pattern {
 public:
-  Pattern() = default; // found in everything
+  Pattern() = default; // matches everything
   static Pattern text(std::string bytes);
-  /// `expression` must be one that complaint() has nothing to say about.
+  /// `expression` must be valid: error() returns nullopt.
   static Pattern expression(std::string expression);
-  /// What is wrong with a regular expression, in RE2's words; nullopt: nothing.
-  static std::optional<std::string> complaint(std::string_view expression);
+  /// RE2's error message for an invalid regular expression; nullopt: it is valid.
+  static std::optional<std::string> error(std::string_view expression);
 
   bool empty() const { return source_.empty(); }
   const std::string& source() const { return source_; }

@@ -1,5 +1,5 @@
-// What is asked of a server, as values: one `probe = { ... }` of the configuration, and the question that becomes of it.
-// Not here: the answers (probe), asking (a file a kind), pacing (engine).
+// What a probe checks, as values: one `probe = { ... }` of the configuration, and the probe of one server made from it.
+// Not here: results (result), running probes (kinds/), when to run them (scheduling/scheduler).
 #pragma once
 
 #include <chrono>
@@ -11,12 +11,11 @@
 #include <vector>
 
 #include "nat/address.hpp"
+#include "nat/clock.hpp"
+#include "probes/copy_on_write.hpp"
 #include "probes/pattern.hpp"
-#include "probes/shared.hpp"
 
 namespace hanat::probes {
-
-using Clock = std::chrono::steady_clock; // CLOCK_MONOTONIC: a clock step changes nothing
 
 enum class Kind : std::uint8_t { tcp, tls, http, https, icmp, udp, dns, grpc, redis, postgres, mysql, smtp, exec };
 std::string_view to_text(Kind kind);
@@ -27,19 +26,19 @@ struct StatusRange {
   bool operator==(const StatusRange&) const = default;
 };
 
-// What only some kinds take.
+// Keys that only some kinds take.
 
-/// tcp, udp: what is said, and what must come back.
-struct TalkSpec {
-  std::string send; // bytes; empty: nothing is sent
-  Pattern expect;   // must occur in what comes back; empty: tcp looks at no answer, udp takes any
-  bool operator==(const TalkSpec&) const = default;
+/// tcp, udp.
+struct SendExpectSpec {
+  std::string send; // bytes; empty: send nothing
+  Pattern expect;   // must occur in the reply; empty: tcp reads no reply, udp accepts any
+  bool operator==(const SendExpectSpec&) const = default;
 };
-/// tls; https and grpc take the same keys.
+/// tls.
 struct TlsSpec {
-  std::string host;                    // SNI, and the name the certificate is checked for; empty: none is sent
+  std::string host;                    // SNI and the expected name of the certificate; empty: the server's address, without SNI
   bool verify = false;                 // check the certificate against the system's authorities and `host`
-  std::chrono::days expires_within{0}; // a certificate that ends within so many days is abnormal; 0: not looked at
+  std::chrono::days expires_within{0}; // a certificate that expires within so many days is a fail; 0: not checked
   bool operator==(const TlsSpec&) const = default;
 };
 /// http, https.
@@ -49,16 +48,16 @@ struct HttpSpec {
   std::string host;                    // Host header and SNI; empty: the server's address
   std::vector<std::string> headers;    // "Name: value", sent as they are
   std::vector<StatusRange> status;     // empty: 200-299
-  Pattern body;                        // must occur in the first 64 KiB of the answer; empty: not looked at
+  Pattern body;                        // must occur in the first 64 KiB of the body; empty: not checked
   bool http2 = false;                  // HTTP/2: by ALPN over TLS, with prior knowledge without
   bool verify = false;                 // https: check the certificate against the system's authorities and `host`
-  std::chrono::days expires_within{0}; // https: a certificate that ends within so many days is abnormal; 0: not looked at
+  std::chrono::days expires_within{0}; // https: a certificate that expires within so many days is a fail; 0: not checked
   bool operator==(const HttpSpec&) const = default;
 };
 struct DnsSpec {
-  std::string name = ".";    // what is asked for
+  std::string name = ".";    // to query
   std::string record = "NS"; // A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT
-  std::string answer;        // must be one of the records' texts; empty: any record
+  std::string answer;        // must equal one of the records; empty: any record passes
   bool operator==(const DnsSpec&) const = default;
 };
 /// grpc.health.v1
@@ -70,14 +69,14 @@ struct GrpcSpec {
   bool operator==(const GrpcSpec&) const = default;
 };
 struct RedisSpec {
-  bool master = false; // it must say role:master, too
+  bool master = false; // the server must report role:master, too
   bool operator==(const RedisSpec&) const = default;
 };
-/// postgres, mysql. Without `writable` a refused login is an answer, too.
+/// postgres, mysql. Without `writable`, a rejected login passes, too.
 struct SqlSpec {
   bool writable = false; // postgres: not in recovery; mysql: read_only off
-  std::string user;      // logs in without a password; empty: "hanat", who need not exist
-  std::string database;  // empty: the server's choice
+  std::string user;      // logs in without a password; empty: "hanat", which need not exist
+  std::string database;  // empty: the server's default
   bool operator==(const SqlSpec&) const = default;
 };
 struct SmtpSpec {
@@ -88,41 +87,41 @@ struct ExecSpec {
   std::vector<std::string> command; // program and arguments; no shell
   bool operator==(const ExecSpec&) const = default;
 };
-using Details = std::variant<TalkSpec, TlsSpec, HttpSpec, DnsSpec, GrpcSpec, RedisSpec, SqlSpec, SmtpSpec, ExecSpec>;
+using Details = std::variant<SendExpectSpec, TlsSpec, HttpSpec, DnsSpec, GrpcSpec, RedisSpec, SqlSpec, SmtpSpec, ExecSpec>;
 
-/// One `probe = { ... }` of the configuration. Durations are start to start (interval), absolute from start to verdict (timeout).
-struct Spec {
+/// One `probe = { ... }` of the configuration. An interval is measured from start to start, a timeout from the start of the probe.
+struct ProbeSpec {
   Kind kind = Kind::tcp;
   Clock::duration interval = std::chrono::seconds{1};
   Clock::duration fast_interval = std::chrono::milliseconds{50};
   Clock::duration timeout = std::chrono::milliseconds{500};
-  std::optional<Clock::duration> slow; // a right answer later than this is abnormal
-  std::optional<std::uint16_t> port;   // asked instead of the server's own
-  std::optional<Address> address;      // asked instead of the server's own
-  std::optional<Address> source;       // asked from
-  std::string interface;               // asked through (SO_BINDTODEVICE); empty: as the routes say
-  Shared<Details> details;             // of the kind; nothing: its defaults
-  bool operator==(const Spec&) const = default;
+  std::optional<Clock::duration> slow; // the expected reply is a fail when it comes later than this
+  std::optional<std::uint16_t> port;   // instead of the server's own
+  std::optional<Address> address;      // instead of the server's own
+  std::optional<Address> source;       // source address
+  std::string interface;               // SO_BINDTODEVICE; empty: chosen by routing
+  CopyOnWrite<Details> details;        // keys of the kind; empty: its defaults
+  bool operator==(const ProbeSpec&) const = default;
 
-  /// What the kind takes beside; its defaults where nothing was said.
+  /// The keys of the kind, or its defaults.
   template <class Of> const Of& of() const {
     static const Of defaults{};
-    const Of* held = details.get() == nullptr ? nullptr : std::get_if<Of>(details.get());
-    return held == nullptr ? defaults : *held;
+    const Of* own = details.get() == nullptr ? nullptr : std::get_if<Of>(details.get());
+    return own == nullptr ? defaults : *own;
   }
-  /// The same, to be changed.
+  /// The same, to edit.
   template <class Of> Of& edit() {
     Details& value = details.edit();
-    Of* held = std::get_if<Of>(&value);
-    return held == nullptr ? value.emplace<Of>() : *held;
+    Of* own = std::get_if<Of>(&value);
+    return own == nullptr ? value.emplace<Of>() : *own;
   }
 };
 
-/// One question: a spec, asked of one address of one server.
-struct Question {
-  Spec spec;
-  Endpoint server; // the address and port really asked
-  bool operator==(const Question&) const = default;
+/// A spec applied to one address of one server.
+struct Probe {
+  ProbeSpec spec;
+  Endpoint server; // the address and port that are probed
+  bool operator==(const Probe&) const = default;
 };
 
 } // namespace hanat::probes

@@ -4,12 +4,12 @@
 # to build
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libc-ares-dev libcli11-dev libcurl4-openssl-dev libfmt-dev libmicrohttpd-dev libmnl-dev libnetfilter-conntrack-dev libnftnl-dev libnl-route-3-dev
+  libc-ares-dev libcurl4-openssl-dev libfmt-dev libmicrohttpd-dev libmnl-dev libnftnl-dev libnl-route-3-dev
   libre2-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
 # what a configuration of the build looks for beside
-build_test_packages=(libgmock-dev libgtest-dev)
+build_test_packages=(libgmock-dev libgtest-dev libnetfilter-conntrack-dev)
 # to run in namespaces
 lab_packages=(iproute2 kmod nftables procps)
 # to test

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #include "nat/address.hpp"
-#include "tests/netns/fd.hpp"
+#include "tests/netns/lab/fd.hpp"
 
 namespace {
 

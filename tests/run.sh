@@ -139,7 +139,7 @@ tally_shares() { # NAME
 # netns NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
 netns() {
   local name=$1 binary=$2 left_out=$3
-  local alone='ProbeEngine.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:Ways.*:Sessions.AUdp*'
+  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*'
   run shares "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name"
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
@@ -167,20 +167,8 @@ must_build() {
   fi
 }
 
-# Includes go nat <- probes <- daemon; the cli sees of the daemon only the status data and its times, the socket client and the configuration.
-arrows() {
-  local bad=0
-  wrong() { # FOLDER PATTERN
-    if grep -rnE --include='*.[ch]pp' "^#include \"($2)" "$1"; then bad=1; fi
-  }
-  wrong nat 'probes/|daemon/|cli/|tests/'
-  wrong probes 'daemon/|cli/|tests/'
-  wrong daemon 'cli/|tests/'
-  if grep -rnE --include='*.[ch]pp' '^#include "(nat|probes|tests|daemon)/' cli | grep -vE '"daemon/(status|walltime|client|config|metrics)\.hpp"'; then bad=1; fi
-  return "$bad"
-}
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh findings/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
@@ -242,9 +230,8 @@ install_packages "${build_packages[@]}" "${build_test_packages[@]}" "${lab_packa
 }
 pass
 
-section "text: format, include arrows, scripts"
+section "text: format, scripts"
 check "clang-format" format
-check "include arrows" arrows
 check "scripts" lint_scripts
 
 section "build dev, warnings are errors"

@@ -18,7 +18,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include "tests/netns/process.hpp"
+#include "tests/netns/lab/process.hpp"
 
 namespace hanat::bench {
 namespace {

@@ -13,14 +13,14 @@
 
 #include <fmt/format.h>
 
-#include "daemon/wanted.hpp"
-#include "nat/kernel.hpp"
+#include "daemon/decision/desired_state.hpp"
+#include "nat/nftables/table.hpp"
 #include "tests/bench/bare_map.hpp"
 #include "tests/bench/table.hpp"
-#include "tests/netns/isolated.hpp"
-#include "tests/netns/lab.hpp"
-#include "tests/netns/process.hpp"
-#include "tests/netns/synth.hpp"
+#include "tests/netns/lab/isolated.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/process.hpp"
+#include "tests/netns/lab/synth.hpp"
 
 namespace hanat::bench {
 namespace {
@@ -28,11 +28,11 @@ namespace {
 using Microseconds = std::chrono::duration<double, std::micro>;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
-void merge(nat::Rules& into, const nat::Rules& rules) {
-  into.known.insert(rules.known.begin(), rules.known.end());
-  into.target.insert(rules.target.begin(), rules.target.end());
+void merge(nat::TableState& into, const nat::TableState& rules) {
+  into.vips.insert(rules.vips.begin(), rules.vips.end());
+  into.dnat.insert(rules.dnat.begin(), rules.dnat.end());
   into.stale.insert(rules.stale.begin(), rules.stale.end());
-  into.moved.insert(rules.moved.begin(), rules.moved.end());
+  into.recent.insert(rules.recent.begin(), rules.recent.end());
   into.hold.insert(rules.hold.begin(), rules.hold.end());
 }
 
@@ -41,32 +41,32 @@ class Services {
 public:
   /// `ranges` of them have every port of an address of their own; they come first.
   explicit Services(std::uint16_t number, std::uint16_t ranges = 0) {
-    nat::Rules all;
+    nat::TableState all;
     for (std::uint32_t port = 1; port <= number; ++port) {
-      RunningService& service = services_.emplace_back(make(static_cast<std::uint16_t>(port), port <= ranges));
-      service.loaded = wanted(service, towards(0), Time{}).rules;
+      ServiceState& service = services_.emplace_back(make(static_cast<std::uint16_t>(port), port <= ranges));
+      service.loaded = desired_state(service, towards(0), Time{}).rules;
       service.current = 0;
       merge(all, service.loaded);
     }
     rules_ = std::move(all);
   }
-  const nat::Rules& rules() const { return rules_; }
+  const nat::TableState& rules() const { return rules_; }
   void load() { kernel_.emplace("hanat").load(rules_); }
 
-  /// The target of `count` services changes, in one transaction: from the decision on to the acknowledgement, as settle() does it. What a
+  /// The target of `count` services changes, in one transaction: from the decision on to the acknowledgement, as sync() does it. What a
   /// cut's end does to the table follows, outside the time.
   template <typename Unit> double flip(std::size_t first, std::size_t count = 1) {
     const auto part = std::span{services_}.subspan(first, count);
-    for (RunningService& service : part) service.current = 1 - *service.current;
+    for (ServiceState& service : part) service.current = 1 - *service.current;
     const double took = time_of<Unit>([&] { change(part); });
-    change(part); // nothing departs any more: stale and moved keys go
-    kernel_->disturbed();
+    change(part); // nothing is evicted any more: stale and recent keys go
+    kernel_->changed_by_others();
     return took;
   }
 
 private:
-  static RunningService make(std::uint16_t port, bool range) {
-    RunningService service;
+  static ServiceState make(std::uint16_t port, bool range) {
+    ServiceState service;
     service.config.name = fmt::format("service{}", port);
     service.config.listen = {test::vip("203.0.113.10", port, Protocol::tcp)};
     if (range)
@@ -83,23 +83,23 @@ private:
     return service;
   }
   static Decision towards(std::size_t server) {
-    return {.place = Place::server, .server = server, .why = Why::failover, .flip_why = Why::failover, .failback_at = {}};
+    return {.kind = TargetKind::server, .server = server, .reason = Reason::failover, .flip_reason = Reason::failover, .failback_at = {}};
   }
-  void change(std::span<RunningService> part) {
-    std::vector<nat::Rules> next;
+  void change(std::span<ServiceState> part) {
+    std::vector<nat::TableState> next;
     std::vector<nat::Step> steps;
     next.reserve(part.size());
-    for (const RunningService& service : part) {
-      next.push_back(wanted(service, towards(*service.current), Time{}).rules);
+    for (const ServiceState& service : part) {
+      next.push_back(desired_state(service, towards(*service.current), Time{}).rules);
       steps.push_back({.from = service.loaded, .to = next.back()});
     }
     kernel_->change(steps);
     for (std::size_t i = 0; i < part.size(); ++i) part[i].loaded = std::move(next[i]);
   }
 
-  std::vector<RunningService> services_;
-  nat::Rules rules_; // as loaded
-  std::optional<nat::Kernel> kernel_;
+  std::vector<ServiceState> services_;
+  nat::TableState rules_; // as loaded
+  std::optional<nat::NftTable> kernel_;
 };
 
 /// A table of hanat's and a bare map of the same size, each in a namespace of its own: hanat listens for changes of the table, and the
@@ -179,10 +179,10 @@ void many_flips(bool small) {
 
 /// The table of these services as nft says it, without the rules that nft 1.0.6 says but cannot read: they have the same size whatever is
 /// loaded.
-std::string as_text(const nat::Rules& rules) {
+std::string as_text(const nat::TableState& rules) {
   test::Output listed;
   test::isolated([&] {
-    nat::Kernel kernel{"hanat", nat::Ownership::shared};
+    nat::NftTable kernel{"hanat", nat::Ownership::shared};
     kernel.load(rules);
     listed = test::collect({"nft", "-s", "list", "table", "inet", "hanat"}, std::chrono::seconds{60});
   });
@@ -196,12 +196,12 @@ std::string as_text(const nat::Rules& rules) {
 
 void loading(bool small) {
   constexpr std::uint16_t number = 10'000;
-  const nat::Rules rules = Services{number}.rules();
+  const nat::TableState rules = Services{number}.rules();
   const std::string text = as_text(rules);
   std::vector<double> ours, by_nft;
   for (int run = 0; run < (small ? 3 : 15); ++run) {
     test::isolated([&] {
-      nat::Kernel kernel{"hanat"};
+      nat::NftTable kernel{"hanat"};
       ours.push_back(time_of<Milliseconds>([&] { kernel.load(rules); }));
     });
     test::isolated([&] {

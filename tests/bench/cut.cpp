@@ -1,5 +1,5 @@
-// What a cut costs on this kernel: N flows of one server among 50,000 of another, by every rung and family. There is no floor: the rungs
-// stand beside each other.
+// What a cut costs on this kernel: N flows of one server among 50,000 of another, by every delete method and family. There is no floor: the
+// methods stand beside each other.
 // hanat-bench-cut [short]: "short" leaves 100,000 out. Needs root; each run is in a namespace of its own.
 #include <algorithm>
 #include <atomic>
@@ -11,19 +11,19 @@
 
 #include <fmt/format.h>
 
-#include "nat/cut.hpp"
+#include "nat/conntrack/cut.hpp"
 #include "tests/bench/table.hpp"
-#include "tests/netns/isolated.hpp"
-#include "tests/netns/synth.hpp"
+#include "tests/netns/lab/isolated.hpp"
+#include "tests/netns/lab/synth.hpp"
 
 namespace hanat::nat {
 namespace {
 
 struct Row {
   Family family;
-  Rung rung;
+  DeleteMethod method;
   bool others_on_the_same_port;    // false: a filter by ports spares looking at them
-  std::optional<double> few, many; // ms allowed for 10,000 and 100,000 flows, by the best rung that the kernel's family has
+  std::optional<double> few, many; // ms allowed for 10,000 and 100,000 flows, by the best method that the kernel's family has
 };
 
 Mapping mapping(Family family, int server, std::uint16_t port) {
@@ -40,26 +40,27 @@ bench::Figure cost_of(const Row& row, std::size_t number, int runs) {
       const Mapping dead = mapping(row.family, 11, 8443);
       test::synthesise(test::flows_of(mapping(row.family, 12, other_port), 50'000, number));
       test::synthesise(test::flows_of(dead, number));
-      Cutter cutter{row.rung};
+      Cutter cutter{row.method};
       const std::atomic<bool> cancelled = false;
       CutCount count;
       costs.push_back(bench::time_of<std::chrono::duration<double, std::milli>>(
-          [&] { count = cutter.cut(std::vector{dead}, Streams::all, cancelled); }));
+          [&] { count = cutter.cut(std::vector{dead}, Protocols::all, cancelled); }));
       if (count.tcp != number) throw std::runtime_error(fmt::format("cut {} of {} flows", count.tcp, number));
     });
   return bench::figure_of(costs);
 }
 
 void measure(bool small) {
-  for (const Row& row : {Row{Family::ipv4, Rung::filtered_delete, true, 50, 300}, Row{Family::ipv4, Rung::filtered_dump, true, {}, {}},
-                         Row{Family::ipv4, Rung::full_dump, true, {}, {}}, Row{Family::ipv6, Rung::filtered_dump, true, 120, 600},
-                         Row{Family::ipv6, Rung::filtered_dump, false, {}, {}}, Row{Family::ipv6, Rung::full_dump, true, {}, {}}})
+  for (const Row& row :
+       {Row{Family::ipv4, DeleteMethod::filtered_delete, true, 50, 300}, Row{Family::ipv4, DeleteMethod::filtered_dump, true, {}, {}},
+        Row{Family::ipv4, DeleteMethod::full_dump, true, {}, {}}, Row{Family::ipv6, DeleteMethod::filtered_dump, true, 120, 600},
+        Row{Family::ipv6, DeleteMethod::filtered_dump, false, {}, {}}, Row{Family::ipv6, DeleteMethod::full_dump, true, {}, {}}})
     for (const std::size_t number : {10'000U, 100'000U}) {
       if (small && number > 10'000) continue;
       const bench::Figure cost = cost_of(row, number, small ? 3 : 7);
       const auto limit = number == 10'000 ? row.few : row.many;
       bench::print({.what = fmt::format("cut {} of {} flows, IPv{}, {}{}", number, number + 50'000, row.family == Family::ipv4 ? 4 : 6,
-                                        to_text(row.rung), row.others_on_the_same_port ? "" : ", ports differ"),
+                                        to_text(row.method), row.others_on_the_same_port ? "" : ", ports differ"),
                     .unit = "ms",
                     .figure = cost,
                     .target = limit ? std::optional{bench::at_most("median", cost.median, *limit)} : std::nullopt});

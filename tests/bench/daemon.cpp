@@ -11,13 +11,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "daemon/client.hpp"
+#include "daemon/api/client.hpp"
 #include "tests/bench/table.hpp"
-#include "tests/netns/hanatd.hpp"
-#include "tests/netns/lab.hpp"
-#include "tests/netns/load.hpp"
-#include "tests/netns/peers.hpp"
-#include "tests/netns/scenario.hpp"
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/load.hpp"
+#include "tests/netns/lab/peers.hpp"
+#include "tests/netns/lab/scenario.hpp"
 
 namespace hanat::bench {
 namespace {
@@ -100,7 +100,7 @@ void starting(bool small) {
 
 class Failovers {
 public:
-  explicit Failovers() : hanatd_{lab_, test::fast_service()} { fit(); }
+  explicit Failovers() : hanatd_{lab_, test::fast_service()} { wait_until_up(); }
 
   /// The primary's process dies under 1,000 connects a second. From the flip's moment until the first client is connected to the backup:
   /// an upper bound, as that moment is told up to 1 ms early and clients come 1 ms apart.
@@ -116,12 +116,12 @@ public:
       if (connect.by == "backup") first = std::min(first.value_or(TestClock::time_point::max()), connect.started + connect.connected);
     if (!first) throw std::runtime_error("no client met the backup");
     primary_.start();
-    fit();
+    wait_until_up();
     return Milliseconds{*first - flip}.count();
   }
 
 private:
-  void fit() {
+  void wait_until_up() {
     hanatd_.wait_target("web", "primary", milliseconds{10'000});
     hanatd_.wait_for([](const Status& now) { return test::server(test::service(now, "web"), "backup").health == "up"; });
   }

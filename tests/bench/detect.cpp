@@ -23,9 +23,9 @@
 #include <sys/un.h>
 
 #include "tests/bench/table.hpp"
-#include "tests/netns/hanatd.hpp"
-#include "tests/netns/incident.hpp"
-#include "tests/netns/scenario.hpp"
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/incident.hpp"
+#include "tests/netns/lab/scenario.hpp"
 
 namespace hanat::bench {
 namespace {
@@ -43,21 +43,21 @@ constexpr std::uint16_t server_port = 8443;
 
 // ---- who stands on the gateway
 
-class Way {
+class Path {
 public:
-  virtual ~Way() = default;
+  virtual ~Path() = default;
   virtual std::string_view name() const = 0;
-  /// Waits until clients are served by the primary and the backup is known to be fit.
-  virtual void fit(Lab& lab) = 0;
-  /// When it knew that the primary was dead, since the last fit().
+  /// Waits until clients are served by the primary and the backup is known to be up.
+  virtual void wait_until_up(Lab& lab) = 0;
+  /// When it knew that the primary was dead, since the last wait_until_up().
   virtual std::optional<TestClock::time_point> verdict() = 0;
 };
 
-class Hanat final : public Way {
+class Hanat final : public Path {
 public:
   Hanat(Lab& lab, bool tuned, bool http) : tuned_(tuned), hanatd_(lab, config(tuned, http)) {}
   std::string_view name() const override { return tuned_ ? "hanat tuned" : "hanat"; }
-  void fit(Lab&) override {
+  void wait_until_up(Lab&) override {
     hanatd_.wait_target("web", "primary", milliseconds{20'000});
     hanatd_.wait_for([](const Status& now) { return test::server(test::service(now, "web"), "backup").health == "up"; });
     flips_ = test::service(hanatd_.status(), "web").flips;
@@ -88,7 +88,7 @@ private:
   std::uint64_t flips_ = 0;
 };
 
-class Haproxy final : public Way {
+class Haproxy final : public Path {
 public:
   Haproxy(Lab& lab, bool tuned, bool http)
       : tuned_(tuned), directory_((std::filesystem::temp_directory_path() / "hanat-detect-XXXXXX").string()) {
@@ -106,7 +106,7 @@ public:
     std::filesystem::remove_all(directory_);
   }
   std::string_view name() const override { return tuned_ ? "HAProxy tuned" : "HAProxy"; }
-  void fit(Lab& lab) override {
+  void wait_until_up(Lab& lab) override {
     for (const auto end = TestClock::now() + milliseconds{20'000}; TestClock::now() < end; std::this_thread::sleep_for(milliseconds{20})) {
       const bool up = [&] {
         const std::lock_guard lock{mutex_};
@@ -165,12 +165,12 @@ listen web
       std::this_thread::sleep_for(milliseconds{1});
     }
   }
-  std::string ask(const std::string& question) const {
+  std::string ask(const std::string& probe) const {
     const Fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     sockaddr_un to{.sun_family = AF_UNIX, .sun_path = {}};
     (directory_ + "/admin").copy(to.sun_path, sizeof to.sun_path - 1);
     if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) return {};
-    if (send(fd.get(), question.data(), question.size(), MSG_NOSIGNAL) < 0) return {};
+    if (send(fd.get(), probe.data(), probe.size(), MSG_NOSIGNAL) < 0) return {};
     std::string answer;
     std::array<char, 4096> buffer;
     for (ssize_t got = 0; (got = recv(fd.get(), buffer.data(), buffer.size(), 0)) > 0;)
@@ -222,12 +222,12 @@ void print_case(const Case& what, std::string_view who, const Seen& seen) {
 void detect_udp(bool tuned) {
   Lab lab;
   test::UdpServer primary{lab, Host::primary, 5353, "primary"}, backup{lab, Host::backup, 5353, "backup"};
-  const std::string pace = tuned ? R"(, interval = "100ms", timeout = "50ms", fast_interval = "5ms" }
+  const std::string rate = tuned ? R"(, interval = "100ms", timeout = "50ms", fast_interval = "5ms" }
 down = { fails = 2, within = "10s" })"
                                  : " }";
   test::Hanatd hanatd{lab, fmt::format("[service.web]\nlisten = \"203.0.113.10:53/udp\"\nprimary = \"198.18.11.2:5353\"\nbackup = "
                                        "\"198.18.12.2:5353\"\nprobe = {{ type = \"udp\", send = \"who\"{}\n",
-                                       pace)};
+                                       rate)};
   hanatd.wait_target("web", "primary");
   hanatd.wait_for([](const Status& now) { return test::server(test::service(now, "web"), "backup").health == "up"; });
   test::UdpStream stream{lab, Host::client, Lab::vip(53), milliseconds{5}};
@@ -262,11 +262,11 @@ void detect(bool small) {
         if (small && hanat == tuned) continue; // hanat as it comes, HAProxy at its best
         Lab lab{{.vip_local = true}};
         test::MixedServer primary{lab, Host::primary, server_port, "primary"}, backup{lab, Host::backup, server_port, "backup"};
-        const std::unique_ptr<Way> way =
-            hanat ? std::unique_ptr<Way>{std::make_unique<Hanat>(lab, tuned, what.http)} : std::make_unique<Haproxy>(lab, tuned, what.http);
-        way->fit(lab);
+        const std::unique_ptr<Path> path = hanat ? std::unique_ptr<Path>{std::make_unique<Hanat>(lab, tuned, what.http)}
+                                                 : std::make_unique<Haproxy>(lab, tuned, what.http);
+        path->wait_until_up(lab);
         const milliseconds span = small ? milliseconds{2'000} : what.span;
-        print_case(what, way->name(), test::meet(lab, primary, Lab::vip(443), what.incident, span, [&] { return way->verdict(); }));
+        print_case(what, path->name(), test::meet(lab, primary, Lab::vip(443), what.incident, span, [&] { return path->verdict(); }));
       }
     }
   }

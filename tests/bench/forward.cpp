@@ -23,9 +23,9 @@
 #include <sys/socket.h>
 
 #include "tests/bench/table.hpp"
-#include "tests/netns/hanatd.hpp"
-#include "tests/netns/lab.hpp"
-#include "tests/netns/peers.hpp"
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/peers.hpp"
 
 namespace hanat::bench {
 namespace {

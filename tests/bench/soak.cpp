@@ -12,11 +12,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "daemon/client.hpp"
+#include "daemon/api/client.hpp"
 #include "tests/bench/table.hpp"
-#include "tests/netns/hanatd.hpp"
-#include "tests/netns/lab.hpp"
-#include "tests/netns/peers.hpp"
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/peers.hpp"
 
 namespace hanat::bench {
 namespace {
@@ -55,7 +55,7 @@ double memory_of(pid_t process) {
 
 class Soak {
 public:
-  Soak() : hanatd_{lab_, services(number_of_services)} { fit(); }
+  Soak() : hanatd_{lab_, services(number_of_services)} { wait_until_up(); }
 
   void round(unsigned number) {
     if (number % 10 == 0) {
@@ -72,7 +72,7 @@ public:
     hanatd_.reload(services(number_of_services) + "[service.s1]\nlisten = 5\n");
     hanatd_.reload(services(number_of_services));
     ask(nlohmann::json::object(), "History");
-    fit();
+    wait_until_up();
   }
   double memory() const { return memory_of(hanatd_.pid()); }
 
@@ -83,7 +83,7 @@ private:
         [&](const Status& now) { return std::ranges::all_of(now.services, [&](const auto& service) { return service.target == role; }); },
         milliseconds{20'000});
   }
-  void fit() const {
+  void wait_until_up() const {
     wait_for_all("primary");
     hanatd_.wait_for(
         [](const Status& now) {

@@ -68,9 +68,9 @@ inline void print(const Line& line) {
 }
 
 /// How long `act` takes.
-template <typename Unit> double time_of(const std::function<void()>& act) {
+template <typename Unit> double time_of(const std::function<void()>& sync_now) {
   const auto began = std::chrono::steady_clock::now();
-  act();
+  sync_now();
   return std::chrono::duration<double, typename Unit::period>(std::chrono::steady_clock::now() - began).count();
 }
 

@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 
 #include "tests/bench/table.hpp"
-#include "tests/netns/crowd.hpp"
-#include "tests/netns/hanatd.hpp"
-#include "tests/netns/lab.hpp"
-#include "tests/netns/scenario.hpp"
+#include "tests/netns/lab/crowd.hpp"
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/scenario.hpp"
 
 namespace hanat::bench {
 namespace {
@@ -24,7 +24,7 @@ using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr std::size_t number_of_clients = 1'000;
 
-/// Both servers fit, the primary has the traffic.
+/// Both servers are up, the primary has the traffic.
 void wait_until_fit(const test::Hanatd& hanatd) {
   hanatd.wait_for([](const Status& now) {
     const ServiceStatus& web = test::service(now, "web");

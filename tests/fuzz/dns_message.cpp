@@ -1,11 +1,11 @@
-// Datagrams of a hostile DNS server. The first byte chooses the record that was asked for.
+// Datagrams of a hostile DNS server. The first byte selects the record type of the query.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
-#include "probes/dns_message.hpp"
+#include "probes/kinds/dns_message.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const hanat::probes::DnsSpec spec{.name = "a.example", .record = std::string{records[data[0] % records.size()]}, .answer = "10 x"};
   constexpr std::uint16_t id = 0x1234;
   const std::string_view rest{reinterpret_cast<const char*>(data) + 1, size - 1};
-  // As it came, and as what follows our own question: a fuzzer does not guess that.
+  // As it is, and appended to a response that matches the query, which a fuzzer does not guess.
   std::string after = hanat::probes::dns_query(spec, id);
   after[2] = '\x81';
   after[3] = '\x80';

@@ -1,4 +1,4 @@
-// A line of the history's file, which anybody may have damaged: read, shown to people, written and read again.
+// Any line of the history file, damaged or not: read, shown, written and read again.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -7,14 +7,15 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/show.hpp"
-#include "daemon/history.hpp"
+#include "daemon/report/history.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto entry = hanat::parse_history_line({reinterpret_cast<const char*>(data), size});
   if (!entry) return 0;
-  hanat::Facts facts;
-  facts.add(*entry);
-  facts.add(*entry);
+  hanat::HistoryRing ring;
+  ring.add(*entry);
+  ring.add(*entry);
+  ring.interrupt_cuts();
   const auto now = hanat::WallTime{std::chrono::milliseconds{1'769'853'600'123}};
   for (const char c : hanat::cli::show_history({*entry}, {.colour = false, .now = now}))
     if (c != '\n' && (c < ' ' || c > '~')) std::abort();

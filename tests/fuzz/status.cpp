@@ -1,4 +1,5 @@
-// What claims to be a daemon sends to hanatctl: the status, shown to people. Not a byte of it may reach the terminal as it came.
+// A status from an untrusted daemon, printed by hanatctl: only printable ASCII may reach the terminal. Not here: a client's requests
+// (varlink).
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -7,8 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/show.hpp"
-#include "daemon/status.hpp"
-#include "daemon/varlink.hpp"
+#include "daemon/api/status.hpp"
+#include "daemon/api/varlink.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {

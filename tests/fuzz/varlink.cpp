@@ -1,17 +1,18 @@
-// What a client of the control socket sends: framing in two pieces, the request, the check of its parameters, the reply it gets.
+// The bytes of an untrusted client of the control socket: framing in two pieces, the request, the check of its parameters, the reply. Not
+// here: a daemon's reply (status).
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
-#include "daemon/interface.hpp"
-#include "daemon/varlink.hpp"
+#include "daemon/api/methods.hpp"
+#include "daemon/api/varlink.hpp"
 
 namespace {
 
 constexpr std::size_t limit = 4096;
 
-void answer(std::string_view message) {
+void reply_to(std::string_view message) {
   using namespace hanat;
   const auto parsed = varlink::parse_request(message);
   const auto* const request = std::get_if<varlink::Request>(&parsed);
@@ -35,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const auto message = framer.next();
       if (!message) break;
       if (message->size() > limit || message->find('\0') != std::string::npos) std::abort();
-      answer(*message);
+      reply_to(*message);
     }
   }
   return 0;

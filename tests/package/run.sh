@@ -33,8 +33,8 @@ hardened() { # PACKAGE
 otherwise() ( # PACKAGES
   dpkg-source --no-check --extract "$1"/hanat_*.dsc "$scratch/otherwise/hanat" &&
     cd "$scratch/otherwise/hanat" &&
-    sed -i -E 's/(layout_version = )[0-9]+/\199/' nat/layout.hpp && grep -q 'layout_version = 99;' nat/layout.hpp &&
-    sed -i 's/guard_priority = -110/guard_priority = -109/' nat/layout.cpp && grep -q 'guard_priority = -109;' nat/layout.cpp &&
+    sed -i -E 's/(layout_version = )[0-9]+/\199/' nat/nftables/layout.hpp && grep -q 'layout_version = 99;' nat/nftables/layout.hpp &&
+    sed -i 's/guard_priority = -110/guard_priority = -109/' nat/nftables/layout.cpp && grep -q 'guard_priority = -109;' nat/nftables/layout.cpp &&
     DEB_BUILD_PROFILES=nocheck DEB_BUILD_OPTIONS="nocheck noautodbgsym terse parallel=$(nproc)" dpkg-buildpackage --no-sign --build=binary
 )
 same_bytes() { (cd "$1" && sha256sum -- *.deb *.dsc *.tar.xz) | (cd "$2" && sha256sum --check --quiet); }

@@ -40,7 +40,7 @@ trap 'exit 143' TERM HUP
 
 mount -t tmpfs -o mode=755 stage "$stage"
 mkdir "$stage"/{upper,work,root,play}
-cp "$here/scenes.sh" "$here/peer.py" "${package%/*}"/hanat_*.dsc "${package%/*}"/hanat_*.tar.xz "$stage/play/"
+cp "$here"/*scenes.sh "$here/peer.py" "${package%/*}"/hanat_*.dsc "${package%/*}"/hanat_*.tar.xz "$stage/play/"
 cp "$package" "$stage/play/hanat.deb"
 [ -z "${HANAT_OLDER-}" ] || : >"$stage/play/otherwise"
 "$here/older.sh" "$package" "$stage/play/older.deb"

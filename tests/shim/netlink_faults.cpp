@@ -125,7 +125,7 @@ extern "C" ssize_t sendto(int fd, const void* bytes, std::size_t length, int fla
       const FaultAt at = wanted->at;
       if (at == FaultAt::send) return fail(wanted->error);
       pending = {.fd = fd, .at = at, .error = wanted->error, .request = header};
-      if (at == FaultAt::answer) return static_cast<ssize_t>(length);
+      if (at == FaultAt::answer || at == FaultAt::request) return static_cast<ssize_t>(length);
     }
   }
   return syscall(SYS_sendto, fd, bytes, length, flags, to, to_length);

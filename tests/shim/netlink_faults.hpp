@@ -12,6 +12,7 @@ enum class FaultAt : std::uint8_t {
   receive, // the kernel does its work, recvmsg() fails once; the answer can still be read
   lost,    // the kernel does its work, recvmsg() fails once in place of the answer's first datagram
   answer,  // the kernel hears nothing; the answer is a refusal with the error
+  request, // the kernel hears nothing; recvmsg() fails once in place of an answer
   silence, // the kernel does its work; no answer comes
 };
 

@@ -1,0 +1,167 @@
+// The table of commands and options, and what they set.
+#include "cli/arguments.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "daemon/util/did_you_mean.hpp"
+#include "daemon/util/duration.hpp"
+#include "daemon/util/escape.hpp"
+
+namespace hanat::cli {
+namespace {
+
+// In the order of Option.
+constexpr std::array option_rows = {
+    OptionRow{"--socket", "PATH", "the daemon's socket (default: $HANAT_SOCKET, otherwise /run/hanat/control.sock)"},
+    OptionRow{"--json", "", "print one JSON value on stdout and nothing else there"},
+    OptionRow{"--help", "", "print this text", "-h"},
+    OptionRow{"--version", "", "like the command version", "-V"},
+    OptionRow{"--all", "", "every service"},
+    OptionRow{"--for", "TIME", "end the override after this time: 90s, 30m, 2h, 1h30m"},
+    OptionRow{"--reason", "TEXT", "why, for the journal and the status"},
+    OptionRow{"--server", "NAME", "this backup, e.g. backup2, instead of the first one that is up"},
+    OptionRow{"--even-if-down", "", "force the server although it is down: clients are then not served"},
+};
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::even_if_down) + 1);
+constexpr std::array common_options = {Option::socket, Option::json, Option::help, Option::version};
+
+const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
+bool has(const CommandLine& line, Option option) { return line.has(static_cast<std::size_t>(option)); }
+bool takes(const Subcommand& subcommand, Option option) {
+  return std::ranges::find(common_options, option) != common_options.end() ||
+         std::ranges::find(subcommand.options, option) != subcommand.options.end();
+}
+
+std::string usage_of(const Subcommand& subcommand) {
+  if (subcommand.operand.empty()) return std::string{subcommand.name};
+  return fmt::format("{} [{}{}]", subcommand.name, subcommand.operand, takes(subcommand, Option::all) ? "|--all" : "");
+}
+
+const Subcommand& find_subcommand(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const auto& subcommand : subcommands()) {
+    if (subcommand.name == name) return subcommand;
+    names.push_back(subcommand.name);
+  }
+  std::string text = fmt::format("unknown command \"{}\"{}", escaped(name), did_you_mean(name, names));
+  if (nearest(name, names).empty()) text += fmt::format("\nto see a service of that name: hanatctl status {}", escaped(name));
+  throw UsageError(text);
+}
+
+std::chrono::milliseconds override_time(std::string_view text) {
+  constexpr std::chrono::days longest{3650};
+  const auto time = parse_duration(text);
+  if (!time || *time > longest || *time < std::chrono::milliseconds{1})
+    throw UsageError(fmt::format("--for {}: not a time; write for example 90s, 30m, 2h or 1h30m (ten years at most)", escaped(text)));
+  return std::chrono::floor<std::chrono::milliseconds>(*time);
+}
+
+/// "backup", "backup2", "backup3", ...
+std::string backup_name(std::string_view text) {
+  if (text == "primary") throw UsageError("--server primary: use hanatctl force-primary");
+  constexpr std::string_view prefix = "backup";
+  const auto number = text.starts_with(prefix) ? text.substr(prefix.size()) : std::string_view{"?"};
+  const bool good = number.empty() || (number.size() < 6 && number.front() != '0' && number != "1" &&
+                                       std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; }));
+  if (!good) throw UsageError(fmt::format("--server {}: backups are named backup, backup2, backup3, ...", escaped(text)));
+  return std::string{text};
+}
+
+void apply(Invocation& invocation, Option option, std::string_view value) {
+  switch (option) {
+  case Option::socket: invocation.socket = std::string{value}; break;
+  case Option::json: invocation.json = true; break;
+  case Option::help:
+  case Option::version: break; // they choose the command
+  case Option::all: invocation.all = true; break;
+  case Option::for_time: invocation.for_time = override_time(value); break;
+  case Option::reason: invocation.reason = std::string{value}; break;
+  case Option::server: invocation.server = backup_name(value); break;
+  case Option::even_if_down: invocation.even_if_down = true; break;
+  }
+}
+
+void check_options(const CommandLine& line, const Subcommand& subcommand) {
+  for (const auto& given : line.options) {
+    const auto option = static_cast<Option>(given.row);
+    if (takes(subcommand, option)) continue;
+    std::vector<std::string_view> names;
+    for (const auto& other : subcommands())
+      if (takes(other, option)) names.push_back(other.name);
+    throw UsageError(fmt::format("{} has no option {}; it belongs to: {}", subcommand.name, row_of(option).name, fmt::join(names, ", ")));
+  }
+}
+
+std::string operand_of(const CommandLine& line, const Subcommand& subcommand) {
+  const std::size_t most = subcommand.operand.empty() ? 1 : 2; // with the command itself
+  if (line.operands.size() > most)
+    throw UsageError(fmt::format("unexpected argument \"{}\"; usage: hanatctl {}", escaped(line.operands[most]), usage_of(subcommand)));
+  return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
+}
+
+} // namespace
+
+std::span<const Subcommand> subcommands() {
+  using enum Option;
+  static const std::vector<Subcommand> table = {
+      {Command::status, "status", "SERVICE", {}, "show which server has the traffic, and the health of all (the default command)"},
+      {Command::force_backup,
+       "force-backup",
+       "SERVICE",
+       {all, for_time, reason, server, even_if_down},
+       "pin a backup: no failover until auto"},
+      {Command::force_primary,
+       "force-primary",
+       "SERVICE",
+       {all, for_time, reason, even_if_down},
+       "pin the primary: no failover until auto"},
+      {Command::automatic, "auto", "SERVICE", {all}, "end an override"},
+      {Command::reload, "reload", "", {}, "read the configuration again; one with errors changes nothing"},
+      {Command::history, "history", "SERVICE", {}, "show flips, changes of health and overrides, newest last (default: of all services)"},
+      {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
+      {Command::check, "check", "FILE", {}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
+      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
+      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
+  };
+  return table;
+}
+
+Invocation parse_arguments(std::span<const std::string_view> arguments) {
+  const CommandLine line = parse_command_line(option_rows, arguments);
+  Invocation invocation;
+  for (const auto& given : line.options) apply(invocation, static_cast<Option>(given.row), given.value);
+  const auto& subcommand = find_subcommand(line.operands.empty() ? "status" : line.operands.front());
+  if (has(line, Option::help)) {
+    invocation.command = Command::help;
+    invocation.operand = line.operands.empty() ? "" : std::string{subcommand.name};
+    return invocation;
+  }
+  invocation.command = has(line, Option::version) ? Command::version : subcommand.command;
+  invocation.operand = operand_of(line, subcommand);
+  check_options(line, subcommand);
+  if (invocation.all && !invocation.operand.empty())
+    throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
+  if (invocation.command == Command::force_backup && invocation.server.empty()) invocation.server = "backup";
+  if (invocation.command == Command::force_primary) invocation.server = "primary";
+  return invocation;
+}
+
+std::string help_text(std::string_view command) {
+  std::string text;
+  if (!command.empty()) {
+    const auto& subcommand = find_subcommand(command);
+    text = fmt::format("hanatctl {}{}\n  {}\n\n", usage_of(subcommand), subcommand.options.empty() ? "" : " [OPTIONS]", subcommand.help);
+    for (const auto option : subcommand.options) text += option_help(row_of(option));
+  } else {
+    text = "hanatctl [OPTIONS] [COMMAND] ...        show and control hanatd; options may stand before or after the command\n\n";
+    for (const auto& subcommand : subcommands()) text += fmt::format("  {:<32}{}\n", usage_of(subcommand), subcommand.help);
+    text += "\nSERVICE may be left out when there is only one. hanatctl help COMMAND shows the options of a command.\n\n";
+  }
+  for (const auto option : common_options) text += option_help(row_of(option));
+  return text + "\nExit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon.\n";
+}
+
+} // namespace hanat::cli

@@ -1,0 +1,47 @@
+// The commands of hanatctl as a table, and a command line read by it; the table also prints the help.
+// Pure. Not here: the reading of options (util/arguments), running a command (commands), printing replies (show, replies).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/util/arguments.hpp"
+
+namespace hanat::cli {
+
+enum class Command : std::uint8_t { status, force_backup, force_primary, automatic, reload, history, metrics, check, version, help };
+
+enum class Option : std::uint8_t { socket, json, help, version, all, for_time, reason, server, even_if_down };
+
+struct Subcommand {
+  Command command;
+  std::string_view name;
+  std::string_view operand;    // "SERVICE", "FILE", "COMMAND"; empty: takes none
+  std::vector<Option> options; // besides the common ones, which every command takes
+  std::string_view help;
+};
+std::span<const Subcommand> subcommands();
+
+/// A parsed command line.
+struct Invocation {
+  Command command = Command::status;
+  std::string operand; // empty: not given
+  std::optional<std::string> socket;
+  bool json = false, all = false, even_if_down = false;
+  std::optional<std::chrono::milliseconds> for_time;
+  std::string reason;
+  std::string server; // of force-backup: "backup" without --server
+};
+
+/// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.
+Invocation parse_arguments(std::span<const std::string_view> arguments);
+
+/// The help of all commands, or of one. Throws UsageError for an unknown command.
+std::string help_text(std::string_view command = {});
+
+} // namespace hanat::cli

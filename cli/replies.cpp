@@ -1,0 +1,122 @@
+// Replies and refusals as sentences.
+#include "cli/replies.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/text.hpp"
+#include "daemon/util/did_you_mean.hpp"
+#include "daemon/util/escape.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t names_shown = 20;
+
+/// "backup (10.0.0.12:8443)", or "no server".
+std::string place(const json& service) {
+  const auto target = escaped(service.at("target").get<std::string>());
+  const auto& address = service.at("target_address");
+  if (target == "none") return "no server";
+  return address.is_null() ? target : fmt::format("{} ({})", target, escaped(address.get<std::string>()));
+}
+
+/// " (group voice)": why a service that was not named changed too.
+std::string group_of(const json& service) {
+  const auto group = service.find("group");
+  return group == service.end() || !group->is_string() ? "" : fmt::format(" (group {})", escaped(group->get<std::string>()));
+}
+
+std::vector<std::string> strings_in(const json& object, const char* key) {
+  std::vector<std::string> strings;
+  if (const auto found = object.find(key); found != object.end() && found->is_array())
+    for (const auto& item : *found)
+      if (item.is_string()) strings.push_back(item.get<std::string>());
+  return strings;
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), names_shown); ++i) text += (i == 0 ? "" : ", ") + escaped(names[i]);
+  if (names.size() > names_shown) text += fmt::format(" and {} more", names.size() - names_shown);
+  return text;
+}
+
+std::string lines_of(std::string_view text) {
+  std::string safe;
+  for (std::size_t start = 0; start <= text.size();) {
+    const auto end = std::min(text.find('\n', start), text.size());
+    safe += (start == 0 ? "" : "\n") + escaped(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return safe;
+}
+
+/// The daemon's message lists the services; this adds the one that was probably meant.
+std::string suggestion(const Refusal& refusal, std::string_view service) {
+  const auto names = strings_in(refusal.parameters, "services");
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const auto near = nearest(service, known);
+  return near.empty() ? "" : fmt::format(": did you mean \"{}\"?", escaped(near));
+}
+
+} // namespace
+
+std::string force_reply(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
+  std::string text;
+  for (const auto& service : reply.at("services")) {
+    const auto name = escaped(service.at("name").get<std::string>());
+    const auto& until = service.at("until");
+    std::string end = ", without failover, until you end it: hanatctl auto " + name;
+    if (!until.is_null())
+      end = fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
+                        for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
+    if (service.value("pending", false))
+      text += fmt::format("{}{}: forced to {}{}; the traffic is still on {} and moves in a moment (hanatctl status {})\n", name,
+                          group_of(service), escaped(service.value("forced", "")), end, place(service), name);
+    else
+      text += fmt::format("{}{}: traffic goes to {}{}\n", name, group_of(service), place(service), end);
+  }
+  return text.empty() ? "no services: nothing was forced\n" : text;
+}
+
+std::string auto_reply(const json& reply) {
+  std::string text;
+  for (const auto& service : reply.at("services")) {
+    const auto name = escaped(service.at("name").get<std::string>());
+    text += service.at("was_forced").get<bool>()
+                ? fmt::format("{}{}: the override has ended; traffic goes to {}, and hanatd decides again\n", name, group_of(service),
+                              place(service))
+                : fmt::format("{}: was not forced, nothing changed; traffic goes to {}\n", name, place(service));
+  }
+  return text.empty() ? "no services: nothing was forced\n" : text;
+}
+
+std::string reload_reply(const json& reply) {
+  const auto services = reply.at("services").get<std::int64_t>();
+  std::string text = fmt::format("the configuration is loaded: {} service{}", services, services == 1 ? "" : "s");
+  bool same = true;
+  for (const char* what : {"added", "changed", "removed"}) {
+    const auto names = reply.contains(what) ? strings_in(reply, what) : std::vector<std::string>{};
+    if (names.empty()) continue;
+    same = false;
+    text += fmt::format("; {}: {}", what, list_of(names));
+  }
+  return text + (same ? "; nothing changed\n" : "\n");
+}
+
+std::string refusal_text(const Refusal& refusal, std::string_view service) {
+  std::string text = lines_of(refusal.what());
+  if (refusal.name == "UnknownService") return text + suggestion(refusal, service);
+  if (refusal.name != "BadConfiguration") return text;
+  std::string errors;
+  for (const auto& error : strings_in(refusal.parameters, "errors")) errors += escaped(error) + "\n";
+  return errors + text;
+}
+
+} // namespace hanat::cli

@@ -1,0 +1,25 @@
+// What hanatctl prints after a command that changes something: what happened, to which service, and what is next; and after an error.
+// Pure. Not here: the status (show).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "daemon/api/client.hpp"
+#include "daemon/util/wall_time.hpp"
+
+namespace hanat::cli {
+
+/// Each takes the reply of a method of io.hanat.Control, and throws nlohmann::json::exception when it is not one.
+std::string force_reply(const nlohmann::json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now);
+std::string auto_reply(const nlohmann::json& reply);
+std::string reload_reply(const nlohmann::json& reply);
+
+/// A refusal for people: several lines where it has a list. Every line is printable. `service`: the one that was named; empty: none.
+std::string refusal_text(const Refusal& refusal, std::string_view service);
+
+} // namespace hanat::cli

@@ -1,0 +1,153 @@
+// connect, send, receive up to the NUL, with one deadline for all of it.
+#include "daemon/api/client.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "daemon/api/methods.hpp"
+#include "daemon/api/varlink.hpp"
+#include "daemon/util/credentials.hpp"
+#include "daemon/util/unix_socket.hpp"
+#include "nat/fd.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+using Monotonic = std::chrono::steady_clock;
+
+constexpr std::size_t max_reply = std::size_t{64} << 20; // twice the longest reply of the daemon
+
+class Exchange {
+public:
+  Exchange(const std::string& path, std::chrono::milliseconds timeout)
+      : path_(path), timeout_(timeout), deadline_(Monotonic::now() + timeout) {}
+
+  std::string run(const std::string& request) {
+    connect_to();
+    send_all(request);
+    return receive_one();
+  }
+
+private:
+  [[noreturn]] void hung() const {
+    throw NoDaemon(fmt::format("hanatd at {} did not answer within {:.3g} s: it hangs or is very busy; see systemctl status hanatd", path_,
+                               std::chrono::duration<double>(timeout_).count()));
+  }
+  [[noreturn]] void unreachable(int error) const;
+  void connect_to();
+  void send_all(const std::string& bytes);
+  std::string receive_one();
+  void wait_until(short events) const;
+
+  const std::string& path_;
+  std::chrono::milliseconds timeout_;
+  Monotonic::time_point deadline_;
+  Fd fd_;
+};
+
+void Exchange::unreachable(int error) const {
+  if (error == ENOENT)
+    throw NoDaemon(fmt::format("no hanatd at {}: it is not running (systemctl start hanatd), or it has another --socket", path_));
+  if (error == ECONNREFUSED) throw NoDaemon(fmt::format("no hanatd at {}: it died and left its socket (systemctl start hanatd)", path_));
+  if (error != EACCES && error != EPERM) throw NoDaemon(fmt::format("cannot reach hanatd at {}: {}", path_, std::strerror(error)));
+  struct stat info {};
+  const std::string group = stat(path_.c_str(), &info) == 0 ? group_name(info.st_gid) : "hanat";
+  throw NoDaemon(fmt::format("no permission for {}: be root (sudo), or join the group {}", path_, group));
+}
+
+void Exchange::connect_to() {
+  const sockaddr_un address = unix_address(path_);
+  for (;;) {
+    fd_ = Fd{socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!fd_) throw std::system_error(errno, std::generic_category(), "make a socket");
+    if (connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+    if (errno != EAGAIN && errno != EINTR) unreachable(errno);
+    if (Monotonic::now() >= deadline_) hung(); // EAGAIN: the backlog is full, and there is nothing to poll for
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+}
+
+void Exchange::wait_until(short events) const {
+  pollfd waiting{.fd = fd_.get(), .events = events, .revents = 0};
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Monotonic::now()).count();
+  if (left <= 0 || poll(&waiting, 1, static_cast<int>(left)) == 0) hung();
+}
+
+void Exchange::send_all(const std::string& bytes) {
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    const ssize_t count = send(fd_.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    if (count >= 0) {
+      sent += static_cast<std::size_t>(count);
+    } else if (errno == EAGAIN) {
+      wait_until(POLLOUT);
+    } else if (errno == EPIPE || errno == ECONNRESET) {
+      return; // it closed the connection, and may have said why
+    } else if (errno != EINTR) {
+      throw NoDaemon(fmt::format("lost the connection to hanatd at {}: {}", path_, std::strerror(errno)));
+    }
+  }
+}
+
+std::string Exchange::receive_one() {
+  std::string reply;
+  std::array<char, std::size_t{64} << 10> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by recv
+  for (;;) {
+    const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    if (count > 0) {
+      const std::size_t before = reply.size();
+      reply.append(buffer.data(), static_cast<std::size_t>(count));
+      if (const auto nul = reply.find('\0', before); nul != std::string::npos) return reply.substr(0, nul);
+      if (reply.size() > max_reply) throw NoDaemon(fmt::format("what listens at {} sends without end: it is not hanatd", path_));
+    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+      throw NoDaemon(fmt::format("hanatd at {} closed the connection without a reply; see journalctl -u hanatd", path_));
+    } else if (errno == EAGAIN) {
+      wait_until(POLLIN);
+    }
+  }
+}
+
+std::string string_in(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
+}
+
+/// Our own errors carry a message; the standard ones of varlink do not.
+std::string message_of(const std::string& error, const json& parameters) {
+  if (auto message = string_in(parameters, "message"); !message.empty()) return message;
+  if (error == "MethodNotFound")
+    return fmt::format("this hanatd has no method {}: hanatd and hanatctl are of different versions", string_in(parameters, "method"));
+  return fmt::format("hanatd replied {} {}", error, varlink::to_text(parameters));
+}
+
+} // namespace
+
+json call(const std::string& socket_path, const std::string& method, const json& parameters, std::chrono::milliseconds deadline) {
+  const auto text = Exchange{socket_path, deadline}.run(varlink::call_bytes(fmt::format("{}.{}", control_interface, method), parameters));
+  json reply;
+  try {
+    reply = varlink::parse_json(text);
+  } catch (const json::exception&) {
+    throw NoDaemon(fmt::format("what listens at {} does not speak JSON: it is not hanatd", socket_path));
+  }
+  if (!reply.is_object()) throw NoDaemon(fmt::format("what listens at {} does not speak varlink: it is not hanatd", socket_path));
+
+  auto details = reply.value("parameters", json(nullptr));
+  if (!details.is_object()) details = json::object();
+  const auto error = reply.find("error");
+  if (error == reply.end()) return details;
+  const std::string full = error->is_string() ? error->get<std::string>() : varlink::to_text(*error);
+  const std::string name = full.substr(full.rfind('.') + 1); // npos + 1 is 0: the whole name
+  throw Refusal(name, message_of(name, details), details);
+}
+
+} // namespace hanat

@@ -1,0 +1,29 @@
+// The client's end of the control socket, for hanatctl and tests: one call, one reply, blocking with a deadline.
+// Not here: which calls to make, how to print the replies (cli).
+#pragma once
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+
+/// No daemon replies at the socket: it is not running, hangs, or permission is denied. what() says which, and what to do.
+struct NoDaemon : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+/// The daemon replied with an error.
+struct Refusal : std::runtime_error {
+  Refusal(std::string error_name, const std::string& message, nlohmann::json error_parameters)
+      : std::runtime_error(message), name(std::move(error_name)), parameters(std::move(error_parameters)) {}
+  std::string name; // without the interface's name: "Refused", "NotPermitted", ...
+  nlohmann::json parameters;
+};
+
+/// Calls io.hanat.Control.<method> at the socket and returns the reply's parameters. Throws NoDaemon or Refusal.
+nlohmann::json call(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters = nlohmann::json::object(),
+                    std::chrono::milliseconds deadline = std::chrono::seconds{10});
+
+} // namespace hanat

@@ -1,0 +1,152 @@
+// The table of methods, the types of their replies, and the check and the description made from them.
+#include "daemon/api/methods.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+namespace {
+
+constexpr std::array status_parameters = {Parameter{"service", "?string"}};
+constexpr std::array force_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"},
+                                         Parameter{"server", "string"},   Parameter{"for_s", "?float"},
+                                         Parameter{"reason", "?string"},  Parameter{"even_if_down", "?bool"}};
+constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}};
+
+constexpr std::array methods = {
+    Method{"Status", false, status_parameters, "status: StatusReport"},
+    Method{"Force", true, force_parameters, "services: []Forced"},
+    Method{"Auto", true, auto_parameters, "services: []Unforced"},
+    Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string"},
+    Method{"History", false, status_parameters, "version: int, history: []HistoryEntry"},
+    Method{"Version", false, {}, "version: string"},
+};
+
+// Varlink wants a name only once among types, methods and errors: hence not Status, but StatusReport.
+constexpr std::string_view types = R"(# Times are RFC 3339 in UTC. hanatctl(8) lists the words that the strings hold.
+# A nullable field is null or absent where it does not apply.
+type StatusReport (version: int, daemon: Daemon, services: []Service)
+# kernel_error: while kernel is not in-step; fallback: why an older configuration is in use; blind: why probes are inconclusive
+type Daemon (
+  pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string
+)
+# target_address: null where the target is none; would_target, would_why: in mode observe;
+# draining: absent when empty
+type Service (
+  name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
+  would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, flips: int, listen: []string, servers: []Server,
+  last_flip: ?Flip, draining: ?[]Draining, totals: Totals
+)
+# until is null: until Auto
+type Override (target: string, until: ?string, reason: string, by: string)
+# addresses: with more than one; group_health: the health for the whole group
+type Server (
+  role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, last: ?ProbeResult
+)
+type Fails (count: int, of: int, within_s: float)
+type ProbeResult (outcome: string, reason: string, detail: ?string, latency_ms: float, age_s: float)
+# left is null: not counted yet; drain_ends_in_s is null: nothing is draining; cut_ms is null while the cut runs
+type Flip (
+  at: string, from: string, to: string, why: string, commit_us: int, cut: Cut, nudged: int, drained: int, left: ?int,
+  drain_ends_in_s: ?float, cut_ms: ?float
+)
+type Cut (tcp: int, udp: int, sctp: int)
+# left is null: not counted yet; ends_in_s is null: the flows are kept until they end
+type Draining (server: string, address: string, drained: int, left: ?int, ends_in_s: ?float)
+# since hanatd started; flips: by why
+type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
+# service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has
+type HistoryEntry (
+  at: string, kind: string, service: ?string, text: string, from: ?string, to: ?string, why: ?string, commit_us: ?int, cut: ?Cut,
+  nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float
+)
+# All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
+type Forced (
+  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, group: ?string
+)
+type Unforced (
+  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string
+)
+)";
+
+constexpr std::string_view errors = R"(
+error Refused (message: string)
+error Failed (message: string)
+error UnknownService (message: string, services: []string)
+error NotPermitted (message: string)
+error BadConfiguration (message: string, errors: []string)
+error InvalidParameter (message: string, parameter: string)
+)";
+
+bool has_type(const nlohmann::json& value, std::string_view type) {
+  if (type == "string") return value.is_string();
+  if (type == "bool") return value.is_boolean();
+  return value.is_number(); // "float"
+}
+
+std::string describe() {
+  std::string text =
+      fmt::format("# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History and Version;\n"
+                  "# root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
+                  control_interface, types);
+  for (const auto& method : methods) {
+    std::string parameters;
+    for (const auto& parameter : method.parameters)
+      parameters += fmt::format("{}{}: {}", parameters.empty() ? "" : ", ", parameter.name, parameter.type);
+    text += fmt::format("method {}({}) -> ({})\n", method.name, parameters, method.result);
+  }
+  return text.append(errors);
+}
+
+} // namespace
+
+std::span<const Method> control_methods() { return methods; }
+
+const Method* find_method(std::string_view name) {
+  const auto* const found = std::find_if(methods.begin(), methods.end(), [&](const Method& method) { return method.name == name; });
+  return found == methods.end() ? nullptr : found;
+}
+
+std::optional<WrongParameter> check_parameters(const Method& method, const nlohmann::json& parameters) {
+  for (const auto& [key, value] : parameters.items()) {
+    const auto has_name = [&name = key](const Parameter& parameter) { return parameter.name == name; };
+    if (std::none_of(method.parameters.begin(), method.parameters.end(), has_name))
+      return WrongParameter{key, fmt::format("{} has no such parameter", method.name)};
+  }
+  for (const auto& parameter : method.parameters) {
+    const bool optional = parameter.type.front() == '?';
+    const auto type = parameter.type.substr(optional ? 1 : 0);
+    const auto found = parameters.find(std::string{parameter.name});
+    if (found == parameters.end() || found->is_null()) {
+      if (!optional)
+        return WrongParameter{std::string{parameter.name}, fmt::format("{} needs {}, a {}", method.name, parameter.name, type)};
+    } else if (!has_type(*found, type)) {
+      return WrongParameter{std::string{parameter.name}, fmt::format("{} of {} must be a {}", parameter.name, method.name, type)};
+    }
+  }
+  return std::nullopt;
+}
+
+std::string_view interface_description() {
+  static const std::string text = describe();
+  return text;
+}
+
+std::string_view service_description() {
+  return R"(# Implemented by every varlink service
+interface org.varlink.service
+
+method GetInfo() -> (vendor: string, product: string, version: string, url: string, interfaces: []string)
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+error MethodNotFound (method: string)
+error MethodNotImplemented (method: string)
+error InvalidParameter (parameter: string)
+)";
+}
+
+} // namespace hanat

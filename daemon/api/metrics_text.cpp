@@ -1,0 +1,159 @@
+// A table of metrics with their HELP texts, and the lines of each.
+#include "daemon/api/metrics_text.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "daemon/util/wall_time.hpp"
+
+namespace hanat {
+namespace {
+
+enum class Metric : std::uint8_t {
+  target,
+  forced,
+  flips,
+  cut,
+  nudged,
+  drained,
+  old_flows,
+  flip_time,
+  flip_commit,
+  up,
+  unknown,
+  fails,
+  latency,
+  age
+};
+
+struct Row {
+  Metric metric;
+  std::string_view name, type, help;
+};
+constexpr std::array rows = {
+    Row{Metric::target, "hanat_target", "gauge", "1 for the server that gets new connections; \"none\": no server does"},
+    Row{Metric::forced, "hanat_forced", "gauge", "1 while an operator's override pins the target"},
+    Row{Metric::flips, "hanat_flips_total", "counter", "Changes of the target, by reason"},
+    Row{Metric::cut, "hanat_cut_total", "counter", "Flows of old targets whose conntrack entries were deleted"},
+    Row{Metric::nudged, "hanat_nudged_total", "counter", "Clients nudged to reconnect after a flip"},
+    Row{Metric::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while draining or kept"},
+    Row{Metric::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that are draining or kept; absent: none, or not counted yet"},
+    Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",
+        "Time of the last change of the target; absent: none since hanatd started"},
+    Row{Metric::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "Time from decision to kernel acknowledgement of the last flip"},
+    Row{Metric::up, "hanat_up", "gauge", "1 while the server is up"},
+    Row{Metric::unknown, "hanat_unknown", "gauge", "1 while the health of the server is unknown"},
+    Row{Metric::fails, "hanat_probe_fails", "gauge", "Failed probes in the server's failure window"},
+    Row{Metric::latency, "hanat_probe_latency_seconds", "gauge", "Latency of the last probe"},
+    Row{Metric::age, "hanat_probe_age_seconds", "gauge", "Age of the last probe result"},
+};
+
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') result += '\\';
+    result += c == '\n' ? std::string{"\\n"} : std::string{c};
+  }
+  return result;
+}
+
+std::string heading(std::string_view name, std::string_view type, std::string_view help) {
+  return fmt::format("# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
+}
+
+/// Adds a line; `labels` are escaped already.
+template <typename Number> void line(std::vector<std::string>& families, Metric metric, std::string_view labels, Number value) {
+  const auto number = static_cast<std::size_t>(metric);
+  fmt::format_to(std::back_inserter(families[number]), "{}{{{}}} {}\n", rows[number].name, labels, value);
+}
+
+constexpr bool in_order() {
+  for (std::size_t number = 0; number < rows.size(); ++number)
+    if (static_cast<std::size_t>(rows[number].metric) != number) return false;
+  return true;
+}
+static_assert(in_order());
+
+} // namespace
+
+MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
+  daemon_ = heading("hanat_info", "gauge", "Always 1") + fmt::format("hanat_info{{version=\"{}\"}} 1\n", escaped(daemon.version)) +
+            heading("hanat_uptime_seconds", "gauge", "Time since hanatd started") +
+            fmt::format("hanat_uptime_seconds {}\n", daemon.uptime_s) +
+            heading("hanat_kernel_in_step", "gauge", "1 while the nftables table matches what hanatd decided") +
+            fmt::format("hanat_kernel_in_step {}\n", daemon.kernel == "in-step" ? 1 : 0) +
+            heading("hanat_kernel_state", "gauge", "1 for the current state") +
+            [&] {
+              std::string lines;
+              for (const std::string_view state : {"in-step", "repairing", "failed"})
+                lines += fmt::format("hanat_kernel_state{{state=\"{}\"}} {}\n", state, daemon.kernel == state ? 1 : 0);
+              return lines;
+            }() +
+            heading("hanat_blind", "gauge", "1 while probes are inconclusive because of a local failure") +
+            fmt::format("hanat_blind {}\n", daemon.inconclusive ? 1 : 0);
+}
+
+void MetricsText::add(const ServiceStatus& service) {
+  ++services_;
+  const std::string label = fmt::format("service=\"{}\"", escaped(service.name));
+  for (const ServerStatus& server : service.servers) add(server, label, server.role == service.target);
+  line(families_, Metric::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
+  line(families_, Metric::forced, label, service.forced ? 1 : 0);
+  auto flips = service.totals.flips;
+  for (const char* why : {"failover", "failback", "forced", "no-server-up"})
+    flips.try_emplace(why, 0U); // rate() needs the zero before the first
+  for (const auto& [why, count] : flips) line(families_, Metric::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
+  line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
+  line(families_, Metric::cut, label + ",protocol=\"udp\"", service.totals.cut.udp);
+  line(families_, Metric::cut, label + ",protocol=\"sctp\"", service.totals.cut.sctp);
+  line(families_, Metric::nudged, label, service.totals.nudged);
+  std::uint64_t drained = service.totals.drained;
+  std::map<std::string, std::uint64_t> left; // a server may have both kept and draining flows
+  for (const DrainingStatus& draining : service.draining) {
+    drained += draining.drained;
+    if (draining.left) left[draining.server] += *draining.left;
+  }
+  line(families_, Metric::drained, label, drained);
+  for (const auto& [server, flows] : left)
+    line(families_, Metric::old_flows, fmt::format("{},server=\"{}\"", label, escaped(server)), flows);
+  if (!service.last_flip) return;
+  if (const auto at = parse_wall_time(service.last_flip->at))
+    line(families_, Metric::flip_time, label, fmt::format("{:.3f}", std::chrono::duration<double>(at->time_since_epoch()).count()));
+  line(families_, Metric::flip_commit, label, static_cast<double>(service.last_flip->commit_us) / 1e6);
+}
+
+void MetricsText::add(const ServerStatus& server, const std::string& service, bool is_target) {
+  const std::string label = fmt::format("{},server=\"{}\"", service, escaped(server.role));
+  line(families_, Metric::target, label, is_target ? 1 : 0);
+  line(families_, Metric::up, fmt::format("{},address=\"{}\"", label, escaped(server.address)), server.health == "up" ? 1 : 0);
+  line(families_, Metric::unknown, label, server.health == "unknown" ? 1 : 0);
+  line(families_, Metric::fails, label, server.fails.count);
+  if (!server.last) return;
+  line(families_, Metric::latency, label,
+       fmt::format("{:.9g}", server.last->latency_ms / 1e3)); // without the rounding noise of the division
+  line(families_, Metric::age, label, server.last->age_s);
+}
+
+std::string MetricsText::take() {
+  std::string text = std::move(daemon_);
+  text += heading("hanat_services", "gauge", "Configured services") + fmt::format("hanat_services {}\n", services_);
+  for (const Row& row : rows) {
+    std::string& lines = families_[static_cast<std::size_t>(row.metric)];
+    if (!lines.empty()) text += heading(row.name, row.type, row.help) + lines;
+    lines = {};
+  }
+  return text;
+}
+
+std::string metrics_text(const Status& status) {
+  MetricsText text{status.daemon};
+  for (const ServiceStatus& service : status.services) text.add(service);
+  return text.take();
+}
+
+} // namespace hanat

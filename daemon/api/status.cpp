@@ -1,0 +1,229 @@
+// Status and history to JSON and back: one function per struct each way, key by key. Not here: the declared types (methods).
+#include "daemon/api/status.hpp"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+/// Rounds to microseconds or milliseconds: more digits mean nothing.
+double tidy(double value) { return std::round(value * 1000) / 1000; }
+
+template <typename T> json or_null(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
+
+template <typename T> std::optional<T> optional_at(const json& from, const char* key) {
+  const auto& value = from.at(key);
+  return value.is_null() ? std::nullopt : std::optional<T>{value.template get<T>()};
+}
+/// For keys that an older daemon does not send.
+template <typename T> std::optional<T> optional_or_absent(const json& from, const char* key) {
+  return from.contains(key) ? optional_at<T>(from, key) : std::nullopt;
+}
+
+json to_value(const LastResult& last) {
+  json value = {{"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", tidy(last.latency_ms)}, {"age_s", tidy(last.age_s)}};
+  if (!last.detail.empty()) value["detail"] = last.detail;
+  return value;
+}
+LastResult last_from(const json& from) {
+  return {.outcome = from.at("outcome"),
+          .reason = from.at("reason"),
+          .detail = optional_or_absent<std::string>(from, "detail").value_or(""),
+          .latency_ms = from.at("latency_ms"),
+          .age_s = from.at("age_s")};
+}
+
+json to_value(const ServerStatus& server) {
+  json value = {{"role", server.role},
+                {"address", server.address},
+                {"health", server.health},
+                {"fails", {{"count", server.fails.count}, {"of", server.fails.of}, {"within_s", tidy(server.fails.within_s)}}},
+                {"last", server.last ? to_value(*server.last) : json(nullptr)}};
+  if (!server.addresses.empty()) value["addresses"] = server.addresses;
+  if (server.group_health) value["group_health"] = *server.group_health;
+  return value;
+}
+ServerStatus server_from(const json& from) {
+  const auto& fails = from.at("fails");
+  ServerStatus server{.role = from.at("role"),
+                      .address = from.at("address"),
+                      .addresses = optional_or_absent<std::vector<std::string>>(from, "addresses").value_or(std::vector<std::string>{}),
+                      .health = from.at("health"),
+                      .group_health = optional_or_absent<std::string>(from, "group_health"),
+                      .fails = {.count = fails.at("count"), .of = fails.at("of"), .within_s = fails.at("within_s")},
+                      .last = std::nullopt};
+  if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
+  return server;
+}
+
+json to_value(const ForcedStatus& forced) {
+  return {{"target", forced.target}, {"until", or_null(forced.until)}, {"reason", forced.reason}, {"by", forced.by}};
+}
+ForcedStatus forced_from(const json& from) {
+  return {.target = from.at("target"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
+}
+
+json to_value(const FlipStatus& flip) {
+  json value = {{"at", flip.at},
+                {"from", flip.from},
+                {"to", flip.to},
+                {"why", flip.why},
+                {"commit_us", flip.commit_us},
+                {"cut", {{"tcp", flip.cut.tcp}, {"udp", flip.cut.udp}, {"sctp", flip.cut.sctp}}},
+                {"nudged", flip.nudged},
+                {"drained", flip.drained},
+                {"left", or_null(flip.left)},
+                {"drain_ends_in_s", flip.drain_ends_in_s ? json(tidy(*flip.drain_ends_in_s)) : json(nullptr)},
+                {"cut_ms", flip.cut_ms ? json(tidy(*flip.cut_ms)) : json(nullptr)}};
+  if (flip.interrupted) value["interrupted"] = true;
+  return value;
+}
+FlipStatus flip_from(const json& from) {
+  const auto& cut = from.at("cut");
+  return {.at = from.at("at"),
+          .from = from.at("from"),
+          .to = from.at("to"),
+          .why = from.at("why"),
+          .commit_us = from.at("commit_us"),
+          .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
+          .nudged = from.at("nudged"),
+          .drained = optional_or_absent<std::uint64_t>(from, "drained").value_or(0),
+          .left = from.contains("left") ? optional_at<std::uint64_t>(from, "left") : std::optional<std::uint64_t>{0},
+          .drain_ends_in_s = optional_or_absent<double>(from, "drain_ends_in_s"),
+          .cut_ms = optional_at<double>(from, "cut_ms"),
+          .interrupted = optional_or_absent<bool>(from, "interrupted").value_or(false)};
+}
+
+json to_value(const DrainingStatus& draining) {
+  return {{"server", draining.server},
+          {"address", draining.address},
+          {"drained", draining.drained},
+          {"left", or_null(draining.left)},
+          {"ends_in_s", draining.ends_in_s ? json(tidy(*draining.ends_in_s)) : json(nullptr)}};
+}
+DrainingStatus draining_from(const json& from) {
+  return {.server = from.at("server"),
+          .address = from.at("address"),
+          .drained = from.at("drained"),
+          .left = optional_at<std::uint64_t>(from, "left"),
+          .ends_in_s = optional_at<double>(from, "ends_in_s")};
+}
+
+json to_value(const TotalsStatus& totals) {
+  return {{"flips", totals.flips},
+          {"cut", {{"tcp", totals.cut.tcp}, {"udp", totals.cut.udp}, {"sctp", totals.cut.sctp}}},
+          {"nudged", totals.nudged},
+          {"drained", totals.drained}};
+}
+TotalsStatus totals_from(const json& from) {
+  const auto& cut = from.at("cut");
+  return {.flips = from.at("flips").get<std::map<std::string, std::uint64_t>>(),
+          .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
+          .nudged = from.at("nudged"),
+          .drained = from.value("drained", std::uint64_t{0})};
+}
+
+json to_value(const ServiceStatus& service) {
+  json servers = json::array();
+  for (const auto& server : service.servers) servers.push_back(to_value(server));
+  json value = {{"name", service.name},
+                {"target", service.target},
+                {"target_address", or_null(service.target_address)},
+                {"since", service.since},
+                {"why", service.why},
+                {"mode", service.mode},
+                {"group", or_null(service.group)},
+                {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
+                {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"flips", service.flips},
+                {"listen", service.listen},
+                {"servers", std::move(servers)},
+                {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)},
+                {"totals", to_value(service.totals)}};
+  for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  if (service.would_target) value["would_target"] = *service.would_target;
+  if (service.would_why) value["would_why"] = *service.would_why;
+  return value;
+}
+ServiceStatus service_from(const json& from) {
+  ServiceStatus service{.name = from.at("name"),
+                        .target = from.at("target"),
+                        .target_address = optional_at<std::string>(from, "target_address"),
+                        .since = from.at("since"),
+                        .why = from.at("why"),
+                        .mode = from.at("mode"),
+                        .would_target = optional_or_absent<std::string>(from, "would_target"),
+                        .would_why = optional_or_absent<std::string>(from, "would_why"),
+                        .group = optional_or_absent<std::string>(from, "group"),
+                        .forced = std::nullopt,
+                        .failback_in_s = optional_at<double>(from, "failback_in_s"),
+                        .flips = from.at("flips"),
+                        .listen = from.at("listen").get<std::vector<std::string>>(),
+                        .servers = {},
+                        .last_flip = std::nullopt,
+                        .draining = {},
+                        .totals = {}};
+  if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
+  for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
+  if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
+  if (const auto draining = from.find("draining"); draining != from.end())
+    for (const auto& one : *draining) service.draining.push_back(draining_from(one));
+  if (from.contains("totals")) service.totals = totals_from(from.at("totals"));
+  return service;
+}
+
+json to_value(const DaemonStatus& daemon) {
+  json value = {{"pid", daemon.pid},       {"uptime_s", tidy(daemon.uptime_s)}, {"kernel", daemon.kernel},
+                {"config", daemon.config}, {"version", daemon.version},         {"blind", or_null(daemon.inconclusive)}};
+  if (daemon.fallback) value["fallback"] = *daemon.fallback;
+  if (daemon.kernel_error) value["kernel_error"] = *daemon.kernel_error;
+  return value;
+}
+DaemonStatus daemon_from(const json& from) {
+  return {.pid = from.at("pid"),
+          .uptime_s = from.at("uptime_s"),
+          .kernel = from.at("kernel"),
+          .kernel_error = optional_or_absent<std::string>(from, "kernel_error"),
+          .config = from.at("config"),
+          .version = optional_or_absent<std::string>(from, "version").value_or(""),
+          .fallback = optional_or_absent<std::string>(from, "fallback"),
+          .inconclusive = optional_or_absent<std::string>(from, "blind")};
+}
+
+} // namespace
+
+void to_json(json& target, const HistoryEntry& entry) {
+  target = entry.flip ? to_value(*entry.flip) : json::object();
+  target["at"] = entry.at;
+  target["kind"] = entry.kind;
+  target["service"] = entry.service.empty() ? json(nullptr) : json(entry.service);
+  target["text"] = entry.text;
+}
+
+void from_json(const json& source, HistoryEntry& entry) {
+  entry.at = source.at("at");
+  entry.kind = source.at("kind");
+  entry.service = optional_at<std::string>(source, "service").value_or("");
+  entry.text = source.at("text");
+  entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
+}
+
+void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
+
+void to_json(json& target, const Status& status) {
+  json services = json::array();
+  for (const auto& service : status.services) services.push_back(to_value(service));
+  target = {{"version", status_version}, {"daemon", to_value(status.daemon)}, {"services", std::move(services)}};
+}
+
+void from_json(const json& source, Status& status) {
+  status.daemon = daemon_from(source.at("daemon"));
+  status.services.clear();
+  for (const auto& service : source.at("services")) status.services.push_back(service_from(service));
+}
+
+} // namespace hanat

@@ -1,0 +1,115 @@
+// The status and the history as values, with their JSON form: keys may be added, never renamed; hanatctl(8) documents them and methods.cpp
+// declares their types. Not here: gathering them (report/make_status), printing them (cli/show).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace hanat {
+
+/// Of the JSON of the status and the history. It changes when the words that the keys hold are renamed.
+inline constexpr int status_version = 2;
+
+struct FailsStatus {
+  unsigned count = 0, of = 0;
+  double within_s = 0;
+};
+struct LastResult {
+  std::string outcome, reason, detail;
+  double latency_ms = 0, age_s = 0;
+};
+struct ServerStatus {
+  std::string role, address;
+  std::vector<std::string> addresses;           // filled only with more than one
+  std::string health;                           // "unknown", "up", "down"
+  std::optional<std::string> group_health = {}; // of a service in a group: the server's health for the whole group
+  FailsStatus fails;
+  std::optional<LastResult> last;
+};
+struct ForcedStatus {
+  std::string target;
+  std::optional<std::string> until; // RFC 3339, UTC, milliseconds
+  std::string reason, by;
+};
+struct CutStatus {
+  std::uint64_t tcp = 0, udp = 0, sctp = 0;
+  bool operator==(const CutStatus&) const = default;
+};
+struct FlipStatus {
+  std::string at, from, to, why;
+  std::int64_t commit_us = 0;
+  CutStatus cut;
+  std::uint64_t nudged = 0;
+  std::uint64_t drained = 0;                  // flows that ended by themselves while draining or kept
+  std::optional<std::uint64_t> left = 0;      // flows that are draining or kept now; absent: not counted yet
+  std::optional<double> drain_ends_in_s = {}; // absent: nothing is draining
+  std::optional<double> cut_ms;               // absent while the cut runs
+  bool interrupted = false;                   // (history) hanatd ended before the cut did: cut_ms stays absent
+  bool operator==(const FlipStatus&) const = default;
+};
+/// Old flows that may stay at one server, of the last flip or an earlier one.
+struct DrainingStatus {
+  std::string server, address; // its role, now or before
+  std::uint64_t drained = 0;
+  std::optional<std::uint64_t> left;
+  std::optional<double> ends_in_s; // absent: kept
+};
+/// Since hanatd started.
+struct TotalsStatus {
+  std::map<std::string, std::uint64_t> flips; // by reason
+  CutStatus cut;
+  std::uint64_t nudged = 0;
+  std::uint64_t drained = 0; // without what `draining` shows
+};
+struct ServiceStatus {
+  std::string name, target;
+  std::optional<std::string> target_address; // null: none
+  std::string since, why, mode = "auto";
+  std::optional<std::string> would_target, would_why; // in mode observe only
+  std::optional<std::string> group;
+  std::optional<ForcedStatus> forced;
+  std::optional<double> failback_in_s;
+  std::uint64_t flips = 0;
+  std::vector<std::string> listen;
+  std::vector<ServerStatus> servers;
+  std::optional<FlipStatus> last_flip;
+  std::vector<DrainingStatus> draining;
+  TotalsStatus totals;
+};
+struct DaemonStatus {
+  int pid = 0;
+  double uptime_s = 0;
+  std::string kernel = "in-step";          // "repairing", "failed"
+  std::optional<std::string> kernel_error; // the kernel's last error, while not in step
+  std::string config, version;
+  std::optional<std::string> fallback = {}; // why the configuration in use is an older one
+  std::optional<std::string> inconclusive;  // why probes are inconclusive; "blind" in JSON
+};
+struct Status {
+  DaemonStatus daemon;
+  std::vector<ServiceStatus> services;
+};
+
+/// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
+struct HistoryEntry {
+  std::string at;      // RFC 3339, UTC, milliseconds
+  std::string kind;    // "flip", "health", "override", "target", "repair"
+  std::string service; // empty: the daemon itself; null in JSON
+  std::string text;    // the journal's text
+  std::optional<FlipStatus> flip;
+};
+
+void to_json(nlohmann::json& json, const HistoryEntry& entry);
+/// Throws nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, HistoryEntry& entry);
+void to_json(nlohmann::json& json, const ServiceStatus& service);
+void to_json(nlohmann::json& json, const Status& status);
+/// Throws nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, Status& status);
+
+} // namespace hanat

@@ -1,0 +1,94 @@
+// The validated configuration as values. Other modules rely on it without further checks.
+// Not here: reading it (load_config), applying it (failover/reload), its syntax (man page hanat.toml.5).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nat/address.hpp"
+#include "nat/clock.hpp"
+#include "nat/snat.hpp"
+#include "probes/result.hpp"
+
+namespace hanat {
+
+struct DownRule { // down = { fails, within }
+  unsigned fails = 3;
+  Clock::duration within = std::chrono::seconds{10};
+  bool operator==(const DownRule&) const = default;
+};
+struct UpRule { // up = { passes, stable_for }
+  unsigned passes = 2;
+  Clock::duration stable_for = std::chrono::seconds{5};
+  bool operator==(const UpRule&) const = default;
+};
+/// Minutes since local midnight, [from, to). from > to: the window includes midnight.
+struct DayWindow {
+  std::chrono::minutes from{}, to{};
+  bool operator==(const DayWindow&) const = default;
+};
+struct Failback {
+  bool automatic = true;   // false: "manual"
+  Clock::duration after{}; // how long the preferred server must have been up
+  std::optional<DayWindow> window;
+  bool operator==(const Failback&) const = default;
+};
+enum class OnNone : std::uint8_t { refuse, drop, keep };
+/// What happens to flows to the old target: cut at once, cut after a time, or left alone.
+enum class FlowAction : std::uint8_t { reset, drain, keep };
+struct FlowPolicy {
+  FlowAction action = FlowAction::reset;
+  Clock::duration time{}; // length of a drain
+  bool operator==(const FlowPolicy&) const = default;
+};
+enum class OnStop : std::uint8_t { keep, remove };
+/// observe: hanat probes, decides and logs, but changes nothing in the kernel for the service.
+enum class Mode : std::uint8_t { automatic, observe };
+
+struct ServerConfig {
+  std::string role;                // "primary", "backup", "backup2", ...
+  std::vector<Endpoint> addresses; // at most one per family; port 0: the port of the listener
+  nat::Snat snat;
+  std::vector<probes::ProbeSpec> probes;
+  std::map<Vip, std::uint16_t> mapped{}; // listener range to the first port of the server's range
+  bool operator==(const ServerConfig&) const = default;
+};
+
+struct ServiceConfig {
+  std::string name;
+  std::vector<Vip> listen;              // small ranges are expanded to single ports
+  std::vector<std::string> listen_text; // as written in the file, for status
+  std::vector<ServerConfig> servers;    // the primary, then the backups in their order
+  DownRule down;
+  UpRule up;
+  Failback failback;
+  FlowPolicy on_failover = {};
+  FlowPolicy on_failback = {};
+  FlowPolicy on_forced = {};
+  OnNone on_none = OnNone::refuse;
+  bool hold = true;  // TCP: drop the first refusal of a server that may be failing, so that the client tries again
+  bool nudge = true; // TCP: notify idle clients of a flip
+  Mode mode = Mode::automatic;
+  std::string group = {}; // services of a group move together; empty: no group
+  bool operator==(const ServiceConfig&) const = default;
+};
+
+/// The endpoint where a server serves a VIP: the server's address of the VIP's family, and the VIP's port if the server has none (0 for a
+/// range: each flow keeps its port). nullopt: no address of that family.
+std::optional<Endpoint> endpoint_for(const ServerConfig& server, const Vip& vip);
+/// Whether the server serves something at this endpoint. Port 0 matches any port.
+bool serves_at(const ServerConfig& server, const Endpoint& at);
+struct Config {
+  OnStop on_stop = OnStop::keep;
+  std::string operators;                                // group that may use commands that change something; empty: only root
+  Clock::duration reconcile = std::chrono::seconds{60}; // interval of the conntrack audit
+  std::optional<Endpoint> metrics;                      // where the metrics are served
+  std::vector<ServiceConfig> services;
+  bool operator==(const Config&) const = default;
+};
+
+} // namespace hanat

@@ -1,0 +1,24 @@
+// Reads the configuration: the main file and the files in conf.d, from text to validated values.
+// Not here: the values (config), the steps (read_files, toml_reader, read_service, apply_defaults, read_group, validate).
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/config/diagnostics.hpp"
+
+namespace hanat {
+
+using ConfigResult = std::variant<Config, std::vector<ConfigError>>;
+
+/// Reads `file` and the files conf.d/*.toml beside it, in the order of their names. Returns the errors of all files together. Never blocks
+/// on a fifo, reads at most 16 MiB per file, and does not throw for the content of a file.
+ConfigResult load_config(const std::filesystem::path& file);
+/// The same for text in memory. `name` is the file name in errors.
+ConfigResult parse_config(std::string_view text, const std::string& name);
+
+} // namespace hanat

@@ -1,0 +1,66 @@
+// The keys that only some kinds of probes have, and the functions that read them.
+// Not here: the keys of every probe, and the list of kinds (read_probe).
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "daemon/config/raw_config.hpp"
+
+namespace hanat::config {
+
+// One function per kind, each in the file of its kind. It reads the keys of the kind into `spec.details` and reports errors to the reader.
+
+inline constexpr std::string_view send_expect_keys[] = {"send", "send_hex", "expect", "expect_hex", "expect_regex"}; // tcp and udp
+void read_tcp(TableReader& reader, probes::ProbeSpec& spec);
+void read_udp(TableReader& reader, probes::ProbeSpec& spec);
+void read_icmp(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view tls_keys[] = {"host", "verify", "expires_within"};
+void read_tls(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view http_keys[] = {"method", "path", "host", "headers", "http_version", "body", "body_regex", "status"};
+inline constexpr std::string_view https_keys[] = {"method", "path",       "host",   "headers", "http_version",
+                                                  "body",   "body_regex", "status", "verify",  "expires_within"};
+void read_http(TableReader& reader, probes::ProbeSpec& spec);
+void read_https(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view grpc_keys[] = {"service", "host", "tls", "verify"};
+void read_grpc(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view dns_keys[] = {"name", "record", "answer"};
+void read_dns(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view redis_keys[] = {"role"};
+void read_redis(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view postgres_keys[] = {"user", "database", "writable"};
+void read_postgres(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view mysql_keys[] = {"user", "writable"};
+void read_mysql(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view smtp_keys[] = {"hello"};
+void read_smtp(TableReader& reader, probes::ProbeSpec& spec);
+
+inline constexpr std::string_view exec_keys[] = {"command"};
+void read_exec(TableReader& reader, probes::ProbeSpec& spec);
+
+// send_expect.cpp
+void read_send_expect(TableReader& reader, probes::SendExpectSpec& send_expect);
+
+// shared_keys.cpp: keys that several kinds have.
+std::string read_host(TableReader& reader, std::string_view key, std::string_view example);
+/// The name of a user or a database.
+std::string read_name(TableReader& reader, std::string_view key);
+/// `user` and `writable`.
+void read_login(TableReader& reader, probes::SqlSpec& sql);
+std::chrono::days read_expires_within(TableReader& reader);
+
+// pattern.cpp. `key` is the name of the key, for messages.
+Parsed<std::string> parse_bytes(std::string_view key, std::string_view text);
+Parsed<std::string> parse_hex(std::string_view key, std::string_view text);
+Parsed<probes::Pattern> parse_expression(std::string_view key, std::string_view text);
+
+} // namespace hanat::config

@@ -1,0 +1,246 @@
+// Reads the tables of one file: [hanatd], [defaults], [service.X].
+// Not here: servers (read_server), probes (probe/read_probe), [group.X] (read_group), how tables combine (apply_defaults, validate).
+#include "daemon/config/raw_config.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace hanat::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned most_results = 1'000; // limit of `fails` and `passes`: each result is kept in memory
+constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10s"};
+constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};
+constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = "30s"};
+constexpr DurationLimits reconcile_limits{.least = 1s, .most = day, .example = "60s"};
+
+constexpr Choice<OnNone> on_none_choices[] = {
+    {.text = "refuse", .value = OnNone::refuse}, {.text = "drop", .value = OnNone::drop}, {.text = "keep", .value = OnNone::keep}};
+constexpr Choice<Mode> mode_choices[] = {{.text = "auto", .value = Mode::automatic}, {.text = "observe", .value = Mode::observe}};
+constexpr Choice<OnStop> on_stop_choices[] = {{.text = "keep", .value = OnStop::keep}, {.text = "remove", .value = OnStop::remove}};
+
+Field<DownRule> read_down(TableReader& service, std::size_t file, Diagnostics& diagnostics) {
+  Field<DownRule> result;
+  const toml::table* table = service.table("down", "down = { fails = 3, within = \"10s\" }");
+  if (table == nullptr) return result;
+  TableReader reader{*table, file, "down.", diagnostics};
+  result.present = true;
+  result.location = reader.location(*table);
+  const std::size_t errors_before = diagnostics.count();
+  DownRule rule;
+  rule.fails = reader.count("fails", 1, most_results, "3").value.value_or(rule.fails);
+  rule.within = reader.duration("within", within_limits).value.value_or(rule.within);
+  reader.finish();
+  if (diagnostics.count() == errors_before) result.value = rule;
+  return result;
+}
+
+Field<UpRule> read_up(TableReader& service, std::size_t file, Diagnostics& diagnostics) {
+  Field<UpRule> result;
+  const toml::table* table = service.table("up", "up = { passes = 2, stable_for = \"5s\" }");
+  if (table == nullptr) return result;
+  TableReader reader{*table, file, "up.", diagnostics};
+  result.present = true;
+  result.location = reader.location(*table);
+  UpRule rule;
+  rule.passes = reader.count("passes", 1, most_results, "3").value.value_or(rule.passes);
+  rule.stable_for = reader.duration("stable_for", stable_for_limits).value.value_or(rule.stable_for);
+  reader.finish();
+  result.value = rule;
+  return result;
+}
+
+Field<Failback> read_failback(TableReader& service, std::size_t file, Diagnostics& diagnostics) {
+  static constexpr Choice<Failback> choices[] = {{.text = "auto", .value = {}},
+                                                 {.text = "manual", .value = {.automatic = false, .after = {}, .window = {}}}};
+  static constexpr std::string_view example = "\"auto\", or { after = \"30s\", window = \"02:00-04:00\" }";
+  const toml::node* node = service.find("failback");
+  if (node == nullptr) return {};
+  if (node->is_string()) return service.choice<Failback>("failback", choices);
+  Field<Failback> result{.present = true, .location = service.location(*node), .value = std::nullopt};
+  const auto* table = node->as_table();
+  if (table == nullptr) {
+    service.wrong_type(*node, "failback", "a string or a table", example);
+    return result;
+  }
+  TableReader reader{*table, file, "failback.", diagnostics};
+  Failback failback;
+  failback.after = reader.duration("after", after_limits).value.value_or(failback.after);
+  failback.window = reader.parsed<DayWindow>("window", "02:00-04:00", parse_day_window).value;
+  reader.finish();
+  result.value = failback;
+  return result;
+}
+
+Field<FlowPolicy> read_policy(TableReader& service, std::string_view key) {
+  return service.parsed<FlowPolicy>(key, "reset", [key](std::string_view text) { return parse_flow_policy(text, key); });
+}
+
+void read_listen(TableReader& service, Field<std::vector<RawListen>>& listen) {
+  static constexpr std::string_view example = "\"203.0.113.10:443/tcp\"";
+  const toml::node* node = service.find("listen");
+  if (node == nullptr) return;
+  listen.present = true;
+  listen.location = service.location(*node);
+  listen.value.emplace();
+  const auto read_one = [&](const toml::node& element) {
+    const auto* string = element.as_string();
+    if (string == nullptr) return service.wrong_type(element, "listen", "a string or a list of strings", example);
+    const auto parsed = parse_listener(string->get());
+    if (const auto* failed = std::get_if<Error>(&parsed)) return service.report_error(element, failed->text);
+    listen.value->push_back({.location = service.location(element), .listener = std::get<Listener>(parsed)});
+  };
+  const auto* list = node->as_array();
+  if (list == nullptr) return read_one(*node);
+  if (list->empty()) service.report_error(*node, fmt::format("listen = [] has no address: write listen = [{}]", example));
+  for (const toml::node& element : *list) read_one(element);
+}
+
+/// Keys that are planned but not implemented.
+void report_unavailable(TableReader& service) {
+  service.unavailable("hook", "remove it; the journal reports every flip");
+  service.unavailable("probe_ports", "remove it");
+}
+
+void report_misplaced(TableReader& service) {
+  static constexpr std::string_view probe_keys[] = {"type", "interval", "fast_interval", "timeout", "slow", "port"};
+  static constexpr std::string_view down_keys[] = {"fails", "within"};
+  static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
+  static constexpr std::string_view failback_keys[] = {"after", "window"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics"};
+  static constexpr std::string_view group_keys[] = {"group", "services"};
+  service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
+  service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
+  service.misplaced(up_keys, "write it in up, as in up = { passes = 2, stable_for = \"5s\" }");
+  service.misplaced(failback_keys, "write it in failback, as in failback = { after = \"30s\", window = \"02:00-04:00\" }");
+  service.misplaced(daemon_keys, "write it in [hanatd]");
+  service.misplaced(group_keys, "write a separate table, as in [group.sip] services = [\"sip\", \"rtp\"]");
+}
+
+/// Where the metrics are served: an address of this machine, or the unspecified address, and a port.
+Parsed<Endpoint> parse_metrics(std::string_view text) {
+  const auto colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  const std::string_view port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto address = Address::parse(host);
+  Endpoint result;
+  const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), result.port);
+  const bool good_port = code == std::errc{} && end == port.data() + port.size() && result.port != 0;
+  if (!address || !good_port || brackets != (address->family() == Family::ipv6) || address->is_multicast())
+    return error("metrics = {} is not an address and port of this gateway: write it like \"127.0.0.1:9717\" or \"[::1]:9717\"",
+                 shown(text));
+  result.address = *address;
+  return result;
+}
+
+void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics) {
+  TableReader reader{table, file, {}, diagnostics};
+  raw.on_stop = reader.choice<OnStop>("on_stop", on_stop_choices).value.value_or(OnStop::keep);
+  const auto group = reader.parsed<std::string>("operators", "hanat-operators", [](std::string_view text) -> Parsed<std::string> {
+    constexpr std::size_t longest = 32; // characters in the name of a Linux group
+    if (is_service_name(text) && text.size() <= longest) return std::string{text};
+    return error("operators = {} is not a group: write the name of one group, as in \"adm\"; root needs no group", shown(text));
+  });
+  raw.operators = group.value.value_or("");
+  raw.reconcile = reader.duration("reconcile", reconcile_limits).value.value_or(raw.reconcile);
+  raw.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
+  reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
+  reader.finish();
+}
+
+/// Reports [web] written for [service.web].
+void report_bare_service(TableReader& reader, const toml::table& root) {
+  static constexpr std::string_view tables[] = {"service", "hanatd", "defaults", "group"};
+  for (auto&& [key, value] : root) {
+    const auto* table = value.as_table();
+    if (table == nullptr || !(table->contains("listen") || table->contains("primary"))) continue;
+    const std::string_view name[] = {key.str()};
+    if (is_service_name(name[0]) && nearest(name[0], tables).empty())
+      reader.misplaced(name, fmt::format("write it as [service.{}]", name[0]));
+  }
+}
+
+void read_services(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics) {
+  const std::size_t first = raw.services.size();
+  for (auto&& [key, value] : table) {
+    const auto& begin = key.source().begin;
+    const SourceLocation location{.file = file, .line = begin.line, .column = begin.column};
+    const bool named = is_service_name(key.str());
+    const auto* service = value.as_table();
+    if (!named)
+      diagnostics.add(location,
+                      fmt::format("{} is not a valid service name: use 1 to 64 of the characters A-Z a-z 0-9 _ . -", shown(key.str())));
+    else if (service == nullptr)
+      diagnostics.add(location,
+                      fmt::format("service.{} is {}, but a service is a table: write [service.NAME] above its keys, as in [service.web]",
+                                  key.str(), type_name(value)));
+    if (service == nullptr) continue;
+    RawService raw_service = read_service(*service, named ? std::string{key.str()} : "X", file, diagnostics);
+    if (named) raw.services.push_back(std::move(raw_service));
+  }
+  // toml++ sorts keys by name; restore the order of the file.
+  std::sort(raw.services.begin() + static_cast<std::ptrdiff_t>(first), raw.services.end(),
+            [](const RawService& a, const RawService& b) { return a.location < b.location; });
+}
+
+} // namespace
+
+RawService read_service(const toml::table& table, std::string name, std::size_t file, Diagnostics& diagnostics) {
+  static constexpr std::string_view listen_key[] = {"listen"};
+  TableReader reader{table, file, {}, diagnostics};
+  RawService service;
+  service.name = std::move(name);
+  service.location = reader.location(table);
+  if (service.name.empty())
+    reader.misplaced(listen_key, "two services cannot share a listener; write listen in each [service.NAME]");
+  else
+    read_listen(reader, service.listen);
+  service.primary = read_primary(reader, file, diagnostics);
+  service.backups = read_backups(reader, service.name, file, diagnostics);
+  service.snat = read_snat(reader);
+  service.probes = read_probes(reader, file, diagnostics);
+  service.down = read_down(reader, file, diagnostics);
+  service.up = read_up(reader, file, diagnostics);
+  service.failback = read_failback(reader, file, diagnostics);
+  service.on_failover = read_policy(reader, "on_failover");
+  service.on_failback = read_policy(reader, "on_failback");
+  service.on_forced = read_policy(reader, "on_forced");
+  service.on_none = reader.choice<OnNone>("on_none", on_none_choices);
+  service.hold = reader.flag("hold");
+  service.nudge = reader.flag("nudge");
+  service.mode = reader.choice<Mode>("mode", mode_choices);
+  report_unavailable(reader);
+  report_misplaced(reader);
+  reader.finish();
+  return service;
+}
+
+void read_tables(const toml::table& root, std::size_t file, bool main_file, RawConfig& raw, Diagnostics& diagnostics) {
+  static constexpr std::string_view service_keys[] = {"listen", "primary", "backup", "snat", "probe", "down", "up", "failback"};
+  TableReader reader{root, file, {}, diagnostics};
+  const toml::table* services = reader.table("service", "[service.web]");
+  const toml::table* daemon = reader.table("hanatd", "[hanatd]");
+  const toml::table* defaults = reader.table("defaults", "[defaults]");
+  const toml::table* groups = reader.table("group", "[group.sip]");
+  if (services != nullptr) read_services(*services, file, raw, diagnostics);
+  if (groups != nullptr) read_groups(*groups, file, raw, diagnostics);
+  for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{defaults, "defaults"}})
+    if (table != nullptr && !main_file)
+      reader.report_error(*table,
+                          fmt::format("[{}] belongs in the main file, where it applies to the services of all files: move it there", name));
+  if (daemon != nullptr && main_file) read_daemon(*daemon, file, raw, diagnostics);
+  if (defaults != nullptr && main_file) raw.defaults = read_service(*defaults, {}, file, diagnostics);
+  report_bare_service(reader, root);
+  reader.misplaced(service_keys, "write it under a [service.NAME] line, as in [service.web]");
+  reader.finish();
+}
+
+} // namespace hanat::config

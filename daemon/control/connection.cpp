@@ -1,0 +1,133 @@
+// A small state machine on uv_poll: reading a request, idle between requests, sending a response.
+#include "daemon/control/connection.hpp"
+
+#include <array>
+#include <cerrno>
+#include <exception>
+#include <utility>
+
+#include <sys/socket.h>
+
+namespace hanat {
+namespace {
+
+constexpr std::uint64_t request_ms = 5'000;  // to complete a request; the first one counts from connecting
+constexpr std::uint64_t response_ms = 5'000; // to read the next piece of a response
+constexpr std::uint64_t idle_ms = 60'000;    // between requests: a forgotten client must not hold one of the few connections for ever
+constexpr std::size_t read_bytes = std::size_t{16} << 10;
+
+} // namespace
+
+Connection::Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner)
+    : owner_(owner), peer_(std::move(peer)), socket_(std::move(socket)), poll_(make_poll(loop, socket_.get(), this)),
+      deadline_(make_timer(loop, this)) {
+  enter(Phase::request);
+  check_uv(uv_poll_start(poll_.get(), UV_READABLE, on_poll), "watch a client");
+}
+
+void Connection::on_poll(uv_poll_t* handle, int status, int /*events*/) {
+  auto* const self = static_cast<Connection*>(handle->data);
+  if (status < 0 || !self->step()) self->owner_.on_end(*self);
+}
+
+void Connection::on_timer(uv_timer_t* handle) {
+  auto* const self = static_cast<Connection*>(handle->data);
+  self->owner_.on_end(*self);
+}
+
+/// False when the connection is over.
+bool Connection::step() {
+  if (!flush()) return false;
+  if (unsent() == 0 && more_) {
+    if (!make_more() || !flush()) return false;
+  }
+  if (unsent() == 0 && !more_) {
+    if (last_) return false;
+    if (!message_ready() && !receive()) return false;
+    respond_to_next();
+    if (!flush() || (last_ && unsent() == 0 && !more_)) return false;
+  }
+  wait();
+  return true;
+}
+
+/// One read. Plain recv() takes no descriptors: the kernel closes those that a client sends along.
+bool Connection::receive() {
+  std::array<char, read_bytes> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by recv
+  const ssize_t received = recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (received == 0) return false;
+  if (received < 0) return errno == EAGAIN || errno == EINTR;
+  in_.feed({buffer.data(), static_cast<std::size_t>(received)});
+  return true;
+}
+
+bool Connection::flush() {
+  if (unsent() == 0) return true;
+  const ssize_t sent = send(socket_.get(), out_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0) return errno == EAGAIN || errno == EINTR;
+  sent_ += static_cast<std::size_t>(sent);
+  if (phase_ == Phase::response) enter(Phase::response);
+  if (unsent() == 0) {
+    out_ = {}; // frees the memory of a large response
+    sent_ = 0;
+  }
+  return true;
+}
+
+/// At most one message per turn of the loop: everything else on the loop gets its turn in between.
+void Connection::respond_to_next() {
+  if (!owner_.may_respond) return;
+  Response response;
+  if (in_.too_long())
+    response = owner_.on_too_long();
+  else if (const auto message = in_.next())
+    response = owner_.on_message(*message, peer_);
+  else
+    return;
+  owner_.may_respond = false;
+  out_ = std::move(response.bytes);
+  more_ = std::move(response.more);
+  sent_ = 0;
+  last_ = response.last;
+  enter(Phase::response);
+}
+
+/// False when there is no memory for the next piece: only this client is closed.
+bool Connection::make_more() {
+  if (!owner_.may_respond) return true;
+  owner_.may_respond = false;
+  try {
+    out_ = more_();
+  } catch (const std::exception&) {
+    return false;
+  }
+  if (out_.empty()) more_ = {};
+  return true;
+}
+
+void Connection::wait() {
+  // A complete message needs no more bytes: "writable" wakes us on the next turn. Nothing is read meanwhile: the client's socket buffer is
+  // the queue.
+  const bool busy = unsent() > 0 || more_ || message_ready();
+  if (!busy) {
+    if (in_.partial()) {
+      if (phase_ != Phase::request) enter(Phase::request);
+    } else if (phase_ == Phase::response) {
+      enter(Phase::idle);
+    }
+  }
+  uv_poll_start(poll_.get(), busy ? UV_WRITABLE : UV_READABLE, on_poll);
+}
+
+void Connection::enter(Phase phase) {
+  phase_ = phase;
+  std::uint64_t milliseconds = 0;
+  switch (phase) {
+  case Phase::request: milliseconds = request_ms; break;
+  case Phase::idle: milliseconds = idle_ms; break;
+  case Phase::response: milliseconds = response_ms; break;
+  }
+  uv_timer_start(deadline_.get(), on_timer, milliseconds, 0);
+}
+
+} // namespace hanat

@@ -1,0 +1,243 @@
+// Status, Force, Auto, Reload, History, Version: parameters to calls of the controller, and its state to replies.
+#include "daemon/control/handlers.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "daemon/report/make_status.hpp"
+#include "daemon/util/credentials.hpp"
+#include "daemon/util/version.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+constexpr double longest_override_s = 10.0 * 365 * 24 * 3600;
+
+[[noreturn]] void bad_parameter(const std::string& name, const std::string& message) {
+  throw ControlError{"InvalidParameter", message, {{"parameter", name}}};
+}
+
+template <typename Value> std::optional<Value> optional_of(const json& parameters, const std::string& name) {
+  const auto found = parameters.find(name);
+  if (found == parameters.end() || found->is_null()) return std::nullopt;
+  try {
+    return found->get<Value>();
+  } catch (const json::exception&) {
+    bad_parameter(name, fmt::format("parameter \"{}\" does not have the type that the interface declares", name));
+  }
+}
+
+std::string kernel_text(TableSync::State state) {
+  switch (state) {
+  case TableSync::State::in_sync:
+  case TableSync::State::committing: return "in-step";
+  case TableSync::State::repairing: return "repairing";
+  case TableSync::State::failed: return "failed";
+  }
+  return {};
+}
+
+std::string roles_of(const ServiceState& service) {
+  std::string roles;
+  for (const ServerState& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.role;
+  return roles;
+}
+
+/// "backup" is the first backup that is up; any other role names one server.
+std::size_t server_for(const ServiceState& service, const std::string& role) {
+  const auto& servers = service.servers;
+  if (role == "backup") {
+    if (servers.size() < 2)
+      throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name)};
+    const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
+                                      [](const ServerState& server) { return candidate(server).health; });
+    return up == servers.end() ? 1 : static_cast<std::size_t>(up - servers.begin());
+  }
+  const auto found = std::ranges::find(servers, role, [](const ServerState& server) { return server.role; });
+  if (found == servers.end())
+    throw ControlError{"Refused", fmt::format("{} has no server \"{}\"; it has {}", service.config.name, role, roles_of(service))};
+  return static_cast<std::size_t>(found - servers.begin());
+}
+
+void refuse_if_down(const ServiceState& service, const ServerState& server) {
+  if (server.health != Health::down) return;
+  throw ControlError{"Refused",
+                     fmt::format("{}: {} ({}) is down; forcing it would take the service away. Use --even-if-down to force it anyway",
+                                 service.config.name, server.role, to_text(server.addresses.front()))};
+}
+
+void refuse_if_observed(const ServiceState& service) {
+  if (!service.shadow) return;
+  throw ControlError{"Refused",
+                     fmt::format("{0} is in mode observe: hanat does not touch its traffic, so nothing can be forced. Set mode = "
+                                 "\"auto\" for {0}{1} in the configuration, run hanatctl reload, then force it",
+                                 service.config.name,
+                                 service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group))};
+}
+
+/// "pending": the flip still waits, for a cut that is being cancelled or because the kernel refuses it; hanatd tries again by itself.
+json reply_for(const ServiceState& service) {
+  const ServiceStatus status = report(service, Clock::now());
+  return {{"forced", status.forced ? json(status.forced->target) : json()},
+          {"group", status.group ? json(*status.group) : json()},
+          {"pending", service.force && !service.shadow && service.current != std::optional{service.force->server}},
+          {"name", status.name},
+          {"target", status.target},
+          {"target_address", status.target_address ? json(*status.target_address) : json()},
+          {"until", status.forced && status.forced->until ? json(*status.forced->until) : json()}};
+}
+
+} // namespace
+
+Handlers::Handlers(Controller& controller, const History& history, Reload reload)
+    : controller_(controller), history_(history), reload_(std::move(reload)) {}
+
+void Handlers::set_config(std::string file, std::optional<std::string> fallback) {
+  config_file_ = std::move(file);
+  fallback_ = std::move(fallback);
+}
+
+Reply Handlers::operator()(const Call& call) {
+  if (call.method == "Status") return status(call.parameters);
+  if (call.method == "Force") return force(call);
+  if (call.method == "Auto") return end_override(call.parameters);
+  if (call.method == "Reload") return reload_();
+  if (call.method == "History") return history(call.parameters);
+  if (call.method == "Version") return json{{"version", version()}};
+  throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
+}
+
+/// The services that a call names: one, all, or the only one there is.
+std::vector<ServiceState*> Handlers::selected(const json& parameters) const {
+  const auto name = optional_of<std::string>(parameters, "service");
+  const bool all = optional_of<bool>(parameters, "all").value_or(false);
+  if (name && all) bad_parameter("all", "name a service or use --all, not both");
+  std::vector<ServiceState*> result;
+  std::vector<std::string> names;
+  for (const auto& service : controller_.services()) {
+    if (service->removed) continue;
+    names.push_back(service->config.name);
+    if (!name || service->config.name == *name) result.push_back(service.get());
+  }
+  const std::string list = names.empty() ? "none is configured" : fmt::format("there are: {}", fmt::join(names, ", "));
+  if (name && result.empty())
+    throw ControlError{"UnknownService", fmt::format("no service \"{}\"; {}", *name, list), {{"services", names}}};
+  if (!name && !all && result.size() != 1) throw ControlError{"Refused", fmt::format("name a service, or use --all; {}", list)};
+  return result;
+}
+
+/// Adds the other services of their groups, which share an override; the selected ones come first.
+std::vector<ServiceState*> Handlers::with_their_groups(std::vector<ServiceState*> services) const {
+  std::set<ServiceState*> seen(services.begin(), services.end());
+  for (std::size_t index = 0, named = services.size(); index < named; ++index)
+    for (ServiceState* member : controller_.group_of(services[index]))
+      if (seen.insert(member).second) services.push_back(member);
+  return services;
+}
+
+DaemonStatus Handlers::daemon_status() const {
+  DaemonStatus daemon;
+  daemon.pid = getpid();
+  daemon.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
+  daemon.kernel = kernel_text(controller_.table().state());
+  if (!controller_.table().error().empty()) daemon.kernel_error = controller_.table().error();
+  daemon.inconclusive = inconclusive_reason(controller_.services());
+  daemon.config = config_file_;
+  daemon.fallback = fallback_;
+  daemon.version = version();
+  return daemon;
+}
+
+Reply Handlers::status(const json& parameters) const {
+  const Status status{.daemon = daemon_status(), .services = {}};
+  const bool one = optional_of<std::string>(parameters, "service").has_value();
+  const std::vector<ServiceState*> services = one ? selected(parameters) : selected({{"all", true}});
+  std::vector<std::string> names; // a reload may remove services before their turn comes
+  names.reserve(services.size());
+  for (const ServiceState* service : services) names.push_back(service->config.name);
+  auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
+    while (index < names.size())
+      if (const ServiceState* service = controller_.find(names[index++])) return json(report(*service, Clock::now()));
+    return std::nullopt;
+  };
+  return {json{{"status", status}}, "services", std::move(next)};
+}
+
+/// Of one service, or of all services and the daemon. A service that is no longer configured may still have a history.
+Reply Handlers::history(const json& parameters) const {
+  const auto name = optional_of<std::string>(parameters, "service");
+  if (name && !history_.knows(*name)) selected(parameters);
+  auto next = [this, name, at = history_.begin(), end = history_.end()]() mutable -> std::optional<json> {
+    for (at = std::max(at, history_.begin()); at < end; ++at) { // the oldest may have been dropped meanwhile
+      const HistoryEntry& entry = history_[at];
+      if (name && entry.service != *name) continue;
+      ++at;
+      return json(entry);
+    }
+    return std::nullopt;
+  };
+  return {json{{"version", status_version}, {"history", json::array()}}, "history", std::move(next)};
+}
+
+json Handlers::force(const Call& call) {
+  const json& parameters = call.parameters;
+  const auto role = optional_of<std::string>(parameters, "server");
+  if (!role) bad_parameter("server", "name a server: primary, backup, backup2, ...");
+  const auto for_s = optional_of<double>(parameters, "for_s");
+  if (for_s && !(*for_s > 0 && *for_s < longest_override_s))
+    bad_parameter("for_s", "an override lasts more than 0 s and less than ten years");
+  const bool even_if_down = optional_of<bool>(parameters, "even_if_down").value_or(false);
+
+  std::vector<std::pair<ServiceState*, std::size_t>> targets; // all are checked before any is forced
+  for (ServiceState* service : with_their_groups(selected(parameters))) {
+    refuse_if_observed(*service);
+    const std::size_t server = server_for(*service, *role);
+    if (!even_if_down) refuse_if_down(*service, service->servers[server]);
+    targets.emplace_back(service, server);
+  }
+  Override force{.server = 0,
+                 .until = {},
+                 .until_wall = {},
+                 .since = wall_now(),
+                 .reason = optional_of<std::string>(parameters, "reason").value_or(""),
+                 .by = user_name(call.peer.uid)};
+  if (for_s) {
+    const auto duration = std::chrono::milliseconds{std::llround(*for_s * 1000)};
+    force.until = Clock::now() + duration;
+    force.until_wall = force.since + duration;
+  }
+  for (const auto& [service, server] : targets) {
+    force.server = server;
+    controller_.force(*service, force);
+  }
+  controller_.sync_now();
+  json services = json::array();
+  for (const auto& [service, server] : targets) services.push_back(reply_for(*service));
+  return {{"services", std::move(services)}};
+}
+
+json Handlers::end_override(const json& parameters) {
+  std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
+  for (ServiceState* service : with_their_groups(selected(parameters))) {
+    ended.emplace_back(service, service->force.has_value());
+    controller_.end_override(*service);
+  }
+  controller_.sync_now();
+  json services = json::array();
+  for (const auto& [service, was_forced] : ended) {
+    json reply = reply_for(*service);
+    reply.erase("until");
+    reply["was_forced"] = was_forced;
+    services.push_back(std::move(reply));
+  }
+  return {{"services", std::move(services)}};
+}
+
+} // namespace hanat

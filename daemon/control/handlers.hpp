@@ -1,0 +1,46 @@
+// What the methods of the control socket do: each checks its parameters, calls the controller and returns a reply.
+// Not here: who may call (server), how an override or a reload takes effect (failover).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/control/server.hpp"
+#include "daemon/failover/controller.hpp"
+#include "daemon/report/history.hpp"
+
+namespace hanat {
+
+class Handlers {
+public:
+  /// `reload` reads the configuration file again and applies it, or throws ControlError.
+  using Reload = std::function<nlohmann::json()>;
+  Handlers(Controller& controller, const History& history, Reload reload);
+
+  /// The handler of the control socket. Throws ControlError.
+  Reply operator()(const Call& call);
+  DaemonStatus daemon_status() const;
+  /// The configuration in use; `fallback`: why it is not the file that was named.
+  void set_config(std::string file, std::optional<std::string> fallback);
+  const std::optional<std::string>& fallback() const { return fallback_; }
+
+private:
+  Reply status(const nlohmann::json& parameters) const;
+  Reply history(const nlohmann::json& parameters) const;
+  nlohmann::json force(const Call& call);
+  nlohmann::json end_override(const nlohmann::json& parameters);
+  std::vector<ServiceState*> selected(const nlohmann::json& parameters) const;
+  std::vector<ServiceState*> with_their_groups(std::vector<ServiceState*> services) const;
+
+  Controller& controller_;
+  const History& history_;
+  std::string config_file_;
+  std::optional<std::string> fallback_;
+  Reload reload_;
+  Time started_ = Clock::now();
+};
+
+} // namespace hanat

@@ -1,0 +1,68 @@
+// The control socket: varlink on the wire (a JSON object and a NUL byte), the caller's credentials, and limits that keep any client from
+// slowing the daemon down. Not here: what the methods do (handlers).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+#include <uv.h>
+
+#include "daemon/util/credentials.hpp"
+
+namespace hanat {
+
+/// One call of a method of io.hanat.Control, e.g. {"Status", {"service": "web"}}.
+struct Call {
+  std::string method; // without the interface's name
+  nlohmann::json parameters;
+  Credentials peer; // the caller; may use the method
+};
+
+/// Thrown by a handler; becomes {"error": "io.hanat.Control.<name>", "parameters": {"message": <message>}}.
+struct ControlError {
+  std::string name; // "Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"
+  std::string message;
+  nlohmann::json parameters = nlohmann::json::object(); // more keys beside "message"
+};
+
+/// A reply's parameters, a JSON object. A long list in it is made while it is sent, so that ten thousand services neither hold up the loop
+/// nor fill memory: `list` names an array that is empty in `parameters`, at any depth, and `next` returns its elements one by one, nullopt
+/// after the last.
+struct Reply {
+  using Next = std::function<std::optional<nlohmann::json>()>;
+
+  /// Throws std::logic_error unless `all` is an object.
+  Reply(nlohmann::json all); // NOLINT(google-explicit-constructor): most replies are short
+  Reply(nlohmann::json head, std::string name, Next elements);
+  /// `return {{"version", v}}` would be the array ["version", v]: write json{{"version", v}}, which is an object.
+  Reply(nlohmann::json::initializer_list_t) = delete;
+
+  nlohmann::json parameters;
+  std::string list;
+  Next next;
+};
+
+class ControlServer {
+public:
+  using Handler = std::function<Reply(const Call&)>; // throws ControlError
+
+  /// Binds and listens (0660; group `hanat` where it exists), replacing a dead socket file, never a live one.
+  /// `operators`: the group that may change things beside root; empty: root alone. Throws std::system_error, std::invalid_argument (no such
+  /// group).
+  ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler);
+  ~ControlServer(); // closes every connection and removes the socket file
+  ControlServer(const ControlServer&) = delete;
+  ControlServer& operator=(const ControlServer&) = delete;
+
+  /// A reload may name another group. Throws std::invalid_argument when there is none of that name.
+  void set_operators(const std::string& operators);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+} // namespace hanat

@@ -1,0 +1,65 @@
+// Where should a service's new flows go, and why? One pure function of what is known; `now` is an argument.
+// Not here: how it is known (failure_window), carrying it out (failover).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "daemon/config/config.hpp"
+#include "daemon/decision/failure_window.hpp"
+
+namespace hanat {
+
+/// The words of status and journal; the man page explains each.
+enum class Reason : std::uint8_t {
+  starting,          // nothing is decided yet: new flows are dropped until the first server in order is
+  adopted,           // what was loaded stays while its server is still unknown
+  primary_up,        // the primary has the traffic
+  failover,          // a server before this one is down, or was when this one took over
+  failback,          // (a flip's reason) a preferred server is up again
+  forced,            // an operator pinned it
+  observe,           // (a status's reason) mode observe: what the kernel holds stays as it is
+  no_server_up,      // clients are refused (on_none)
+  no_server_up_kept, // the last target keeps the traffic (on_none = "keep")
+};
+std::string_view to_text(Reason reason);
+
+struct Candidate {
+  Health health = Health::unknown;
+  Time up_since{}; // meaningful while up: failback.after counts from here
+  bool operator==(const Candidate&) const = default;
+};
+
+/// Everything that the decision depends on.
+struct DecisionInput {
+  std::span<const Candidate> servers; // the primary first
+  std::optional<std::size_t> current; // who has the traffic now
+  bool refused = false;               // nobody has it, and that was decided (not merely: nothing decided yet)
+  std::optional<std::size_t> forced;
+  bool override_ended = false; // an override just ended: go to the best server, whatever failback says
+  Failback failback;
+  OnNone on_none = OnNone::refuse;
+  std::chrono::seconds day_time{}; // local time of day, for failback.window
+};
+
+enum class TargetKind : std::uint8_t {
+  server,   // `server` says which
+  none,     // clients are refused or dropped, by on_none
+  undecided // nothing yet: known VIPs drop, what is loaded stays
+};
+
+struct Decision {
+  TargetKind kind = TargetKind::undecided;
+  std::size_t server = 0;                // of TargetKind::server only
+  Reason reason = Reason::starting;      // why it is so (status)
+  Reason flip_reason = Reason::starting; // why it would be moved there (journal, last_flip)
+  std::optional<Time> failback_at;       // a failback waits for this moment (after, window)
+  bool operator==(const Decision&) const = default;
+};
+
+Decision decide(const DecisionInput& input, Time now);
+
+} // namespace hanat

@@ -1,0 +1,249 @@
+// From a decision to the table.
+#include "daemon/decision/desired_state.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "nat/port_range.hpp"
+
+namespace hanat {
+namespace {
+
+std::string label(const ServiceState& service, const std::string& server) { return fmt::format("{} {}", service.config.name, server); }
+
+FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
+  switch (flip_reason) {
+  case Reason::forced: return service.on_forced;
+  case Reason::failback: return service.on_failback;
+  case Reason::starting:
+  case Reason::adopted:
+  case Reason::observe:
+  case Reason::primary_up:
+  case Reason::failover:
+  case Reason::no_server_up:
+  case Reason::no_server_up_kept: return service.on_failover;
+  }
+  return {};
+}
+
+/// A move that somebody planned, away from a server that serves.
+bool is_planned(Reason flip_reason) { return flip_reason == Reason::forced || flip_reason == Reason::failback; }
+
+/// Its clients may be notified a moment later.
+Clock::duration notify_after(Reason flip_reason) {
+  constexpr std::chrono::milliseconds moment{50};
+  return is_planned(flip_reason) ? moment : Clock::duration{};
+}
+
+/// Where new flows of a virtual endpoint should go; nullopt: to no server.
+std::optional<nat::DnatTarget> target_of(const ServiceState& service, const Decision& decision, const Vip& vip) {
+  switch (decision.kind) {
+  case TargetKind::none: return std::nullopt;
+  case TargetKind::undecided: {
+    const auto loaded = service.loaded.dnat.find(vip);
+    return loaded == service.loaded.dnat.end() ? std::nullopt : std::optional{loaded->second};
+  }
+  case TargetKind::server: {
+    const ServerConfig& server = service.config.servers[decision.server];
+    const auto endpoint = endpoint_for(server, vip);
+    if (!endpoint) return std::nullopt;
+    return nat::DnatTarget{.server = *endpoint, .comment = label(service, server.role)};
+  }
+  }
+  return std::nullopt;
+}
+
+/// The translated sources of every server, loaded before they are needed: a flip never has to touch them.
+void add_sources(const ServiceState& service, nat::TableState& rules) {
+  for (const ServerConfig& server : service.config.servers) {
+    if (server.snat.kind == nat::SnatKind::none) continue;
+    for (const Vip& vip : service.config.listen) {
+      const bool fits = server.snat.kind != nat::SnatKind::address || server.snat.address.family() == vip.address.family();
+      const auto endpoint = endpoint_for(server, vip);
+      if (fits && endpoint) rules.snat[{vip, *endpoint}] = {.snat = server.snat, .comment = label(service, server.role)};
+    }
+  }
+}
+
+/// Could another server than this endpoint's take the virtual endpoint over?
+bool has_alternative(const ServiceState& service, const Vip& vip, const Endpoint& server) {
+  for (std::size_t index = 0; index < service.servers.size(); ++index) {
+    if (candidate(service.servers[index]).health == Health::down) continue;
+    const auto other = endpoint_for(service.config.servers[index], vip);
+    if (other && *other != server) return true;
+  }
+  return false;
+}
+
+/// A refusal is held where another server could answer the client's next try: never while an operator pins the target.
+void add_hold(const ServiceState& service, nat::TableState& rules) {
+  const auto target_in = [](const nat::TableState& from, const Vip& vip) {
+    const auto found = from.dnat.find(vip);
+    return found == from.dnat.end() ? std::nullopt : std::optional{found->second.server};
+  };
+  for (const auto& [mapping, comment] : service.loaded.hold)
+    if (rules.vips.contains(mapping.vip) && target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip))
+      rules.hold.emplace(mapping, comment); // until the next decision
+  if (!service.config.hold || service.force) return;
+  for (const auto& [vip, target] : rules.dnat)
+    if (vip.protocol == Protocol::tcp && target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
+      rules.hold.emplace(Mapping{vip, target.server}, target.comment);
+}
+
+/// The server of the configuration that a mapping leads to; nullptr: none any more.
+const ServerState* server_of(const ServiceState& service, const Mapping& mapping) {
+  for (std::size_t index = 0; index < service.servers.size(); ++index)
+    if (endpoint_for(service.config.servers[index], mapping.vip) == mapping.server) return &service.servers[index];
+  return nullptr;
+}
+
+/// Whether flows must leave whatever the policy says, and why. UDP and SCTP flows of a dead server never end by themselves, and clients of
+/// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP.
+std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const nat::TableState& rules,
+                                  const Mapping& mapping, FlowAction action) {
+  if (service.removed || find_covering(rules.vips, mapping.vip) == rules.vips.end()) return DrainEnd::given_up;
+  if (decision.kind == TargetKind::none) return DrainEnd::no_target;
+  const ServerState* server = server_of(service, mapping);
+  if (server == nullptr || server->health != Health::down) return std::nullopt;
+  if (mapping.vip.protocol != Protocol::tcp) return DrainEnd::dead;
+  if (action == FlowAction::drain && is_silent(*server)) return DrainEnd::silent;
+  return std::nullopt;
+}
+
+/// The flows of one server leave, some of them later. TCP drains apart from the rest: a drain may end for the others alone.
+void evict(const ServiceState& service, const Decision& decision, Time now, const std::string& comment,
+           const std::vector<Mapping>& mappings, Plan& result) {
+  const FlowPolicy policy = policy_of(service.config, decision.flip_reason);
+  std::vector<Mapping> going;
+  std::vector<Mapping> tcp;
+  std::vector<Mapping> non_tcp;
+  for (const Mapping& mapping : mappings) {
+    const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
+    const bool stays = policy.action != FlowAction::reset && (is_tcp || is_planned(decision.flip_reason)) &&
+                       !forbidden(service, decision, result.rules, mapping, policy.action);
+    (!stays ? going : is_tcp ? tcp : non_tcp).push_back(mapping);
+  }
+  const auto add = [&](std::vector<Mapping>& part, std::optional<Drain> drain) {
+    if (part.empty()) return;
+    result.evictions.push_back(
+        {.mappings = std::move(part), .comment = comment, .drain = drain, .due = now, .notify_after = notify_after(decision.flip_reason)});
+  };
+  add(going, std::nullopt);
+  Drain drain{.since = now};
+  if (policy.action == FlowAction::drain) drain.until = now + policy.time;
+  add(tcp, drain);
+  drain.notified = true; // only TCP clients without a connection have to be
+  add(non_tcp, drain);
+}
+
+/// What of a mapping no target of these takes over, nor another service: all of it, unless a range of ports was given other borders.
+std::vector<Mapping> not_taken_over(const Mapping& mapping, const std::map<Vip, nat::DnatTarget>& targets,
+                                    const std::vector<Vip>& ports_taken_over) {
+  std::vector<Mapping> stays;
+  for_overlapping(targets, mapping.vip, [&](const auto& entry) { stays.push_back({.vip = entry.first, .server = entry.second.server}); });
+  for (const Vip& vip : ports_taken_over)
+    if (overlap(vip, mapping.vip)) stays.push_back({.vip = vip, .server = {.address = mapping.server.address, .port = 0}});
+  return without(mapping, stays);
+}
+
+/// Drains that are over: their flows leave now, the usual way.
+void end_drains(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
+  for (const Eviction& eviction : service.evictions) {
+    if (!eviction.drain) continue;
+    const Drain& drain = *eviction.drain;
+    const bool over = drain.until && *drain.until <= now;
+    std::map<DrainEnd, std::vector<Mapping>> ends;
+    for (const Mapping& mapping : eviction.mappings) {
+      if (not_taken_over(mapping, result.rules.dnat, {}).empty()) continue; // void
+      if (over)
+        ends[DrainEnd::time].push_back(mapping);
+      else if (const auto end = forbidden(service, decision, result.rules, mapping, drain.until ? FlowAction::drain : FlowAction::keep))
+        ends[*end].push_back(mapping);
+    }
+    for (auto& [end, mappings] : ends) {
+      result.ending.insert(result.ending.end(), mappings.begin(), mappings.end());
+      result.evictions.push_back(
+          {.mappings = std::move(mappings), .comment = eviction.comment, .drain_end = end, .due = now, .flip = eviction.flip});
+    }
+  }
+}
+
+/// Compares what is loaded with what shall be: old mappings leave, new ones return.
+void find_moves(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
+  std::map<std::string, std::vector<Mapping>> leaving; // by the comment of the loaded target: service and server
+  for (const auto& [vip, old] : service.loaded.dnat) {
+    const auto next = result.rules.dnat.find(vip);
+    if (next != result.rules.dnat.end() && next->second.server == old.server) continue;
+    for (const Mapping& part : not_taken_over({vip, old.server}, result.rules.dnat, service.ports_taken_over))
+      leaving[old.comment].push_back(part);
+    result.moves |= result.rules.vips.contains(vip);
+  }
+  for (auto& [comment, mappings] : leaving) evict(service, decision, now, comment, mappings, result);
+
+  std::vector<Mapping> fresh; // entries that were made before the rules would keep their senders there
+  for (const auto& [vip, target] : result.rules.dnat) {
+    const auto old = service.loaded.dnat.find(vip);
+    if (old != service.loaded.dnat.end() && old->second.server == target.server) continue;
+    result.returning.push_back({vip, target.server});
+    if (old == service.loaded.dnat.end()) fresh.push_back(untranslated(vip));
+  }
+  if (!fresh.empty())
+    result.evictions.push_back({.mappings = std::move(fresh), .comment = service.config.name, .untranslated = true, .due = now});
+}
+
+/// Stale keys of every protocol: the guard resets TCP by them, and after a crash they tell which cuts were not finished.
+void add_stale(const Eviction& eviction, nat::TableState& rules) {
+  if (eviction.untranslated || eviction.drain) return;
+  for (const Mapping& mapping : eviction.mappings)
+    for (const Mapping& part : not_taken_over(mapping, rules.dnat, {})) rules.stale[part] = eviction.comment;
+}
+
+/// What follows from the elements of the plan: flows that leave or return, and the guard's sets.
+void complete(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
+  for (const auto& [vip, until] : service.recent_until)
+    if (until > now && vip.protocol == Protocol::tcp) result.rules.recent[vip] = service.config.name;
+  find_moves(service, decision, now, result);
+  end_drains(service, decision, now, result);
+  for (const auto* list : {&service.evictions, &std::as_const(result.evictions)})
+    for (const Eviction& eviction : *list) add_stale(eviction, result.rules);
+}
+
+} // namespace
+
+Plan desired_state(const ServiceState& service, const Decision& decision, Time now) {
+  Plan result;
+  nat::TableState& rules = result.rules;
+  for (const Vip& vip : service.config.listen) {
+    rules.vips[vip] = service.config.name;
+    if (auto target = target_of(service, decision, vip)) rules.dnat[vip] = std::move(*target);
+    if (decision.kind == TargetKind::none)
+      rules.reject[vip] = {.refusal = service.config.on_none == OnNone::drop ? nat::Refusal::drop : nat::Refusal::reject,
+                           .comment = service.config.name};
+  }
+  add_sources(service, rules);
+  add_hold(service, rules);
+  complete(service, decision, now, result);
+  return result;
+}
+
+Plan plan_observe(const ServiceState& service, Time now) {
+  Plan result;
+  const std::set<Vip> listed(service.config.listen.begin(), service.config.listen.end()); // a range of other borders is another one
+  const auto keep_listed = [&listed](auto& into, const auto& loaded) {
+    for (const auto& entry : loaded)
+      if (listed.contains(vip_of(entry.first))) into.insert(entry);
+  };
+  keep_listed(result.rules.vips, service.loaded.vips);
+  keep_listed(result.rules.dnat, service.loaded.dnat);
+  keep_listed(result.rules.reject, service.loaded.reject);
+  keep_listed(result.rules.snat, service.loaded.snat);
+  complete(service, {}, now, result);
+  return result;
+}
+
+} // namespace hanat

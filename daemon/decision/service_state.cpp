@@ -1,0 +1,150 @@
+// What a service tells from its own data.
+#include "daemon/decision/service_state.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hanat {
+namespace {
+
+/// Reasons that mean that nothing came back.
+bool is_silence(probes::Reason reason) {
+  switch (reason) {
+  case probes::Reason::timeout:
+  case probes::Reason::host_unreachable:
+  case probes::Reason::net_unreachable:
+  case probes::Reason::no_carrier: return true;
+  case probes::Reason::connected:
+  case probes::Reason::answered:
+  case probes::Reason::refused:
+  case probes::Reason::reset:
+  case probes::Reason::closed:
+  case probes::Reason::wrong_status:
+  case probes::Reason::wrong_answer:
+  case probes::Reason::garbled:
+  case probes::Reason::too_large:
+  case probes::Reason::tls_failed:
+  case probes::Reason::certificate_expires:
+  case probes::Reason::slow:
+  case probes::Reason::no_descriptors:
+  case probes::Reason::no_buffers:
+  case probes::Reason::no_ports:
+  case probes::Reason::no_processes:
+  case probes::Reason::forbidden:
+  case probes::Reason::conntrack_full:
+  case probes::Reason::stalled:
+  case probes::Reason::local_error: return false;
+  }
+  return false;
+}
+
+/// Whether another server than `self` has the traffic, and is not down.
+bool another_works(const ServiceState& service, std::size_t self) {
+  const auto current = placement(service).current;
+  if (!current || *current == self) return false;
+  return candidate(service.servers[*current]).health != Health::down;
+}
+
+} // namespace
+
+std::string target_name(const ServiceState& service) { return service.current ? service.servers[*service.current].role : "none"; }
+
+Placement placement(const ServiceState& service) {
+  if (service.shadow) return service.shadow->placement;
+  return {.current = service.current, .refused = service.refused};
+}
+
+const Flip* find_flip(const ServiceState& service, std::uint64_t number) {
+  if (number == 0) return nullptr;
+  if (service.last_flip && service.last_flip->number == number) return &*service.last_flip;
+  const auto earlier = service.earlier_flips.find(number);
+  return earlier == service.earlier_flips.end() ? nullptr : &earlier->second;
+}
+
+Flip* find_flip(ServiceState& service, std::uint64_t number) {
+  return const_cast<Flip*>(find_flip(std::as_const(service), number)); // the service itself may be changed
+}
+
+bool has_evictions_of(const ServiceState& service, std::uint64_t flip) {
+  return std::ranges::find(service.evictions, flip, &Eviction::flip) != service.evictions.end();
+}
+
+Candidate candidate(const ServerState& server) { return merge_health({server.health, server.up_since}, server.group_view); }
+
+std::vector<Candidate> candidates(const ServiceState& service) {
+  std::vector<Candidate> result;
+  result.reserve(service.servers.size());
+  for (const ServerState& server : service.servers) result.push_back(candidate(server));
+  return result;
+}
+
+void share_health(std::span<ServiceState* const> group) {
+  const auto own = [](const ServerState& server) { return Candidate{server.health, server.up_since}; };
+  for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
+    Candidate before = neutral, after = neutral; // of the services before, and behind, the one in turn
+    for (ServiceState* service : group) {
+      ServerState& server = service->servers.at(index);
+      server.group_view = before;
+      before = merge_health(before, own(server));
+    }
+    for (auto service = group.rbegin(); service != group.rend(); ++service) {
+      ServerState& server = (*service)->servers[index];
+      server.group_view = merge_health(server.group_view, after);
+      after = merge_health(after, own(server));
+    }
+  }
+}
+
+void evaluate(ServiceState& service, Time now) {
+  const auto current = placement(service).current;
+  for (std::size_t index = 0; index < service.servers.size(); ++index) {
+    ServerState& server = service.servers[index];
+    const Context context{.target_works = another_works(service, index), .preferred = current && index < *current};
+    std::vector<Health> verdicts;
+    for (ProbeState& probe : server.probes) {
+      probe.window.evaluate(context, now);
+      verdicts.push_back(probe.window.health());
+    }
+    const Health before = std::exchange(server.health, combine(verdicts));
+    if (server.health == Health::up && before != Health::up) server.up_since = now;
+  }
+}
+
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe) {
+  const probes::ProbeSpec& spec = probe.probe->spec;
+  if (probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
+  return {.interval = spec.interval, .in_flight = 1};
+}
+
+const ProbeState& worst_probe(const ServerState& server, Time now) {
+  const auto rank = [now](const ProbeState& probe) {
+    const int health = probe.window.health() == Health::down ? 2 : probe.window.health() == Health::unknown ? 1 : 0;
+    return std::pair{health, probe.window.fails(now)};
+  };
+  return *std::ranges::max_element(server.probes, {}, rank);
+}
+
+bool is_silent(const ServerState& server) {
+  return server.health == Health::down && std::ranges::any_of(server.probes, [](const ProbeState& probe) {
+           return probe.window.health() == Health::down && probe.last_failure && is_silence(*probe.last_failure);
+         });
+}
+
+std::optional<Time> next_timer(const ServiceState& service, Time now) {
+  std::optional<Time> timer;
+  const auto at = [&](std::optional<Time> moment) {
+    if (moment && *moment > now) timer = timer ? std::min(*timer, *moment) : *moment;
+  };
+  at(service.failback_at);
+  if (service.force) at(service.force->until);
+  for (const ServerState& server : service.servers)
+    for (const ProbeState& probe : server.probes) at(probe.window.stable_at());
+  for (const auto& [vip, until] : service.recent_until) at(until);
+  for (const Eviction& eviction : service.evictions) {
+    if (!eviction.in_job) at(eviction.due);
+    if (eviction.drain) at(eviction.drain->until);
+  }
+  return timer;
+}
+
+} // namespace hanat

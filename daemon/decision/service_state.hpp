@@ -1,0 +1,132 @@
+// One service while hanatd runs: its configuration, what is known of its servers, what the kernel holds for it, and the flows that are on
+// their way out. Data, with what can be told from it alone.
+// Not here: deciding (decision), what the kernel should hold (desired_state), acting (failover).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/decision/decision.hpp"
+#include "daemon/decision/eviction.hpp"
+#include "daemon/decision/failure_window.hpp"
+#include "daemon/decision/group.hpp"
+#include "daemon/util/wall_time.hpp"
+#include "nat/conntrack/cut.hpp"
+#include "nat/nftables/table_state.hpp"
+#include "probes/scheduling/scheduler.hpp"
+
+namespace hanat {
+
+/// One probe of a server, and its results.
+struct ProbeState {
+  const probes::Probe* probe = nullptr; // the scheduler's, as long as it is sent
+  probes::ProbeId id{};
+  FailureWindow window;
+  probes::Rate rate;
+  std::optional<probes::ProbeResult> last;
+  Time last_at{};
+  std::optional<probes::Reason> last_failure = {}; // of the failed results the last: why the server is down
+};
+
+struct ServerState {
+  std::string role;
+  std::vector<Endpoint> addresses; // as configured
+  std::vector<ProbeState> probes;
+  Health health = Health::unknown;
+  Health last_logged = Health::unknown; // the last one that was written to the journal
+  Time up_since{};
+  Candidate group_view = neutral; // what the other services of the group know of it
+};
+
+/// An operator's override, as long as it lasts.
+struct Override {
+  std::size_t server = 0;
+  std::optional<Time> until;          // rules while hanatd runs
+  std::optional<WallTime> until_wall; // shown, and kept over a restart
+  WallTime since{};
+  std::string reason, by;
+};
+
+/// Mode observe: where hanat's decisions would have the traffic, while the kernel keeps what it has.
+struct ShadowState {
+  Placement placement;
+  Reason reason = Reason::starting;
+  bool begun = false; // something was decided; before, it is what was found in the kernel
+};
+
+/// Of a service since hanatd started, whatever flip caused it.
+struct Totals {
+  std::map<Reason, std::uint64_t> flips;
+  nat::CutCount cut;
+  std::uint64_t nudged = 0;
+  std::uint64_t drained = 0; // of drains that are over
+};
+
+struct ServiceState {
+  ServiceConfig config; // of a removed service: without listeners and servers
+  bool removed = false;
+  std::vector<ServerState> servers;
+
+  // where its traffic is, and why
+  std::optional<std::size_t> current;
+  bool refused = false;
+  Reason reason = Reason::starting;
+  WallTime since{};
+  std::optional<Time> failback_at;
+  std::optional<Override> force;
+  bool override_ended = false;
+  std::optional<ShadowState> shadow; // exactly in mode observe
+  std::uint64_t flips = 0;
+  std::optional<Flip> last_flip;
+  std::map<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number
+  Totals totals;
+
+  // what the kernel holds for it, as of the last answer
+  nat::TableState loaded;
+  std::map<Vip, Time> recent_until;
+  std::vector<Vip> ports_taken_over; // of what is loaded: ports that another service has now, as parts of ranges with other borders
+  std::vector<Eviction> evictions;
+
+  // notes of ServiceRegistry and Controller
+  bool dirty = false;
+  bool followup_due = false; // `recent` and `hold` are still to be loaded
+  std::optional<Time> timer;
+};
+
+/// Every service, removed ones included until nothing of them is left in the kernel.
+using Services = std::vector<std::unique_ptr<ServiceState>>;
+
+/// "primary", "backup", ..., or "none".
+std::string target_name(const ServiceState& service);
+/// Where hanat's decisions have the traffic; in mode observe: would have it.
+Placement placement(const ServiceState& service);
+/// The flip of that number, if it is the last one or its flows are still on their way out; nullptr: neither.
+const Flip* find_flip(const ServiceState& service, std::uint64_t number);
+Flip* find_flip(ServiceState& service, std::uint64_t number);
+/// Whether flows of that flip are still on their way out, or drain.
+bool has_evictions_of(const ServiceState& service, std::uint64_t flip);
+/// A server as the whole group sees it.
+Candidate candidate(const ServerState& server);
+/// What decide() needs to know of the servers.
+std::vector<Candidate> candidates(const ServiceState& service);
+/// Merges what the services of a group know of each server into every one of them.
+void share_health(std::span<ServiceState* const> group);
+/// Combines the failure windows of all servers, in the context of the service.
+void evaluate(ServiceState& service, Time now);
+/// How often a probe is to be sent now.
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe);
+/// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.
+const ProbeState& worst_probe(const ServerState& server, Time now);
+/// Whether the server answers nothing at all: who waits for it waits for ever.
+bool is_silent(const ServerState& server);
+/// The first moment after `now` at which something of the service changes by time alone.
+std::optional<Time> next_timer(const ServiceState& service, Time now);
+
+} // namespace hanat

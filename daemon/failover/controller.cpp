@@ -1,0 +1,156 @@
+// sync(): from what is known to what is loaded, and the order of every transition.
+#include "daemon/failover/controller.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/failover/observe_mode.hpp"
+#include "daemon/failover/overrides.hpp"
+#include "daemon/failover/transition.hpp"
+#include "daemon/report/make_event.hpp"
+#include "probes/io/conntrack_usage.hpp"
+
+namespace hanat {
+
+/// Once a turn of the loop. It recomputes from state, so a step that failed or was lost is simply tried again. One server that many
+/// services stand on dies for all of them in one transaction.
+void Controller::sync(Time now) {
+  if (stopped_) return;
+  outbox_.sync_due = false;
+  registry_.run_due(now);
+
+  // 1. Flip: one transaction for every service that changes; applied() follows.
+  std::vector<ServiceState*> decided;
+  if (table_.prepare(now)) {
+    table_.apply(decide_dirty(registry_, evictions_, outbox_, now), now);
+    decided = registry_.take_dirty();
+    for (ServiceState* service : decided) {
+      health_.update_rates(*service);
+      if (std::exchange(service->followup_due, false)) { // what only the time after a flip needs comes right behind it
+        registry_.mark_dirty(*service);
+        outbox_.sync_due = true;
+      }
+      registry_.set_timer(*service, now);
+    }
+  }
+  for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
+  table_.maintain(health_.is_conntrack_full(), now);
+
+  // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
+  evictions_.run(now);
+  audit_.run(now);
+
+  for (ServiceState* service : decided) registry_.reap(*service);
+  if (outbox_.sync_due) return sync(now);
+  wake_up(now);
+  publish();
+}
+
+/// The table holds the change: what follows from it.
+void Controller::applied(Change& change, Time now) {
+  ServiceState& service = *change.service;
+  const bool flipped = !service.shadow && record_target(change, outbox_);
+  evictions_.start(change, flipped, now);
+  service.loaded = std::move(change.plan.rules);
+  if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
+}
+
+Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
+    : publish_(std::move(publish)), kernel_(loop, std::move(table), std::move(cutter), std::move(notifier), callbacks()),
+      table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
+      evictions_(kernel_.flows(), registry_, outbox_), health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_,
+                                                               outbox_, [this](ServiceState& service) { evictions_.notify_held(service); }),
+      audit_(evictions_, registry_, outbox_, [this] { return table_.state() == TableSync::State::in_sync; }),
+      reload_(registry_, health_, evictions_, audit_, outbox_) {}
+
+Controller::~Controller() {
+  stopped_ = true;                             // what still comes while its parts end is not acted on
+  if (table_.busy()) kernel_.commits().join(); // it works on what ends first
+}
+
+/// Events from outside change what is known; sync() follows before the loop waits again, once for all that came together.
+KernelCallbacks Controller::callbacks() {
+  const auto unless_stopped = [this](auto act) {
+    return [this, act](const auto&... arguments) {
+      if (!stopped_) act(arguments...);
+    };
+  };
+  return {.turn =
+              [this] {
+                if (outbox_.sync_due) sync(Clock::now());
+              },
+          .timer_due = [this] { outbox_.sync_due = true; },
+          .commit_made = unless_stopped([this] { table_.on_commit(); }),
+          .commit_ended = unless_stopped([this] { finish_commit(); }),
+          .job_done = unless_stopped([this](const CutResult& result) { evictions_.on_job_done(result, Clock::now()); }),
+          .probe_result = unless_stopped(
+              [this](probes::ProbeId id, const probes::ProbeResult& result) { health_.on_probe_result(id, result, Clock::now()); }),
+          .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
+          .event = unless_stopped([this](const probes::KernelEvent& event) { health_.on_kernel_event(event, Clock::now()); })};
+}
+
+void Controller::start(const Config& config, const State& saved) {
+  const Time now = Clock::now();
+  on_stop_ = config.on_stop;
+  reload_.start(config, table_.start(now), saved, now);
+  if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
+  sync(now);
+  wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it
+}
+
+Reloaded Controller::reload(const Config& config) {
+  wait_for_commits();
+  on_stop_ = config.on_stop;
+  Reloaded result = reload_.apply(config, Clock::now());
+  sync_now();
+  return result;
+}
+
+void Controller::stop() {
+  stopped_ = true;
+  wait_for_commits();
+  health_.stop();
+  kernel_.stop();
+  evictions_.cancel();
+  if (on_stop_ == OnStop::remove) kernel_.table().remove();
+}
+
+void Controller::force(ServiceState& service, Override override) { begin_override(service, std::move(override), registry_, outbox_); }
+
+void Controller::end_override(ServiceState& service) { hanat::end_override(service, registry_, outbox_); }
+
+void Controller::sync_now() {
+  sync(Clock::now());
+  wait_for_commits();
+}
+
+State Controller::state() const { return {.overrides = saved_overrides(services()), .drains = evictions_.saved_drains()}; }
+
+void Controller::finish_commit() {
+  const Time now = Clock::now();
+  table_.finish_commit(now);
+  sync(now);
+}
+
+void Controller::wait_for_commits() {
+  while (table_.busy()) finish_commit();
+}
+
+/// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
+void Controller::wake_up(Time now) {
+  Time next = table_.next_wakeup(now);
+  for (const auto& moment : {registry_.next_wakeup(), evictions_.next_wakeup()})
+    if (moment) next = std::min(next, *moment);
+  if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
+  kernel_.wake_at(next, now);
+  kernel_.watch_commits(!table_.busy());
+}
+
+void Controller::publish() {
+  for (const Event& event : std::exchange(outbox_.events, {})) publish_(event);
+  const bool drains = std::exchange(outbox_.drains_changed, false);
+  const bool overrides = std::exchange(outbox_.overrides_changed, false);
+  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Urgency::now : Urgency::soon);
+}
+
+} // namespace hanat

@@ -1,0 +1,86 @@
+// The controller: once a turn of the loop, after all events of that turn, sync() brings the kernel in sync with what is decided. It holds
+// the classes of this folder and the one order of every transition. Not here: how anything is decided (transition, decision), what each
+// step does (the class it is called from).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <uv.h>
+
+#include "daemon/failover/conntrack_audit.hpp"
+#include "daemon/failover/evictions.hpp"
+#include "daemon/failover/health_monitor.hpp"
+#include "daemon/failover/outbox.hpp"
+#include "daemon/failover/real_kernel.hpp"
+#include "daemon/failover/reload.hpp"
+#include "daemon/failover/service_registry.hpp"
+#include "daemon/failover/table_sync.hpp"
+
+namespace hanat {
+
+class Controller {
+public:
+  using Publish = std::function<void(const Event&)>;
+
+  /// Without a notifier no client is nudged; the rest works.
+  Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish);
+  ~Controller();
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+
+  /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Returns when the table stands. Throws nat::ForeignTable,
+  /// nat::TableInUse, std::system_error.
+  void start(const Config& config, const State& saved);
+  /// Changes what differs and nothing else.
+  Reloaded reload(const Config& config);
+  /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
+  void stop();
+
+  const Services& services() const { return registry_.services(); }
+  ServiceState* find(const std::string& name) { return registry_.find(name); }
+  /// The services of its group, itself included: what is forced is forced for all.
+  std::span<ServiceState* const> group_of(ServiceState*& service) { return registry_.group_of(service); }
+  /// Sets or ends overrides; sync_now() then carries them out, all in one transaction. What came of it stands in the services.
+  void force(ServiceState& service, Override override);
+  void end_override(ServiceState& service);
+  void sync_now();
+  /// What the state file is to hold.
+  State state() const;
+  /// Called when an override or a drain began or ended, after the table is in sync with it: the state file is out of date. Who changed an
+  /// override waits until it is in the file.
+  enum class Urgency : std::uint8_t { now, soon };
+  std::function<void(Urgency)> on_state_changed;
+
+  const TableSync& table() const { return table_; }
+  bool owns_table() { return kernel_.table().is_owned(); }
+
+private:
+  KernelCallbacks callbacks();
+  void sync(Time now);
+  void applied(Change& change, Time now);
+  void finish_commit();
+  void wait_for_commits();
+  void wake_up(Time now);
+  void publish();
+
+  Publish publish_;
+  Outbox outbox_;
+  OnStop on_stop_ = OnStop::keep;
+  bool stopped_ = false;
+
+  // in the order in which they depend on each other
+  ServiceRegistry registry_;
+  RealKernel kernel_;
+  TableSync table_;
+  Evictions evictions_;
+  HealthMonitor health_;
+  ConntrackAudit audit_;
+  Reload reload_;
+};
+
+} // namespace hanat

@@ -1,0 +1,308 @@
+// The order of every eviction: cut non-TCP, notify clients, cut TCP, sweep until clean.
+#include "daemon/failover/evictions.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "daemon/report/make_event.hpp"
+#include "nat/port_range.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// TCP entries stay this long after the flip, so that the guard can answer their clients' next packets with an exact reset.
+constexpr auto cut_tcp_after = 1s;
+constexpr auto sweep_after = 1s;
+constexpr unsigned most_sweeps = 30;
+constexpr auto retry_after = 5s; // of a job that the kernel refused
+
+/// No two entries of `recent` overlap, not even after a range of ports was given other borders.
+void note_recent(ServiceState& service, const nat::TableState& rules, const Vip& vip, Time until) {
+  if (rules.vips.contains(vip)) {
+    service.recent_until[vip] = until;
+    return;
+  }
+  std::vector<Vip> ours;
+  for_overlapping(rules.vips, vip, [&](const auto& entry) { ours.push_back(entry.first); });
+  const std::vector<Vip> rest = without(vip, ours);
+  ours.insert(ours.end(), rest.begin(), rest.end());
+  for (const Vip& moved : ours) {
+    std::vector<Vip> other;
+    for_overlapping(service.recent_until, moved, [&](const auto& entry) {
+      if (entry.first != moved) other.push_back(entry.first);
+    });
+    for (const Vip& gone : other) service.recent_until.erase(gone);
+    service.recent_until[moved] = until;
+  }
+}
+
+/// What an eviction needs next, most urgent first.
+enum class Need : std::uint8_t { cut_non_tcp, notify, cut, count };
+Need need_of(const Eviction& eviction) {
+  if (eviction.drain) return eviction.drain->notified ? Need::count : Need::notify;
+  switch (eviction.stage) {
+  case CutStage::cut_non_tcp: return eviction.untranslated ? Need::cut : Need::cut_non_tcp; // entries before the rules go all at once
+  case CutStage::notify_clients: return Need::notify;
+  case CutStage::cut_tcp:
+  case CutStage::sweep: return Need::cut;
+  }
+  return Need::cut;
+}
+
+/// TCP clients. Where flows may stay only clients without a connection are notified.
+void add_clients(CutJob& job, const ServiceState& service, const Eviction& eviction) {
+  for (const Mapping& mapping : eviction.mappings) {
+    if (mapping.vip.protocol != Protocol::tcp) continue;
+    if (!eviction.drain) job.cut_unconnected.push_back(mapping);
+    if (service.config.nudge) job.nudge.insert(mapping);
+  }
+}
+
+void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction) {
+  switch (need) {
+  case Need::cut_non_tcp:
+  case Need::cut: job.cut.insert(job.cut.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
+  case Need::count: job.count.insert(job.count.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
+  case Need::notify: add_clients(job, service, eviction); break;
+  }
+}
+
+void count_notified(ServiceState& service, const Eviction& eviction, const CutResult& result) {
+  std::uint64_t clients = 0;
+  for (const Mapping& mapping : eviction.mappings)
+    if (const auto nudged = result.nudged.find(mapping); nudged != result.nudged.end()) clients += nudged->second;
+  service.totals.nudged += clients;
+  if (Flip* flip = find_flip(service, eviction.flip)) flip->nudged += clients;
+}
+
+nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResult& result) {
+  nat::CutCount count;
+  for (const Mapping& mapping : eviction.mappings)
+    if (const auto deleted = result.deleted.find(mapping); deleted != result.deleted.end())
+      count.add(mapping.vip.protocol, deleted->second);
+  eviction.cut += count;
+  if (!eviction.untranslated) service.totals.cut += count;
+  if (Flip* flip = find_flip(service, eviction.flip)) {
+    flip->cut += count;
+    flip->cut_time += result.took;
+  }
+  return count;
+}
+
+/// The next stage. True: that was the last one.
+bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, Time now) {
+  switch (eviction.stage) {
+  case CutStage::cut_non_tcp:
+    eviction.stage = eviction.untranslated ? CutStage::sweep : CutStage::notify_clients;
+    eviction.due = now + (eviction.untranslated ? sweep_after : eviction.notify_after);
+    break;
+  case CutStage::notify_clients:
+    eviction.stage = CutStage::cut_tcp;
+    eviction.due = now + cut_tcp_after;
+    break;
+  case CutStage::cut_tcp:
+    eviction.stage = CutStage::sweep;
+    eviction.due = now + sweep_after;
+    break;
+  case CutStage::sweep: eviction.due = now + sweep_after; return count.total() == 0 || ++eviction.sweeps >= most_sweeps;
+  }
+  return false;
+}
+
+void erase_empty(ServiceState& service) {
+  std::erase_if(service.evictions, [](const Eviction& eviction) { return eviction.mappings.empty() && !eviction.in_job; });
+}
+
+/// Whether evictions of the flip are unfinished; drains are not, as long as they last.
+bool has_cuts_of(const ServiceState& service, std::uint64_t flip) {
+  return std::ranges::any_of(service.evictions, [flip](const Eviction& eviction) { return eviction.flip == flip && !eviction.drain; });
+}
+
+/// Of flips whose evictions have all ended only the last is remembered. A cut that was undone before it began is reported, too.
+void close_flips(ServiceState& service, Outbox& outbox) {
+  const auto close = [&](Flip& flip) {
+    if (!flip.cutting || has_cuts_of(service, flip.number)) return;
+    flip.cutting = false;
+    outbox.log(events::cut_cancelled(service, flip));
+  };
+  if (service.last_flip) close(*service.last_flip);
+  for (auto& [number, flip] : service.earlier_flips) close(flip);
+  std::erase_if(service.earlier_flips, [&](const auto& earlier) { return !has_evictions_of(service, earlier.first); });
+}
+
+bool is_cut_due(const std::set<ServiceState*>& services, Time now) {
+  const auto is_due = [now](const Eviction& eviction) { return !eviction.drain && !eviction.in_job && eviction.due <= now; };
+  return std::ranges::any_of(services, [&](const ServiceState* service) { return std::ranges::any_of(service->evictions, is_due); });
+}
+
+} // namespace
+
+void subtract(std::vector<Mapping>& mappings, std::span<const Mapping> others) {
+  const FlowSet taken{others};
+  if (std::ranges::none_of(mappings, [&](const Mapping& mapping) { return taken.meeting(mapping) != nullptr; })) return;
+  std::vector<Mapping> left;
+  for (const Mapping& mapping : mappings)
+    if (taken.meeting(mapping) == nullptr)
+      left.push_back(mapping);
+    else if (is_range(mapping.vip)) // the rest of it stays
+      for (const Mapping& part : without(mapping, others)) left.push_back(part);
+  mappings = std::move(left);
+}
+
+void Evictions::start(Change& change, bool flipped, Time now) {
+  ServiceState& service = *change.service;
+  cancel_returning(service, change.plan, now);
+  for (const auto& [vip, comment] : change.plan.rules.recent) service.recent_until.try_emplace(vip, now + recent_for);
+  for (Eviction& eviction : change.plan.evictions) {
+    for (const Mapping& mapping : eviction.mappings)
+      if (!eviction.untranslated && !eviction.drain) note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
+    if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated ? service.flips : 0;
+    if (eviction.drain) begin_drain(service, eviction, now);
+    if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
+    service.followup_due = true;
+    add(service, std::move(eviction));
+  }
+  close_flips(service, outbox_); // of the flips before
+}
+
+void Evictions::add(ServiceState& service, Eviction eviction) {
+  eviction.id = ++next_id_;
+  if (eviction.in_job) job_.push_back({&service, eviction.id});
+  service.evictions.push_back(std::move(eviction));
+  registry_.mark_evicting(service);
+}
+
+/// Mappings that are targets again, and those whose drain is over.
+void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time now) {
+  if (service.evictions.empty()) return;
+  std::vector<Mapping> leaving = plan.returning;
+  leaving.insert(leaving.end(), plan.ending.begin(), plan.ending.end());
+  if (leaving.empty()) return;
+  for (Eviction& old : service.evictions) {
+    if (old.drain) log_drain_end(service, old, plan, now);
+    const std::vector<Mapping> before = old.mappings;
+    subtract(old.mappings, leaving);
+    if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
+  }
+  erase_empty(service);
+}
+
+void Evictions::transfer(ServiceState& from, ServiceState& to, const Vip& vip, Time now) {
+  std::vector<Eviction> parts;
+  for (Eviction& eviction : from.evictions) {
+    Eviction part = eviction;
+    std::erase_if(part.mappings, [&](const Mapping& mapping) { return mapping.vip != vip; });
+    if (part.mappings.empty()) continue;
+    std::erase_if(eviction.mappings, [&](const Mapping& mapping) { return mapping.vip == vip; });
+    part.flip = 0;
+    if (part.drain) { // each is counted anew
+      part.drain->left = eviction.drain->left = std::nullopt;
+      part.drain->most = eviction.drain->most = 0;
+      part.due = now;
+      outbox_.drains_changed = true;
+    }
+    parts.push_back(std::move(part));
+  }
+  for (Eviction& part : parts) add(to, std::move(part));
+  drop_empty(from);
+}
+
+void Evictions::drop_empty(ServiceState& service) {
+  erase_empty(service);
+  close_flips(service, outbox_);
+}
+
+bool Evictions::delays(const ServiceState& service, const Plan& plan) {
+  if (plan.returning.empty() || service.evictions.empty()) return false;
+  const FlowSet returning{plan.returning};
+  const auto returns = [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; };
+  const bool waits = std::ranges::any_of(service.evictions, [&](const Eviction& eviction) {
+    return eviction.in_job && !eviction.drain && std::ranges::any_of(eviction.mappings, returns);
+  });
+  if (waits) worker_.cancel(); // on_job_done() marks the service
+  return waits;
+}
+
+void Evictions::notify_held(ServiceState& service) {
+  if (!service.config.nudge || service.loaded.hold.empty()) return;
+  falsely_held_.insert(service.config.name);
+  outbox_.sync_due = true;
+}
+
+void Evictions::run(Time now) {
+  if (worker_.busy() && job_yields_ && is_cut_due(registry_.evicting(), now)) worker_.cancel();
+  if (!is_idle(now)) return;
+  retry_at_.reset();
+  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::count}) {
+    CutJob job;
+    if (need == Need::cut_non_tcp) job.protocols = nat::Protocols::non_tcp;
+    for (ServiceState* service : registry_.evicting())
+      for (Eviction& eviction : service->evictions) {
+        if (eviction.due > now || need_of(eviction) != need) continue;
+        eviction.in_job = true;
+        job_.push_back({service, eviction.id});
+        add_flows(job, need, *service, eviction);
+      }
+    if (need == Need::notify)
+      for (const std::string& name : std::exchange(falsely_held_, {}))
+        if (const ServiceState* service = registry_.find(name))
+          for (const auto& [mapping, comment] : service->loaded.hold) job.nudge.insert(mapping);
+    if (job_.empty() && job.nudge.empty()) continue;
+    job_yields_ = need == Need::count;
+    worker_.start(std::move(job));
+    return;
+  }
+}
+
+void Evictions::run_idle(CutJob job, std::function<void(const CutResult&, Time)> done) {
+  job_yields_ = true;
+  idle_done_ = std::move(done);
+  worker_.start(std::move(job));
+}
+
+void Evictions::on_job_done(const CutResult& result, Time now) {
+  if (!result.failure.empty()) {
+    if (!job_yields_) retry_at_ = now + retry_after;
+    outbox_.log(events::conntrack_failed(job_yields_, result.failure, retry_after));
+  }
+  if (const auto done = std::exchange(idle_done_, {})) done(result, now);
+  for (const JobPart& part : std::exchange(job_, {})) {
+    const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
+    registry_.mark_dirty(*part.service);
+    if (found == part.service->evictions.end()) continue;
+    found->in_job = false;
+    count_notified(*part.service, *found, result);
+    if (found->drain)
+      advance_drain(*part.service, *found, result, now);
+    else
+      advance(*part.service, *found, result, now);
+  }
+  outbox_.sync_due = true;
+}
+
+/// What a finished job means for an eviction: the next stage, or its end.
+void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResult& result, Time now) {
+  const nat::CutCount count = count_cut(service, eviction, result);
+  if (!result.failure.empty() || result.cancelled) {
+    eviction.due = result.cancelled ? now : now + retry_after;
+    return;
+  }
+  const bool over = enter_next_stage(eviction, count, now) || eviction.mappings.empty();
+  if (over) finish(service, eviction.id);
+}
+
+/// It is over; its flip is told with what stands now.
+void Evictions::finish(ServiceState& service, std::uint64_t id) {
+  const auto found = std::ranges::find(service.evictions, id, &Eviction::id);
+  const Eviction gone = std::move(*found);
+  service.evictions.erase(found);
+  Flip* flip = find_flip(service, gone.flip);
+  if (flip != nullptr) flip->cutting = has_cuts_of(service, gone.flip);
+  if (!gone.drain && (flip != nullptr || gone.drain_end)) outbox_.log(events::flows_cut(service, gone));
+  close_flips(service, outbox_);
+}
+
+} // namespace hanat

@@ -1,0 +1,20 @@
+// What a turn of the loop leaves behind: events to publish, and what has to follow. Filled by every class of this folder, emptied by
+// Controller when all of the turn is done, so that no log can hold up a flip. Not here: where events go (report).
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "daemon/report/event.hpp"
+
+namespace hanat {
+
+struct Outbox {
+  std::vector<Event> events;
+  bool sync_due = false;                                  // sync() follows before the loop waits again
+  bool overrides_changed = false, drains_changed = false; // the state file is out of date
+
+  void log(Event event) { events.push_back(std::move(event)); }
+};
+
+} // namespace hanat

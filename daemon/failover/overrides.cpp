@@ -1,0 +1,112 @@
+// Each function changes the service's override and says so.
+#include "daemon/failover/overrides.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "daemon/report/make_event.hpp"
+
+namespace hanat {
+namespace {
+
+/// How long a restored override still lasts. The file is text: a date of another millennium must not overflow a time of the loop. And a
+/// machine that comes up with its clock in the past must not make a year of half an hour: never longer than the operator asked for.
+struct Rest {
+  WallTime::duration left{};
+  bool clock_went_back = false;
+};
+Rest rest_of(const SavedOverride& saved, WallTime until) {
+  constexpr std::chrono::hours longest{24 * 366 * 10};
+  const auto asked = std::clamp<WallTime::duration>(until - saved.since, WallTime::duration::zero(), longest);
+  const WallTime::duration left = until - wall_now();
+  return {.left = std::clamp<WallTime::duration>(left, WallTime::duration::zero(), asked), .clock_went_back = left > asked};
+}
+
+} // namespace
+
+void begin_override(ServiceState& service, Override override, ServiceRegistry& registry, Outbox& outbox) {
+  outbox.log(events::forced(service, override));
+  service.force = std::move(override);
+  service.override_ended = false;
+  outbox.overrides_changed = true;
+  registry.mark_dirty(service);
+}
+
+void end_override(ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+  if (!service.force) return;
+  service.override_ended = service.force->server != 0;
+  service.force.reset();
+  outbox.overrides_changed = true;
+  outbox.log(events::override_ended(service, false));
+  registry.mark_dirty(service);
+}
+
+void expire_override(ServiceState& service, Outbox& outbox) {
+  if (!service.force) return;
+  service.force.reset();
+  service.override_ended = true;
+  outbox.overrides_changed = true;
+  outbox.log(events::override_ended(service, true));
+}
+
+void forget_ended_override(ServiceState& service) {
+  const auto better = std::span{service.servers}.first(placement(service).current.value_or(0));
+  const bool better_unknown =
+      std::ranges::any_of(better, [](const ServerState& server) { return candidate(server).health == Health::unknown; });
+  if (!better_unknown) service.override_ended = false;
+}
+
+void share_override(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox) {
+  const ServiceState* owner = nullptr;
+  for (const ServiceState* service : group)
+    if (service->force && (owner == nullptr || service->force->since > owner->force->since)) owner = service;
+  if (owner == nullptr) return;
+  const Override& newest = *owner->force;
+  for (ServiceState* service : group) {
+    if (const auto& own = service->force; own && own->server == newest.server && own->since == newest.since) continue;
+    outbox.log(events::override_shared(*service, *owner));
+    begin_override(*service, newest, registry, outbox);
+  }
+}
+
+std::vector<SavedOverride> saved_overrides(const Services& services) {
+  std::vector<SavedOverride> result;
+  for (const auto& service : services)
+    if (const auto& override = service->force)
+      result.push_back({.service = service->config.name,
+                        .target = service->servers[override->server].role,
+                        .until = override->until_wall,
+                        .reason = override->reason,
+                        .by = override->by,
+                        .since = override->since});
+  return result;
+}
+
+void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
+  ServiceState* service = registry.find(saved.service);
+  if (service == nullptr) return;
+  const auto server = std::ranges::find(service->config.servers, saved.target, &ServerConfig::role);
+  if (server == service->config.servers.end()) {
+    outbox.log(events::override_dropped(saved.service, saved.target));
+    return;
+  }
+  Override override{.server = static_cast<std::size_t>(server - service->config.servers.begin()),
+                    .until = std::nullopt,
+                    .until_wall = saved.until,
+                    .since = saved.since,
+                    .reason = saved.reason,
+                    .by = saved.by};
+  if (saved.until) {
+    const Rest rest = rest_of(saved, *saved.until);
+    override.until = now + rest.left;
+    if (rest.clock_went_back)
+      outbox.log(events::override_clock(saved.service, std::chrono::duration_cast<std::chrono::seconds>(rest.left)));
+  }
+  outbox.log(events::forced(*service, override));
+  service->force = std::move(override);
+  if (service->shadow) outbox.log(events::override_waits(*service));
+  registry.mark_dirty(*service);
+}
+
+} // namespace hanat

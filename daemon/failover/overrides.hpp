@@ -1,0 +1,28 @@
+// What an operator pinned: begun, shared by a group, ended, and kept over a restart. Not here: what an override decides (decision), its
+// file (state).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "daemon/failover/outbox.hpp"
+#include "daemon/failover/service_registry.hpp"
+#include "daemon/state/state_file.hpp"
+
+namespace hanat {
+
+void begin_override(ServiceState& service, Override override, ServiceRegistry& registry, Outbox& outbox);
+/// An operator ended it.
+void end_override(ServiceState& service, ServiceRegistry& registry, Outbox& outbox);
+/// Its time is over.
+void expire_override(ServiceState& service, Outbox& outbox);
+/// The way back to the best server that an ended override asks for is over when no better one can still turn out to be up.
+void forget_ended_override(ServiceState& service);
+/// Services that were not always a group may have different overrides: the newest one rules.
+void share_override(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox);
+
+std::vector<SavedOverride> saved_overrides(const Services& services);
+/// An override of before the restart; one whose time is over ends now.
+void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Outbox& outbox, Time now);
+
+} // namespace hanat

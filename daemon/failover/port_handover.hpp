@@ -1,0 +1,14 @@
+// Ranges of ports that were given other borders: what is loaded of the old range and what is wanted now share ports without being the same
+// endpoint. The kernel refuses two elements of a set that overlap, and flows that stay on their server are not to be cut.
+// Not here: endpoints that are the same before and after (reload).
+#pragma once
+
+#include "daemon/failover/evictions.hpp"
+#include "daemon/failover/service_registry.hpp"
+
+namespace hanat {
+
+/// After a reload, or when a table was adopted. Without ranges nothing comes of it.
+void adjust_ranges(ServiceRegistry& registry, Evictions& evictions, Time now);
+
+} // namespace hanat

@@ -1,0 +1,220 @@
+// What a configuration means for the services that are there.
+#include "daemon/failover/reload.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "daemon/failover/observe_mode.hpp"
+#include "daemon/failover/overrides.hpp"
+#include "daemon/failover/port_handover.hpp"
+#include "daemon/report/make_event.hpp"
+#include "nat/port_range.hpp"
+
+namespace hanat {
+namespace {
+
+/// The comments of elements begin with the service's name.
+const std::string& comment_of(const std::string& comment) { return comment; }
+template <typename Element> const std::string& comment_of(const Element& element) { return element.comment; }
+std::string service_in(const std::string& comment) { return comment.substr(0, comment.find(' ')); }
+
+/// Moves the elements that belong to a virtual endpoint.
+void move_elements(nat::TableState& from, nat::TableState& into, const Vip& vip) {
+  const auto move = [&vip](auto& source, auto& destination) {
+    using Key = typename std::remove_reference_t<decltype(source)>::key_type;
+    Key first{};
+    if constexpr (std::is_same_v<Key, Vip>)
+      first = vip;
+    else
+      first.vip = vip;
+    for (auto entry = source.lower_bound(first); entry != source.end() && vip_of(entry->first) == vip;)
+      destination.insert(source.extract(entry++));
+  };
+  nat::for_each_set(move, from, into);
+}
+
+/// Every virtual endpoint that has an element, with the service that its comment names.
+std::map<Vip, std::string> endpoints_of(const nat::TableState& state) {
+  std::map<Vip, std::string> result;
+  const auto collect = [&result](const auto& elements) {
+    for (const auto& [key, element] : elements) result.emplace(vip_of(key), service_in(comment_of(element)));
+  };
+  nat::for_each_set(collect, state);
+  return result;
+}
+
+/// Which server of the configuration has the traffic by what is loaded?
+void infer_target(ServiceState& service) {
+  service.current.reset();
+  for (const auto& [vip, target] : service.loaded.dnat)
+    for (std::size_t server = 0; server < service.config.servers.size() && !service.current; ++server)
+      if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
+  service.refused = !service.current && !service.loaded.reject.empty() && service.loaded.dnat.empty();
+  if (service.current) service.reason = Reason::adopted;
+  begin_to_observe(service);
+}
+
+/// The servers of a configuration; one that was there before keeps its health.
+std::vector<ServerState> servers_for(const ServiceConfig& config, const std::vector<ServerState>& before) {
+  std::vector<ServerState> servers;
+  for (const ServerConfig& server : config.servers) {
+    ServerState& state = servers.emplace_back(ServerState{.role = server.role, .addresses = server.addresses, .probes = {}});
+    const auto same = std::ranges::find(before, server.addresses, &ServerState::addresses);
+    if (same == before.end()) continue;
+    state.health = same->health;
+    state.last_logged = same->last_logged;
+    state.up_since = same->up_since;
+  }
+  return servers;
+}
+
+} // namespace
+
+void Reload::start(const Config& config, nat::TableState loaded, const State& saved, Time now) {
+  for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
+  adopt(std::move(loaded), now);
+  for (const SavedOverride& override : saved.overrides) restore_override(override, registry_, outbox_, now);
+  evictions_.restore(saved.drains, now);
+  audit_.start(config.reconcile, now);
+  regroup();
+}
+
+Reloaded Reload::apply(const Config& config, Time now) {
+  audit_.set_period(config.reconcile, now);
+  Reloaded result;
+  std::unordered_set<std::string> configured;
+  for (const ServiceConfig& service : config.services) configured.insert(service.name);
+  for (const auto& service : registry_.services())
+    if (!service->removed && !configured.contains(service->config.name)) {
+      result.removed.push_back(service->config.name);
+      retire(*service, now);
+    }
+  for (const ServiceConfig& next : config.services) {
+    ServiceState* service = registry_.find(next.name);
+    if (service != nullptr && service->config == next) continue;
+    (service != nullptr ? result.changed : result.added).push_back(next.name);
+    configure(service != nullptr ? *service : registry_.add(next.name), next, now);
+  }
+  transfer_endpoints(now);
+  for (const auto* names : {&result.added, &result.changed})
+    for (const std::string& name : *names) infer_target(*registry_.find(name));
+  adjust_ranges(registry_, evictions_, now);
+  regroup();
+  return result;
+}
+
+/// Makes or changes a service; probes that stay the same keep their history.
+void Reload::configure(ServiceState& service, const ServiceConfig& config, Time now) {
+  std::vector<ServerState> before = std::move(service.servers);
+  std::optional<std::string> forced_role;
+  if (service.force) forced_role = before[service.force->server].role;
+  service.servers = servers_for(config, before);
+  health_.configure(before, service.servers, config);
+  audit_.retain(service, config.listen, now);
+  service.config = config;
+  registry_.list(service);
+  health_.assign(service);
+  if (forced_role) {
+    const auto still = std::ranges::find(config.servers, *forced_role, &ServerConfig::role);
+    if (still != config.servers.end())
+      service.force->server = static_cast<std::size_t>(still - config.servers.begin());
+    else
+      service.force.reset(), outbox_.overrides_changed = true;
+  }
+  keep_observing(service, before, outbox_);
+  infer_target(service); // a place in the old list of servers says nothing about the new one
+  evaluate(service, now);
+  registry_.mark_dirty(service);
+}
+
+/// The service is no longer configured: it is not probed, its endpoints are given up, its flows are evicted.
+void Reload::retire(ServiceState& service, Time now) {
+  if (service.force) {
+    outbox_.log(events::override_lost(service));
+    outbox_.overrides_changed = true;
+    service.force.reset();
+  }
+  health_.forget(service);
+  audit_.retain(service, {}, now);
+  registry_.unlist(service);
+  service.servers.clear();
+  service.config.listen.clear();
+  service.config.group.clear();
+  service.config.servers.clear();
+  service.shadow.reset();
+  service.current.reset();
+  service.refused = false;
+  service.failback_at.reset();
+}
+
+void Reload::adopt(nat::TableState loaded, Time now) {
+  for (const auto& service : registry_.services()) {
+    for (const Vip& vip : service->config.listen) move_elements(loaded, service->loaded, vip);
+    infer_target(*service);
+    if (!service->loaded.empty()) outbox_.log(events::adopted(*service));
+  }
+  std::unordered_map<std::string, ServiceState*> gone; // two services of one name: one that is configured elsewhere now, and one that was
+  for (const auto& [vip, name] : endpoints_of(loaded)) {
+    ServiceState*& service = gone[name];
+    if (service == nullptr) service = &registry_.tombstone(name);
+    move_elements(loaded, service->loaded, vip);
+  }
+  for (const auto& service : registry_.services()) resume_evictions(*service, now);
+  adjust_ranges(registry_, evictions_, now);
+}
+
+/// What a crash left unfinished stands in the kernel: stale keys name the flows that are still to be cut.
+void Reload::resume_evictions(ServiceState& service, Time now) {
+  std::map<std::string, std::vector<Mapping>> unfinished;
+  for (const auto& [mapping, comment] : service.loaded.stale) {
+    const auto target = service.loaded.dnat.find(mapping.vip);
+    if (target == service.loaded.dnat.end() || target->second.server != mapping.server) unfinished[comment].push_back(mapping);
+  }
+  for (const auto& [vip, comment] : service.loaded.recent) service.recent_until[vip] = now + recent_for;
+  for (auto& [comment, mappings] : unfinished) {
+    for (const Mapping& mapping : mappings) service.recent_until[mapping.vip] = now + recent_for;
+    evictions_.add(service, {.mappings = std::move(mappings), .comment = comment, .due = now}); // their clients may not know of it yet
+  }
+  std::vector<Mapping> early; // entries that were made while no rules were loaded
+  for (const auto& [vip, target] : service.loaded.dnat)
+    if (service.removed)
+      audit_.retain({vip, target.server}, service.config.name, now);
+    else if (!service.shadow)
+      early.push_back(untranslated(vip));
+  if (!early.empty())
+    evictions_.add(service, {.mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
+  registry_.mark_dirty(service);
+}
+
+/// An endpoint that changes hands takes along everything that is loaded for it: the same server keeps its flows, and no element of the
+/// table has two services that each think it theirs.
+void Reload::transfer_endpoints(Time now) {
+  std::map<Vip, ServiceState*> holders;
+  for (const auto& service : registry_.services())
+    for (const auto& [vip, name] : endpoints_of(service->loaded)) holders[vip] = service.get();
+  for (const auto& service : registry_.services())
+    for (const Vip& vip : service->config.listen) {
+      const auto holder = holders.find(vip);
+      if (holder == holders.end() || holder->second == service.get()) continue;
+      ServiceState& from = *holder->second;
+      move_elements(from.loaded, service->loaded, vip);
+      if (auto until = from.recent_until.extract(vip))
+        service->recent_until.insert(std::move(until));
+      else if (service->loaded.recent.contains(vip))
+        service->recent_until[vip] = now + recent_for;
+      evictions_.transfer(from, *service, vip, now);
+      registry_.mark_dirty(*service);
+      registry_.mark_dirty(from);
+    }
+}
+
+/// Follows the groups of the configuration; each has one override at the most.
+void Reload::regroup() {
+  for (const auto& [name, members] : registry_.regroup()) share_override(members, registry_, outbox_);
+}
+
+} // namespace hanat

@@ -1,0 +1,47 @@
+// From a configuration to services: made at the start from what is loaded, changed by a reload. Owns nothing.
+// Not here: what happens to the services afterwards (controller).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/failover/conntrack_audit.hpp"
+#include "daemon/failover/evictions.hpp"
+#include "daemon/failover/health_monitor.hpp"
+#include "daemon/failover/outbox.hpp"
+#include "daemon/failover/service_registry.hpp"
+
+namespace hanat {
+
+/// The names of the services that a reload touched.
+struct Reloaded {
+  std::vector<std::string> added, changed, removed;
+};
+
+class Reload {
+public:
+  Reload(ServiceRegistry& registry, HealthMonitor& health, Evictions& evictions, ConntrackAudit& audit, Outbox& outbox)
+      : registry_(registry), health_(health), evictions_(evictions), audit_(audit), outbox_(outbox) {}
+
+  /// Every service of the configuration, with what `loaded` has for its endpoints; what is left of `loaded` belongs to services that are
+  /// gone. Overrides and drains of before the restart go on.
+  void start(const Config& config, nat::TableState loaded, const State& saved, Time now);
+  /// Changes what differs and nothing else.
+  Reloaded apply(const Config& config, Time now);
+
+private:
+  void configure(ServiceState& service, const ServiceConfig& config, Time now);
+  void retire(ServiceState& service, Time now);
+  void adopt(nat::TableState loaded, Time now);
+  void resume_evictions(ServiceState& service, Time now);
+  void transfer_endpoints(Time now);
+  void regroup();
+
+  ServiceRegistry& registry_;
+  HealthMonitor& health_;
+  Evictions& evictions_;
+  ConntrackAudit& audit_;
+  Outbox& outbox_;
+};
+
+} // namespace hanat

@@ -1,0 +1,214 @@
+// One transaction, every answer read, and what follows from a refusal.
+#include "daemon/failover/table_sync.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "daemon/report/make_event.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The kernel makes one change after the other, whoever asks: behind somebody's huge set ours waits for seconds. Alone it is done in 25 us,
+// and so is its whole effect before the loop goes on; after this long the loop goes on without it.
+constexpr auto wait_for_commit = 5ms;
+// A refused transaction is tried again after this long, doubled up to the second figure.
+constexpr auto first_retry = 50ms;
+constexpr auto last_retry = 1s; // other services' changes wait as long
+// Somebody who fights for the table is answered at most this often.
+constexpr auto resync_pause = 100ms;
+// How often commits are looked for that nobody reported: a lost multicast message heals itself.
+constexpr auto resync_period = 60s;
+constexpr auto heartbeat_period = 1s; // nat::heartbeat_for is three of them
+
+nat::TableState all_loaded(const Services& services) {
+  nat::TableState all;
+  for (const auto& service : services)
+    nat::for_each_set([](auto& into, const auto& part) { into.insert(part.begin(), part.end()); }, all, service->loaded);
+  return all;
+}
+
+} // namespace
+
+TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
+    : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
+
+nat::TableState TableSync::start(Time now) {
+  last_resync_ = now;
+  const auto found = table_.read();
+  nat::TableState loaded = found ? found->state : nat::TableState{};
+  if (found && found->in_order)
+    table_.adopt(loaded);
+  else
+    table_.load(loaded);
+  if (found && !found->in_order) outbox_.log(events::table_replaced());
+  return loaded;
+}
+
+TableSync::State TableSync::state() const { return state_ == State::in_sync && busy() ? State::committing : state_; }
+
+bool TableSync::prepare(Time now) {
+  if (busy()) return false;
+  if (retry_at_ && *retry_at_ <= now) registry_.mark_all_dirty(); // whatever was refused is decided again
+  if (now >= last_resync_ + resync_period) look_for_missed_commits(now);
+  if (retry_at_ && *retry_at_ > now) return false;
+  if (resync_due_ && now >= last_resync_ + resync_pause) resync(now);
+  // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
+  return !(resync_due_ && state_ == State::failed);
+}
+
+void TableSync::apply(std::vector<Change> changes, Time now) {
+  for (Change& change : changes)
+    if (change.plan.rules == change.service->loaded)
+      note_applied(change, now);
+    else
+      pending_.push_back(std::move(change));
+  if (pending_.empty() || thread_.run([this, now] { send(now); }, wait_for_commit)) committed(now);
+}
+
+/// On the thread. A change that the kernel refuses must not keep others from theirs, except those of its own batch.
+void TableSync::send(Time decided) {
+  send(pending_, decided);
+  if (pending_.front().refusal.empty() || pending_.front().batch == pending_.back().batch) return;
+  for (auto first = pending_.begin(); first != pending_.end();) {
+    const auto next = std::find_if(first, pending_.end(), [&](const Change& change) { return change.batch != first->batch; });
+    send({first, next}, decided);
+    first = next;
+  }
+}
+
+/// One transaction.
+void TableSync::send(std::span<Change> batch, Time decided) {
+  std::vector<nat::Step> steps;
+  steps.reserve(batch.size());
+  for (const Change& change : batch) steps.push_back({.from = change.service->loaded, .to = change.plan.rules});
+  std::string refusal;
+  try {
+    table_.change(steps);
+  } catch (const std::exception& error) {
+    refusal = error.what();
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - decided);
+  for (Change& change : batch) {
+    change.refusal = refusal;
+    change.took = took;
+  }
+}
+
+/// The kernel has answered: what it took is loaded now.
+void TableSync::committed(Time now) {
+  std::string refusal;
+  for (Change& change : std::exchange(pending_, {}))
+    if (change.refusal.empty())
+      note_applied(change, now);
+    else
+      refusal = std::move(change.refusal);
+  if (!refusal.empty()) return refused(refusal, now);
+  if (!retry_at_) return;
+  outbox_.log(events::kernel_recovered());
+  state_ = State::in_sync;
+  retry_at_.reset();
+  backoff_ = {};
+  error_.clear();
+}
+
+void TableSync::note_applied(Change& change, Time now) {
+  applied_(change, now);
+  if (!change.service->loaded.hold.empty() && !next_heartbeat_) next_heartbeat_ = now;
+}
+
+void TableSync::finish_commit(Time now) {
+  thread_.join();
+  resync_due_ |= std::exchange(aside_refused_, false);
+  for (const Change& change : pending_) registry_.mark_dirty(*change.service);
+  if (!pending_.empty()) committed(now);
+  outbox_.sync_due = true;
+}
+
+void TableSync::refused(const std::string& error, Time now) {
+  backoff_ = std::clamp<std::chrono::milliseconds>(backoff_ * 2, first_retry, last_retry);
+  retry_at_ = now + backoff_;
+  if (error_ != error) outbox_.log(events::kernel_refused(error));
+  state_ = State::failed;
+  error_ = error;
+  resync_due_ = true; // where the kernel could not be asked what became of it: read before deciding
+}
+
+/// Reads the table and restores it when it is not what was loaded.
+void TableSync::resync(Time now) {
+  last_resync_ = now;
+  try {
+    const auto found = table_.read();
+    const nat::TableState expected = all_loaded(registry_.services());
+    if (!found || !found->in_order || found->state != expected) {
+      state_ = State::repairing;
+      table_.load(expected);
+      if (next_heartbeat_) next_heartbeat_ = now; // a fresh table has no heartbeat
+      outbox_.log(events::table_restored(found.has_value()));
+    }
+    resync_due_ = unread_ = false;
+    state_ = state_ == State::failed ? State::repairing : State::in_sync;
+  } catch (const std::system_error& error) {
+    const bool others_commit_all_the_time =
+        error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::interrupted;
+    if (others_commit_all_the_time && state_ == State::in_sync)
+      resync_due_ = false, unread_ = true; // tried again in a minute
+    else
+      refused(error.what(), now);
+  } catch (const std::exception& error) {
+    refused(error.what(), now);
+  }
+}
+
+void TableSync::look_for_missed_commits(Time now) {
+  last_resync_ = now;
+  try {
+    resync_due_ |= table_.missed_a_commit() || unread_;
+  } catch (const std::exception&) {
+    resync_due_ = true; // resync() meets the same failure, and reports it
+  }
+}
+
+void TableSync::on_commit() {
+  if (busy() || !table_.changed_by_others()) return;
+  resync_due_ = true;
+  outbox_.sync_due = true;
+}
+
+void TableSync::maintain(bool notrack, Time now) {
+  if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
+    next_heartbeat_.reset();
+    if (std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); })) {
+      next_heartbeat_ = now + heartbeat_period;
+      change_aside([this] { table_.heartbeat(); });
+    }
+  }
+  if (!busy() && state_ != State::failed && notrack != table_.is_notrack_set())
+    change_aside([this, notrack] { table_.set_notrack(notrack); });
+}
+
+/// A change of the table that no service waits for. A refusal holds up nothing, and it is tried again; but the table may be gone.
+void TableSync::change_aside(const std::function<void()>& change) {
+  const auto job = [this, change] {
+    try {
+      change();
+    } catch (const std::exception&) {
+      aside_refused_ = true;
+    }
+  };
+  if (thread_.run(job, wait_for_commit)) resync_due_ |= std::exchange(aside_refused_, false);
+}
+
+Time TableSync::next_wakeup(Time now) const {
+  if (busy()) return now + resync_period; // the end of the commit comes first
+  const Time next_resync = last_resync_ + (resync_due_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
+  Time next = next_resync;
+  if (retry_at_) next = std::max(*retry_at_, resync_due_ ? next_resync : now); // nothing can be done before
+  if (next_heartbeat_) next = std::min(next, *next_heartbeat_);
+  return next;
+}
+
+} // namespace hanat

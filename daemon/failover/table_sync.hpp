@@ -1,0 +1,82 @@
+// Keeps hanat's table in the kernel in sync with what is decided: one transaction for every change, what the kernel refused is tried again,
+// what somebody else changed is restored. Not here: what the table should hold (desired_state), the messages (nat/nftables).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "daemon/failover/change.hpp"
+#include "daemon/failover/kernel.hpp"
+#include "daemon/failover/outbox.hpp"
+#include "daemon/failover/service_registry.hpp"
+
+namespace hanat {
+
+class TableSync {
+public:
+  enum class State : std::uint8_t {
+    in_sync,
+    committing, // the kernel has not answered yet
+    repairing,  // read again; the change that was refused comes next
+    failed,     // the kernel refused a change: it is tried again
+  };
+  /// Called for every change that the kernel has made, and for every one that changes nothing in the table.
+  using Applied = std::function<void(Change&, Time now)>;
+
+  TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied);
+
+  /// Adopts the table that is loaded, or loads a fresh one with the same elements. Returns what it holds. Throws nat::ForeignTable,
+  /// nat::TableInUse, std::system_error.
+  nat::TableState start(Time now);
+
+  /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
+  bool prepare(Time now);
+  /// Gives the kernel what differs, in one transaction. Where it takes longer than a moment the loop goes on, and finish_commit() follows.
+  void apply(std::vector<Change> changes, Time now);
+  /// After a commit that took longer: everything that came meanwhile is to be decided.
+  void finish_commit(Time now);
+  /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
+  void maintain(bool notrack, Time now);
+  /// The kernel told of commits.
+  void on_commit();
+
+  bool busy() const { return thread_.busy(); }
+  State state() const;
+  /// What the kernel said last; empty while it takes changes.
+  const std::string& error() const { return error_; }
+  Time next_wakeup(Time now) const;
+
+private:
+  void look_for_missed_commits(Time now);
+  void resync(Time now);
+  void send(Time decided);
+  void send(std::span<Change> batch, Time decided);
+  void committed(Time now);
+  void note_applied(Change& change, Time now);
+  void refused(const std::string& error, Time now);
+  void change_aside(const std::function<void()>& change);
+
+  Table& table_;
+  CommitThread& thread_; // uses table_ alone while it is busy
+  ServiceRegistry& registry_;
+  Outbox& outbox_;
+  Applied applied_;
+
+  State state_ = State::in_sync; // never `committing`: that is the thread's to say
+  std::string error_;
+  std::optional<Time> retry_at_; // a refused transaction is tried again then
+  std::chrono::milliseconds backoff_{};
+  bool resync_due_ = false;     // what is loaded must be read again
+  bool unread_ = false;         // others committed all the time while it was tried
+  bool aside_refused_ = false;  // the thread's word
+  std::vector<Change> pending_; // what the kernel was given
+  Time last_resync_{};
+  std::optional<Time> next_heartbeat_; // while some refusal would be held
+};
+
+} // namespace hanat

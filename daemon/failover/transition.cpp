@@ -1,0 +1,128 @@
+// Decisions of services and groups.
+#include "daemon/failover/transition.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <span>
+#include <utility>
+
+#include "daemon/failover/overrides.hpp"
+#include "daemon/report/make_event.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::chrono::seconds local_day_time() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm local{};
+  localtime_r(&now, &local);
+  return std::chrono::hours{local.tm_hour} + std::chrono::minutes{local.tm_min} + std::chrono::seconds{local.tm_sec};
+}
+
+/// Brings what is known of a group up to now, in two passes: a member's new health can change another's.
+void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time now) {
+  const bool expired = std::ranges::any_of(
+      group, [now](const ServiceState* service) { return service->force && service->force->until && *service->force->until <= now; });
+  for (ServiceState* service : group)
+    if (expired) expire_override(*service, outbox);
+  for (int pass = 0; pass < (group.size() > 1 ? 2 : 1); ++pass) {
+    share_health(group);
+    for (ServiceState* service : group) evaluate(*service, now);
+  }
+  share_health(group);
+  for (ServiceState* service : group) {
+    for (ServerState& server : service->servers)
+      if (server.health != std::exchange(server.last_logged, server.health)) outbox.log(events::health_changed(*service, server, now));
+    std::erase_if(service->recent_until, [now](const auto& entry) { return entry.second <= now; });
+  }
+}
+
+Decision decision_of(std::span<ServiceState* const> group, Time now) {
+  const ServiceState& first = *group.front();
+  if (first.removed) return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt};
+  const auto servers = candidates(first);
+  std::vector<Placement> placements;
+  for (const ServiceState* service : group) placements.push_back(placement(*service));
+  return decide_group({.servers = servers,
+                       .current = {},
+                       .refused = {},
+                       .forced = first.force ? std::optional{first.force->server} : std::nullopt,
+                       .override_ended = first.override_ended,
+                       .failback = first.config.failback,
+                       .on_none = first.config.on_none,
+                       .day_time = first.config.failback.window ? local_day_time() : 0s},
+                      placements, now);
+}
+
+/// One service, or the services of a group: one decision, and all of its changes or none.
+void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std::vector<Change>& changes, Time now) {
+  const Decision decision = decision_of(group, now);
+  const std::size_t batch = changes.size();
+  bool waits = false;
+  for (ServiceState* service : group) {
+    Plan plan = service->shadow ? plan_observe(*service, now) : desired_state(*service, decision, now);
+    waits |= evictions.delays(*service, plan);
+    changes.push_back({.batch = batch, .service = service, .decision = decision, .plan = std::move(plan)});
+  }
+  if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(batch), changes.end());
+}
+
+void record_flip(Change& change, Outbox& outbox) {
+  ServiceState& service = *change.service;
+  const Decision& decision = change.decision;
+  const bool cuts = std::ranges::any_of(
+      change.plan.evictions, [](const Eviction& eviction) { return !eviction.untranslated && !eviction.drain && !eviction.drain_end; });
+  if (service.last_flip && has_evictions_of(service, service.last_flip->number))
+    service.earlier_flips.emplace(service.last_flip->number, std::move(*service.last_flip));
+  service.last_flip = Flip{.number = ++service.flips,
+                           .at = wall_now(),
+                           .from = target_name(service),
+                           .to = decision.kind == TargetKind::server ? service.servers[decision.server].role : "none",
+                           .reason = decision.flip_reason,
+                           .commit = change.took,
+                           .cut = {},
+                           .cut_time = {},
+                           .cutting = cuts};
+  ++service.totals.flips[decision.flip_reason];
+  outbox.log(events::flipped(service, decision, *service.last_flip));
+}
+
+} // namespace
+
+std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions, Outbox& outbox, Time now) {
+  std::vector<Change> changes;
+  registry.complete_groups();
+  for (ServiceState* service : registry.dirty()) {
+    const auto group = registry.group_of(service);
+    if (group.front() != service) continue; // decided with the first of its group
+    update_health(group, outbox, now);
+    decide_one(group, evictions, changes, now);
+  }
+  return changes;
+}
+
+bool record_target(Change& change, Outbox& outbox) {
+  ServiceState& service = *change.service;
+  const Decision& decision = change.decision;
+  const bool was_decided = service.current || service.refused || !service.loaded.dnat.empty();
+  const bool new_target = !service.removed && decision.kind != TargetKind::undecided &&
+                          (decision.kind == TargetKind::none ? !service.refused : service.current != std::optional{decision.server});
+  const bool flipped = was_decided && (new_target || change.plan.moves);
+  if (flipped)
+    record_flip(change, outbox);
+  else if (new_target)
+    outbox.log(events::first_target(service, decision));
+  if (decision.kind != TargetKind::undecided) {
+    service.current = decision.kind == TargetKind::server ? std::optional{decision.server} : std::nullopt;
+    service.refused = decision.kind == TargetKind::none && !service.removed;
+  }
+  if (new_target || service.since == WallTime{}) service.since = wall_now();
+  service.reason = decision.reason;
+  service.failback_at = decision.failback_at;
+  if (!service.removed) forget_ended_override(service);
+  return flipped;
+}
+
+} // namespace hanat

@@ -1,0 +1,320 @@
+// What happened, as values: one event a fact, with roles, addresses, reasons and counts, and no sentence. Free text is only what an
+// operator gave as a reason, and the errors of the kernel and of libraries. Not here: making events (make_event), their sentences
+// (event_text), where they go (journal, history).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/api/status.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/decision/decision.hpp"
+#include "daemon/decision/service_state.hpp"
+#include "daemon/util/wall_time.hpp"
+#include "nat/conntrack/cut.hpp"
+#include "probes/result.hpp"
+
+namespace hanat {
+
+enum class Level : std::uint8_t { info, notice, warning, error };
+
+} // namespace hanat
+
+namespace hanat::events {
+
+struct ServerName {
+  std::string role; // "primary", "backup2"
+  Endpoint address;
+  bool operator==(const ServerName&) const = default;
+};
+
+/// What the kernel does with a service that is left as it is.
+struct LoadedTarget {
+  std::optional<ServerName> server;
+  std::optional<Endpoint> other; // a server that is not in the configuration
+  bool refused = false;
+  bool operator==(const LoadedTarget&) const = default;
+};
+
+enum class FlowKind : std::uint8_t { tcp, non_tcp };
+
+// The target of a service
+
+/// New connections go to another server, or to none.
+struct Flipped {
+  std::optional<ServerName> from, to;
+  Reason reason = Reason::starting;
+  OnNone on_none = OnNone::refuse;
+  std::string group; // empty: in none
+  FlipStatus flip;
+  bool operator==(const Flipped&) const = default;
+};
+/// The first target of a service, or none from the beginning.
+struct FirstTarget {
+  std::optional<ServerName> to;
+  OnNone on_none = OnNone::refuse;
+  std::string group;
+  bool operator==(const FirstTarget&) const = default;
+};
+/// The rules of a service that were loaded before the start.
+struct Adopted {
+  LoadedTarget loaded;
+  bool observed = false;
+  bool operator==(const Adopted&) const = default;
+};
+/// Mode observe: where the traffic would go now.
+struct ShadowMoved {
+  std::optional<ServerName> from, to;
+  Reason reason = Reason::starting, flip_reason = Reason::starting;
+  bool from_is_down = false;
+  std::optional<probes::ProbeResult> last; // of `from`
+  LoadedTarget loaded;
+  std::string group;
+  bool operator==(const ShadowMoved&) const = default;
+};
+
+// Health
+
+struct HealthChanged {
+  ServerName server;
+  Health health = Health::unknown;
+  unsigned fails = 0; // of the probe that stands for the server, as `last`
+  Clock::duration within{};
+  std::optional<probes::ProbeResult> last;
+  bool another_up = false; // a server of the service that is up
+  bool operator==(const HealthChanged&) const = default;
+};
+/// A probe is inconclusive, and no other one was.
+struct ProbesInconclusive {
+  probes::Reason reason = probes::Reason::local_error;
+  std::string detail;
+  bool operator==(const ProbesInconclusive&) const = default;
+};
+struct ProbesConclusive {
+  bool operator==(const ProbesConclusive&) const = default;
+};
+/// The kernel does not report refused clients.
+struct ClientsNotHeard {
+  std::string error;
+  bool operator==(const ClientsNotHeard&) const = default;
+};
+
+// Overrides
+
+struct Forced {
+  ServerName server;
+  std::string by;
+  std::optional<WallTime> until;
+  std::string reason; // the operator's
+  bool operator==(const Forced&) const = default;
+};
+/// Mode observe begins, or is found at the start, while an override is set.
+struct OverrideWaits {
+  std::string role, by;
+  bool operator==(const OverrideWaits&) const = default;
+};
+struct OverrideEnded {
+  bool expired = false;
+  bool operator==(const OverrideEnded&) const = default;
+};
+/// The service is no longer configured.
+struct OverrideLost {
+  std::string role, by, reason;
+  bool operator==(const OverrideLost&) const = default;
+};
+/// The service has no server of this role any more.
+struct OverrideDropped {
+  std::string role;
+  bool operator==(const OverrideDropped&) const = default;
+};
+/// The clock shows a time before the override began.
+struct OverrideClock {
+  std::chrono::seconds ends_after{};
+  bool operator==(const OverrideClock&) const = default;
+};
+/// The override of another service of the group applies.
+struct OverrideShared {
+  std::string owner, group;
+  bool operator==(const OverrideShared&) const = default;
+};
+
+// Old flows; `flows` names their service and server: "web primary"
+
+struct FlowsCut {
+  std::string flows;
+  nat::CutCount cut;
+  std::optional<FlipStatus> flip; // that they left by
+  bool operator==(const FlowsCut&) const = default;
+};
+/// Before the cut was complete their server became the target again, or another service has their endpoint now.
+struct CutCancelled {
+  std::string flows;
+  nat::CutCount cut; // until then
+  std::optional<FlipStatus> flip;
+  bool operator==(const CutCancelled&) const = default;
+};
+struct DrainBegun {
+  std::string flows;
+  FlowKind kind = FlowKind::tcp;
+  std::optional<Clock::duration> lasts; // nullopt: kept
+  bool operator==(const DrainBegun&) const = default;
+};
+/// Their server is the target again.
+struct DrainVoid {
+  std::string flows;
+  FlowKind kind = FlowKind::tcp;
+  bool operator==(const DrainVoid&) const = default;
+};
+/// The last of them ended by itself.
+struct Drained {
+  std::string flows;
+  FlowKind kind = FlowKind::tcp;
+  Clock::duration took{};
+  std::uint64_t ended = 0;
+  std::optional<FlipStatus> flip;
+  bool operator==(const Drained&) const = default;
+};
+/// Those that are left are cut.
+struct DrainEnded {
+  std::string flows;
+  bool kept = false;
+  std::optional<std::uint64_t> left; // nullopt: not counted yet
+  Clock::duration took{};
+  DrainEnd end = DrainEnd::time;
+  std::optional<FlipStatus> flip;
+  bool operator==(const DrainEnded&) const = default;
+};
+/// The audit found flows that no target and no policy explains.
+struct UnexpectedFlows {
+  std::uint64_t number = 0;
+  std::optional<Endpoint> server; // nullopt: untranslated
+  bool several_servers = false;
+  bool operator==(const UnexpectedFlows&) const = default;
+};
+struct ConntrackFailed {
+  bool counting = false; // or cutting
+  std::string error;
+  std::chrono::seconds retry_after{};
+  bool operator==(const ConntrackFailed&) const = default;
+};
+
+// The table in the kernel
+
+struct KernelRefused {
+  std::string error;
+  bool operator==(const KernelRefused&) const = default;
+};
+struct KernelRecovered {
+  bool operator==(const KernelRecovered&) const = default;
+};
+/// Another program changed or removed the table.
+struct TableRestored {
+  bool was_there = false;
+  bool operator==(const TableRestored&) const = default;
+};
+/// The table that was loaded before the start could not be adopted as it was.
+struct TableReplaced {
+  bool operator==(const TableReplaced&) const = default;
+};
+struct TableNotRemoved {
+  std::string table, error;
+  bool operator==(const TableNotRemoved&) const = default;
+};
+
+// The daemon itself
+
+struct CutMethod {
+  Family family = Family::ipv4;
+  nat::DeleteMethod method = nat::DeleteMethod::full_dump;
+  std::string failed_check; // of a faster method; empty: this is the fastest
+  bool operator==(const CutMethod&) const = default;
+};
+struct Started {
+  std::string kernel_release, table;
+  bool owns_table = false;
+  bool operator==(const Started&) const = default;
+};
+struct Stopping {
+  bool operator==(const Stopping&) const = default;
+};
+struct NudgingOff {
+  std::string error;
+  bool not_permitted = false;
+  bool operator==(const NudgingOff&) const = default;
+};
+struct OperatorsUnknown {
+  std::string group;
+  bool operator==(const OperatorsUnknown&) const = default;
+};
+struct ConfigError {
+  std::string error; // "file:line:col: message"
+  bool operator==(const ConfigError&) const = default;
+};
+struct ConfigRefused {
+  std::size_t errors = 0;
+  bool operator==(const ConfigRefused&) const = default;
+};
+struct ConfigReloaded {
+  std::size_t services = 0;
+  std::vector<std::string> added, changed, removed;
+  bool operator==(const ConfigReloaded&) const = default;
+};
+struct ReloadFailed {
+  std::string error;
+  bool nothing_changed = false;
+  bool operator==(const ReloadFailed&) const = default;
+};
+struct ConfigNotCopied {
+  std::string error;
+  bool operator==(const ConfigNotCopied&) const = default;
+};
+struct StateNotSaved {
+  std::string error;
+  bool operator==(const StateNotSaved&) const = default;
+};
+struct HistoryNotWritten {
+  std::string error;
+  bool operator==(const HistoryNotWritten&) const = default;
+};
+struct HistoryWritten {
+  bool operator==(const HistoryWritten&) const = default;
+};
+struct MessagesLost {
+  std::size_t number = 0;
+  bool operator==(const MessagesLost&) const = default;
+};
+struct MetricsNotServed {
+  std::string error;
+  bool operator==(const MetricsNotServed&) const = default;
+};
+/// What has no value of its own: the text of another part.
+struct Message {
+  Level level = Level::info;
+  std::string text;
+  bool operator==(const Message&) const = default;
+};
+
+using Payload = std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive,
+                             ClientsNotHeard, Forced, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock,
+                             OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows,
+                             ConntrackFailed, KernelRefused, KernelRecovered, TableRestored, TableReplaced, TableNotRemoved, CutMethod,
+                             Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
+                             ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+
+} // namespace hanat::events
+
+namespace hanat {
+
+struct Event {
+  WallTime at{};       // when it was made
+  std::string service; // empty: the daemon itself
+  events::Payload what;
+  bool operator==(const Event&) const = default;
+};
+
+} // namespace hanat

@@ -1,0 +1,68 @@
+// The sentence of every kind of event, for event_text alone. Not here: levels, fields, the history (event_text).
+#pragma once
+
+#include <string>
+
+#include "daemon/report/event.hpp"
+
+namespace hanat::events {
+
+class Sentences {
+public:
+  explicit Sentences(const std::string& service) : service_(service) {}
+
+  // event_text.cpp
+  std::string operator()(const Flipped& flip) const;
+  std::string operator()(const FirstTarget& first) const;
+  std::string operator()(const Adopted& adopted) const;
+  std::string operator()(const ShadowMoved& moved) const;
+  std::string operator()(const HealthChanged& changed) const;
+  std::string operator()(const ProbesInconclusive& probes) const;
+  std::string operator()(const ProbesConclusive&) const;
+  std::string operator()(const ClientsNotHeard& clients) const;
+  std::string operator()(const Forced& forced) const;
+  std::string operator()(const OverrideWaits& override) const;
+  std::string operator()(const OverrideEnded& override) const;
+  std::string operator()(const OverrideLost& override) const;
+  std::string operator()(const OverrideDropped& override) const;
+  std::string operator()(const OverrideClock& override) const;
+  std::string operator()(const OverrideShared& override) const;
+
+  // event_text_drain.cpp: old flows
+  std::string operator()(const FlowsCut& cut) const;
+  std::string operator()(const CutCancelled& cut) const;
+  std::string operator()(const DrainBegun& drain) const;
+  std::string operator()(const DrainVoid& drain) const;
+  std::string operator()(const Drained& drain) const;
+  std::string operator()(const DrainEnded& drain) const;
+  std::string operator()(const UnexpectedFlows& found) const;
+  std::string operator()(const ConntrackFailed& failure) const;
+
+  // event_text_daemon.cpp: the table, the daemon itself
+  std::string operator()(const KernelRefused& refusal) const;
+  std::string operator()(const KernelRecovered&) const;
+  std::string operator()(const TableRestored& table) const;
+  std::string operator()(const TableReplaced&) const;
+  std::string operator()(const TableNotRemoved& table) const;
+  std::string operator()(const CutMethod& method) const;
+  std::string operator()(const Started& started) const;
+  std::string operator()(const Stopping&) const;
+  std::string operator()(const NudgingOff& nudging) const;
+  std::string operator()(const OperatorsUnknown& operators) const;
+  std::string operator()(const ConfigError& error) const;
+  std::string operator()(const ConfigRefused& refused) const;
+  std::string operator()(const ConfigReloaded& reloaded) const;
+  std::string operator()(const ReloadFailed& reload) const;
+  std::string operator()(const ConfigNotCopied& copy) const;
+  std::string operator()(const StateNotSaved& state) const;
+  std::string operator()(const HistoryNotWritten& history) const;
+  std::string operator()(const HistoryWritten&) const;
+  std::string operator()(const MessagesLost& lost) const;
+  std::string operator()(const MetricsNotServed& metrics) const;
+  std::string operator()(const Message& message) const;
+
+private:
+  const std::string& service_; // that the event is about
+};
+
+} // namespace hanat::events

@@ -1,0 +1,241 @@
+// What is said of an event, and the sentences about services, servers and overrides.
+// Not here: the sentences about old flows (event_text_drain) and about the daemon itself (event_text_daemon).
+#include "daemon/report/event_text.hpp"
+
+#include <concepts>
+
+#include <fmt/format.h>
+
+#include "daemon/report/event_sentences.hpp"
+
+namespace hanat {
+namespace events {
+namespace {
+
+std::string to_text(const ServerName& server) { return fmt::format("{} ({})", server.role, hanat::to_text(server.address)); }
+std::string to_text(const std::optional<ServerName>& server) { return server ? to_text(*server) : "no server"; }
+std::string role_of(const std::optional<ServerName>& server) { return server ? server->role : "none"; }
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+/// "refused (connection refused)"
+std::string to_text(const std::optional<probes::ProbeResult>& last) {
+  if (!last) return "no result yet";
+  return last->detail.empty() ? std::string{to_text(last->reason)} : fmt::format("{} ({})", to_text(last->reason), last->detail);
+}
+
+std::string what_clients_get(OnNone on_none) {
+  switch (on_none) {
+  case OnNone::refuse: return "clients are refused at once";
+  case OnNone::drop: return "clients' packets are dropped";
+  case OnNone::keep: return "the last target keeps the traffic";
+  }
+  return {};
+}
+
+/// What the kernel does with a service that is left as it is.
+std::string to_text(const LoadedTarget& loaded) {
+  if (loaded.server) return fmt::format("connections stay on {}", to_text(*loaded.server));
+  if (loaded.other)
+    return fmt::format("connections stay on {}, which is not a server of this configuration", hanat::to_text(*loaded.other));
+  return loaded.refused ? "clients stay refused" : "nothing is loaded for it";
+}
+
+/// "; group voice moves together"
+std::string group_note(const std::string& group) { return group.empty() ? "" : fmt::format("; group {} moves together", group); }
+std::string no_server_up(const std::string& group) {
+  return group.empty() ? "no server is up" : fmt::format("no server is up for all of group {}", group);
+}
+
+std::string_view shadow_verb(Reason flip_reason) {
+  if (flip_reason == Reason::failover) return "fail over";
+  return flip_reason == Reason::failback ? "fail back" : "go";
+}
+
+} // namespace
+
+std::string Sentences::operator()(const Flipped& flip) const {
+  std::string text = fmt::format("new connections go from {} to {}: {}; committed in {} us", to_text(flip.from), to_text(flip.to),
+                                 hanat::to_text(flip.reason), flip.flip.commit_us);
+  if (!flip.to) text += fmt::format("; {}: {}", no_server_up(flip.group), what_clients_get(flip.on_none));
+  return text + group_note(flip.group);
+}
+
+std::string Sentences::operator()(const FirstTarget& first) const {
+  if (first.to) return fmt::format("connections go to {}", to_text(*first.to));
+  return fmt::format("{}: {}", no_server_up(first.group), what_clients_get(first.on_none));
+}
+
+std::string Sentences::operator()(const Adopted& adopted) const {
+  const LoadedTarget& loaded = adopted.loaded;
+  const std::string what = adopted.observed ? to_text(loaded) + ", and that is not touched (mode observe)"
+                           : loaded.server  ? to_text(loaded)
+                           : loaded.refused ? std::string{"clients stay refused until a server is up"}
+                           : loaded.other
+                               ? std::string{"their target is not a server of this configuration; the first server that is up takes over"}
+                               : std::string{"they have no target; the first server that is up takes over"};
+  return fmt::format("found loaded rules: {}", what);
+}
+
+std::string Sentences::operator()(const ShadowMoved& moved) const {
+  std::string text;
+  if (!moved.to)
+    text = fmt::format("{}: would turn clients away", no_server_up(moved.group));
+  else if (!moved.from)
+    text = fmt::format("would send connections to {}: {}", to_text(*moved.to), hanat::to_text(moved.reason));
+  else
+    text = fmt::format("would {} from {} to {}: {}", shadow_verb(moved.flip_reason), to_text(*moved.from), to_text(*moved.to),
+                       hanat::to_text(moved.flip_reason));
+  if (moved.from && moved.from_is_down) text += fmt::format(" ({} is down: {})", moved.from->role, to_text(moved.last));
+  return fmt::format("observe: {}; {}{}", text, to_text(moved.loaded), group_note(moved.group));
+}
+
+std::string Sentences::operator()(const HealthChanged& changed) const {
+  std::string text = fmt::format("{} is {}", to_text(changed.server), hanat::to_text(changed.health));
+  switch (changed.health) {
+  case Health::up:
+    return text + fmt::format(": {} in {:.1f} ms", to_text(changed.last), changed.last ? seconds(changed.last->latency) * 1000 : 0);
+  case Health::down:
+    text += fmt::format(": {} failed probe{} within {} s, the last: {}", changed.fails, changed.fails == 1 ? "" : "s",
+                        seconds(changed.within), to_text(changed.last));
+    break;
+  case Health::unknown: text += ": its probes have not judged it yet"; break;
+  }
+  return text + (changed.another_up ? "" : "; no other server is known to be up");
+}
+
+std::string Sentences::operator()(const ProbesInconclusive& probes) const {
+  return fmt::format("servers cannot be probed: {}{}{}; their last known health is kept, and nothing fails over because of this",
+                     probes::to_text(probes.reason), probes.detail.empty() ? "" : ": ", probes.detail);
+}
+
+std::string Sentences::operator()(const ProbesConclusive&) const { return "all servers can be probed again"; }
+
+std::string Sentences::operator()(const ClientsNotHeard& clients) const {
+  return fmt::format("refused clients cannot be heard: {}; servers are probed at their usual intervals only", clients.error);
+}
+
+std::string Sentences::operator()(const Forced& forced) const {
+  std::string text = fmt::format("forced to {} by {}", to_text(forced.server), forced.by);
+  if (forced.until) text += fmt::format(" until {}", hanat::to_text(*forced.until));
+  if (!forced.reason.empty()) text += fmt::format(" ({})", forced.reason);
+  return text + fmt::format("; no failover until `hanatctl auto {}`", service_);
+}
+
+std::string Sentences::operator()(const OverrideWaits& override) const {
+  return fmt::format("mode is observe now: the override to {} by {} is kept, and moves nothing until mode is auto again; "
+                     "`hanatctl auto {}` ends it",
+                     override.role, override.by, service_);
+}
+
+std::string Sentences::operator()(const OverrideEnded& override) const {
+  return fmt::format("the override {}: health decides again", override.expired ? "has expired" : "was ended");
+}
+
+std::string Sentences::operator()(const OverrideLost& override) const {
+  return fmt::format("no longer configured: its override ends ({}{}{}by {}{}{})", override.role.empty() ? "" : "to ", override.role,
+                     override.role.empty() ? "" : ", ", override.by, override.reason.empty() ? "" : ": ", override.reason);
+}
+
+std::string Sentences::operator()(const OverrideDropped& override) const {
+  return fmt::format("the saved override names {}, which the service does not have any more: dropped", override.role);
+}
+
+std::string Sentences::operator()(const OverrideClock& override) const {
+  return fmt::format("this machine's clock shows a time before the override began: the override ends {} s from now",
+                     override.ends_after.count());
+}
+
+std::string Sentences::operator()(const OverrideShared& override) const {
+  return fmt::format("moves together with {0} (group {1}): the override of {0} applies to both", override.owner, override.group);
+}
+
+namespace {
+
+template <typename T, typename... Kinds>
+concept OneOf = (std::same_as<T, Kinds> || ...);
+
+/// Every kind of event is in exactly one line, or in one of its own.
+struct Levels {
+  Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
+  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, DrainBegun, DrainVoid, Drained, DrainEnded, KernelRecovered,
+                               Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+    return Level::notice;
+  }
+  Level operator()(
+      const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideShared,
+                  UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+    return Level::warning;
+  }
+  Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,
+                               HistoryNotWritten, MetricsNotServed> auto&) const {
+    return Level::error;
+  }
+  Level operator()(const Flipped& flip) const { return flip.to ? Level::warning : Level::error; }
+  Level operator()(const FirstTarget& first) const { return first.to ? Level::notice : Level::error; }
+  Level operator()(const ShadowMoved& moved) const { return moved.to ? Level::notice : Level::warning; }
+  Level operator()(const HealthChanged& changed) const { return changed.health == Health::up ? Level::notice : Level::warning; }
+  Level operator()(const Message& message) const { return message.level; }
+};
+
+/// The kinds that the history keeps.
+struct HistoryKinds {
+  std::string_view operator()(const auto&) const { return {}; }
+  std::string_view operator()(const Flipped&) const { return "flip"; }
+  std::string_view operator()(const OneOf<FlowsCut, CutCancelled, Drained, DrainEnded> auto& event) const {
+    return event.flip ? "cut" : std::string_view{};
+  }
+  std::string_view operator()(const HealthChanged&) const { return "health"; }
+  std::string_view operator()(const OneOf<Forced, OverrideEnded> auto&) const { return "override"; }
+  std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
+  std::string_view operator()(const OneOf<UnexpectedFlows, TableRestored> auto&) const { return "repair"; }
+};
+
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+struct FieldsOf {
+  Fields operator()(const auto&) const { return {}; }
+  Fields operator()(const Flipped& flip) const {
+    return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
+  }
+  Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
+  Fields operator()(const ShadowMoved& moved) const {
+    return {{"HANAT_WOULD_TO", role_of(moved.to)}, {"HANAT_WHY", std::string{hanat::to_text(moved.reason)}}};
+  }
+};
+
+struct FlipOf {
+  std::optional<FlipStatus> operator()(const auto& event) const {
+    if constexpr (requires { event.flip; })
+      return event.flip;
+    else
+      return std::nullopt;
+  }
+};
+
+} // namespace
+} // namespace events
+
+std::string text_of(const Event& event) { return std::visit(events::Sentences{event.service}, event.what); }
+
+Level level_of(const Event& event) { return std::visit(events::Levels{}, event.what); }
+
+std::vector<std::pair<std::string, std::string>> fields_of(const Event& event) {
+  auto fields = std::visit(events::FieldsOf{}, event.what);
+  if (!event.service.empty()) fields.insert(fields.begin(), {"HANAT_SERVICE", event.service});
+  return fields;
+}
+
+std::optional<HistoryEntry> history_entry_of(const Event& event, std::string text) {
+  const std::string_view kind = std::visit(events::HistoryKinds{}, event.what);
+  if (kind.empty()) return std::nullopt;
+  HistoryEntry entry{
+      .at = to_text(event.at), .kind = std::string{kind}, .service = event.service, .text = std::move(text), .flip = std::nullopt};
+  entry.flip = std::visit(events::FlipOf{}, event.what);
+  if (entry.flip) entry.at = entry.flip->at; // by which its entry is found
+  return entry;
+}
+
+std::optional<HistoryEntry> history_entry_of(const Event& event) { return history_entry_of(event, text_of(event)); }
+
+} // namespace hanat

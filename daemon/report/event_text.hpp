@@ -1,0 +1,25 @@
+// From an event to everything that is said of it: its sentence, level and journal fields, and its entry in the history. Pure, and the only
+// place where an event becomes text. Not here: making events (make_event), where the text goes (journal, history).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "daemon/report/event.hpp"
+
+namespace hanat {
+
+/// What happened, to what, and what to do or expect next. Without the name of the service.
+std::string text_of(const Event& event);
+Level level_of(const Event& event);
+/// For the journal: {"HANAT_SERVICE", "web"}.
+std::vector<std::pair<std::string, std::string>> fields_of(const Event& event);
+
+/// What the history keeps of the event, with its text; nullopt: nothing. The kind is "cut" where it only updates the entry of a flip.
+std::optional<HistoryEntry> history_entry_of(const Event& event, std::string text);
+std::optional<HistoryEntry> history_entry_of(const Event& event);
+
+} // namespace hanat

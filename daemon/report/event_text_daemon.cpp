@@ -1,0 +1,112 @@
+// The sentences about the table in the kernel and about the daemon itself.
+// Not here: services, servers, overrides (event_text), old flows (event_text_drain).
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "daemon/report/event_sentences.hpp"
+
+namespace hanat::events {
+namespace {
+
+/// "; added: web, mail"
+std::string listed(std::string_view what, const std::vector<std::string>& names) {
+  return names.empty() ? std::string{} : fmt::format("; {}: {}", what, fmt::join(names, ", "));
+}
+
+} // namespace
+
+std::string Sentences::operator()(const KernelRefused& refusal) const {
+  return fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", refusal.error);
+}
+
+std::string Sentences::operator()(const KernelRecovered&) const { return "the kernel takes changes again"; }
+
+std::string Sentences::operator()(const TableRestored& table) const {
+  return fmt::format("the table in the kernel was {}: restored; find out what else changes nftables on this gateway",
+                     table.was_there ? "changed" : "gone");
+}
+
+std::string Sentences::operator()(const TableReplaced&) const {
+  return "the loaded table was of another layout or had been edited: replaced, its targets kept";
+}
+
+std::string Sentences::operator()(const TableNotRemoved& table) const {
+  return fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", table.error, table.table);
+}
+
+std::string Sentences::operator()(const CutMethod& method) const {
+  return fmt::format(
+      "{} flows are cut by {}{}{}", method.family == Family::ipv4 ? "IPv4" : "IPv6", to_text(method.method),
+      method.failed_check.empty() ? "" : "; a faster method failed its test on this kernel, nothing to do: ", method.failed_check);
+}
+
+std::string Sentences::operator()(const Started& started) const {
+  return fmt::format("on Linux {} table {} {}", started.kernel_release, started.table,
+                     started.owns_table ? "belongs to hanatd: no other program can change it"
+                                        : "can be changed by other programs: hanatd watches and repairs it");
+}
+
+std::string Sentences::operator()(const Stopping&) const { return "stopping"; }
+
+std::string Sentences::operator()(const NudgingOff& nudging) const {
+  return fmt::format("nudging is off: {}; clients that wait learn of a flip by their own timers{}", nudging.error,
+                     nudging.not_permitted ? "; give hanatd CAP_NET_RAW" : "");
+}
+
+std::string Sentences::operator()(const OperatorsUnknown& operators) const {
+  return fmt::format(
+      "no group \"{0}\" (operators): only root may change things now; make it with groupadd {0}, or name another (a group of "
+      "a directory service may not have been there yet), then hanatctl reload",
+      operators.group);
+}
+
+std::string Sentences::operator()(const ConfigError& error) const { return error.error; }
+
+std::string Sentences::operator()(const ConfigRefused& refused) const {
+  return fmt::format("the new configuration has {} error{}; nothing was changed, the old one stays in force", refused.errors,
+                     refused.errors == 1 ? "" : "s");
+}
+
+std::string Sentences::operator()(const ConfigReloaded& reloaded) const {
+  return fmt::format("configuration read again, services: {}{}{}{}", reloaded.services, listed("added", reloaded.added),
+                     listed("changed", reloaded.changed), listed("removed", reloaded.removed));
+}
+
+std::string Sentences::operator()(const ReloadFailed& reload) const {
+  if (reload.nothing_changed) return fmt::format("{}; nothing was changed, the old configuration stays in force", reload.error);
+  return fmt::format("the reload failed: {}", reload.error);
+}
+
+std::string Sentences::operator()(const ConfigNotCopied& copy) const {
+  return fmt::format("the configuration could not be copied: {}; if it has an error at the next start, an older copy is used, or none",
+                     copy.error);
+}
+
+std::string Sentences::operator()(const StateNotSaved& state) const {
+  return fmt::format("the state could not be saved: {}; a restart forgets the last override or drain that began or ended", state.error);
+}
+
+std::string Sentences::operator()(const HistoryNotWritten& history) const {
+  return fmt::format("the history cannot be written: {}; until that works it is kept in memory only", history.error);
+}
+
+std::string Sentences::operator()(const HistoryWritten&) const { return "the history is written again"; }
+
+std::string Sentences::operator()(const MessagesLost& lost) const {
+  return fmt::format("{} messages before this one were lost, because their reader had stopped; `hanatctl status` shows the present state",
+                     lost.number);
+}
+
+std::string Sentences::operator()(const MetricsNotServed& metrics) const {
+  return fmt::format(
+      "no metrics are served: {}; everything else works. Free the port, or name another one as [hanatd] metrics, then hanatctl "
+      "reload",
+      metrics.error);
+}
+
+std::string Sentences::operator()(const Message& message) const { return message.text; }
+
+} // namespace hanat::events

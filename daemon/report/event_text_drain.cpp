@@ -1,0 +1,79 @@
+// The sentences about old flows: cut, draining, kept, or where they should not be.
+// Not here: services, servers, overrides (event_text), the daemon itself (event_text_daemon).
+#include <cmath>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "daemon/report/event_sentences.hpp"
+
+namespace hanat::events {
+namespace {
+
+/// Seconds, with one decimal where it is not zero.
+double tenths(Clock::duration duration) { return std::round(std::chrono::duration<double>(duration).count() * 10) / 10; }
+
+std::string_view to_text(FlowKind kind) {
+  switch (kind) {
+  case FlowKind::tcp: return "TCP";
+  case FlowKind::non_tcp: return "UDP and SCTP";
+  }
+  return "?";
+}
+
+std::string_view to_text(DrainEnd end) {
+  switch (end) {
+  case DrainEnd::time: return "their time is over";
+  case DrainEnd::silent: return "the server answers nothing, and clients would wait for ever";
+  case DrainEnd::dead: return "the server is down, and its datagrams would be lost";
+  case DrainEnd::no_target: return "no server is up, and clients are turned away";
+  case DrainEnd::given_up: return "the service or this listener is no longer configured";
+  }
+  return "?";
+}
+
+std::string counted(const nat::CutCount& cut) { return fmt::format("{} TCP, {} UDP and {} SCTP flows", cut.tcp, cut.udp, cut.sctp); }
+
+} // namespace
+
+std::string Sentences::operator()(const FlowsCut& cut) const {
+  return fmt::format("cut {} of {}; conntrack is clean", counted(cut.cut), cut.flows);
+}
+
+std::string Sentences::operator()(const CutCancelled& cut) const {
+  return fmt::format("old flows of {} are no longer cut: {} were, the rest stay where they are", cut.flows, counted(cut.cut));
+}
+
+std::string Sentences::operator()(const DrainBegun& drain) const {
+  if (!drain.lasts) return fmt::format("old {} flows of {} are kept where they are until they end", to_text(drain.kind), drain.flows);
+  return fmt::format("old {} flows of {} drain: those that are left in {} s are cut", to_text(drain.kind), drain.flows,
+                     tenths(*drain.lasts));
+}
+
+std::string Sentences::operator()(const DrainVoid& drain) const {
+  return fmt::format("{} has the traffic again: its old {} flows stay", drain.flows, to_text(drain.kind));
+}
+
+std::string Sentences::operator()(const Drained& drain) const {
+  return fmt::format("{} has drained: no old {} flow is left after {} s, {} ended by themselves", drain.flows, to_text(drain.kind),
+                     tenths(drain.took), drain.ended);
+}
+
+std::string Sentences::operator()(const DrainEnded& drain) const {
+  const std::string left = drain.left ? fmt::format("{} flow{}", *drain.left, *drain.left == 1 ? "" : "s") : std::string{"all flows"};
+  return fmt::format("{} of {}, {} over {} s, {} cut now: {}", left, drain.flows, drain.kept ? "kept" : "drained", tenths(drain.took),
+                     drain.left == 1U ? "is" : "are", to_text(drain.end));
+}
+
+std::string Sentences::operator()(const UnexpectedFlows& found) const {
+  const std::string where = found.server ? fmt::format("to {}", hanat::to_text(*found.server)) : "untranslated, to no server";
+  return fmt::format("found {} flow{} that should not be ({}{}): {} cut now", found.number, found.number == 1 ? "" : "s", where,
+                     found.several_servers ? " and others" : "", found.number == 1 ? "it is" : "they are");
+}
+
+std::string Sentences::operator()(const ConntrackFailed& failure) const {
+  return fmt::format("{} conntrack entries failed: {}; trying again in {} s", failure.counting ? "counting" : "cutting", failure.error,
+                     failure.retry_after.count());
+}
+
+} // namespace hanat::events

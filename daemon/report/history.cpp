@@ -1,0 +1,190 @@
+// Entries in memory, lines in a file.
+#include "daemon/report/history.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/report/event_text.hpp"
+#include "daemon/report/make_event.hpp"
+#include "daemon/util/durable_write.hpp"
+#include "nat/fd.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+constexpr mode_t history_mode = 0640;
+constexpr std::size_t rotate_at = std::size_t{1} << 20;     // bytes: some four thousand entries
+constexpr off_t read_at_most = off_t{4} << 20;              // bytes at the end of a file; a burst may make it longer than the above
+constexpr std::size_t line_at_most = std::size_t{16} << 10; // bytes; hanatd's own have a few hundred
+constexpr std::size_t waiting_at_most = 65'536;             // entries for a disk that hangs
+
+[[noreturn]] void fail_on(const std::filesystem::path& file, const char* what) {
+  throw std::system_error(errno, std::generic_category(), fmt::format("{} {}", what, file.string()));
+}
+
+/// Of a flip, or of the cut of one. A service flips more than once in a millisecond only to another target.
+std::string identity(const HistoryEntry& entry) {
+  const FlipStatus flip = entry.flip.value_or(FlipStatus{});
+  return fmt::format("{}\n{}\n{}\n{}", entry.service, entry.at, flip.from, flip.to);
+}
+
+struct OpenFile {
+  Fd fd;
+  std::size_t bytes = 0;
+  bool torn = false; // its last line has no end
+};
+
+/// Refuses a fifo or a link in place of the file, without waiting for it.
+OpenFile open_history(const std::filesystem::path& file) {
+  OpenFile result;
+  result.fd = Fd{open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, history_mode)};
+  if (!result.fd) fail_on(file, "open");
+  struct stat info {};
+  if (fstat(result.fd.get(), &info) != 0) fail_on(file, "stat");
+  if (!S_ISREG(info.st_mode)) {
+    errno = EINVAL;
+    fail_on(file, "not a plain file:");
+  }
+  result.bytes = static_cast<std::size_t>(info.st_size);
+  char last = '\n';
+  if (info.st_size > 0 && pread(result.fd.get(), &last, 1, info.st_size - 1) == 1) result.torn = last != '\n';
+  return result;
+}
+
+std::string end_of(const std::filesystem::path& file) {
+  const Fd fd{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  struct stat info {};
+  if (!fd || fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
+  std::string text;
+  std::array<char, std::size_t{64} << 10> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by pread
+  for (off_t at = std::max<off_t>(0, info.st_size - read_at_most);;) {
+    const ssize_t got = pread(fd.get(), buffer.data(), buffer.size(), at);
+    if (got <= 0 || static_cast<off_t>(text.size()) > 2 * read_at_most) return text; // the second: another program keeps writing
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    at += got;
+  }
+}
+
+} // namespace
+
+void HistoryRing::add(HistoryEntry entry) {
+  if (entry.kind == "cut") {
+    const auto flip = flips_.find(identity(entry));
+    if (flip != flips_.end()) entries_[flip->second - first_].flip = std::move(entry.flip);
+    return;
+  }
+  if (entry.kind == "flip") flips_[identity(entry)] = end();
+  entries_.push_back(std::move(entry));
+  if (entries_.size() <= at_most) return;
+  if (entries_.front().kind == "flip") {
+    const auto oldest = flips_.find(identity(entries_.front()));
+    if (oldest != flips_.end() && oldest->second == first_) flips_.erase(oldest);
+  }
+  entries_.pop_front();
+  ++first_;
+}
+
+void HistoryRing::interrupt_cuts() {
+  for (HistoryEntry& entry : entries_)
+    if (entry.flip && !entry.flip->cut_ms) entry.flip->interrupted = true;
+}
+
+std::optional<HistoryEntry> parse_history_line(std::string_view line) {
+  if (line.size() > line_at_most) return std::nullopt;
+  try {
+    auto entry = json::parse(line).get<HistoryEntry>();
+    const bool has_flip = entry.kind == "flip" || entry.kind == "cut";
+    if (has_flip != entry.flip.has_value() || entry.kind.empty() || !parse_wall_time(entry.at)) return std::nullopt;
+    return entry;
+  } catch (const json::exception&) {
+    return std::nullopt;
+  }
+}
+
+HistoryRing read_history(const std::filesystem::path& dir) {
+  HistoryRing ring;
+  for (const char* name : {"history.old", "history"}) {
+    const std::string text = end_of(dir / name);
+    for (std::size_t start = 0; start < text.size();) {
+      const std::size_t end = std::min(text.find('\n', start), text.size());
+      if (auto entry = parse_history_line(std::string_view{text}.substr(start, end - start))) ring.add(std::move(*entry));
+      start = end + 1;
+    }
+  }
+  ring.interrupt_cuts();
+  return ring;
+}
+
+void append_history(const std::filesystem::path& dir, const std::vector<HistoryEntry>& entries) {
+  std::string text;
+  for (const HistoryEntry& entry : entries) text += json(entry).dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  const auto file = dir / "history";
+  OpenFile opened = open_history(file);
+  if (opened.bytes > 0 && opened.bytes + text.size() > rotate_at) {
+    if (rename(file.c_str(), (dir / "history.old").c_str()) != 0) fail_on(file, "rename");
+    opened = open_history(file);
+  }
+  if (opened.torn) text.insert(text.begin(), '\n'); // after a line whose write was interrupted
+  write_all(opened.fd.get(), text, file.string());
+}
+
+History::History(uv_loop_t* loop, std::filesystem::path dir, Log log)
+    : dir_(std::move(dir)), log_(std::move(log)), ring_(read_history(dir_)), writer_(loop, [this] { written(); }) {}
+
+History::~History() {
+  writer_.join();
+  try {
+    if (!waiting_.empty()) append_history(dir_, waiting_);
+  } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): it was logged before, or there is no log any more
+  }
+}
+
+void History::add(const Event& event, std::string text) {
+  auto entry = history_entry_of(event, std::move(text));
+  if (!entry) return;
+  if (waiting_.size() < waiting_at_most) waiting_.push_back(*entry);
+  ring_.add(std::move(*entry));
+  write();
+}
+
+bool History::knows(const std::string& service) const {
+  for (std::uint64_t number = begin(); number < end(); ++number)
+    if (ring_[number].service == service) return true;
+  return false;
+}
+
+void History::write() {
+  if (writer_.busy() || waiting_.empty()) return;
+  batch_ = std::exchange(waiting_, {});
+  const auto job = [this] {
+    try {
+      append_history(dir_, batch_);
+      failure_.clear();
+    } catch (const std::exception& error) {
+      failure_ = error.what();
+    }
+  };
+  if (writer_.run(job, {})) written();
+}
+
+void History::written() {
+  batch_.clear();
+  if (failure_.empty() == failing_) {
+    failing_ = !failing_;
+    log_(failing_ ? events::make({}, events::HistoryNotWritten{failure_}) : events::make({}, events::HistoryWritten{}));
+  }
+  write();
+}
+
+} // namespace hanat

@@ -1,0 +1,80 @@
+// The history of events, kept over restarts: DIR/history, one JSON value a line, appended; at 1 MiB it becomes DIR/history.old. The newest
+// entries are also in memory, for `hanatctl history`. A thread of its own writes the file: a disk that hangs delays nothing.
+// Not here: the text of an entry (event_text), its JSON (api/status).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/report/event.hpp"
+#include "daemon/util/wall_time.hpp"
+#include "daemon/util/worker_thread.hpp"
+
+namespace hanat {
+
+/// The newest entries in their order, numbered from the first one ever.
+class HistoryRing {
+public:
+  static constexpr std::size_t at_most = 4096; // 2 MiB; the files have about twice as many
+
+  /// An entry of the kind "cut" is not kept: it updates the flip that it belongs to.
+  void add(HistoryEntry entry);
+  /// Flips whose cut has not ended are marked as interrupted: hanatd has restarted.
+  void interrupt_cuts();
+  std::uint64_t begin() const { return first_; }
+  std::uint64_t end() const { return first_ + entries_.size(); }
+  const HistoryEntry& operator[](std::uint64_t number) const { return entries_.at(number - first_); }
+
+private:
+  std::deque<HistoryEntry> entries_;
+  std::uint64_t first_ = 0;
+  std::unordered_map<std::string, std::uint64_t> flips_; // numbers of flips, by what identifies one
+};
+
+/// A line of the file; nullopt: a damaged one. Never throws, whatever the line is.
+std::optional<HistoryEntry> parse_history_line(std::string_view line);
+/// The entries in the files of DIR, as far as they can be read. Never throws, whatever the files hold.
+HistoryRing read_history(const std::filesystem::path& dir);
+/// Adds lines to DIR/history, or throws std::system_error.
+void append_history(const std::filesystem::path& dir, const std::vector<HistoryEntry>& entries);
+
+class History {
+public:
+  using Log = std::function<void(const Event&)>;
+  /// `log` is called once when writing fails, and once when it works again.
+  History(uv_loop_t* loop, std::filesystem::path dir, Log log);
+  ~History(); // when the last line is written, or could not be
+  History(const History&) = delete;
+  History& operator=(const History&) = delete;
+
+  /// `text` is the sentence of the event.
+  void add(const Event& event, std::string text);
+  std::uint64_t begin() const { return ring_.begin(); }
+  std::uint64_t end() const { return ring_.end(); }
+  const HistoryEntry& operator[](std::uint64_t number) const { return ring_[number]; }
+  /// Is there an entry about the service?
+  bool knows(const std::string& service) const;
+
+private:
+  void write();
+  void written();
+
+  std::filesystem::path dir_;
+  Log log_;
+  HistoryRing ring_;
+  std::vector<HistoryEntry> waiting_; // not given to the thread yet
+  std::vector<HistoryEntry> batch_;   // the thread's while it is busy, like failure_
+  std::string failure_;
+  bool failing_ = false; // and logged
+  WorkerThread writer_;
+};
+
+} // namespace hanat

@@ -1,0 +1,152 @@
+// sd_journal_send for the journal, plain lines for stderr.
+#include "daemon/report/journal.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <ctime>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include "daemon/report/event_text.hpp"
+
+namespace hanat {
+namespace {
+
+int priority_of(Level level) {
+  switch (level) {
+  case Level::info: return LOG_INFO;
+  case Level::notice: return LOG_NOTICE;
+  case Level::warning: return LOG_WARNING;
+  case Level::error: return LOG_ERR;
+  }
+  return LOG_INFO;
+}
+
+/// JOURNAL_STREAM names the file by which systemd reads for the journal.
+bool stderr_is_the_journal() {
+  const char* stream = std::getenv("JOURNAL_STREAM"); // NOLINT(concurrency-mt-unsafe): read once, before any thread
+  struct stat status {};
+  if (stream == nullptr || fstat(STDERR_FILENO, &status) != 0) return false;
+  return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+}
+
+/// An event as it is written.
+struct Line {
+  WallTime at;
+  Level level;
+  std::string text; // with the service in front
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+Line line_of(const Event& event, const std::string& text) {
+  return {.at = event.at,
+          .level = level_of(event),
+          .text = event.service.empty() ? text : fmt::format("{}: {}", event.service, text),
+          .fields = fields_of(event)};
+}
+
+void write_to_journal(const Line& line) {
+  std::vector<std::string> fields{fmt::format("MESSAGE={}", line.text), fmt::format("PRIORITY={}", priority_of(line.level)),
+                                  "SYSLOG_IDENTIFIER=hanatd"};
+  for (const auto& [key, value] : line.fields) fields.push_back(fmt::format("{}={}", key, value));
+  std::vector<iovec> parts;
+  parts.reserve(fields.size());
+  for (std::string& field : fields) parts.push_back({.iov_base = field.data(), .iov_len = field.size()});
+  sd_journal_sendv(parts.data(), static_cast<int>(parts.size()));
+}
+
+void write_to_stderr(const Line& line) {
+  const auto ms = line.at.time_since_epoch().count() % 1000;
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(line.at);
+  std::tm local{};
+  localtime_r(&seconds, &local);
+  const std::string text = fmt::format("{:02}:{:02}:{:02}.{:03} {}\n", local.tm_hour, local.tm_min, local.tm_sec, ms, line.text);
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, text.data(), text.size()); // when stderr itself is gone there is no other way
+}
+
+/// Whether a line can be written without waiting for the reader: a pipe then has room for a page.
+bool stderr_takes_a_line() {
+  pollfd polled{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&polled, 1, 0) == 1 && (polled.revents & POLLOUT) != 0;
+}
+
+} // namespace
+
+struct Journal::Queue {
+  const bool to_systemd = stderr_is_the_journal();
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Line> waiting;
+  std::size_t lost = 0;
+  bool writing = false, ending = false;
+
+  void run() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [this] { return ending || !waiting.empty(); });
+      if (waiting.empty()) return;
+      const Line next = std::move(waiting.front());
+      waiting.pop_front();
+      writing = true;
+      lock.unlock();
+      write(next);
+      lock.lock();
+      writing = false;
+      if (waiting.empty()) changed.notify_all();
+    }
+  }
+  void write(const Line& line) const {
+    if (to_systemd)
+      write_to_journal(line);
+    else
+      write_to_stderr(line);
+  }
+};
+
+Journal::Journal() : queue_(std::make_shared<Queue>()) {
+  std::thread([queue = queue_] { queue->run(); }).detach();
+}
+
+Journal::~Journal() {
+  std::unique_lock lock(queue_->mutex);
+  queue_->ending = true;
+  queue_->changed.notify_all();
+  queue_->changed.wait_for(lock, std::chrono::seconds{1}, [this] { return queue_->waiting.empty() && !queue_->writing; });
+}
+
+void Journal::write(const Event& event) const { write(event, text_of(event)); }
+
+void Journal::write(const Event& event, const std::string& text) const {
+  Line line = line_of(event, text);
+  const std::scoped_lock lock(queue_->mutex);
+  const bool idle = queue_->waiting.empty() && !queue_->writing && queue_->lost == 0;
+  if (idle && !queue_->to_systemd && stderr_takes_a_line()) return queue_->write(line);
+  if (queue_->waiting.size() >= most_waiting) {
+    ++queue_->lost;
+    return;
+  }
+  if (const std::size_t lost = std::exchange(queue_->lost, 0); lost > 0) {
+    const Event gap{.at = event.at, .service = {}, .what = events::MessagesLost{lost}};
+    queue_->waiting.push_back(line_of(gap, text_of(gap)));
+  }
+  queue_->waiting.push_back(std::move(line));
+  queue_->changed.notify_all();
+}
+
+} // namespace hanat

@@ -1,0 +1,182 @@
+// One function an event.
+#include "daemon/report/make_event.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "daemon/report/make_status.hpp"
+
+namespace hanat::events {
+namespace {
+
+ServerName named(const ServerState& server) { return {.role = server.role, .address = server.addresses.front()}; }
+
+std::optional<ServerName> target_of(const ServiceState& service, const Decision& decision) {
+  if (decision.kind != TargetKind::server) return std::nullopt;
+  return named(service.servers[decision.server]);
+}
+
+std::optional<ServerName> named(const ServiceState& service, std::optional<std::size_t> server) {
+  return server ? std::optional{named(service.servers[*server])} : std::nullopt;
+}
+
+LoadedTarget loaded_target(const ServiceState& service) {
+  LoadedTarget loaded{.server = named(service, service.current), .other = std::nullopt, .refused = service.refused};
+  if (!service.current && !service.loaded.dnat.empty()) loaded.other = service.loaded.dnat.begin()->second.server;
+  return loaded;
+}
+
+FlowKind kind_of(const Eviction& eviction) {
+  return eviction.mappings.empty() || eviction.mappings.front().vip.protocol == Protocol::tcp ? FlowKind::tcp : FlowKind::non_tcp;
+}
+
+std::optional<probes::ProbeResult> last_result(const ServerState& server, Time now) {
+  return server.probes.empty() ? std::nullopt : worst_probe(server, now).last;
+}
+
+} // namespace
+
+Event make(std::string service, Payload what) { return {.at = wall_now(), .service = std::move(service), .what = std::move(what)}; }
+
+Event message(Level level, std::string text) { return make({}, Message{.level = level, .text = std::move(text)}); }
+
+Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip) {
+  return {.at = flip.at,
+          .service = service.config.name,
+          .what = Flipped{.from = named(service, service.current),
+                          .to = target_of(service, decision),
+                          .reason = flip.reason,
+                          .on_none = service.config.on_none,
+                          .group = service.config.group,
+                          .flip = report(service, flip)}};
+}
+
+Event first_target(const ServiceState& service, const Decision& decision) {
+  return make(service.config.name,
+              FirstTarget{.to = target_of(service, decision), .on_none = service.config.on_none, .group = service.config.group});
+}
+
+Event adopted(const ServiceState& service) {
+  return make(service.config.name, Adopted{.loaded = loaded_target(service), .observed = service.shadow.has_value()});
+}
+
+Event shadow_moved(const ServiceState& service, const Decision& decision) {
+  ShadowMoved moved{.from = std::nullopt,
+                    .to = target_of(service, decision),
+                    .reason = decision.reason,
+                    .flip_reason = decision.flip_reason,
+                    .from_is_down = false,
+                    .last = std::nullopt,
+                    .loaded = loaded_target(service),
+                    .group = service.config.group};
+  if (service.shadow && service.shadow->placement.current) {
+    const ServerState& from = service.servers[*service.shadow->placement.current];
+    moved.from = named(from);
+    moved.from_is_down = from.health == Health::down;
+    moved.last = last_result(from, Clock::now());
+  }
+  return make(service.config.name, std::move(moved));
+}
+
+Event health_changed(const ServiceState& service, const ServerState& server, Time now) {
+  return make(service.config.name, HealthChanged{.server = named(server),
+                                                 .health = server.health,
+                                                 .fails = server.probes.empty() ? 0 : worst_probe(server, now).window.fails(now),
+                                                 .within = service.config.down.within,
+                                                 .last = last_result(server, now),
+                                                 .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) {
+                                                   return candidate(other).health == Health::up;
+                                                 })});
+}
+
+Event probes_inconclusive(const probes::ProbeResult& result) {
+  return make({}, ProbesInconclusive{.reason = result.reason, .detail = result.detail});
+}
+Event probes_conclusive() { return make({}, ProbesConclusive{}); }
+Event clients_not_heard(std::string failure) { return make({}, ClientsNotHeard{std::move(failure)}); }
+
+Event forced(const ServiceState& service, const Override& force) {
+  return make(service.config.name,
+              Forced{.server = named(service.servers[force.server]), .by = force.by, .until = force.until_wall, .reason = force.reason});
+}
+
+Event override_waits(const ServiceState& service) {
+  const Override force = service.force.value_or(Override{});
+  return make(service.config.name, OverrideWaits{.role = service.servers[force.server].role, .by = force.by});
+}
+
+Event override_ended(const ServiceState& service, bool expired) { return make(service.config.name, OverrideEnded{expired}); }
+
+Event override_lost(const ServiceState& service) {
+  const Override force = service.force.value_or(Override{});
+  const bool known = force.server < service.servers.size(); // a service that is retired has lost its servers already
+  return make(service.config.name,
+              OverrideLost{.role = known ? service.servers[force.server].role : "", .by = force.by, .reason = force.reason});
+}
+
+Event override_dropped(std::string service, std::string target) { return make(std::move(service), OverrideDropped{std::move(target)}); }
+Event override_clock(std::string service, std::chrono::seconds ends_after) { return make(std::move(service), OverrideClock{ends_after}); }
+
+Event override_shared(const ServiceState& service, const ServiceState& owner) {
+  return make(service.config.name, OverrideShared{.owner = owner.config.name, .group = service.config.group});
+}
+
+Event flows_cut(const ServiceState& service, const Eviction& eviction) {
+  return make(service.config.name, FlowsCut{.flows = eviction.comment, .cut = eviction.cut, .flip = flip_of(service, eviction)});
+}
+
+Event cut_cancelled(const ServiceState& service, const Flip& flip) {
+  return make(service.config.name,
+              CutCancelled{.flows = fmt::format("{} {}", service.config.name, flip.from), .cut = flip.cut, .flip = report(service, flip)});
+}
+
+Event drain_begun(const ServiceState& service, const Eviction& eviction) {
+  DrainBegun begun{.flows = eviction.comment, .kind = kind_of(eviction), .lasts = std::nullopt};
+  if (eviction.drain && eviction.drain->until) begun.lasts = *eviction.drain->until - eviction.drain->since;
+  return make(service.config.name, std::move(begun));
+}
+
+Event drain_void(const ServiceState& service, const Eviction& eviction) {
+  return make(service.config.name, DrainVoid{.flows = eviction.comment, .kind = kind_of(eviction)});
+}
+
+Event drained(const ServiceState& service, const Eviction& eviction, Time now) {
+  const Drain drain = eviction.drain.value_or(Drain{});
+  return make(service.config.name, Drained{.flows = eviction.comment,
+                                           .kind = kind_of(eviction),
+                                           .took = now - drain.since,
+                                           .ended = drain.drained(),
+                                           .flip = flip_of(service, eviction)});
+}
+
+Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now) {
+  const Drain drain = eviction.drain.value_or(Drain{});
+  return make(service.config.name, DrainEnded{.flows = eviction.comment,
+                                              .kept = !drain.until,
+                                              .left = drain.left,
+                                              .took = now - drain.since,
+                                              .end = end,
+                                              .flip = flip_of(service, eviction)});
+}
+
+Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number) {
+  UnexpectedFlows found{.number = number, .server = std::nullopt, .several_servers = false};
+  if (!eviction.untranslated) {
+    found.server = eviction.mappings.front().server;
+    found.several_servers = std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return mapping.server != found.server; });
+  }
+  return make(service.config.name, found);
+}
+
+Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after) {
+  return make({}, ConntrackFailed{.counting = counting, .error = std::move(error), .retry_after = retry_after});
+}
+
+Event kernel_recovered() { return make({}, KernelRecovered{}); }
+Event kernel_refused(std::string error) { return make({}, KernelRefused{std::move(error)}); }
+Event table_restored(bool was_there) { return make({}, TableRestored{was_there}); }
+Event table_replaced() { return make({}, TableReplaced{}); }
+
+} // namespace hanat::events

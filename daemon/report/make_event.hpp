@@ -1,0 +1,55 @@
+// Makes events from the running state, stamped with the time of now. Not here: their sentences (event_text), when they are made (failover).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "daemon/decision/decision.hpp"
+#include "daemon/decision/service_state.hpp"
+#include "daemon/report/event.hpp"
+
+namespace hanat::events {
+
+Event make(std::string service, Payload what);
+Event message(Level level, std::string text);
+
+/// The service is about to go from its current target to that of the decision.
+Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip);
+Event first_target(const ServiceState& service, const Decision& decision);
+Event adopted(const ServiceState& service);
+/// Mode observe: the shadow placement is about to go to the target of the decision.
+Event shadow_moved(const ServiceState& service, const Decision& decision);
+
+Event health_changed(const ServiceState& service, const ServerState& server, Time now);
+Event probes_inconclusive(const probes::ProbeResult& result);
+Event probes_conclusive();
+Event clients_not_heard(std::string failure);
+
+Event forced(const ServiceState& service, const Override& force);
+Event override_waits(const ServiceState& service);
+Event override_ended(const ServiceState& service, bool expired);
+Event override_lost(const ServiceState& service);
+/// `target`: the role that the saved override names.
+Event override_dropped(std::string service, std::string target);
+Event override_clock(std::string service, std::chrono::seconds ends_after);
+Event override_shared(const ServiceState& service, const ServiceState& owner);
+
+// With the status of the flip by which the flows of the eviction left.
+Event flows_cut(const ServiceState& service, const Eviction& eviction);
+/// The evictions of the flip ended before their cut did: the server is the target again, or another service has its endpoint.
+Event cut_cancelled(const ServiceState& service, const Flip& flip);
+Event drain_begun(const ServiceState& service, const Eviction& eviction);
+Event drain_void(const ServiceState& service, const Eviction& eviction);
+Event drained(const ServiceState& service, const Eviction& eviction, Time now);
+Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now);
+Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number);
+Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after);
+
+Event kernel_recovered();
+Event kernel_refused(std::string error);
+/// `was_there`: the table was changed, not removed.
+Event table_restored(bool was_there);
+Event table_replaced();
+
+} // namespace hanat::events

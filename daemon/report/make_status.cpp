@@ -1,0 +1,154 @@
+// From running services to status values.
+#include "daemon/report/make_status.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+
+namespace hanat {
+namespace {
+
+double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+ServerStatus report(const ServiceState& service, const ServerState& server, Time now) {
+  ServerStatus status;
+  status.role = server.role;
+  status.address = to_text(server.addresses.front());
+  if (server.addresses.size() > 1)
+    for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
+  status.health = to_text(server.health);
+  if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
+  const ProbeState& probe = worst_probe(server, now);
+  status.fails = {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+  if (probe.last)
+    status.last = LastResult{.outcome = std::string{to_text(probe.last->outcome)},
+                             .reason = std::string{to_text(probe.last->reason)},
+                             .detail = probe.last->detail,
+                             .latency_ms = milliseconds(probe.last->latency),
+                             .age_s = seconds(now - probe.last_at)};
+  return status;
+}
+
+/// Old flows that are still where they were: their number is unknown until all were counted.
+struct Staying {
+  std::uint64_t drained = 0;
+  std::optional<std::uint64_t> left = 0;
+  std::optional<Time> until;
+
+  void add(const Drain& drain) {
+    drained += drain.drained();
+    left = left && drain.left ? std::optional{*left + *drain.left} : std::nullopt;
+    if (drain.until) until = until ? std::max(*until, *drain.until) : *drain.until;
+  }
+  std::optional<double> ends_in_s(Time now) const { return until ? std::optional{std::max(0.0, seconds(*until - now))} : std::nullopt; }
+};
+
+std::vector<DrainingStatus> draining(const ServiceState& service, Time now) {
+  std::map<std::pair<std::string, bool>, std::pair<Staying, Endpoint>> servers; // drained apart from kept
+  for (const Eviction& eviction : service.evictions) {
+    if (!eviction.drain || eviction.mappings.empty()) continue;
+    auto& [staying, address] = servers[{eviction.comment, eviction.drain->until.has_value()}];
+    staying.add(*eviction.drain);
+    address = eviction.mappings.front().server;
+  }
+  std::vector<DrainingStatus> result;
+  result.reserve(servers.size());
+  for (const auto& [key, server] : servers)
+    result.push_back({.server = key.first.substr(key.first.find(' ') + 1),
+                      .address = to_text(server.second),
+                      .drained = server.first.drained,
+                      .left = server.first.left,
+                      .ends_in_s = server.first.ends_in_s(now)});
+  return result;
+}
+
+Staying staying_of(const ServiceState& service, const Flip& flip) {
+  Staying staying;
+  for (const Eviction& eviction : service.evictions)
+    if (eviction.drain && eviction.flip == flip.number && !eviction.mappings.empty()) staying.add(*eviction.drain);
+  return staying;
+}
+
+/// The address of the target; without one server for all families, that of the first listener's.
+std::optional<std::string> target_address(const ServiceState& service) {
+  const bool has_target = service.current || service.shadow; // what is not touched may go to a server that is no longer configured
+  if (!has_target || service.loaded.dnat.empty()) return std::nullopt;
+  const auto first = service.loaded.dnat.find(service.config.listen.front());
+  return to_text((first == service.loaded.dnat.end() ? service.loaded.dnat.begin() : first)->second.server);
+}
+
+} // namespace
+
+FlipStatus report(const ServiceState& service, const Flip& flip) {
+  FlipStatus status;
+  const Staying staying = staying_of(service, flip);
+  status.drained = flip.drained + staying.drained;
+  status.left = staying.left;
+  status.at = to_text(flip.at);
+  status.from = flip.from;
+  status.to = flip.to;
+  status.why = to_text(flip.reason);
+  status.commit_us = flip.commit.count();
+  status.cut = {.tcp = flip.cut.tcp, .udp = flip.cut.udp, .sctp = flip.cut.sctp};
+  status.nudged = flip.nudged;
+  if (!flip.cutting) status.cut_ms = milliseconds(flip.cut_time);
+  return status;
+}
+
+std::optional<FlipStatus> flip_of(const ServiceState& service, const Eviction& eviction) {
+  const Flip* flip = find_flip(service, eviction.flip);
+  return flip == nullptr ? std::nullopt : std::optional{report(service, *flip)};
+}
+
+ServiceStatus report(const ServiceState& service, Time now) {
+  ServiceStatus status;
+  status.name = service.config.name;
+  status.target = target_name(service);
+  status.target_address = target_address(service);
+  status.since = to_text(service.since);
+  status.why = to_text(service.reason);
+  if (!service.config.group.empty()) status.group = service.config.group;
+  if (const auto& shadow = service.shadow) {
+    status.mode = "observe";
+    status.would_target = shadow->placement.current ? service.servers[*shadow->placement.current].role : "none";
+    status.would_why = to_text(shadow->reason);
+  }
+  if (service.force)
+    status.forced = ForcedStatus{.target = service.servers[service.force->server].role,
+                                 .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
+                                 .reason = service.force->reason,
+                                 .by = service.force->by};
+  if (service.failback_at && !service.shadow) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
+  status.flips = service.flips;
+  status.listen = service.config.listen_text;
+  for (const ServerState& server : service.servers) status.servers.push_back(report(service, server, now));
+  if (const auto& flip = service.last_flip) {
+    status.last_flip = report(service, *flip);
+    status.last_flip->drain_ends_in_s = staying_of(service, *flip).ends_in_s(now);
+  }
+  status.draining = draining(service, now);
+  for (const auto& [reason, count] : service.totals.flips) status.totals.flips.emplace(to_text(reason), count);
+  status.totals.cut = {.tcp = service.totals.cut.tcp, .udp = service.totals.cut.udp, .sctp = service.totals.cut.sctp};
+  status.totals.nudged = service.totals.nudged;
+  status.totals.drained = service.totals.drained;
+  return status;
+}
+
+std::optional<std::string> inconclusive_reason(const Services& services) {
+  std::size_t all = 0;
+  std::map<probes::Reason, std::size_t> inconclusive;
+  for (const auto& service : services)
+    for (const ServerState& server : service->servers)
+      for (const ProbeState& probe : server.probes) {
+        ++all;
+        if (probe.last && probe.last->outcome == probes::Outcome::inconclusive) ++inconclusive[probe.last->reason];
+      }
+  if (inconclusive.empty()) return std::nullopt;
+  const auto& [reason, count] = *std::ranges::max_element(inconclusive, {}, [](const auto& entry) { return entry.second; });
+  if (count == all) return std::string{to_text(reason)};
+  return fmt::format("{} ({} of {} probes)", to_text(reason), count, all);
+}
+
+} // namespace hanat

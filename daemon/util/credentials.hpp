@@ -1,0 +1,31 @@
+// The credentials of the peer of a unix socket, as the kernel reports them, and lookups of the machine's users and groups.
+// Not here: who may do what (control).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace hanat {
+
+struct Credentials {
+  uid_t uid = 0;
+  pid_t pid = 0;             // 0: in another PID namespace
+  std::vector<gid_t> groups; // with the primary group
+};
+
+/// The peer's credentials when it connected. Throws std::system_error.
+Credentials credentials_of(int socket);
+
+bool is_member(const Credentials& who, gid_t group);
+
+/// The user's name from /etc/passwd, otherwise "uid 1000". Never queries a directory server: that may block, and the loop calls this.
+std::string user_name(uid_t uid);
+
+/// A group's number, from every source that the machine uses; called at start and reload. nullopt: no such group.
+std::optional<gid_t> find_group(const std::string& name);
+std::string group_name(gid_t gid);
+
+} // namespace hanat

@@ -1,0 +1,21 @@
+// Wall clock times as text, as the status and the state file have them: RFC 3339, UTC, milliseconds.
+// Not here: the monotonic clock that decisions use (nat/clock).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace hanat {
+
+using WallTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::milliseconds>;
+
+inline WallTime wall_now() { return std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
+
+/// "2026-01-31T10:00:00.123Z"
+std::string to_text(WallTime time);
+/// Accepts only what to_text() writes: UTC, years 1970 to 9999, with or without milliseconds.
+std::optional<WallTime> parse_wall_time(std::string_view text);
+
+} // namespace hanat

@@ -1,0 +1,85 @@
+// Deletes the conntrack entries of given mappings, and no others, with the best method that the kernel supports (capabilities). The class
+// has its own netlink socket, so an object may live on a worker thread.
+// Not here: when to cut (daemon), resetting TCP clients (nftables/ruleset).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nat/address.hpp"
+#include "nat/conntrack/capabilities.hpp"
+#include "nat/conntrack/expected_flows.hpp"
+
+namespace hanat::nat {
+
+/// Which mappings a cut includes, by protocol.
+enum class Protocols : std::uint8_t { non_tcp /* UDP, SCTP */, tcp, all };
+
+struct CutCount {
+  std::uint64_t tcp = 0, udp = 0, sctp = 0;
+  std::uint64_t total() const { return tcp + udp + sctp; }
+  CutCount& operator+=(const CutCount& other);
+  void add(Protocol protocol, std::uint64_t number);
+  bool operator==(const CutCount&) const = default;
+};
+
+struct TcpClient {
+  Mapping mapping;
+  Endpoint vip; // as the client sees it: of a range, one port
+  Endpoint client;
+  bool operator==(const TcpClient&) const = default;
+};
+struct TcpClients {
+  std::vector<TcpClient> unconnected; // their entries are deleted: their next packet starts a new flow
+  std::vector<TcpClient> connected;   // not changed
+};
+
+/// The number of flows by mapping. TCP: connecting and established ones, not closed ones.
+using Flows = std::map<Mapping, std::uint64_t>;
+
+class Cutter {
+public:
+  /// Opens the sockets and checks the kernel's capabilities. Throws std::system_error if the kernel has no conntrack netlink or
+  /// CAP_NET_ADMIN is missing.
+  Cutter();
+  /// As above, but uses no method better than `best`. For tests.
+  explicit Cutter(DeleteMethod best, BeforeSend before_send = {});
+  ~Cutter();
+  Cutter(Cutter&&) noexcept;
+  Cutter& operator=(Cutter&&) noexcept;
+
+  DeleteMethod method(Family family) const;
+  /// One line for the journal: why no better method is used ("" for the best one).
+  const std::string& limitation(Family family) const;
+
+  /// Deletes every entry, in any zone, whose original destination is a mapping's VIP and whose reply source is its server (of a range: the
+  /// server's address, with the port of the destination). Returns the number of deleted entries. They are counted one by one; from 2,000
+  /// entries per mapping on a filtered delete does the rest, and the count is then the change of the kernel's entry counter, which
+  /// includes other flows that begin or end in those milliseconds. `cancelled` is checked between messages; a cancelled cut returns what
+  /// it has done so far. Throws std::system_error.
+  CutCount cut(std::span<const Mapping> mappings, Protocols protocols, const std::atomic<bool>& cancelled,
+               const OnDeleted& on_deleted = {});
+
+  /// Deletes the entries of the mappings' TCP clients that are not connected yet, so that their next SYN goes to the current target.
+  /// Returns them, and the connected clients, whose entries stay. `cancelled` and exceptions as for cut().
+  TcpClients cut_unconnected(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
+
+  /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
+  /// incomplete. Throws std::system_error.
+  std::optional<Flows> count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
+  std::optional<Flows> unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled);
+
+private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+} // namespace hanat::nat

@@ -1,0 +1,20 @@
+// The numbers that the table, hanatd's own packets and its log group share.
+// Not here: the rules that use them (nftables/ruleset), the sockets that carry them (probes/io, nudge).
+#pragma once
+
+#include <cstdint>
+
+namespace hanat::nat {
+
+/// The guard logs the packets of clients in trouble to this nfnetlink_log group, at most 100 per second for each kind and family. "ha"
+inline constexpr std::uint16_t log_group = 0x4861;
+inline constexpr const char* log_refused = "hanat refused";         // a server's TCP reset in reply to a client's SYN, held or not
+inline constexpr const char* log_unanswered = "hanat unanswered";   // a client repeats its SYN: no reply to the first
+inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP destination unreachable in reply to a client's packet
+
+/// hanatd's own packets and sockets carry this mark and bypass conntrack: nudges, and probes from these source ports. "hana"
+inline constexpr std::uint32_t packet_mark = 0x68616e61;
+inline constexpr std::uint16_t probe_port_first = 61000;
+inline constexpr std::uint16_t probe_port_last = 61999;
+
+} // namespace hanat::nat

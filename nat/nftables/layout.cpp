@@ -1,0 +1,210 @@
+// The sets and chains of the table. A packet passes the base chains in this order:
+//   untracked_output (output -300): hanatd's own nudges and probes bypass conntrack; while conntrack's table is full, replies to the probes
+//     bypass it, too, in untracked (prerouting -300);
+//   guard (prerouting -110), guard_output (output -110): resets, rejects or drops what must not reach a server, holds refusals, and logs
+//     clients in trouble;
+//   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup;
+//   source (postrouting 95): the first packet of a flow gets its source address, if the service wants one.
+// Later packets of a flow do not pass the nat chains: conntrack repeats the translation.
+#include "nat/nftables/layout.hpp"
+
+#include <fmt/format.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "nat/nftables/rule_writer.hpp"
+#include "nat/nftables/ruleset.hpp"
+
+namespace hanat::nat {
+namespace {
+
+constexpr int untracked_priority = -300; // before conntrack (-200)
+// After conntrack (-200) and before every dstnat (-100): the guard must see the original destination, and hanat's NAT must be the first.
+constexpr int guard_priority = -110;
+constexpr int dnat_priority = -105;
+constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not apply to hanat's flows
+
+// nft's numbers of data types, 6 bits for each part of a concatenation: `nft list` needs them to print the keys.
+constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_interface = 20,
+                        type_verdict = 0xffffff00U;
+constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts) {
+  std::uint32_t type = 0;
+  for (const std::uint32_t part : parts) type = type << 6 | part;
+  return type;
+}
+
+struct SetShape {
+  std::uint32_t key_type = 0, key_length = 0, data_type = 0, data_length = 0; // data_length 0: a set or a verdict map
+  const char* comment = "";
+  std::vector<std::uint8_t> fields{}; // bytes of each part of the key, if elements are intervals
+};
+
+/// Port ranges: each flow keeps its port, so the server is only an address.
+SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t length) {
+  const std::uint32_t vip = concatenated({address, type_protocol, type_service});
+  const std::uint32_t mapping = concatenated({address, type_protocol, type_service, address});
+  const std::uint32_t vip_length = length + 8;
+  const std::uint32_t mapping_length = vip_length + length;
+  const auto bytes = static_cast<std::uint8_t>(length);
+  const std::vector<std::uint8_t> vip_fields{bytes, 1, 2}, mapping_fields{bytes, 1, 2, bytes};
+  switch (kind) {
+  case SetKind::vips: return {vip, vip_length, 0, 0, "every port range of hanat; without a target its packets are dropped", vip_fields};
+  case SetKind::dnat: return {vip, vip_length, address, length, "port range : server of new flows, which keep their port", vip_fields};
+  case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped", vip_fields};
+  case SetKind::stale: return {mapping, mapping_length, 0, 0, "port range . old server: its clients are reset", mapping_fields};
+  case SetKind::recent:
+    return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset", vip_fields};
+  case SetKind::hold: return {mapping, mapping_length, 0, 0, "port range . server: its first refusal of a client is held", mapping_fields};
+  case SetKind::masquerade:
+    return {mapping, mapping_length, type_verdict, 0, "port range . server: source address of the gateway", mapping_fields};
+  case SetKind::snat: return {mapping, mapping_length, address, length, "port range . server : fixed source address", mapping_fields};
+  case SetKind::guarded: break;
+  }
+  return {};
+}
+
+SetShape shape_of(SetId id) {
+  const std::uint32_t address = id.family == Family::ipv4 ? type_ipv4 : type_ipv6;
+  const std::uint32_t length = id.family == Family::ipv4 ? 4 : 16;
+  const std::uint32_t vip = concatenated({address, type_protocol, type_service});
+  const std::uint32_t mapping = concatenated({address, type_protocol, type_service, address, type_service});
+  const std::uint32_t vip_length = length + 8;
+  const std::uint32_t mapping_length = vip_length + length + 4;
+  if (id.ranges) return shape_of_ranges(id.kind, address, length);
+  switch (id.kind) {
+  case SetKind::vips: return {vip, vip_length, 0, 0, "every virtual endpoint of hanat; without a target its packets are dropped"};
+  case SetKind::dnat: return {vip, vip_length, concatenated({address, type_service}), length + 4, "virtual endpoint : server of new flows"};
+  case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped"};
+  case SetKind::stale: return {mapping, mapping_length, 0, 0, "virtual endpoint . old server: its clients are reset"};
+  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset"};
+  case SetKind::hold:
+    return {mapping, mapping_length, 0, 0,
+            "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
+  case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
+  case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
+  case SetKind::snat: return {mapping, mapping_length, address, length, "virtual endpoint . server : fixed source address"};
+  }
+  return {};
+}
+
+SetPtr make_set(const std::string& table, const std::string& name, const SetShape& shape, std::uint32_t number) {
+  auto set = make_named_set(table, name);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_ID, number);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.key_type);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.key_length);
+  constexpr std::uint32_t intervals = NFT_SET_INTERVAL | NFT_SET_CONCAT;
+  const std::uint32_t flags = (shape.data_type != 0 ? std::uint32_t{NFT_SET_MAP} : 0) | (shape.fields.empty() ? 0 : intervals);
+  if (flags != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, flags);
+  if (!shape.fields.empty())
+    nftnl_set_set_data(set.get(), NFTNL_SET_DESC_CONCAT, shape.fields.data(), static_cast<std::uint32_t>(shape.fields.size()));
+  if (shape.data_type != 0) {
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, shape.data_type);
+    if (shape.data_length != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_length);
+  }
+  const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(256)});
+  nftnl_udata_put_strz(data.get(), NFTNL_UDATA_SET_COMMENT, shape.comment);
+  nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
+  return set;
+}
+
+SetPtr make_set(const std::string& table, SetId id, std::uint32_t number) {
+  auto set = make_set(table, name_of(id), shape_of(id), number);
+  if (id.kind == SetKind::dnat) nftnl_set_add_expr(set.get(), made(nftnl_expr_alloc("counter"))); // each element counts the new flows
+  return set;
+}
+
+/// A set whose elements time out; `size`: of one that packets fill, 0 otherwise.
+SetPtr make_timeout_set(const std::string& table, const std::string& name, const SetShape& shape, std::chrono::milliseconds timeout,
+                        std::uint32_t size, std::uint32_t number) {
+  auto set = make_set(table, name, shape, number);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | (size != 0 ? std::uint32_t{NFT_SET_EVAL} : 0));
+  nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, static_cast<std::uint64_t>(timeout.count()));
+  if (size != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, size);
+  return set;
+}
+
+SetShape shape_of_held(Family family) {
+  const std::uint32_t address = family == Family::ipv4 ? type_ipv4 : type_ipv6;
+  return {.key_type = concatenated({address, type_service, address, type_service}),
+          .key_length = 2 * (4 * registers_of(family) + 4),
+          .comment = "client . virtual endpoint: a refusal was held; the next one passes"};
+}
+
+constexpr const char* heartbeat_comment = "renewed by hanatd every second; without an element refusals pass";
+constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
+
+ChainPtr make_chain(const std::string& table, const std::string& name) {
+  auto chain = made(ChainPtr{nftnl_chain_alloc()});
+  nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, table.c_str());
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name.c_str());
+  return chain;
+}
+
+ChainPtr make_base_chain(const std::string& table, const std::string& name, const char* type, std::uint32_t hook, int priority) {
+  auto chain = make_chain(table, name);
+  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TYPE, type);
+  nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_HOOKNUM, hook);
+  nftnl_chain_set_s32(chain.get(), NFTNL_CHAIN_PRIO, priority);
+  nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
+  return chain;
+}
+
+} // namespace
+
+std::string table_comment() { return fmt::format("hanat layout {}", layout_version); }
+bool is_ours(const std::string& comment) { return comment.starts_with("hanat layout "); }
+
+Layout make_layout(const std::string& table) {
+  Layout layout;
+  std::uint32_t number = 0;
+  for (const SetId id : set_ids()) layout.sets.push_back(make_set(table, id, ++number));
+  const SetShape heartbeat{.key_type = type_protocol, .key_length = 1, .comment = heartbeat_comment};
+  layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, 0, ++number));
+  for (const Family family : both_families)
+    layout.sets.push_back(make_timeout_set(table, held_set(family), shape_of_held(family), held_for, held_at_most, ++number));
+  const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
+  layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
+  for (const char* name :
+       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
+    layout.chains.push_back(make_chain(table, name));
+  layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
+  layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));
+  layout.chains.push_back(make_base_chain(table, "guard_output", "filter", NF_INET_LOCAL_OUT, guard_priority));
+  // Not just `dnat`: that is a keyword of nft, and nft -f refuses a script with a chain of that name, such as a saved listing.
+  layout.chains.push_back(make_base_chain(table, "dnat_prerouting", "nat", NF_INET_PRE_ROUTING, dnat_priority));
+  layout.chains.push_back(make_base_chain(table, "dnat_output", "nat", NF_INET_LOCAL_OUT, dnat_priority));
+  layout.chains.push_back(make_base_chain(table, "source", "nat", NF_INET_POST_ROUTING, source_priority));
+  layout.rules = make_ruleset(table);
+  return layout;
+}
+
+UntrackedReplies make_untracked_replies(const std::string& table) {
+  return {.chain = make_base_chain(table, chain_untracked, "filter", NF_INET_PRE_ROUTING, untracked_priority),
+          .rule = make_untracked_rule(table)};
+}
+
+std::string describe(const nftnl_set& set) {
+  const auto* object = &set;
+  std::string text =
+      fmt::format("set {} flags {} key {}/{} data {}/{}", nftnl_set_get_str(object, NFTNL_SET_NAME),
+                  nftnl_set_get_u32(object, NFTNL_SET_FLAGS), nftnl_set_get_u32(object, NFTNL_SET_KEY_TYPE),
+                  nftnl_set_get_u32(object, NFTNL_SET_KEY_LEN), nftnl_set_get_u32(object, NFTNL_SET_DATA_TYPE),
+                  nftnl_set_get_u32(object, NFTNL_SET_DATA_TYPE) == type_verdict ? 0 : nftnl_set_get_u32(object, NFTNL_SET_DATA_LEN));
+  if (nftnl_set_is_set(object, NFTNL_SET_TIMEOUT)) text += fmt::format(" timeout {} ms", nftnl_set_get_u64(object, NFTNL_SET_TIMEOUT));
+  if (nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE)) text += fmt::format(" size {}", nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE));
+  return text + "\n";
+}
+
+std::string describe(const nftnl_chain& chain) {
+  const auto* object = &chain;
+  std::string text = fmt::format("chain {}", nftnl_chain_get_str(object, NFTNL_CHAIN_NAME));
+  if (nftnl_chain_is_set(object, NFTNL_CHAIN_HOOKNUM))
+    text += fmt::format(" type {} hook {} priority {} policy {}", nftnl_chain_get_str(object, NFTNL_CHAIN_TYPE),
+                        nftnl_chain_get_u32(object, NFTNL_CHAIN_HOOKNUM), nftnl_chain_get_s32(object, NFTNL_CHAIN_PRIO),
+                        nftnl_chain_get_u32(object, NFTNL_CHAIN_POLICY));
+  return text + "\n";
+}
+
+} // namespace hanat::nat

@@ -1,0 +1,59 @@
+// The fixed part of the table: its sets and chains, with the rules of the ruleset. It never changes while hanatd runs, except for one
+// chain that exists while conntrack's table is full. Not here: the rules in the order in which a packet meets them (ruleset), elements
+// (set_elements), messages (transaction).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nat/marks.hpp"
+#include "nat/nftables/handles.hpp"
+#include "nat/nftables/set_elements.hpp"
+
+namespace hanat::nat {
+
+/// Raised with every change of the layout. A loaded table with another number is replaced as a whole, in one transaction.
+inline constexpr unsigned layout_version = 4;
+
+/// The comment that marks a table as hanat's: "hanat layout 4".
+std::string table_comment();
+/// Whether a table's comment marks it as hanat's, in any layout version.
+bool is_ours(const std::string& comment);
+
+/// Sets whose elements packets and time-outs change; they are not compared. `heartbeat` has an element while hanatd renews it every second
+/// (NftTable::heartbeat); without it no refusal is held. `held4` and `held6` have the flows whose refusal was held, by original tuple
+/// (client . virtual endpoint), so that none is held twice.
+inline constexpr std::chrono::milliseconds heartbeat_for{3'000}; // two heartbeats may be late
+inline constexpr std::chrono::milliseconds held_for{10'000};     // a client repeats the SYN of a flow after 1, 3 and 7 s
+inline constexpr std::uint32_t held_at_most = 65'536;            // flows per family, 8 MiB; once the set is full, refusals pass
+constexpr const char* held_set(Family family) { return family == Family::ipv4 ? "held4" : "held6"; }
+
+/// Also filled by packets: every interface on which clients of hairpin services arrived recently, paired with itself. A rule cannot compare
+/// two interfaces, but it can look up a pair. Each packet adds its pair before the lookup, so the set is never out of date.
+inline constexpr const char* set_hairpin_ifaces = "hairpin_ifaces";
+inline constexpr std::chrono::milliseconds hairpin_iface_for{60'000}; // so that deleted interfaces do not accumulate
+inline constexpr std::uint32_t hairpin_ifaces_at_most = 65'536;       // once the set is full, sources are not translated
+
+struct Layout {
+  std::vector<SetPtr> sets;
+  std::vector<ChainPtr> chains;
+  std::vector<RulePtr> rules; // in order, chain by chain
+};
+Layout make_layout(const std::string& table);
+
+/// Lets the replies to untracked probes bypass conntrack. The chain costs time for every packet that the gateway forwards, so it is loaded
+/// only while conntrack's table is full. It is not part of the comparison with the loaded layout.
+inline constexpr const char* chain_untracked = "untracked";
+struct UntrackedReplies {
+  ChainPtr chain;
+  RulePtr rule;
+};
+UntrackedReplies make_untracked_replies(const std::string& table);
+
+/// A set or a chain as text in a fixed form: equal text means equal objects. (For rules see rule_writer.)
+std::string describe(const nftnl_set& set);
+std::string describe(const nftnl_chain& chain);
+
+} // namespace hanat::nat

@@ -1,0 +1,274 @@
+// The rules, chain by chain.
+#include "nat/nftables/ruleset.hpp"
+
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "nat/nftables/layout.hpp"
+#include "nat/nftables/rule_writer.hpp"
+
+namespace hanat::nat {
+namespace {
+
+// Translated source ports are above the privileged ones and below those of hanatd's probes (61000-61999). They are fully random: after a
+// cut, the next client with the same port would get a late reply that was meant for the previous one.
+constexpr std::uint16_t source_first = 1024;
+constexpr std::uint16_t source_last = probe_port_first - 1;
+
+constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
+
+// Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
+constexpr std::uint32_t state_invalid = 1U << 0;
+constexpr std::uint32_t state_new = 1U << (IP_CT_NEW + 1);
+constexpr std::uint32_t state_untracked = 1U << 6;
+
+/// Writes one chain after the other.
+class Writer {
+public:
+  explicit Writer(const std::string& table) : table_(table) {}
+  RuleWriter rule(const std::string& comment) { return {table_, chain_, comment}; }
+  void add(RuleWriter& writer) { rules_.push_back(writer.take()); }
+  void open(const std::string& chain) { chain_ = chain; }
+  std::vector<RulePtr> take() { return std::move(rules_); }
+
+private:
+  const std::string& table_;
+  std::string chain_;
+  std::vector<RulePtr> rules_;
+};
+
+void write_refuse(Writer& writer) {
+  writer.open(chain_refuse);
+  writer.add(writer.rule("TCP: reset").only_tcp().reject_with_tcp_reset());
+  writer.add(writer.rule("others: port unreachable, within the kernel's ICMP rate limit").reject_port_unreachable());
+}
+
+/// Reached only for addresses in `guarded`. Replies to the gateway's own flows, tracked or not, are not packets of clients, but a range may
+/// include their ports. Everywhere, exact endpoints come before ranges.
+void write_address_guard(Writer& writer, Family family) {
+  writer.open(family == Family::ipv4 ? chain_guard4 : chain_guard6);
+  writer.add(writer.rule("replies to the gateway's own flows").in_reply_direction().verdict(NFT_RETURN));
+  writer.add(writer.rule("untracked").ct_state(state_untracked).verdict(NFT_RETURN));
+  for (const bool ranges : {false, true})
+    writer.add(writer.rule("no server left").only(family).load_vip_key(family).in_verdict_map(name_of({SetKind::reject, family, ranges})));
+  // A SYN passes: it opens a new connection, or its flow is cut within a second and the next SYN goes to the new target.
+  for (const bool ranges : {false, true}) {
+    const unsigned after_vip = registers_of(family) + 2;
+    auto rule = writer.rule("flow to an old server");
+    rule.only(family).only_tcp().no_tcp_flags(TH_SYN | TH_RST).load_vip_key(family);
+    if (ranges)
+      rule.load_reply_address(family, after_vip);
+    else
+      rule.load_reply_source(family, after_vip);
+    writer.add(rule.in_set(name_of({SetKind::stale, family, ranges})).reject_with_tcp_reset());
+  }
+  // Only for `recent`, not for every VIP: a single segment outside the window is invalid, too, and a reset would end a healthy connection.
+  for (const bool ranges : {false, true})
+    writer.add(writer.rule("late packet of a deleted flow")
+                   .only(family)
+                   .only_tcp()
+                   .ct_state(state_invalid)
+                   .no_tcp_flags(TH_SYN | TH_RST)
+                   .load_vip_key(family)
+                   .in_set(name_of({SetKind::recent, family, ranges}))
+                   .reject_with_tcp_reset());
+}
+
+void write_midstream(Writer& writer) {
+  writer.open("midstream");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("its flow was cut")
+                     .only(family)
+                     .load_vip_key(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .reject_with_tcp_reset());
+}
+
+/// Reached by resets in reply to a SYN. These have RST and ACK; a reset in reply to mid-stream TCP has no ACK.
+void write_hold(Writer& writer) {
+  writer.open("hold");
+  writer.add(writer.rule("the connection was established").ct_status(IPS_ASSURED, IPS_ASSURED).verdict(NFT_RETURN));
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("a client is refused: hanatd probes the server")
+                     .only(family)
+                     .only_tcp()
+                     .load_original_vip(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .limit(logged_per_second)
+                     .log(log_group, log_refused));
+  // The flow is identified by its original tuple. With a fully random source port every retry of a client would look like another flow and
+  // be held again; and HeldClientReader finds the clients to nudge there. `add` comes before `drop`: once the set is full, refusals pass.
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families) {
+      const unsigned after_vip = registers_of(family) + 2;
+      auto rule = writer.rule("the first refusal is held: the client's next SYN goes to the next server");
+      rule.only(family).only_tcp().load_original_vip(family);
+      if (ranges)
+        rule.load_saddr(family, after_vip);
+      else
+        rule.load_sender(family, after_vip);
+      writer.add(rule.in_set(name_of({SetKind::hold, family, ranges}))
+                     .load_protocol(0)
+                     .in_set(set_heartbeat)
+                     .load_original_tuple(family)
+                     .not_in_set(held_set(family))
+                     .load_original_tuple(family)
+                     .add_to_set(held_set(family))
+                     .verdict(NF_DROP));
+    }
+}
+
+/// Logs a repeated SYN of a client, and an ICMP error about a client's packet: signs that a server is down.
+void write_signs(Writer& writer) {
+  writer.open("unanswered");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("no reply to a client's SYN")
+                     .only(family)
+                     .load_vip_key(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .limit(logged_per_second)
+                     .log(log_group, log_unanswered));
+  writer.open("unreachable");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("a server is unreachable for a client")
+                     .only(family)
+                     .load_original_vip_of_error(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .limit(logged_per_second)
+                     .log(log_group, log_unreachable));
+}
+
+/// Connection setup and errors. Most packets leave the guard at the first of these rules.
+void write_openings(Writer& writer) {
+  constexpr std::uint8_t flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
+  writer.add(writer.rule("TCP without SYN or RST").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NF_ACCEPT));
+  writer.add(writer.rule("a server refuses a connection")
+                 .only_tcp()
+                 .tcp_flags(flags, TH_RST | TH_ACK)
+                 .in_reply_direction()
+                 .verdict(NFT_GOTO, "hold"));
+  writer.add(writer.rule("a repeated SYN without a reply to the first")
+                 .only_tcp()
+                 .tcp_flags(flags, TH_SYN)
+                 .ct_status(IPS_CONFIRMED | IPS_SEEN_REPLY, IPS_CONFIRMED)
+                 .in_direction(IP_CT_DIR_ORIGINAL)
+                 .verdict(NFT_GOTO, "unanswered"));
+  for (const Family family : both_families)
+    writer.add(writer.rule("an ICMP error about a client's packet")
+                   .only_destination_unreachable(family)
+                   .in_reply_direction()
+                   .verdict(NFT_GOTO, "unreachable"));
+}
+
+void write_untracked(Writer& writer) {
+  writer.open("untracked_output");
+  writer.add(writer.rule("hanatd's nudges and probes").packet_mark(packet_mark).notrack());
+}
+
+void write_guard(Writer& writer, const std::string& chain, bool forwarded) {
+  writer.open(chain);
+  for (const Family family : both_families)
+    writer.add(writer.rule("in reject, stale or recent")
+                   .only(family)
+                   .load_daddr(family, 0)
+                   .in_verdict_map(name_of({SetKind::guarded, family, false})));
+  // A cut flow of a client on the gateway is reset by the new server or by the rule for `recent`. So the gateway's own traffic needs no
+  // further lookup.
+  if (!forwarded) return;
+  writer.add(writer.rule("mid-stream TCP without an entry")
+                 .ct_state(state_new)
+                 .only_tcp()
+                 .no_tcp_flags(TH_SYN | TH_RST)
+                 .verdict(NFT_GOTO, "midstream"));
+  write_openings(writer); // replies to clients on the gateway pass here, too
+}
+
+void write_dnat(Writer& writer, const std::string& chain) {
+  writer.open(chain);
+  for (const Family family : both_families)
+    writer.add(writer.rule("server of an endpoint")
+                   .only(family)
+                   .load_vip_key(family)
+                   .from_map(name_of({SetKind::dnat, family, false}))
+                   .dnat(family));
+  for (const Family family : both_families)
+    writer.add(writer.rule("server of a port range; the port is kept")
+                   .only(family)
+                   .load_vip_key(family)
+                   .from_map(name_of({SetKind::dnat, family, true}))
+                   .dnat_address(family));
+  // After the lookups: without a target nothing may leak to the default route or to a listener on the gateway. Kernels before 6.17 can also
+  // miss an element that is being replaced; then the client's next SYN succeeds.
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(
+          writer.rule("no target").only(family).load_vip_key(family).in_set(name_of({SetKind::vips, family, ranges})).verdict(NF_DROP));
+}
+
+void write_source(Writer& writer) {
+  writer.open("source");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families) {
+      const auto key = [family, ranges](RuleWriter&& rule) {
+        const unsigned next = registers_of(family) + 2;
+        rule.only(family).load_original_vip(family).load_daddr(family, next);
+        if (!ranges) rule.load_dport(next + registers_of(family));
+        return std::move(rule);
+      };
+      writer.add(key(writer.rule("source address of the gateway")).in_verdict_map(name_of({SetKind::masquerade, family, ranges})));
+      writer.add(key(writer.rule("fixed source address"))
+                     .from_map(name_of({SetKind::snat, family, ranges}))
+                     .snat(family, source_first, source_last));
+    }
+  writer.open(chain_masquerade);
+  writer.add(writer.rule("source ports below those of hanatd's probes").masquerade(source_first, source_last));
+  // A client in its server's own network, or a server that connects to its own service: the reply would go straight to the client, from an
+  // address that it did not connect to. Such a packet leaves by the interface it came in by. `meta iif` in postrouting needs Linux 5.7.
+  writer.open(chain_hairpin);
+  writer.add(writer.rule("leaves by the interface it came in by: the reply would bypass the gateway")
+                 .load_iif(0)
+                 .load_iif(1)
+                 .update_set(set_hairpin_ifaces)
+                 .load_iif(0)
+                 .load_oif(1)
+                 .in_set(set_hairpin_ifaces)
+                 .verdict(NFT_GOTO, chain_masquerade));
+}
+
+} // namespace
+
+std::vector<RulePtr> make_ruleset(const std::string& table) {
+  Writer writer{table};
+  write_refuse(writer);
+  for (const Family family : both_families) write_address_guard(writer, family);
+  write_midstream(writer);
+  write_hold(writer);
+  write_signs(writer);
+  write_untracked(writer);
+  write_guard(writer, "guard", true);
+  write_guard(writer, "guard_output", false);
+  write_dnat(writer, "dnat_prerouting");
+  write_dnat(writer, "dnat_output");
+  write_source(writer);
+  return writer.take();
+}
+
+RulePtr make_untracked_rule(const std::string& table) {
+  Writer writer{table};
+  writer.open(chain_untracked);
+  writer.add(writer.rule("replies to hanatd's probes").dport_between(probe_port_first, probe_port_last).socket_mark(packet_mark).notrack());
+  return std::move(writer.take().front());
+}
+
+} // namespace hanat::nat

@@ -1,0 +1,17 @@
+// The rules of the table's chains, in the order in which a packet meets them. Pure.
+// Not here: the sets and chains themselves (layout), how a rule is written (rule_writer).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "nat/nftables/handles.hpp"
+
+namespace hanat::nat {
+
+/// All rules in order, chain by chain.
+std::vector<RulePtr> make_ruleset(const std::string& table);
+/// The rule of the chain `untracked`.
+RulePtr make_untracked_rule(const std::string& table);
+
+} // namespace hanat::nat

@@ -1,0 +1,100 @@
+// The table in the kernel: reads, loads, changes and watches it. Every change is one transaction.
+// Not here: what the table should contain (daemon), conntrack entries (conntrack/cut).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "nat/netlink.hpp"
+#include "nat/nftables/commit_watch.hpp"
+#include "nat/nftables/set_elements.hpp"
+#include "nat/nftables/table_state.hpp"
+#include "nat/nftables/transaction.hpp"
+
+namespace hanat::nat {
+
+/// A table of this name exists and is not hanat's. It is never changed. what() says what to do.
+struct ForeignTable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The table is owned by another running hanatd. what() says what to do.
+struct TableInUse : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The table as read from the kernel.
+struct Loaded {
+  TableState state;
+  bool in_order = false; // the layout is exactly as intended: every chain, rule, set and element, and no others
+};
+
+enum class Ownership : std::uint8_t {
+  exclusive, // owner|persist where the kernel has it (6.9 and later): no other process can change the table, and it outlives hanatd
+  shared,    // on older kernels: anybody with CAP_NET_ADMIN can change the table, so it is watched
+};
+
+class NftTable {
+public:
+  explicit NftTable(std::string table, Ownership ownership = Ownership::exclusive);
+
+  /// nullopt: no table of this name. Throws ForeignTable, TableInUse, std::system_error.
+  std::optional<Loaded> read();
+  /// Takes over a table that was read and is in order, without changing it.
+  void adopt(const TableState& loaded);
+  /// Replaces the whole table with the layout and `state`, in one transaction.
+  void load(const TableState& state);
+  /// Changes the elements that differ, in one transaction. `from` must be the loaded state of the same services. Equal states send nothing.
+  /// Throws std::system_error if the kernel refuses; then nothing has changed. After a lost reply (ENOBUFS, ETIMEDOUT) the table is read
+  /// to find out whether the change was made.
+  void change(const TableState& from, const TableState& to);
+  /// The same for many services at once; no two of them share an element.
+  void change(std::span<const Step> steps);
+  /// Renews the heartbeat element: without a heartbeat for nat::heartbeat_for the guard holds no refusals. Throws std::system_error.
+  void heartbeat();
+  /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
+  void set_notrack(bool on);
+  bool is_notrack_set() const { return notrack_; }
+  /// Whether only this process can change the table.
+  bool owns_table() const { return owns_; }
+  /// Deletes the table if it exists.
+  void remove();
+
+  /// Becomes readable on a commit to nf_tables.
+  int watch_fd() const { return watch_.fd(); }
+  /// Reads the queued notifications. True if others changed our table, or if messages were lost.
+  bool changed_by_others() { return watch_.changed_by_others(); }
+  /// Whether there was a commit without a notification. Costs one request, whatever the table's size. Throws std::system_error.
+  bool missed_a_commit() { return watch_.missed(generation()); }
+
+private:
+  struct Found;
+  struct LayoutText;
+  std::optional<Found> find_table();
+  static LayoutText intended_layout(const std::string& table);
+  LayoutText read_layout();
+  Decoded read_elements(const LayoutText& found, const LayoutText& intended);
+  void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
+  void send(const Transaction& transaction, const char* what);
+  using Verify = std::function<bool()>;
+  void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
+  bool is_applied(std::span<const Step> steps);
+  bool is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const;
+  std::optional<Loaded> read_once();
+  std::uint32_t generation();
+
+  std::string table_;
+  Ownership ownership_;
+  Netlink socket_;
+  CommitWatch watch_;
+  bool owns_ = false;
+  bool notrack_ = false;     // the chain `untracked` is loaded
+  GuardedAddresses guarded_; // of the loaded state
+};
+
+} // namespace hanat::nat

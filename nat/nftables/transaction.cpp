@@ -1,0 +1,199 @@
+// Builds batches of nf_tables messages with libnftnl.
+#include "nat/nftables/transaction.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "nat/nftables/comment.hpp"
+#include "nat/nftables/layout.hpp"
+#include "nat/nftables/request.hpp"
+
+namespace hanat::nat {
+namespace {
+
+// An element list is one attribute of at most 64 KiB. The largest element (IPv6 mapping with data and a comment of 128 bytes) takes about
+// 320 bytes.
+constexpr std::size_t elements_per_message = 190;
+constexpr std::size_t message_bytes = std::size_t{96} << 10; // one list and its headers
+
+/// Compares two ordered maps. An entry that only the old one has is deleted, one that only the new one has is added, and one with another
+/// value is deleted and added.
+template <typename Map, typename Add> void compare(const Map& from, const Map& to, Difference& result, const Add& add) {
+  auto before = from.begin();
+  auto after = to.begin();
+  while (before != from.end() || after != to.end()) {
+    const bool only_before = after == to.end() || (before != from.end() && before->first < after->first);
+    const bool only_after = before == from.end() || (after != to.end() && after->first < before->first);
+    if (!only_before && !only_after && before->second == after->second) {
+      ++before, ++after;
+      continue;
+    }
+    if (!only_after) add(result.deleted, before->first, before->second), ++before;
+    if (!only_before) add(result.added, after->first, after->second), ++after;
+  }
+}
+
+/// The function that turns an entry of each map into an element.
+constexpr struct {
+  decltype(&add_vip) vips = add_vip;
+  decltype(&add_dnat) dnat = add_dnat;
+  decltype(&add_reject) reject = add_reject;
+  decltype(&add_stale) stale = add_stale;
+  decltype(&add_recent) recent = add_recent;
+  decltype(&add_hold) hold = add_hold;
+  decltype(&add_snat) snat = add_snat;
+} adders;
+
+} // namespace
+
+Difference difference(std::span<const Step> steps) {
+  Difference result;
+  for (const auto& [from, to] : steps)
+    for_each_set([&](const auto& before, const auto& after, const auto& add) { compare(before, after, result, add); }, from, to, adders);
+  return result;
+}
+
+Difference difference(const TableState& from, const TableState& to) {
+  const Step step{.from = from, .to = to};
+  return difference({&step, 1});
+}
+
+TransactionBuilder::TransactionBuilder(std::string table, std::uint32_t first_sequence, std::optional<std::uint32_t> generation)
+    : table_(std::move(table)), sequence_(first_sequence) {
+  transaction_.first_sequence = first_sequence;
+  transaction_.bytes.reserve(2048);
+  message(NFNL_MSG_BATCH_BEGIN, 0, [&](nlmsghdr* header) {
+    auto* batch = static_cast<nfgenmsg*>(mnl_nlmsg_get_payload(header));
+    batch->nfgen_family = AF_UNSPEC;
+    batch->res_id = htons(NFNL_SUBSYS_NFTABLES);
+    if (generation) mnl_attr_put_u32(header, NFNL_BATCH_GENID, htonl(*generation));
+  });
+}
+
+void TransactionBuilder::message(std::uint16_t type, std::uint16_t flags, const Fill& fill) {
+  thread_local std::vector<std::uint8_t> scratch(message_bytes);
+  const bool batch_message = type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END;
+  nlmsghdr* header = put_nft_header(scratch, batch_message ? type : nft_type(type), flags, sequence_++);
+  if (fill) fill(header);
+  if (!batch_message) {
+    last_message_ = transaction_.bytes.size();
+    transaction_.last_sequence = header->nlmsg_seq;
+  }
+  const std::size_t length = (std::size_t{header->nlmsg_len} + 3) / 4 * 4;
+  transaction_.bytes.insert(transaction_.bytes.end(), scratch.data(), scratch.data() + length);
+  std::fill_n(scratch.data(), length,
+              std::uint8_t{0}); // libmnl does not clear the padding of attributes, so the next message must start with zeros
+}
+
+TransactionBuilder& TransactionBuilder::add_table(std::uint32_t flags) {
+  const auto object = made(TablePtr{nftnl_table_alloc()});
+  nftnl_table_set_u32(object.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
+  nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table_.c_str());
+  nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, flags);
+  const auto data = comment_data(table_comment());
+  nftnl_table_set_data(object.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
+  message(NFT_MSG_NEWTABLE, NLM_F_CREATE, [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
+  return *this;
+}
+
+TransactionBuilder& TransactionBuilder::delete_table() {
+  const auto object = made(TablePtr{nftnl_table_alloc()});
+  nftnl_table_set_u32(object.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
+  nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table_.c_str());
+  message(NFT_MSG_DELTABLE, 0, [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
+  return *this;
+}
+
+TransactionBuilder& TransactionBuilder::add_layout() {
+  const Layout layout = make_layout(table_);
+  for (const auto& set : layout.sets)
+    message(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, set.get()); });
+  for (const auto& chain : layout.chains) add_chain(chain.get());
+  for (const auto& rule : layout.rules) add_rule(rule.get());
+  return *this;
+}
+
+void TransactionBuilder::elements(std::uint16_t type, std::uint16_t flags, const ElementLists& lists, bool keys_only) {
+  for (const auto& [id, list] : lists)
+    for (std::span<const Element> left{list}; !left.empty();) {
+      const auto part = left.first(std::min(left.size(), elements_per_message));
+      left = left.subspan(part.size());
+      const SetPtr set = to_message_set(table_, id, part, keys_only);
+      message(type, flags, [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, set.get()); });
+    }
+}
+
+TransactionBuilder& TransactionBuilder::add_elements(const ElementLists& lists) {
+  elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, lists, false);
+  return *this;
+}
+TransactionBuilder& TransactionBuilder::delete_elements(const ElementLists& lists) {
+  elements(NFT_MSG_DELSETELEM, 0, lists, true);
+  return *this;
+}
+
+TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, const GuardedAddresses& guarded_before,
+                                               const GuardedAddresses& guarded_after) {
+  Difference changes = difference(steps);
+  for (const auto& [address, count] : guarded_before)
+    if (!guarded_after.contains(address)) add_guarded(changes.deleted, address);
+  for (const auto& [address, count] : guarded_after)
+    if (!guarded_before.contains(address)) add_guarded(changes.added, address);
+  return delete_elements(changes.deleted).add_elements(changes.added);
+}
+
+TransactionBuilder& TransactionBuilder::heartbeat() {
+  const SetPtr element = to_heartbeat_message_set(table_);
+  const auto fill = [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, element.get()); };
+  message(NFT_MSG_NEWSETELEM, NLM_F_CREATE, fill);
+  message(NFT_MSG_DELSETELEM, 0, fill);
+  message(NFT_MSG_NEWSETELEM, NLM_F_CREATE, fill);
+  return *this;
+}
+
+void TransactionBuilder::add_chain(const nftnl_chain* chain) {
+  message(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, chain); });
+}
+void TransactionBuilder::add_rule(nftnl_rule* rule) {
+  message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, rule); });
+}
+
+TransactionBuilder& TransactionBuilder::add_untracked_replies() {
+  const UntrackedReplies replies = make_untracked_replies(table_);
+  add_chain(replies.chain.get());
+  add_rule(replies.rule.get());
+  return *this;
+}
+
+/// Deleting a chain deletes its rules, too.
+TransactionBuilder& TransactionBuilder::delete_untracked_replies() {
+  const auto object = made(ChainPtr{nftnl_chain_alloc()});
+  nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table_.c_str());
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain_untracked);
+  message(NFT_MSG_DELCHAIN, 0, [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+  return *this;
+}
+
+Transaction TransactionBuilder::finish() {
+  if (last_message_ != 0)
+    reinterpret_cast<nlmsghdr*>(transaction_.bytes.data() + last_message_)->nlmsg_flags |= NLM_F_ACK;
+  else
+    transaction_.last_sequence = transaction_.first_sequence;
+  message(NFNL_MSG_BATCH_END, 0, [](nlmsghdr* header) {
+    auto* batch = static_cast<nfgenmsg*>(mnl_nlmsg_get_payload(header));
+    batch->nfgen_family = AF_UNSPEC;
+    batch->res_id = htons(NFNL_SUBSYS_NFTABLES);
+  });
+  return std::move(transaction_);
+}
+
+} // namespace hanat::nat

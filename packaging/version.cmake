@@ -1,0 +1,16 @@
+# Writes OUTPUT, the source with the programs' version: VERSION as it is, or PROJECT's with the commit of the tree SOURCE (and ".dirty" for
+# what is not committed). The file changes only when its text does. Run at every build: cmake -DOUTPUT=... -P packaging/version.cmake
+if(NOT VERSION)
+  set(VERSION ${PROJECT})
+  set(git git --no-optional-locks -c safe.directory=${SOURCE} -C ${SOURCE})
+  execute_process(COMMAND ${git} rev-parse --short=8 HEAD OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+  if(NOT failed)
+    string(APPEND VERSION "~git.${commit}")
+    execute_process(COMMAND ${git} status --porcelain --untracked-files=no OUTPUT_VARIABLE changes ERROR_QUIET)
+    if(changes)
+      string(APPEND VERSION ".dirty")
+    endif()
+  endif()
+endif()
+file(WRITE ${OUTPUT}.new "// Written by packaging/version.cmake.\n#include \"daemon/util/version.hpp\"\n\nnamespace hanat {\n\nconst char* version() { return \"${VERSION}\"; }\n\n} // namespace hanat\n")
+file(COPY_FILE ${OUTPUT}.new ${OUTPUT} ONLY_IF_DIFFERENT)

@@ -1,0 +1,35 @@
+// Starts a probe over one connected socket: tcp, TCP sessions and UDP exchanges.
+// Not here: what is sent and received (kinds/, udp_exchange).
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include <uv.h>
+
+#include "probes/io/socket.hpp"
+#include "probes/io/uv.hpp"
+#include "probes/pending_probe.hpp"
+
+namespace hanat::probes {
+
+struct ConnectedSocket {
+  Fd socket;
+  bool established = false; // false: the TCP handshake is in progress
+};
+/// `type`: SOCK_STREAM or SOCK_DGRAM. A datagram socket reports every ICMP error about its flow.
+std::variant<ConnectedSocket, ProbeResult> connect_probe_socket(const Probe& probe, int type, Clock::time_point start);
+
+/// Makes a Pending(loop, start, socket, poll, arguments...) and calls its watch(), which returns a negative libuv error or 0.
+template <class Pending, class... Arguments>
+StartResult watch_socket(uv_loop_t* loop, Clock::time_point start, Fd socket, Arguments&&... arguments) {
+  int error = 0;
+  Poll poll = try_poll(loop, socket.get(), error);
+  if (!poll) return result_from_errno(-error, Clock::now() - start);
+  auto pending = std::make_unique<Pending>(loop, start, std::move(socket), std::move(poll), std::forward<Arguments>(arguments)...);
+  if (error = pending->watch(); error < 0) return result_from_errno(-error, Clock::now() - start);
+  return pending;
+}
+
+} // namespace hanat::probes

@@ -1,0 +1,114 @@
+// The options of one libcurl handle.
+#include "probes/kinds/http_request.hpp"
+
+#include <new>
+#include <string>
+
+#include "probes/kinds/grpc_answer.hpp"
+
+namespace hanat::probes {
+namespace {
+
+// With `verify`, an expired certificate is noticed at the next handshake: no connection is older than this.
+constexpr long longest_connection_s = 60;
+// Reading the system's CA certificates takes 28 ms of CPU (a handshake without it 1 ms), so they are cached for this long.
+constexpr long ca_cache_s = 600;
+
+std::string in_brackets(const Address& address) {
+  return address.family() == Family::ipv6 ? fmt::format("[{}]", address.text()) : address.text();
+}
+
+/// The URL gives Host header and SNI; CURLOPT_CONNECT_TO gives the address to connect to.
+std::string url_of(const Probe& probe) {
+  const ProbeSpec& spec = probe.spec;
+  const bool grpc = spec.kind == Kind::grpc;
+  const std::string& host = grpc ? spec.of<GrpcSpec>().host : spec.of<HttpSpec>().host;
+  const std::string path = grpc ? "/grpc.health.v1.Health/Check" : spec.of<HttpSpec>().path;
+  const std::string authority = host.empty() ? fmt::format("{}:{}", in_brackets(probe.server.address), probe.server.port) : host;
+  return fmt::format("{}://{}{}{}", uses_tls(spec) ? "https" : "http", authority, path.starts_with('/') ? "" : "/", path);
+}
+
+} // namespace
+
+bool uses_tls(const ProbeSpec& spec) { return spec.kind == Kind::https || (spec.kind == Kind::grpc && spec.of<GrpcSpec>().tls); }
+bool uses_http2(const ProbeSpec& spec) { return spec.kind == Kind::grpc || spec.of<HttpSpec>().http2; }
+
+HttpRequest::HttpRequest(const Probe& probe) : easy_(curl_easy_init()) {
+  if (!easy_) throw std::bad_alloc{};
+  set_request(probe);
+  set_connection(probe);
+}
+
+void HttpRequest::append(List& list, const std::string& line) {
+  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+  if (longer == nullptr) throw std::bad_alloc{};
+  if (!list) list.reset(longer); // an existing list keeps its head
+}
+
+void HttpRequest::set_request(const Probe& probe) {
+  const ProbeSpec& spec = probe.spec;
+  set(CURLOPT_URL, url_of(probe).c_str());
+  set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PROTOCOLS_STR, uses_tls(spec) ? "https" : "http");
+  set(CURLOPT_HTTP09_ALLOWED, 0L);
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_USERAGENT, "hanat");
+  if (spec.kind == Kind::grpc)
+    set_grpc(spec.of<GrpcSpec>());
+  else
+    set_http(spec.kind, spec.of<HttpSpec>());
+  set_version(uses_tls(spec), uses_http2(spec));
+  if (headers_) set(CURLOPT_HTTPHEADER, headers_.get());
+}
+
+void HttpRequest::set_http(Kind kind, const HttpSpec& http) {
+  if (http.method == "HEAD")
+    set(CURLOPT_NOBODY, 1L);
+  else if (http.method == "POST")
+    set(CURLOPT_POSTFIELDS, "");
+  else
+    set(CURLOPT_CUSTOMREQUEST, http.method.c_str());
+  if (kind == Kind::http && !http.http2) append(headers_, "Connection: close"); // HTTP/2 has no such header
+  for (const std::string& line : http.headers) append(headers_, line);
+}
+
+void HttpRequest::set_grpc(const GrpcSpec& grpc) {
+  const std::string request = grpc_request(grpc);
+  set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.size()));
+  set(CURLOPT_COPYPOSTFIELDS, request.data());
+  append(headers_, "Content-Type: application/grpc");
+  append(headers_, "TE: trailers");
+}
+
+void HttpRequest::set_version(bool tls, bool http2) {
+  if (!http2) return set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
+  if (!tls) return set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE});
+  set(CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_2TLS});
+  // The minimum for HTTP/2. It also keeps curl from reusing an HTTP/1.1 connection of another probe: only connections with the same TLS
+  // options are shared.
+  set(CURLOPT_SSLVERSION, long{CURL_SSLVERSION_TLSv1_2});
+}
+
+void HttpRequest::set_connection(const Probe& probe) {
+  const ProbeSpec& spec = probe.spec;
+  // Empty name and port before the address: whatever the URL says. An address needs no resolver.
+  append(connect_to_, fmt::format("::{}:{}", in_brackets(probe.server.address), probe.server.port));
+  set(CURLOPT_CONNECT_TO, connect_to_.get());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROXY, ""); // a proxy from the environment would reply for a dead server
+  set(CURLOPT_NOPROXY, "*");
+  set(CURLOPT_MAXLIFETIME_CONN, longest_connection_s);
+  set(CURLOPT_MAXAGE_CONN, longest_connection_s);
+  if (!uses_tls(spec)) {
+    set(CURLOPT_FRESH_CONNECT, 1L);
+    set(CURLOPT_FORBID_REUSE, 1L);
+  }
+  const bool verify = spec.kind == Kind::grpc ? spec.of<GrpcSpec>().verify : spec.of<HttpSpec>().verify;
+  set(CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
+  set(CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+  // curl caches the parsed CA certificates only without a CA directory beside the bundle (which holds the same certificates).
+  set(CURLOPT_CAPATH, nullptr);
+  set(CURLOPT_CA_CACHE_TIMEOUT, ca_cache_s);
+}
+
+} // namespace hanat::probes

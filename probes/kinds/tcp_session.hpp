@@ -1,0 +1,13 @@
+// Runs a protocol client over a TCP connection of its own, with one absolute deadline. Not here: what the bytes mean (protocol).
+#pragma once
+
+#include <uv.h>
+
+#include "probes/pending_probe.hpp"
+
+namespace hanat::probes {
+
+/// For kinds with a protocol client, and tcp with `send` or `expect`. `probe` must outlive the returned PendingProbe.
+StartResult tcp_session(uv_loop_t* loop, const Probe& probe, OnResult on_result);
+
+} // namespace hanat::probes

@@ -1,0 +1,71 @@
+// Kernel events that call for a probe at once: a client was refused, a link lost its carrier, a route was removed. An event is never a
+// result. Not here: where events come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <uv.h>
+
+#include "nat/address.hpp"
+
+namespace hanat::probes {
+
+enum class KernelEventKind : std::uint8_t {
+  refused,          // a server's RST to a real client
+  unanswered,       // a client sent its SYN again
+  unreachable,      // ICMP from the path
+  carrier_lost,     // the outgoing interface lost its carrier, was set down or deleted
+  route_gone,       // the route was removed, or replaced by another one
+  address_gone,     // our source address was deleted
+  neighbour_failed, // the server, or the next hop to it, does not answer ARP or neighbour discovery
+};
+std::string_view to_text(KernelEventKind kind);
+
+/// `server` with port 0 means every port of that address. At least one of `server` and `vip` is set.
+struct KernelEvent {
+  KernelEventKind kind = KernelEventKind::refused;
+  std::optional<Endpoint> server = std::nullopt;
+  std::optional<Vip> vip = std::nullopt;
+  std::string detail = {}; // the name of an interface or the sender of the ICMP message: short, printable
+  bool operator==(const KernelEvent&) const = default;
+};
+
+/// Called on the loop, never from inside another call. It may add and remove paths; it must not destroy its source.
+using OnKernelEvent = std::function<void(const KernelEvent&)>;
+
+class NflogReader;
+class RouteMonitor;
+
+/// All sources on one loop.
+class KernelEvents {
+public:
+  struct Options {
+    std::uint32_t mark = 0;                           // of probe packets, for policy routing
+    std::size_t routes_buffer = std::size_t{1} << 20; // receive buffers, in bytes
+    std::size_t nflog_buffer = std::size_t{1} << 18;
+  };
+  /// Throws std::system_error if routes cannot be watched. Works without nflog: see nflog_failure().
+  KernelEvents(uv_loop_t* loop, OnKernelEvent on_event, Options options);
+  KernelEvents(uv_loop_t* loop, OnKernelEvent on_event);
+  ~KernelEvents(); // the loop must run once more to close handles
+  KernelEvents(const KernelEvents&) = delete;
+  KernelEvents& operator=(const KernelEvents&) = delete;
+
+  /// The paths to servers: watched from add() to remove().
+  RouteMonitor& routes() { return *routes_; }
+  /// Why there are no events of clients (another program reads the nflog group), or nullopt.
+  const std::optional<std::string>& nflog_failure() const { return nflog_failure_; }
+
+private:
+  std::unique_ptr<RouteMonitor> routes_;
+  std::unique_ptr<NflogReader> nflog_;
+  std::optional<std::string> nflog_failure_;
+};
+
+} // namespace hanat::probes

@@ -1,0 +1,278 @@
+// Equal probes share one entry, at the fastest rate of its subscribers. Every entry has a fixed grid of due times, one interval apart from
+// a random first one: starts do not depend on when the last result came, so neither latency nor a busy loop makes them drift.
+// Not here: how one probe runs (kinds/).
+#include "probes/scheduling/scheduler.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <list>
+#include <map>
+#include <random>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "probes/io/uv.hpp"
+#include "probes/scheduling/prober.hpp"
+
+namespace hanat::probes {
+namespace {
+
+constexpr std::chrono::milliseconds shortest_interval{1}; // the resolution of a libuv timer
+
+Rate sane(Rate rate) {
+  rate.interval = std::max<Clock::duration>(rate.interval, shortest_interval);
+  rate.in_flight = std::max(rate.in_flight, 1U);
+  return rate;
+}
+
+/// The fastest first.
+struct Faster {
+  bool operator()(const Rate& one, const Rate& other) const {
+    return std::pair{one.interval, other.in_flight} < std::pair{other.interval, one.in_flight};
+  }
+};
+
+/// Of the fields that differ most between probes.
+std::size_t hash(const Probe& probe) {
+  std::size_t value = std::hash<std::uint16_t>{}(probe.server.port) ^ static_cast<std::size_t>(probe.spec.kind) << 16;
+  for (const std::uint8_t byte : probe.server.address.bytes()) value = value * 31 + byte;
+  return value;
+}
+
+} // namespace
+
+Clock::duration LatenessHistogram::quantile(double fraction) const {
+  const auto wanted = static_cast<std::uint64_t>(fraction * static_cast<double>(started));
+  std::uint64_t seen = 0;
+  for (std::size_t index = 0; index < counts.size(); ++index)
+    if (seen += counts[index]; seen > 0 && seen >= wanted) return step * static_cast<std::int64_t>(index + 1);
+  return {};
+}
+
+struct Scheduler::Impl {
+  using InFlight = std::list<std::unique_ptr<PendingProbe>>;
+
+  /// One probe and its subscribers.
+  struct Entry {
+    Impl* scheduler;
+    Probe probe;
+    Timer timer;
+    std::map<ProbeId, Rate> subscribers{};
+    std::multiset<Rate, Faster> rates{};        // theirs
+    Rate rate{};                                // the fastest of them
+    Clock::time_point due{};                    // the next start on the grid
+    std::optional<Clock::time_point> started{}; // the last start
+    std::optional<std::uint64_t> turn{};        // of the loop: uv_now() of the last start
+    bool waiting = false;                       // due, but already `in_flight` times in flight
+    bool triggered = false;                     // `due` comes from trigger()
+    bool skipped_last = false;                  // the last due time passed without a start
+    InFlight in_flight{};                       // they refer to `probe`
+
+    bool full() const { return in_flight.size() >= rate.in_flight; }
+  };
+  struct Same {
+    using is_transparent = void;
+    using Ptr = std::unique_ptr<Entry>;
+    std::size_t operator()(const Probe& probe) const { return hash(probe); }
+    std::size_t operator()(const Ptr& entry) const { return hash(entry->probe); }
+    bool operator()(const Ptr& one, const Ptr& other) const { return one->probe == other->probe; }
+    bool operator()(const Probe& probe, const Ptr& entry) const { return probe == entry->probe; }
+    bool operator()(const Ptr& entry, const Probe& probe) const { return probe == entry->probe; }
+  };
+
+  Impl(uv_loop_t* uv_loop, OnProbeResult callback, Precheck check)
+      : loop(uv_loop), on_result(std::move(callback)), precheck(std::move(check)), random(std::random_device{}()), prober(uv_loop) {}
+
+  Clock::duration random_part(Clock::duration whole);
+  void schedule(Entry& entry, Clock::time_point due);
+  void on_due(Entry& entry);
+  void start(Entry& entry);
+  void notify(Entry& entry, const ProbeResult& result);
+  StartResult run(const Probe& probe, OnResult on_finished);
+  void finished(Entry& entry, InFlight::iterator slot, const ProbeResult& result);
+  void adopt_rate(Entry& entry);
+  void record_start(Clock::duration late);
+
+  uv_loop_t* loop;
+  OnProbeResult on_result;
+  Precheck precheck;
+  std::minstd_rand random;
+  std::uint64_t last_id = 0;
+  std::size_t in_flight = 0;
+  LatenessHistogram lateness;
+  Prober prober; // outlives the entries
+  std::unordered_set<std::unique_ptr<Entry>, Same, Same> entries;
+  std::unordered_map<ProbeId, Entry*> entry_of;
+};
+
+Clock::duration Scheduler::Impl::random_part(Clock::duration whole) {
+  if (whole <= Clock::duration::zero()) return {};
+  return Clock::duration{std::uniform_int_distribution<Clock::rep>{0, whole.count()}(random)};
+}
+
+void Scheduler::Impl::schedule(Entry& entry, Clock::time_point due) {
+  entry.due = due;
+  entry.waiting = false;
+  const auto callback = [](uv_timer_t* timer) {
+    auto& ready = *static_cast<Entry*>(timer->data);
+    ready.scheduler->on_due(ready);
+  };
+  // A probe that started in this very turn waits for the next millisecond: with a result that is known at once, it would otherwise starve
+  // the loop.
+  if (due <= Clock::now() && entry.turn != uv_now(loop))
+    uv_timer_start(entry.timer.get(), callback, 0, 0);
+  else
+    start_at(*entry.timer, due, callback);
+}
+
+void Scheduler::Impl::on_due(Entry& entry) {
+  if (entry.full()) {
+    entry.waiting = true; // finished() schedules it
+    return;
+  }
+  const auto now = Clock::now();
+  const auto late = now - entry.due;
+  auto next = entry.due + entry.rate.interval;
+  if (next <= now) { // whole intervals have passed; they are not made up for
+    const auto missed = late / entry.rate.interval;
+    next = entry.due + (missed + 1) * entry.rate.interval;
+    lateness.skipped += static_cast<std::uint64_t>(missed);
+    // After a suspension this entry waits for its next due time: otherwise all probes of all servers would start in this millisecond. Not
+    // twice in a row, though: a loop that is always late must still probe.
+    if (late > Deadline::tolerated && !entry.triggered && !entry.skipped_last) {
+      ++lateness.skipped;
+      entry.skipped_last = true;
+      schedule(entry, next);
+      return;
+    }
+  }
+  entry.skipped_last = entry.triggered = false;
+  entry.started = now;
+  entry.turn = uv_now(loop);
+  record_start(late);
+  schedule(entry, next);
+  start(entry);
+}
+
+void Scheduler::Impl::record_start(Clock::duration late) {
+  const auto step = static_cast<std::size_t>(std::max<Clock::rep>(late / LatenessHistogram::step, 0));
+  ++lateness.counts[std::min(step, lateness.counts.size() - 1)];
+  ++lateness.started;
+}
+
+/// The caller touches nothing afterwards: a result that is known at once may remove the entry.
+void Scheduler::Impl::start(Entry& entry) {
+  const auto slot = entry.in_flight.emplace(entry.in_flight.end());
+  ++in_flight;
+  auto started = run(entry.probe, [&entry, slot](const ProbeResult& result) { entry.scheduler->finished(entry, slot, result); });
+  if (auto* pending = std::get_if<std::unique_ptr<PendingProbe>>(&started))
+    *slot = std::move(*pending);
+  else
+    finished(entry, slot, std::get<ProbeResult>(started));
+}
+
+StartResult Scheduler::Impl::run(const Probe& probe, OnResult on_finished) {
+  if (precheck)
+    if (auto result = precheck(probe)) return *std::move(result);
+  return prober.start(probe, std::move(on_finished));
+}
+
+void Scheduler::Impl::finished(Entry& entry, InFlight::iterator slot, const ProbeResult& result) {
+  entry.in_flight.erase(slot);
+  --in_flight;
+  if (entry.waiting) schedule(entry, Clock::now());
+  notify(entry, result);
+}
+
+/// The caller touches nothing afterwards: the callback may remove any probe.
+void Scheduler::Impl::notify(Entry& entry, const ProbeResult& result) {
+  if (entry.subscribers.size() == 1) return on_result(entry.subscribers.begin()->first, result);
+  std::vector<ProbeId> subscribers;
+  subscribers.reserve(entry.subscribers.size());
+  for (const auto& [id, rate] : entry.subscribers) subscribers.push_back(id);
+  for (const ProbeId id : subscribers)
+    if (entry_of.contains(id)) on_result(id, result);
+}
+
+void Scheduler::Impl::adopt_rate(Entry& entry) {
+  if (entry.rate == *entry.rates.begin()) return;
+  entry.rate = *entry.rates.begin();
+  const auto now = Clock::now();
+  if (entry.triggered)
+    schedule(entry, entry.due);
+  else if (entry.started)
+    schedule(entry, std::max(*entry.started + entry.rate.interval, now));
+  else
+    schedule(entry, std::min(entry.due, now + entry.rate.interval));
+}
+
+Scheduler::Scheduler(uv_loop_t* loop, OnProbeResult on_result, Precheck precheck)
+    : impl_(std::make_unique<Impl>(loop, std::move(on_result), std::move(precheck))) {}
+Scheduler::~Scheduler() = default;
+
+ProbeId Scheduler::add(const Probe& probe, Rate rate, Clock::duration first_within) {
+  const ProbeId id{++impl_->last_id};
+  rate = sane(rate);
+  auto found = impl_->entries.find(probe);
+  const bool fresh = found == impl_->entries.end();
+  if (fresh) {
+    impl_->prober.add(probe);
+    auto entry =
+        std::make_unique<Impl::Entry>(Impl::Entry{.scheduler = impl_.get(), .probe = probe, .timer = make_timer(impl_->loop, nullptr)});
+    entry->timer->data = entry.get();
+    entry->rate = rate;
+    impl_->schedule(*entry, Clock::now() + impl_->random_part(std::min(rate.interval, first_within)));
+    found = impl_->entries.insert(std::move(entry)).first;
+  }
+  Impl::Entry& entry = **found;
+  entry.subscribers.emplace(id, rate);
+  entry.rates.insert(rate);
+  impl_->entry_of.emplace(id, &entry);
+  if (!fresh) impl_->adopt_rate(entry);
+  return id;
+}
+
+const Probe& Scheduler::probe(ProbeId id) const { return impl_->entry_of.at(id)->probe; }
+
+void Scheduler::remove(ProbeId id) {
+  const auto found = impl_->entry_of.find(id);
+  if (found == impl_->entry_of.end()) return;
+  Impl::Entry& entry = *found->second;
+  impl_->entry_of.erase(found);
+  const auto subscriber = entry.subscribers.find(id);
+  entry.rates.erase(entry.rates.find(subscriber->second));
+  entry.subscribers.erase(subscriber);
+  if (!entry.subscribers.empty()) {
+    impl_->adopt_rate(entry);
+    return;
+  }
+  const auto gone = impl_->entries.extract(impl_->entries.find(entry.probe)); // out of the table before it is destroyed
+  impl_->in_flight -= entry.in_flight.size();
+  impl_->prober.remove(entry.probe);
+}
+
+void Scheduler::rate(ProbeId id, Rate rate) {
+  const auto found = impl_->entry_of.find(id);
+  if (found == impl_->entry_of.end()) return;
+  Impl::Entry& entry = *found->second;
+  Rate& own = entry.subscribers.at(id);
+  entry.rates.erase(entry.rates.find(own));
+  entry.rates.insert(own = sane(rate));
+  impl_->adopt_rate(entry);
+}
+
+void Scheduler::trigger(ProbeId id) {
+  const auto found = impl_->entry_of.find(id);
+  if (found == impl_->entry_of.end()) return;
+  Impl::Entry& entry = *found->second;
+  entry.triggered = true;
+  if (!entry.waiting) impl_->schedule(entry, Clock::now());
+}
+
+std::size_t Scheduler::in_flight() const { return impl_->in_flight; }
+const LatenessHistogram& Scheduler::lateness() const { return impl_->lateness; }
+
+} // namespace hanat::probes

@@ -1,0 +1,231 @@
+// The running daemon against its own interface description: every reply and error in the situations that change them. Not here: the
+// description against the structs (unit), who may call what (server_test).
+#include "daemon/api/methods.hpp"
+
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/peers.hpp"
+#include "tests/netns/lab/scenario.hpp"
+#include "tests/unit/daemon/api/varlink_idl.hpp"
+#include "tests/unit/daemon/served.hpp"
+
+namespace hanat::test {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+constexpr std::string_view service_interface = "org.varlink.service";
+constexpr uid_t nobody = 65534;
+
+const std::string dual_service =
+    fmt::format("[service.dual]\nlisten = [\"203.0.113.11:443/tcp\", \"[2001:db8::11]:443/tcp\"]\n"
+                "primary = [\"{}\", \"{}\"]\n",
+                to_text(Lab::endpoint(Host::primary, 8443)), to_text(Lab::endpoint(Host::primary, 8443, Family::ipv6)));
+
+/// A service with an HTTP probe, one in mode observe, one of two families, and a group whose flows drain.
+std::string config() {
+  const std::string drain = "on_forced = \"drain 30s\"\n";
+  return fast_service({.probe = R"(type = "http")", .extra = "failback = { after = \"30s\" }\n"}) +
+         fast_service({.name = "seen", .listen = "203.0.113.10:444/tcp", .extra = "mode = \"observe\"\n"}) + dual_service +
+         fast_service({.name = "sip", .listen = "203.0.113.10:5060/tcp", .port = 5060, .extra = drain}) +
+         fast_service({.name = "rtp", .listen = "203.0.113.10:7078/tcp", .port = 7078, .extra = drain}) +
+         "[group.voice]\nservices = [\"sip\", \"rtp\"]\n";
+}
+
+/// Calls methods and checks each reply with the description that the daemon itself gives.
+class Conformance {
+public:
+  explicit Conformance(const Hanatd& hanatd)
+      : hanatd_{hanatd}, service_{parse_idl(service_description())}, control_{parse_idl(description_of(hanatd, control_interface))} {
+    EXPECT_EQ(description_of(hanatd, service_interface), service_description());
+  }
+
+  /// The reply's parameters, or {"error": name, "parameters": ...}.
+  json call(const std::string& method, const json& parameters = json::object()) {
+    return check(method, parameters, exchanged(hanatd_, method, parameters));
+  }
+  json control(const std::string& method, const json& parameters = json::object()) {
+    return call(fmt::format("{}.{}", control_interface, method), parameters);
+  }
+  /// The error's name, without its interface.
+  std::string error_of(const std::string& method, const json& parameters = json::object()) {
+    const std::string name = control(method, parameters).value("error", "");
+    return name.substr(name.rfind('.') + 1);
+  }
+  /// Every method that only reads, for the daemon and for each service.
+  void read_everything(const std::string& situation) {
+    const testing::ScopedTrace trace{__FILE__, __LINE__, situation};
+    control("Version");
+    control("History");
+    for (const auto& service : control("Status").at("status").at("services")) {
+      control("Status", {{"service", service.at("name")}});
+      control("History", {{"service", service.at("name")}});
+    }
+    call("org.varlink.service.GetInfo");
+  }
+  json check(const std::string& method, const json& parameters, const json& message) {
+    SCOPED_TRACE(method + " " + parameters.dump() + " -> " + message.dump());
+    for (const auto& [key, ignored] : message.items()) EXPECT_TRUE(key == "parameters" || key == "error") << key;
+    const auto [interface, name] = split(message.value("error", method));
+    IdlChecker& checker = interface == service_interface ? service_ : control_;
+    EXPECT_EQ(checker.idl().name, interface);
+    if (message.contains("error")) {
+      EXPECT_EQ(checker.check_error(name, message.at("parameters")), "");
+      return message;
+    }
+    EXPECT_EQ(checker.check_result(name, message.at("parameters")), "");
+    return message.at("parameters");
+  }
+  std::set<std::string> unseen() const { return control_.unseen(); }
+  const Idl& idl() const { return control_.idl(); }
+
+private:
+  static std::pair<std::string, std::string> split(const std::string& name) {
+    return {name.substr(0, name.rfind('.')), name.substr(name.rfind('.') + 1)};
+  }
+  static json exchanged(const Hanatd& hanatd, const std::string& method, const json& parameters) {
+    RawClient client{hanatd.socket()};
+    client.say(json{{"method", method}, {"parameters", parameters}}.dump());
+    return json::parse(client.hear());
+  }
+  static std::string description_of(const Hanatd& hanatd, std::string_view interface) {
+    return exchanged(hanatd, "org.varlink.service.GetInterfaceDescription", {{"interface", interface}})
+        .at("parameters")
+        .at("description")
+        .get<std::string>();
+  }
+
+  const Hanatd& hanatd_;
+  IdlChecker service_, control_;
+};
+
+class ControlDescription : public testing::Test {
+protected:
+  static bool all_up(const Status& now) {
+    for (const ServiceStatus& service : now.services)
+      for (const ServerStatus& server : service.servers)
+        if (server.health != "up") return false;
+    return now.daemon.kernel == "in-step";
+  }
+  /// A drain of a group, with and without an end.
+  void check_overrides(const Hanatd& hanatd, Conformance& daemon) {
+    TcpClient client{lab, Host::client, Lab::vip(5060)};
+    ASSERT_EQ(client.ask().text, "primary");
+    const json forced = daemon.control("Force", {{"service", "sip"}, {"server", "backup"}, {"for_s", 60}, {"reason", "a test"}});
+    EXPECT_EQ(forced.at("services").size(), 2U) << "its group";
+    hanatd.wait_for([](const Status& now) { return service(now, "sip").last_flip && service(now, "sip").last_flip->left == 1U; });
+    daemon.read_everything("forced and draining");
+    EXPECT_TRUE(service(hanatd.status(), "sip").last_flip->drain_ends_in_s) << "it drains";
+    daemon.control("Force", {{"service", "rtp"}, {"server", "primary"}, {"even_if_down", true}});
+    daemon.read_everything("forced back");
+    EXPECT_EQ(daemon.control("Auto", {{"service", "sip"}}).at("services").size(), 2U);
+    daemon.control("Auto", {{"all", true}});
+  }
+  /// A failing primary, and its return before it gets the traffic back.
+  void check_failover(const Hanatd& hanatd, Conformance& daemon) {
+    web_primary.status(503);
+    hanatd.wait_target("web", "backup");
+    daemon.read_everything("after a failover");
+    hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->cut_ms.has_value(); });
+    daemon.read_everything("after the cut");
+    web_primary.status(200);
+    hanatd.wait_for([](const Status& now) { return service(now, "web").failback_in_s.has_value(); });
+    daemon.read_everything("before a failback");
+  }
+  static void check_reload(const Hanatd& hanatd, Conformance& daemon) {
+    hanatd.write_config(config() + fast_service({.name = "more", .listen = "203.0.113.10:446/tcp"}));
+    EXPECT_EQ(daemon.control("Reload").at("added"), json::array({"more"}));
+    hanatd.write_config(config() + "[service.bad]\nlisten = 5\n");
+    EXPECT_EQ(daemon.error_of("Reload"), "BadConfiguration");
+    hanatd.write_config(config());
+    EXPECT_EQ(daemon.control("Reload").at("removed"), json::array({"more"}));
+  }
+  static void check_errors(Conformance& daemon) {
+    EXPECT_EQ(daemon.error_of("Status", {{"service", "wbe"}}), "UnknownService");
+    EXPECT_EQ(daemon.error_of("History", {{"service", "wbe"}}), "UnknownService");
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "seen"}, {"server", "backup"}}), "Refused") << "it is in mode observe";
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "web"}, {"server", "backup9"}}), "Refused");
+    EXPECT_EQ(daemon.error_of("Auto"), "Refused") << "there are several";
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "web"}, {"server", "backup"}, {"for_s", -1}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Status", {{"service", 1}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Version", {{"x", 1}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Explode"), "MethodNotFound");
+    EXPECT_EQ(daemon.call("org.varlink.service.Explode").value("error", ""), "org.varlink.service.MethodNotFound");
+    EXPECT_EQ(daemon.call("io.elsewhere.Status").value("error", ""), "org.varlink.service.InterfaceNotFound");
+    EXPECT_EQ(daemon.call("org.varlink.service.GetInterfaceDescription").value("error", ""), "org.varlink.service.InvalidParameter");
+  }
+  /// A caller without the right, and one caller too many.
+  static void check_limits(const Hanatd& hanatd, Conformance& daemon) {
+    ASSERT_EQ(chmod(std::filesystem::path{hanatd.socket()}.parent_path().c_str(), 0755), 0);
+    ASSERT_EQ(chmod(hanatd.socket().c_str(), 0666), 0);
+    const std::string reload = fmt::format("{}.Reload", control_interface);
+    std::string message;
+    std::thread{[&] { // the raw call changes the user of this thread alone
+      if (syscall(SYS_setresuid, nobody, nobody, nobody) != 0) return;
+      RawClient client{hanatd.socket()};
+      client.say(json{{"method", reload}}.dump());
+      message = client.hear();
+    }}
+        .join();
+    EXPECT_THAT(daemon.check(reload, {}, json::parse(message)).value("error", ""), HasSubstr("NotPermitted"));
+
+    std::vector<std::unique_ptr<RawClient>> clients;
+    for (int count = 0; count < 33; ++count) clients.push_back(std::make_unique<RawClient>(hanatd.socket()));
+    EXPECT_THAT(daemon.check("Connect", {}, json::parse(clients.back()->hear())).value("error", ""), HasSubstr("Failed"));
+  }
+
+  Lab lab;
+  HttpServer web_primary{lab, Host::primary, 8443, "primary"}, web_backup{lab, Host::backup, 8443, "backup"};
+  TcpServer sip_primary{lab, Host::primary, 5060, "primary"}, sip_backup{lab, Host::backup, 5060, "backup"};
+  TcpServer rtp_primary{lab, Host::primary, 7078, "primary"}, rtp_backup{lab, Host::backup, 7078, "backup"};
+};
+
+TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
+  Hanatd hanatd{lab, config(), {.arguments = {"--fallback"}}};
+  Conformance daemon{hanatd};
+  EXPECT_EQ(daemon.idl().methods.size(), control_methods().size());
+  daemon.read_everything("at the start");
+  hanatd.wait_for(all_up);
+  daemon.read_everything("in peace");
+  check_overrides(hanatd, daemon);
+  check_failover(hanatd, daemon);
+  check_reload(hanatd, daemon);
+  check_errors(daemon);
+
+  hanatd.write_config("nonsense");
+  hanatd.restart();
+  daemon.read_everything("with an older configuration");
+  EXPECT_TRUE(hanatd.status().daemon.fallback);
+  check_limits(hanatd, daemon);
+  // The first two need a local failure, which the unit test of the description stands for; the other two are always null.
+  EXPECT_EQ(daemon.unseen(),
+            (std::set<std::string>{"Daemon.blind", "Daemon.kernel_error", "HistoryEntry.drain_ends_in_s", "Unforced.forced"}));
+}
+
+TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {
+  const Hanatd hanatd{lab, fast_service()};
+  Conformance daemon{hanatd};
+  const json info = daemon.call("org.varlink.service.GetInfo");
+  EXPECT_EQ(info.at("interfaces"), json::array({service_interface, control_interface}));
+  EXPECT_EQ(info.at("version"), daemon.control("Version").at("version"));
+  EXPECT_EQ(daemon.call("org.varlink.service.GetInterfaceDescription", {{"interface", control_interface}}).at("description"),
+            interface_description());
+}
+
+} // namespace
+} // namespace hanat::test

@@ -1,0 +1,232 @@
+// Kinds over TCP with real servers from Debian's packages, each in the test's own namespace: a healthy one, one in the wrong role, and one
+// that is stopped. Not here: hostile servers (tcp_session_test), https (https_test).
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "tests/netns/lab/probing.hpp"
+#include "tests/netns/lab/process.hpp"
+#include "tests/netns/lab/scripted.hpp"
+
+namespace hanat::test {
+namespace {
+
+using namespace std::chrono_literals;
+using probes::Kind;
+using probes::Probe;
+using probes::ProbeResult;
+
+constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
+constexpr const char* as_nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups ";
+
+/// A server that logs into its folder; stopped by its pid.
+class RealServer {
+public:
+  RealServer(const TempFolder& folder, const std::string& command)
+      : log_{open(folder.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)},
+        process_{{"sh", "-c", "exec " + command}, log_, log_} {}
+  ~RealServer() { close(log_); }
+  RealServer(const RealServer&) = delete;
+  RealServer& operator=(const RealServer&) = delete;
+
+  void stop(int signal = SIGTERM) {
+    process_.signal(signal);
+    EXPECT_TRUE(process_.wait(10s)) << "it does not stop";
+  }
+  const Process& process() const { return process_; }
+
+private:
+  int log_;
+  Process process_;
+};
+
+template <class Details> Probe kind_probe(Kind kind, std::uint16_t port, Details details) {
+  auto probe = tcp_probe(at("127.0.0.1", port), 2s);
+  probe.spec.kind = kind;
+  probe.spec.edit<Details>() = std::move(details);
+  return probe;
+}
+
+/// "wrong-answer: role is slave"
+std::string reason_text(const ProbeResult& result) {
+  return std::string{to_text(result.reason)} + (result.detail.empty() ? "" : ": " + result.detail);
+}
+std::string reason_of(const Probe& probe) { return reason_text(probe_once(probe)); }
+
+/// Probes until this is the result.
+testing::AssertionResult becomes(const Probe& probe, const std::string& text) {
+  Probing probing;
+  probing.scheduler->add(probe, {.interval = 20ms}, 0s);
+  const auto last = [&] { return probing.results.empty() ? "no result at all" : reason_text(probing.results.back().result); };
+  if (probing.run_until([&] { return last() == text; }, 60s)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << last();
+}
+testing::AssertionResult comes_up(const Probe& probe) { return becomes(probe, "answered"); }
+
+TEST(RealServers, Redis) {
+  isolated([] {
+    const TempFolder folder;
+    const auto start = [&](unsigned port, const std::string& more) {
+      return fmt::format("redis-server --port {} --bind 127.0.0.1 --dir {} --save '' {}", port, folder.path().string(), more);
+    };
+    RealServer master{folder, start(6379, "")};
+    RealServer replica{folder, start(6380, "--replicaof 127.0.0.1 6379")};
+    RealServer secret{folder, start(6381, "--requirepass s")};
+    RealServer orphan{folder, start(6382, "--replicaof 127.0.0.1 1 --replica-serve-stale-data no")};
+    const auto probe_of = [](std::uint16_t port, bool role) { return kind_probe(Kind::redis, port, probes::RedisSpec{.master = role}); };
+    for (const std::uint16_t port : std::array<std::uint16_t, 3>{6379, 6380, 6381}) EXPECT_TRUE(comes_up(probe_of(port, false)));
+    EXPECT_EQ(reason_of(probe_of(6379, true)), "answered");
+    EXPECT_TRUE(becomes(probe_of(6380, true), "wrong-answer: role is slave"));
+    EXPECT_EQ(reason_of(probe_of(6381, true)), "wrong-answer: NOAUTH Authentication required.");
+    EXPECT_TRUE(
+        becomes(probe_of(6382, false), "wrong-answer: MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+    EXPECT_EQ(
+        reason_of(kind_probe(Kind::tcp, 6379, probes::SendExpectSpec{.send = "PING\r\n", .expect = probes::Pattern::text("+PONG\r\n")})),
+        "answered");
+    master.stop();
+    EXPECT_EQ(reason_of(probe_of(6379, false)), "refused");
+  });
+}
+
+TEST(RealServers, Postgres) {
+  isolated([] {
+    const TempFolder folder;
+    shell("chown nobody:nogroup " + folder.path().string());
+    const std::string data = folder.file("data");
+    shell(fmt::format("cd / && {}{}/initdb -D {} --no-sync --wal-segsize=1 -A trust -U boss -E SQL_ASCII --locale=C >/dev/null", as_nobody,
+                      pg_bin, data));
+    folder.write("data/pg_hba.conf", "host all boss 127.0.0.1/32 trust\nhost all hanat 127.0.0.1/32 scram-sha-256\n");
+    const auto start = fmt::format("{}{}/postgres -F -D {} -k {} -c listen_addresses=127.0.0.1 -c log_min_messages=log", as_nobody, pg_bin,
+                                   data, folder.path().string());
+    const auto probe_of = [](const char* user, bool writable, const char* database = "postgres") {
+      return kind_probe(Kind::postgres, 5432, probes::SqlSpec{.writable = writable, .user = user, .database = database});
+    };
+    {
+      RealServer primary{folder, start};
+      ASSERT_TRUE(comes_up(probe_of("boss", true))) << folder.read("log");
+      EXPECT_EQ(reason_of(probe_of("", false, "")), "answered");            // a password is requested
+      EXPECT_EQ(reason_of(probe_of("stranger", false)), "answered");        // no entry in pg_hba.conf
+      EXPECT_EQ(reason_of(probe_of("boss", false, "missing")), "answered"); // no such database
+      EXPECT_EQ(reason_of(probe_of("hanat", true)),
+                "wrong-answer: the server requires a password: allow this user without one (pg_hba.conf: trust)");
+      EXPECT_EQ(reason_of(probe_of("boss", true, "missing")), "wrong-answer: 3D000 database \"missing\" does not exist");
+      primary.stop(SIGINT);
+      EXPECT_EQ(reason_of(probe_of("boss", false)), "refused");
+    }
+    folder.write("data/standby.signal", "");
+    RealServer standby{folder, start};
+    ASSERT_TRUE(comes_up(probe_of("boss", false))) << folder.read("log");
+    EXPECT_EQ(reason_of(probe_of("boss", true)), "wrong-answer: in recovery: a standby");
+    standby.stop(SIGINT);
+    EXPECT_EQ(folder.read("log").find("could not receive data"), std::string::npos) << folder.read("log"); // the probe closes with FIN
+  });
+}
+
+/// Gives 198.18.0.2 a name, which makes MariaDB count the connection errors of that host.
+void name_the_gateway(const TempFolder& folder) {
+  shell("ip addr add 198.18.0.1/32 dev lo && ip addr add 198.18.0.2/32 dev lo");
+  folder.write("hosts", "127.0.0.1 localhost\n198.18.0.2 gateway.example\n");
+  ASSERT_EQ(unshare(CLONE_NEWNS), 0);
+  ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(mount(folder.file("hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr), 0);
+}
+
+TEST(RealServers, Mysql) {
+  isolated([] {
+    const TempFolder folder;
+    shell("chown nobody:nogroup " + folder.path().string());
+    name_the_gateway(folder);
+    const std::string data = folder.file("data");
+    // No sync and a small log save seconds on a busy disk.
+    const auto options = fmt::format(
+        "--no-defaults --user=nobody --datadir={} --debug-no-sync --innodb-flush-method=nosync --innodb-log-file-size=4M", data);
+    shell(fmt::format("mariadb-install-db {} --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1", options));
+    folder.write("users", "CREATE USER gw@'%';\nCREATE USER other@'%' IDENTIFIED BY 'x';\n");
+    RealServer server{
+        folder, fmt::format("mariadbd {0} --socket={1}/s --port=3306 --bind-address=0.0.0.0 --init-file={1}/users --max-connect-errors=3",
+                            options, folder.path().string())};
+    const auto probe_of = [](const char* user, bool writable) {
+      auto probe = kind_probe(Kind::mysql, 3306, probes::SqlSpec{.writable = writable, .user = user, .database = {}});
+      probe.server = at("198.18.0.1", 3306);
+      probe.spec.source = Address::parse("198.18.0.2");
+      return probe;
+    };
+    ASSERT_TRUE(comes_up(probe_of("gw", true))) << folder.read("log");
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(reason_of(probe_of("", false)), "answered"); // more than max_connect_errors: no host is blocked
+    EXPECT_EQ(reason_of(probe_of("gw", false)), "answered");
+    EXPECT_EQ(reason_of(probe_of("other", false)), "answered");
+    EXPECT_EQ(reason_of(probe_of("other", true)),
+              "wrong-answer: 1045 Access denied for user 'other'@'gateway.example' (using password: NO)");
+    shell(fmt::format("mariadb --no-defaults -S {}/s -uroot -e 'SET GLOBAL read_only = 1'", folder.path().string()));
+    EXPECT_EQ(reason_of(probe_of("gw", true)), "wrong-answer: read_only is 1");
+    EXPECT_EQ(reason_of(probe_of("gw", false)), "answered");
+    server.stop(SIGKILL);
+    EXPECT_EQ(reason_of(probe_of("gw", false)), "refused");
+  });
+}
+
+TEST(RealServers, Smtp) {
+  isolated([] {
+    const TempFolder folder;
+    // Debian 12's Python has it; a later one does not.
+    RealServer server{folder, "/usr/bin/python3 -W ignore -m smtpd -n -c DebuggingServer 127.0.0.1:2525"};
+    const auto probe = kind_probe(Kind::smtp, 2525, probes::SmtpSpec{.hello = "gw.example"});
+    EXPECT_TRUE(comes_up(probe)) << folder.read("log");
+    server.stop(SIGKILL);
+    EXPECT_EQ(reason_of(probe), "refused");
+  });
+}
+
+TEST(RealServers, Tls) {
+  isolated([] {
+    const TempFolder folder;
+    make_certificate(folder, "good", "-enddate $(date -u -d '+9 days +12 hours' +%Y%m%d%H%M%SZ)");
+    make_certificate(folder, "old", "-startdate 20200101000000Z -enddate 20200201000000Z");
+    shell(fmt::format("cd {} && cat good.crt old.crt > both.crt", folder.path().string()));
+    setenv("SSL_CERT_FILE", folder.file("both.crt").c_str(), 1); // what this thread trusts
+    const auto serve = [&](const char* name, unsigned port) {
+      return fmt::format("openssl s_server -www -quiet -accept 127.0.0.1:{0} -cert {1}/{2}.crt -key {1}/{2}.key", port,
+                         folder.path().string(), name);
+    };
+    RealServer good{folder, serve("good", 8443)};
+    RealServer old{folder, serve("old", 8444)};
+    const auto probe_of = [](std::uint16_t port, const char* host, bool verify, int days = 0) {
+      return kind_probe(Kind::tls, port, probes::TlsSpec{.host = host, .verify = verify, .expires_within = std::chrono::days{days}});
+    };
+    EXPECT_TRUE(comes_up(probe_of(8443, "", false))) << folder.read("log");
+    EXPECT_TRUE(comes_up(probe_of(8444, "", false))) << folder.read("log");
+    EXPECT_EQ(reason_of(probe_of(8443, "web.example", true)), "answered");
+    EXPECT_EQ(reason_of(probe_of(8443, "", true)), "answered"); // by its address
+    EXPECT_EQ(reason_of(probe_of(8443, "other.example", true)), "tls-failed: hostname mismatch");
+    EXPECT_EQ(reason_of(probe_of(8444, "web.example", true)), "tls-failed: certificate has expired");
+    EXPECT_EQ(reason_of(probe_of(8443, "web.example", true, 5)), "answered");
+    EXPECT_EQ(reason_of(probe_of(8443, "web.example", true, 14)), "certificate-expires: expires in 9 days");
+    EXPECT_TRUE(reason_of(probe_of(8444, "", false, 14)).ends_with(" days ago"));
+    good.stop(SIGKILL);
+    EXPECT_EQ(reason_of(probe_of(8443, "", false)), "refused");
+    unsetenv("SSL_CERT_FILE");
+  });
+  isolated([] { // another thread reads the CA certificates again
+    const TempFolder folder;
+    make_certificate(folder, "good", "-enddate $(date -u -d '+9 days +12 hours' +%Y%m%d%H%M%SZ)");
+    RealServer server{folder, fmt::format("openssl s_server -www -quiet -accept 127.0.0.1:8443 -cert {0}/good.crt -key {0}/good.key",
+                                          folder.path().string())};
+    EXPECT_TRUE(comes_up(kind_probe(Kind::tls, 8443, probes::TlsSpec{})));
+    EXPECT_EQ(reason_of(kind_probe(Kind::tls, 8443, probes::TlsSpec{.host = "web.example", .verify = true, .expires_within = {}})),
+              "tls-failed: self-signed certificate");
+  });
+}
+
+} // namespace
+} // namespace hanat::test

@@ -1,0 +1,136 @@
+// The command line of hanatctl, and small texts for people.
+#include "cli/arguments.hpp"
+
+#include <gmock/gmock.h>
+
+#include "cli/text.hpp"
+#include "tests/unit/temp_dir.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using testing::HasSubstr;
+
+Invocation parse(std::vector<std::string_view> arguments) { return parse_arguments(arguments); }
+std::string error_text(std::vector<std::string_view> arguments) {
+  try {
+    parse_arguments(arguments);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Arguments, WithoutACommandAreStatus) {
+  EXPECT_EQ(parse({}).command, Command::status);
+  EXPECT_EQ(parse({"--json"}).command, Command::status);
+  EXPECT_TRUE(parse({"--json"}).json);
+}
+
+TEST(Arguments, TakeOptionsBeforeAndAfterTheCommand) {
+  for (const auto& arguments : std::vector<std::vector<std::string_view>>{
+           {"--socket", "/s", "force-backup", "web", "--for", "30m", "--reason", "disk", "--json"},
+           {"force-backup", "--for=30m", "--reason=disk", "web", "--json", "--socket=/s"},
+           {"--for", "30m", "--reason", "disk", "--json", "--socket", "/s", "force-backup", "web"}}) {
+    const auto parsed = parse(arguments);
+    EXPECT_EQ(parsed.command, Command::force_backup);
+    EXPECT_EQ(parsed.operand, "web");
+    EXPECT_EQ(parsed.socket, "/s");
+    EXPECT_EQ(parsed.for_time, std::chrono::minutes{30});
+    EXPECT_EQ(parsed.reason, "disk");
+    EXPECT_EQ(parsed.server, "backup");
+    EXPECT_TRUE(parsed.json);
+  }
+}
+
+TEST(Arguments, OfEveryCommandAreUnderstood) {
+  EXPECT_EQ(parse({"status", "web"}).operand, "web");
+  EXPECT_EQ(parse({"force-primary", "--all", "--even-if-down"}).server, "primary");
+  EXPECT_TRUE(parse({"force-primary", "--all", "--even-if-down"}).even_if_down);
+  EXPECT_EQ(parse({"force-backup", "web", "--server", "backup2"}).server, "backup2");
+  EXPECT_EQ(parse({"auto", "--all"}).command, Command::automatic);
+  EXPECT_TRUE(parse({"auto", "--all"}).all);
+  EXPECT_EQ(parse({"reload"}).command, Command::reload);
+  EXPECT_EQ(parse({"check", "/tmp/x.toml"}).operand, "/tmp/x.toml");
+  EXPECT_EQ(parse({"version"}).command, Command::version);
+  EXPECT_EQ(parse({"--version"}).command, Command::version);
+  EXPECT_EQ(parse({"-V", "--json"}).command, Command::version);
+  EXPECT_EQ(parse({"help", "auto"}).operand, "auto");
+  EXPECT_EQ(parse({"-h"}).command, Command::help);
+  EXPECT_EQ(parse({"auto", "--help"}).operand, "auto");
+  EXPECT_EQ(parse({"check", "--", "--odd-name"}).operand, "--odd-name");
+}
+
+TEST(Arguments, ThatAreMistypedGetASuggestion) {
+  EXPECT_EQ(error_text({"staus"}), "unknown command \"staus\": did you mean \"status\"?");
+  EXPECT_EQ(error_text({"force"}), "unknown command \"force\": did you mean \"force-backup\"?");
+  EXPECT_THAT(error_text({"web"}), AllOf(HasSubstr(": write \"status\", \"force-backup\""), HasSubstr("hanatctl status web")));
+  EXPECT_THAT(error_text({"--jason"}), HasSubstr(": did you mean \"--json\"?"));
+  EXPECT_THAT(error_text({"help", "autp"}), "");
+  EXPECT_THROW(help_text("autp"), UsageError);
+  EXPECT_THAT(error_text({"\x1b[2J"}), HasSubstr("\\x1b[2J"));
+}
+
+TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
+  EXPECT_THAT(error_text({"status", "a", "b"}), HasSubstr("unexpected argument \"b\"; usage: hanatctl status [SERVICE]"));
+  EXPECT_THAT(error_text({"reload", "web"}), HasSubstr("unexpected argument \"web\"; usage: hanatctl reload"));
+  EXPECT_THAT(error_text({"auto", "web", "--all"}), HasSubstr("either web or --all"));
+  EXPECT_THAT(error_text({"auto", "web", "--for", "1m"}),
+              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary"));
+  EXPECT_THAT(error_text({"force-primary", "--server", "backup"}), HasSubstr("force-primary has no option --server"));
+  EXPECT_THAT(error_text({"force-backup", "--server", "primary"}), HasSubstr("force-primary"));
+  for (const auto* server : {"backup1", "backup0", "backup02", "backupx", "web", "backup-2"})
+    EXPECT_THAT(error_text({"force-backup", "--server", server}), HasSubstr("backup2")) << server;
+  EXPECT_THAT(error_text({"--socket"}), HasSubstr("--socket needs a value"));
+  EXPECT_THAT(error_text({"--socket", "--json"}), HasSubstr("--socket needs a value"));
+  EXPECT_THAT(error_text({"--socket="}), HasSubstr("not empty"));
+  EXPECT_THAT(error_text({"--json=1"}), HasSubstr("takes no value"));
+  EXPECT_THAT(error_text({"--json", "--json"}), HasSubstr("twice"));
+  EXPECT_THAT(error_text({"force-backup", "--for", "soon"}), HasSubstr("--for soon: not a time"));
+}
+
+TEST(Arguments, OfEveryCommandStandInTheHelp) {
+  for (const auto& subcommand : subcommands()) {
+    EXPECT_THAT(help_text(), HasSubstr(std::string{subcommand.name}));
+    EXPECT_THAT(help_text(subcommand.name), HasSubstr(std::string{subcommand.help}));
+  }
+  EXPECT_THAT(help_text("force-backup"), AllOf(HasSubstr("--server NAME"), HasSubstr("--for TIME"), HasSubstr("--socket PATH")));
+}
+
+TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
+  const auto packaging = std::filesystem::path{HANAT_SOURCE} / "packaging";
+  const auto man = test::read_text(packaging / "man/hanatctl.8.scd"), completion = test::read_text(packaging / "completions/hanatctl.bash");
+  for (const auto& subcommand : subcommands()) {
+    EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
+    EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
+  }
+  for (const auto* option : {"--socket", "--json", "--help", "--version", "--all", "--for", "--reason", "--server", "--even-if-down"}) {
+    EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
+    EXPECT_THAT(completion, HasSubstr(option));
+  }
+}
+
+TEST(Arguments, OfForTakeATimeOfTenYearsAtMost) {
+  using namespace std::chrono_literals;
+  const auto time_of = [](std::string_view text) { return parse({"force-backup", "--for", text}).for_time; };
+  EXPECT_EQ(time_of("500ms"), 500ms);
+  EXPECT_EQ(time_of("1h30m"), 90min);
+  EXPECT_EQ(time_of("3650d"), std::chrono::days{3650});
+  for (const auto* bad : {"0s", "30", "-5m", "soon", "99999999999999999999s", "3651d", "3650d1ms"})
+    EXPECT_THAT(error_text({"force-backup", "--for", bad}), HasSubstr("not a time")) << bad;
+}
+
+TEST(Text, OfADurationHasTwoUnitsAtMost) {
+  EXPECT_EQ(duration(0.42), "0.4 s");
+  EXPECT_EQ(duration(43.2), "43 s");
+  EXPECT_EQ(duration(59.7), "1 min");
+  EXPECT_EQ(duration(545), "9 min 5 s");
+  EXPECT_EQ(duration(1800), "30 min");
+  EXPECT_EQ(duration(7380), "2 h 3 min");
+  EXPECT_EQ(duration(273600), "3 d 4 h");
+  EXPECT_EQ(duration(-5), "0.0 s");
+  EXPECT_EQ(duration(1e300), duration(1e12));
+}
+
+} // namespace
+} // namespace hanat::cli

@@ -1,0 +1,151 @@
+// The interface description: that it parses, describes every method, and declares every field of the JSON; the check of parameters. Not
+// here: what a running daemon sends (tests/netns/daemon/control/methods_test).
+#include "daemon/api/methods.hpp"
+
+#include <gmock/gmock.h>
+
+#include "daemon/api/status.hpp"
+#include "tests/unit/daemon/api/varlink_idl.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+using test::IdlChecker;
+using test::parse_idl;
+using testing::HasSubstr;
+using testing::IsSupersetOf;
+
+/// Every optional value is there.
+Status full_status() {
+  Status status;
+  status.daemon.kernel_error = status.daemon.fallback = status.daemon.inconclusive = "why";
+  const FlipStatus flip{.at = "t",
+                        .from = "primary",
+                        .to = "backup",
+                        .why = "forced",
+                        .commit_us = 14,
+                        .cut = {},
+                        .nudged = 1,
+                        .drained = 2,
+                        .left = 3,
+                        .drain_ends_in_s = 4.5,
+                        .cut_ms = 5.5};
+  ServiceStatus service;
+  service.target_address = service.would_target = service.would_why = service.group = "text";
+  service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root"};
+  service.failback_in_s = 43;
+  service.last_flip = flip;
+  service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = 1, .ends_in_s = 4.5}};
+  service.totals.flips = {{"failover", 2}};
+  ServerStatus server;
+  server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
+  server.group_health = "down";
+  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503"};
+  service.servers.push_back(server);
+  status.services.push_back(service);
+  return status;
+}
+/// No optional value is there.
+Status bare_status() {
+  Status status;
+  ServiceStatus service;
+  service.servers.emplace_back();
+  status.services.push_back(service);
+  service.last_flip.emplace().left.reset();
+  service.draining.emplace_back();
+  service.servers[0].last.emplace();
+  service.forced.emplace();
+  status.services.push_back(service);
+  return status;
+}
+
+TEST(Methods, AreDescribedWithTheirParameters) {
+  const test::Idl idl = parse_idl(interface_description());
+  EXPECT_EQ(idl.name, control_interface);
+  EXPECT_EQ(idl.methods.size(), control_methods().size());
+  for (const Method& method : control_methods()) {
+    const auto found = idl.methods.find(std::string{method.name});
+    ASSERT_NE(found, idl.methods.end()) << method.name;
+    ASSERT_EQ(found->second.parameters.fields.size(), method.parameters.size()) << method.name;
+    for (std::size_t index = 0; index < method.parameters.size(); ++index)
+      EXPECT_EQ(found->second.parameters.fields[index].name, method.parameters[index].name);
+    EXPECT_FALSE(found->second.result.fields.empty()) << method.name;
+  }
+  const std::string text{interface_description()};
+  EXPECT_THAT(text,
+              HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool) "
+                        "-> (services: []Forced)\n"));
+  for (const auto* error : {"Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"})
+    EXPECT_TRUE(idl.errors.contains(error)) << error;
+  EXPECT_EQ(parse_idl(service_description()).name, "org.varlink.service");
+}
+
+TEST(Methods, DeclareEveryFieldOfAStatus) {
+  IdlChecker checker{parse_idl(interface_description())};
+  EXPECT_EQ(checker.check_result("Status", {{"status", bare_status()}}), "");
+  EXPECT_EQ(checker.check_result("Status", {{"status", full_status()}}), "");
+  std::set<std::string> fields;
+  for (const std::string& field : checker.declared()) {
+    const std::string type = field.substr(0, field.find('.'));
+    if (checker.idl().types.contains(type) && type != "HistoryEntry" && !type.ends_with("orced")) fields.insert(field);
+  }
+  EXPECT_GT(fields.size(), 60U);
+  EXPECT_THAT(checker.seen(), IsSupersetOf(fields)) << "declared and never sent";
+}
+
+TEST(Methods, DeclareEveryFieldOfTheHistory) {
+  IdlChecker checker{parse_idl(interface_description())};
+  const HistoryEntry plain{.at = "t", .kind = "repair", .service = {}, .text = "x", .flip = {}};
+  const HistoryEntry flip{.at = "t", .kind = "flip", .service = "web", .text = "x", .flip = full_status().services[0].last_flip};
+  EXPECT_EQ(checker.check_result("History", {{"version", status_version}, {"history", json::array({plain, flip})}}), "");
+  for (const std::string& field : checker.unseen()) EXPECT_FALSE(field.starts_with("HistoryEntry.")) << field;
+}
+
+TEST(Methods, ThatOnlyReadAreThese) {
+  std::vector<std::string_view> reading;
+  for (const auto& method : control_methods())
+    if (!method.changes) reading.push_back(method.name);
+  EXPECT_EQ(reading, (std::vector<std::string_view>{"Status", "History", "Version"}));
+}
+
+TEST(Methods, CheckNamesAndTypesOfParameters) {
+  const auto wrong = [](const char* method, const json& parameters) {
+    const auto found = check_parameters(*find_method(method), parameters);
+    return found ? found->parameter : "";
+  };
+  EXPECT_EQ(wrong("Status", json::object()), "");
+  EXPECT_EQ(wrong("Status", {{"service", nullptr}}), "");
+  EXPECT_EQ(wrong("Status", {{"service", 1}}), "service");
+  EXPECT_EQ(wrong("Status", {{"servce", "web"}}), "servce");
+  EXPECT_EQ(wrong("Force", json::object()), "server");
+  EXPECT_EQ(wrong("Force", {{"server", nullptr}}), "server");
+  EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"for_s", 30}, {"all", true}}), "");
+  EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"for_s", "30m"}}), "for_s");
+  EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"even_if_down", 1}}), "even_if_down");
+  EXPECT_EQ(wrong("Reload", {{"x", 1}}), "x");
+  EXPECT_EQ(find_method("status"), nullptr);
+}
+
+TEST(VarlinkIdl, FindsWhatDoesNotMatch) {
+  IdlChecker checker{parse_idl("# comment\ninterface a.b\ntype T (x: int, y: ?string, z: ?[]float, m: [string]int)\n"
+                               "method M() -> (t: T)\nerror E ()\n")};
+  EXPECT_EQ(checker.check_result("M", {{"t", {{"x", 1}, {"m", json::object()}}}}), "");
+  EXPECT_EQ(checker.unseen(), (std::set<std::string>{"T.y", "T.z"}));
+  EXPECT_EQ(checker.check_result("M", {{"t", {{"x", 1}, {"y", nullptr}, {"z", {1, 2.5}}, {"m", {{"k", 1}}}}}}), "");
+  EXPECT_EQ(checker.check_result("M", json::array()), "M is no object: []\n");
+  EXPECT_EQ(checker.check_result("M", json::object()), "M.t is missing\n");
+  EXPECT_EQ(checker.check_type("T", {{"m", json::object()}}), "T.x is missing\n");
+  EXPECT_EQ(checker.check_type("T", {{"x", nullptr}, {"m", json::object()}}), "T.x is null\n");
+  EXPECT_EQ(checker.check_type("T", {{"x", 1.5}, {"m", json::object()}}), "T.x has another type: 1.5\n");
+  EXPECT_EQ(checker.check_type("T", {{"x", 1}, {"m", json::array()}}), "T.m has another type: []\n");
+  EXPECT_EQ(checker.check_type("T", {{"x", 1}, {"m", {{"k", "v"}}}}), "T.m[] has another type: \"v\"\n");
+  EXPECT_EQ(checker.check_type("T", {{"x", 1}, {"m", json::object()}, {"q", 1}}), "T.q is not declared\n");
+  EXPECT_EQ(checker.check_error("F", json::object()), "error F is not declared\n");
+  for (const auto* bad : {"", "interface ab", "interface a.b\ntype t ()", "interface a.b\ntype T (x int)", "interface a.b\nmethod M()",
+                          "interface a.b\ntype T ()\nerror T ()", "interface a.b\ntype T (x: int, x: int)", "interface a.b\nkind T ()"})
+    EXPECT_THROW(parse_idl(bad), std::runtime_error) << bad;
+}
+
+} // namespace
+} // namespace hanat

@@ -1,0 +1,144 @@
+// The status in the Prometheus text format: every metric, and the rules of the format. Not here: serving it (the metrics_server_test of
+// netns).
+#include "daemon/api/metrics_text.hpp"
+
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+Status example() {
+  Status status;
+  status.daemon = {
+      .pid = 1, .uptime_s = 12.5, .kernel = "in-step", .kernel_error = {}, .config = "/c", .version = "1.0", .inconclusive = {}};
+  ServiceStatus web;
+  web.name = "web";
+  web.target = "backup";
+  web.flips = 3;
+  web.servers = {{.role = "primary", .address = "10.0.0.11:8443", .addresses = {}, .health = "down", .fails = {3, 3, 10}, .last = {}},
+                 {.role = "backup",
+                  .address = "10.0.0.12:8443",
+                  .addresses = {},
+                  .health = "up",
+                  .fails = {0, 3, 10},
+                  .last = LastResult{.outcome = "pass", .reason = "connected", .detail = {}, .latency_ms = 0.21, .age_s = 0.4}}};
+  web.last_flip = FlipStatus{.at = "2026-01-31T10:00:00.123Z",
+                             .from = "primary",
+                             .to = "backup",
+                             .why = "failover",
+                             .commit_us = 14,
+                             .cut = {},
+                             .nudged = 41,
+                             .cut_ms = {}};
+  web.totals = {.flips = {{"failover", 2}, {"primary-up", 1}}, .cut = {.tcp = 41, .udp = 7, .sctp = 0}, .nudged = 40, .drained = 5};
+  web.draining = {{.server = "primary", .address = "10.0.0.11:8443", .drained = 2, .left = 12, .ends_in_s = 43},
+                  {.server = "primary", .address = "10.0.0.11:8443", .drained = 1, .left = 3, .ends_in_s = {}}};
+  ServiceStatus idle;
+  idle.name = "idle";
+  idle.target = "none";
+  idle.forced = ForcedStatus{.target = "primary", .until = {}, .reason = {}, .by = "root"};
+  idle.servers = {{.role = "primary", .address = "[fd00::11]:1", .addresses = {}, .health = "unknown", .fails = {}, .last = {}}};
+  status.services = {web, idle};
+  return status;
+}
+
+/// What promtool would reject; empty: nothing.
+std::string format_errors(const std::string& text) {
+  static const std::regex sample{R"(([a-z_]+)(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)*\})? (-?[0-9.]+(e[-+][0-9]+)?))"};
+  static const std::regex heading{R"(# (HELP|TYPE) ([a-z_]+) (.+))"};
+  std::string wrong, current, type;
+  std::set<std::string> names, series;
+  bool helped = false;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch part;
+    if (std::regex_match(line, part, heading)) {
+      if (part[1] == "HELP") {
+        if (!names.insert(part[2]).second) wrong += "twice: " + line + "\n";
+        current = part[2], helped = true, type.clear();
+      } else if (!helped || part[2] != current) {
+        wrong += "TYPE without HELP: " + line + "\n";
+      } else {
+        type = part[3];
+        if ((type == "counter") != current.ends_with("_total")) wrong += "a counter's name ends in _total: " + line + "\n";
+      }
+    } else if (!std::regex_match(line, part, sample)) {
+      wrong += "no sample: " + line + "\n";
+    } else {
+      if (part[1] != current || type.empty()) wrong += "not under its heading: " + line + "\n";
+      if (!series.insert(line.substr(0, line.rfind(' '))).second) wrong += "one series twice: " + line + "\n";
+    }
+  }
+  if (!text.ends_with('\n')) wrong += "the last line does not end";
+  return wrong;
+}
+
+TEST(MetricsText, HasEveryMetric) {
+  const std::string text = metrics_text(example());
+  for (const char* line : {
+           "hanat_info{version=\"1.0\"} 1",
+           "hanat_uptime_seconds 12.5",
+           "hanat_kernel_in_step 1",
+           "hanat_kernel_state{state=\"failed\"} 0",
+           "hanat_blind 0",
+           "hanat_services 2",
+           R"(hanat_target{service="web",server="primary"} 0)",
+           R"(hanat_target{service="web",server="backup"} 1)",
+           R"(hanat_target{service="web",server="none"} 0)",
+           R"(hanat_target{service="idle",server="none"} 1)",
+           R"(hanat_forced{service="web"} 0)",
+           R"(hanat_forced{service="idle"} 1)",
+           R"(hanat_flips_total{service="web",why="failover"} 2)",
+           R"(hanat_flips_total{service="web",why="primary-up"} 1)",
+           R"(hanat_flips_total{service="web",why="failback"} 0)",
+           R"(hanat_cut_total{service="web",protocol="tcp"} 41)",
+           R"(hanat_cut_total{service="web",protocol="udp"} 7)",
+           R"(hanat_nudged_total{service="web"} 40)",
+           R"(hanat_drained_total{service="web"} 8)",
+           R"(hanat_old_flows{service="web",server="primary"} 15)",
+           R"(hanat_last_flip_timestamp_seconds{service="web"} 1769853600.123)",
+           R"(hanat_last_flip_commit_seconds{service="web"} 1.4e-05)",
+           R"(hanat_up{service="web",server="primary",address="10.0.0.11:8443"} 0)",
+           R"(hanat_up{service="web",server="backup",address="10.0.0.12:8443"} 1)",
+           R"(hanat_unknown{service="idle",server="primary"} 1)",
+           R"(hanat_probe_fails{service="web",server="primary"} 3)",
+           R"(hanat_probe_latency_seconds{service="web",server="backup"} 0.00021)",
+           R"(hanat_probe_age_seconds{service="web",server="backup"} 0.4)",
+       })
+    EXPECT_THAT("\n" + text, HasSubstr("\n" + std::string{line} + "\n"));
+  EXPECT_THAT(text, Not(HasSubstr("hanat_last_flip_commit_seconds{service=\"idle\"}"))) << "it has not flipped";
+}
+
+TEST(MetricsText, FollowsTheFormat) {
+  EXPECT_EQ(format_errors(metrics_text(example())), "");
+  EXPECT_EQ(format_errors(metrics_text({})), "");
+  Status odd = example();
+  odd.daemon.version = "1\"\\\n2";
+  odd.services[0].name = "a\"b\\c\nd{}";
+  odd.daemon.inconclusive = "forbidden";
+  odd.daemon.kernel = "failed";
+  EXPECT_EQ(format_errors(metrics_text(odd)), "");
+  EXPECT_THAT(metrics_text(odd), HasSubstr(R"(service="a\"b\\c\nd{}")"));
+  EXPECT_NE(format_errors("hanat_up 1\n"), "") << "the check can fail";
+}
+
+TEST(MetricsText, IsTheSameFromTheStatusThatHanatctlReads) {
+  const nlohmann::json sent = example();
+  EXPECT_EQ(metrics_text(sent.get<Status>()), metrics_text(example()));
+  nlohmann::json old = sent; // of a daemon that did not count yet
+  for (auto& service : old.at("services")) service.erase("totals");
+  EXPECT_EQ(format_errors(metrics_text(old.get<Status>())), "");
+}
+
+} // namespace
+} // namespace hanat

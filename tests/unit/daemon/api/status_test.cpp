@@ -1,0 +1,104 @@
+// The JSON of a status, both ways, also with the keys of an older and a newer daemon. Not here: the declared types (methods_test).
+#include "daemon/api/status.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+/// What hanatctl(8) documents.
+const json example = json::parse(R"(
+{"version": 2, "daemon": {"pid": 1, "uptime_s": 12.5, "kernel": "in-step", "config": "/etc/hanat/hanat.toml", "version": "0.1.0", "blind": null},
+ "services": [{"name": "web", "target": "primary", "target_address": "10.0.0.11:8443", "since": "2026-01-31T10:00:00.123Z", "why": "primary-up",
+   "mode": "auto", "group": null, "forced": null, "failback_in_s": null, "flips": 3,
+   "listen": ["203.0.113.10:443/tcp"],
+   "servers": [{"role": "primary", "address": "10.0.0.11:8443", "health": "up", "fails": {"count": 0, "of": 3, "within_s": 10.0},
+                "last": {"outcome": "pass", "reason": "connected", "latency_ms": 0.21, "age_s": 0.4}}],
+   "last_flip": {"at": "2026-01-31T10:00:00.123Z", "from": "backup", "to": "primary", "why": "failback", "commit_us": 14,
+                 "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "drained": 0, "left": 0,
+                 "drain_ends_in_s": null, "cut_ms": 3.1},
+   "totals": {"flips": {"failover": 2, "failback": 1}, "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "drained": 0}}]}
+)");
+
+TEST(StatusJson, IsTheDocumentedExampleBothWays) {
+  const auto status = example.get<Status>();
+  EXPECT_EQ(status.services.at(0).servers.at(0).fails.of, 3U);
+  EXPECT_EQ(status.services.at(0).last_flip->cut_ms, 3.1);
+  EXPECT_EQ(json(status), example);
+}
+
+TEST(StatusJson, KeepsEveryOptionalValue) {
+  Status status;
+  status.daemon.kernel = "failed";
+  status.daemon.kernel_error = "No such file";
+  status.daemon.inconclusive = "no descriptors";
+  ServiceStatus service;
+  service.target = "none";
+  service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root"};
+  service.failback_in_s = 43;
+  service.mode = "observe";
+  service.would_target = "backup";
+  service.would_why = "failover";
+  service.group = "voice";
+  ServerStatus server;
+  server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
+  server.group_health = "down";
+  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503"};
+  service.servers.push_back(server);
+  service.last_flip.emplace();
+  service.last_flip->drained = 3;
+  service.last_flip->left.reset();
+  service.last_flip->drain_ends_in_s = 4.5;
+  service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = std::nullopt, .ends_in_s = 4.5},
+                      {.server = "backup", .address = "10.0.0.2:1", .drained = 0, .left = 2, .ends_in_s = std::nullopt}};
+  status.services.push_back(service);
+
+  const json written = status;
+  EXPECT_EQ(written["services"][0]["target_address"], nullptr);
+  EXPECT_EQ(written["services"][0]["last_flip"]["cut_ms"], nullptr);
+  EXPECT_EQ(written["daemon"]["blind"], "no descriptors") << "keys are never renamed";
+  EXPECT_EQ(json(written.get<Status>()), written);
+}
+
+TEST(StatusJson, RoundsToMeaningfulDigits) {
+  Status status;
+  status.daemon.uptime_s = 1.23456789;
+  EXPECT_EQ(json(status)["daemon"]["uptime_s"].dump(), "1.235");
+}
+
+TEST(StatusJson, OfAnOlderOrNewerDaemonIsRead) {
+  json older = example;
+  older["daemon"].erase("version");
+  older["daemon"].erase("blind");
+  older["services"][0].erase("group");
+  for (const char* key : {"drained", "left", "drain_ends_in_s"}) older["services"][0]["last_flip"].erase(key);
+  EXPECT_EQ(older.get<Status>().services[0].last_flip->left, 0U);
+  EXPECT_EQ(older.get<Status>().daemon.version, "");
+  json newer = example;
+  newer["services"][0]["would_target"] = "backup";
+  newer["tomorrow"] = 1;
+  EXPECT_EQ(newer.get<Status>().services.size(), 1U);
+}
+
+TEST(StatusJson, WithoutARequiredKeyIsRefused) {
+  for (const auto& [key, value] : example["services"][0].items()) {
+    if (key == "group" || key == "totals") continue; // came later
+    json broken = example;
+    broken["services"][0].erase(key);
+    EXPECT_THROW(broken.get<Status>(), json::exception) << key;
+  }
+  for (const auto* key : {"daemon", "services"}) {
+    json broken = example;
+    broken.erase(key);
+    EXPECT_THROW(broken.get<Status>(), json::exception) << key;
+  }
+  json wrong_type = example;
+  wrong_type["services"][0]["flips"] = "three";
+  EXPECT_THROW(wrong_type.get<Status>(), json::exception);
+}
+
+} // namespace
+} // namespace hanat

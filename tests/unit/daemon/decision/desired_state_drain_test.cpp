@@ -1,0 +1,166 @@
+// Which flows of the old target stay for a while, when that ends, and which policy rules.
+// Not here: what happens to flows that go at once (desired_state_test).
+#include <optional>
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/daemon/decision/plan_fixture.hpp"
+
+namespace hanat::planning {
+namespace {
+
+/// The mappings whose flows stay a while.
+std::set<Mapping> staying(const std::vector<Eviction>& evictions) {
+  std::set<Mapping> all;
+  for (const Eviction& eviction : evictions)
+    if (eviction.drain) all.insert(eviction.mappings.begin(), eviction.mappings.end());
+  return all;
+}
+const std::set<Mapping> tcp_of_the_primary{{tcp4, primary4}, {tcp6, primary6}};
+const std::set<Mapping> flows_of_the_primary{{tcp4, primary4}, {tcp6, primary6}, {udp4, primary4}};
+
+TEST(Plan, AtAFailoverTcpMayStayButNothingElse) {
+  for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+    ServiceState service = service_at(Destination::primary);
+    service.config.on_failover = policy;
+    const Plan result = go(service, Destination::backup);
+    ASSERT_EQ(result.evictions.size(), 2U);
+    EXPECT_EQ(staying(result.evictions), tcp_of_the_primary);
+    EXPECT_EQ(result.evictions[1].drain->until, policy == kept_policy ? std::nullopt : std::optional{moment + 60s});
+    EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{udp4, primary4}})) << "what stays is not stale";
+  }
+}
+
+TEST(Plan, AtAPlannedMoveAllMayStayWithTcpApartFromTheRest) {
+  for (const Reason reason : {Reason::failback, Reason::forced}) {
+    ServiceState service = service_at(Destination::primary);
+    service.config.on_failback = service.config.on_forced = a_minute;
+    const Plan result = go(service, Destination::backup, reason);
+    ASSERT_EQ(result.evictions.size(), 2U);
+    EXPECT_EQ(staying(result.evictions), flows_of_the_primary);
+    EXPECT_TRUE(result.rules.stale.empty());
+    EXPECT_FALSE(result.evictions[0].drain->notified) << "clients without a connection are notified";
+    EXPECT_TRUE(result.evictions[1].drain->notified);
+  }
+}
+
+TEST(Plan, WithoutATargetNothingStays) {
+  for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+    ServiceState service = service_at(Destination::primary);
+    service.config.on_failover = service.config.on_failback = service.config.on_forced = policy;
+    const Plan result = go(service, Destination::none);
+    EXPECT_TRUE(staying(result.evictions).empty());
+    EXPECT_EQ(keys_of(result.rules.stale), flows_of_the_primary);
+  }
+}
+
+/// The primary drains its TCP flows, or keeps them, and the backup has the traffic.
+ServiceState drained_service(const FlowPolicy& policy, Reason reason) {
+  ServiceState service = service_at(Destination::primary);
+  service.config.on_failover = service.config.on_failback = service.config.on_forced = policy;
+  service.servers.resize(2);
+  const Plan flip = go(service, Destination::backup, reason);
+  service.loaded = flip.rules;
+  service.evictions = flip.evictions;
+  std::erase_if(service.evictions, [](const Eviction& eviction) { return !eviction.drain; });
+  service.evictions.front().flip = 7;
+  return service;
+}
+
+TEST(Plan, ADrainIsOverAtItsTimeAndNotBefore) {
+  ServiceState service = drained_service(a_minute, Reason::failover);
+  const Plan before = go(service, Destination::backup, Reason::failover, moment + 60s - 1ns);
+  EXPECT_TRUE(before.ending.empty());
+  EXPECT_TRUE(before.evictions.empty());
+  const Plan at = go(service, Destination::backup, Reason::failover, moment + 60s);
+  EXPECT_EQ(as_set(at.ending), tcp_of_the_primary);
+  ASSERT_EQ(at.evictions.size(), 1U);
+  EXPECT_FALSE(at.evictions[0].drain);
+  EXPECT_EQ(at.evictions[0].drain_end, DrainEnd::time);
+  EXPECT_EQ(at.evictions[0].flip, 7U) << "counted with the flip that began it";
+  EXPECT_EQ(keys_of(at.rules.stale), tcp_of_the_primary) << "stale before they are cut";
+  EXPECT_TRUE(go(service, Destination::undecided, Reason::failover, moment + 1s).ending.empty());
+}
+
+TEST(Plan, ADrainIsVoidWhenItsServerIsTargetAgainEvenAtItsEnd) {
+  ServiceState service = drained_service(a_minute, Reason::forced);
+  service.config.on_failback = {};
+  const Plan back = go(service, Destination::primary, Reason::failback, moment + 60s);
+  EXPECT_TRUE(back.ending.empty());
+  EXPECT_EQ(as_set(back.returning), flows_of_the_primary);
+  EXPECT_EQ(keys_of(back.rules.stale), (std::set<Mapping>{{tcp4, backup4}, {udp4, backup4}}));
+}
+
+TEST(Plan, ADrainEndsWithoutATargetAndWithItsServiceAndWithItsListener) {
+  for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+    ServiceState service = drained_service(policy, Reason::failover);
+    const Plan none = go(service, Destination::none, Reason::failover, moment + 1s);
+    EXPECT_EQ(as_set(none.ending), tcp_of_the_primary);
+    EXPECT_EQ(keys_of(none.rules.stale).size(), 4U) << "the backup's two flows go with them";
+    service.config.listen = {tcp4, udp4};
+    const Plan fewer = go(service, Destination::backup, Reason::failover, moment + 1s);
+    EXPECT_EQ(as_set(fewer.ending), (std::set<Mapping>{{tcp6, primary6}}));
+    EXPECT_EQ(fewer.evictions.back().drain_end, DrainEnd::given_up);
+    EXPECT_EQ(as_set(go(service, Destination::removed, Reason::failover, moment + 1s).ending), tcp_of_the_primary);
+  }
+}
+
+/// So many fails with this reason that the server is down.
+void let_fail(ServerState& server, probes::Reason reason) {
+  server.health = Health::down;
+  ProbeState& probe = server.probes.emplace_back(
+      ProbeState{.probe = nullptr, .id = {}, .window = FailureWindow{DownRule{}, UpRule{}}, .rate = {}, .last = {}});
+  for (int fail = 0; fail < 3; ++fail) probe.window.record(probes::Outcome::fail, moment);
+  probe.window.evaluate({}, moment);
+  probe.last_failure = reason;
+}
+
+TEST(Plan, TcpOfASilentServerDoesNotDrainAndNothingElseStaysAtADeadOne) {
+  for (const bool silent : {false, true})
+    for (const FlowPolicy& policy : {kept_policy, a_minute}) {
+      const bool tcp_stays = !silent || policy == kept_policy; // "keep" is the operator's word
+      const auto reason = silent ? probes::Reason::timeout : probes::Reason::refused;
+      ServiceState service = drained_service(policy, Reason::forced);
+      let_fail(service.servers[0], reason);
+      const Plan later = go(service, Destination::backup, Reason::failover, moment + 1s);
+      EXPECT_EQ(as_set(later.ending), tcp_stays ? (std::set<Mapping>{{udp4, primary4}}) : flows_of_the_primary);
+      ServiceState now = service_at(Destination::primary);
+      now.config.on_failover = policy;
+      now.servers.resize(2);
+      let_fail(now.servers[0], reason);
+      EXPECT_EQ(staying(go(now, Destination::backup).evictions), tcp_stays ? tcp_of_the_primary : std::set<Mapping>{});
+    }
+}
+
+TEST(Plan, EachReasonForAFlipHasItsOwnPolicy) {
+  struct Row {
+    Reason flip_reason;
+    FlowPolicy ServiceConfig::*policy;
+  };
+  for (const Row& row : {Row{Reason::failover, &ServiceConfig::on_failover}, Row{Reason::primary_up, &ServiceConfig::on_failover},
+                         Row{Reason::failback, &ServiceConfig::on_failback}, Row{Reason::forced, &ServiceConfig::on_forced}}) {
+    for (const FlowPolicy& others : {FlowPolicy{}, kept_policy}) {
+      ServiceState service = service_at(Destination::backup);
+      service.config.on_failover = service.config.on_failback = service.config.on_forced = others;
+      service.config.*row.policy = others == kept_policy ? FlowPolicy{} : kept_policy;
+      const Plan result = go(service, Destination::primary, row.flip_reason);
+      ASSERT_FALSE(result.evictions.empty());
+      EXPECT_EQ(staying(result.evictions).empty(), others == kept_policy) << to_text(row.flip_reason);
+    }
+  }
+}
+
+TEST(Plan, TheFlowsOfARemovedServiceGoInSpiteOfKeep) {
+  ServiceState service = service_at(Destination::primary);
+  service.config.on_failover = service.config.on_failback = service.config.on_forced = kept_policy;
+  const Plan result = go(service, Destination::removed);
+  ASSERT_EQ(result.evictions.size(), 1U);
+  EXPECT_FALSE(result.evictions[0].drain);
+  EXPECT_EQ(result.rules.stale.size(), 3U);
+  EXPECT_TRUE(result.rules.vips.empty());
+}
+
+} // namespace
+} // namespace hanat::planning

@@ -1,0 +1,74 @@
+// What the kernel should hold for a service that listens on a range of ports, and which flows go when the range changes.
+// Not here: single ports (desired_state_test).
+#include <cstdint>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/daemon/decision/plan_fixture.hpp"
+
+namespace hanat::planning {
+namespace {
+
+Vip ports_of(std::uint16_t port, std::uint16_t last) {
+  return {.address = tcp4.address, .protocol = Protocol::tcp, .port = port, .last = last};
+}
+const Endpoint primary_machine = endpoint("198.18.1.2", 0), backup_machine = endpoint("198.18.2.2", 0);
+
+/// On its primary, with everything loaded.
+ServiceState ranged(const Vip& listen) {
+  ServiceState service;
+  service.config.name = "web";
+  service.config.listen = {listen};
+  service.config.servers = {{.role = "primary", .addresses = {primary_machine}, .snat = {}, .probes = {}},
+                            {.role = "backup", .addresses = {backup_machine}, .snat = {}, .probes = {}}};
+  service.servers.resize(2);
+  service.loaded.vips[listen] = "web";
+  service.loaded.dnat[listen] = {primary_machine, "web primary"};
+  service.loaded.hold[{listen, primary_machine}] = "web primary";
+  return service;
+}
+
+TEST(Plan, ARangeMovesAsOneEndpointWhoseFlowsKeepTheirPort) {
+  ServiceState service = ranged(ports_of(1, 65'535));
+  const Plan result = go(service, Destination::backup);
+  EXPECT_EQ(result.rules.dnat.at(ports_of(1, 65'535)).server, backup_machine);
+  const Mapping old{ports_of(1, 65'535), primary_machine};
+  EXPECT_EQ(keys_of(result.rules.stale), std::set{old});
+  EXPECT_EQ(mappings_of(result.evictions, false), std::set{old});
+  EXPECT_TRUE(result.moves);
+}
+
+TEST(Plan, OfANarrowerRangeOnlyTheRestIsEvicted) {
+  ServiceState service = ranged(ports_of(2'000, 9'000));
+  service.config.listen = {ports_of(3'000, 8'999)};
+  const Plan result = go(service, Destination::primary);
+  const Mapping below{ports_of(2'000, 2'999), primary_machine}, above{ports_of(9'000, 0), endpoint("198.18.1.2", 9'000)};
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{below, above}));
+  EXPECT_EQ(keys_of(result.rules.stale), (std::set{below, above}));
+  EXPECT_TRUE(result.rules.hold.empty()) << "the kernel takes no two ranges that overlap";
+}
+
+TEST(Plan, OfAnotherRangeOnAnotherServerEverythingIsEvicted) {
+  ServiceState service = ranged(ports_of(2'000, 9'000));
+  service.config.listen = {ports_of(3'000, 9'999)};
+  const Plan result = go(service, Destination::backup);
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{Mapping{ports_of(2'000, 9'000), primary_machine}}));
+}
+
+TEST(Plan, WhatIsStaleIsNeverATargetWhateverItsBorders) {
+  ServiceState service = ranged(ports_of(3'000, 9'999));
+  service.evictions.push_back({.id = 1, .mappings = {{ports_of(2'000, 9'000), primary_machine}}, .comment = "web primary"});
+  EXPECT_EQ(keys_of(go(service, Destination::primary).rules.stale), (std::set{Mapping{ports_of(2'000, 2'999), primary_machine}}));
+}
+
+TEST(Plan, PortsThatAnotherServiceHasTakenOverAreNotEvicted) {
+  ServiceState service = ranged(ports_of(2'000, 9'000));
+  service.ports_taken_over = {ports_of(1, 4'000), ports_of(8'000, 65'535)};
+  const Plan result = go(service, Destination::removed);
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{Mapping{ports_of(4'001, 7'999), primary_machine}}));
+  EXPECT_TRUE(result.rules.hold.empty());
+}
+
+} // namespace
+} // namespace hanat::planning

@@ -1,0 +1,306 @@
+// Flows that may stay at an old target for a while: notified, counted, and over when none is left, when their time is, or when the target
+// returns; and how they are remembered over a restart. Not here: which flows may stay (decision/desired_state), the cut (evictions_test).
+#include "daemon/failover/evictions.hpp"
+
+#include "tests/unit/daemon/failover/fixture.hpp"
+
+namespace hanat::test {
+namespace {
+
+class DrainsTest : public testing::Test, protected Flows {
+protected:
+  /// A TCP service that has just flipped; what is left at the old target drains for a minute, or is kept.
+  ServiceState& flipped(const FlowPolicy& policy = a_minute) {
+    ServiceConfig config = web();
+    config.listen = {tcp4};
+    config.on_failover = policy;
+    ServiceState& service = add_at(config, 0);
+    go(service, to_server(1));
+    return service;
+  }
+  /// The worker has notified the clients.
+  void notify() {
+    EXPECT_TRUE(run());
+    finish();
+  }
+  static CutResult counted(std::uint64_t flows, Clock::duration spent = {}) {
+    CutResult result;
+    result.counted = nat::Flows{};
+    if (flows != 0) (*result.counted)[primary_tcp] = flows;
+    result.spent = std::chrono::duration_cast<std::chrono::microseconds>(spent);
+    return result;
+  }
+  void count(std::uint64_t flows, Clock::duration spent = {}) {
+    EXPECT_TRUE(run());
+    finish(counted(flows, spent));
+  }
+  std::size_t events(const char* words) const { return events_of(outbox, words); }
+};
+
+TEST_F(DrainsTest, ADrainBeginsWithAnEventAndIsToBeSaved) {
+  ServiceState& service = flipped();
+  EXPECT_EQ(events(said::drain_begun), 1U);
+  EXPECT_TRUE(outbox.drains_changed);
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_EQ(service.evictions.front().drain->until, now + 60s);
+  EXPECT_FALSE(service.last_flip->cutting);
+  EXPECT_TRUE(service.loaded.stale.empty());
+  EXPECT_TRUE(service.recent_until.empty()); // its clients' packets still have their entries
+}
+
+TEST_F(DrainsTest, ClientsWithoutAConnectionAreNotifiedFirstAndNothingIsCut) {
+  flipped();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().nudge, std::set{primary_tcp});
+  EXPECT_TRUE(job().cut.empty() && job().cut_unconnected.empty() && job().count.empty());
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().count, std::vector{primary_tcp});
+  EXPECT_TRUE(job().nudge.empty());
+}
+
+TEST_F(DrainsTest, FlowsAreCountedEachSecondAtFirst) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  EXPECT_EQ(service.evictions.front().drain->left, 3U);
+  for (const std::uint64_t left : {5U, 4U}) {
+    expect_job_after(1s);
+    finish(counted(left));
+  }
+  EXPECT_EQ(service.evictions.front().drain->left, 4U);
+  EXPECT_EQ(service.evictions.front().drain->most, 5U);
+}
+
+TEST_F(DrainsTest, AnOldDrainIsCountedLessOften) {
+  flipped(kept_policy);
+  EXPECT_EQ(events(said::kept), 1U);
+  notify();
+  now += 120s;
+  count(3);
+  expect_job_after(2s); // a sixtieth of its age
+  now += 10h;
+  finish(counted(3));
+  expect_job_after(60s); // a minute at most
+  finish(counted(3));
+}
+
+TEST_F(DrainsTest, CountingTakesAHundredthOfAProcessorAtTheMost) {
+  flipped();
+  notify();
+  count(3, 100ms);
+  expect_job_after(10s);
+}
+
+TEST_F(DrainsTest, ADrainEndsWhenNothingIsLeft) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  outbox.drains_changed = false;
+  now += 1s;
+  count(0);
+  EXPECT_TRUE(service.evictions.empty());
+  EXPECT_EQ(events(said::drained), 1U);
+  EXPECT_TRUE(outbox.drains_changed);
+  EXPECT_EQ(service.totals.drained, 3U);
+  EXPECT_EQ(service.last_flip->drained, 3U);
+  now += 60s;
+  look(service);
+  EXPECT_FALSE(run());
+}
+
+// Its first packets may wait in a queue while the flip is made.
+TEST_F(DrainsTest, InTheFirstSecondAFlowMayStillComeToLight) {
+  ServiceState& service = flipped();
+  notify();
+  count(0);
+  ASSERT_EQ(service.evictions.size(), 1U);
+  now += 999ms;
+  service.evictions.front().due = now;
+  count(0);
+  ASSERT_EQ(service.evictions.size(), 1U);
+  now += 1s;
+  count(0);
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(DrainsTest, AnIncompleteCountSaysNothing) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  now += 1s;
+  EXPECT_TRUE(run());
+  finish();
+  EXPECT_EQ(service.evictions.front().drain->left, 3U);
+  expect_job_after(1s);
+}
+
+TEST_F(DrainsTest, ACountThatFailedIsReportedAndTriedAgainAfterFiveSeconds) {
+  flipped();
+  notify();
+  EXPECT_TRUE(run());
+  finish(failure("no"));
+  EXPECT_EQ(events(said::failed), 1U);
+  EXPECT_TRUE(evictions.is_idle(now)); // cuts go on
+  expect_job_after(5s);
+}
+
+TEST_F(DrainsTest, ACountGivesWayToACut) {
+  flipped();
+  notify();
+  EXPECT_TRUE(run());
+  go(add_at(small_service("other", 80), 0), to_server(1));
+  EXPECT_FALSE(run());
+  EXPECT_TRUE(worker.cancelled);
+  finish(counted(0));
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
+  finish();
+  EXPECT_TRUE(run()); // notify
+  finish();
+  expect_job_after(1s);
+  EXPECT_FALSE(job().cut.empty());
+  finish();
+  EXPECT_TRUE(run()); // a second after it gave way
+  EXPECT_EQ(job().count, std::vector{primary_tcp});
+}
+
+TEST_F(DrainsTest, WhatIsLeftWhenItsTimeIsOverIsCut) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  now += 10s;
+  count(2);
+  now += 50s;
+  outbox.drains_changed = false;
+  look(service);
+  EXPECT_EQ(events(said::drain_ended), 1U);
+  EXPECT_TRUE(outbox.drains_changed);
+  EXPECT_TRUE(evictions.saved_drains().empty());
+  EXPECT_EQ(service.last_flip->drained, 1U);
+  EXPECT_TRUE(service.last_flip->cutting); // by the flip that it drained for
+  EXPECT_TRUE(service.loaded.stale.contains(primary_tcp));
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 60s);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().cut, std::vector{primary_tcp});
+  finish();
+  EXPECT_TRUE(run());
+  finish();
+  expect_job_after(1s);
+  finish(deleted(primary_tcp, 2));
+  expect_job_after(1s);
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+  EXPECT_EQ(service.last_flip->cut.tcp, 2U);
+  EXPECT_FALSE(service.last_flip->cutting);
+  EXPECT_EQ(events(said::cut), 1U);
+}
+
+TEST_F(DrainsTest, ADrainWhoseTimeIsOverWhileItIsCountedEndsWithTheCount) {
+  ServiceState& service = flipped();
+  notify();
+  now += 1s;
+  EXPECT_TRUE(run());
+  now += 59s;
+  look(service);
+  EXPECT_EQ(service.evictions.size(), 2U); // the cut, and what is still being counted
+  EXPECT_EQ(evictions.saved_drains().size(), 0U);
+  finish(counted(1));
+  EXPECT_EQ(service.evictions.size(), 1U);
+  EXPECT_EQ(events(said::drain_ended), 1U);
+  EXPECT_EQ(events(said::drained), 0U);
+}
+
+TEST_F(DrainsTest, ATargetThatReturnsKeepsItsFlows) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  outbox.drains_changed = false;
+  go(service, to_server(0, Reason::failback));
+  EXPECT_EQ(events(said::drain_void), 1U);
+  EXPECT_EQ(events(said::drain_ended), 0U);
+  EXPECT_TRUE(outbox.drains_changed);
+  EXPECT_EQ(mappings_of(service.evictions, false), std::set{backup_tcp});
+  EXPECT_TRUE(service.earlier_flips.empty());
+}
+
+TEST_F(DrainsTest, ATargetThatReturnsDoesNotWaitForACount) {
+  ServiceState& service = flipped();
+  notify();
+  EXPECT_TRUE(run());
+  EXPECT_FALSE(evictions.delays(service, desired_state(service, to_server(0, Reason::failback), now)));
+  EXPECT_FALSE(worker.cancelled);
+}
+
+// Over a restart
+
+TEST_F(DrainsTest, ADrainIsSavedWithTheMomentOfItsEnd) {
+  const WallTime before = wall_now();
+  flipped();
+  const auto saved = evictions.saved_drains();
+  ASSERT_EQ(saved.size(), 1U);
+  EXPECT_EQ(saved.front().service, "web");
+  EXPECT_EQ(saved.front().comment, "web primary");
+  EXPECT_EQ(saved.front().flows, std::vector{primary_tcp});
+  EXPECT_GE(saved.front().until, before + 60s);
+  EXPECT_LE(saved.front().until, wall_now() + 60s);
+}
+
+TEST_F(DrainsTest, KeptFlowsAreSavedWithoutAnEndAndCutsAreNotSaved) {
+  flipped(kept_policy);
+  go(add_at(small_service("other", 80), 0), to_server(1));
+  const auto saved = evictions.saved_drains();
+  ASSERT_EQ(saved.size(), 1U);
+  EXPECT_EQ(saved.front().until, std::nullopt);
+}
+
+TEST_F(DrainsTest, ADrainGoesOnAfterARestart) {
+  ServiceState& service = add_at(web(), 1);
+  evictions.restore({{.service = "web", .comment = "web primary", .until = wall_now() + 30s, .flows = {primary_tcp, primary_udp}}}, now);
+  ASSERT_EQ(service.evictions.size(), 2U); // TCP apart
+  for (const Eviction& eviction : service.evictions) {
+    EXPECT_GT(*eviction.drain->until, now + 25s);
+    EXPECT_LE(*eviction.drain->until, now + 30s);
+  }
+  EXPECT_EQ(events(said::drain_begun), 2U);
+  EXPECT_TRUE(outbox.drains_changed);
+  EXPECT_TRUE(service.dirty);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().nudge, std::set{primary_tcp});
+}
+
+TEST_F(DrainsTest, FlowsOnTheirWayOutAreNoDrainAfterARestart) {
+  ServiceState& service = add_at(web(), 1);
+  service.loaded.stale[primary_tcp] = "web primary";
+  evictions.restore({{.service = "web", .comment = "web primary", .until = std::nullopt, .flows = {primary_tcp, primary_tcp6}}}, now);
+  EXPECT_EQ(mappings_of(service.evictions, false), std::set{primary_tcp6});
+}
+
+TEST_F(DrainsTest, FlowsOfTheTargetAreNoDrainAfterARestart) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.restore({{.service = "web", .comment = "web primary", .until = std::nullopt, .flows = {primary_tcp, backup_tcp}}}, now);
+  EXPECT_EQ(mappings_of(service.evictions, false), std::set{backup_tcp});
+}
+
+TEST_F(DrainsTest, DatesThatMakeNoSenseAreBounded) {
+  ServiceState& service = add_at(web(), 1);
+  evictions.restore({{.service = "web", .comment = "a", .until = wall_now() - 1h, .flows = {primary_tcp}},
+                     {.service = "web", .comment = "b", .until = parse_wall_time("9999-12-31T00:00:00Z"), .flows = {primary_tcp6}}},
+                    now);
+  ASSERT_EQ(service.evictions.size(), 2U);
+  EXPECT_EQ(service.evictions[0].drain->until, now);
+  EXPECT_EQ(service.evictions[1].drain->until, now + 31 * 24h);
+}
+
+TEST_F(DrainsTest, DrainsOfAServiceThatIsGoneAreItsTombstones) {
+  evictions.restore({{.service = "gone", .comment = "gone primary", .until = std::nullopt, .flows = {primary_tcp}}}, now);
+  ASSERT_EQ(registry.services().size(), 1U);
+  const ServiceState& tombstone = *registry.services().front();
+  EXPECT_TRUE(tombstone.removed);
+  EXPECT_EQ(tombstone.config.name, "gone");
+  EXPECT_EQ(mappings_of(tombstone.evictions, false), std::set{primary_tcp});
+  EXPECT_EQ(events(said::kept), 0U);
+}
+
+} // namespace
+} // namespace hanat::test

@@ -1,0 +1,135 @@
+// What is said of events about probing, the table and the daemon itself: sentence, level, journal fields; the history keeps almost none.
+// Not here: services and flows (event_text_test).
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/daemon/report/event_values.hpp"
+
+namespace hanat::events {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(EventText, Probes) {
+  EXPECT_EQ(text(ProbesInconclusive{.reason = probes::Reason::no_descriptors, .detail = {}}),
+            "servers cannot be probed: no-descriptors; their last known health is kept, and nothing fails over because of this");
+  EXPECT_EQ(text(ProbesInconclusive{.reason = probes::Reason::local_error, .detail = "Bad address"}),
+            "servers cannot be probed: local-error: Bad address; their last known health is kept, and nothing fails over because of this");
+  EXPECT_EQ(level(ProbesInconclusive{}), Level::warning);
+  EXPECT_EQ(text(ProbesConclusive{}), "all servers can be probed again");
+  EXPECT_EQ(level(ProbesConclusive{}), Level::notice);
+  EXPECT_EQ(text(ClientsNotHeard{"Operation not permitted"}),
+            "refused clients cannot be heard: Operation not permitted; servers are probed at their usual intervals only");
+  EXPECT_EQ(level(ClientsNotHeard{}), Level::warning);
+}
+
+TEST(EventText, TheKernelsTable) {
+  EXPECT_EQ(text(KernelRefused{"Operation not permitted"}),
+            "the kernel refused a change: Operation not permitted; nothing was changed, trying again until it works");
+  EXPECT_EQ(level(KernelRefused{}), Level::error);
+  EXPECT_EQ(text(KernelRecovered{}), "the kernel takes changes again");
+  EXPECT_EQ(level(KernelRecovered{}), Level::notice);
+  EXPECT_EQ(text(TableRestored{.was_there = true}),
+            "the table in the kernel was changed: restored; find out what else changes nftables on this gateway");
+  EXPECT_EQ(text(TableRestored{.was_there = false}),
+            "the table in the kernel was gone: restored; find out what else changes nftables on this gateway");
+  EXPECT_EQ(level(TableRestored{}), Level::warning);
+  EXPECT_EQ(kind(TableRestored{}), "repair");
+  EXPECT_EQ(text(TableReplaced{}), "the loaded table was of another layout or had been edited: replaced, its targets kept");
+  EXPECT_EQ(level(TableReplaced{}), Level::warning);
+  EXPECT_EQ(text(TableNotRemoved{.table = "hanat", .error = "Operation not permitted"}),
+            "the table could not be removed: Operation not permitted; remove it with nft delete table inet hanat");
+  EXPECT_EQ(level(TableNotRemoved{}), Level::error);
+}
+
+TEST(EventText, TheDaemonsStartAndEnd) {
+  for (const nat::DeleteMethod method :
+       {nat::DeleteMethod::full_dump, nat::DeleteMethod::filtered_dump, nat::DeleteMethod::filtered_delete})
+    EXPECT_EQ(text(CutMethod{.family = Family::ipv4, .method = method, .failed_check = {}}),
+              fmt::format("IPv4 flows are cut by {}", to_text(method)));
+  EXPECT_EQ(text(CutMethod{.family = Family::ipv6, .method = nat::DeleteMethod::full_dump, .failed_check = "no filter"}),
+            fmt::format("IPv6 flows are cut by {}; a faster method failed its test on this kernel, nothing to do: no filter",
+                        to_text(nat::DeleteMethod::full_dump)));
+  EXPECT_EQ(text(Started{.kernel_release = "6.12", .table = "hanat", .owns_table = true}),
+            "on Linux 6.12 table hanat belongs to hanatd: no other program can change it");
+  EXPECT_EQ(text(Started{.kernel_release = "6.1", .table = "hanat", .owns_table = false}),
+            "on Linux 6.1 table hanat can be changed by other programs: hanatd watches and repairs it");
+  EXPECT_EQ(level(CutMethod{}), Level::info);
+  EXPECT_EQ(level(Started{}), Level::info);
+  EXPECT_EQ(text(Stopping{}), "stopping");
+  EXPECT_EQ(level(Stopping{}), Level::notice);
+  EXPECT_EQ(
+      text(NudgingOff{.error = "open a raw socket: Operation not permitted", .not_permitted = true}),
+      "nudging is off: open a raw socket: Operation not permitted; clients that wait learn of a flip by their own timers; give hanatd "
+      "CAP_NET_RAW");
+  EXPECT_EQ(text(NudgingOff{.error = "open a raw socket: Too many open files", .not_permitted = false}),
+            "nudging is off: open a raw socket: Too many open files; clients that wait learn of a flip by their own timers");
+  EXPECT_EQ(level(NudgingOff{}), Level::warning);
+}
+
+TEST(EventText, Reloads) {
+  EXPECT_EQ(text(OperatorsUnknown{"ops"}),
+            "no group \"ops\" (operators): only root may change things now; make it with groupadd ops, or name another (a group of a "
+            "directory service may not have been there yet), then hanatctl reload");
+  EXPECT_EQ(text(ConfigError{"hanat.toml:1:2: wrong"}), "hanat.toml:1:2: wrong");
+  EXPECT_EQ(text(ConfigRefused{1}), "the new configuration has 1 error; nothing was changed, the old one stays in force");
+  EXPECT_EQ(text(ConfigRefused{2}), "the new configuration has 2 errors; nothing was changed, the old one stays in force");
+  EXPECT_EQ(text(ReloadFailed{.error = "no such group"}), "the reload failed: no such group");
+  EXPECT_EQ(text(ReloadFailed{.error = "no such group", .nothing_changed = true}),
+            "no such group; nothing was changed, the old configuration stays in force");
+  for (const Payload& error : {Payload{OperatorsUnknown{}}, Payload{ConfigError{}}, Payload{ConfigRefused{}}, Payload{ReloadFailed{}}})
+    EXPECT_EQ(level(error), Level::error) << text(error);
+  EXPECT_EQ(text(ConfigReloaded{.services = 3, .added = {}, .changed = {}, .removed = {}}), "configuration read again, services: 3");
+  EXPECT_EQ(text(ConfigReloaded{.services = 3, .added = {"a", "b"}, .changed = {"c"}, .removed = {"d"}}),
+            "configuration read again, services: 3; added: a, b; changed: c; removed: d");
+  EXPECT_EQ(level(ConfigReloaded{}), Level::notice);
+}
+
+TEST(EventText, FilesAndPorts) {
+  EXPECT_EQ(
+      text(ConfigNotCopied{"No space left on device"}),
+      "the configuration could not be copied: No space left on device; if it has an error at the next start, an older copy is used, or "
+      "none");
+  EXPECT_EQ(level(ConfigNotCopied{}), Level::warning);
+  EXPECT_EQ(text(StateNotSaved{"No space left on device"}),
+            "the state could not be saved: No space left on device; a restart forgets the last override or drain that began or ended");
+  EXPECT_EQ(level(StateNotSaved{}), Level::error);
+  EXPECT_EQ(text(HistoryNotWritten{"No space left on device"}),
+            "the history cannot be written: No space left on device; until that works it is kept in memory only");
+  EXPECT_EQ(level(HistoryNotWritten{}), Level::error);
+  EXPECT_EQ(text(HistoryWritten{}), "the history is written again");
+  EXPECT_EQ(level(HistoryWritten{}), Level::notice);
+  EXPECT_EQ(text(MessagesLost{7}),
+            "7 messages before this one were lost, because their reader had stopped; `hanatctl status` shows the present state");
+  EXPECT_EQ(level(MessagesLost{}), Level::warning);
+  EXPECT_EQ(text(MetricsNotServed{"Address already in use"}),
+            "no metrics are served: Address already in use; everything else works. Free the port, or name another one as [hanatd] metrics, "
+            "then hanatctl reload");
+  EXPECT_EQ(level(MetricsNotServed{}), Level::error);
+}
+
+TEST(EventText, AMessageIsWhatItSays) {
+  for (const Level given : {Level::info, Level::notice, Level::warning, Level::error}) {
+    const Event event{.at = made_at, .service = {}, .what = Message{.level = given, .text = "a text"}};
+    EXPECT_EQ(text_of(event), "a text");
+    EXPECT_EQ(level_of(event), given);
+    EXPECT_TRUE(fields_of(event).empty()) << "it is about no service";
+    EXPECT_FALSE(history_entry_of(event));
+  }
+}
+
+TEST(EventText, TheHistoryKeepsNothingOfTheDaemonItself) {
+  for (const Payload& what :
+       {Payload{ProbesInconclusive{}}, Payload{ProbesConclusive{}}, Payload{ClientsNotHeard{}},  Payload{ConntrackFailed{}},
+        Payload{KernelRefused{}},      Payload{KernelRecovered{}},  Payload{TableReplaced{}},    Payload{TableNotRemoved{}},
+        Payload{CutMethod{}},          Payload{Started{}},          Payload{Stopping{}},         Payload{NudgingOff{}},
+        Payload{OperatorsUnknown{}},   Payload{ConfigError{}},      Payload{ConfigRefused{}},    Payload{ConfigReloaded{}},
+        Payload{ReloadFailed{}},       Payload{ConfigNotCopied{}},  Payload{StateNotSaved{}},    Payload{HistoryNotWritten{}},
+        Payload{HistoryWritten{}},     Payload{MessagesLost{}},     Payload{MetricsNotServed{}}, Payload{Message{}}}) {
+    EXPECT_EQ(kind(what), "") << text(what);
+    EXPECT_EQ(fields(what), only_the_service) << text(what);
+  }
+}
+
+} // namespace
+} // namespace hanat::events

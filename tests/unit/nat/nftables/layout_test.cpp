@@ -1,0 +1,153 @@
+// The layout against its golden file, and what must hold for any layout: the order of rules, and no set or chain without use. That the
+// rules mean what they should is checked with nft (netns/nat/nftables/ruleset_test). Not here: elements (transaction_test).
+#include "nat/nftables/layout.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "nat/nftables/ruleset.hpp"
+#include "tests/golden/golden.hpp"
+#include "tests/unit/nat/nftables/rule_text.hpp"
+
+namespace hanat::nat {
+namespace {
+
+using Names = std::set<std::string>;
+using Comments = std::vector<std::string>;
+
+std::string chain_of(const nftnl_rule& rule) { return nftnl_rule_get_str(&rule, NFTNL_RULE_CHAIN); }
+
+/// The comments of a chain's rules, in order.
+Comments comments_in(const Layout& layout, const std::string& chain) {
+  Comments comments;
+  for (const auto& rule : layout.rules)
+    if (chain_of(*rule) == chain) comments.push_back(test::rule_comment(*rule));
+  return comments;
+}
+
+/// The names that the rules' expressions of this kind have in this attribute.
+Names named_by(const Layout& layout, const std::string& kind, std::uint16_t attribute) {
+  struct Search {
+    std::string kind;
+    std::uint16_t attribute;
+    Names names;
+  } search{kind, attribute, {}};
+  for (const auto& rule : layout.rules)
+    nftnl_expr_foreach(
+        rule.get(),
+        [](nftnl_expr* expression, void* data) {
+          auto& [wanted, field, names] = *static_cast<Search*>(data);
+          if (wanted == nftnl_expr_get_str(expression, NFTNL_EXPR_NAME) && nftnl_expr_is_set(expression, field))
+            names.insert(nftnl_expr_get_str(expression, field));
+          return 0;
+        },
+        &search);
+  return search.names;
+}
+
+TEST(Layout, IsThatOfTheGoldenFile) {
+  const Layout layout = make_layout("hanat");
+  std::string text =
+      "# Sets: types are nft's numbers, 6 bits for each part of a concatenation; 4294967040 is a verdict. Flag 8: a map; 16: timeout;\n"
+      "# 32: filled by packets; 132: intervals of concatenations. Chains: hook 0 prerouting, 3 output, 4 postrouting; policy 1 accept.\n"
+      "# Rules: the comment, and the expressions with their registers. Registers 1, 9, 10, 11 and 2 are adjacent, as are 2 and 13 to 18.\n";
+  for (const auto& set : layout.sets) text += describe(*set);
+  for (const auto& chain : layout.chains) text += describe(*chain);
+  std::string chain;
+  for (const auto& rule : layout.rules) {
+    if (chain_of(*rule) != chain) text += "\nchain " + chain_of(*rule) + ":\n";
+    chain = chain_of(*rule);
+    text += test::rule_text(*rule);
+  }
+  test::expect_golden("layout.txt", text);
+}
+
+TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
+  const Layout layout = make_layout("hanat");
+  const auto each = [](std::initializer_list<std::pair<int, const char*>> counted) {
+    Comments comments;
+    for (const auto& [times, comment] : counted) comments.insert(comments.end(), static_cast<std::size_t>(times), comment);
+    return comments;
+  };
+  EXPECT_EQ(comments_in(layout, "guard"), each({{2, "in reject, stale or recent"},
+                                                {1, "mid-stream TCP without an entry"},
+                                                {1, "TCP without SYN or RST"},
+                                                {1, "a server refuses a connection"},
+                                                {1, "a repeated SYN without a reply to the first"},
+                                                {2, "an ICMP error about a client's packet"}}));
+  EXPECT_EQ(comments_in(layout, "guard_output"), each({{2, "in reject, stale or recent"}}));
+  for (const char* guard : {"guard4", "guard6"})
+    EXPECT_EQ(comments_in(layout, guard), each({{1, "replies to the gateway's own flows"},
+                                                {1, "untracked"},
+                                                {2, "no server left"},
+                                                {2, "flow to an old server"},
+                                                {2, "late packet of a deleted flow"}}));
+  EXPECT_EQ(comments_in(layout, "hold"), each({{1, "the connection was established"},
+                                               {4, "a client is refused: hanatd probes the server"},
+                                               {4, "the first refusal is held: the client's next SYN goes to the next server"}}));
+  for (const char* dnat : {"dnat_prerouting", "dnat_output"})
+    EXPECT_EQ(comments_in(layout, dnat),
+              each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
+  EXPECT_EQ(comments_in(layout, "source").size(), 8U);
+}
+
+TEST(Layout, IsTheSameInEveryTable) {
+  const Layout one = make_layout("hanat");
+  const Layout other = make_layout("another");
+  ASSERT_EQ(one.rules.size(), other.rules.size());
+  for (std::size_t rule = 0; rule < one.rules.size(); ++rule) {
+    EXPECT_EQ(test::rule_text(*one.rules[rule]), test::rule_text(*other.rules[rule]));
+    EXPECT_STREQ(nftnl_rule_get_str(other.rules[rule].get(), NFTNL_RULE_TABLE), "another");
+  }
+}
+
+TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
+  const Layout layout = make_layout("hanat");
+  Names sets;
+  for (const auto& set : layout.sets) sets.insert(nftnl_set_get_str(set.get(), NFTNL_SET_NAME));
+  EXPECT_EQ(named_by(layout, "lookup", NFTNL_EXPR_LOOKUP_SET), sets);
+  EXPECT_EQ(named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME), (Names{"hairpin_ifaces", "held4", "held6"}));
+  for (const SetId id : set_ids()) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
+}
+
+TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
+  const Layout layout = make_layout("hanat");
+  const Names by_element{chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6};
+  const Names by_verdict = named_by(layout, "immediate", NFTNL_EXPR_IMM_CHAIN);
+  Names chains;
+  for (const auto& chain : layout.chains) {
+    const std::string name = nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME);
+    chains.insert(name);
+    EXPECT_TRUE(nftnl_chain_is_set(chain.get(), NFTNL_CHAIN_HOOKNUM) || by_element.contains(name) || by_verdict.contains(name)) << name;
+    EXPECT_FALSE(comments_in(layout, name).empty()) << name;
+  }
+  for (const std::string& name : by_verdict) EXPECT_TRUE(chains.contains(name)) << name;
+  for (const std::string& name : by_element) EXPECT_TRUE(chains.contains(name)) << name;
+}
+
+TEST(Layout, RecognisesATableOfHanatByItsComment) {
+  EXPECT_EQ(table_comment(), "hanat layout 4");
+  EXPECT_TRUE(is_ours(table_comment()));
+  EXPECT_TRUE(is_ours("hanat layout 999"));
+  for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
+}
+
+TEST(Layout, RepliesToUntrackedProbesHaveTheirOwnChain) {
+  const UntrackedReplies replies = make_untracked_replies("hanat");
+  EXPECT_EQ(describe(*replies.chain), "chain untracked type filter hook 0 priority -300 policy 1\n");
+  EXPECT_EQ(test::rule_text(*replies.rule), R"(replies to hanatd's probes
+  payload base transport offset 2 len 2 to 1
+  cmp from 1 op >= data 0xee48
+  cmp from 1 op <= data 0xf22f
+  socket key 1 to 1
+  cmp from 1 op == data 0x616e6168
+  notrack
+)");
+}
+
+} // namespace
+} // namespace hanat::nat
