@@ -39,8 +39,8 @@ std::filesystem::path own(const std::filesystem::path& directory) {
   struct stat info {};
   if (geteuid() == 0 && stat(directory.c_str(), &info) == 0 && info.st_uid != 0)
     throw std::runtime_error(
-        fmt::format("the state directory {0} belongs to {1}, and what root leaves in it that user's hanatd cannot use: start hanatd by its "
-                    "unit (systemctl start hanatd), or name another directory with --state, or make it root's (chown -R root: {0})",
+        fmt::format("the state directory {0} belongs to {1}, whose hanatd could not use files that root leaves in it: start hanatd by its "
+                    "unit (systemctl start hanatd), name another directory with --state, or give it to root (chown -R root: {0})",
                     directory.string(), user_name(info.st_uid)));
   return directory;
 }

@@ -44,8 +44,9 @@ std::string remedy(const std::error_code& error) {
                        error == std::errc::invalid_argument || error == std::errc::protocol_not_supported;
   const std::vector<std::string> names = unknown ? nat::modules_not_loaded() : std::vector<std::string>{};
   if (names.empty()) return {};
-  return fmt::format("; kernel modules that hanatd needs are not loaded, and the kernel could not load them itself: modprobe -a {}",
-                     fmt::join(names, " "));
+  return fmt::format(
+      "; kernel modules that hanatd needs are not loaded, and the kernel could not load them itself: load them with modprobe -a {}",
+      fmt::join(names, " "));
 }
 
 /// The event loop. Its destructor runs the close callbacks that are left.

@@ -58,10 +58,11 @@ type Cut (tcp: int, udp: int, sctp: int)
 type Draining (server: string, address: string, drained: int, left: ?int, ends_in_s: ?float)
 # since hanatd started; flips: by why
 type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
-# service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has
+# service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
+# interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null
 type HistoryEntry (
   at: string, kind: string, service: ?string, text: string, from: ?string, to: ?string, why: ?string, commit_us: ?int, cut: ?Cut,
-  nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float
+  nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float, interrupted: ?bool
 )
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 type Forced (

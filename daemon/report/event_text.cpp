@@ -112,13 +112,15 @@ std::string Sentences::operator()(const ProbesInconclusive& probes) const {
 std::string Sentences::operator()(const ProbesConclusive&) const { return "all servers can be probed again"; }
 
 std::string Sentences::operator()(const ClientsNotHeard& clients) const {
-  return fmt::format("refused clients cannot be heard: {}; servers are probed at their usual intervals only", clients.error);
+  return fmt::format("the table's log of refused clients cannot be read: {}; servers are probed at their usual intervals only",
+                     clients.error);
 }
 
 std::string Sentences::operator()(const Forced& forced) const {
   std::string text = fmt::format("forced to {} by {}", to_text(forced.server), forced.by);
   if (forced.until) text += fmt::format(" until {}", hanat::to_text(*forced.until));
   if (!forced.reason.empty()) text += fmt::format(" ({})", forced.reason);
+  if (forced.until) return text + fmt::format("; no failover until then; `hanatctl auto {}` ends it", service_);
   return text + fmt::format("; no failover until `hanatctl auto {}`", service_);
 }
 
@@ -138,7 +140,7 @@ std::string Sentences::operator()(const OverrideLost& override) const {
 }
 
 std::string Sentences::operator()(const OverrideDropped& override) const {
-  return fmt::format("the saved override names {}, which the service does not have any more: dropped", override.role);
+  return fmt::format("the saved override to {} is dropped: the service no longer has that server", override.role);
 }
 
 std::string Sentences::operator()(const OverrideClock& override) const {

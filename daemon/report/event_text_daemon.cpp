@@ -22,7 +22,7 @@ std::string Sentences::operator()(const KernelRefused& refusal) const {
   return fmt::format("the kernel refused a change: {}; nothing was changed, trying again until it works", refusal.error);
 }
 
-std::string Sentences::operator()(const KernelRecovered&) const { return "the kernel takes changes again"; }
+std::string Sentences::operator()(const KernelRecovered&) const { return "the kernel accepts changes again"; }
 
 std::string Sentences::operator()(const TableRestored& table) const {
   return fmt::format("the table in the kernel was {}: restored; find out what else changes nftables on this gateway",
@@ -40,11 +40,11 @@ std::string Sentences::operator()(const TableNotRemoved& table) const {
 std::string Sentences::operator()(const CutMethod& method) const {
   return fmt::format(
       "{} flows are cut by {}{}{}", method.family == Family::ipv4 ? "IPv4" : "IPv6", to_text(method.method),
-      method.failed_check.empty() ? "" : "; a faster method failed its test on this kernel, nothing to do: ", method.failed_check);
+      method.failed_check.empty() ? "" : "; no action needed: a faster method failed its test on this kernel: ", method.failed_check);
 }
 
 std::string Sentences::operator()(const Started& started) const {
-  return fmt::format("on Linux {} table {} {}", started.kernel_release, started.table,
+  return fmt::format("started on Linux {}; table inet {} {}", started.kernel_release, started.table,
                      started.owns_table ? "belongs to hanatd: no other program can change it"
                                         : "can be changed by other programs: hanatd watches and repairs it");
 }

@@ -1,4 +1,4 @@
-// The sentences about old flows: cut, draining, kept, or where they should not be.
+// The sentences about old flows: cut, draining, kept, or unexpected.
 // Not here: services, servers, overrides (event_text), the daemon itself (event_text_daemon).
 #include <cmath>
 #include <string>
@@ -23,7 +23,7 @@ std::string_view to_text(FlowKind kind) {
 
 std::string_view to_text(DrainEnd end) {
   switch (end) {
-  case DrainEnd::time: return "their time is over";
+  case DrainEnd::time: return "the drain time is over";
   case DrainEnd::silent: return "the server answers nothing, and clients would wait for ever";
   case DrainEnd::dead: return "the server is down, and its datagrams would be lost";
   case DrainEnd::no_target: return "no server is up, and clients are turned away";
@@ -67,7 +67,7 @@ std::string Sentences::operator()(const DrainEnded& drain) const {
 
 std::string Sentences::operator()(const UnexpectedFlows& found) const {
   const std::string where = found.server ? fmt::format("to {}", hanat::to_text(*found.server)) : "untranslated, to no server";
-  return fmt::format("found {} flow{} that should not be ({}{}): {} cut now", found.number, found.number == 1 ? "" : "s", where,
+  return fmt::format("found {} unexpected flow{} ({}{}): {} cut now", found.number, found.number == 1 ? "" : "s", where,
                      found.several_servers ? " and others" : "", found.number == 1 ? "it is" : "they are");
 }
 

@@ -168,9 +168,9 @@ std::optional<Loaded> NftTable::read_once() {
                     "another one with --table",
                     table_, table_));
   if (found->owner != 0 && found->owner != socket_.port_id())
-    throw TableInUse(fmt::format(
-        "table inet {} belongs to another hanatd that runs (netlink port {}); stop that one, or name another table with --table", table_,
-        found->owner));
+    throw TableInUse(
+        fmt::format("table inet {} belongs to another running hanatd (netlink port {}); stop that one, or name another table with --table",
+                    table_, found->owner));
   LayoutText layout = read_layout();
   notrack_ = layout.chains.erase(chain_untracked) != 0;
   layout.rules.erase(chain_untracked);

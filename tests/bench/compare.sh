@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Is a build slower than another? Runs every benchmark of the two builds in turn, in pairs, and compares row by row:
 #   sudo tests/bench/compare.sh OLD_BUILD NEW_BUILD [--pairs N] [--short] [--only PART,PART...]
-#   sudo tests/bench/compare.sh /work/before/build/release build/release --short
+#   sudo tests/bench/compare.sh ../before/build/release build/release --short
 # A row shows the medians of old and new over all pairs, and the median of the ratios new/old of each pair, which a machine that is busy
 # for a while disturbs least; a figure of which more is better (1/s, Gbit/s) is old/new. Exit status 0: no ratio is above 1.05; 1: a row
 # is slower; 2: a benchmark failed, or the builds print different rows. "of the pairs" are the least and the greatest ratio: where they

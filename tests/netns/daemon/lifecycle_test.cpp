@@ -132,7 +132,7 @@ TEST_F(Lifecycle, RootLeavesNothingInTheStateDirectoryOfAnotherUser) {
   ASSERT_EQ(chown(hanatd.state().c_str(), 65534, 65534), 0);
   hanatd.launch();
   EXPECT_EQ(hanatd.wait_exit(milliseconds{5000}), 1);
-  EXPECT_THAT(hanatd.log(), HasSubstr("belongs to nobody, and what root leaves in it"));
+  EXPECT_THAT(hanatd.log(), HasSubstr("belongs to nobody, whose hanatd could not use"));
   EXPECT_TRUE(std::filesystem::is_empty(hanatd.state()));
 }
 

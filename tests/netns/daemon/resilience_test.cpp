@@ -142,7 +142,7 @@ TEST_F(Resilience, AKernelThatRefusesIsToldAndTriedAgainWhileTheDaemonStaysAwake
   hanatd.wait_target("other", "backup", milliseconds{2000});
   EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "backup");
   EXPECT_EQ(hanatd.status().daemon.kernel, "in-step");
-  EXPECT_THAT(hanatd.log(), HasSubstr("the kernel takes changes again"));
+  EXPECT_THAT(hanatd.log(), HasSubstr("the kernel accepts changes again"));
 }
 
 TEST_F(Resilience, ItTellsSystemdThatItIsReadyAndAlive) {

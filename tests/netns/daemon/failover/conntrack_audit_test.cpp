@@ -77,8 +77,8 @@ TEST_F(Reconcile, FindsAndCutsWhatNoTargetExplainsAndNothingElse) {
   EXPECT_TRUE(go(unexpected)) << present(unexpected) << " are left";
   EXPECT_EQ(present(bystanders), bystanders.size());
   EXPECT_EQ(client.ask().text, "primary");
-  for (const char* words : {"found 6 flows that should not be (to 198.18.12.2:8443): they are cut now",
-                            "found 3 flows that should not be (to 198.18.11.2:9999): they are cut now"})
+  for (const char* words : {"found 6 unexpected flows (to 198.18.12.2:8443): they are cut now",
+                            "found 3 unexpected flows (to 198.18.11.2:9999): they are cut now"})
     EXPECT_NE(hanatd.log().find(words), std::string::npos) << words << "\n" << hanatd.log();
 }
 

@@ -216,7 +216,7 @@ TEST(NetlinkFaultsLast, ARefusalIsShownUntilItEndsAndTheFlipsComeThen) {
   EXPECT_THAT(shown.out, HasSubstr("Operation not permitted"));
   site.faults.end();
   site.expect_both_on_backup();
-  EXPECT_THAT(site.hanatd.log(), HasSubstr("the kernel takes changes again"));
+  EXPECT_THAT(site.hanatd.log(), HasSubstr("the kernel accepts changes again"));
   EXPECT_THAT(site.hanatd.ctl({}).out, Not(HasSubstr("not in sync")));
 }
 

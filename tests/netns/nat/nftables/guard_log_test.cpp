@@ -77,7 +77,7 @@ protected:
                                       .down = "fails = 1000, within = \"900s\"", // the server stays up
                                       .extra = extra}));
     hanatd->wait_target("web", "primary");
-    EXPECT_NE(hanatd->log().find("refused clients cannot be heard"), std::string::npos) << hanatd->log();
+    EXPECT_NE(hanatd->log().find("the table's log of refused clients cannot be read"), std::string::npos) << hanatd->log();
     EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
     EXPECT_THAT(log->prefixes(), IsEmpty()) << "nothing is logged without trouble";
   }

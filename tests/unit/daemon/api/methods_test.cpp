@@ -98,7 +98,10 @@ TEST(Methods, DeclareEveryFieldOfTheHistory) {
   IdlChecker checker{parse_idl(interface_description())};
   const HistoryEntry plain{.at = "t", .kind = "repair", .service = {}, .text = "x", .flip = {}};
   const HistoryEntry flip{.at = "t", .kind = "flip", .service = "web", .text = "x", .flip = full_status().services[0].last_flip};
-  EXPECT_EQ(checker.check_result("History", {{"version", status_version}, {"history", json::array({plain, flip})}}), "");
+  HistoryEntry interrupted = flip;
+  interrupted.flip->cut_ms.reset();
+  interrupted.flip->interrupted = true;
+  EXPECT_EQ(checker.check_result("History", {{"version", status_version}, {"history", json::array({plain, flip, interrupted})}}), "");
   for (const std::string& field : checker.unseen()) EXPECT_FALSE(field.starts_with("HistoryEntry.")) << field;
 }
 

@@ -20,11 +20,11 @@ using namespace planning;
 /// What an event says, in words that only it has: here, and nowhere else, tests look into events.
 inline std::string text(const Event& event) { return text_of(event); }
 namespace said {
-inline constexpr const char *refused = "refused a change", *recovered = "takes changes again", *restored = ": restored",
+inline constexpr const char *refused = "refused a change", *recovered = "accepts changes again", *restored = ": restored",
                             *replaced = "of another layout", *cut = "conntrack is clean", *cut_void = "are no longer cut",
                             *failed = "failed: ", *drain_begun = " drain: ", *kept = "are kept where they are",
                             *drain_void = "has the traffic again: its old", *drained = "has drained",
-                            *drain_ended = "cut now: ", *unexpected = "that should not be", *inconclusive = "cannot be probed",
+                            *drain_ended = "cut now: ", *unexpected = "unexpected flow", *inconclusive = "cannot be probed",
                             *flipped = "new connections go", *first_target = "connections go to", *adopted = "found loaded rules",
                             *is_down = " is down", *is_up = " is up", *forced = "forced to";
 } // namespace said

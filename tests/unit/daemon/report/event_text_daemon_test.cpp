@@ -19,7 +19,7 @@ TEST(EventText, Probes) {
   EXPECT_EQ(text(ProbesConclusive{}), "all servers can be probed again");
   EXPECT_EQ(level(ProbesConclusive{}), Level::notice);
   EXPECT_EQ(text(ClientsNotHeard{"Operation not permitted"}),
-            "refused clients cannot be heard: Operation not permitted; servers are probed at their usual intervals only");
+            "the table's log of refused clients cannot be read: Operation not permitted; servers are probed at their usual intervals only");
   EXPECT_EQ(level(ClientsNotHeard{}), Level::warning);
 }
 
@@ -27,7 +27,7 @@ TEST(EventText, TheKernelsTable) {
   EXPECT_EQ(text(KernelRefused{"Operation not permitted"}),
             "the kernel refused a change: Operation not permitted; nothing was changed, trying again until it works");
   EXPECT_EQ(level(KernelRefused{}), Level::error);
-  EXPECT_EQ(text(KernelRecovered{}), "the kernel takes changes again");
+  EXPECT_EQ(text(KernelRecovered{}), "the kernel accepts changes again");
   EXPECT_EQ(level(KernelRecovered{}), Level::notice);
   EXPECT_EQ(text(TableRestored{.was_there = true}),
             "the table in the kernel was changed: restored; find out what else changes nftables on this gateway");
@@ -48,12 +48,12 @@ TEST(EventText, TheDaemonsStartAndEnd) {
     EXPECT_EQ(text(CutMethod{.family = Family::ipv4, .method = method, .failed_check = {}}),
               fmt::format("IPv4 flows are cut by {}", to_text(method)));
   EXPECT_EQ(text(CutMethod{.family = Family::ipv6, .method = nat::DeleteMethod::full_dump, .failed_check = "no filter"}),
-            fmt::format("IPv6 flows are cut by {}; a faster method failed its test on this kernel, nothing to do: no filter",
+            fmt::format("IPv6 flows are cut by {}; no action needed: a faster method failed its test on this kernel: no filter",
                         to_text(nat::DeleteMethod::full_dump)));
   EXPECT_EQ(text(Started{.kernel_release = "6.12", .table = "hanat", .owns_table = true}),
-            "on Linux 6.12 table hanat belongs to hanatd: no other program can change it");
+            "started on Linux 6.12; table inet hanat belongs to hanatd: no other program can change it");
   EXPECT_EQ(text(Started{.kernel_release = "6.1", .table = "hanat", .owns_table = false}),
-            "on Linux 6.1 table hanat can be changed by other programs: hanatd watches and repairs it");
+            "started on Linux 6.1; table inet hanat can be changed by other programs: hanatd watches and repairs it");
   EXPECT_EQ(level(CutMethod{}), Level::info);
   EXPECT_EQ(level(Started{}), Level::info);
   EXPECT_EQ(text(Stopping{}), "stopping");

@@ -166,9 +166,9 @@ TEST(EventText, TheHealthOfAServer) {
 TEST(EventText, Overrides) {
   EXPECT_EQ(text(Forced{.server = backup(), .by = "root", .until = {}, .reason = {}}),
             "forced to backup (10.0.0.12:8443) by root; no failover until `hanatctl auto web`");
-  EXPECT_EQ(
-      text(Forced{.server = backup(), .by = "root", .until = made_at, .reason = "kernel update"}),
-      "forced to backup (10.0.0.12:8443) by root until 2026-01-31T10:00:00.123Z (kernel update); no failover until `hanatctl auto web`");
+  EXPECT_EQ(text(Forced{.server = backup(), .by = "root", .until = made_at, .reason = "kernel update"}),
+            "forced to backup (10.0.0.12:8443) by root until 2026-01-31T10:00:00.123Z (kernel update); no failover until then; "
+            "`hanatctl auto web` ends it");
   EXPECT_EQ(text(OverrideWaits{.role = "backup", .by = "root"}),
             "mode is observe now: the override to backup by root is kept, and moves nothing until mode is auto again; `hanatctl auto web` "
             "ends it");
@@ -177,7 +177,7 @@ TEST(EventText, Overrides) {
   EXPECT_EQ(text(OverrideLost{.role = "backup", .by = "root", .reason = "a test"}),
             "no longer configured: its override ends (to backup, by root: a test)");
   EXPECT_EQ(text(OverrideLost{.role = {}, .by = "root", .reason = {}}), "no longer configured: its override ends (by root)");
-  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the saved override names backup2, which the service does not have any more: dropped");
+  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the saved override to backup2 is dropped: the service no longer has that server");
   EXPECT_EQ(text(OverrideClock{90s}), "this machine's clock shows a time before the override began: the override ends 90 s from now");
   EXPECT_EQ(text(OverrideShared{.owner = "sip", .group = "voice"}),
             "moves together with sip (group voice): the override of sip applies to both");
@@ -229,11 +229,11 @@ TEST(EventText, DrainsThatBeginOrEndWell) {
 
 TEST(EventText, DrainsThatEndWithACut) {
   DrainEnded ended{.flows = "web primary", .kept = false, .left = 3U, .took = 60s, .end = DrainEnd::time, .flip = flip_status()};
-  EXPECT_EQ(text(ended), "3 flows of web primary, drained over 60 s, are cut now: their time is over");
+  EXPECT_EQ(text(ended), "3 flows of web primary, drained over 60 s, are cut now: the drain time is over");
   EXPECT_EQ(level(ended), Level::notice);
   EXPECT_EQ(kind(ended), "cut");
   ended.left = 1U;
-  EXPECT_EQ(text(ended), "1 flow of web primary, drained over 60 s, is cut now: their time is over");
+  EXPECT_EQ(text(ended), "1 flow of web primary, drained over 60 s, is cut now: the drain time is over");
   ended.left.reset();
   ended.kept = true;
   ended.took = 1s;
@@ -252,13 +252,12 @@ TEST(EventText, DrainsThatEndWithACut) {
 
 TEST(EventText, FlowsThatShouldNotBe) {
   UnexpectedFlows found{.number = 1, .server = address_of("10.0.0.11", 8443)};
-  EXPECT_EQ(text(found), "found 1 flow that should not be (to 10.0.0.11:8443): it is cut now");
+  EXPECT_EQ(text(found), "found 1 unexpected flow (to 10.0.0.11:8443): it is cut now");
   found.number = 2;
-  EXPECT_EQ(text(found), "found 2 flows that should not be (to 10.0.0.11:8443): they are cut now");
+  EXPECT_EQ(text(found), "found 2 unexpected flows (to 10.0.0.11:8443): they are cut now");
   found.several_servers = true;
-  EXPECT_EQ(text(found), "found 2 flows that should not be (to 10.0.0.11:8443 and others): they are cut now");
-  EXPECT_EQ(text(UnexpectedFlows{.number = 2, .server = {}}),
-            "found 2 flows that should not be (untranslated, to no server): they are cut now");
+  EXPECT_EQ(text(found), "found 2 unexpected flows (to 10.0.0.11:8443 and others): they are cut now");
+  EXPECT_EQ(text(UnexpectedFlows{.number = 2, .server = {}}), "found 2 unexpected flows (untranslated, to no server): they are cut now");
   EXPECT_EQ(level(found), Level::warning);
   EXPECT_EQ(kind(found), "repair");
   EXPECT_EQ(text(ConntrackFailed{.counting = true, .error = "No buffer space", .retry_after = 5s}),
