@@ -95,13 +95,13 @@ std::map<std::string, std::string> old_names(std::string_view path) {
   return names;
 }
 
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool is_word_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 // Calls `use` with every identifier of a line of code.
 template <typename Use> void for_each_identifier(std::string_view line, const Use& use) {
   for (std::size_t at = 0; at < line.size();) {
     std::size_t end = at;
-    while (end < line.size() && is_word(line[end])) ++end;
+    while (end < line.size() && is_word_char(line[end])) ++end;
     if (end > at) use(line.substr(at, end - at));
     at = std::max(end, at + 1);
   }
@@ -226,7 +226,7 @@ std::size_t count_words(std::string_view line, std::string_view words) {
   std::size_t count = 0;
   for (std::size_t at = line.find(words); at != std::string_view::npos; at = line.find(words, at + 1)) {
     const std::size_t end = at + words.size();
-    const bool whole = (at == 0 || !is_word(line[at - 1])) && (end == line.size() || !is_word(line[end]));
+    const bool whole = (at == 0 || !is_word_char(line[at - 1])) && (end == line.size() || !is_word_char(line[end]));
     const bool longer = (end < line.size() && line[end] == '-') || (at > 0 && line[at - 1] == '-'); // none-fit-kept is not none-fit
     const bool member = words == "blind" && at > 0 && (line[at - 1] == '.' || line[at - 1] == '>');
     count += whole && !longer && !member ? 1U : 0U;

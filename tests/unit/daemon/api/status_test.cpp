@@ -10,7 +10,7 @@ namespace {
 using nlohmann::json;
 
 /// What hanatctl(8) documents.
-const json example = json::parse(R"(
+const json example_json = json::parse(R"(
 {"version": 2, "daemon": {"pid": 1, "uptime_s": 12.5, "kernel": "in-step", "config": "/etc/hanat/hanat.toml", "version": "0.1.0", "blind": null},
  "services": [{"name": "web", "target": "primary", "target_address": "10.0.0.11:8443", "since": "2026-01-31T10:00:00.123Z", "why": "primary-up",
    "mode": "auto", "group": null, "forced": null, "failback_in_s": null, "flips": 3,
@@ -24,10 +24,10 @@ const json example = json::parse(R"(
 )");
 
 TEST(StatusJson, IsTheDocumentedExampleBothWays) {
-  const auto status = example.get<Status>();
+  const auto status = example_json.get<Status>();
   EXPECT_EQ(status.services.at(0).servers.at(0).fails.of, 3U);
   EXPECT_EQ(status.services.at(0).last_flip->cut_ms, 3.1);
-  EXPECT_EQ(json(status), example);
+  EXPECT_EQ(json(status), example_json);
 }
 
 TEST(StatusJson, KeepsEveryOptionalValue) {
@@ -70,32 +70,32 @@ TEST(StatusJson, RoundsToMeaningfulDigits) {
 }
 
 TEST(StatusJson, OfAnOlderOrNewerDaemonIsRead) {
-  json older = example;
+  json older = example_json;
   older["daemon"].erase("version");
   older["daemon"].erase("blind");
   older["services"][0].erase("group");
   for (const char* key : {"drained", "left", "drain_ends_in_s"}) older["services"][0]["last_flip"].erase(key);
   EXPECT_EQ(older.get<Status>().services[0].last_flip->left, 0U);
   EXPECT_EQ(older.get<Status>().daemon.version, "");
-  json newer = example;
+  json newer = example_json;
   newer["services"][0]["would_target"] = "backup";
   newer["tomorrow"] = 1;
   EXPECT_EQ(newer.get<Status>().services.size(), 1U);
 }
 
 TEST(StatusJson, WithoutARequiredKeyIsRefused) {
-  for (const auto& [key, value] : example["services"][0].items()) {
+  for (const auto& [key, value] : example_json["services"][0].items()) {
     if (key == "group" || key == "totals") continue; // came later
-    json broken = example;
+    json broken = example_json;
     broken["services"][0].erase(key);
     EXPECT_THROW(broken.get<Status>(), json::exception) << key;
   }
   for (const auto* key : {"daemon", "services"}) {
-    json broken = example;
+    json broken = example_json;
     broken.erase(key);
     EXPECT_THROW(broken.get<Status>(), json::exception) << key;
   }
-  json wrong_type = example;
+  json wrong_type = example_json;
   wrong_type["services"][0]["flips"] = "three";
   EXPECT_THROW(wrong_type.get<Status>(), json::exception);
 }

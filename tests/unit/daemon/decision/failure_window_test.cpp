@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 using probes::Outcome;
 
-constexpr Time start{1'000s};
+constexpr Time began{1'000s};
 constexpr Context nobody_waits{};
 constexpr Context standby{.target_works = true, .preferred = false};
 constexpr Context takes_over{.target_works = true, .preferred = true};
@@ -24,9 +24,9 @@ const UpRule two_for_five{.passes = 2, .stable_for = 5s};
 
 FailureWindow window_with(std::initializer_list<Clock::duration> fails, const DownRule& down = three_in_ten) {
   FailureWindow window{down, two_for_five};
-  window.record(Outcome::pass, start);
-  window.evaluate(nobody_waits, start);
-  for (const Clock::duration at : fails) window.record(Outcome::fail, start + at);
+  window.record(Outcome::pass, began);
+  window.evaluate(nobody_waits, began);
+  for (const Clock::duration at : fails) window.record(Outcome::fail, began + at);
   return window;
 }
 
@@ -38,14 +38,14 @@ TEST(FailureWindow, IsDownWithTheLastOfMWithinT) {
 TEST(FailureWindow, AFailThatIsExactlyTOldCountsNoMore) {
   EXPECT_EQ(window_with({1s, 5s, 11s - 1ns}).health(), Health::down);
   EXPECT_EQ(window_with({1s, 5s, 11s}).health(), Health::up);
-  EXPECT_EQ(window_with({1s}).fails(start + 11s - 1ns), 1U);
-  EXPECT_EQ(window_with({1s}).fails(start + 11s), 0U);
+  EXPECT_EQ(window_with({1s}).fails(began + 11s - 1ns), 1U);
+  EXPECT_EQ(window_with({1s}).fails(began + 11s), 0U);
 }
 
 TEST(FailureWindow, AnyNumberOfFailsSpreadWiderThanTIsNoVerdict) {
   FailureWindow window = window_with({});
   for (int count = 0; count < 1'000; ++count) {
-    window.record(Outcome::fail, start + count * 5s);
+    window.record(Outcome::fail, began + count * 5s);
     ASSERT_EQ(window.health(), Health::up) << count;
   }
 }
@@ -55,9 +55,9 @@ TEST(FailureWindow, SlidesInsteadOfBeginningAnew) { EXPECT_EQ(window_with({0s, 9
 TEST(FailureWindow, PassesBetweenDoNotWipeFailsAway) {
   FailureWindow window = window_with({1s});
   for (const auto at : {2s, 4s, 6s}) {
-    window.record(Outcome::pass, start + at);
-    window.evaluate(nobody_waits, start + at);
-    window.record(Outcome::fail, start + at + 1s);
+    window.record(Outcome::pass, began + at);
+    window.evaluate(nobody_waits, began + at);
+    window.record(Outcome::fail, began + at + 1s);
   }
   EXPECT_EQ(window.health(), Health::down);
 }
@@ -66,86 +66,86 @@ TEST(FailureWindow, OneFailIsEnoughWhereTheRuleSaysOne) { EXPECT_EQ(window_with(
 
 TEST(FailureWindow, InconclusiveResultsChangeNothing) {
   FailureWindow window = window_with({1s, 2s});
-  for (int count = 0; count < 100; ++count) window.record(Outcome::inconclusive, start + 3s);
+  for (int count = 0; count < 100; ++count) window.record(Outcome::inconclusive, began + 3s);
   EXPECT_EQ(window.health(), Health::up);
-  EXPECT_EQ(window.fails(start + 3s), 2U);
+  EXPECT_EQ(window.fails(began + 3s), 2U);
   EXPECT_TRUE(window.in_burst());
   FailureWindow fresh{three_in_ten, two_for_five};
-  fresh.record(Outcome::inconclusive, start);
-  fresh.evaluate(nobody_waits, start);
+  fresh.record(Outcome::inconclusive, began);
+  fresh.evaluate(nobody_waits, began);
   EXPECT_EQ(fresh.health(), Health::unknown);
 }
 
 TEST(FailureWindow, InconclusiveResultsDoNotBreakARunOfPasses) {
   FailureWindow window = window_with({1s, 2s, 3s});
-  window.record(Outcome::pass, start + 4s);
-  window.record(Outcome::inconclusive, start + 5s);
-  window.record(Outcome::pass, start + 6s);
-  window.evaluate(standby, start + 9s);
+  window.record(Outcome::pass, began + 4s);
+  window.record(Outcome::inconclusive, began + 5s);
+  window.record(Outcome::pass, began + 6s);
+  window.evaluate(standby, began + 9s);
   EXPECT_EQ(window.health(), Health::up);
 }
 
 TEST(FailureWindow, IsCleanAfterUp) {
   FailureWindow window = window_with({1s, 2s, 3s});
   ASSERT_EQ(window.health(), Health::down);
-  window.record(Outcome::pass, start + 4s);
-  window.record(Outcome::pass, start + 4s);
-  window.evaluate(nobody_waits, start + 4s);
+  window.record(Outcome::pass, began + 4s);
+  window.record(Outcome::pass, began + 4s);
+  window.evaluate(nobody_waits, began + 4s);
   ASSERT_EQ(window.health(), Health::up);
-  EXPECT_EQ(window.fails(start + 4s), 0U);
-  window.record(Outcome::fail, start + 5s);
-  window.record(Outcome::fail, start + 5s);
+  EXPECT_EQ(window.fails(began + 4s), 0U);
+  window.record(Outcome::fail, began + 5s);
+  window.record(Outcome::fail, began + 5s);
   EXPECT_EQ(window.health(), Health::up);
-  window.record(Outcome::fail, start + 5s);
+  window.record(Outcome::fail, began + 5s);
   EXPECT_EQ(window.health(), Health::down);
 }
 
 TEST(FailureWindow, IsUnknownUntilSomethingIsKnown) {
   FailureWindow window{three_in_ten, two_for_five};
-  window.evaluate(nobody_waits, start);
+  window.evaluate(nobody_waits, began);
   EXPECT_EQ(window.health(), Health::unknown);
   EXPECT_TRUE(window.in_burst());
-  window.record(Outcome::fail, start);
-  window.record(Outcome::fail, start);
-  window.evaluate(nobody_waits, start);
+  window.record(Outcome::fail, began);
+  window.record(Outcome::fail, began);
+  window.evaluate(nobody_waits, began);
   EXPECT_EQ(window.health(), Health::unknown);
 }
 
 TEST(FailureWindow, TheFirstPassEndsUnknownWhereNoTrafficMovesByIt) {
   for (const Context& context : {nobody_waits, Context{.target_works = false, .preferred = true}, standby}) {
     FailureWindow window{three_in_ten, two_for_five};
-    window.record(Outcome::pass, start);
-    window.evaluate(context, start);
+    window.record(Outcome::pass, began);
+    window.evaluate(context, began);
     EXPECT_EQ(window.health(), Health::up);
   }
 }
 
 TEST(FailureWindow, AnUnknownServerTakesTrafficFromOneThatIsUpOnlyWhenItIsStable) {
   FailureWindow window{three_in_ten, two_for_five};
-  window.record(Outcome::pass, start);
-  window.evaluate(takes_over, start + 1h);
+  window.record(Outcome::pass, began);
+  window.evaluate(takes_over, began + 1h);
   EXPECT_EQ(window.health(), Health::unknown) << "one pass of two";
-  window.record(Outcome::pass, start + 1s);
-  window.evaluate(takes_over, start + 5s - 1ns);
+  window.record(Outcome::pass, began + 1s);
+  window.evaluate(takes_over, began + 5s - 1ns);
   EXPECT_EQ(window.health(), Health::unknown);
-  window.evaluate(takes_over, start + 5s);
+  window.evaluate(takes_over, began + 5s);
   EXPECT_EQ(window.health(), Health::up);
 }
 
 TEST(FailureWindow, ADownServerWaitsForStableForOnlyWhileAnotherWorks) {
   for (const bool preferred : {false, true}) {
     FailureWindow window = window_with({1s, 2s, 3s});
-    window.record(Outcome::pass, start + 4s);
-    window.evaluate({.target_works = false, .preferred = preferred}, start + 4s);
+    window.record(Outcome::pass, began + 4s);
+    window.evaluate({.target_works = false, .preferred = preferred}, began + 4s);
     EXPECT_EQ(window.health(), Health::down) << "passes are needed even in a hurry";
-    window.record(Outcome::pass, start + 5s);
-    window.evaluate({.target_works = true, .preferred = preferred}, start + 9s - 1ns);
+    window.record(Outcome::pass, began + 5s);
+    window.evaluate({.target_works = true, .preferred = preferred}, began + 9s - 1ns);
     EXPECT_EQ(window.health(), Health::down);
-    EXPECT_EQ(window.stable_at(), start + 9s);
+    EXPECT_EQ(window.stable_at(), began + 9s);
     FailureWindow hurried = window;
-    hurried.evaluate({.target_works = false, .preferred = preferred}, start + 5s);
+    hurried.evaluate({.target_works = false, .preferred = preferred}, began + 5s);
     EXPECT_EQ(hurried.health(), Health::up);
-    window.evaluate({.target_works = true, .preferred = preferred}, start + 9s);
+    window.evaluate({.target_works = true, .preferred = preferred}, began + 9s);
     EXPECT_EQ(window.health(), Health::up);
     EXPECT_EQ(window.stable_at(), std::nullopt);
   }
@@ -153,96 +153,96 @@ TEST(FailureWindow, ADownServerWaitsForStableForOnlyWhileAnotherWorks) {
 
 TEST(FailureWindow, AFailBeginsTheRunAnew) {
   FailureWindow window = window_with({1s, 2s, 3s});
-  window.record(Outcome::pass, start + 4s);
-  window.record(Outcome::fail, start + 30s);
-  window.record(Outcome::pass, start + 31s);
+  window.record(Outcome::pass, began + 4s);
+  window.record(Outcome::fail, began + 30s);
+  window.record(Outcome::pass, began + 31s);
   EXPECT_EQ(window.stable_at(), std::nullopt);
-  window.record(Outcome::pass, start + 32s);
-  EXPECT_EQ(window.stable_at(), start + 36s);
+  window.record(Outcome::pass, began + 32s);
+  EXPECT_EQ(window.stable_at(), began + 36s);
 }
 
 TEST(FailureWindow, IsNotUpBeforeItIsEvaluated) {
   FailureWindow window = window_with({1s, 2s, 3s});
-  for (int count = 0; count < 100; ++count) window.record(Outcome::pass, start + 4s + count * 1s);
+  for (int count = 0; count < 100; ++count) window.record(Outcome::pass, began + 4s + count * 1s);
   EXPECT_EQ(window.health(), Health::down);
 }
 
 TEST(FailureWindow, ABurstEndsAfterAsManyPassesInARowAsFailsAreAllowed) {
   FailureWindow window = window_with({1s});
-  for (int count = 0; count < 2; ++count) window.record(Outcome::pass, start + 2s);
+  for (int count = 0; count < 2; ++count) window.record(Outcome::pass, began + 2s);
   EXPECT_TRUE(window.in_burst());
-  window.record(Outcome::fail, start + 2s); // in a row: counted anew
-  for (int count = 0; count < 2; ++count) window.record(Outcome::pass, start + 2s);
+  window.record(Outcome::fail, began + 2s); // in a row: counted anew
+  for (int count = 0; count < 2; ++count) window.record(Outcome::pass, began + 2s);
   EXPECT_TRUE(window.in_burst());
-  window.record(Outcome::pass, start + 2s);
-  EXPECT_FALSE(window.in_burst()) << "though the window still remembers " << window.fails(start + 2s);
+  window.record(Outcome::pass, began + 2s);
+  EXPECT_FALSE(window.in_burst()) << "though the window still remembers " << window.fails(began + 2s);
 }
 
 TEST(FailureWindow, ABurstEndsWithTheVerdict) {
   EXPECT_TRUE(window_with({1s, 2s}).in_burst());
   FailureWindow window = window_with({1s, 2s, 3s});
   EXPECT_FALSE(window.in_burst());
-  window.record(Outcome::fail, start + 4s);
+  window.record(Outcome::fail, began + 4s);
   EXPECT_FALSE(window.in_burst()) << "a server that is down already is not probed faster for it";
-  window.record(Outcome::fail, start + 1h);
+  window.record(Outcome::fail, began + 1h);
   EXPECT_FALSE(window.in_burst()) << "nor when the window has run empty";
 }
 
 TEST(FailureWindow, ASignalBeginsABurstAndIsNoVerdict) {
   FailureWindow window = window_with({});
   EXPECT_FALSE(window.in_burst());
-  EXPECT_TRUE(window.start_burst(start));
+  EXPECT_TRUE(window.start_burst(began));
   EXPECT_TRUE(window.in_burst());
   EXPECT_EQ(window.health(), Health::up);
-  EXPECT_EQ(window.fails(start), 0U);
-  for (int count = 0; count < 3; ++count) window.record(Outcome::pass, start);
+  EXPECT_EQ(window.fails(began), 0U);
+  for (int count = 0; count < 3; ++count) window.record(Outcome::pass, began);
   EXPECT_FALSE(window.in_burst());
 }
 
 TEST(FailureWindow, ASignalDoesNotHurryAServerThatIsDown) {
   FailureWindow window = window_with({1s, 2s, 3s});
-  EXPECT_FALSE(window.start_burst(start + 4s));
+  EXPECT_FALSE(window.start_burst(began + 4s));
   EXPECT_FALSE(window.in_burst());
 }
 
 TEST(FailureWindow, ASignalDuringABurstChangesNothing) {
   FailureWindow window = window_with({});
-  EXPECT_TRUE(window.start_burst(start));
-  for (int count = 0; count < 2; ++count) window.record(Outcome::pass, start);
-  EXPECT_FALSE(window.start_burst(start + 2s)) << "a burst is bounded, whatever signals come";
-  window.record(Outcome::pass, start);
+  EXPECT_TRUE(window.start_burst(began));
+  for (int count = 0; count < 2; ++count) window.record(Outcome::pass, began);
+  EXPECT_FALSE(window.start_burst(began + 2s)) << "a burst is bounded, whatever signals come";
+  window.record(Outcome::pass, began);
   EXPECT_FALSE(window.in_burst());
 }
 
 TEST(FailureWindow, SignalsBeginABurstAtMostOnceASecond) {
   FailureWindow window = window_with({});
-  EXPECT_TRUE(window.start_burst(start));
-  for (int count = 0; count < 3; ++count) window.record(Outcome::pass, start);
-  EXPECT_FALSE(window.start_burst(start + 999ms));
+  EXPECT_TRUE(window.start_burst(began));
+  for (int count = 0; count < 3; ++count) window.record(Outcome::pass, began);
+  EXPECT_FALSE(window.start_burst(began + 999ms));
   EXPECT_FALSE(window.in_burst());
-  EXPECT_TRUE(window.start_burst(start + 1s));
+  EXPECT_TRUE(window.start_burst(began + 1s));
 }
 
 TEST(FailureWindow, NewRulesKeepTheVerdictAndTheNewestResults) {
   FailureWindow window = window_with({1s, 2s});
   window.set_rules({.fails = 1, .within = 10s}, two_for_five);
   EXPECT_EQ(window.health(), Health::up) << "judged at the next result";
-  EXPECT_EQ(window.fails(start + 11s), 1U) << "the newer one of the two";
-  window.record(Outcome::fail, start + 11s);
+  EXPECT_EQ(window.fails(began + 11s), 1U) << "the newer one of the two";
+  window.record(Outcome::fail, began + 11s);
   EXPECT_EQ(window.health(), Health::down);
   window.set_rules(three_in_ten, {.passes = 1, .stable_for = 0s});
   EXPECT_EQ(window.health(), Health::down);
-  window.record(Outcome::pass, start + 12s);
-  window.evaluate(takes_over, start + 12s);
+  window.record(Outcome::pass, began + 12s);
+  window.evaluate(takes_over, began + 12s);
   EXPECT_EQ(window.health(), Health::up);
 }
 
 TEST(FailureWindow, ALongerRuleGoesOnCountingWhereTheShorterOneStood) {
   FailureWindow window = window_with({1s, 2s});
   window.set_rules({.fails = 4, .within = 10s}, two_for_five);
-  window.record(Outcome::fail, start + 3s);
+  window.record(Outcome::fail, began + 3s);
   EXPECT_EQ(window.health(), Health::up);
-  window.record(Outcome::fail, start + 4s);
+  window.record(Outcome::fail, began + 4s);
   EXPECT_EQ(window.health(), Health::down);
 }
 

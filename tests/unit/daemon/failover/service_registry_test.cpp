@@ -90,14 +90,14 @@ TEST_F(ServiceRegistryTest, OnlyGroupsThatChangedAreMarked) {
   add_grouped("sip", 5060, "voice");
   add_grouped("rtp", 5061, "voice");
   ServiceState& web = add_grouped("web", 80, "sites");
-  ServiceState& mail = add_grouped("mail", 25, "sites");
+  ServiceState& mail_service = add_grouped("mail", 25, "sites");
   registry.regroup();
   registry.take_dirty();
-  mail.config.group.clear();
+  mail_service.config.group.clear();
   registry.regroup();
   EXPECT_EQ(dirty(), Names{"web"});
   EXPECT_EQ(group_of(web), Names{"web"});
-  EXPECT_EQ(group_of(mail), Names{"mail"});
+  EXPECT_EQ(group_of(mail_service), Names{"mail"});
 }
 
 TEST_F(ServiceRegistryTest, TheEarliestTimerWakesTheLoopAndMarksItsService) {

@@ -27,7 +27,7 @@ Address address(const std::string& text) {
   return *parsed;
 }
 Vip vip(const std::string& where, std::uint16_t port, Protocol protocol = Protocol::tcp) { return {address(where), protocol, port}; }
-Endpoint endpoint(const std::string& where, std::uint16_t port) { return {address(where), port}; }
+Endpoint endpoint_at(const std::string& where, std::uint16_t port) { return {address(where), port}; }
 
 /// Something in every set of both families.
 TableState everything() {
@@ -35,8 +35,8 @@ TableState everything() {
   for (const bool six : {false, true}) {
     const Vip web = vip(six ? "2001:db8::10" : "203.0.113.10", 443);
     const Vip shop = vip(six ? "2001:db8::11" : "203.0.113.11", 53, Protocol::udp);
-    const Endpoint primary = endpoint(six ? "fd00:1::2" : "198.18.1.2", 8443);
-    const Endpoint backup = endpoint(six ? "fd00:2::2" : "198.18.2.2", 8443);
+    const Endpoint primary = endpoint_at(six ? "fd00:1::2" : "198.18.1.2", 8443);
+    const Endpoint backup = endpoint_at(six ? "fd00:2::2" : "198.18.2.2", 8443);
     state.vips[web] = "web";
     state.vips[shop] = "shop";
     state.dnat[web] = {primary, "web primary"};
@@ -154,7 +154,7 @@ TEST(Transaction, AnElementListNeverExceedsItsAttribute) {
   const std::string longest(127, 'c');
   for (std::uint16_t port = 1; port <= 1'000; ++port) {
     const Vip listen = vip("2001:db8:1111:2222:3333:4444:5555:6666", port);
-    const Endpoint server = endpoint("fd00:1111:2222:3333:4444:5555:6666:7777", port);
+    const Endpoint server = endpoint_at("fd00:1111:2222:3333:4444:5555:6666:7777", port);
     state.vips[listen] = longest;
     state.dnat[listen] = {server, longest};
     state.snat[{listen, server}] = {{SnatKind::address, server.address}, longest};
@@ -173,7 +173,7 @@ TEST(Difference, HasOnlyWhatDiffers) {
   EXPECT_TRUE(sizes(difference(from, to).deleted).empty());
   EXPECT_TRUE(sizes(difference(from, to).added).empty());
   to.dnat.at(vip("203.0.113.10", 443)).server.port = 1;
-  to.stale.erase({vip("2001:db8::10", 443), endpoint("fd00:2::2", 8443)});
+  to.stale.erase({vip("2001:db8::10", 443), endpoint_at("fd00:2::2", 8443)});
   to.recent[vip("203.0.113.12", 443)] = "more";
   EXPECT_EQ(sizes(difference(from, to).deleted), (Sizes{{"dnat4", 1}, {"stale6", 1}}));
   EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"dnat4", 1}, {"recent4", 1}}));
@@ -202,7 +202,7 @@ TEST(Difference, TheReverseChangeExchangesAddedAndDeleted) {
 }
 
 TEST(Difference, ASourceOfAnotherKindMovesToAnotherMap) {
-  const Mapping key{vip("203.0.113.10", 443), endpoint("198.18.1.2", 8443)};
+  const Mapping key{vip("203.0.113.10", 443), endpoint_at("198.18.1.2", 8443)};
   TableState from, to;
   from.snat[key] = {{SnatKind::masquerade, {}}, "web primary"};
   to.snat[key] = {{SnatKind::address, address("198.18.1.1")}, "web primary"};
@@ -215,7 +215,7 @@ TEST(Difference, RangesHaveTheirOwnSets) {
   for (const char* where : {"203.0.113.10", "2001:db8::10"}) {
     Vip range = vip(where, 5000);
     range.last = 9000;
-    const Endpoint server = endpoint(range.address.family() == Family::ipv4 ? "198.18.1.2" : "fd00:1::2", 0);
+    const Endpoint server = endpoint_at(range.address.family() == Family::ipv4 ? "198.18.1.2" : "fd00:1::2", 0);
     state.vips[range] = "sip";
     state.dnat[range] = {server, "sip primary"};
     state.reject[range] = {Refusal::drop, "sip"};
