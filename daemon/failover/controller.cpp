@@ -127,7 +127,8 @@ void Controller::sync_now() {
 State Controller::state() const { return {.overrides = saved_overrides(services()), .drains = evictions_.saved_drains()}; }
 
 void Controller::finish_commit() {
-  const Time now = Clock::now();
+  kernel_.commits().join();
+  const Time now = Clock::now(); // after the wait, which may be seconds
   table_.finish_commit(now);
   sync(now);
 }

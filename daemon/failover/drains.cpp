@@ -80,8 +80,8 @@ void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const C
   drain.left = left;
   drain.most = std::max(drain.most, *left);
   if (*left > 0 || age < settled_after) return;
+  outbox_.log(events::drained(service, eviction, now)); // before its flows are counted for the flip: they are still the drain's here
   count_drained(service, eviction);
-  outbox_.log(events::drained(service, eviction, now));
   outbox_.drains_changed = true;
   finish(service, eviction.id);
 }
@@ -102,8 +102,8 @@ void Evictions::log_drain_end(ServiceState& service, const Eviction& eviction, c
     outbox_.log(events::drain_void(service, eviction));
     return;
   }
-  count_drained(service, eviction);
   outbox_.log(events::drain_ended(service, eviction, *next->drain_end, now));
+  count_drained(service, eviction);
 }
 
 std::vector<SavedDrain> Evictions::saved_drains() const {

@@ -2,10 +2,20 @@
 // returns; and how they are remembered over a restart. Not here: which flows may stay (decision/desired_state), the cut (evictions_test).
 #include "daemon/failover/evictions.hpp"
 
+#include <variant>
+
 #include "tests/unit/daemon/failover/fixture.hpp"
 
 namespace hanat::test {
 namespace {
+
+/// What the last event of that kind says of the flip that the drain belongs to.
+template <typename Payload> std::uint64_t drained_by_flip(const Outbox& outbox) {
+  std::uint64_t drained = 0;
+  for (const Event& event : outbox.events)
+    if (const auto* payload = std::get_if<Payload>(&event.what); payload != nullptr && payload->flip) drained = payload->flip->drained;
+  return drained;
+}
 
 class DrainsTest : public testing::Test, protected Flows {
 protected:
@@ -104,6 +114,7 @@ TEST_F(DrainsTest, ADrainEndsWhenNothingIsLeft) {
   EXPECT_TRUE(outbox.drains_changed);
   EXPECT_EQ(service.totals.drained, 3U);
   EXPECT_EQ(service.last_flip->drained, 3U);
+  EXPECT_EQ(drained_by_flip<events::Drained>(outbox), 3U) << "each flow once, in the history, too";
   now += 60s;
   look(service);
   EXPECT_FALSE(run());
@@ -178,6 +189,7 @@ TEST_F(DrainsTest, WhatIsLeftWhenItsTimeIsOverIsCut) {
   EXPECT_TRUE(outbox.drains_changed);
   EXPECT_TRUE(evictions.saved_drains().empty());
   EXPECT_EQ(service.last_flip->drained, 1U);
+  EXPECT_EQ(drained_by_flip<events::DrainEnded>(outbox), 1U);
   EXPECT_TRUE(service.last_flip->cutting); // by the flip that it drained for
   EXPECT_TRUE(service.loaded.stale.contains(primary_tcp));
   EXPECT_EQ(service.recent_until.at(tcp4), now + 60s);
