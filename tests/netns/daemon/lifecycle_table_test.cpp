@@ -58,7 +58,7 @@ TEST_F(Lifecycle, ASecondDaemonIsRefusedWithTheReason) {
   Hanatd third{lab, fast_service(), {.start = false}}; // another state directory, the same table
   third.launch();
   EXPECT_EQ(third.wait_exit(milliseconds{5000}), 1);
-  EXPECT_THAT(third.log(), HasSubstr("another hanatd"));
+  EXPECT_THAT(third.log(), HasSubstr("another running hanatd"));
   EXPECT_EQ(connect_once(lab, Host::client, vip()).text, "primary");
 }
 

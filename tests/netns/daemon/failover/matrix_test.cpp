@@ -215,6 +215,7 @@ protected:
     };
     if (where == Where::removed && nobody_answers(ask)) return "";
     if (where != Where::removed) ask();
+    if (cell.protocol != Protocol::tcp && attempt.result == Result::timeout) ask(); // a datagram, or an ICMP error, may be lost
     if (is_server(where) && attempt.text == name_of_where(where)) return "";
     if (where == Where::none && attempt.result == Result::refused) return "";
     return fmt::format("a new flow with {} was {}", name_of_where(where), testing::PrintToString(attempt));
