@@ -33,12 +33,13 @@ bool Probing::run_until(const std::function<bool()>& done, Clock::duration limit
   uv_timer_start(
       &tick, [](uv_timer_t*) {}, 2, 2);
   const auto end = Clock::now() + limit;
-  while (!done() && Clock::now() < end) uv_run(&loop, UV_RUN_ONCE);
+  bool met = false; // it may be so for a moment only
+  while (!(met = done()) && Clock::now() < end) uv_run(&loop, UV_RUN_ONCE);
   bool closed = false;
   tick.data = &closed;
   uv_close(reinterpret_cast<uv_handle_t*>(&tick), [](uv_handle_t* handle) { *static_cast<bool*>(handle->data) = true; });
   while (!closed) uv_run(&loop, UV_RUN_NOWAIT);
-  return done();
+  return met;
 }
 
 void Probing::run_for(Clock::duration time) {
