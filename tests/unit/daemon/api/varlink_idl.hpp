@@ -25,7 +25,7 @@ struct IdlType {
   Kind kind = Kind::object;
   bool nullable = false;
   std::string name = {};             // of a named type
-  std::vector<IdlField> fields = {}; // of a struct
+  std::vector<IdlField> fields;      // of a struct; no initialiser: IdlField is not complete yet
   std::vector<IdlType> element = {}; // of an array or a map: one
 };
 struct IdlField {
@@ -109,7 +109,8 @@ private:
     }
   }
   IdlType structure() {
-    IdlType type{.kind = IdlType::Kind::structure};
+    IdlType type;
+    type.kind = IdlType::Kind::structure;
     expect("(");
     if (take(")")) return type;
     do {
