@@ -81,8 +81,8 @@ struct Mapping {
   auto operator<=>(const Mapping&) const = default;
 };
 /// The virtual endpoint of a key, whichever of the two it is.
-inline const Vip& vip_of(const Vip& key) { return key; }
-inline const Vip& vip_of(const Mapping& key) { return key.vip; }
+inline Vip vip_of(const Vip& key) { return key; }
+inline Vip vip_of(const Mapping& key) { return key.vip; }
 inline Mapping untranslated(const Vip& vip) {
   return {.vip = vip, .server = {.address = vip.address, .port = is_range(vip) ? std::uint16_t{0} : vip.port}};
 }

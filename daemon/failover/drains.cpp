@@ -40,7 +40,7 @@ std::optional<std::uint64_t> flows_of(const Eviction& eviction, const CutResult&
 }
 
 void count_drained(ServiceState& service, const Eviction& eviction) {
-  const std::uint64_t drained = eviction.drain->drained();
+  const std::uint64_t drained = eviction.drain ? eviction.drain->drained() : 0;
   service.totals.drained += drained;
   if (Flip* flip = find_flip(service, eviction.flip)) flip->drained += drained;
 }
@@ -48,16 +48,15 @@ void count_drained(ServiceState& service, const Eviction& eviction) {
 /// The drain as it goes on after a restart. The file is text: a date of another millennium must not overflow a time of the loop.
 Eviction restored(const SavedDrain& saved, Time now) {
   constexpr std::chrono::hours longest{24 * 31};
-  Eviction eviction{.mappings = {}, .comment = saved.comment, .drain = Drain{.until_wall = saved.until, .since = now}, .due = now};
-  if (saved.until)
-    eviction.drain->until = now + std::clamp<WallTime::duration>(*saved.until - wall_now(), WallTime::duration::zero(), longest);
-  return eviction;
+  Drain drain{.until_wall = saved.until, .since = now};
+  if (saved.until) drain.until = now + std::clamp<WallTime::duration>(*saved.until - wall_now(), WallTime::duration::zero(), longest);
+  return {.mappings = {}, .comment = saved.comment, .drain = drain, .due = now};
 }
 
 } // namespace
 
 void Evictions::begin_drain(ServiceState& service, Eviction& eviction, Time now) {
-  if (eviction.drain->until)
+  if (eviction.drain && eviction.drain->until)
     eviction.drain->until_wall = wall_now() + std::chrono::duration_cast<WallTime::duration>(*eviction.drain->until - now);
   outbox_.drains_changed = true;
   outbox_.log(events::drain_begun(service, eviction));
@@ -65,6 +64,7 @@ void Evictions::begin_drain(ServiceState& service, Eviction& eviction, Time now)
 
 /// Its clients have been notified, or it has been counted.
 void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, Time now) {
+  if (!eviction.drain) return;
   Drain& drain = *eviction.drain;
   if (eviction.mappings.empty()) return finish(service, eviction.id); // over or void meanwhile
   if (!result.failure.empty() || result.cancelled) {
@@ -93,16 +93,17 @@ void Evictions::log_drain_end(ServiceState& service, const Eviction& eviction, c
     return next.drain_end && next.flip == eviction.flip && next.comment == eviction.comment && is_tcp(next) == is_tcp(eviction);
   };
   const auto next = std::ranges::find_if(plan.evictions, continues);
+  const auto end = next == plan.evictions.end() ? std::nullopt : next->drain_end;
   const FlowSet returning{plan.returning};
   const bool returns =
       std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; });
-  if (next == plan.evictions.end() && !returns) return;
+  if (!end && !returns) return;
   outbox_.drains_changed = true;
-  if (next == plan.evictions.end()) {
+  if (!end) {
     outbox_.log(events::drain_void(service, eviction));
     return;
   }
-  outbox_.log(events::drain_ended(service, eviction, *next->drain_end, now));
+  outbox_.log(events::drain_ended(service, eviction, *end, now));
   count_drained(service, eviction);
 }
 

@@ -34,6 +34,7 @@ void keep_observing(ServiceState& service, const std::vector<ServerState>& befor
 }
 
 void apply_to_shadow(ServiceState& service, const Decision& decision, Outbox& outbox) {
+  if (!service.shadow) return;
   ShadowState& shadow = *service.shadow;
   if (service.since == WallTime{}) service.since = wall_now();
   service.failback_at = decision.failback_at;

@@ -59,10 +59,13 @@ void forget_ended_override(ServiceState& service) {
 
 void share_override(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox) {
   const ServiceState* owner = nullptr;
+  Override newest;
   for (const ServiceState* service : group)
-    if (service->force && (owner == nullptr || service->force->since > owner->force->since)) owner = service;
+    if (const auto& own = service->force; own && (owner == nullptr || own->since > newest.since)) {
+      owner = service;
+      newest = *own;
+    }
   if (owner == nullptr) return;
-  const Override& newest = *owner->force;
   for (ServiceState* service : group) {
     if (const auto& own = service->force; own && own->server == newest.server && own->since == newest.since) continue;
     outbox.log(events::override_shared(*service, *owner));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -18,9 +19,9 @@ namespace hanat {
 namespace {
 
 /// The comments of elements begin with the service's name.
-const std::string& comment_of(const std::string& comment) { return comment; }
-template <typename Element> const std::string& comment_of(const Element& element) { return element.comment; }
-std::string service_in(const std::string& comment) { return comment.substr(0, comment.find(' ')); }
+std::string_view comment_of(const std::string& comment) { return comment; }
+template <typename Element> std::string_view comment_of(const Element& element) { return element.comment; }
+std::string service_in(std::string_view comment) { return std::string{comment.substr(0, comment.find(' '))}; }
 
 /// Moves the elements that belong to a virtual endpoint.
 void move_elements(nat::TableState& from, nat::TableState& into, const Vip& vip) {
@@ -118,7 +119,7 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   service.config = config;
   registry_.list(service);
   health_.assign(service);
-  if (forced_role) {
+  if (service.force && forced_role) {
     const auto still = std::ranges::find(config.servers, *forced_role, &ServerConfig::role);
     if (still != config.servers.end())
       service.force->server = static_cast<std::size_t>(still - config.servers.begin());
