@@ -181,6 +181,7 @@ tidy() { # in FOLDER's compile commands, sources on stdin
 # Many sources are read as one: most of the time goes into the headers of libraries.
 tidy_product() {
   cmake -S . -B "$scratch/tidy" -G Ninja -DHANAT_UNITY=ON -DHANAT_TESTS=OFF >/dev/null &&
+    cmake --build "$scratch/tidy" --target version >/dev/null && # the one source that a build writes
     find "$scratch/tidy" -name 'unity_*.cxx' | tidy "$scratch/tidy"
 }
 tidy_tests() {
