@@ -63,6 +63,7 @@ private:
   KernelCallbacks callbacks();
   void sync(Time now);
   void applied(Change& change, Time now);
+  void update_endpoints(Time now);
   void finish_commit();
   void wait_for_commits();
   void wake_up(Time now);
@@ -72,6 +73,8 @@ private:
   Outbox outbox_;
   OnStop on_stop_ = OnStop::keep;
   bool stopped_ = false;
+  bool servers_changed_ = false, displaced_changed_ = false; // perhaps
+  bool any_displaced_ = false;
 
   // in the order in which they depend on each other
   ServiceRegistry registry_;

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,8 +42,11 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
-  /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
+  /// What no service waits for: the heartbeat while a refusal would be held, the endpoints of servers, and whether replies to probes bypass
+  /// conntrack.
   void maintain(bool notrack, Time now);
+  /// What maintain() is to load into one of nat::endpoint_sets.
+  void want_endpoints(nat::SetKind kind, nat::EndpointMap wanted);
   /// The kernel told of commits.
   void on_commit();
 
@@ -76,6 +81,10 @@ private:
   bool aside_refused_ = false;  // the thread's word
   std::vector<Change> pending_; // what the kernel was given
   Time last_resync_{};
+  struct Endpoints {
+    std::shared_ptr<const nat::EndpointMap> wanted, loaded; // the same one: in sync
+  };
+  std::map<nat::SetKind, Endpoints> endpoints_;
   std::optional<Time> next_heartbeat_; // while some refusal would be held
 };
 
