@@ -74,11 +74,26 @@ nat::EndpointMap all_servers(const Services& services) {
   return merged(result);
 }
 
+void restore_displaced(const Services& services, const nat::EndpointMap& displaced, Time until) {
+  if (displaced.empty()) return;
+  for (const auto& service : services)
+    for (const ServerConfig& server : service->config.servers)
+      for (const Vip& vip : service->config.listen) {
+        const auto endpoint = endpoint_for(server, vip);
+        const auto target = service->loaded.dnat.find(vip);
+        if (!endpoint || target == service->loaded.dnat.end() || target->second.server == *endpoint) continue;
+        const Mapping mapping{.vip = vip, .server = *endpoint};
+        if (find_covering(displaced, source_of(mapping)) != displaced.end()) service->displaced_until[mapping] = until;
+      }
+}
+
 nat::EndpointMap displaced_servers(const Services& services, Time now) {
   nat::EndpointMap displaced;
-  for (const auto& service : services)
+  for (const auto& service : services) {
+    if (service->removed && service->evictions.empty()) continue; // it is about to be forgotten
     for (const auto& [mapping, until] : service->displaced_until)
       if (until > now) displaced.emplace(source_of(mapping), service->config.name);
+  }
   if (displaced.empty()) return displaced;
   const nat::EndpointMap spared = serving(services);
   nat::EndpointMap result;

@@ -15,4 +15,7 @@ nat::EndpointMap all_servers(const Services& services);
 /// and what still has flows that drain or are kept.
 nat::EndpointMap displaced_servers(const Services& services, Time now);
 
+/// After a restart: servers that were displaced before, and are not the target of their service, are displaced until then.
+void restore_displaced(const Services& services, const nat::EndpointMap& displaced, Time until);
+
 } // namespace hanat

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/decision/server_endpoints.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/failover/transition.hpp"
@@ -35,17 +34,14 @@ void Controller::sync(Time now) {
     }
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
-  update_endpoints(now);
+  servers_.update(now);
   table_.maintain(health_.is_conntrack_full(), now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
   evictions_.run(now);
   audit_.run(now);
 
-  for (ServiceState* service : decided) {
-    displaced_changed_ |= service->removed;
-    registry_.reap(*service);
-  }
+  for (ServiceState* service : decided) registry_.reap(*service);
   if (outbox_.sync_due) return sync(now);
   wake_up(now);
   publish();
@@ -55,19 +51,10 @@ void Controller::sync(Time now) {
 void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const bool flipped = !service.shadow && record_target(change, outbox_);
-  displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty();
+  servers_.on_applied(change);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
-}
-
-/// The guard's sets of servers are of all services together. In peace they change with the configuration alone.
-void Controller::update_endpoints(Time now) {
-  if (std::exchange(servers_changed_, false)) table_.want_endpoints(nat::SetKind::servers, all_servers(services()));
-  if (!std::exchange(displaced_changed_, false)) return;
-  nat::EndpointMap displaced = displaced_servers(services(), now);
-  any_displaced_ = !displaced.empty();
-  table_.want_endpoints(nat::SetKind::displaced, std::move(displaced));
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
@@ -113,7 +100,7 @@ void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
   reload_.start(config, table_.start(now), saved, now);
-  servers_changed_ = displaced_changed_ = true;
+  servers_.on_start(now);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
   wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it
@@ -123,7 +110,7 @@ Reloaded Controller::reload(const Config& config) {
   wait_for_commits();
   on_stop_ = config.on_stop;
   Reloaded result = reload_.apply(config, Clock::now());
-  servers_changed_ = displaced_changed_ = true;
+  servers_.on_config_changed();
   sync_now();
   return result;
 }

@@ -18,6 +18,7 @@
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
+#include "daemon/failover/server_sets.hpp"
 #include "daemon/failover/service_registry.hpp"
 #include "daemon/failover/table_sync.hpp"
 
@@ -63,7 +64,6 @@ private:
   KernelCallbacks callbacks();
   void sync(Time now);
   void applied(Change& change, Time now);
-  void update_endpoints(Time now);
   void finish_commit();
   void wait_for_commits();
   void wake_up(Time now);
@@ -73,13 +73,12 @@ private:
   Outbox outbox_;
   OnStop on_stop_ = OnStop::keep;
   bool stopped_ = false;
-  bool servers_changed_ = false, displaced_changed_ = false; // perhaps
-  bool any_displaced_ = false;
 
   // in the order in which they depend on each other
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
+  ServerSets servers_{table_, registry_};
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;

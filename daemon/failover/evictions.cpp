@@ -303,7 +303,8 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
 /// Their entries count like those that a later stage deletes.
 void Evictions::count_reconnected(const CutResult& result) {
   if (result.reconnected.empty()) return;
-  const CutResult deleted{.deleted = result.reconnected};
+  CutResult deleted;
+  deleted.deleted = result.reconnected;
   for (ServiceState* service : registry_.evicting())
     for (Eviction& eviction : service->evictions)
       if (!eviction.drain) count_cut(*service, eviction, deleted);

@@ -40,6 +40,7 @@ nat::TableState TableSync::start(Time now) {
   last_resync_ = now;
   const auto found = table_.read();
   nat::TableState loaded = found ? found->state : nat::TableState{};
+  if (found && found->endpoints.contains(nat::SetKind::displaced)) displaced_at_start_ = found->endpoints.at(nat::SetKind::displaced);
   if (found && found->in_order)
     table_.adopt(loaded);
   else

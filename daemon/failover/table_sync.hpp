@@ -36,6 +36,9 @@ public:
   /// nat::TableInUse, std::system_error.
   nat::TableState start(Time now);
 
+  /// Servers that the table had as displaced then.
+  const nat::EndpointMap& displaced_at_start() const { return displaced_at_start_; }
+
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
   /// Gives the kernel what differs, in one transaction. Where it takes longer than a moment the loop goes on, and finish_commit() follows.
@@ -85,6 +88,7 @@ private:
     std::shared_ptr<const nat::EndpointMap> wanted, loaded; // the same one: in sync
   };
   std::map<nat::SetKind, Endpoints> endpoints_;
+  nat::EndpointMap displaced_at_start_;
   std::optional<Time> next_heartbeat_; // while some refusal would be held
 };
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -10,14 +11,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "nat/nftables/table.hpp"
 #include "tests/netns/lab/fd.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
 #include "tests/netns/lab/peers.hpp"
 #include "tests/netns/lab/scenario.hpp"
+#include "tests/netns/lab/sctp.hpp"
+#include "tests/netns/lab/segments.hpp"
 
 namespace hanat::test {
 namespace {
@@ -159,6 +164,10 @@ TEST_P(SpeakingServers, ThatLostTheirTrafficDoNotBringTheFlowBack) {
     EXPECT_FALSE(listener->hears("primary", milliseconds{10}));
   }
   EXPECT_EQ(entries(), "");
+  hanatd->kill9();
+  hanatd->start();
+  hanatd->wait_target("web", "backup");
+  EXPECT_FALSE(listener->hears("primary", milliseconds{100})) << "nor after a restart";
   ASSERT_EQ(hanatd->ctl({"force-primary", "web"}).exit, 0);
   hanatd->wait_target("web", "primary");
   EXPECT_TRUE(listener->hears("primary", milliseconds{3000})) << "it has the traffic again, and may speak";
@@ -171,6 +180,54 @@ TEST_P(SpeakingServers, WhoseFlowsAreKeptMayOpenNewOnes) {
   listener->forget();
   EXPECT_TRUE(listener->hears("primary", milliseconds{1000}));
   EXPECT_NE(entries(), "");
+}
+
+class DisplacedEndpoints : public testing::TestWithParam<Family> {
+protected:
+  /// The first packet of a flow of each protocol, from a port of the primary to the client.
+  void speak_from(std::uint16_t port) {
+    const Endpoint from = Lab::endpoint(Host::primary, port, GetParam()), to = Lab::endpoint(Host::client, client_port, GetParam());
+    send_segment(lab, Host::primary, {.from = from, .to = to, .sequence = 1, .acknowledged = 0, .flags = TH_SYN});
+    SctpClient{lab, Host::primary, to, port}.connect(milliseconds{20});
+    const Speaker udp{lab, Host::primary, "primary", port, GetParam()};
+    std::this_thread::sleep_for(milliseconds{20});
+  }
+  /// Flows that the primary began from that port.
+  std::size_t flows_from(std::uint16_t port) {
+    const std::string listed = lab.must(Host::gateway, fmt::format("conntrack -L -f {} --orig-src {} 2>/dev/null",
+                                                                   GetParam() == Family::ipv4 ? "ipv4" : "ipv6",
+                                                                   Lab::address(Host::primary, GetParam()).text()));
+    const std::string sport = fmt::format("sport={} dport={}", port, client_port);
+    std::size_t found = 0;
+    for (auto at = listed.find(sport); at != std::string::npos; at = listed.find(sport, at + 1)) ++found;
+    return found;
+  }
+  Lab lab;
+};
+INSTANTIATE_TEST_SUITE_P(, DisplacedEndpoints, testing::Values(Family::ipv4, Family::ipv6),
+                         [](const auto& one) { return one.param == Family::ipv4 ? "IPv4" : "IPv6"; });
+
+TEST_P(DisplacedEndpoints, OpenNoFlowOfAnyProtocol) {
+  constexpr std::uint16_t displaced = 8443, in_range = 9100, other = 8444;
+  nat::EndpointMap endpoints;
+  for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+    const Address primary = Lab::address(Host::primary, GetParam());
+    endpoints[{.address = primary, .protocol = protocol, .port = displaced}] = "web";
+    endpoints[{.address = primary, .protocol = protocol, .port = 9000, .last = 9999}] = "web";
+  }
+  nat::NftTable table = lab.in(Host::gateway, [&] {
+    nat::NftTable made{"hanat", nat::Ownership::shared};
+    made.load({});
+    made.set_endpoints(nat::SetKind::displaced, endpoints);
+    return made;
+  });
+  for (const std::uint16_t port : {displaced, in_range, other}) speak_from(port);
+  EXPECT_EQ(flows_from(displaced), 0U);
+  EXPECT_EQ(flows_from(in_range), 0U);
+  EXPECT_EQ(flows_from(other), 3U);
+  table.set_endpoints(nat::SetKind::displaced, {});
+  speak_from(displaced);
+  EXPECT_EQ(flows_from(displaced), 3U);
 }
 
 } // namespace

@@ -98,6 +98,14 @@ TEST_F(ServerEndpoints, AServerThatKeepsFlowsIsNotDisplaced) {
   EXPECT_TRUE(displaced_servers(services, moment).empty());
 }
 
+TEST_F(ServerEndpoints, AServerStaysDisplacedAfterARestart) {
+  ServiceState& web = add("web", {vip_tcp, vip_udp}, 1, 8443);
+  const Vip udp_range = range("198.18.1.2", 8000, 9000, Protocol::udp);
+  restore_displaced(services, {{udp_range, "web"}, {at_backup(8443), "another"}}, moment + 60s);
+  EXPECT_EQ(web.displaced_until, (std::map<Mapping, Time>{{{vip_udp, endpoint("198.18.1.2", 8443)}, moment + 60s}}))
+      << "the target is not displaced, whatever was loaded";
+}
+
 TEST_F(ServerEndpoints, AServerThatReturnsMaySpeakWhenTheFlowsToTheOtherAreCut) {
   ServiceState& web = add("web", {vip_udp}, 0, 8443);
   displace(web);
