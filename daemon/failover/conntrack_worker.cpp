@@ -60,6 +60,7 @@ void ConntrackWorker::work() {
   try {
     const bool cuts_later = job_.scope == nat::FlowScope::others;
     if (!cuts_later) cut();
+    cut_reconnecting();
     nudge_held();
     cut_unconnected(nat::FlowScope::clients);
     if (cuts_later) cut();
@@ -93,6 +94,15 @@ void ConntrackWorker::cut() {
               [this](const Mapping& mapping, const nat::Deleted& deleted) { count_deleted(mapping, deleted); });
 }
 
+/// Clients that connect again from the port of their old connection. The nudge makes each send at once the SYN that the guard dropped.
+void ConntrackWorker::cut_reconnecting() {
+  if (job_.reconnecting.empty()) return;
+  std::vector<nat::TcpClient> clients = cutter_.cut_clients(job_.reconnecting, cancelled_);
+  for (const nat::TcpClient& client : clients) ++result_.reconnected[client.mapping];
+  std::erase_if(clients, [this](const nat::TcpClient& client) { return job_.not_nudged.contains(client.mapping); });
+  send(clients);
+}
+
 void ConntrackWorker::cut_unconnected(nat::FlowScope scope) {
   if (job_.cut_unconnected.empty()) return;
   const nat::TcpClients clients =
@@ -111,12 +121,19 @@ void ConntrackWorker::count_deleted(const Mapping& mapping, const nat::Deleted& 
 
 void ConntrackWorker::nudge(std::span<const nat::TcpClient> clients) {
   if (!notifier_) return;
-  std::vector<nat::Nudge> nudges;
-  for (const auto& [mapping, vip, client] : clients) {
-    if (!job_.nudge.contains(mapping)) continue;
-    nudges.push_back({.from = vip, .to = client});
-    ++result_.nudged[mapping];
+  std::vector<nat::TcpClient> chosen;
+  for (const nat::TcpClient& client : clients) {
+    if (!job_.nudge.contains(client.mapping)) continue;
+    chosen.push_back(client);
+    ++result_.nudged[client.mapping];
   }
+  send(chosen);
+}
+
+void ConntrackWorker::send(std::span<const nat::TcpClient> clients) {
+  if (!notifier_) return;
+  std::vector<nat::Nudge> nudges;
+  for (const nat::TcpClient& client : clients) nudges.push_back({.from = client.vip, .to = client.client});
   notifier_->nudger.send(nudges, cancelled_);
 }
 

@@ -46,10 +46,12 @@ public:
 private:
   void work();
   void cut();
+  void cut_reconnecting();
   void cut_unconnected(nat::FlowScope scope);
   void count_deleted(const Mapping& mapping, const nat::Deleted& deleted);
   void nudge_held();
   void nudge(std::span<const nat::TcpClient> clients);
+  void send(std::span<const nat::TcpClient> clients);
 
   uv_loop_t* loop_;
   nat::Cutter cutter_;

@@ -70,6 +70,7 @@ nat::TableState TableSync::start(Time now) {
   last_resync_ = now;
   const auto found = table_.read();
   nat::TableState loaded = found ? found->state : nat::TableState{};
+  if (found && found->endpoints.contains(nat::SetKind::displaced)) displaced_at_start_ = found->endpoints.at(nat::SetKind::displaced);
   if (found && found->in_order)
     table_.adopt(loaded);
   else
@@ -175,7 +176,18 @@ void TableSync::on_commit() {
   outbox_.sync_due = true;
 }
 
+void TableSync::want_endpoints(nat::SetKind kind, nat::EndpointMap wanted) {
+  Endpoints& endpoints = endpoints_[kind];
+  if (!endpoints.wanted || *endpoints.wanted != wanted) endpoints.wanted = std::make_shared<const nat::EndpointMap>(std::move(wanted));
+}
+
 void TableSync::maintain(bool notrack, Time now) {
+  for (auto& [kind, endpoints] : endpoints_)
+    if (endpoints.wanted != endpoints.loaded && !busy() && state_ != State::failed)
+      change_aside([this, kind, &endpoints, wanted = endpoints.wanted] {
+        table_.set_endpoints(kind, *wanted);
+        endpoints.loaded = wanted; // nothing else looks at it while the thread is busy
+      });
   if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
     next_heartbeat_.reset();
     if (std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); })) {

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,14 +35,20 @@ public:
   /// nat::TableInUse, std::system_error.
   nat::TableState start(Time now);
 
+  /// Servers that the table had as displaced then.
+  const nat::EndpointMap& displaced_at_start() const { return displaced_at_start_; }
+
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
   /// Gives the kernel what differs, in one transaction. Where it takes longer than a moment the loop goes on, and finish_commit() follows.
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
-  /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
+  /// What no service waits for: the heartbeat while a refusal would be held, the endpoints of servers, and whether replies to probes bypass
+  /// conntrack.
   void maintain(bool notrack, Time now);
+  /// What maintain() is to load into one of nat::endpoint_sets.
+  void want_endpoints(nat::SetKind kind, nat::EndpointMap wanted);
   /// The kernel told of commits.
   void on_commit();
 
@@ -76,6 +84,11 @@ private:
   bool aside_refused_ = false;  // the thread's word
   std::vector<Change> pending_; // what the kernel was given
   Time last_resync_{};
+  struct Endpoints {
+    std::shared_ptr<const nat::EndpointMap> wanted, loaded; // the same one: in sync
+  };
+  std::map<nat::SetKind, Endpoints> endpoints_;
+  nat::EndpointMap displaced_at_start_;
   std::optional<Time> next_heartbeat_; // while some refusal would be held
 };
 

@@ -135,8 +135,10 @@ private:
 /// One scan of cut_unconnected().
 class UnconnectedSweep {
 public:
-  UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted)
-      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted) {}
+  /// With `only`, these clients alone, connected or not.
+  UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted,
+                   const Clients* only = nullptr)
+      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted), only_(only) {}
 
   void run(const Scan& scan, TcpClients& into) try {
     const FlowFinder finder{scan};
@@ -156,15 +158,22 @@ public:
 
 private:
   void take(const Entry& entry, const FoundFlow& flow, TcpClients& into) {
+    const TcpClient client{.mapping = *flow.mapping, .vip = flow.vip, .client = flow.client};
+    if (only_ != nullptr) {
+      if (only_->at(client.mapping).contains(client.client)) remove(entry, client, into);
+      return;
+    }
     const TcpPhase phase = phase_of(entry);
     if (phase == TcpPhase::closed) return;
-    const TcpClient client{.mapping = *flow.mapping, .vip = flow.vip, .client = flow.client};
     if (phase == TcpPhase::established && flow.opener == Opener::client && !is_offloaded(entry)) {
       into.connected.push_back(client);
       return;
     }
+    remove(entry, client, into);
+  }
+  void remove(const Entry& entry, const TcpClient& client, TcpClients& into) {
     into.cut.push_back(client);
-    batch_.add(entry, *flow.mapping);
+    batch_.add(entry, client.mapping);
     if (batch_.full()) delete_entries();
   }
   void delete_entries() { socket_.delete_entries(batch_, on_deleted_); }
@@ -173,6 +182,7 @@ private:
   Family family_;
   const std::atomic<bool>& cancelled_;
   const OnDeleted& on_deleted_;
+  const Clients* only_;
   EntryDeletes batch_;
 };
 
@@ -290,6 +300,16 @@ TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, FlowScope 
     UnconnectedSweep{impl_->socket, family, cancelled, on_deleted}.run(scan, clients);
   });
   return clients;
+}
+
+std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled) {
+  std::vector<Mapping> mappings;
+  for (const auto& [mapping, endpoints] : clients) mappings.push_back(mapping);
+  TcpClients found;
+  impl_->scan(mappings, Protocols::tcp, FlowScope::clients, [&](Family family, const Scan& scan) {
+    if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, {}, &clients}.run(scan, found);
+  });
+  return std::move(found.cut);
 }
 
 std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {

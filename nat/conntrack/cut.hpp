@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ struct TcpClient {
   Endpoint client;
   bool operator==(const TcpClient&) const = default;
 };
+using Clients = std::map<Mapping, std::set<Endpoint>>;
 struct TcpClients {
   // Their entries are deleted. Who was not connected yet starts a new flow with the next packet. The others are those that the guard cannot
   // reset by their entry: it does not see packets that a flowtable forwards, nor does it reset replies to a flow that the server opened.
@@ -79,6 +81,10 @@ public:
   /// end with the clients of their masters. `cancelled` and exceptions as for cut().
   TcpClients cut_unconnected(std::span<const Mapping> mappings, FlowScope scope, const std::atomic<bool>& cancelled,
                              const OnDeleted& on_deleted);
+
+  /// Deletes the TCP entries of these clients alone, whatever their phase: the clients have no connection any more and connect again.
+  /// Returns those that had an entry. `cancelled` and exceptions as for cut().
+  std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled);
 
   /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
   /// incomplete. Throws std::system_error.

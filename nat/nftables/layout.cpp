@@ -54,11 +54,14 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped", vip_fields};
   case SetKind::stale: return {mapping, mapping_length, 0, 0, "port range . old server: its clients are reset", mapping_fields};
   case SetKind::recent:
-    return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset", vip_fields};
+    return {vip, vip_length, 0, 0, "target changed within the last minute: packets without a flow are reset", vip_fields};
   case SetKind::hold: return {mapping, mapping_length, 0, 0, "port range . server: its first refusal of a client is held", mapping_fields};
   case SetKind::masquerade:
     return {mapping, mapping_length, type_verdict, 0, "port range . server: source address of the gateway", mapping_fields};
   case SetKind::snat: return {mapping, mapping_length, address, length, "port range . server : fixed source address", mapping_fields};
+  case SetKind::servers: return {vip, vip_length, 0, 0, "port ranges of servers: TCP that fits no flow is dropped", vip_fields};
+  case SetKind::displaced:
+    return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
   case SetKind::guarded: break;
   }
   return {};
@@ -77,13 +80,16 @@ SetShape shape_of(SetId id) {
   case SetKind::dnat: return {vip, vip_length, concatenated({address, type_service}), length + 4, "virtual endpoint : server of new flows"};
   case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped"};
   case SetKind::stale: return {mapping, mapping_length, 0, 0, "virtual endpoint . old server: its clients are reset"};
-  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset"};
+  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: packets without a flow are reset"};
   case SetKind::hold:
     return {mapping, mapping_length, 0, 0,
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
   case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
   case SetKind::snat: return {mapping, mapping_length, address, length, "virtual endpoint . server : fixed source address"};
+  case SetKind::servers: return {vip, vip_length, 0, 0, "every server: TCP from there that fits no flow is dropped"};
+  case SetKind::displaced:
+    return {vip, vip_length, 0, 0, "servers that lost their traffic within the last minute: new flows from there are dropped"};
   }
   return {};
 }
@@ -167,7 +173,7 @@ Layout make_layout(const std::string& table) {
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
+       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

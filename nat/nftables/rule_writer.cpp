@@ -134,6 +134,12 @@ RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   return load_daddr(family, index).load_meta(NFT_META_L4PROTO, next).load_dport(next + 1);
 }
 
+RuleWriter& RuleWriter::load_source_key(Family family) {
+  const unsigned next = registers_of(family);
+  load_saddr(family, 0).load_meta(NFT_META_L4PROTO, next);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, next + 1);
+}
+
 RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {
   const unsigned next = index + registers_of(family);
   load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, index);

@@ -155,6 +155,7 @@ Decoded NftTable::read_elements(const LayoutText& found, const LayoutText& inten
 bool NftTable::is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const {
   const GuardedAddresses guarded = guarded_by(decoded.state);
   return found.comment == table_comment() && (found.flags & NFT_TABLE_F_DORMANT) == 0 && layout == intended && decoded.foreign == 0 &&
+         (!known_ || decoded.endpoints == endpoints_) &&
          std::ranges::equal(guarded | std::views::keys, decoded.guarded | std::views::keys);
 }
 
@@ -177,7 +178,8 @@ std::optional<Loaded> NftTable::read_once() {
   const LayoutText intended = intended_layout(table_);
   Decoded decoded = read_elements(layout, intended);
   const bool in_order = is_in_order(*found, layout, intended, decoded);
-  return Loaded{.state = std::move(decoded.state), .in_order = in_order};
+  if (!known_) endpoints_ = decoded.endpoints;
+  return Loaded{.state = std::move(decoded.state), .endpoints = std::move(decoded.endpoints), .in_order = in_order};
 }
 
 std::optional<Loaded> NftTable::read() {
@@ -225,6 +227,7 @@ void NftTable::commit(TransactionBuilder& builder, const char* what, const Verif
 
 void NftTable::adopt(const TableState& loaded) {
   guarded_ = guarded_by(loaded);
+  known_ = true;
   if (ownership_ == Ownership::shared) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
   try {
@@ -245,7 +248,9 @@ void NftTable::load(const TableState& state) {
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
     if (exists) builder.delete_table();
-    commit(builder.add_table(flags).add_layout().change({}, state, {}, guarded), "load the table", [&] {
+    builder.add_table(flags).add_layout().change({}, state, {}, guarded);
+    for (const auto& [kind, endpoints] : endpoints_) builder.change_endpoints(kind, {}, endpoints);
+    commit(builder, "load the table", [&] {
       const auto found = read();
       return found && found->in_order && found->state == state;
     });
@@ -263,6 +268,7 @@ void NftTable::load(const TableState& state) {
     }
   }
   guarded_ = guarded;
+  known_ = true;
   notrack_ = false;
 }
 
@@ -318,6 +324,20 @@ void NftTable::change(std::span<const Step> steps) {
   }
 }
 
+void NftTable::set_endpoints(SetKind kind, const EndpointMap& wanted) {
+  const auto before = endpoints_.find(kind);
+  const EndpointMap loaded = before == endpoints_.end() ? EndpointMap{} : before->second;
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  commit(builder.change_endpoints(kind, loaded, wanted), "change the servers in the table", [&] {
+    const auto found = read();
+    const auto endpoints = found ? found->endpoints : std::map<SetKind, EndpointMap>{};
+    const auto same_kind = endpoints.find(kind);
+    return same_kind == endpoints.end() ? wanted.empty() : same_kind->second == wanted;
+  });
+  endpoints_.erase(kind);
+  if (!wanted.empty()) endpoints_.emplace(kind, wanted); // as it is read
+}
+
 void NftTable::heartbeat() {
   TransactionBuilder builder{table_, socket_.next_sequence()};
   commit(builder.heartbeat(), "renew the heartbeat", [] { return true; }); // after a lost reply the next heartbeat comes soon enough
@@ -334,6 +354,7 @@ void NftTable::remove() {
   TransactionBuilder builder{table_, socket_.next_sequence()};
   commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
   guarded_.clear();
+  endpoints_.clear();
 }
 
 } // namespace hanat::nat

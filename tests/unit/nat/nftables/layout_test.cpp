@@ -74,7 +74,7 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
     return comments;
   };
   EXPECT_EQ(comments_in(layout, "guard"), each({{2, "in reject, stale or recent"},
-                                                {1, "mid-stream TCP without an entry"},
+                                                {1, "mid-stream TCP that fits no flow"},
                                                 {1, "TCP without SYN or RST"},
                                                 {1, "a server refuses a connection"},
                                                 {1, "a repeated SYN without a reply to the first"},
@@ -85,13 +85,21 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                 {1, "untracked"},
                                                 {2, "no server left"},
                                                 {2, "flow to an old server"},
+                                                {2, "SYN of a client whose old connection has an entry"},
                                                 {2, "late packet of a deleted flow"}}));
   EXPECT_EQ(comments_in(layout, "hold"), each({{1, "the connection was established"},
                                                {4, "a client is refused: hanatd probes the server"},
                                                {4, "the first refusal is held: the client's next SYN goes to the next server"}}));
-  for (const char* dnat : {"dnat_prerouting", "dnat_output"})
-    EXPECT_EQ(comments_in(layout, dnat),
-              each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
+  EXPECT_EQ(comments_in(layout, "reconnect"),
+            each({{1, "hanatd deletes the entry"}, {1, "the client's next SYN goes to the next server"}}));
+  EXPECT_EQ(comments_in(layout, "midstream"),
+            each({{4, "from a client, and no server would get it"}, {4, "from a server, and its client does not know that address"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_output"),
+            each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{2, "server of an endpoint"},
+                                                          {2, "server of a port range; the port is kept"},
+                                                          {4, "no target"},
+                                                          {4, "new flow of a server that lost its traffic"}}));
   EXPECT_EQ(comments_in(layout, "source").size(), 8U);
 }
 
