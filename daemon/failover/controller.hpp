@@ -15,6 +15,7 @@
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
+#include "daemon/failover/heartbeat.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
@@ -77,6 +78,7 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
+  Heartbeat heartbeat_;
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;

@@ -22,7 +22,6 @@ constexpr auto last_retry = 1s; // other services' changes wait as long
 constexpr auto resync_pause = 100ms;
 // How often commits are looked for that nobody reported: a lost multicast message heals itself.
 constexpr auto resync_period = 60s;
-constexpr auto heartbeat_period = 1s; // nat::heartbeat_for is three of them
 
 nat::TableState all_loaded(const Services& services) {
   nat::TableState all;
@@ -63,7 +62,7 @@ bool TableSync::prepare(Time now) {
 void TableSync::apply(std::vector<Change> changes, Time now) {
   for (Change& change : changes)
     if (change.plan.rules == change.service->loaded)
-      note_applied(change, now);
+      applied_(change, now);
     else
       pending_.push_back(std::move(change));
   if (pending_.empty() || thread_.run([this, now] { send(now); }, wait_for_commit)) committed(now);
@@ -103,7 +102,7 @@ void TableSync::committed(Time now) {
   std::string refusal;
   for (Change& change : std::exchange(pending_, {}))
     if (change.refusal.empty())
-      note_applied(change, now);
+      applied_(change, now);
     else
       refusal = std::move(change.refusal);
   if (!refusal.empty()) return refused(refusal, now);
@@ -113,11 +112,6 @@ void TableSync::committed(Time now) {
   retry_at_.reset();
   backoff_ = {};
   error_.clear();
-}
-
-void TableSync::note_applied(Change& change, Time now) {
-  applied_(change, now);
-  if (!change.service->loaded.hold.empty() && !next_heartbeat_) next_heartbeat_ = now;
 }
 
 void TableSync::finish_commit(Time now) {
@@ -146,7 +140,7 @@ void TableSync::resync(Time now) {
     if (!found || !found->in_order || found->state != expected) {
       state_ = State::repairing;
       table_.load(expected);
-      if (next_heartbeat_) next_heartbeat_ = now; // a fresh table has no heartbeat
+      outbox_.table_loaded = true;
       outbox_.log(events::table_restored(found.has_value()));
     }
     resync_due_ = unread_ = false;
@@ -178,14 +172,13 @@ void TableSync::on_commit() {
   outbox_.sync_due = true;
 }
 
-void TableSync::maintain(bool notrack, Time now) {
-  if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
-    next_heartbeat_.reset();
-    if (std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); })) {
-      next_heartbeat_ = now + heartbeat_period;
-      change_aside([this] { table_.heartbeat(); });
-    }
-  }
+bool TableSync::commit_heartbeat() {
+  if (busy()) return false;
+  change_aside([this] { table_.heartbeat(); });
+  return true;
+}
+
+void TableSync::maintain(bool notrack) {
   if (!busy() && state_ != State::failed && notrack != table_.is_notrack_set())
     change_aside([this, notrack] { table_.set_notrack(notrack); });
 }
@@ -207,7 +200,6 @@ Time TableSync::next_wakeup(Time now) const {
   const Time next_resync = last_resync_ + (resync_due_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
   Time next = next_resync;
   if (retry_at_) next = std::max(*retry_at_, resync_due_ ? next_resync : now); // nothing can be done before
-  if (next_heartbeat_) next = std::min(next, *next_heartbeat_);
   return next;
 }
 

@@ -40,8 +40,10 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
-  /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
-  void maintain(bool notrack, Time now);
+  /// What no service waits for: whether replies to probes bypass conntrack.
+  void maintain(bool notrack);
+  /// The same for the heartbeat, where no packet renews it. False: a transaction is under way.
+  bool commit_heartbeat();
   /// The kernel told of commits.
   void on_commit();
 
@@ -57,7 +59,6 @@ private:
   void send(Time decided);
   void send(std::span<Change> batch, Time decided);
   void committed(Time now);
-  void note_applied(Change& change, Time now);
   void refused(const std::string& error, Time now);
   void change_aside(const std::function<void()>& change);
 
@@ -76,7 +77,6 @@ private:
   bool aside_refused_ = false;  // the thread's word
   std::vector<Change> pending_; // what the kernel was given
   Time last_resync_{};
-  std::optional<Time> next_heartbeat_; // while some refusal would be held
 };
 
 } // namespace hanat

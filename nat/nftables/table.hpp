@@ -55,11 +55,13 @@ public:
   void change(const TableState& from, const TableState& to);
   /// The same for many services at once; no two of them share an element.
   void change(std::span<const Step> steps);
-  /// Renews the heartbeat element: without a heartbeat for nat::heartbeat_for the guard holds no refusals. Throws std::system_error.
+  /// Renews the heartbeat element, where HeartbeatSocket cannot: without a heartbeat for nat::heartbeat_for the guard holds no refusals.
+  /// Throws std::system_error.
   void heartbeat();
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
   void set_notrack(bool on);
   bool is_notrack_set() const { return notrack_; }
+  const std::string& name() const { return table_; }
   /// Whether only this process can change the table.
   bool owns_table() const { return owns_; }
   /// Deletes the table if it exists.

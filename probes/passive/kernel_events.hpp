@@ -17,7 +17,7 @@
 namespace hanat::probes {
 
 enum class KernelEventKind : std::uint8_t {
-  refused,          // a server's RST to a real client
+  refused,          // a server's RST or ABORT to a real client
   unanswered,       // a client sent its SYN again
   unreachable,      // ICMP from the path
   carrier_lost,     // the outgoing interface lost its carrier, was set down or deleted
