@@ -80,18 +80,29 @@ bool has_alternative(const ServiceState& service, const Vip& vip, const Endpoint
   return false;
 }
 
+/// UDP and SCTP flows that are being cut: until that is done their packets go to the old server, and what it refuses is held.
+FlowSet leaving_non_tcp(const ServiceState& service) {
+  FlowSet leaving;
+  for (const Eviction& eviction : service.evictions)
+    for (const Mapping& mapping : eviction.mappings)
+      if (!eviction.drain && mapping.vip.protocol != Protocol::tcp) leaving.insert(mapping);
+  return leaving;
+}
+
 /// A refusal is held where another server could answer the client's next try: never while an operator pins the target.
 void add_hold(const ServiceState& service, nat::TableState& rules) {
   const auto target_in = [](const nat::TableState& from, const Vip& vip) {
     const auto found = from.dnat.find(vip);
     return found == from.dnat.end() ? std::nullopt : std::optional{found->second.server};
   };
+  const FlowSet leaving = leaving_non_tcp(service);
   for (const auto& [mapping, comment] : service.loaded.hold)
-    if (rules.vips.contains(mapping.vip) && target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip))
+    if (rules.vips.contains(mapping.vip) &&
+        (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip) || leaving.meeting(mapping) != nullptr))
       rules.hold.emplace(mapping, comment); // until the next decision
   if (!service.config.hold || service.force) return;
   for (const auto& [vip, target] : rules.dnat)
-    if (vip.protocol == Protocol::tcp && target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
+    if (target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);
 }
 

@@ -35,7 +35,8 @@ void Controller::sync(Time now) {
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
   servers_.update(now);
-  table_.maintain(health_.is_conntrack_full(), now);
+  table_.maintain(health_.is_conntrack_full());
+  heartbeat_.run(now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
   evictions_.run(now);
@@ -54,13 +55,14 @@ void Controller::applied(Change& change, Time now) {
   servers_.on_applied(change);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
+  heartbeat_.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
     : publish_(std::move(publish)), kernel_(loop, std::move(table), std::move(cutter), std::move(notifier), callbacks()),
       table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
-      evictions_(kernel_.flows(), registry_, outbox_), health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_,
+      heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_), health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_,
                                                                outbox_, [this](ServiceState& service) { evictions_.notify_held(service); }),
       audit_(evictions_, registry_, outbox_, [this] { return table_.state() == TableSync::State::in_sync; }),
       reload_(registry_, health_, evictions_, audit_, outbox_) {}
@@ -152,7 +154,7 @@ void Controller::wait_for_commits() {
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {registry_.next_wakeup(), evictions_.next_wakeup()})
+  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

@@ -13,6 +13,7 @@
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
+#include "daemon/failover/heartbeat.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
@@ -74,6 +75,7 @@ private:
   RealKernel kernel_;
   TableSync table_;
   ServerSets servers_{table_, registry_};
+  Heartbeat heartbeat_;
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;

@@ -290,7 +290,8 @@ void Evictions::run(Time now) {
     if (need == Need::notify)
       for (const std::string& name : std::exchange(falsely_held_, {}))
         if (const ServiceState* service = registry_.find(name))
-          for (const auto& [mapping, comment] : service->loaded.hold) job.nudge.insert(mapping);
+          for (const auto& [mapping, comment] : service->loaded.hold)
+            if (mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
     if (job_.empty() && job.nudge.empty() && job.reconnecting.empty()) continue;
     job_yields_ = need == Need::count;
     worker_.start(std::move(job));

@@ -34,6 +34,14 @@ public:
   virtual void remove() = 0;
 };
 
+/// Renews the heartbeat of hanat's table without a transaction.
+class HeartbeatSender {
+public:
+  virtual ~HeartbeatSender() = default;
+  /// Throws std::exception when that did not work.
+  virtual void send() = 0;
+};
+
 /// Makes transactions beside the loop, one at a time.
 class CommitThread {
 public:

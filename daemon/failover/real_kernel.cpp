@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "nat/nftables/heartbeat_socket.hpp"
+
 namespace hanat {
 namespace {
 
@@ -23,9 +25,19 @@ public:
   bool is_owned() const override { return table_.owns_table(); }
   void remove() override { table_.remove(); }
   int watch_fd() const { return table_.watch_fd(); }
+  const std::string& name() const { return table_.name(); }
 
 private:
   nat::NftTable table_;
+};
+
+class Heartbeats final : public HeartbeatSender {
+public:
+  explicit Heartbeats(const std::string& table) : socket_(table) {}
+  void send() override { socket_.send(); }
+
+private:
+  nat::HeartbeatSocket socket_;
 };
 
 class Commits final : public CommitThread {
@@ -73,6 +85,7 @@ private:
 struct RealKernel::Parts {
   KernelCallbacks callbacks;
   KernelTable table;
+  Heartbeats heartbeats;
   std::unique_ptr<Paths> paths; // until stop()
   Probes probes;
   ConntrackWorker worker;
@@ -83,7 +96,7 @@ struct RealKernel::Parts {
   UvHandle<uv_check_t> after_sockets;
 
   Parts(uv_loop_t* loop, nat::NftTable nft, nat::Cutter cutter, std::optional<ClientNotifier> notifier, KernelCallbacks all)
-      : callbacks(std::move(all)), table(std::move(nft)), paths(std::make_unique<Paths>(loop, callbacks)), probes(loop, callbacks),
+      : callbacks(std::move(all)), table(std::move(nft)), heartbeats(table.name()), paths(std::make_unique<Paths>(loop, callbacks)), probes(loop, callbacks),
         worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done), commits(loop, callbacks.commit_ended),
         timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)), after_timers(make_prepare(loop, this)),
         after_sockets(make_check(loop, this)) {}
@@ -98,6 +111,7 @@ RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter,
 RealKernel::~RealKernel() = default;
 
 Table& RealKernel::table() { return parts_->table; }
+HeartbeatSender& RealKernel::heartbeats() { return parts_->heartbeats; }
 CommitThread& RealKernel::commits() { return parts_->commits; }
 FlowWorker& RealKernel::flows() { return parts_->worker; }
 ProbeScheduler& RealKernel::probes() { return parts_->probes; }

@@ -1,4 +1,4 @@
-// The kernel as it is, for Controller: hanat's table, the thread that commits to it, the probes, the paths to servers, the worker on
+// The kernel as it is, for Controller: hanat's table and its heartbeat, the thread that commits to it, the probes, the paths to servers, the worker on
 // conntrack, and the hooks of the loop. Forwards calls, decides nothing. Not here: the interfaces (kernel), what is done with them.
 #pragma once
 
@@ -37,6 +37,7 @@ public:
   RealKernel& operator=(const RealKernel&) = delete;
 
   Table& table();
+  HeartbeatSender& heartbeats();
   CommitThread& commits();
   FlowWorker& flows();
   ProbeScheduler& probes();

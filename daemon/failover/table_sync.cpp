@@ -23,7 +23,6 @@ constexpr auto last_retry = 1s; // other services' changes wait as long
 constexpr auto resync_pause = 100ms;
 // How often commits are looked for that nobody reported: a lost multicast message heals itself.
 constexpr auto resync_period = 60s;
-constexpr auto heartbeat_period = 1s; // nat::heartbeat_for is three of them
 
 nat::TableState all_loaded(const Services& services) {
   nat::TableState all;
@@ -94,7 +93,7 @@ bool TableSync::prepare(Time now) {
 void TableSync::apply(std::vector<Change> changes, Time now) {
   for (Change& change : changes)
     if (change.plan.rules == change.service->loaded)
-      note_applied(change, now);
+      applied_(change, now);
     else
       pending_.push_back(std::move(change));
   if (pending_.empty() || thread_.run([this, now] { send(table_, pending_, now); }, wait_for_commit)) committed(now);
@@ -105,7 +104,7 @@ void TableSync::committed(Time now) {
   std::string refusal;
   for (Change& change : std::exchange(pending_, {}))
     if (change.refusal.empty())
-      note_applied(change, now);
+      applied_(change, now);
     else
       refusal = std::move(change.refusal);
   if (!refusal.empty()) return refused(refusal, now);
@@ -113,11 +112,6 @@ void TableSync::committed(Time now) {
   outbox_.log(events::kernel_recovered());
   state_ = State::in_sync;
   refusal_ = {};
-}
-
-void TableSync::note_applied(Change& change, Time now) {
-  applied_(change, now);
-  if (!change.service->loaded.hold.empty() && !next_heartbeat_) next_heartbeat_ = now;
 }
 
 void TableSync::finish_commit(Time now) {
@@ -144,7 +138,7 @@ void TableSync::resync(Time now) {
     if (!found || !found->in_order || found->state != expected) {
       state_ = State::repairing;
       table_.load(expected);
-      if (next_heartbeat_) next_heartbeat_ = now; // a fresh table has no heartbeat
+      outbox_.table_loaded = true;
       outbox_.log(events::table_restored(found.has_value()));
     }
     resync_due_ = unread_ = false;
@@ -181,20 +175,19 @@ void TableSync::want_endpoints(nat::SetKind kind, nat::EndpointMap wanted) {
   if (!endpoints.wanted || *endpoints.wanted != wanted) endpoints.wanted = std::make_shared<const nat::EndpointMap>(std::move(wanted));
 }
 
-void TableSync::maintain(bool notrack, Time now) {
+bool TableSync::commit_heartbeat() {
+  if (busy()) return false;
+  change_aside([this] { table_.heartbeat(); });
+  return true;
+}
+
+void TableSync::maintain(bool notrack) {
   for (auto& [kind, endpoints] : endpoints_)
     if (endpoints.wanted != endpoints.loaded && !busy() && state_ != State::failed)
       change_aside([this, kind, &endpoints, wanted = endpoints.wanted] {
         table_.set_endpoints(kind, *wanted);
         endpoints.loaded = wanted; // nothing else looks at it while the thread is busy
       });
-  if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
-    next_heartbeat_.reset();
-    if (std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); })) {
-      next_heartbeat_ = now + heartbeat_period;
-      change_aside([this] { table_.heartbeat(); });
-    }
-  }
   if (!busy() && state_ != State::failed && notrack != table_.is_notrack_set())
     change_aside([this, notrack] { table_.set_notrack(notrack); });
 }
@@ -216,7 +209,6 @@ Time TableSync::next_wakeup(Time now) const {
   const Time next_resync = last_resync_ + (resync_due_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
   Time next = next_resync;
   if (refusal_.retry_at) next = std::max(*refusal_.retry_at, resync_due_ ? next_resync : now); // nothing can be done before
-  if (next_heartbeat_) next = std::min(next, *next_heartbeat_);
   return next;
 }
 

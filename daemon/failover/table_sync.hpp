@@ -44,11 +44,12 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
-  /// What no service waits for: the heartbeat while a refusal would be held, the endpoints of servers, and whether replies to probes bypass
-  /// conntrack.
-  void maintain(bool notrack, Time now);
+  /// What no service waits for: the endpoints of servers, and whether replies to probes bypass conntrack.
+  void maintain(bool notrack);
   /// What maintain() is to load into one of nat::endpoint_sets.
   void want_endpoints(nat::SetKind kind, nat::EndpointMap wanted);
+  /// Renews the heartbeat, where no packet does. False: a transaction is under way.
+  bool commit_heartbeat();
   /// The kernel told of commits.
   void on_commit();
 
@@ -62,7 +63,6 @@ private:
   void look_for_missed_commits(Time now);
   void resync(Time now);
   void committed(Time now);
-  void note_applied(Change& change, Time now);
   void refused(const std::string& error, Time now);
   void change_aside(const std::function<void()>& change);
 
@@ -89,7 +89,6 @@ private:
   };
   std::map<nat::SetKind, Endpoints> endpoints_;
   nat::EndpointMap displaced_at_start_;
-  std::optional<Time> next_heartbeat_; // while some refusal would be held
 };
 
 } // namespace hanat

@@ -222,6 +222,15 @@ struct TableRestored {
 struct TableReplaced {
   bool operator==(const TableReplaced&) const = default;
 };
+/// A packet does not renew the heartbeat: a transaction does.
+struct HeartbeatByTransaction {
+  std::string error;
+  bool operator==(const HeartbeatByTransaction&) const = default;
+};
+/// It does again.
+struct HeartbeatByPacket {
+  bool operator==(const HeartbeatByPacket&) const = default;
+};
 struct TableNotRemoved {
   std::string table, error;
   bool operator==(const TableNotRemoved&) const = default;
@@ -303,8 +312,8 @@ struct Message {
 using Payload = std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive,
                              ClientsNotHeard, Forced, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock,
                              OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows,
-                             ConntrackFailed, KernelRefused, KernelRecovered, TableRestored, TableReplaced, TableNotRemoved, CutMethod,
-                             Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
+                             ConntrackFailed, KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction,
+                             HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
                              ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events

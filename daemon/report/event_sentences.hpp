@@ -43,6 +43,8 @@ public:
   std::string operator()(const KernelRecovered&) const;
   std::string operator()(const TableRestored& table) const;
   std::string operator()(const TableReplaced&) const;
+  std::string operator()(const HeartbeatByTransaction& heartbeat) const;
+  std::string operator()(const HeartbeatByPacket&) const;
   std::string operator()(const TableNotRemoved& table) const;
   std::string operator()(const CutMethod& method) const;
   std::string operator()(const Started& started) const;

@@ -161,12 +161,13 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
   Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, DrainBegun, DrainVoid, Drained, DrainEnded, KernelRecovered,
-                               Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+                               HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
   Level operator()(
       const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideShared,
-                  UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+                  UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied,
+                  MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,

@@ -179,5 +179,7 @@ Event kernel_recovered() { return make({}, KernelRecovered{}); }
 Event kernel_refused(std::string error) { return make({}, KernelRefused{std::move(error)}); }
 Event table_restored(bool was_there) { return make({}, TableRestored{was_there}); }
 Event table_replaced() { return make({}, TableReplaced{}); }
+Event heartbeat_by_transaction(std::string error) { return make({}, HeartbeatByTransaction{std::move(error)}); }
+Event heartbeat_by_packet() { return make({}, HeartbeatByPacket{}); }
 
 } // namespace hanat::events

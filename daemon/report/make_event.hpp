@@ -51,5 +51,7 @@ Event kernel_refused(std::string error);
 /// `was_there`: the table was changed, not removed.
 Event table_restored(bool was_there);
 Event table_replaced();
+Event heartbeat_by_transaction(std::string error);
+Event heartbeat_by_packet();
 
 } // namespace hanat::events

@@ -1,6 +1,6 @@
 // The sets and chains of the table. A packet passes the base chains in this order:
-//   untracked_output (output -300): hanatd's own nudges and probes bypass conntrack; while conntrack's table is full, replies to the probes
-//     bypass it, too, in untracked (prerouting -300);
+//   untracked_output (output -300): hanatd's heartbeat is noted and dropped, its nudges and probes bypass conntrack; while conntrack's table
+//     is full, replies to the probes bypass it, too, in untracked (prerouting -300);
 //   guard (prerouting -110), guard_output (output -110): resets, rejects or drops what must not reach a server, holds refusals, and logs
 //     clients in trouble;
 //   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup;
@@ -26,7 +26,7 @@ constexpr int dnat_priority = -105;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not apply to hanat's flows
 
 // nft's numbers of data types, 6 bits for each part of a concatenation: `nft list` needs them to print the keys.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_interface = 20,
+constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_mark = 19, type_interface = 20,
                         type_verdict = 0xffffff00U;
 constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts) {
   std::uint32_t type = 0;
@@ -120,13 +120,13 @@ SetPtr make_set(const std::string& table, SetId id, std::uint32_t number) {
   return set;
 }
 
-/// A set whose elements time out; `size`: of one that packets fill, 0 otherwise.
+/// A set that packets fill and whose elements time out.
 SetPtr make_timeout_set(const std::string& table, const std::string& name, const SetShape& shape, std::chrono::milliseconds timeout,
                         std::uint32_t size, std::uint32_t number) {
   auto set = make_set(table, name, shape, number);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | (size != 0 ? std::uint32_t{NFT_SET_EVAL} : 0));
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, std::uint32_t{NFT_SET_TIMEOUT} | std::uint32_t{NFT_SET_EVAL});
   nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, static_cast<std::uint64_t>(timeout.count()));
-  if (size != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, size);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, size);
   return set;
 }
 
@@ -137,7 +137,7 @@ SetShape shape_of_held(Family family) {
           .comment = "client . virtual endpoint: a refusal was held; the next one passes"};
 }
 
-constexpr const char* heartbeat_comment = "renewed by hanatd every second; without an element refusals pass";
+constexpr const char* heartbeat_comment = "renewed by hanatd every second, by a packet that is dropped; without an element refusals pass";
 constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
 
 ChainPtr make_chain(const std::string& table, const std::string& name) {
@@ -166,10 +166,11 @@ Layout make_layout(const std::string& table) {
   Layout layout;
   std::uint32_t number = 0;
   for (const SetId id : set_ids()) layout.sets.push_back(make_set(table, id, ++number));
-  const SetShape heartbeat{.key_type = type_protocol, .key_length = 1, .comment = heartbeat_comment};
-  layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, 0, ++number));
+  const SetShape heartbeat{.key_type = type_mark, .key_length = 4, .comment = heartbeat_comment};
+  layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, heartbeats_at_most, ++number));
   for (const Family family : both_families)
-    layout.sets.push_back(make_timeout_set(table, held_set(family), shape_of_held(family), held_for, held_at_most, ++number));
+    for (const char* held : {held_set(family), held_other_set(family)})
+      layout.sets.push_back(make_timeout_set(table, held, shape_of_held(family), held_for, held_at_most, ++number));
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :

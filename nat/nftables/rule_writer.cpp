@@ -26,6 +26,7 @@ constexpr std::uint32_t sport_offset = 0; // TCP, UDP and SCTP alike
 constexpr std::uint32_t dport_offset = 2;
 constexpr std::uint32_t tcp_flags_offset = 13;
 constexpr std::uint32_t icmp_type_offset = 0;
+constexpr std::uint32_t sctp_chunk_offset = 12; // type, flags
 // Bytes of a packet in a log entry: room for the headers of an ICMPv6 error and of the packet that it quotes.
 constexpr std::uint32_t logged_bytes = 128;
 constexpr std::uint16_t log_immediately = 1; // entries that the kernel collects before it sends them: the reader must not wait
@@ -85,7 +86,7 @@ RuleWriter& RuleWriter::compare(std::uint32_t operation, std::span<const std::ui
   return *this;
 }
 
-RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value) {
+RuleWriter& RuleWriter::mask(std::span<const std::uint8_t> mask) {
   const auto length = static_cast<std::uint32_t>(mask.size());
   const std::array<std::uint8_t, 4> zero{};
   nftnl_expr* expression = add("bitwise");
@@ -94,7 +95,11 @@ RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<cons
   nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, length);
   nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_MASK, mask.data(), length);
   nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_XOR, zero.data(), length);
-  return compare(operation, value);
+  return *this;
+}
+
+RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> bits, std::span<const std::uint8_t> value) {
+  return mask(bits).compare(operation, value);
 }
 
 RuleWriter& RuleWriter::only(Family family) {
@@ -102,10 +107,11 @@ RuleWriter& RuleWriter::only(Family family) {
   return load_meta(NFT_META_NFPROTO, 0).compare(NFT_CMP_EQ, value);
 }
 
-RuleWriter& RuleWriter::only_tcp() {
-  const std::array<std::uint8_t, 1> value{IPPROTO_TCP};
+RuleWriter& RuleWriter::only(Protocol protocol) {
+  const std::array<std::uint8_t, 1> value{static_cast<std::uint8_t>(protocol)};
   return load_meta(NFT_META_L4PROTO, 0).compare(NFT_CMP_EQ, value);
 }
+RuleWriter& RuleWriter::only_tcp() { return only(Protocol::tcp); }
 
 RuleWriter& RuleWriter::load_daddr(Family family, unsigned index) {
   if (family == Family::ipv4) return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, daddr), 4, index);
@@ -128,6 +134,10 @@ RuleWriter& RuleWriter::load_protocol(unsigned index) { return load_meta(NFT_MET
 
 RuleWriter& RuleWriter::load_iif(unsigned index) { return load_meta(NFT_META_IIF, index); }
 RuleWriter& RuleWriter::load_oif(unsigned index) { return load_meta(NFT_META_OIF, index); }
+RuleWriter& RuleWriter::load_zero() {
+  load_meta(NFT_META_MARK, 0);
+  return mask(bytes_of(0));
+}
 
 RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   const unsigned next = index + registers_of(family);
@@ -198,6 +208,20 @@ RuleWriter& RuleWriter::only_destination_unreachable(Family family) {
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 1, 0).compare(NFT_CMP_EQ, type);
 }
 
+RuleWriter& RuleWriter::only_port_unreachable(Family family) {
+  const bool v4 = family == Family::ipv4;
+  const std::array<std::uint8_t, 1> protocol{v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6}};
+  const std::array<std::uint8_t, 2> type_and_code =
+      v4 ? std::array<std::uint8_t, 2>{ICMP_DEST_UNREACH, ICMP_PORT_UNREACH} : std::array<std::uint8_t, 2>{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT};
+  only(family).load_protocol(0).compare(NFT_CMP_EQ, protocol);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 2, 0).compare(NFT_CMP_EQ, type_and_code);
+}
+
+RuleWriter& RuleWriter::only_abort_of_init() {
+  constexpr std::array<std::uint8_t, 2> abort_of_init{6, 0}; // RFC 9260, 8.4: in reply to any other chunk it has the flag T
+  return only(Protocol::sctp).load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sctp_chunk_offset, 2, 0).compare(NFT_CMP_EQ, abort_of_init);
+}
+
 RuleWriter& RuleWriter::dport_between(std::uint16_t first, std::uint16_t last) {
   load_dport(0);
   for (const auto& [operation, port] : {std::pair{NFT_CMP_GTE, htons(first)}, std::pair{NFT_CMP_LTE, htons(last)}})
@@ -206,6 +230,13 @@ RuleWriter& RuleWriter::dport_between(std::uint16_t first, std::uint16_t last) {
 }
 
 RuleWriter& RuleWriter::packet_mark(std::uint32_t mark) { return load_meta(NFT_META_MARK, 0).compare(NFT_CMP_EQ, bytes_of(mark)); }
+
+RuleWriter& RuleWriter::no_input_interface() { return load_iif(0).compare(NFT_CMP_EQ, bytes_of(0)); }
+
+RuleWriter& RuleWriter::has_socket() {
+  constexpr std::uint32_t nobody = 0xffffffff; // the owner's uid; without a socket there is none, and the rule ends
+  return load_meta(NFT_META_SKUID, 0).compare(NFT_CMP_NEQ, bytes_of(nobody));
+}
 
 RuleWriter& RuleWriter::socket_mark(std::uint32_t mark) {
   nftnl_expr* expression = add("socket");

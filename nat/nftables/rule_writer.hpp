@@ -24,6 +24,7 @@ public:
 
   RuleWriter& only(Family family); // meta nfproto
   RuleWriter& only_tcp();          // meta l4proto tcp
+  RuleWriter& only(Protocol protocol);
   RuleWriter& load_daddr(Family family, unsigned index);
   RuleWriter& load_saddr(Family family, unsigned index);
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
@@ -36,6 +37,7 @@ public:
   RuleWriter& load_protocol(unsigned index); // meta l4proto
   RuleWriter& load_iif(unsigned index);      // 0 for the gateway's own packets
   RuleWriter& load_oif(unsigned index);
+  RuleWriter& load_zero(); // the key of a set with one element: 0 for every packet, as nft knows no constant key
   RuleWriter& load_reply_address(Family family, unsigned index); // ct reply ip saddr: the address of the flow's server
   RuleWriter& load_reply_source(Family family, unsigned index);  // ct reply ip saddr . ct reply proto-src: the flow's server
   RuleWriter& ct_state(std::uint32_t mask);
@@ -45,8 +47,12 @@ public:
   RuleWriter& no_tcp_flags(std::uint8_t mask);                        // none of them set
   RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);       // exactly `value` of these flags
   RuleWriter& only_destination_unreachable(Family family);            // ICMP or ICMPv6
+  RuleWriter& only_port_unreachable(Family family);                   // likewise
+  RuleWriter& only_abort_of_init();                                   // SCTP: ABORT in reply to INIT
   RuleWriter& dport_between(std::uint16_t first, std::uint16_t last); // any protocol with ports at this offset
   RuleWriter& packet_mark(std::uint32_t mark);
+  RuleWriter& no_input_interface(); // meta iif 0
+  RuleWriter& has_socket();         // of a process on the gateway
   RuleWriter& socket_mark(std::uint32_t mark); // mark of the local socket that receives the packet
   RuleWriter& in_set(const std::string& set);  // the key is in register 0
   RuleWriter& not_in_set(const std::string& set);
@@ -73,7 +79,8 @@ private:
   RuleWriter& load_meta(std::uint32_t key, unsigned index);
   RuleWriter& load_ct(std::uint32_t key, std::optional<std::uint8_t> direction, unsigned index);
   RuleWriter& compare(std::uint32_t operation, std::span<const std::uint8_t> bytes);
-  RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value);
+  RuleWriter& mask(std::span<const std::uint8_t> mask);
+  RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> bits, std::span<const std::uint8_t> value);
   RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into, std::uint32_t flags = 0);
   RuleWriter& put_into_set(const std::string& set, std::uint32_t operation);
   RuleWriter& reject(std::uint32_t type, std::uint8_t code);

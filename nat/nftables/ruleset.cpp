@@ -122,42 +122,55 @@ void write_midstream(Writer& writer) {
                      .verdict(NF_DROP));
 }
 
-/// Reached by resets in reply to a SYN. These have RST and ACK; a reset in reply to mid-stream TCP has no ACK.
+/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source port
+/// every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there. `add`
+/// comes before `drop`: once the set is full, refusals pass.
+RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
+  return rule.in_set(name_of(hold))
+      .load_zero()
+      .in_set(set_heartbeat)
+      .load_original_tuple(hold.family)
+      .not_in_set(held)
+      .load_original_tuple(hold.family)
+      .add_to_set(held)
+      .verdict(NF_DROP);
+}
+
+/// Reached by TCP resets in reply to a SYN and by SCTP ABORTs in reply to an INIT. Such a reset has RST and ACK, as has that of a process
+/// that ends with unread data; a reset in reply to mid-stream TCP has no ACK.
 void write_hold(Writer& writer) {
   writer.open("hold");
   writer.add(writer.rule("the connection was established").ct_status(IPS_ASSURED, IPS_ASSURED).verdict(NFT_RETURN));
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families)
-      writer.add(writer.rule("a client is refused: hanatd probes the server")
-                     .only(family)
-                     .only_tcp()
-                     .load_original_vip(family)
-                     .in_set(name_of({SetKind::vips, family, ranges}))
-                     .limit(logged_per_second)
-                     .log(log_group, log_refused));
-  // The flow is identified by its original tuple. With a fully random source port every retry of a client would look like another flow and
-  // be held again; and HeldClientReader finds the clients to nudge there. `add` comes before `drop`: once the set is full, refusals pass.
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families) {
-      const unsigned after_vip = registers_of(family) + 2;
-      auto rule = writer.rule("the first refusal is held: the client's next SYN goes to the next server");
-      rule.only(family).only_tcp().load_original_vip(family);
-      if (ranges)
-        rule.load_saddr(family, after_vip);
-      else
-        rule.load_sender(family, after_vip);
-      writer.add(rule.in_set(name_of({SetKind::hold, family, ranges}))
-                     .load_protocol(0)
-                     .in_set(set_heartbeat)
-                     .load_original_tuple(family)
-                     .not_in_set(held_set(family))
-                     .load_original_tuple(family)
-                     .add_to_set(held_set(family))
-                     .verdict(NF_DROP));
-    }
+  // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its process
+  // too, had the connection and the data of its SYN, and the client will not send another SYN.
+  writer.add(writer.rule("the server had accepted it").only_tcp().ct_status(IPS_DYING, 0).verdict(NFT_RETURN));
+  for (const Protocol protocol : {Protocol::tcp, Protocol::sctp}) {
+    for (const bool ranges : {false, true})
+      for (const Family family : both_families)
+        writer.add(writer.rule("a client is refused: hanatd probes the server")
+                       .only(family)
+                       .only(protocol)
+                       .load_original_vip(family)
+                       .in_set(name_of({SetKind::vips, family, ranges}))
+                       .limit(logged_per_second)
+                       .log(log_group, log_refused));
+    for (const bool ranges : {false, true})
+      for (const Family family : both_families) {
+        const unsigned after_vip = registers_of(family) + 2;
+        auto rule = writer.rule(protocol == Protocol::tcp ? "the first refusal is held: the client's next SYN goes to the next server"
+                                                          : "the first refusal is held: the client's next INIT goes to the next server");
+        rule.only(family).only(protocol).load_original_vip(family);
+        if (ranges)
+          rule.load_saddr(family, after_vip);
+        else
+          rule.load_sender(family, after_vip);
+        writer.add(hold_once(rule, {SetKind::hold, family, ranges}, protocol == Protocol::tcp ? held_set(family) : held_other_set(family)));
+      }
+  }
 }
 
-/// Logs a repeated SYN of a client, and an ICMP error about a client's packet: signs that a server is down.
+/// Logs a repeated SYN of a client, and an ICMP error about a client's packet: signs that a server is down. The port unreachable of a UDP
+/// server whose process died is held like a reset.
 void write_signs(Writer& writer) {
   writer.open("unanswered");
   for (const bool ranges : {false, true})
@@ -177,6 +190,18 @@ void write_signs(Writer& writer) {
                      .in_set(name_of({SetKind::vips, family, ranges}))
                      .limit(logged_per_second)
                      .log(log_group, log_unreachable));
+  // Whoever sent it: the server is that of the flow.
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families) {
+      const unsigned after_vip = registers_of(family) + 2;
+      auto rule = writer.rule("the first refusal is held: the client's next packet goes to the next server");
+      rule.only_port_unreachable(family).load_original_vip_of_error(family);
+      if (ranges)
+        rule.load_reply_address(family, after_vip);
+      else
+        rule.load_reply_source(family, after_vip);
+      writer.add(hold_once(rule, {SetKind::hold, family, ranges}, held_other_set(family)));
+    }
 }
 
 /// Connection setup and errors. Most packets leave the guard at the first of these rules.
@@ -193,6 +218,7 @@ void write_openings(Writer& writer) {
                  .ct_status(IPS_CONFIRMED | IPS_SEEN_REPLY, IPS_CONFIRMED)
                  .in_direction(IP_CT_DIR_ORIGINAL)
                  .verdict(NFT_GOTO, "unanswered"));
+  writer.add(writer.rule("a server refuses an association").only_abort_of_init().in_reply_direction().verdict(NFT_GOTO, "hold"));
   for (const Family family : both_families)
     writer.add(writer.rule("an ICMP error about a client's packet")
                    .only_destination_unreachable(family)
@@ -202,6 +228,8 @@ void write_openings(Writer& writer) {
 
 void write_untracked(Writer& writer) {
   writer.open("untracked_output");
+  // Only a process with CAP_NET_ADMIN or CAP_NET_RAW can mark a packet. It is never sent; not even its entry is made.
+  writer.add(writer.rule("hanatd's heartbeat").packet_mark(heartbeat_mark).load_zero().update_set(set_heartbeat).verdict(NF_DROP));
   writer.add(writer.rule("hanatd's nudges and probes").packet_mark(packet_mark).notrack());
 }
 
@@ -286,6 +314,10 @@ void write_source(Writer& writer) {
                  .load_oif(1)
                  .in_set(set_hairpin_ifaces)
                  .verdict(NFT_GOTO, chain_masquerade));
+  // With bridge-nf-call-iptables a packet that the bridge passes on to a server of its own has no input interface here, like the gateway's
+  // own.
+  writer.add(writer.rule("of the gateway itself").no_input_interface().has_socket().verdict(NFT_RETURN));
+  writer.add(writer.rule("stays on its bridge").no_input_interface().verdict(NFT_GOTO, chain_masquerade));
 }
 
 } // namespace

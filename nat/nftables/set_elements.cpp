@@ -343,9 +343,9 @@ SetPtr to_message_set(const std::string& table, SetId id, std::span<const Elemen
 
 SetPtr to_heartbeat_message_set(const std::string& table) {
   auto set = make_named_set(table, set_heartbeat);
-  const auto tcp = static_cast<std::uint8_t>(Protocol::tcp); // the guard looks up the packet's protocol, which is always TCP there
+  constexpr std::uint32_t zero = 0; // RuleWriter::load_zero
   nftnl_set_elem* element = made(nftnl_set_elem_alloc());
-  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, &tcp, sizeof tcp);
+  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, &zero, sizeof zero);
   nftnl_set_elem_add(set.get(), element); // the set frees it
   return set;
 }

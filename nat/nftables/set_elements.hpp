@@ -60,7 +60,7 @@ inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
 
-/// The guard holds refusals only while this set has an element, which hanatd renews every second.
+/// The guard holds refusals only while this set has its element, 0, which hanatd renews every second.
 inline constexpr const char* set_heartbeat = "heartbeat";
 
 struct Element {

@@ -59,11 +59,13 @@ public:
   void change(std::span<const Step> steps);
   /// Changes the elements of one of endpoint_sets that differ, in one transaction. Exceptions and lost replies as for change().
   void set_endpoints(SetKind kind, const EndpointMap& wanted);
-  /// Renews the heartbeat element: without a heartbeat for nat::heartbeat_for the guard holds no refusals. Throws std::system_error.
+  /// Renews the heartbeat element, where HeartbeatSocket cannot: without a heartbeat for nat::heartbeat_for the guard holds no refusals.
+  /// Throws std::system_error.
   void heartbeat();
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
   void set_notrack(bool on);
   bool is_notrack_set() const { return notrack_; }
+  const std::string& name() const { return table_; }
   /// Whether only this process can change the table.
   bool owns_table() const { return owns_; }
   /// Deletes the table if it exists.

@@ -18,7 +18,7 @@
 namespace hanat::probes {
 
 enum class KernelEventKind : std::uint8_t {
-  refused,          // a server's RST to a real client
+  refused,          // a server's RST or ABORT to a real client
   unanswered,       // a client sent its SYN again
   unreachable,      // ICMP from the path
   reconnect,        // a client's SYN belongs to an entry of its old connection, and was dropped

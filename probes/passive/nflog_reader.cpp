@@ -21,6 +21,7 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::uint8_t tcp_syn = 0x02, tcp_rst = 0x04, tcp_ack = 0x10;
+constexpr std::uint8_t sctp_abort = 6; // the type of the first chunk
 
 std::uint16_t word_at(Bytes bytes, std::size_t offset) { return static_cast<std::uint16_t>(bytes[offset] << 8 | bytes[offset + 1]); }
 
@@ -62,7 +63,10 @@ std::optional<Packet> ipv6_in(Bytes bytes) {
 std::optional<Packet> packet_in(Family family, Bytes bytes) { return family == Family::ipv4 ? ipv4_in(bytes) : ipv6_in(bytes); }
 
 std::optional<KernelEvent> refused_in(const Packet& packet) {
-  if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14 || (packet.rest[13] & tcp_rst) == 0) return std::nullopt;
+  if (packet.rest.size() < 14) return std::nullopt;
+  const bool reset = packet.protocol == IPPROTO_TCP && (packet.rest[13] & tcp_rst) != 0;
+  const bool abort = packet.protocol == IPPROTO_SCTP && packet.rest[12] == sctp_abort;
+  if (!reset && !abort) return std::nullopt;
   return KernelEvent{.kind = KernelEventKind::refused, .server = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)}};
 }
 

@@ -155,14 +155,14 @@ ServiceState watched(Health primary, Health backup) {
   service.servers[1].health = backup;
   return service;
 }
-const std::map<Mapping, std::string> hold_of_the_primary{{{tcp4, primary4}, "web primary"}};
-const std::map<Mapping, std::string> hold_of_the_backup{{{tcp4, backup4}, "web backup"}};
+const std::map<Mapping, std::string> hold_of_the_primary{{{tcp4, primary4}, "web primary"}, {{udp4, primary4}, "web primary"}};
+const std::map<Mapping, std::string> hold_of_the_backup{{{tcp4, backup4}, "web backup"}, {{udp4, backup4}, "web backup"}};
 
 TEST(Plan, ARefusalIsHeldWhereAnotherServerMayDo) {
   for (const Health primary : {Health::unknown, Health::up, Health::down})
     for (const Health backup : {Health::unknown, Health::up}) {
       ServiceState service = watched(primary, backup);
-      EXPECT_EQ(go(service, Destination::primary).rules.hold, hold_of_the_primary) << "of TCP only; of IPv6 the backup has no address";
+      EXPECT_EQ(go(service, Destination::primary).rules.hold, hold_of_the_primary) << "of IPv6 the backup has no address";
       EXPECT_EQ(go(service, Destination::undecided).rules.hold, hold_of_the_primary) << "adopted";
     }
   ServiceState alone = watched(Health::up, Health::down);
@@ -195,6 +195,18 @@ TEST(Plan, TheHoldFollowsRightBehindTheFlip) {
   service.servers.clear();
   service.loaded = flip.rules;
   EXPECT_TRUE(go(service, Destination::removed).rules.hold.empty());
+}
+
+TEST(Plan, WhatAnOldServerRefusesIsHeldUntilItsUdpFlowsAreCut) {
+  ServiceState service = watched(Health::down, Health::up);
+  service.loaded.hold = hold_of_the_primary;
+  apply(service, go(service, Destination::backup), moment);
+  ASSERT_FALSE(service.evictions.empty());
+  const std::map<Mapping, std::string> hold_of_udp{{{udp4, primary4}, "web primary"}};
+  service.loaded.hold = hold_of_the_primary;
+  EXPECT_EQ(go(service, Destination::backup).rules.hold, hold_of_udp);
+  service.evictions.clear();
+  EXPECT_TRUE(go(service, Destination::backup).rules.hold.empty());
 }
 
 TEST(Plan, NothingIsLeftOfARemovedServiceWhenItsFlowsAreGone) {

@@ -386,7 +386,7 @@ TEST_F(EvictionsTest, AFailedReadHoldsUpNoCut) {
 
 TEST_F(EvictionsTest, ClientsWhoseRefusalWasHeldWithoutNeedAreNotified) {
   ServiceState& service = add_at(web(), 0);
-  service.loaded.hold[primary_tcp] = "web primary";
+  service.loaded.hold[primary_tcp] = service.loaded.hold[primary_udp] = "web primary";
   outbox.sync_due = false;
   evictions.notify_held(service);
   EXPECT_TRUE(outbox.sync_due);

@@ -95,6 +95,18 @@ private:
   }
 };
 
+/// Counts heartbeats, and loses them where the test says so.
+class FakeHeartbeatSender final : public HeartbeatSender {
+public:
+  unsigned sent = 0;
+  bool lost = false;
+
+  void send() override {
+    ++sent;
+    if (lost) throw std::runtime_error("lost by the test");
+  }
+};
+
 /// Makes a transaction at once, or holds it back until join().
 class FakeCommitThread final : public CommitThread {
 public:

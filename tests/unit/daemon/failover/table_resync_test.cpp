@@ -72,12 +72,12 @@ TEST_F(TableResyncTest, AFlipDoesNotWaitForAComparison) {
   EXPECT_EQ(turn_after(10ms), Calls{"change 1"});
 }
 
-TEST_F(TableResyncTest, AHeartbeatIsSentAtOnceToARestoredTable) {
-  add_held("held", 25);
+TEST_F(TableResyncTest, ARestoredTableIsAFreshOne) {
   turn();
-  now += 300ms;
+  EXPECT_FALSE(outbox.table_loaded);
   change_by_others();
-  EXPECT_EQ(turn(), (Calls{"read", "load", "heartbeat"}));
+  EXPECT_EQ(turn(), (Calls{"read", "load"}));
+  EXPECT_TRUE(outbox.table_loaded) << "Heartbeat follows";
 }
 
 TEST_F(TableResyncTest, ProbesBypassConntrackInARestoredTable) {

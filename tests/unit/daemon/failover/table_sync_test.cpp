@@ -175,34 +175,28 @@ TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
   EXPECT_EQ(turn_after(1ms), (Calls{"read", "change 1"}));
 }
 
-TEST_F(TableSyncTest, AHeartbeatIsSentEachSecondWhileSomethingIsHeld) {
-  ServiceState& service = add_held("web", 443);
-  EXPECT_EQ(turn(), (Calls{"change 1", "heartbeat"}));
-  EXPECT_EQ(sync.next_wakeup(now), now + 1s);
-  EXPECT_EQ(expect_calls_after(1s), Calls{"heartbeat"});
-  EXPECT_EQ(expect_calls_after(1s), Calls{"heartbeat"});
-  want(service, 443);
-  EXPECT_EQ(turn(), Calls{"change 1"});
-  EXPECT_EQ(turn_after(1s), Calls{});
-  EXPECT_EQ(turn_after(1s), Calls{});
-}
-
-TEST_F(TableSyncTest, NoHeartbeatIsSentWhileNothingIsHeld) {
+TEST_F(TableSyncTest, AHeartbeatByTransactionWaitsForALongCommit) {
+  EXPECT_TRUE(sync.commit_heartbeat());
+  EXPECT_EQ(table.take_calls(), Calls{"heartbeat"});
+  thread.slow = true;
   add("web", 443);
-  EXPECT_EQ(turn(), Calls{"change 1"});
-  EXPECT_EQ(turn_after(1s), Calls{});
-  EXPECT_GT(sync.next_wakeup(now), now + 10s);
+  EXPECT_EQ(turn(), Calls{});
+  EXPECT_FALSE(sync.commit_heartbeat());
+  thread.slow = false;
+  sync.finish_commit(now);
+  EXPECT_TRUE(sync.commit_heartbeat());
+  EXPECT_EQ(table.take_calls(), (Calls{"change 1", "heartbeat"}));
 }
 
 TEST_F(TableSyncTest, AfterARefusedHeartbeatTheTableIsRead) {
-  add_held("web", 443);
+  add("web", 443);
   turn();
   table.faults["heartbeat"] = {std::errc::no_such_file_or_directory};
   table.loaded.reset(); // somebody deleted the table
-  EXPECT_EQ(turn_after(1s), Calls{"heartbeat"});
+  EXPECT_TRUE(sync.commit_heartbeat());
   EXPECT_EQ(sync.state(), TableSync::State::in_sync);
   EXPECT_EQ(events(said::refused), 0U);
-  EXPECT_EQ(turn_after(1ms), (Calls{"read", "load", "heartbeat"}));
+  EXPECT_EQ(turn_after(1ms), (Calls{"heartbeat", "read", "load"}));
 }
 
 TEST_F(TableSyncTest, EndpointsOfServersAreLoadedOnceAndWhenTheyChange) {

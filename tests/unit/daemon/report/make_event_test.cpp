@@ -221,6 +221,8 @@ TEST(MakeEvent, TheKernelAndTheProbes) {
   EXPECT_TRUE(std::holds_alternative<KernelRecovered>(kernel_recovered().what));
   EXPECT_TRUE(what<TableRestored>(table_restored(true)).was_there);
   EXPECT_TRUE(std::holds_alternative<TableReplaced>(table_replaced().what));
+  EXPECT_EQ(what<HeartbeatByTransaction>(heartbeat_by_transaction("a failure")).error, "a failure");
+  EXPECT_TRUE(std::holds_alternative<HeartbeatByPacket>(heartbeat_by_packet().what));
   EXPECT_EQ(what<ConntrackFailed>(conntrack_failed(true, "a failure", 5s)),
             (ConntrackFailed{.counting = true, .error = "a failure", .retry_after = 5s}));
 }

@@ -78,6 +78,7 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                 {1, "TCP without SYN or RST"},
                                                 {1, "a server refuses a connection"},
                                                 {1, "a repeated SYN without a reply to the first"},
+                                                {1, "a server refuses an association"},
                                                 {2, "an ICMP error about a client's packet"}}));
   EXPECT_EQ(comments_in(layout, "guard_output"), each({{2, "in reject, stale or recent"}}));
   for (const char* guard : {"guard4", "guard6"})
@@ -88,8 +89,13 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                 {2, "SYN of a client whose old connection has an entry"},
                                                 {2, "late packet of a deleted flow"}}));
   EXPECT_EQ(comments_in(layout, "hold"), each({{1, "the connection was established"},
+                                               {1, "the server had accepted it"},
                                                {4, "a client is refused: hanatd probes the server"},
-                                               {4, "the first refusal is held: the client's next SYN goes to the next server"}}));
+                                               {4, "the first refusal is held: the client's next SYN goes to the next server"},
+                                               {4, "a client is refused: hanatd probes the server"},
+                                               {4, "the first refusal is held: the client's next INIT goes to the next server"}}));
+  EXPECT_EQ(comments_in(layout, "unreachable"), each({{4, "a server is unreachable for a client"},
+                                                      {4, "the first refusal is held: the client's next packet goes to the next server"}}));
   EXPECT_EQ(comments_in(layout, "reconnect"),
             each({{1, "hanatd deletes the entry"}, {1, "the client's next SYN goes to the next server"}}));
   EXPECT_EQ(comments_in(layout, "midstream"),
@@ -118,7 +124,7 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
   Names sets;
   for (const auto& set : layout.sets) sets.insert(nftnl_set_get_str(set.get(), NFTNL_SET_NAME));
   EXPECT_EQ(named_by(layout, "lookup", NFTNL_EXPR_LOOKUP_SET), sets);
-  EXPECT_EQ(named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME), (Names{"hairpin_ifaces", "held4", "held6"}));
+  EXPECT_EQ(named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME), (Names{"hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6", "held6_other"}));
   for (const SetId id : set_ids()) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
 }
 

@@ -63,6 +63,14 @@ TEST(NflogReader, AResetNamesTheServerThatSentIt) {
             std::nullopt);
 }
 
+TEST(NflogReader, AnAbortOfAnAssociationNamesTheServerThatSentIt) {
+  const KernelEvent expected{.kind = KernelEventKind::refused, .server = endpoint_of("198.18.11.2", 3868)};
+  Packet abort{15, 28, 156, 64, 0, 0, 0, 1, 0, 0, 0, 0, 6, 0, 0, 4};
+  EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(132, "198.18.11.2", "198.18.1.2", abort)), expected);
+  abort[12] = 2; // INIT ACK
+  EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(132, "198.18.11.2", "198.18.1.2", abort)), std::nullopt);
+}
+
 TEST(NflogReader, ARetransmittedSynNamesTheVip) {
   const Vip vip{.address = Address::parse("203.0.113.10").value(), .protocol = Protocol::tcp, .port = 443};
   const KernelEvent expected{.kind = KernelEventKind::unanswered, .vip = vip};
