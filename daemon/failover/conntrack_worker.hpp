@@ -45,9 +45,13 @@ public:
 
 private:
   void work();
+  nat::OnDeleted count_deleted();
+  void record();
+  void cut_recorded();
   void cut_unconnected();
   void nudge_held();
-  void nudge(std::span<const nat::TcpClient> clients);
+  void nudge(const nat::TcpClients& clients);
+  void nudge(std::span<const nat::TcpClient> clients, nat::Segment segment);
 
   uv_loop_t* loop_;
   nat::Cutter cutter_;

@@ -65,7 +65,7 @@ void TableSync::apply(std::vector<Change> changes, Time now) {
     if (change.plan.rules == change.service->loaded)
       note_applied(change, now);
     else
-      pending_.push_back(std::move(change));
+      change.service->changing = true, pending_.push_back(std::move(change));
   if (pending_.empty() || thread_.run([this, now] { send(now); }, wait_for_commit)) committed(now);
 }
 
@@ -101,11 +101,13 @@ void TableSync::send(std::span<Change> batch, Time decided) {
 /// The kernel has answered: what it took is loaded now.
 void TableSync::committed(Time now) {
   std::string refusal;
-  for (Change& change : std::exchange(pending_, {}))
+  for (Change& change : std::exchange(pending_, {})) {
+    change.service->changing = false;
     if (change.refusal.empty())
       note_applied(change, now);
     else
       refusal = std::move(change.refusal);
+  }
   if (!refusal.empty()) return refused(refusal, now);
   if (!retry_at_) return;
   outbox_.log(events::kernel_recovered());

@@ -201,6 +201,25 @@ bool count_flows(ConntrackSocket& socket, Family family, const Filter& filter, c
   return false;
 }
 
+/// One scan of record(). Returns false if cancelled, or if every dump was incomplete.
+bool record_flows(ConntrackSocket& socket, Family family, const Scan& scan, const std::atomic<bool>& cancelled, RecordedFlows& into) try {
+  const MappingIndex index{scan.mappings};
+  const std::size_t before = into.flows().size();
+  for (int dumps = 0; dumps < max_dumps; ++dumps) {
+    into.truncate(before);
+    const bool complete = socket.dump(family, scan.filter, {}, [&](const Entry& entry) {
+      if (cancelled) throw Stop::cancelled;
+      const Mapping* mapping = index.find(entry.mapping);
+      const bool closed = entry.mapping.vip.protocol == Protocol::tcp && phase_of(entry) == TcpPhase::closed;
+      if (mapping != nullptr && !closed) into.add(entry, *mapping);
+    });
+    if (complete) return true;
+  }
+  return false;
+} catch (Stop) {
+  return false;
+}
+
 } // namespace
 
 std::string_view to_text(DeleteMethod method) {
@@ -274,6 +293,22 @@ TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, const std:
       if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted}.run(scan, clients);
   }
   return clients;
+}
+
+std::optional<RecordedFlows> Cutter::record(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {
+  RecordedFlows recorded;
+  for (const Family family : both_families) {
+    const std::vector<Mapping> selected = select(mappings, Protocols::all, family);
+    if (selected.empty()) continue;
+    for (const Scan& scan : plan(selected, impl_->capabilities(family).support, impl_->socket.entries()))
+      if (!record_flows(impl_->socket, family, scan, cancelled, recorded)) return std::nullopt;
+  }
+  return recorded;
+}
+
+void Cutter::cut(const RecordedFlows& recorded, std::span<const Mapping> mappings, const std::atomic<bool>& cancelled,
+                 const OnDeleted& on_deleted) {
+  recorded.delete_entries(impl_->socket, mappings, cancelled, on_deleted);
 }
 
 std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {

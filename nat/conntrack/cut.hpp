@@ -17,6 +17,7 @@
 #include "nat/address.hpp"
 #include "nat/conntrack/capabilities.hpp"
 #include "nat/conntrack/expected_flows.hpp"
+#include "nat/conntrack/recorded_flows.hpp"
 
 namespace hanat::nat {
 
@@ -71,6 +72,13 @@ public:
   /// Deletes the entries of the mappings' TCP clients that are not connected yet, so that their next SYN goes to the current target.
   /// Returns them, and the connected clients, whose entries stay. `cancelled` and exceptions as for cut().
   TcpClients cut_unconnected(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
+
+  /// Records the entries of the mappings, closed TCP connections left out. nullopt: cancelled, or every dump was incomplete. Throws
+  /// std::system_error.
+  std::optional<RecordedFlows> record(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
+  /// Deletes recorded entries of the mappings: see RecordedFlows::delete_entries().
+  void cut(const RecordedFlows& recorded, std::span<const Mapping> mappings, const std::atomic<bool>& cancelled,
+           const OnDeleted& on_deleted);
 
   /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
   /// incomplete. Throws std::system_error.

@@ -25,6 +25,12 @@ void EntryDeletes::add(const Entry& entry, const Mapping& mapping) {
   mappings_.push_back(mapping);
 }
 
+void EntryDeletes::add(std::span<const std::uint8_t> request, const Mapping& mapping) {
+  starts_.push_back(batch_.size());
+  batch_.insert(batch_.end(), request.begin(), request.end());
+  mappings_.push_back(mapping);
+}
+
 bool EntryDeletes::full() const { return starts_.size() >= deletes_per_datagram; }
 
 void EntryDeletes::clear() {

@@ -74,7 +74,7 @@ void write_address_guard(Writer& writer, Family family) {
     writer.add(writer.rule("late packet of a deleted flow")
                    .only(family)
                    .only_tcp()
-                   .ct_state(state_invalid)
+                   .ct_state(state_invalid | state_new)
                    .no_tcp_flags(TH_SYN | TH_RST)
                    .load_vip_key(family)
                    .in_set(name_of({SetKind::recent, family, ranges}))
