@@ -102,6 +102,13 @@ Notice notice_draining(const DrainingStatus& draining) {
   return {false, fmt::format("draining: {} on {}; the rest is cut in {}{}", left, server, duration(*draining.ends_in_s), ended)};
 }
 
+/// Somebody else's rule takes clients of the service.
+Notice notice_foreign(const ForeignStatus& foreign) {
+  return {false,
+          fmt::format("{} flow{} of {} {} at {}, where hanat sends no clients: another rule does; see nft list ruleset", foreign.flows,
+                      foreign.flows == 1 ? "" : "s", escaped(foreign.listen), foreign.flows == 1 ? "is" : "are", escaped(foreign.server))};
+}
+
 /// The servers that do not have the traffic: is one of them up, so that failover is possible?
 std::optional<Notice> notice_others(const ServiceStatus& service) {
   std::string bad;
@@ -222,6 +229,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining));
+  for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (service.failback_in_s) found.push_back({false, fmt::format("failback in {}", duration(*service.failback_in_s))});
   std::stable_partition(found.begin(), found.end(), [](const Notice& notice) { return notice.trouble; });
   return found;
@@ -233,7 +241,7 @@ std::string show_flip(const FlipStatus& flip) {
   text += flip.cut_ms        ? fmt::format(" in {:.1f} ms", *flip.cut_ms)
           : flip.interrupted ? ", cut interrupted by a restart"
                              : ", still cutting";
-  if (flip.nudged > 0) text += fmt::format("; {} clients nudged", flip.nudged);
+  if (flip.nudged > 0) text += fmt::format("; nudge sent to {} client{}", flip.nudged, flip.nudged == 1 ? "" : "s");
   if (flip.drained > 0) text += fmt::format("; {} ended by themselves", flip.drained);
   return text;
 }

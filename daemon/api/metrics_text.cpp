@@ -40,7 +40,7 @@ constexpr std::array rows = {
     Row{Metric::forced, "hanat_forced", "gauge", "1 while an operator's override pins the target"},
     Row{Metric::flips, "hanat_flips_total", "counter", "Changes of the target, by reason"},
     Row{Metric::cut, "hanat_cut_total", "counter", "Flows of old targets whose conntrack entries were deleted"},
-    Row{Metric::nudged, "hanat_nudged_total", "counter", "Clients nudged to reconnect after a flip"},
+    Row{Metric::nudged, "hanat_nudged_total", "counter", "Clients that a nudge was sent to after a flip"},
     Row{Metric::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while draining or kept"},
     Row{Metric::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that are draining or kept; absent: none, or not counted yet"},
     Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -178,10 +179,102 @@ void end_drains(const ServiceState& service, const Decision& decision, Time now,
     }
     for (auto& [end, mappings] : ends) {
       result.ending.insert(result.ending.end(), mappings.begin(), mappings.end());
-      result.evictions.push_back(
-          {.mappings = std::move(mappings), .comment = eviction.comment, .drain_end = end, .due = now, .flip = eviction.flip});
+      Eviction next{.mappings = std::move(mappings), .comment = eviction.comment, .drain_end = end, .due = now, .flip = eviction.flip};
+      if (end == DrainEnd::given_up) next.exact = next.given_up = true, next.stage = CutStage::record;
+      result.evictions.push_back(std::move(next));
     }
   }
+}
+
+/// The parts of a mapping at these virtual endpoints: all of it, none, or where a range of ports was given other borders some.
+std::vector<Mapping> within(const Mapping& mapping, const std::map<Vip, std::string>& vips) {
+  const auto& [vip, server] = mapping;
+  if (vips.contains(vip)) return {mapping};
+  std::vector<Mapping> parts;
+  for_overlapping(vips, vip, [&](const auto& entry) {
+    const Vip part = with_ports(vip, std::max(vip.port, entry.first.port), std::min(last_port(vip), last_port(entry.first)));
+    parts.push_back({.vip = part, .server = {.address = server.address, .port = is_range(part) ? std::uint16_t{0} : part.port}});
+  });
+  return parts;
+}
+
+/// What of a virtual endpoint no service listens on any more.
+std::vector<Vip> given_up_parts(const ServiceState& service, const std::map<Vip, std::string>& listed, const Vip& vip) {
+  std::vector<Vip> others;
+  for_overlapping(listed, vip, [&](const auto& entry) { others.push_back(entry.first); });
+  for (const Vip& taken : service.ports_taken_over)
+    if (overlap(taken, vip)) others.push_back(taken);
+  if (others.empty()) return {vip};
+  return without(vip, others);
+}
+
+/// Everything that is loaded for a virtual endpoint stays.
+void keep_loaded(const nat::TableState& loaded, const Vip& vip, nat::TableState& rules) {
+  const auto keep = [&vip](const auto& from, auto& into) {
+    typename std::remove_cvref_t<decltype(from)>::key_type first{};
+    if constexpr (std::is_same_v<decltype(first), Vip>)
+      first = vip;
+    else
+      first.vip = vip;
+    for (auto entry = from.lower_bound(first); entry != from.end() && vip_of(entry->first) == vip; ++entry) into.insert(*entry);
+  };
+  keep(loaded.vips, rules.vips);
+  keep(loaded.dnat, rules.dnat);
+  keep(loaded.reject, rules.reject);
+  keep(loaded.snat, rules.snat);
+}
+
+/// Where flows of a part of a loaded endpoint may be: at its target, or by an earlier decision at another server.
+void add_servers(const ServiceState& service, const Vip& vip, const Vip& part, std::vector<Mapping>& mappings) {
+  if (const auto target = service.loaded.dnat.find(vip); target != service.loaded.dnat.end()) {
+    const Endpoint& server = target->second.server;
+    const std::uint16_t port = part == vip ? server.port : is_range(part) ? std::uint16_t{0} : part.port;
+    mappings.push_back({.vip = part, .server = {.address = server.address, .port = port}});
+  }
+  for (const ServerConfig& server : service.config.servers)
+    if (const auto endpoint = endpoint_for(server, part)) mappings.push_back({part, *endpoint});
+}
+
+/// Flows of endpoints that the service no longer listens on. What is there afterwards may be somebody else's: an operator who takes an
+/// endpoint from hanat has rules of his own for it, which may lead to the same server. So the flows that stand are recorded first, and
+/// until then the endpoint stays as it is (a part of a range does not: it cannot stand beside the rest). Then it leaves the table, and they
+/// go.
+void give_up(const ServiceState& service, Time now, Plan& result) {
+  nat::TableState& rules = result.rules;
+  const auto is_listed = [&rules](const auto& entry) { return rules.vips.contains(entry.first); };
+  if (service.evictions.empty() && std::ranges::all_of(service.loaded.vips, is_listed)) return;
+  const std::map<Vip, std::string> listed = rules.vips;
+  std::map<Vip, CutStage> begun; // for these endpoints
+  std::vector<Mapping> mappings;
+  for (const Eviction& old : service.evictions)
+    for (const Mapping& mapping : old.mappings) {
+      const bool listens = given_up_parts(service, listed, mapping.vip) != std::vector{mapping.vip};
+      if (old.given_up && !listens)
+        begun[mapping.vip] = std::min(old.stage, begun.try_emplace(mapping.vip, old.stage).first->second);
+      else if (old.given_up || (!listens && !old.drain))
+        result.ending.push_back(mapping); // it is the service's again, or goes on as part of this
+      if (!old.given_up && !listens && !old.drain && !old.untranslated) mappings.push_back(mapping);
+    }
+  for (const auto& [vip, comment] : service.loaded.vips) {
+    if (listed.contains(vip)) continue;
+    for (const Vip& part : given_up_parts(service, listed, vip)) {
+      const auto stage = begun.find(part);
+      const std::size_t before = mappings.size();
+      if (stage == begun.end()) add_servers(service, vip, part, mappings);
+      const bool to_be_recorded = stage == begun.end() ? mappings.size() > before : stage->second == CutStage::record;
+      if (part == vip && to_be_recorded) keep_loaded(service.loaded, vip, rules);
+    }
+  }
+  std::ranges::sort(mappings);
+  const auto duplicates = std::ranges::unique(mappings);
+  mappings.erase(duplicates.begin(), duplicates.end());
+  if (mappings.empty()) return;
+  result.evictions.push_back({.mappings = std::move(mappings),
+                              .comment = service.config.name,
+                              .exact = true,
+                              .given_up = true,
+                              .stage = CutStage::record,
+                              .due = now});
 }
 
 /// Compares what is loaded with what shall be: old mappings leave, new ones return.
@@ -191,7 +284,7 @@ void find_moves(const ServiceState& service, const Decision& decision, Time now,
     const auto next = result.rules.dnat.find(vip);
     if (next != result.rules.dnat.end() && next->second.server == old.server) continue;
     for (const Mapping& part : not_taken_over({vip, old.server}, result.rules.dnat, service.ports_taken_over))
-      leaving[old.comment].push_back(part);
+      for (const Mapping& kept : within(part, result.rules.vips)) leaving[old.comment].push_back(kept);
     result.moves |= result.rules.vips.contains(vip);
   }
   for (auto& [comment, mappings] : leaving) evict(service, decision, now, comment, mappings, result);
@@ -208,20 +301,24 @@ void find_moves(const ServiceState& service, const Decision& decision, Time now,
 }
 
 /// Stale keys of every protocol: the guard resets TCP by them, and after a crash they tell which cuts were not finished.
-void add_stale(const Eviction& eviction, nat::TableState& rules) {
-  if (eviction.untranslated || eviction.drain) return;
+/// Not of what is given up: the next flow of such an endpoint may be somebody else's.
+void add_stale(const Eviction& eviction, const FlowSet& ending, nat::TableState& rules) {
+  if (eviction.untranslated || eviction.drain || eviction.exact) return;
   for (const Mapping& mapping : eviction.mappings)
-    for (const Mapping& part : not_taken_over(mapping, rules.dnat, {})) rules.stale[part] = eviction.comment;
+    if (ending.meeting(mapping) == nullptr)
+      for (const Mapping& part : not_taken_over(mapping, rules.dnat, {})) rules.stale[part] = eviction.comment;
 }
 
 /// What follows from the elements of the plan: flows that leave or return, and the guard's sets.
 void complete(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
   for (const auto& [vip, until] : service.recent_until)
     if (until > now && vip.protocol == Protocol::tcp) result.rules.recent[vip] = service.config.name;
+  give_up(service, now, result);
   find_moves(service, decision, now, result);
   end_drains(service, decision, now, result);
-  for (const auto* list : {&service.evictions, &std::as_const(result.evictions)})
-    for (const Eviction& eviction : *list) add_stale(eviction, result.rules);
+  const FlowSet ending{result.ending};
+  for (const Eviction& eviction : service.evictions) add_stale(eviction, ending, result.rules);
+  for (const Eviction& eviction : result.evictions) add_stale(eviction, {}, result.rules);
 }
 
 } // namespace

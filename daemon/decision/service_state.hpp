@@ -65,8 +65,14 @@ struct ShadowState {
 struct Totals {
   std::map<Reason, std::uint64_t> flips;
   nat::CutCount cut;
-  std::uint64_t nudged = 0;
+  std::uint64_t nudged = 0;  // clients that nudges were sent to
   std::uint64_t drained = 0; // of drains that are over
+};
+
+/// Flows that an audit of conntrack found at a server that is no target. They were evicted when they were found first.
+struct UnexpectedFlow {
+  std::uint64_t flows = 0; // in the last audit
+  bool left_alone = false; // they came back: not by this table
 };
 
 struct ServiceState {
@@ -94,9 +100,11 @@ struct ServiceState {
   std::map<Mapping, Time> displaced_until; // flows that were cut: until then their server opens no new ones
   std::vector<Vip> ports_taken_over; // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Eviction> evictions;
+  std::map<Mapping, UnexpectedFlow> unexpected; // until the server becomes target
 
   // notes of ServiceRegistry and Controller
   bool dirty = false;
+  bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
   bool followup_due = false; // `recent` and `hold` are still to be loaded
   std::optional<Time> timer;
 };

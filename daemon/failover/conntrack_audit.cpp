@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 constexpr auto first_audit = 10s;        // what happened while hanatd was not running is found soon after its start
 constexpr int compare_share = 100;       // a comparison takes at most a hundredth of a processor; 1,000,000 entries are 2.5 s
 constexpr auto compare_again_after = 1s; // when it had to give way
-constexpr auto retained_for = 10min;     // a former endpoint: a packet that was held somewhere is long gone
 
 bool keeps_tcp(const ServiceConfig& service) {
   return std::ranges::any_of(std::array{service.on_failover, service.on_failback, service.on_forced},
@@ -42,6 +41,16 @@ std::vector<Endpoint> expected_servers(const ServiceState& service, const Vip& v
   return servers;
 }
 
+/// Flows to servers that hanat itself sends clients to, or did a moment ago.
+FlowSet own_flows(const ServiceState& service) {
+  FlowSet own;
+  for (const auto& [vip, target] : service.loaded.dnat) own.insert({vip, target.server});
+  for (const Eviction& eviction : service.evictions)
+    if (!eviction.exact)
+      for (const Mapping& mapping : eviction.mappings) own.insert(mapping);
+  return own;
+}
+
 /// "web backup", or the address of what is no server of the service.
 std::string comment_for(const ServiceState& service, const Mapping& mapping) {
   for (const ServerConfig& server : service.config.servers)
@@ -61,22 +70,8 @@ void ConntrackAudit::set_period(Clock::duration period, Time now) {
   next_ = std::min(next_, now + period);
 }
 
-void ConntrackAudit::retain(const Mapping& mapping, const std::string& service, Time now) {
-  former_endpoints_[mapping] = {service, now + std::max<Clock::duration>(retained_for, 2 * period_)};
-}
-
-void ConntrackAudit::retain(const ServiceState& service, const std::vector<Vip>& still, Time now) {
-  for (const Vip& vip : service.config.listen) {
-    std::vector<Vip> overlapping;
-    std::ranges::copy_if(still, std::back_inserter(overlapping), [&vip](const Vip& other) { return overlap(vip, other); });
-    for (const Vip& part : without(vip, overlapping))
-      for (const ServerConfig& server : service.config.servers)
-        if (const auto endpoint = endpoint_for(server, part)) retain({part, *endpoint}, service.config.name, now);
-  }
-}
-
 /// What conntrack may hold. A service that has decided nothing yet is not compared, nor one that is only observed.
-nat::ExpectedFlows ConntrackAudit::expected(Time now) {
+nat::ExpectedFlows ConntrackAudit::expected() const {
   nat::ExpectedFlows result;
   for (const auto& service : registry_.services()) {
     for (const Eviction& eviction : service->evictions)
@@ -84,15 +79,13 @@ nat::ExpectedFlows ConntrackAudit::expected(Time now) {
     if (service->removed || service->shadow || (!service->current && !service->refused)) continue;
     for (const auto& [vip, comment] : service->loaded.vips) result.expect(vip, expected_servers(*service, vip), all_servers(*service, vip));
   }
-  std::erase_if(former_endpoints_, [now](const auto& entry) { return entry.second.until <= now; });
-  for (const auto& [mapping, former] : former_endpoints_) result.disown(mapping);
   return result;
 }
 
 void ConntrackAudit::run(Time now) {
   if (next_ > now || !evictions_.is_idle(now) || !in_sync_()) return;
   CutJob job;
-  job.expected = std::make_shared<const nat::ExpectedFlows>(expected(now));
+  job.expected = std::make_shared<const nat::ExpectedFlows>(expected());
   evictions_.run_idle(std::move(job), [this](const CutResult& result, Time done) { compared(result, done); });
 }
 
@@ -102,23 +95,42 @@ void ConntrackAudit::compared(const CutResult& result, Time now) {
   const bool undecided = !in_sync_();
   if (result.failure.empty() && (!result.unexpected || undecided))
     next_ = now + std::max<Clock::duration>(compare_again_after, result.spent * compare_share);
-  if (!result.unexpected || result.unexpected->empty() || undecided) return;
-  const nat::ExpectedFlows current = expected(now);
+  if (!result.unexpected || undecided) return;
+  const nat::ExpectedFlows current = result.unexpected->empty() ? nat::ExpectedFlows{} : expected();
   std::map<Vip, ServiceState*> holders;
-  for (const auto& service : registry_.services())
-    for (const auto& [vip, comment] : service->loaded.vips) holders[vip] = service.get();
+  if (!result.unexpected->empty())
+    for (const auto& service : registry_.services())
+      for (const auto& [vip, comment] : service->loaded.vips) holders[vip] = service.get();
   std::map<ServiceState*, nat::Flows> found;
-  for (const auto& [mapping, number] : *result.unexpected) {
-    if (!current.unexpected(mapping)) continue;
-    if (const auto holder = find_covering(holders, mapping.vip); holder != holders.end())
-      found[holder->second].emplace(mapping, number);
-    else if (const auto former = former_endpoints_.find(mapping); former != former_endpoints_.end())
-      found[&registry_.tombstone(former->second.service)].emplace(mapping, number);
+  for (const auto& [mapping, number] : *result.unexpected)
+    if (current.unexpected(mapping) == mapping)
+      if (const auto holder = find_covering(holders, mapping.vip); holder != holders.end()) found[holder->second].emplace(mapping, number);
+  for (const auto& service : registry_.services()) {
+    const auto unexpected = found.find(service.get());
+    if (unexpected != found.end() || !service->unexpected.empty())
+      act_on(*service, unexpected == found.end() ? nat::Flows{} : unexpected->second, now);
   }
-  for (const auto& [service, unexpected] : found) evict_unexpected(*service, unexpected, now);
 }
 
-/// One eviction a server.
+/// Flows that hanat did not make are evicted once. What comes back although hanat has not sent clients there since, somebody else makes:
+/// it is reported and left alone.
+void ConntrackAudit::act_on(ServiceState& service, const nat::Flows& unexpected, Time now) {
+  const FlowSet own = own_flows(service);
+  std::erase_if(service.unexpected, [&](const auto& known) {
+    return own.meeting(known.first) != nullptr || find_covering(service.loaded.vips, known.first.vip) == service.loaded.vips.end();
+  });
+  for (auto& [mapping, known] : service.unexpected) known.flows = 0;
+  nat::Flows fresh;
+  for (const auto& [mapping, number] : unexpected) {
+    const auto [known, is_new] = service.unexpected.try_emplace(mapping);
+    known->second.flows = number;
+    if (is_new) fresh.emplace(mapping, number);
+    if (!is_new && !std::exchange(known->second.left_alone, true)) outbox_.log(events::foreign_flows(service, mapping, number));
+  }
+  if (!fresh.empty()) evict_unexpected(service, fresh, now);
+}
+
+/// One eviction a server. It ends with the flows that stand: what comes later may be somebody else's.
 void ConntrackAudit::evict_unexpected(ServiceState& service, const nat::Flows& unexpected, Time now) {
   std::map<std::pair<std::string, bool>, Eviction> evictions;
   std::map<std::pair<std::string, bool>, std::uint64_t> numbers;
@@ -129,6 +141,8 @@ void ConntrackAudit::evict_unexpected(ServiceState& service, const nat::Flows& u
     eviction.mappings.push_back(mapping);
     eviction.comment = key.first;
     eviction.untranslated = early;
+    eviction.exact = true;
+    eviction.stage = CutStage::record;
     eviction.due = now;
     numbers[key] += number;
     if (!early) service.recent_until[mapping.vip] = now + recent_for;

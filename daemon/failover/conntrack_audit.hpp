@@ -1,13 +1,10 @@
-// From time to time all of conntrack is compared with where flows should be, and a flow that is somewhere else is evicted the usual way. So
-// nothing that a cut missed, or that others made, stays for long. Not here: the comparison (nat/conntrack/expected_flows), the cut
-// (evictions).
+// From time to time all of conntrack is compared with where flows should be, and flows that are somewhere else are evicted. So nothing that
+// a cut missed stays for long. What comes back is somebody else's doing, and left alone. Not here: the comparison
+// (nat/conntrack/expected_flows), the cut (evictions).
 #pragma once
 
 #include <functional>
-#include <map>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/outbox.hpp"
@@ -25,17 +22,15 @@ public:
   /// [hanatd] reconcile. The first audit after a start comes earlier, but not before the servers are judged.
   void start(Clock::duration period, Time now);
   void set_period(Clock::duration period, Time now);
-  /// Endpoints of the service that are not among `still` are no longer its: where their flows may be is retained for a while.
-  void retain(const ServiceState& service, const std::vector<Vip>& still, Time now);
-  void retain(const Mapping& mapping, const std::string& service, Time now);
 
   /// Starts a comparison when one is due, the worker has nothing else to do and the table is in sync.
   void run(Time now);
   Time next_wakeup() const { return next_; }
 
 private:
-  nat::ExpectedFlows expected(Time now);
+  nat::ExpectedFlows expected() const;
   void compared(const CutResult& result, Time now);
+  void act_on(ServiceState& service, const nat::Flows& unexpected, Time now);
   void evict_unexpected(ServiceState& service, const nat::Flows& unexpected, Time now);
 
   Evictions& evictions_;
@@ -44,11 +39,6 @@ private:
   std::function<bool()> in_sync_;
   Clock::duration period_{};
   Time next_{};
-  struct FormerEndpoint {
-    std::string service;
-    Time until;
-  };
-  std::map<Mapping, FormerEndpoint> former_endpoints_;
 };
 
 } // namespace hanat

@@ -45,12 +45,15 @@ public:
 
 private:
   void work();
+  nat::OnDeleted count_deleted();
+  void record();
+  void cut_recorded();
   void cut();
   void cut_reconnecting();
   void cut_unconnected(nat::FlowScope scope);
-  void count_deleted(const Mapping& mapping, const nat::Deleted& deleted);
   void nudge_held();
-  void nudge(std::span<const nat::TcpClient> clients);
+  void nudge(const nat::TcpClients& clients);
+  void nudge(std::span<const nat::TcpClient> clients, nat::Segment segment);
   void send(std::span<const nat::TcpClient> clients);
 
   uv_loop_t* loop_;

@@ -63,7 +63,7 @@ void Evictions::begin_drain(ServiceState& service, Eviction& eviction, Time now)
 }
 
 /// Its clients have been notified, or it has been counted.
-void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, Time now) {
+void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now) {
   if (!eviction.drain) return;
   Drain& drain = *eviction.drain;
   if (eviction.mappings.empty()) return finish(service, eviction.id); // over or void meanwhile
@@ -72,7 +72,7 @@ void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const C
     return;
   }
   eviction.due = now;
-  if (!std::exchange(drain.notified, true)) return;
+  if (!std::exchange(drain.notified, true) || !same) return; // of other mappings the count says nothing
   const Clock::duration age = now - drain.since;
   eviction.due = now + pause_between_counts(age, result.spent);
   const auto left = flows_of(eviction, result);

@@ -1,4 +1,4 @@
-// The order of every eviction: cut non-TCP, notify clients, cut TCP, sweep until clean.
+// The order of every eviction: cut non-TCP, notify clients, cut TCP, sweep until clean; or record, and cut what was recorded.
 #include "daemon/failover/evictions.hpp"
 
 #include <algorithm>
@@ -40,7 +40,7 @@ void note_recent(ServiceState& service, const nat::TableState& rules, const Vip&
 }
 
 /// What an eviction needs next, most urgent first.
-enum class Need : std::uint8_t { cut_non_tcp, notify, cut, count };
+enum class Need : std::uint8_t { cut_non_tcp, notify, record, cut_recorded, cut, count };
 Need need_of(const Eviction& eviction) {
   if (eviction.drain) return eviction.drain->notified ? Need::count : Need::notify;
   switch (eviction.stage) {
@@ -48,8 +48,20 @@ Need need_of(const Eviction& eviction) {
   case CutStage::notify_clients: return Need::notify;
   case CutStage::cut_tcp:
   case CutStage::sweep: return Need::cut;
+  case CutStage::record: return Need::record;
+  case CutStage::cut_recorded: return Need::cut_recorded;
   }
   return Need::cut;
+}
+
+/// While an endpoint that is given up is in the table, its clients would come back to it.
+bool waits_for_table(const ServiceState& service, const Eviction& eviction) {
+  const auto is_loaded = [&](const Mapping& mapping) { return service.loaded.vips.contains(mapping.vip); };
+  return eviction.given_up && eviction.stage == CutStage::cut_recorded && std::ranges::any_of(eviction.mappings, is_loaded);
+}
+
+bool is_due(const ServiceState& service, const Eviction& eviction, Time now) {
+  return eviction.due <= now && !waits_for_table(service, eviction);
 }
 
 /// TCP clients. Where flows may stay only clients without a connection are notified.
@@ -61,8 +73,18 @@ void add_clients(CutJob& job, const ServiceState& service, const Eviction& evict
   }
 }
 
+void add_recorded(CutJob& job, const ServiceState& service, const Eviction& eviction) {
+  if (eviction.recorded) job.recorded.insert(eviction.recorded);
+  for (const Mapping& mapping : eviction.mappings) {
+    job.cut_recorded.push_back(mapping);
+    if (service.config.nudge && mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
+  }
+}
+
 void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction) {
   switch (need) {
+  case Need::record: job.record.insert(job.record.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
+  case Need::cut_recorded: add_recorded(job, service, eviction); break;
   case Need::cut_non_tcp:
   case Need::cut: job.cut.insert(job.cut.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
   case Need::count: job.count.insert(job.count.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
@@ -84,6 +106,8 @@ void set_scope(CutJob& job, Need need) {
     job.protocols = nat::Protocols::non_tcp;
     job.scope = nat::FlowScope::others;
     break;
+  case Need::record:
+  case Need::cut_recorded:
   case Need::cut:
   case Need::count: break;
   }
@@ -116,8 +140,14 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
 }
 
 /// The next stage. True: that was the last one.
-bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, Time now) {
+bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, const CutResult& result, Time now) {
   switch (eviction.stage) {
+  case CutStage::record: // without a complete answer the flows stay: nobody knows which of them are older
+    eviction.stage = CutStage::cut_recorded;
+    eviction.recorded = result.recorded;
+    eviction.due = now;
+    break;
+  case CutStage::cut_recorded: return true;
   case CutStage::cut_non_tcp:
     eviction.stage = eviction.untranslated ? CutStage::sweep : CutStage::notify_clients;
     eviction.due = now + (eviction.untranslated ? sweep_after : eviction.notify_after);
@@ -159,8 +189,11 @@ void close_flips(ServiceState& service, Outbox& outbox) {
 }
 
 bool is_cut_due(const std::set<ServiceState*>& services, Time now) {
-  const auto is_due = [now](const Eviction& eviction) { return !eviction.drain && !eviction.in_job && eviction.due <= now; };
-  return std::ranges::any_of(services, [&](const ServiceState* service) { return std::ranges::any_of(service->evictions, is_due); });
+  return std::ranges::any_of(services, [now](const ServiceState* service) {
+    return std::ranges::any_of(service->evictions, [&](const Eviction& eviction) {
+      return !eviction.drain && !eviction.in_job && is_due(*service, eviction, now);
+    });
+  });
 }
 
 } // namespace
@@ -187,7 +220,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
         note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
         service.displaced_until[mapping] = now + recent_for;
       }
-    if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated ? service.flips : 0;
+    if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
     if (eviction.drain) begin_drain(service, eviction, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     service.followup_due = true;
@@ -198,7 +231,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
 
 void Evictions::add(ServiceState& service, Eviction eviction) {
   eviction.id = ++next_id_;
-  if (eviction.in_job) job_.push_back({&service, eviction.id});
+  if (eviction.in_job) job_.push_back({&service, eviction.id, {}});
   service.evictions.push_back(std::move(eviction));
   registry_.mark_evicting(service);
 }
@@ -225,6 +258,7 @@ void Evictions::transfer(ServiceState& from, ServiceState& to, const Vip& vip, T
     std::erase_if(part.mappings, [&](const Mapping& mapping) { return mapping.vip != vip; });
     if (part.mappings.empty()) continue;
     std::erase_if(eviction.mappings, [&](const Mapping& mapping) { return mapping.vip == vip; });
+    if (eviction.given_up) continue; // no longer
     part.flip = 0;
     if (part.drain) { // each is counted anew
       part.drain->left = eviction.drain->left = std::nullopt;
@@ -248,7 +282,7 @@ bool Evictions::delays(const ServiceState& service, const Plan& plan) {
   const FlowSet returning{plan.returning};
   const auto returns = [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; };
   const bool waits = std::ranges::any_of(service.evictions, [&](const Eviction& eviction) {
-    return eviction.in_job && !eviction.drain && std::ranges::any_of(eviction.mappings, returns);
+    return eviction.in_job && !eviction.drain && !eviction.exact && std::ranges::any_of(eviction.mappings, returns);
   });
   if (waits) worker_.cancel(); // on_job_done() marks the service
   return waits;
@@ -277,14 +311,14 @@ void Evictions::run(Time now) {
   if (worker_.busy() && job_yields_ && (!reconnecting_.reconnecting.empty() || is_cut_due(registry_.evicting(), now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
-  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::count}) {
+  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::record, Need::cut_recorded, Need::cut, Need::count}) {
     CutJob job = need == Need::notify ? std::exchange(reconnecting_, {}) : CutJob{};
     set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
       for (Eviction& eviction : service->evictions) {
-        if (eviction.due > now || need_of(eviction) != need) continue;
+        if (!is_due(*service, eviction, now) || need_of(eviction) != need) continue;
         eviction.in_job = true;
-        job_.push_back({service, eviction.id});
+        job_.push_back({service, eviction.id, eviction.mappings});
         add_flows(job, need, *service, eviction);
       }
     if (need == Need::notify)
@@ -318,10 +352,11 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
     if (found == part.service->evictions.end()) continue;
     found->in_job = false;
     count_notified(*part.service, *found, result);
+    const bool same = found->mappings == part.mappings;
     if (found->drain)
-      advance_drain(*part.service, *found, result, now);
+      advance_drain(*part.service, *found, result, same, now);
     else
-      advance(*part.service, *found, result, now);
+      advance(*part.service, *found, result, same, now);
   }
   outbox_.sync_due = true;
 }
@@ -336,14 +371,19 @@ void Evictions::count_reconnected(const CutResult& result) {
       if (!eviction.drain) count_cut(*service, eviction, deleted);
 }
 
-/// What a finished job means for an eviction: the next stage, or its end.
-void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResult& result, Time now) {
+/// What a finished job means for an eviction: the next stage, or its end. `same`: its mappings are those that the job was given; else
+/// that the job found nothing says nothing of them.
+void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now) {
   const nat::CutCount count = count_cut(service, eviction, result);
-  if (!result.failure.empty() || result.cancelled) {
+  if (result.cancelled || (!result.failure.empty() && eviction.stage != CutStage::record)) {
     eviction.due = result.cancelled ? now : now + retry_after;
     return;
   }
-  const bool over = enter_next_stage(eviction, count, now) || eviction.mappings.empty();
+  if (!same && !eviction.mappings.empty() && eviction.stage == CutStage::sweep) {
+    eviction.due = now;
+    return;
+  }
+  const bool over = enter_next_stage(eviction, count, result, now) || eviction.mappings.empty();
   if (over) finish(service, eviction.id);
 }
 

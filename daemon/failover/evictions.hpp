@@ -61,8 +61,8 @@ public:
 
 private:
   void cancel_returning(ServiceState& service, const Plan& plan, Time now);
-  void advance(ServiceState& service, Eviction& eviction, const CutResult& result, Time now);
-  void advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, Time now);
+  void advance(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now);
+  void advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now);
   void count_reconnected(const CutResult& result);
   void finish(ServiceState& service, std::uint64_t id);
   void begin_drain(ServiceState& service, Eviction& eviction, Time now);
@@ -73,8 +73,9 @@ private:
   Outbox& outbox_;
 
   struct JobPart {
-    ServiceState* service;
-    std::uint64_t eviction; // id
+    ServiceState* service;         // it stays: an eviction that is in a job is never erased
+    std::uint64_t eviction;        // id
+    std::vector<Mapping> mappings; // that the job was given; empty: a part of those of another
   };
   std::vector<JobPart> job_; // whose flows the worker is on
   bool job_yields_ = false;  // it only reads

@@ -93,7 +93,7 @@ Reloaded Reload::apply(const Config& config, Time now) {
   for (const auto& service : registry_.services())
     if (!service->removed && !configured.contains(service->config.name)) {
       result.removed.push_back(service->config.name);
-      retire(*service, now);
+      retire(*service);
     }
   for (const ServiceConfig& next : config.services) {
     ServiceState* service = registry_.find(next.name);
@@ -116,7 +116,6 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   if (service.force) forced_role = before[service.force->server].role;
   service.servers = servers_for(config, before);
   health_.configure(before, service.servers, config);
-  audit_.retain(service, config.listen, now);
   service.config = config;
   registry_.list(service);
   health_.assign(service);
@@ -134,14 +133,13 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
 }
 
 /// The service is no longer configured: it is not probed, its endpoints are given up, its flows are evicted.
-void Reload::retire(ServiceState& service, Time now) {
+void Reload::retire(ServiceState& service) {
   if (service.force) {
     outbox_.log(events::override_lost(service));
     outbox_.overrides_changed = true;
     service.force.reset();
   }
   health_.forget(service);
-  audit_.retain(service, {}, now);
   registry_.unlist(service);
   service.servers.clear();
   service.config.listen.clear();
@@ -183,10 +181,7 @@ void Reload::resume_evictions(ServiceState& service, Time now) {
   }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
   for (const auto& [vip, target] : service.loaded.dnat)
-    if (service.removed)
-      audit_.retain({vip, target.server}, service.config.name, now);
-    else if (!service.shadow)
-      early.push_back(untranslated(vip));
+    if (!service.removed && !service.shadow) early.push_back(untranslated(vip));
   if (!early.empty())
     evictions_.add(service, {.mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
   registry_.mark_dirty(service);

@@ -95,18 +95,20 @@ void TableSync::apply(std::vector<Change> changes, Time now) {
     if (change.plan.rules == change.service->loaded)
       applied_(change, now);
     else
-      pending_.push_back(std::move(change));
+      change.service->changing = true, pending_.push_back(std::move(change));
   if (pending_.empty() || thread_.run([this, now] { send(table_, pending_, now); }, wait_for_commit)) committed(now);
 }
 
 /// The kernel has answered: what it took is loaded now.
 void TableSync::committed(Time now) {
   std::string refusal;
-  for (Change& change : std::exchange(pending_, {}))
+  for (Change& change : std::exchange(pending_, {})) {
+    change.service->changing = false;
     if (change.refusal.empty())
       applied_(change, now);
     else
       refusal = std::move(change.refusal);
+  }
   if (!refusal.empty()) return refused(refusal, now);
   if (!refusal_.retry_at) return;
   outbox_.log(events::kernel_recovered());

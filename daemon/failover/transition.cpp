@@ -74,8 +74,9 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
 void record_flip(Change& change, Outbox& outbox) {
   ServiceState& service = *change.service;
   const Decision& decision = change.decision;
-  const bool cuts = std::ranges::any_of(
-      change.plan.evictions, [](const Eviction& eviction) { return !eviction.untranslated && !eviction.drain && !eviction.drain_end; });
+  const bool cuts = std::ranges::any_of(change.plan.evictions, [](const Eviction& eviction) {
+    return !eviction.untranslated && !eviction.drain && !eviction.drain_end && !eviction.given_up;
+  });
   if (service.last_flip && has_evictions_of(service, service.last_flip->number))
     service.earlier_flips.emplace(service.last_flip->number, std::move(*service.last_flip));
   service.last_flip = Flip{.number = ++service.flips,

@@ -197,6 +197,13 @@ struct UnexpectedFlows {
   bool several_servers = false;
   bool operator==(const UnexpectedFlows&) const = default;
 };
+/// They came back although they were cut, and are left alone: this table does not make them.
+struct ForeignFlows {
+  Vip vip;
+  std::optional<Endpoint> server; // nullopt: untranslated
+  std::uint64_t number = 0;
+  bool operator==(const ForeignFlows&) const = default;
+};
 struct ConntrackFailed {
   bool counting = false; // or cutting
   std::string error;
@@ -309,12 +316,13 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-using Payload = std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive,
-                             ClientsNotHeard, Forced, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock,
-                             OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows,
-                             ConntrackFailed, KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction,
-                             HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
-                             ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+using Payload =
+    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
+                 OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
+                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, ConntrackFailed, KernelRefused, KernelRecovered,
+                 TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping,
+                 NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
+                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events
 

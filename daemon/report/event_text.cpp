@@ -164,10 +164,9 @@ struct Levels {
                                HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
-  Level operator()(
-      const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideShared,
-                  UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied,
-                  MessagesLost> auto&) const {
+  Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
+                               OverrideShared, UnexpectedFlows, ForeignFlows, ConntrackFailed, TableRestored, TableReplaced,
+                               HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,
@@ -191,7 +190,7 @@ struct HistoryKinds {
   std::string_view operator()(const HealthChanged&) const { return "health"; }
   std::string_view operator()(const OneOf<Forced, OverrideEnded> auto&) const { return "override"; }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
-  std::string_view operator()(const OneOf<UnexpectedFlows, TableRestored> auto&) const { return "repair"; }
+  std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;

@@ -77,6 +77,14 @@ std::string Sentences::operator()(const UnexpectedFlows& found) const {
                      found.several_servers ? " and others" : "", found.number == 1 ? "it is" : "they are");
 }
 
+std::string Sentences::operator()(const ForeignFlows& found) const {
+  return fmt::format(
+      "{} flow{} of {} {} again {}, after such flows were cut: another program's rule sends clients there; hanatd leaves them "
+      "alone",
+      found.number, found.number == 1 ? "" : "s", hanat::to_text(found.vip), found.number == 1 ? "is" : "are",
+      found.server ? fmt::format("at {}", hanat::to_text(*found.server)) : "untranslated");
+}
+
 std::string Sentences::operator()(const ConntrackFailed& failure) const {
   return fmt::format("{} conntrack entries failed: {}; trying again in {} s", failure.counting ? "counting" : "cutting", failure.error,
                      failure.retry_after.count());

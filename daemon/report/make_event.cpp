@@ -171,6 +171,12 @@ Event unexpected_flows(const ServiceState& service, const Eviction& eviction, st
   return make(service.config.name, found);
 }
 
+Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number) {
+  const bool early = mapping == untranslated(mapping.vip);
+  return make(service.config.name,
+              ForeignFlows{.vip = mapping.vip, .server = early ? std::nullopt : std::optional{mapping.server}, .number = number});
+}
+
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after) {
   return make({}, ConntrackFailed{.counting = counting, .error = std::move(error), .retry_after = retry_after});
 }

@@ -44,6 +44,7 @@ Event drain_void(const ServiceState& service, const Eviction& eviction);
 Event drained(const ServiceState& service, const Eviction& eviction, Time now);
 Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now);
 Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number);
+Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number);
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after);
 
 Event kernel_recovered();

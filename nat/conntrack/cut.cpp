@@ -216,6 +216,25 @@ bool count_flows(ConntrackSocket& socket, Family family, const Filter& filter, c
   return false;
 }
 
+/// One scan of record(). Returns false if cancelled, or if every dump was incomplete.
+bool record_flows(ConntrackSocket& socket, Family family, const Scan& scan, const std::atomic<bool>& cancelled, RecordedFlows& into) try {
+  const FlowFinder finder{scan};
+  const std::size_t before = into.flows().size();
+  for (int dumps = 0; dumps < max_dumps; ++dumps) {
+    into.truncate(before);
+    const bool complete = socket.dump(family, scan.filter, {}, [&](const Entry& entry) {
+      if (cancelled) throw Stop::cancelled;
+      const auto flow = finder.find(entry);
+      const bool closed = entry.mapping.vip.protocol == Protocol::tcp && phase_of(entry) == TcpPhase::closed;
+      if (flow && !closed) into.add(entry, *flow);
+    });
+    if (complete) return true;
+  }
+  return false;
+} catch (Stop) {
+  return false;
+}
+
 } // namespace
 
 std::string_view to_text(DeleteMethod method) {
@@ -310,6 +329,20 @@ std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::at
     if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, {}, &clients}.run(scan, found);
   });
   return std::move(found.cut);
+}
+
+std::optional<RecordedFlows> Cutter::record(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {
+  RecordedFlows recorded;
+  bool complete = true;
+  impl_->scan(mappings, Protocols::all, FlowScope::all, [&](Family family, const Scan& scan) {
+    complete = complete && record_flows(impl_->socket, family, scan, cancelled, recorded);
+  });
+  return complete ? std::optional{std::move(recorded)} : std::nullopt;
+}
+
+void Cutter::cut(const RecordedFlows& recorded, std::span<const Mapping> mappings, const std::atomic<bool>& cancelled,
+                 const OnDeleted& on_deleted) {
+  recorded.delete_entries(impl_->socket, mappings, cancelled, on_deleted);
 }
 
 std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {

@@ -18,6 +18,7 @@
 #include "nat/address.hpp"
 #include "nat/conntrack/capabilities.hpp"
 #include "nat/conntrack/expected_flows.hpp"
+#include "nat/conntrack/recorded_flows.hpp"
 
 namespace hanat::nat {
 
@@ -85,6 +86,13 @@ public:
   /// Deletes the TCP entries of these clients alone, whatever their phase: the clients have no connection any more and connect again.
   /// Returns those that had an entry. `cancelled` and exceptions as for cut().
   std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled);
+
+  /// Records the entries of the mappings, closed TCP connections left out. nullopt: cancelled, or every dump was incomplete. Throws
+  /// std::system_error.
+  std::optional<RecordedFlows> record(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
+  /// Deletes recorded entries of the mappings: see RecordedFlows::delete_entries().
+  void cut(const RecordedFlows& recorded, std::span<const Mapping> mappings, const std::atomic<bool>& cancelled,
+           const OnDeleted& on_deleted);
 
   /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
   /// incomplete. Throws std::system_error.

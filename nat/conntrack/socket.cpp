@@ -26,6 +26,13 @@ void EntryDeletes::add(const Entry& entry, const Mapping& mapping) {
   offloaded_.push_back(is_offloaded(entry));
 }
 
+void EntryDeletes::add(std::span<const std::uint8_t> request, const Mapping& mapping, bool offloaded) {
+  starts_.push_back(batch_.size());
+  batch_.insert(batch_.end(), request.begin(), request.end());
+  mappings_.push_back(mapping);
+  offloaded_.push_back(offloaded);
+}
+
 bool EntryDeletes::full() const { return starts_.size() >= deletes_per_datagram; }
 
 void EntryDeletes::clear() {

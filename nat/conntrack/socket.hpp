@@ -32,6 +32,8 @@ class EntryDeletes {
 public:
   /// The entry counts for `mapping`.
   void add(const Entry& entry, const Mapping& mapping);
+  /// A message of put_entry_delete().
+  void add(std::span<const std::uint8_t> request, const Mapping& mapping, bool offloaded);
   bool empty() const { return starts_.empty(); }
   std::size_t size() const { return starts_.size(); }
   bool full() const;

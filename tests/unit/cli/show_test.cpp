@@ -113,7 +113,7 @@ database  -> none    -               no-server-up  for 5.0 s
 web  203.0.113.10:443/tcp, 203.0.113.10:443/udp
      primary  10.0.0.11:8443  down     fails 3 of 3 in 10 s  fail: refused, 0.21 ms, 0.4 s ago
   -> backup   10.0.0.12:8443  up       fails 0 of 3 in 10 s  connected, 0.21 ms, 0.4 s ago
-  last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; 41 clients nudged; 1 in all
+  last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients; 1 in all
 
 database  203.0.113.10:443/tcp, 203.0.113.10:443/udp
      primary  10.0.0.21:5432  down     fails 3 of 3 in 10 s  fail: timeout, 0.21 ms, 0.4 s ago
@@ -234,6 +234,17 @@ TEST_F(Show, AServerThatIsDownForTheGroupIsNoRedundancy) {
   EXPECT_EQ(notices(service, now)[0].text, "no server is up for all of group voice: clients are turned away until one is");
 }
 
+TEST_F(Show, FlowsThatAnotherRuleTakesStandInTheOverview) {
+  auto made = failed_over();
+  made.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:8443", .flows = 1}};
+  EXPECT_THAT(
+      show_status(with({made}), {.colour = false, .now = now}),
+      HasSubstr("   ! 1 flow of 203.0.113.10:443/tcp is at 10.0.0.9:8443, where hanat sends no clients: another rule does; see nft list "
+                "ruleset\n"));
+  made.foreign[0].flows = 2;
+  EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}), HasSubstr("2 flows of 203.0.113.10:443/tcp are at "));
+}
+
 TEST_F(Show, OldFlowsThatDrainOrAreKeptStandInTheOverview) {
   auto made = failed_over();
   made.last_flip->drained = 5;
@@ -241,7 +252,7 @@ TEST_F(Show, OldFlowsThatDrainOrAreKeptStandInTheOverview) {
   EXPECT_THAT(
       show_status(with({made}), {.colour = false, .now = now}),
       AllOf(HasSubstr("   ! draining: 12 old flows on primary (10.0.0.11:8443); the rest is cut in 43 s; 5 have ended by themselves\n"),
-            HasSubstr("41 clients nudged; 5 ended by themselves")));
+            HasSubstr("nudge sent to 41 clients; 5 ended by themselves")));
   made.draining[0].left.reset();
   made.draining[0].drained = 0;
   EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}),

@@ -83,7 +83,7 @@ TEST_F(Reconcile, FindsAndCutsWhatNoTargetExplainsAndNothingElse) {
     EXPECT_NE(hanatd.log().find(words), std::string::npos) << words << "\n" << hanatd.log();
 }
 
-TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndOfOneThatIsGone) {
+TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndNothingOfOneThatIsGone) {
   Hanatd hanatd{lab, every_second + both("web", "203.0.113.10") + both("gone", "203.0.113.11")};
   hanatd.wait_target("web", "primary");
   hanatd.wait_target("gone", "primary");
@@ -93,9 +93,9 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndOfOneThatIsGone) {
   ASSERT_EQ(hanatd.reload(every_second + both("web", "203.0.113.10")).exit, 0);
   std::vector<Flow> unexpected;
   std::vector<Flow> bystanders;
-  make({{vip("203.0.113.11", 443, Protocol::tcp), endpoint("198.18.11.2", 9999)}}, 2, bystanders); // none of hanat's any more
-  make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
-       unexpected);
+  make({{vip("203.0.113.11", 443, Protocol::tcp), endpoint("198.18.11.2", 9999)}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
+       bystanders); // none of hanat's any more
+  make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}}, 2, unexpected);
   EXPECT_TRUE(go(unexpected, milliseconds{10000})) << present(unexpected) << " are left\n" << hanatd.log();
   EXPECT_EQ(present(bystanders), bystanders.size());
 }
@@ -133,7 +133,7 @@ TEST_F(Reconcile, AReloadChangesHowOftenItLooks) {
   }
 }
 
-TEST_F(Reconcile, FindsWhatWasKeptForAListenerThatAServiceNoLongerHas) {
+TEST_F(Reconcile, WhatWasKeptForAListenerGoesWithIt) {
   const auto listening_at = [](const std::string& addresses) {
     return every_second + fast_service({.listen = addresses, .extra = "on_failover = \"keep\""});
   };

@@ -100,6 +100,9 @@ TEST(Plan, ADrainEndsWithoutATargetAndWithItsServiceAndWithItsListener) {
     EXPECT_EQ(as_set(none.ending), tcp_of_the_primary);
     EXPECT_EQ(keys_of(none.rules.stale).size(), 4U) << "the backup's two flows go with them";
     service.config.listen = {tcp4, udp4};
+    apply(service, go(service, Destination::backup, Reason::failover, moment + 1s), moment + 1s);
+    recorded(service);
+    apply(service, go(service, Destination::backup, Reason::failover, moment + 1s), moment + 1s);
     const Plan fewer = go(service, Destination::backup, Reason::failover, moment + 1s);
     EXPECT_EQ(as_set(fewer.ending), (std::set<Mapping>{{tcp6, primary6}}));
     EXPECT_EQ(fewer.evictions.back().drain_end, DrainEnd::given_up);

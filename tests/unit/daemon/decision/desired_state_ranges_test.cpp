@@ -44,8 +44,10 @@ TEST(Plan, OfANarrowerRangeOnlyTheRestIsEvicted) {
   service.config.listen = {ports_of(3'000, 8'999)};
   const Plan result = go(service, Destination::primary);
   const Mapping below{ports_of(2'000, 2'999), primary_machine}, above{ports_of(9'000, 0), endpoint("198.18.1.2", 9'000)};
-  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{below, above}));
-  EXPECT_EQ(keys_of(result.rules.stale), (std::set{below, above}));
+  const Mapping below2{below.vip, backup_machine}, above2{above.vip, endpoint("198.18.2.2", 9'000)};
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{below, above, below2, above2}));
+  EXPECT_TRUE(result.rules.stale.empty()) << "the next flow there may be somebody else's";
+  EXPECT_EQ(result.rules.vips.size(), 1U);
   EXPECT_TRUE(result.rules.hold.empty()) << "the kernel takes no two ranges that overlap";
 }
 
@@ -53,7 +55,9 @@ TEST(Plan, OfAnotherRangeOnAnotherServerEverythingIsEvicted) {
   ServiceState service = ranged(ports_of(2'000, 9'000));
   service.config.listen = {ports_of(3'000, 9'999)};
   const Plan result = go(service, Destination::backup);
-  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{Mapping{ports_of(2'000, 9'000), primary_machine}}));
+  const Mapping kept{ports_of(3'000, 9'000), primary_machine}, rest{ports_of(2'000, 2'999), primary_machine};
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{kept, rest, Mapping{rest.vip, backup_machine}}));
+  EXPECT_EQ(keys_of(result.rules.stale), std::set{kept});
 }
 
 TEST(Plan, WhatIsStaleIsNeverATargetWhateverItsBorders) {

@@ -178,8 +178,96 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_FALSE(service.evictions.front().untranslated);
   EXPECT_EQ(service.recent_until.at(tcp4), now + 60s);
   EXPECT_TRUE(service.dirty);
+  EXPECT_TRUE(service.evictions.front().exact) << "no stale keys: the next flow there may be somebody else's";
   EXPECT_TRUE(run());
-  EXPECT_EQ(job().cut, std::vector{backup_tcp});
+  EXPECT_EQ(job().record, std::vector{backup_tcp});
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().cut_recorded, std::vector{backup_tcp});
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+/// An operator's rule sends some clients elsewhere.
+class ForeignFlowsTest : public ConntrackAuditTest {
+protected:
+  ServiceState& service = add_at(web(), 0);
+
+  void look_for(const CutResult& result) {
+    now = std::max(now, audit.next_wakeup());
+    EXPECT_TRUE(run());
+    ASSERT_NE(job().expected, nullptr);
+    finish(result);
+  }
+  /// The jobs of what was found.
+  void evict() {
+    while (!service.evictions.empty() && run()) finish();
+    EXPECT_TRUE(service.evictions.empty());
+  }
+  std::size_t left_alone() const { return events_of(outbox, said::left_alone); }
+};
+
+TEST_F(ForeignFlowsTest, AreEvictedOnceAndThenReportedAndLeftAlone) {
+  begin();
+  finish(unexpected(backup_tcp, 3));
+  EXPECT_EQ(found(), 1U);
+  evict();
+  look_for(unexpected(backup_tcp, 2));
+  EXPECT_EQ(found(), 1U);
+  EXPECT_EQ(left_alone(), 1U);
+  EXPECT_TRUE(service.evictions.empty());
+  look_for(unexpected(backup_tcp, 5));
+  EXPECT_EQ(left_alone(), 1U) << "once";
+  EXPECT_EQ(service.unexpected.at(backup_tcp).flows, 5U);
+}
+
+TEST_F(ForeignFlowsTest, AreLeftAloneAlsoWhenNoneWasThereForAWhile) {
+  begin();
+  finish(unexpected(backup_tcp));
+  evict();
+  look_for(clean());
+  look_for(unexpected(backup_tcp));
+  look_for(clean());
+  EXPECT_EQ(service.unexpected.at(backup_tcp).flows, 0U);
+  EXPECT_EQ(found(), 1U);
+  EXPECT_EQ(left_alone(), 1U);
+}
+
+TEST_F(ForeignFlowsTest, AreEvictedAnewWhenTheServerWasTargetMeanwhile) {
+  begin();
+  finish(unexpected(backup_tcp));
+  evict();
+  look_for(unexpected(backup_tcp));
+  go(service, to_server(1));
+  service.evictions.clear(); // at their end
+  look_for(clean());
+  EXPECT_FALSE(service.unexpected.contains(backup_tcp));
+  go(service, to_server(0));
+  service.evictions.clear();
+  look_for(unexpected(backup_tcp));
+  EXPECT_EQ(found(), 2U);
+  EXPECT_EQ(mappings_of(service.evictions, false), std::set{backup_tcp});
+}
+
+TEST_F(ForeignFlowsTest, OfAnotherServerAreAnotherMatter) {
+  begin();
+  finish(unexpected(backup_tcp));
+  evict();
+  const Mapping other{tcp4, endpoint("198.18.9.9", 443)};
+  CutResult both;
+  both.unexpected = nat::Flows{{backup_tcp, 1}, {other, 2}};
+  look_for(both);
+  EXPECT_EQ(left_alone(), 1U);
+  EXPECT_EQ(mappings_of(service.evictions, false), std::set{other});
+}
+
+TEST_F(ForeignFlowsTest, AreForgottenWithTheirEndpoint) {
+  begin();
+  finish(unexpected(backup_tcp));
+  evict();
+  service.loaded.vips.erase(tcp4);
+  look_for(clean());
+  EXPECT_TRUE(service.unexpected.empty());
 }
 
 TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
@@ -232,48 +320,6 @@ TEST_F(ConntrackAuditTest, AnAuditThatFailedIsReportedAndMadeAPeriodLater) {
   EXPECT_EQ(audit.next_wakeup(), now + 60s);
 }
 
-TEST_F(ConntrackAuditTest, FlowsOfAFormerEndpointAreUnexpectedForTenMinutes) {
-  const ServiceConfig config = web();
-  ServiceState& service = add_at(config, 0);
-  audit.start(60s, now);
-  audit.retain(service, {udp4, tcp6}, now); // it keeps these
-  service.loaded = {};
-  service.config.listen = {udp4, tcp6};
-  now += 10s;
-  EXPECT_TRUE(run());
-  EXPECT_FALSE(expects(primary_tcp) || expects(backup_tcp));
-  EXPECT_TRUE(expects(primary_udp)); // no endpoint of what is loaded
-  finish(clean());
-  now += 590s - 1ms;
-  EXPECT_TRUE(run());
-  EXPECT_FALSE(expects(primary_tcp));
-  finish(clean());
-  now += 60s;
-  EXPECT_TRUE(run());
-  EXPECT_TRUE(expects(primary_tcp));
-}
-
-TEST_F(ConntrackAuditTest, AFormerEndpointIsRetainedForTwoPeriodsAtLeast) {
-  audit.start(1h, now);
-  audit.retain(primary_tcp, "web", now);
-  now += 2h - 1ms;
-  EXPECT_TRUE(run());
-  EXPECT_FALSE(expects(primary_tcp));
-}
-
-TEST_F(ConntrackAuditTest, FlowsOfAFormerEndpointAreEvictedForTheServiceThatHadIt) {
-  audit.start(60s, now);
-  audit.retain(primary_tcp, "web", now);
-  now += 10s;
-  EXPECT_TRUE(run());
-  finish(unexpected(primary_tcp));
-  ASSERT_EQ(registry.services().size(), 1U);
-  const ServiceState& tombstone = *registry.services().front();
-  EXPECT_TRUE(tombstone.removed);
-  EXPECT_EQ(tombstone.config.name, "web");
-  EXPECT_EQ(mappings_of(tombstone.evictions, false), std::set{primary_tcp});
-}
-
 // The worker compared with the range as it was; meanwhile a reload narrowed it.
 TEST_F(ConntrackAuditTest, AMappingThatNoServiceHasAnyMoreIsLeftAlone) {
   const auto ports = [](std::uint16_t first, std::uint16_t last) { return Vip{address("203.0.113.20"), Protocol::tcp, first, last}; };
@@ -284,7 +330,6 @@ TEST_F(ConntrackAuditTest, AMappingThatNoServiceHasAnyMoreIsLeftAlone) {
   begin_when_idle();
   const Mapping flows{ports(5000, 9000), endpoint("198.18.2.2", 0)};
   EXPECT_FALSE(expects(flows));
-  audit.retain(service, {ports(5000, 6000)}, now);
   service.config.listen = {ports(5000, 6000)};
   service.loaded.vips = {{ports(5000, 6000), "range"}};
   finish(unexpected(flows));

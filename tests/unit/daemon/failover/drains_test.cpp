@@ -102,6 +102,21 @@ TEST_F(DrainsTest, CountingTakesAHundredthOfAProcessorAtTheMost) {
   expect_job_after(10s);
 }
 
+// A reload gave a range other borders while the worker counted the old one: that none of the new ones is counted says nothing.
+TEST_F(DrainsTest, ACountOfOtherMappingsIsNoCount) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  expect_job_after(1s);
+  const Mapping part{{tcp4.address, Protocol::tcp, 444}, primary4};
+  service.evictions.front().mappings = {part};
+  finish(counted(3));
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_EQ(events(said::drained), 0U);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().count, std::vector{part});
+}
+
 TEST_F(DrainsTest, ADrainEndsWhenNothingIsLeft) {
   ServiceState& service = flipped();
   notify();

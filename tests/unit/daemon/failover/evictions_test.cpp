@@ -197,6 +197,65 @@ TEST_F(EvictionsTest, OffloadedFlowsThatWereCutAreTold) {
   EXPECT_EQ(events_of(outbox, "cut 4 TCP, 0 UDP and 0 SCTP flows (2 offloaded to a flowtable) of"), 1U);
 }
 
+// A reload gave a range other borders while the worker swept: the job counted for the old range.
+TEST_F(EvictionsTest, ASweepOfOtherMappingsDoesNotEndIt) {
+  ServiceState& service = flipped();
+  cut_all();
+  expect_job_after(1s);
+  std::erase(service.evictions.front().mappings, primary_udp);
+  finish();
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(as_set(job().cut), tcp_at_primary);
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(EvictionsTest, AServiceThatIsRemovedDuringAJobOutlivesIt) {
+  ServiceState& service = flipped();
+  EXPECT_TRUE(run());
+  service.config.listen.clear();
+  service.config.servers.clear();
+  service.servers.clear();
+  registry.unlist(service);
+  service.evictions.front().mappings.clear(); // given to another service
+  evictions.drop_empty(service);
+  service.loaded = {};
+  registry.take_dirty();
+  registry.reap(service);
+  ASSERT_EQ(registry.services().size(), 1U);
+  finish(deleted(primary_udp));
+  EXPECT_TRUE(service.dirty);
+  EXPECT_TRUE(service.evictions.empty());
+  registry.take_dirty();
+  registry.reap(service);
+  EXPECT_TRUE(registry.services().empty());
+}
+
+TEST_F(EvictionsTest, WithoutAnAnswerToWhatStandsNothingIsCut) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now});
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().record, std::vector{primary_tcp});
+  finish(failure("no"));
+  now += 5s;
+  EXPECT_TRUE(run());
+  EXPECT_TRUE(job().recorded.empty());
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(EvictionsTest, ARecordThatGaveWayIsMadeAgain) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now});
+  EXPECT_TRUE(run());
+  evictions.cancel();
+  finish();
+  EXPECT_EQ(service.evictions.front().stage, CutStage::record);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().record, std::vector{primary_tcp});
+}
+
 TEST_F(EvictionsTest, AfterThirtySweepsItEnds) {
   ServiceState& service = flipped();
   cut_all();

@@ -161,6 +161,31 @@ TEST_F(TableSyncTest, ACommitThatTakesLongHoldsUpNothing) {
   EXPECT_EQ(turn(), (Calls{"change 1", "change 1"})); // the one that was late, and the one before
 }
 
+// Its tombstone has nothing loaded and nothing on its way out; only the thread knows of it.
+TEST_F(TableSyncTest, AServiceThatIsGoneStaysUntilItsCommitHasEnded) {
+  ServiceState& service = add("web", 443);
+  registry.unlist(service);
+  thread.slow = true;
+  turn();
+  registry.reap(service);
+  ASSERT_EQ(registry.services().size(), 1U);
+  thread.slow = false;
+  sync.finish_commit(now);
+  EXPECT_EQ(applied, Calls{"web"});
+  EXPECT_FALSE(service.changing);
+  service.loaded = {};
+  registry.take_dirty();
+  registry.reap(service);
+  EXPECT_TRUE(registry.services().empty());
+}
+
+TEST_F(TableSyncTest, ARefusedChangeIsNoLongerUnderWay) {
+  ServiceState& service = add("web", 443);
+  table.refuses = port_refused(443);
+  turn();
+  EXPECT_FALSE(service.changing);
+}
+
 TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
   add("web", 443);
   thread.slow = true;

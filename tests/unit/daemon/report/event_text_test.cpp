@@ -250,6 +250,20 @@ TEST(EventText, DrainsThatEndWithACut) {
   EXPECT_EQ(kind(ended), "");
 }
 
+TEST(EventText, FlowsThatSomebodyElseMakes) {
+  const Vip vip{.address = address_of("203.0.113.10", 0).address, .protocol = Protocol::tcp, .port = 443};
+  ForeignFlows found{.vip = vip, .server = address_of("10.0.0.11", 8443), .number = 1};
+  EXPECT_EQ(text(found),
+            "1 flow of 203.0.113.10:443/tcp is again at 10.0.0.11:8443, after such flows were cut: another program's rule sends "
+            "clients there; hanatd leaves them alone");
+  found.number = 2;
+  found.server.reset();
+  EXPECT_EQ(text(found), "2 flows of 203.0.113.10:443/tcp are again untranslated, after such flows were cut: another program's rule sends "
+                         "clients there; hanatd leaves them alone");
+  EXPECT_EQ(level(found), Level::warning);
+  EXPECT_EQ(kind(found), "repair");
+}
+
 TEST(EventText, FlowsThatShouldNotBe) {
   UnexpectedFlows found{.number = 1, .server = address_of("10.0.0.11", 8443)};
   EXPECT_EQ(text(found), "found 1 unexpected flow (to 10.0.0.11:8443): it is cut now");

@@ -211,6 +211,14 @@ TEST(MakeEvent, UnexpectedFlows) {
   EXPECT_EQ(seen(), (UnexpectedFlows{.number = 2, .server = {}, .several_servers = false}));
 }
 
+TEST(MakeEvent, ForeignFlows) {
+  const Web web;
+  const Mapping mapping = mapping_to(server_address(2));
+  EXPECT_EQ(what<ForeignFlows>(foreign_flows(web.service, mapping, 3)),
+            (ForeignFlows{.vip = mapping.vip, .server = server_address(2), .number = 3}));
+  EXPECT_EQ(what<ForeignFlows>(foreign_flows(web.service, untranslated(mapping.vip), 3)).server, std::nullopt);
+}
+
 TEST(MakeEvent, TheKernelAndTheProbes) {
   const ProbeResult result{.outcome = Outcome::inconclusive, .reason = probes::Reason::no_ports, .latency = {}, .detail = "Address in use"};
   EXPECT_EQ(what<ProbesInconclusive>(probes_inconclusive(result)),
