@@ -115,8 +115,11 @@ void RouteMonitor::Impl::learn_link(unsigned interface) {
 
 /// All links, those to clients among them.
 void RouteMonitor::Impl::learn_surroundings() {
-  for (const Link& link : socket.links()) client_side.take(link, Clock::now());
+  const auto began = Clock::now();
+  for (const Link& link : socket.links()) client_side.take(link, began);
   learn_default();
+  const auto ended = Clock::now();
+  surroundings_known_until = ended + std::max<Clock::duration>(cut_off_cache_time, (ended - began) * 10); // a machine may have many links
 }
 
 /// Looks up addresses that only a default route covers; that of IPv6 may be 2000::/3.
@@ -258,6 +261,8 @@ bool RouteMonitor::is_cut_off() {
     impl_->all_lost_at.reset();
   else if (!impl_->all_lost_at)
     impl_->all_lost_at = now;
+  // The kernel reports a lost carrier up to a second late (linkwatch sends one batch a second), but tells it at once when it is asked.
+  if (all && now >= impl_->surroundings_known_until) impl_->learn_surroundings();
   const auto links = impl_->server_links(); // none: no path has ever been known, and nothing can be told
   return impl_->cut_off = all && (links.empty() || !impl_->client_side.works(links, *impl_->all_lost_at, now));
 }

@@ -114,6 +114,7 @@ struct RouteMonitor::Impl {
   bool default_changed = false;
   Clock::time_point last_round{};
   ClientSide client_side;
+  Clock::time_point surroundings_known_until{};
   bool cut_off = false;
   std::optional<Clock::time_point> cut_off_checked_at{};
   std::optional<Clock::time_point> all_lost_at{}; // since when no server has a path

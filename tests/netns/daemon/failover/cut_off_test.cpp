@@ -88,7 +88,7 @@ TEST_P(CutOff, FromClientsTooItMovesNothing) {
   both_up();
   TcpClient old{lab, Host::client, vip()};
   ASSERT_EQ(old.ask().text, "primary");
-  for (const Host host : {Host::client, Host::primary, Host::backup})
+  for (const Host host : {Host::client, Host::backup, Host::primary})
     lab.link(host, false); // the bystander's link stays, as one of management
   const Status cut_off = hanatd.wait_for([](const Status& now) { return now.daemon.inconclusive.has_value(); });
   EXPECT_NE(cut_off.daemon.inconclusive->find("no-carrier"), std::string::npos) << *cut_off.daemon.inconclusive;
@@ -108,7 +108,7 @@ TEST_P(CutOff, WhereClientsComeByALinkToServersItMovesNothing) {
   for (const Host host : {Host::backup, Host::primary}) lab.link(host, false);
   hanatd.wait_for([](const Status& now) { return now.daemon.inconclusive.has_value(); });
   ASSERT_NO_FATAL_FAILURE(expect_nothing_moves());
-  for (const Host host : {Host::backup, Host::primary}) lab.link(host, true);
+  for (const Host host : {Host::primary, Host::backup}) lab.link(host, true);
   hanatd.wait_for([](const Status& now) { return !now.daemon.inconclusive.has_value(); });
   ASSERT_NO_FATAL_FAILURE(expect_nothing_moves());
 }

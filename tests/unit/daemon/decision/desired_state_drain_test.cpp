@@ -195,8 +195,9 @@ TEST(Plan, WhenAFullServerIsDownItsFlowsLeaveAsOnFailoverSays) {
     EXPECT_EQ(as_set(later.ending), all);
     for (const Eviction& eviction : later.evictions) {
       EXPECT_EQ(eviction.flip, 7U);
-      if (eviction.drain) EXPECT_EQ(eviction.drain->until, moment + 61s) << "from now on";
-      if (eviction.drain) EXPECT_FALSE(eviction.drain->until_down);
+      if (!eviction.drain) continue;
+      EXPECT_EQ(eviction.drain->until, moment + 61s) << "from now on";
+      EXPECT_FALSE(eviction.drain->until_down);
     }
     apply(service, later, moment + 1s);
     EXPECT_TRUE(go(service, Destination::backup, Reason::starting, moment + 2s).ending.empty()) << "once";

@@ -15,6 +15,12 @@ const std::set<unsigned> servers{to_primary, to_backup};
 
 Link link_at(unsigned index, bool usable = true) { return {.index = index, .name = "x", .up = usable, .carrier = usable}; }
 
+Link deleted(unsigned index) {
+  Link link = link_at(index, false);
+  link.gone = true;
+  return link;
+}
+
 class ClientSideTest : public testing::Test {
 protected:
   ClientSideTest() {
@@ -37,7 +43,7 @@ TEST_F(ClientSideTest, WithoutAnotherUsableLinkNobodyComes) {
   EXPECT_FALSE(side.works({to_client, to_primary, to_backup}, boot + 20s, boot + 20s)) << "clients and servers by the same links";
   set(to_client, false, 1s);
   EXPECT_FALSE(works(20s, 20s)) << "long lost already";
-  side.take({.index = to_client, .gone = true}, boot + 2s);
+  side.take(deleted(to_client), boot + 2s);
   EXPECT_FALSE(works(20s, 20s));
 }
 
@@ -60,7 +66,7 @@ TEST_F(ClientSideTest, ALinkThatIsBackIsTrustedWhenTheOthersHadTimeToComeBack) {
 }
 
 TEST_F(ClientSideTest, ALinkThatWasAlwaysThereCountsAtOnceAndANewOneToo) {
-  side.take({.index = to_client, .gone = true}, boot + 1s);
+  side.take(deleted(to_client), boot + 1s);
   EXPECT_FALSE(works(20s, 20s));
   set(other, true, 20s);
   EXPECT_TRUE(works(20s, 20s));
