@@ -86,7 +86,8 @@ protected:
       all.emplace_back(lab, protocol, vip, "forwarded");
       all.emplace_back(lab, protocol, Lab::endpoint(Host::primary, 8443, family), "primary"); // the services' own server, asked directly
       all.emplace_back(lab, protocol, Lab::endpoint(Host::backup, 8443, family), "backup");
-      const auto client = static_cast<std::uint16_t>(30'000 + i); // a server sends first: its entry has the other direction
+      // A server sends first: its entry has the other direction. The ports are below those of clients.
+      const auto client = static_cast<std::uint16_t>((family == Family::ipv4 ? 5'000U : 6'000U) + i);
       all.emplace_back(lab, Protocol::udp, other_vip, "forwarded", client);
       forwarded_udp.send(Lab::endpoint(Host::client, client, family), "a push");
     }

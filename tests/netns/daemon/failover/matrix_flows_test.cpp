@@ -113,14 +113,14 @@ std::vector<Net> nets() {
   return all;
 }
 
-std::string name_of_net(const testing::TestParamInfo<Net>& info) {
-  const Net& net = info.param;
+std::string name_of(const Net& net) {
   return fmt::format("{}{}{}Loose{}{}", net.family == Family::ipv4 ? "IPv4" : "IPv6",
                      net.snat == "none"         ? "SourceKept"
                      : net.snat == "masquerade" ? "Masquerade"
                                                 : "FixedSource",
                      net.local ? "VipLocal" : "VipRouted", net.loose ? "On" : "Off", net.forgets ? "Forgotten" : "Known");
 }
+void PrintTo(const Net& net, std::ostream* stream) { *stream << name_of(net); }
 
 class MatrixFlows : public testing::TestWithParam<Net> {
 protected:
@@ -283,7 +283,7 @@ protected:
   std::optional<Hanatd> hanatd_;
 };
 
-INSTANTIATE_TEST_SUITE_P(, MatrixFlows, testing::ValuesIn(nets()), name_of_net);
+INSTANTIATE_TEST_SUITE_P(, MatrixFlows, testing::ValuesIn(nets()), [](const auto& net) { return name_of(net.param); });
 
 TEST_P(MatrixFlows, NoFlowIsWorseOffThanItsServiceMakesIt) {
   refuse_without_limit(lab_);
@@ -308,6 +308,31 @@ TEST_P(MatrixFlows, NoFlowIsWorseOffThanItsServiceMakesIt) {
     return wrong.empty() ? new_flow(cell) : wrong;
   });
   fmt::print("{} cells\n", cells_.size());
+}
+
+/// What is expected of flows whose server stays, is what the kernel does without hanat.
+TEST_P(MatrixFlows, ABareRuleKeepsWhatIsExpectedToStay) {
+  translate_servers();
+  make_cells();
+  std::erase_if(cells_, [](const auto& cell) { return cell->to != Where::primary; });
+  const bool v4 = GetParam().family == Family::ipv4;
+  const std::string ip = v4 ? "ip" : "ip6";
+  const std::string server = Lab::address(Host::primary, GetParam().family).text();
+  std::string rules = "table inet bare {\n  chain pre {\n    type nat hook prerouting priority -100;\n";
+  for (const auto& cell : cells_)
+    rules += fmt::format("    {0} daddr {1} {2} dport {3} dnat {0} to {4}\n", ip, vip(*cell).address.text(), to_text(cell->protocol),
+                         cell->port, server);
+  rules += "  }\n  chain post {\n    type nat hook postrouting priority 100;\n";
+  if (GetParam().snat != "none")
+    rules += fmt::format("    ct status dnat {0} daddr {1} {2}\n", ip, server,
+                         GetParam().snat == "masquerade"
+                             ? "masquerade"
+                             : fmt::format("snat {} to {}", ip, Lab::gateway_address(Host::primary, GetParam().family).text()));
+  lab_.must(Host::gateway, "nft -f - <<'END'\n" + rules + "  }\n}\nEND");
+  in_all_cells(cells_, [this](FlowCell& cell) { return begin(cell); });
+  if (HasFailure()) return;
+  if (GetParam().forgets) lab_.must(Host::gateway, "conntrack -F 2>/dev/null");
+  in_all_cells(cells_, [this](FlowCell& cell) { return stays(cell); });
 }
 
 } // namespace
