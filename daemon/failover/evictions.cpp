@@ -220,7 +220,8 @@ void Evictions::start(Change& change, bool flipped, Time now) {
         note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
         service.displaced_until[mapping] = now + recent_for;
       }
-    if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
+    if (!eviction.drain_end && eviction.flip == 0)
+      eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
     if (eviction.drain) begin_drain(service, eviction, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     service.followup_due = true;

@@ -345,9 +345,9 @@ TEST_F(HealthMonitorTest, AServerWithoutAPathHasFailedBeforeItIsProbed) {
   EXPECT_EQ(health.precheck(*probe(service, 1).probe), std::nullopt);
 }
 
-TEST_F(HealthMonitorTest, WithoutAPathToAnyServerItIsThisMachineThatIsCutOff) {
+TEST_F(HealthMonitorTest, WithoutAPathToAnyServerOrClientItIsThisMachineThatIsCutOff) {
   ServiceState& service = add_up();
-  paths.all = true;
+  paths.cut_off = true;
   for (const auto reason : {probes::Reason::no_carrier, probes::Reason::net_unreachable}) {
     paths.broken[address("198.18.1.2")] = result(Outcome::fail, reason);
     EXPECT_EQ(health.precheck(*probe(service, 0).probe), result(Outcome::inconclusive, reason));
