@@ -93,7 +93,7 @@ TEST_P(ServerOpened, ItsUdpClientHearsTheNewServerAfterAFailoverAndAfterAForcedM
     const std::uint16_t port = forced ? 40'001 : 40'000; // the flow of the other one stays in conntrack
     Sender client{lab, Host::client, vip, port};
     old_server.say(Lab::endpoint(Host::client, port, family), "pushed");
-    ASSERT_EQ(client.hear(milliseconds{1000}), "pushed") << "from the virtual endpoint: the socket hears nobody else";
+    ASSERT_EQ(client.hear(milliseconds{5000}), "pushed") << "from the virtual endpoint: the socket hears nobody else";
     client.send();
     ASSERT_TRUE(old_server.hear()) << "the reply of a flow that the server opened";
     if (forced)
