@@ -102,7 +102,7 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndNothingOfOneThatIsGon
 
 TEST_F(Reconcile, FindsWhatAServerOpenedThatIsNotTheTargetAndNothingElse) {
   Hanatd hanatd{lab, every_second + both("web", "203.0.113.10") + both("kept", "203.0.113.11", "on_failover = \"keep\"") +
-                         fast_service({.name = "all", .listen = "203.0.113.12:*/udp", .port = 0})};
+                         fast_service({.name = "all", .listen = "203.0.113.12:*/udp", .port = 0, .probe = "type = \"tcp\", port = 8443"})};
   for (const char* name : {"web", "kept", "all"}) hanatd.wait_target(name, "primary");
   const auto of_all = [](Host host, std::uint16_t port) {
     return Mapping{vip("203.0.113.12", port, Protocol::udp), Lab::endpoint(host, port)};

@@ -126,7 +126,7 @@ TEST(ConntrackMessages, AreNotParsedBeyondATruncatedEnd) {
   for (std::size_t length = sizeof(nlmsghdr); length < whole.size(); ++length) {
     MessageBatch part(whole.begin(), whole.begin() + static_cast<long>(length));
     reinterpret_cast<nlmsghdr*>(part.data())->nlmsg_len = static_cast<std::uint32_t>(length);
-    EXPECT_EQ(parse_entry(message(part)).value_or(Entry{.mapping = mapping(), .client = {}}).mapping, mapping());
+    EXPECT_EQ(parse_entry(message(part)).value_or(Entry{.mapping = mapping(), .client = {}, .reply_to = {}}).mapping, mapping());
   }
 }
 
@@ -220,7 +220,7 @@ std::pair<std::uint32_t, std::uint32_t> compared(const Filter& filter) {
   const std::string_view bytes{reinterpret_cast<const char*>(batch.data()), batch.size()};
   const auto flags = [&](char type) {
     std::uint32_t value = 0;
-    const std::size_t at = bytes.find(std::string{8, 0, type, 0});
+    const std::size_t at = bytes.rfind(std::string{8, 0, type, 0}); // CTA_FILTER is the last attribute
     if (at != std::string_view::npos) std::memcpy(&value, bytes.data() + at + 4, sizeof value);
     return value;
   };
