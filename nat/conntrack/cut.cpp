@@ -286,7 +286,7 @@ TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, const std:
   return clients;
 }
 
-std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled) {
+std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted) {
   std::vector<Mapping> mappings;
   for (const auto& [mapping, endpoints] : clients) mappings.push_back(mapping);
   TcpClients found;
@@ -294,7 +294,7 @@ std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::at
     const std::vector<Mapping> selected = select(mappings, Protocols::tcp, family);
     if (selected.empty()) continue;
     for (const Scan& scan : plan(selected, impl_->capabilities(family).support, impl_->socket.entries()))
-      if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, {}, &clients}.run(scan, found);
+      if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, &clients}.run(scan, found);
   }
   return std::move(found.unconnected);
 }

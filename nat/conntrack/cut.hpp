@@ -76,7 +76,7 @@ public:
 
   /// Deletes the TCP entries of these clients alone, whatever their phase: the clients have no connection any more and connect again.
   /// Returns those that had an entry. `cancelled` and exceptions as for cut().
-  std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled);
+  std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
 
   /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
   /// incomplete. Throws std::system_error.
