@@ -14,11 +14,11 @@ void ServerSets::on_start(Time now) {
 
 void ServerSets::update(Time now) {
   const Services& services = registry_.services();
-  if (std::exchange(servers_changed_, false)) table_.want_endpoints(nat::SetKind::servers, all_servers(services));
+  if (std::exchange(servers_changed_, false)) table_.intend_endpoints(nat::SetKind::servers, all_servers(services));
   if (!std::exchange(displaced_changed_, false)) return;
   nat::EndpointMap displaced = displaced_servers(services, now);
   any_displaced_ = !displaced.empty();
-  table_.want_endpoints(nat::SetKind::displaced, std::move(displaced));
+  table_.intend_endpoints(nat::SetKind::displaced, std::move(displaced));
 }
 
 } // namespace hanat

@@ -179,17 +179,17 @@ void TableSync::on_commit() {
   outbox_.sync_due = true;
 }
 
-void TableSync::want_endpoints(nat::SetKind kind, nat::EndpointMap wanted) {
+void TableSync::intend_endpoints(nat::SetKind kind, nat::EndpointMap intended) {
   Endpoints& endpoints = endpoints_[kind];
-  if (!endpoints.wanted || *endpoints.wanted != wanted) endpoints.wanted = std::make_shared<const nat::EndpointMap>(std::move(wanted));
+  if (!endpoints.intended || *endpoints.intended != intended) endpoints.intended = std::make_shared<const nat::EndpointMap>(std::move(intended));
 }
 
 void TableSync::maintain(bool notrack, Time now) {
   for (auto& [kind, endpoints] : endpoints_)
-    if (endpoints.wanted != endpoints.loaded && !busy() && state_ != State::failed)
-      change_aside([this, kind, &endpoints, wanted = endpoints.wanted] {
-        table_.set_endpoints(kind, *wanted);
-        endpoints.loaded = wanted; // nothing else looks at it while the thread is busy
+    if (endpoints.intended != endpoints.loaded && !busy() && state_ != State::failed)
+      change_aside([this, kind, &endpoints, intended = endpoints.intended] {
+        table_.set_endpoints(kind, *intended);
+        endpoints.loaded = intended; // nothing else looks at it while the thread is busy
       });
   if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
     next_heartbeat_.reset();

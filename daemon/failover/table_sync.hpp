@@ -49,7 +49,7 @@ public:
   /// conntrack.
   void maintain(bool notrack, Time now);
   /// What maintain() is to load into one of nat::endpoint_sets.
-  void want_endpoints(nat::SetKind kind, nat::EndpointMap wanted);
+  void intend_endpoints(nat::SetKind kind, nat::EndpointMap intended);
   /// The kernel told of commits.
   void on_commit();
 
@@ -85,7 +85,7 @@ private:
   std::vector<Change> pending_; // what the kernel was given
   Time last_resync_{};
   struct Endpoints {
-    std::shared_ptr<const nat::EndpointMap> wanted, loaded; // the same one: in sync
+    std::shared_ptr<const nat::EndpointMap> intended, loaded; // the same one: in sync
   };
   std::map<nat::SetKind, Endpoints> endpoints_;
   nat::EndpointMap displaced_at_start_;

@@ -138,8 +138,8 @@ SetShape shape_of_client(Family family, const char* comment) {
 }
 
 constexpr const char* held_comment = "client . virtual endpoint: a refusal was held; the next one passes";
-constexpr const char* strays_comment = "client . virtual endpoint: sent TCP that fits no flow; reset when it goes on";
-constexpr const char* strays_now_comment = "the same within the last second: counted once";
+constexpr const char* orphans_comment = "client . virtual endpoint: sent TCP that fits no flow; reset when it goes on";
+constexpr const char* orphans_now_comment = "the same within the last second: counted once";
 
 constexpr const char* heartbeat_comment = "renewed by hanatd every second; without an element refusals pass";
 constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
@@ -175,14 +175,14 @@ Layout make_layout(const std::string& table) {
   for (const Family family : both_families)
     layout.sets.push_back(make_timeout_set(table, held_set(family), shape_of_client(family, held_comment), held_for, held_at_most, ++number));
   for (const Family family : both_families) {
-    const SetShape strays = shape_of_client(family, strays_comment), now = shape_of_client(family, strays_now_comment);
-    layout.sets.push_back(make_timeout_set(table, strays_set(family), strays, strays_for, strays_at_most, ++number));
-    layout.sets.push_back(make_timeout_set(table, strays_now_set(family), now, strays_now_for, strays_at_most, ++number));
+    const SetShape orphans = shape_of_client(family, orphans_comment), now = shape_of_client(family, orphans_now_comment);
+    layout.sets.push_back(make_timeout_set(table, orphans_set(family), orphans, orphans_for, orphans_at_most, ++number));
+    layout.sets.push_back(make_timeout_set(table, orphans_now_set(family), now, orphans_now_for, orphans_at_most, ++number));
   }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "stray4", "stray6", "midstream", "hold", "unanswered", "unreachable"})
+       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6", "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

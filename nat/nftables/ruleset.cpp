@@ -24,8 +24,8 @@ constexpr std::uint16_t source_last = probe_port_first - 1;
 
 constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
 // A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds; of a healthy flow late duplicates come at once.
-constexpr std::uint64_t strays_per_minute = 2;
-constexpr std::uint32_t strays_burst = 3; // seconds
+constexpr std::uint64_t orphans_per_minute = 2;
+constexpr std::uint32_t orphans_burst = 3; // seconds
 constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client, who else waits a second
 
 // Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
@@ -109,18 +109,18 @@ void write_reconnect(Writer& writer) {
 /// it is invalid, mostly outside the window of a healthy connection, nothing translates it: the machine that it reaches would reply with a
 /// reset, and end the connection. A client that goes on like that for some seconds has no flow: with nf_conntrack_tcp_loose = 0 or such a
 /// rule nobody else would ever tell it.
-void write_stray(Writer& writer, Family family) {
-  writer.open(family == Family::ipv4 ? "stray4" : "stray6");
+void write_orphan(Writer& writer, Family family) {
+  writer.open(family == Family::ipv4 ? "orphan4" : "orphan6");
   writer.add(writer.rule("picked up, and not answered yet").ct_status_any(IPS_CONFIRMED).verdict(NFT_RETURN));
   writer.add(writer.rule("for some seconds: nobody picks it up")
                  .only(family)
                  .only_tcp()
                  .load_client_tuple(family)
-                 .not_in_set(strays_now_set(family))
+                 .not_in_set(orphans_now_set(family))
                  .load_client_tuple(family)
-                 .add_to_set(strays_now_set(family))
+                 .add_to_set(orphans_now_set(family))
                  .load_client_tuple(family)
-                 .over_limit_in_set(strays_set(family), strays_per_minute, strays_burst)
+                 .over_limit_in_set(orphans_set(family), orphans_per_minute, orphans_burst)
                  .reject_with_tcp_reset());
   writer.add(writer.rule("no server would get it").ct_state(state_invalid).verdict(NF_DROP));
 }
@@ -134,7 +134,7 @@ void write_midstream(Writer& writer) {
                      .only(family)
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
-                     .verdict(NFT_GOTO, family == Family::ipv4 ? "stray4" : "stray6"));
+                     .verdict(NFT_GOTO, family == Family::ipv4 ? "orphan4" : "orphan6"));
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
       writer.add(writer.rule("from a server, and its client does not know that address")
@@ -318,7 +318,7 @@ std::vector<RulePtr> make_ruleset(const std::string& table) {
   write_refuse(writer);
   for (const Family family : both_families) write_address_guard(writer, family);
   write_reconnect(writer);
-  for (const Family family : both_families) write_stray(writer, family);
+  for (const Family family : both_families) write_orphan(writer, family);
   write_midstream(writer);
   write_hold(writer);
   write_signs(writer);

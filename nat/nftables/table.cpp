@@ -324,18 +324,18 @@ void NftTable::change(std::span<const Step> steps) {
   }
 }
 
-void NftTable::set_endpoints(SetKind kind, const EndpointMap& wanted) {
+void NftTable::set_endpoints(SetKind kind, const EndpointMap& intended) {
   const auto before = endpoints_.find(kind);
   const EndpointMap loaded = before == endpoints_.end() ? EndpointMap{} : before->second;
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.change_endpoints(kind, loaded, wanted), "change the servers in the table", [&] {
+  commit(builder.change_endpoints(kind, loaded, intended), "change the servers in the table", [&] {
     const auto found = read();
     const auto endpoints = found ? found->endpoints : std::map<SetKind, EndpointMap>{};
     const auto same_kind = endpoints.find(kind);
-    return same_kind == endpoints.end() ? wanted.empty() : same_kind->second == wanted;
+    return same_kind == endpoints.end() ? intended.empty() : same_kind->second == intended;
   });
   endpoints_.erase(kind);
-  if (!wanted.empty()) endpoints_.emplace(kind, wanted); // as it is read
+  if (!intended.empty()) endpoints_.emplace(kind, intended); // as it is read
 }
 
 void NftTable::heartbeat() {

@@ -58,7 +58,7 @@ public:
   /// The same for many services at once; no two of them share an element.
   void change(std::span<const Step> steps);
   /// Changes the elements of one of endpoint_sets that differ, in one transaction. Exceptions and lost replies as for change().
-  void set_endpoints(SetKind kind, const EndpointMap& wanted);
+  void set_endpoints(SetKind kind, const EndpointMap& intended);
   /// Renews the heartbeat element: without a heartbeat for nat::heartbeat_for the guard holds no refusals. Throws std::system_error.
   void heartbeat();
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
