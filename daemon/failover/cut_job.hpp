@@ -29,11 +29,11 @@ struct CutJob {
 };
 
 struct CutResult {
-  std::map<Mapping, std::uint64_t> deleted; // entries that went, by mapping
+  std::map<Mapping, std::uint64_t> deleted;     // entries that went, by mapping
   std::map<Mapping, std::uint64_t> reconnected; // of them, entries of clients that were reconnecting
   std::map<Mapping, std::uint64_t> nudged;      // clients, by mapping
-  std::optional<nat::Flows> counted;        // absent: the kernel gave no complete answer
-  std::optional<nat::Flows> unexpected;     // likewise
+  std::optional<nat::Flows> counted;            // absent: the kernel gave no complete answer
+  std::optional<nat::Flows> unexpected;         // likewise
   std::chrono::microseconds took{};
   std::chrono::microseconds spent{}; // of a processor's time
   bool cancelled = false;

@@ -181,7 +181,8 @@ void TableSync::on_commit() {
 
 void TableSync::intend_endpoints(nat::SetKind kind, nat::EndpointMap intended) {
   Endpoints& endpoints = endpoints_[kind];
-  if (!endpoints.intended || *endpoints.intended != intended) endpoints.intended = std::make_shared<const nat::EndpointMap>(std::move(intended));
+  if (!endpoints.intended || *endpoints.intended != intended)
+    endpoints.intended = std::make_shared<const nat::EndpointMap>(std::move(intended));
 }
 
 void TableSync::maintain(bool notrack, Time now) {

@@ -152,9 +152,8 @@ public:
 
 private:
   void take(const Entry& entry, const Mapping& mapping, TcpClients& into) {
-    const TcpClient client{.mapping = mapping,
-                           .vip = {.address = entry.mapping.vip.address, .port = entry.mapping.vip.port},
-                           .client = entry.client};
+    const TcpClient client{
+        .mapping = mapping, .vip = {.address = entry.mapping.vip.address, .port = entry.mapping.vip.port}, .client = entry.client};
     if (only_ != nullptr) {
       if (only_->at(mapping).contains(entry.client)) remove(entry, client, into);
       return;

@@ -173,7 +173,8 @@ Layout make_layout(const std::string& table) {
   const SetShape heartbeat{.key_type = type_protocol, .key_length = 1, .comment = heartbeat_comment};
   layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, 0, ++number));
   for (const Family family : both_families)
-    layout.sets.push_back(make_timeout_set(table, held_set(family), shape_of_client(family, held_comment), held_for, held_at_most, ++number));
+    layout.sets.push_back(
+        make_timeout_set(table, held_set(family), shape_of_client(family, held_comment), held_for, held_at_most, ++number));
   for (const Family family : both_families) {
     const SetShape orphans = shape_of_client(family, orphans_comment), now = shape_of_client(family, orphans_now_comment);
     layout.sets.push_back(make_timeout_set(table, orphans_set(family), orphans, orphans_for, orphans_at_most, ++number));
@@ -181,8 +182,8 @@ Layout make_layout(const std::string& table) {
   }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
-  for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6", "midstream", "hold", "unanswered", "unreachable"})
+  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6",
+                           "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -31,7 +31,7 @@ public:
   RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
-  RuleWriter& load_client_tuple(Family family);   // saddr . sport . daddr . dport of a client's packet
+  RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet
   RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
   RuleWriter& load_dport(unsigned index);
   RuleWriter& load_protocol(unsigned index); // meta l4proto
@@ -55,7 +55,7 @@ public:
   RuleWriter& add_to_set(const std::string& set); // the key is in register 0; with the set's timeout; a full set ends the rule here
   RuleWriter& update_set(const std::string& set); // the same, and restarts the timeout of an existing key
   RuleWriter& over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst); // the same; goes on above that rate
-  RuleWriter& limit(std::uint64_t per_second);    // packets per second, and the same number as a burst
+  RuleWriter& limit(std::uint64_t per_second); // packets per second, and the same number as a burst
   RuleWriter& log(std::uint16_t group, const char* prefix);
   RuleWriter& notrack();
   RuleWriter& in_verdict_map(const std::string& map);

@@ -25,7 +25,7 @@ constexpr std::uint16_t source_last = probe_port_first - 1;
 constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
 // A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds; of a healthy flow late duplicates come at once.
 constexpr std::uint64_t orphans_per_minute = 2;
-constexpr std::uint32_t orphans_burst = 3; // seconds
+constexpr std::uint32_t orphans_burst = 3;             // seconds
 constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client, who else waits a second
 
 // Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
@@ -105,9 +105,9 @@ void write_reconnect(Writer& writer) {
   writer.add(writer.rule("the client's next SYN goes to the next server").verdict(NF_DROP));
 }
 
-/// TCP to a virtual endpoint that fits no flow. If it is new, conntrack picks the flow up with it, unless a rule of the operator drops it. If
-/// it is invalid, mostly outside the window of a healthy connection, nothing translates it: the machine that it reaches would reply with a
-/// reset, and end the connection. A client that goes on like that for some seconds has no flow: with nf_conntrack_tcp_loose = 0 or such a
+/// TCP to a virtual endpoint that fits no flow. If it is new, conntrack picks the flow up with it, unless a rule of the operator drops it.
+/// If it is invalid, mostly outside the window of a healthy connection, nothing translates it: the machine that it reaches would reply with
+/// a reset, and end the connection. A client that goes on like that for some seconds has no flow: with nf_conntrack_tcp_loose = 0 or such a
 /// rule nobody else would ever tell it.
 void write_orphan(Writer& writer, Family family) {
   writer.open(family == Family::ipv4 ? "orphan4" : "orphan6");

@@ -155,8 +155,7 @@ Decoded NftTable::read_elements(const LayoutText& found, const LayoutText& inten
 bool NftTable::is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const {
   const GuardedAddresses guarded = guarded_by(decoded.state);
   return found.comment == table_comment() && (found.flags & NFT_TABLE_F_DORMANT) == 0 && layout == intended && decoded.foreign == 0 &&
-         (!known_ || decoded.endpoints == endpoints_) &&
-         std::ranges::equal(guarded | std::views::keys, decoded.guarded | std::views::keys);
+         (!known_ || decoded.endpoints == endpoints_) && std::ranges::equal(guarded | std::views::keys, decoded.guarded | std::views::keys);
 }
 
 /// One read, which a commit may interrupt.

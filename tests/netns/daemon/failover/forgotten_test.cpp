@@ -78,8 +78,9 @@ TEST_P(HealthyFlows, SurviveASegmentBeyondTheWindowFromEitherSide) {
   };
   const Endpoint here{.address = Lab::address(Host::client, family()), .port = client.local_port()};
   TcpNumbers numbers = tcp_numbers(client.fd());
-  send_segment(lab, Host::client,
-               {.from = here, .to = vip(), .sequence = numbers.to_send + beyond_window, .acknowledged = numbers.to_receive, .flags = TH_ACK});
+  send_segment(
+      lab, Host::client,
+      {.from = here, .to = vip(), .sequence = numbers.to_send + beyond_window, .acknowledged = numbers.to_receive, .flags = TH_ACK});
   expect_alive("client");
   numbers = tcp_numbers(client.fd());
   send_segment(lab, Host::primary,
@@ -125,7 +126,8 @@ TEST(ForgottenFlows, OfATargetThatMovedAreResetAtOnce) {
 }
 
 TEST(ForgottenFlows, ThatNobodyPicksUpAreResetWithinSecondsAndNotLeftHanging) {
-  const char* const strict = "nft 'table ip operators { chain f { type filter hook forward priority 0; ct state new tcp flags & syn == 0 drop; }; }'";
+  const char* const strict =
+      "nft 'table ip operators { chain f { type filter hook forward priority 0; ct state new tcp flags & syn == 0 drop; }; }'";
   for (const bool loose : {true, false}) {
     Lab lab{{.vip_local = true, .tcp_loose = loose}};
     if (loose) lab.must(Host::gateway, strict); // a firewall instead that takes no connection in the middle

@@ -95,9 +95,8 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
   EXPECT_EQ(comments_in(layout, "midstream"),
             each({{4, "from a client"}, {4, "from a server, and its client does not know that address"}}));
   for (const char* orphan : {"orphan4", "orphan6"})
-    EXPECT_EQ(comments_in(layout, orphan), each({{1, "picked up, and not answered yet"},
-                                                {1, "for some seconds: nobody picks it up"},
-                                                {1, "no server would get it"}}));
+    EXPECT_EQ(comments_in(layout, orphan),
+              each({{1, "picked up, and not answered yet"}, {1, "for some seconds: nobody picks it up"}, {1, "no server would get it"}}));
   EXPECT_EQ(comments_in(layout, "dnat_output"),
             each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
   EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{2, "server of an endpoint"},
