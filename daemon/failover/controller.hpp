@@ -73,7 +73,7 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
-  ServerSets servers_{table_, registry_};
+  ServerSets servers_{kernel_.table(), table_, registry_};
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;

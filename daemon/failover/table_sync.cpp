@@ -66,16 +66,15 @@ void send(Table& table, std::span<Change> changes, Time decided) {
 TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
     : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
 
-nat::TableState TableSync::start(Time now) {
+nat::Loaded TableSync::start(Time now) {
   last_resync_ = now;
-  const auto found = table_.read();
-  nat::TableState loaded = found ? found->state : nat::TableState{};
-  if (found && found->endpoints.contains(nat::SetKind::displaced)) displaced_at_start_ = found->endpoints.at(nat::SetKind::displaced);
-  if (found && found->in_order)
-    table_.adopt(loaded);
+  auto found = table_.read();
+  nat::Loaded loaded = found ? std::move(*found) : nat::Loaded{};
+  if (loaded.in_order)
+    table_.adopt(loaded.state);
   else
-    table_.load(loaded);
-  if (found && !found->in_order) outbox_.log(events::table_replaced());
+    table_.load(loaded.state);
+  if (found && !loaded.in_order) outbox_.log(events::table_replaced());
   return loaded;
 }
 
@@ -176,19 +175,7 @@ void TableSync::on_commit() {
   outbox_.sync_due = true;
 }
 
-void TableSync::intend_endpoints(nat::SetKind kind, nat::EndpointMap intended) {
-  Endpoints& endpoints = endpoints_[kind];
-  if (!endpoints.intended || *endpoints.intended != intended)
-    endpoints.intended = std::make_shared<const nat::EndpointMap>(std::move(intended));
-}
-
 void TableSync::maintain(bool notrack, Time now) {
-  for (auto& [kind, endpoints] : endpoints_)
-    if (endpoints.intended != endpoints.loaded && !busy() && state_ != State::failed)
-      change_aside([this, kind, &endpoints, intended = endpoints.intended] {
-        table_.set_endpoints(kind, *intended);
-        endpoints.loaded = intended; // nothing else looks at it while the thread is busy
-      });
   if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
     next_heartbeat_.reset();
     if (std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); })) {
@@ -200,7 +187,6 @@ void TableSync::maintain(bool notrack, Time now) {
     change_aside([this, notrack] { table_.set_notrack(notrack); });
 }
 
-/// A change of the table that no service waits for. A refusal holds up nothing, and it is tried again; but the table may be gone.
 void TableSync::change_aside(const std::function<void()>& change) {
   const auto job = [this, change] {
     try {

@@ -88,7 +88,6 @@ private:
   using Verify = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
   bool is_applied(std::span<const Step> steps);
-  bool is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const;
   std::optional<Loaded> read_once();
   std::uint32_t generation();
 
@@ -97,10 +96,13 @@ private:
   Netlink socket_;
   CommitWatch watch_;
   bool owns_ = false;
-  bool known_ = false;       // what is loaded: read before that, endpoints_ is what was found
-  bool notrack_ = false;     // the chain `untracked` is loaded
-  GuardedAddresses guarded_; // of the loaded state
-  std::map<SetKind, EndpointMap> endpoints_;
+  bool notrack_ = false; // the chain `untracked` is loaded
+  struct Shared {
+    bool known = false; // what is loaded; before that, endpoints are what was found
+    GuardedAddresses guarded;
+    std::map<SetKind, EndpointMap> endpoints;
+  };
+  Shared shared_; // elements of no service alone
 };
 
 } // namespace hanat::nat
