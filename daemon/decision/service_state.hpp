@@ -98,7 +98,7 @@ struct ServiceState {
   nat::TableState loaded;
   std::map<Vip, Time> recent_until;
   std::map<Mapping, Time> displaced_until; // flows that were cut: until then their server opens no new ones
-  std::vector<Vip> ports_taken_over; // of what is loaded: ports that another service has now, as parts of ranges with other borders
+  std::vector<Vip> ports_taken_over;       // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Eviction> evictions;
   std::map<Mapping, UnexpectedFlow> unexpected; // until the server becomes target
 

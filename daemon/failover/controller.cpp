@@ -102,8 +102,9 @@ KernelCallbacks Controller::callbacks() {
 void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
-  reload_.start(config, table_.start(now), saved, now);
-  servers_.on_start(now);
+  nat::Loaded found = table_.start(now);
+  reload_.start(config, std::move(found.state), saved, now);
+  servers_.on_start(found.endpoints, now);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
   wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it

@@ -74,7 +74,7 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
-  ServerSets servers_{table_, registry_};
+  ServerSets servers_{kernel_.table(), table_, registry_};
   Heartbeat heartbeat_;
   Evictions evictions_;
   HealthMonitor health_;

@@ -65,16 +65,15 @@ void send(Table& table, std::span<Change> changes, Time decided) {
 TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
     : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
 
-nat::TableState TableSync::start(Time now) {
+nat::Loaded TableSync::start(Time now) {
   last_resync_ = now;
-  const auto found = table_.read();
-  nat::TableState loaded = found ? found->state : nat::TableState{};
-  if (found && found->endpoints.contains(nat::SetKind::displaced)) displaced_at_start_ = found->endpoints.at(nat::SetKind::displaced);
-  if (found && found->in_order)
-    table_.adopt(loaded);
+  auto found = table_.read();
+  nat::Loaded loaded = found ? std::move(*found) : nat::Loaded{};
+  if (loaded.in_order)
+    table_.adopt(loaded.state);
   else
-    table_.load(loaded);
-  if (found && !found->in_order) outbox_.log(events::table_replaced());
+    table_.load(loaded.state);
+  if (found && !loaded.in_order) outbox_.log(events::table_replaced());
   return loaded;
 }
 
@@ -172,11 +171,6 @@ void TableSync::on_commit() {
   outbox_.sync_due = true;
 }
 
-void TableSync::want_endpoints(nat::SetKind kind, nat::EndpointMap wanted) {
-  Endpoints& endpoints = endpoints_[kind];
-  if (!endpoints.wanted || *endpoints.wanted != wanted) endpoints.wanted = std::make_shared<const nat::EndpointMap>(std::move(wanted));
-}
-
 bool TableSync::commit_heartbeat() {
   if (busy()) return false;
   change_aside([this] { table_.heartbeat(); });
@@ -184,17 +178,10 @@ bool TableSync::commit_heartbeat() {
 }
 
 void TableSync::maintain(bool notrack) {
-  for (auto& [kind, endpoints] : endpoints_)
-    if (endpoints.wanted != endpoints.loaded && !busy() && state_ != State::failed)
-      change_aside([this, kind, &endpoints, wanted = endpoints.wanted] {
-        table_.set_endpoints(kind, *wanted);
-        endpoints.loaded = wanted; // nothing else looks at it while the thread is busy
-      });
   if (!busy() && state_ != State::failed && notrack != table_.is_notrack_set())
     change_aside([this, notrack] { table_.set_notrack(notrack); });
 }
 
-/// A change of the table that no service waits for. A refusal holds up nothing, and it is tried again; but the table may be gone.
 void TableSync::change_aside(const std::function<void()>& change) {
   const auto job = [this, change] {
     try {

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,10 +31,7 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one with the same elements. Returns what it holds. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
-  nat::TableState start(Time now);
-
-  /// Servers that the table had as displaced then.
-  const nat::EndpointMap& displaced_at_start() const { return displaced_at_start_; }
+  nat::Loaded start(Time now);
 
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
@@ -44,12 +39,12 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
-  /// What no service waits for: the endpoints of servers, and whether replies to probes bypass conntrack.
+  /// What no service waits for: whether replies to probes bypass conntrack.
   void maintain(bool notrack);
-  /// What maintain() is to load into one of nat::endpoint_sets.
-  void want_endpoints(nat::SetKind kind, nat::EndpointMap wanted);
   /// Renews the heartbeat, where no packet does. False: a transaction is under way.
   bool commit_heartbeat();
+  /// A change of the table that no service waits for. A refusal holds up nothing, and the caller tries again; but the table may be gone.
+  void change_aside(const std::function<void()>& change);
   /// The kernel told of commits.
   void on_commit();
 
@@ -64,7 +59,6 @@ private:
   void resync(Time now);
   void committed(Time now);
   void refused(const std::string& error, Time now);
-  void change_aside(const std::function<void()>& change);
 
   Table& table_;
   CommitThread& thread_; // uses table_ alone while it is busy
@@ -84,11 +78,6 @@ private:
   bool aside_refused_ = false;  // the thread's word
   std::vector<Change> pending_; // what the kernel was given
   Time last_resync_{};
-  struct Endpoints {
-    std::shared_ptr<const nat::EndpointMap> wanted, loaded; // the same one: in sync
-  };
-  std::map<nat::SetKind, Endpoints> endpoints_;
-  nat::EndpointMap displaced_at_start_;
 };
 
 } // namespace hanat

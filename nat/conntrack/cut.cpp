@@ -321,12 +321,12 @@ TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, FlowScope 
   return clients;
 }
 
-std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled) {
+std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted) {
   std::vector<Mapping> mappings;
   for (const auto& [mapping, endpoints] : clients) mappings.push_back(mapping);
   TcpClients found;
   impl_->scan(mappings, Protocols::tcp, FlowScope::clients, [&](Family family, const Scan& scan) {
-    if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, {}, &clients}.run(scan, found);
+    if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, &clients}.run(scan, found);
   });
   return std::move(found.cut);
 }

@@ -85,7 +85,7 @@ public:
 
   /// Deletes the TCP entries of these clients alone, whatever their phase: the clients have no connection any more and connect again.
   /// Returns those that had an entry. `cancelled` and exceptions as for cut().
-  std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled);
+  std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
 
   /// Records the entries of the mappings, closed TCP connections left out. nullopt: cancelled, or every dump was incomplete. Throws
   /// std::system_error.

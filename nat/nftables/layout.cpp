@@ -1,5 +1,6 @@
 // The sets and chains of the table. A packet passes the base chains in this order:
-//   untracked_output (output -300): hanatd's heartbeat is noted and dropped, its nudges and probes bypass conntrack; while conntrack's table
+//   untracked_output (output -300): hanatd's heartbeat is noted and dropped, its nudges and probes bypass conntrack; while conntrack's
+//   table
 //     is full, replies to the probes bypass it, too, in untracked (prerouting -300);
 //   guard (prerouting -110), guard_output (output -110): resets, rejects or drops what must not reach a server, holds refusals, and logs
 //     clients in trouble;
@@ -130,12 +131,16 @@ SetPtr make_timeout_set(const std::string& table, const std::string& name, const
   return set;
 }
 
-SetShape shape_of_held(Family family) {
+SetShape shape_of_client(Family family, const char* comment) {
   const std::uint32_t address = family == Family::ipv4 ? type_ipv4 : type_ipv6;
   return {.key_type = concatenated({address, type_service, address, type_service}),
           .key_length = 2 * (4 * registers_of(family) + 4),
-          .comment = "client . virtual endpoint: a refusal was held; the next one passes"};
+          .comment = comment};
 }
+
+constexpr const char* held_comment = "client . virtual endpoint: a refusal was held; the next one passes";
+constexpr const char* orphans_comment = "client . virtual endpoint: sent TCP that fits no flow; reset when it goes on";
+constexpr const char* orphans_now_comment = "the same within the last second: counted once";
 
 constexpr const char* heartbeat_comment = "renewed by hanatd every second, by a packet that is dropped; without an element refusals pass";
 constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
@@ -170,11 +175,16 @@ Layout make_layout(const std::string& table) {
   layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, heartbeats_at_most, ++number));
   for (const Family family : both_families)
     for (const char* held : {held_set(family), held_other_set(family)})
-      layout.sets.push_back(make_timeout_set(table, held, shape_of_held(family), held_for, held_at_most, ++number));
+      layout.sets.push_back(make_timeout_set(table, held, shape_of_client(family, held_comment), held_for, held_at_most, ++number));
+  for (const Family family : both_families) {
+    const SetShape orphans = shape_of_client(family, orphans_comment), now = shape_of_client(family, orphans_now_comment);
+    layout.sets.push_back(make_timeout_set(table, orphans_set(family), orphans, orphans_for, orphans_at_most, ++number));
+    layout.sets.push_back(make_timeout_set(table, orphans_now_set(family), now, orphans_now_for, orphans_at_most, ++number));
+  }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
-  for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "midstream", "hold", "unanswered", "unreachable"})
+  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6",
+                           "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -23,6 +23,9 @@ constexpr std::uint16_t source_first = 1024;
 constexpr std::uint16_t source_last = probe_port_first - 1;
 
 constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
+// A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds; of a healthy flow late duplicates come at once.
+constexpr std::uint64_t orphans_per_minute = 2;
+constexpr std::uint32_t orphans_burst = 3;             // seconds
 constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client, who else waits a second
 
 // Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
@@ -102,29 +105,49 @@ void write_reconnect(Writer& writer) {
   writer.add(writer.rule("the client's next SYN goes to the next server").verdict(NF_DROP));
 }
 
-/// Reached by TCP without SYN or RST in ct state invalid, mostly a segment outside the window of a healthy connection. Nothing translates
-/// it: the machine that it reaches would reply with a reset, and end the connection.
+/// TCP to a virtual endpoint that fits no flow. If it is new, conntrack picks the flow up with it, unless a rule of the operator drops it.
+/// If it is invalid, mostly outside the window of a healthy connection, nothing translates it: the machine that it reaches would reply with
+/// a reset, and end the connection. A client that goes on like that for some seconds has no flow: with nf_conntrack_tcp_loose = 0 or such a
+/// rule nobody else would ever tell it.
+void write_orphan(Writer& writer, Family family) {
+  writer.open(family == Family::ipv4 ? "orphan4" : "orphan6");
+  writer.add(writer.rule("picked up, and not answered yet").ct_status_any(IPS_CONFIRMED).verdict(NFT_RETURN));
+  writer.add(writer.rule("for some seconds: nobody picks it up")
+                 .only(family)
+                 .only_tcp()
+                 .load_client_tuple(family)
+                 .not_in_set(orphans_now_set(family))
+                 .load_client_tuple(family)
+                 .add_to_set(orphans_now_set(family))
+                 .load_client_tuple(family)
+                 .over_limit_in_set(orphans_set(family), orphans_per_minute, orphans_burst)
+                 .reject_with_tcp_reset());
+  writer.add(writer.rule("no server would get it").ct_state(state_invalid).verdict(NF_DROP));
+}
+
+/// Reached by TCP without SYN or RST that fits no flow.
 void write_midstream(Writer& writer) {
   writer.open("midstream");
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
-      writer.add(writer.rule("from a client, and no server would get it")
+      writer.add(writer.rule("from a client")
                      .only(family)
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
-                     .verdict(NF_DROP));
+                     .verdict(NFT_GOTO, family == Family::ipv4 ? "orphan4" : "orphan6"));
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
       writer.add(writer.rule("from a server, and its client does not know that address")
                      .only(family)
+                     .ct_state(state_invalid)
                      .load_source_key(family)
                      .in_set(name_of({SetKind::servers, family, ranges}))
                      .verdict(NF_DROP));
 }
 
-/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source port
-/// every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there. `add`
-/// comes before `drop`: once the set is full, refusals pass.
+/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source
+/// port every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there.
+/// `add` comes before `drop`: once the set is full, refusals pass.
 RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
   return rule.in_set(name_of(hold))
       .load_zero()
@@ -141,8 +164,8 @@ RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
 void write_hold(Writer& writer) {
   writer.open("hold");
   writer.add(writer.rule("the connection was established").ct_status(IPS_ASSURED, IPS_ASSURED).verdict(NFT_RETURN));
-  // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its process
-  // too, had the connection and the data of its SYN, and the client will not send another SYN.
+  // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its
+  // process too, had the connection and the data of its SYN, and the client will not send another SYN.
   writer.add(writer.rule("the server had accepted it").only_tcp().ct_status(IPS_DYING, 0).verdict(NFT_RETURN));
   for (const Protocol protocol : {Protocol::tcp, Protocol::sctp}) {
     for (const bool ranges : {false, true})
@@ -244,7 +267,7 @@ void write_guard(Writer& writer, const std::string& chain, bool forwarded) {
   // further lookup.
   if (!forwarded) return;
   writer.add(writer.rule("mid-stream TCP that fits no flow")
-                 .ct_state(state_invalid)
+                 .ct_state(state_invalid | state_new)
                  .only_tcp()
                  .no_tcp_flags(TH_SYN | TH_RST)
                  .verdict(NFT_GOTO, "midstream"));
@@ -327,6 +350,7 @@ std::vector<RulePtr> make_ruleset(const std::string& table) {
   write_refuse(writer);
   for (const Family family : both_families) write_address_guard(writer, family);
   write_reconnect(writer);
+  for (const Family family : both_families) write_orphan(writer, family);
   write_midstream(writer);
   write_hold(writer);
   write_signs(writer);

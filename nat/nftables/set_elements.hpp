@@ -16,8 +16,9 @@
 namespace hanat::nat {
 
 enum class SetKind : std::uint8_t { vips, dnat, reject, stale, recent, hold, guarded, masquerade, snat, servers, displaced };
-inline constexpr std::array set_kinds{SetKind::vips,    SetKind::dnat,       SetKind::reject, SetKind::stale,   SetKind::recent,   SetKind::hold,
-                                      SetKind::guarded, SetKind::masquerade, SetKind::snat,   SetKind::servers, SetKind::displaced};
+inline constexpr std::array set_kinds{SetKind::vips,   SetKind::dnat,    SetKind::reject,   SetKind::stale,
+                                      SetKind::recent, SetKind::hold,    SetKind::guarded,  SetKind::masquerade,
+                                      SetKind::snat,   SetKind::servers, SetKind::displaced};
 /// Sets of an EndpointMap.
 inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced};
 

@@ -58,7 +58,7 @@ public:
   /// The same for many services at once; no two of them share an element.
   void change(std::span<const Step> steps);
   /// Changes the elements of one of endpoint_sets that differ, in one transaction. Exceptions and lost replies as for change().
-  void set_endpoints(SetKind kind, const EndpointMap& wanted);
+  void set_endpoints(SetKind kind, const EndpointMap& intended);
   /// Renews the heartbeat element, where HeartbeatSocket cannot: without a heartbeat for nat::heartbeat_for the guard holds no refusals.
   /// Throws std::system_error.
   void heartbeat();
@@ -90,7 +90,6 @@ private:
   using Verify = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
   bool is_applied(std::span<const Step> steps);
-  bool is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const;
   std::optional<Loaded> read_once();
   std::uint32_t generation();
 
@@ -99,10 +98,13 @@ private:
   Netlink socket_;
   CommitWatch watch_;
   bool owns_ = false;
-  bool known_ = false;       // what is loaded: read before that, endpoints_ is what was found
-  bool notrack_ = false;     // the chain `untracked` is loaded
-  GuardedAddresses guarded_; // of the loaded state
-  std::map<SetKind, EndpointMap> endpoints_;
+  bool notrack_ = false; // the chain `untracked` is loaded
+  struct Shared {
+    bool known = false; // what is loaded; before that, endpoints are what was found
+    GuardedAddresses guarded;
+    std::map<SetKind, EndpointMap> endpoints;
+  };
+  Shared shared_; // elements of no service alone
 };
 
 } // namespace hanat::nat

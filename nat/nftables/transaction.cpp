@@ -152,9 +152,8 @@ TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, cons
 
 TransactionBuilder& TransactionBuilder::change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to) {
   Difference changes;
-  compare(from, to, changes, [kind](ElementLists& lists, const Vip& endpoint, const std::string& comment) {
-    add_endpoint(lists, kind, endpoint, comment);
-  });
+  compare(from, to, changes,
+          [kind](ElementLists& lists, const Vip& endpoint, const std::string& comment) { add_endpoint(lists, kind, endpoint, comment); });
   return delete_elements(changes.deleted).add_elements(changes.added);
 }
 

@@ -35,7 +35,7 @@ struct KernelEvent {
   std::optional<Endpoint> server = std::nullopt;
   std::optional<Vip> vip = std::nullopt;
   std::optional<Endpoint> client = std::nullopt; // of a reconnect
-  std::string detail = {}; // the name of an interface or the sender of the ICMP message: short, printable
+  std::string detail = {};                       // the name of an interface or the sender of the ICMP message: short, printable
   bool operator==(const KernelEvent&) const = default;
 };
 

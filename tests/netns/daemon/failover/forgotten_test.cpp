@@ -78,8 +78,9 @@ TEST_P(HealthyFlows, SurviveASegmentBeyondTheWindowFromEitherSide) {
   };
   const Endpoint here{.address = Lab::address(Host::client, family()), .port = client.local_port()};
   TcpNumbers numbers = tcp_numbers(client.fd());
-  send_segment(lab, Host::client,
-               {.from = here, .to = vip(), .sequence = numbers.to_send + beyond_window, .acknowledged = numbers.to_receive, .flags = TH_ACK});
+  send_segment(
+      lab, Host::client,
+      {.from = here, .to = vip(), .sequence = numbers.to_send + beyond_window, .acknowledged = numbers.to_receive, .flags = TH_ACK});
   expect_alive("client");
   numbers = tcp_numbers(client.fd());
   send_segment(lab, Host::primary,
@@ -121,6 +122,24 @@ TEST(ForgottenFlows, OfATargetThatMovedAreResetAtOnce) {
     const Attempt attempt = client.ask();
     EXPECT_EQ(attempt.result, Result::reset) << "tcp_loose " << loose << ": " << attempt;
     EXPECT_LT(attempt.latency, milliseconds{150});
+  }
+}
+
+TEST(ForgottenFlows, ThatNobodyPicksUpAreResetWithinSecondsAndNotLeftHanging) {
+  const char* const strict =
+      "nft 'table ip operators { chain f { type filter hook forward priority 0; ct state new tcp flags & syn == 0 drop; }; }'";
+  for (const bool loose : {true, false}) {
+    Lab lab{{.vip_local = true, .tcp_loose = loose}};
+    if (loose) lab.must(Host::gateway, strict); // a firewall instead that takes no connection in the middle
+    TcpServer primary{lab, Host::primary, 8443, "primary"};
+    TcpServer backup{lab, Host::backup, 8443, "backup"};
+    Hanatd hanatd{lab, fast_service()};
+    hanatd.wait_target("web", "primary");
+    TcpClient client{lab, Host::client, Lab::vip(443)};
+    ASSERT_EQ(client.ask().text, "primary");
+    lab.must(Host::gateway, "conntrack -F 2>&1");
+    const Attempt attempt = client.ask(milliseconds{15'000});
+    EXPECT_EQ(attempt.result, Result::reset) << "tcp_loose " << loose << ": " << attempt;
   }
 }
 

@@ -224,24 +224,6 @@ TEST_F(TableSyncTest, AfterARefusedHeartbeatTheTableIsRead) {
   EXPECT_EQ(turn_after(1ms), (Calls{"heartbeat", "read", "load"}));
 }
 
-TEST_F(TableSyncTest, EndpointsOfServersAreLoadedOnceAndWhenTheyChange) {
-  const nat::EndpointMap servers{{{address("198.18.1.2"), Protocol::tcp, 443}, "web primary"}};
-  sync.want_endpoints(nat::SetKind::servers, servers);
-  EXPECT_EQ(turn(), Calls{"servers4 1"});
-  sync.want_endpoints(nat::SetKind::servers, servers);
-  EXPECT_EQ(turn(), Calls{});
-  sync.want_endpoints(nat::SetKind::servers, {});
-  EXPECT_EQ(turn(), Calls{"servers4 0"});
-}
-
-TEST_F(TableSyncTest, EndpointsThatTheKernelRefusedAreTriedAgain) {
-  table.faults["endpoints"] = {std::errc::no_buffer_space};
-  sync.want_endpoints(nat::SetKind::displaced, {{{address("198.18.1.2"), Protocol::udp, 53}, "dns"}});
-  EXPECT_EQ(turn(), Calls{"displaced4 1"});
-  EXPECT_EQ(turn_after(100ms), (Calls{"read", "displaced4 1"}));
-  EXPECT_EQ(turn_after(100ms), Calls{});
-}
-
 TEST_F(TableSyncTest, ProbesBypassConntrackWhileTheyHaveTo) {
   notrack = true;
   EXPECT_EQ(turn(), Calls{"notrack on"});
