@@ -60,8 +60,9 @@ void Controller::applied(Change& change, Time now) {
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
     : publish_(std::move(publish)), kernel_(loop, std::move(table), std::move(cutter), std::move(notifier), callbacks()),
       table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
-      heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_), health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_,
-                                                               outbox_, [this](ServiceState& service) { evictions_.notify_held(service); }),
+      heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_),
+      health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_, outbox_,
+              [this](ServiceState& service) { evictions_.notify_held(service); }),
       audit_(evictions_, registry_, outbox_, [this] { return table_.state() == TableSync::State::in_sync; }),
       reload_(registry_, health_, evictions_, audit_, outbox_) {}
 

@@ -95,10 +95,10 @@ struct RealKernel::Parts {
   UvHandle<uv_check_t> after_sockets;
 
   Parts(uv_loop_t* loop, nat::NftTable nft, nat::Cutter cutter, std::optional<ClientNotifier> notifier, KernelCallbacks all)
-      : callbacks(std::move(all)), table(std::move(nft)), heartbeats(table.name()), paths(std::make_unique<Paths>(loop, callbacks)), probes(loop, callbacks),
-        worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done), commits(loop, callbacks.commit_ended),
-        timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)), after_timers(make_prepare(loop, this)),
-        after_sockets(make_check(loop, this)) {}
+      : callbacks(std::move(all)), table(std::move(nft)), heartbeats(table.name()), paths(std::make_unique<Paths>(loop, callbacks)),
+        probes(loop, callbacks), worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done),
+        commits(loop, callbacks.commit_ended), timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)),
+        after_timers(make_prepare(loop, this)), after_sockets(make_check(loop, this)) {}
 };
 
 RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier,

@@ -1,5 +1,6 @@
-// The kernel as it is, for Controller: hanat's table and its heartbeat, the thread that commits to it, the probes, the paths to servers, the worker on
-// conntrack, and the hooks of the loop. Forwards calls, decides nothing. Not here: the interfaces (kernel), what is done with them.
+// The kernel as it is, for Controller: hanat's table and its heartbeat, the thread that commits to it, the probes, the paths to servers,
+// the worker on conntrack, and the hooks of the loop. Forwards calls, decides nothing. Not here: the interfaces (kernel), what is done with
+// them.
 #pragma once
 
 #include <chrono>

@@ -308,12 +308,13 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-using Payload = std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive,
-                             ClientsNotHeard, Forced, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock,
-                             OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows,
-                             ConntrackFailed, KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction,
-                             HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
-                             ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+using Payload =
+    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
+                 OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
+                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ConntrackFailed, KernelRefused, KernelRecovered,
+                 TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping,
+                 NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
+                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events
 

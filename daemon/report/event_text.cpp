@@ -164,10 +164,9 @@ struct Levels {
                                HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
-  Level operator()(
-      const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideShared,
-                  UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied,
-                  MessagesLost> auto&) const {
+  Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
+                               OverrideShared, UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
+                               NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,

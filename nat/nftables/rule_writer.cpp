@@ -205,8 +205,8 @@ RuleWriter& RuleWriter::only_destination_unreachable(Family family) {
 RuleWriter& RuleWriter::only_port_unreachable(Family family) {
   const bool v4 = family == Family::ipv4;
   const std::array<std::uint8_t, 1> protocol{v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6}};
-  const std::array<std::uint8_t, 2> type_and_code =
-      v4 ? std::array<std::uint8_t, 2>{ICMP_DEST_UNREACH, ICMP_PORT_UNREACH} : std::array<std::uint8_t, 2>{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT};
+  const std::array<std::uint8_t, 2> type_and_code = v4 ? std::array<std::uint8_t, 2>{ICMP_DEST_UNREACH, ICMP_PORT_UNREACH}
+                                                       : std::array<std::uint8_t, 2>{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT};
   only(family).load_protocol(0).compare(NFT_CMP_EQ, protocol);
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 2, 0).compare(NFT_CMP_EQ, type_and_code);
 }

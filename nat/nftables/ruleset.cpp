@@ -92,9 +92,9 @@ void write_midstream(Writer& writer) {
                      .reject_with_tcp_reset());
 }
 
-/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source port
-/// every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there. `add`
-/// comes before `drop`: once the set is full, refusals pass.
+/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source
+/// port every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there.
+/// `add` comes before `drop`: once the set is full, refusals pass.
 RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
   return rule.in_set(name_of(hold))
       .load_zero()
@@ -111,8 +111,8 @@ RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
 void write_hold(Writer& writer) {
   writer.open("hold");
   writer.add(writer.rule("the connection was established").ct_status(IPS_ASSURED, IPS_ASSURED).verdict(NFT_RETURN));
-  // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its process
-  // too, had the connection and the data of its SYN, and the client will not send another SYN.
+  // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its
+  // process too, had the connection and the data of its SYN, and the client will not send another SYN.
   writer.add(writer.rule("the server had accepted it").only_tcp().ct_status(IPS_DYING, 0).verdict(NFT_RETURN));
   for (const Protocol protocol : {Protocol::tcp, Protocol::sctp}) {
     for (const bool ranges : {false, true})

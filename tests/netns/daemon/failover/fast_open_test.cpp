@@ -94,7 +94,7 @@ protected:
                          .probe = fmt::format("type = \"tcp\", port = {}", probe_port),
                          .down = down});
   }
-  void wait_armed(const Hanatd& hanatd) {
+  void wait_hold(const Hanatd& hanatd) {
     hanatd.wait_for([](const Status& now) {
       const ServiceStatus& web = hanat::test::service(now, "web");
       return web.target == "primary" && server(web, "primary").health == "up" && server(web, "backup").health == "up";
@@ -121,7 +121,7 @@ INSTANTIATE_TEST_SUITE_P(, FastOpen, testing::Values(Family::ipv4, Family::ipv6)
 TEST_P(FastOpen, AClientWhoseQuestionTheServerHadIsResetAtOnce) {
   FastOpenServer primary{lab, Host::primary, GetParam()};
   Hanatd hanatd{lab, service("fails = 1000, within = \"300s\"")};
-  wait_armed(hanatd);
+  wait_hold(hanatd);
   give_cookie(primary);
   // The acknowledgement of the SYN ACK is still on its way when the server dies.
   lab.must(Host::client, "nft -f - <<'END'\ntable inet far {\n  chain c {\n    type filter hook output priority 0; policy accept;\n    "
@@ -137,7 +137,7 @@ TEST_P(FastOpen, AClientThatADyingServerRefusesIsAnsweredByTheBackup) {
   std::optional<FastOpenServer> primary{std::in_place, lab, Host::primary, GetParam()};
   FastOpenServer backup{lab, Host::backup, GetParam()};
   Hanatd hanatd{lab, service()};
-  wait_armed(hanatd);
+  wait_hold(hanatd);
   give_cookie(*primary);
   primary.reset();
   FastOpenClient client{lab, vip()};

@@ -87,7 +87,7 @@ TEST_F(Peace, NothingIsCommittedWhileEveryServerIsUp) {
   const std::uint32_t before = generation(lab);
   sleep_for(several_heartbeats); // of peace
   EXPECT_THAT(heartbeat(lab), HasSubstr("expires")) << "alive";
-  EXPECT_THAT(lab.must(Host::gateway, "nft list set inet hanat hold4"), HasSubstr("8443")) << "armed";
+  EXPECT_THAT(lab.must(Host::gateway, "nft list set inet hanat hold4"), HasSubstr("8443")) << "a refusal would be held";
   EXPECT_EQ(generation(lab), before);
   EXPECT_TRUE(monitor.running());
   monitor.kill();

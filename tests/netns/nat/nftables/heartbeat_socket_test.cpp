@@ -111,9 +111,10 @@ TEST_F(HeartbeatSocketTest, ItSaysWhatIsInItsWay) {
     EXPECT_THAT(sending(socket), ThrowsMessage<std::runtime_error>(HasSubstr("did not reach its rule")));
   });
   with_table([&](NftTable&, HeartbeatSocket& socket) {
-    test::shell("nft add table ip strict && nft 'add chain ip strict c { type filter hook output priority -400; }' && "
-                "nft add rule ip strict c drop && nft add table ip6 strict && nft 'add chain ip6 strict c { type filter hook output priority "
-                "-400; }' && nft add rule ip6 strict c drop");
+    test::shell(
+        "nft add table ip strict && nft 'add chain ip strict c { type filter hook output priority -400; }' && "
+        "nft add rule ip strict c drop && nft add table ip6 strict && nft 'add chain ip6 strict c { type filter hook output priority "
+        "-400; }' && nft add rule ip6 strict c drop");
     EXPECT_THAT(sending(socket), ThrowsMessage<std::runtime_error>(HasSubstr("did not reach its rule")));
   });
   with_table([&](NftTable& table, HeartbeatSocket& socket) {

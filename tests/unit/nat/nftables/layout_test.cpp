@@ -116,7 +116,8 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
   Names sets;
   for (const auto& set : layout.sets) sets.insert(nftnl_set_get_str(set.get(), NFTNL_SET_NAME));
   EXPECT_EQ(named_by(layout, "lookup", NFTNL_EXPR_LOOKUP_SET), sets);
-  EXPECT_EQ(named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME), (Names{"hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6", "held6_other"}));
+  EXPECT_EQ(named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME),
+            (Names{"hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6", "held6_other"}));
   for (const SetId id : set_ids()) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
 }
 
