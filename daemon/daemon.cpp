@@ -55,7 +55,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       notify_(loop,
               [this] {
                 return (handlers_->fallback() ? "an older configuration is in force, see hanatctl status; " : "") +
-                       summary(controller_->services());
+                       summary(controller_->registry().services());
               }),
       config_saver_(loop, [this] { config_saved(); }), trim_timer_(make_timer(loop, this)) {
   const Config& config = start.config;
@@ -67,8 +67,8 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   log_capabilities(cutter);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
-  controller_ = std::make_unique<Controller>(loop_, std::move(kernel), std::move(cutter), make_client_notifier(),
-                                             [this](const Event& event) { publish(event); });
+  controller_ = std::make_unique<Controller>(loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter),
+                                             make_client_notifier(), [this](const Event& event) { publish(event); });
   const LoadedState kept = load_state(paths_.state);
   if (!kept.warning.empty()) log(events::Message{Level::warning, kept.warning});
   controller_->on_state_changed = [this](Controller::Urgency urgency) {
@@ -233,12 +233,12 @@ void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
                                                            .names =
                                                                [this] {
                                                                  std::vector<std::string> names;
-                                                                 for (const auto& service : controller_->services())
+                                                                 for (const auto& service : controller_->registry().services())
                                                                    if (!service->removed) names.push_back(service->config.name);
                                                                  return names;
                                                                },
                                                            .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
-                                                             const ServiceState* service = controller_->find(name);
+                                                             const ServiceState* service = controller_->registry().find(name);
                                                              return service == nullptr ? std::nullopt
                                                                                        : std::optional{report(*service, Clock::now())};
                                                            }});

@@ -57,8 +57,10 @@ void Controller::applied(Change& change, Time now) {
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
 }
 
-Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
-    : publish_(std::move(publish)), kernel_(loop, std::move(table), std::move(cutter), std::move(notifier), callbacks()),
+Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+                       std::optional<ClientNotifier> notifier, Publish publish)
+    : publish_(std::move(publish)),
+      kernel_(loop, std::move(table), std::move(heartbeat), std::move(cutter), std::move(notifier), callbacks()),
       table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
       heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_),
       health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_, outbox_,
@@ -118,16 +120,19 @@ void Controller::stop() {
   if (on_stop_ == OnStop::remove) kernel_.table().remove();
 }
 
-void Controller::force(ServiceState& service, Override override) { begin_override(service, std::move(override), registry_, outbox_); }
-
-void Controller::end_override(ServiceState& service) { hanat::end_override(service, registry_, outbox_); }
+void Controller::set_override(ServiceState& service, std::optional<Override> override) {
+  if (override)
+    begin_override(service, *std::move(override), registry_, outbox_);
+  else
+    end_override(service, registry_, outbox_);
+}
 
 void Controller::sync_now() {
   sync(Clock::now());
   wait_for_commits();
 }
 
-State Controller::state() const { return {.overrides = saved_overrides(services()), .drains = evictions_.saved_drains()}; }
+State Controller::state() const { return {.overrides = saved_overrides(registry_.services()), .drains = evictions_.saved_drains()}; }
 
 void Controller::finish_commit() {
   kernel_.commits().join();

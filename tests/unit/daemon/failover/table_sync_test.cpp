@@ -152,6 +152,7 @@ TEST_F(TableSyncTest, ACommitThatTakesLongHoldsUpNothing) {
   EXPECT_EQ(applied, Calls{});
 
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(applied, Calls{"web"});
   EXPECT_TRUE(service.dirty); // what came meanwhile is decided
@@ -166,6 +167,7 @@ TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
   table.refuses = port_refused(443);
   turn();
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(sync.state(), TableSync::State::failed);
   EXPECT_EQ(events(said::refused), 1U);
@@ -181,6 +183,7 @@ TEST_F(TableSyncTest, AHeartbeatByTransactionWaitsForALongCommit) {
   EXPECT_EQ(turn(), Calls{});
   EXPECT_FALSE(sync.commit_heartbeat());
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_TRUE(sync.commit_heartbeat());
   EXPECT_EQ(table.take_calls(), (Calls{"change 1", "heartbeat"}));
@@ -221,6 +224,7 @@ TEST_F(TableSyncTest, ProbesFollowWhenALongCommitHasEnded) {
   notrack = true;
   EXPECT_EQ(turn(), Calls{});
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(turn(), (Calls{"change 1", "notrack on"}));
 }
@@ -232,6 +236,7 @@ TEST_F(TableSyncTest, ALateRefusalOfWhatIsDoneBesideLeadsToALookAtTheTable) {
   turn();
   EXPECT_EQ(sync.state(), TableSync::State::committing);
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(turn(), (Calls{"notrack on", "read", "notrack on"}));
 }
