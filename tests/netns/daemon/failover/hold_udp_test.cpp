@@ -46,7 +46,7 @@ std::string udp_service(const UdpService& service) {
                        .down = service.down,
                        .extra = service.extra});
 }
-Endpoint asked(const UdpService& service) { return Lab::vip(service.range ? 8443 : 53, service.family); }
+Endpoint endpoint_of(const UdpService& service) { return Lab::vip(service.range ? 8443 : 53, service.family); }
 
 void wait_hold(Lab& lab, const Hanatd& hanatd, const UdpService& service) {
   hanatd.wait_for([](const Status& now) {
@@ -86,9 +86,9 @@ INSTANTIATE_TEST_SUITE_P(, HoldUdp,
 TEST_P(HoldUdp, AQuestionThatADyingServerRefusesIsAnsweredByTheBackupWhenItIsAskedAgain) {
   Hanatd hanatd{lab, udp_service(service())};
   wait_hold(lab, hanatd, service());
-  UdpClient known{lab, from(), asked(service())};
+  UdpClient known{lab, from(), endpoint_of(service())};
   ASSERT_EQ(known.ask().text, "primary");
-  UdpClient fresh{lab, from(), asked(service())};
+  UdpClient fresh{lab, from(), endpoint_of(service())};
   primary.kill();
   for (UdpClient* client : {&known, &fresh}) {
     const Attempt first = client->ask(a_moment);
@@ -107,7 +107,7 @@ TEST_P(HoldUdp, NoFlowIsHeldTwice) {
   // Probes and clients whose source is the gateway's would share the refusals that a machine allows one address.
   lab.sysctl(Host::primary, service().family == Family::ipv4 ? "net.ipv4.icmp_ratelimit" : "net.ipv6.icmp.ratelimit", "0");
   primary.kill();
-  UdpClient client{lab, from(), asked(slow)};
+  UdpClient client{lab, from(), endpoint_of(slow)};
   const Attempt first = client.ask(a_moment);
   EXPECT_EQ(first.result, Result::timeout) << first;
   const Attempt second = client.ask(a_moment);
@@ -124,7 +124,7 @@ TEST(HoldUdpOnce, WithoutAnotherServerTheRefusalArrivesAtOnce) {
       [](const Status& now) { return service(now, "dns").target == "primary" && server(service(now, "dns"), "backup").health == "down"; });
   ASSERT_EQ(hanatd.reload(udp_service(alone)).exit, 0);
   primary.kill();
-  EXPECT_EQ(UdpClient(lab, Host::client, asked(alone)).ask().result, Result::refused);
+  EXPECT_EQ(UdpClient(lab, Host::client, endpoint_of(alone)).ask().result, Result::refused);
 }
 
 TEST(HoldUdpOnce, AHungHanatdHoldsNothing) {
@@ -135,10 +135,10 @@ TEST(HoldUdpOnce, AHungHanatdHoldsNothing) {
   wait_hold(lab, hanatd, slow);
   sleep_for(milliseconds{3500}); // longer than one heartbeat lasts
   primary.kill();
-  EXPECT_EQ(UdpClient(lab, Host::client, asked(slow)).ask(a_moment).result, Result::timeout) << "held";
+  EXPECT_EQ(UdpClient(lab, Host::client, endpoint_of(slow)).ask(a_moment).result, Result::timeout) << "held";
   hanatd.signal(SIGSTOP);
   sleep_for(milliseconds{3200});
-  EXPECT_EQ(UdpClient(lab, Host::client, asked(slow)).ask(a_moment).result, Result::refused);
+  EXPECT_EQ(UdpClient(lab, Host::client, endpoint_of(slow)).ask(a_moment).result, Result::refused);
   hanatd.signal(SIGCONT);
 }
 
@@ -180,7 +180,7 @@ TEST_P(HoldUdpLoad, OfTwoThousandQuestionsNoneFailsThatIsAskedTwice) {
   const UdpService service{.family = GetParam()};
   Hanatd hanatd{lab, udp_service(service)};
   wait_hold(lab, hanatd, service);
-  const Questions seen = ask_many(lab, asked(service), 2000, milliseconds{1}, [&](std::size_t index) {
+  const Questions seen = ask_many(lab, endpoint_of(service), 2000, milliseconds{1}, [&](std::size_t index) {
     if (index == 700) primary.kill();
   });
   fmt::print("2,000 questions: {} answered, {} of them at the second try, {} refused, {} unanswered\n", seen.answered, seen.again,
