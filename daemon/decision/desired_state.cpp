@@ -102,8 +102,8 @@ void add_hold(const ServiceState& service, nat::TableState& rules) {
   };
   const FlowSet leaving = leaving_non_tcp(service);
   for (const auto& [mapping, comment] : service.loaded.hold)
-    if (rules.vips.contains(mapping.vip) &&
-        (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip) || leaving.meeting(mapping) != nullptr))
+    if (rules.vips.contains(mapping.vip) && (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip) ||
+                                             (rules.dnat.contains(mapping.vip) && leaving.meeting(mapping) != nullptr)))
       rules.hold.emplace(mapping, comment); // until the next decision
   if (!service.config.hold || service.force) return;
   for (const auto& [vip, target] : rules.dnat)

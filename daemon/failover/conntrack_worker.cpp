@@ -127,7 +127,7 @@ void ConntrackWorker::cut() { cutter_.cut(job_.cut, job_.protocols, job_.scope, 
 void ConntrackWorker::cut_reconnecting() {
   if (job_.reconnecting.empty()) return;
   std::vector<nat::TcpClient> clients = cutter_.cut_clients(
-      job_.reconnecting, cancelled_, [this](const Mapping& mapping, std::uint64_t number) { result_.reconnected[mapping] += number; });
+      job_.reconnecting, cancelled_, [this](const Mapping& mapping, const nat::Deleted& deleted) { result_.reconnected[mapping] += deleted.entries; });
   std::erase_if(clients, [this](const nat::TcpClient& client) { return job_.not_nudged.contains(client.mapping); });
   send(clients);
 }

@@ -59,8 +59,10 @@ void Controller::applied(Change& change, Time now) {
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
 }
 
-Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
-    : publish_(std::move(publish)), kernel_(loop, std::move(table), std::move(cutter), std::move(notifier), callbacks()),
+Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+                       std::optional<ClientNotifier> notifier, Publish publish)
+    : publish_(std::move(publish)),
+      kernel_(loop, std::move(table), std::move(heartbeat), std::move(cutter), std::move(notifier), callbacks()),
       table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
       heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_),
       health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_, outbox_,

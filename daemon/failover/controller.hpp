@@ -28,7 +28,8 @@ public:
   using Publish = std::function<void(const Event&)>;
 
   /// Without a notifier no client is nudged; the rest works.
-  Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish);
+  Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+             std::optional<ClientNotifier> notifier, Publish publish);
   ~Controller();
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "nat/nftables/heartbeat_socket.hpp"
-
 namespace hanat {
 namespace {
 
@@ -25,7 +23,6 @@ public:
   bool is_owned() const override { return table_.owns_table(); }
   void remove() override { table_.remove(); }
   int watch_fd() const { return table_.watch_fd(); }
-  const std::string& name() const { return table_.name(); }
 
 private:
   nat::NftTable table_;
@@ -33,7 +30,7 @@ private:
 
 class Heartbeats final : public HeartbeatSender {
 public:
-  explicit Heartbeats(const std::string& table) : socket_(table) {}
+  explicit Heartbeats(nat::HeartbeatSocket socket) : socket_(std::move(socket)) {}
   void send() override { socket_.send(); }
 
 private:
@@ -95,16 +92,18 @@ struct RealKernel::Parts {
   UvHandle<uv_prepare_t> after_timers;
   UvHandle<uv_check_t> after_sockets;
 
-  Parts(uv_loop_t* loop, nat::NftTable nft, nat::Cutter cutter, std::optional<ClientNotifier> notifier, KernelCallbacks all)
-      : callbacks(std::move(all)), table(std::move(nft)), heartbeats(table.name()), paths(std::make_unique<Paths>(loop, callbacks)),
+  Parts(uv_loop_t* loop, nat::NftTable nft, nat::HeartbeatSocket heartbeat, nat::Cutter cutter, std::optional<ClientNotifier> notifier,
+        KernelCallbacks all)
+      : callbacks(std::move(all)), table(std::move(nft)), heartbeats(std::move(heartbeat)), paths(std::make_unique<Paths>(loop, callbacks)),
         probes(loop, callbacks), worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done),
         commits(loop, callbacks.commit_ended), timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)),
         after_timers(make_prepare(loop, this)), after_sockets(make_check(loop, this)) {}
 };
 
-RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier,
-                       KernelCallbacks callbacks)
-    : parts_(std::make_unique<Parts>(loop, std::move(table), std::move(cutter), std::move(notifier), std::move(callbacks))) {
+RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+                       std::optional<ClientNotifier> notifier, KernelCallbacks callbacks)
+    : parts_(std::make_unique<Parts>(loop, std::move(table), std::move(heartbeat), std::move(cutter), std::move(notifier),
+                                     std::move(callbacks))) {
   uv_prepare_start(parts_->after_timers.get(), [](uv_prepare_t* turn) { static_cast<Parts*>(turn->data)->callbacks.turn(); });
   uv_check_start(parts_->after_sockets.get(), [](uv_check_t* turn) { static_cast<Parts*>(turn->data)->callbacks.turn(); });
 }

@@ -13,6 +13,7 @@
 #include "daemon/failover/conntrack_worker.hpp"
 #include "daemon/failover/kernel.hpp"
 #include "daemon/util/worker_thread.hpp"
+#include "nat/nftables/heartbeat_socket.hpp"
 #include "probes/io/uv.hpp"
 #include "probes/passive/kernel_events.hpp"
 
@@ -32,7 +33,8 @@ struct KernelCallbacks {
 
 class RealKernel {
 public:
-  RealKernel(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, KernelCallbacks callbacks);
+  RealKernel(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+             std::optional<ClientNotifier> notifier, KernelCallbacks callbacks);
   ~RealKernel();
   RealKernel(const RealKernel&) = delete;
   RealKernel& operator=(const RealKernel&) = delete;

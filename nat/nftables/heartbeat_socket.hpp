@@ -1,7 +1,7 @@
 // Renews the heartbeat of the table without a transaction: a commit a second would make every long dump of the ruleset by another program
-// start over. A packet to loopback with nat::heartbeat_mark meets the rule "hanatd's heartbeat" in the output hook, which renews the element
-// and drops the packet. The class has its own sockets, so it works while the table's are in use.
-// Not here: the rule (ruleset), the heartbeat by a transaction (table), when a heartbeat is due (daemon).
+// start over. A packet to loopback with nat::heartbeat_mark meets the rule "hanatd's heartbeat" in the output hook, which renews the
+// element and drops the packet. The class has its own sockets, so it works while the table's are in use. Not here: the rule (ruleset), the
+// heartbeat by a transaction (table), when a heartbeat is due (daemon).
 #pragma once
 
 #include <array>
@@ -17,8 +17,8 @@ class HeartbeatSocket {
 public:
   /// Throws std::system_error.
   explicit HeartbeatSocket(std::string table);
-  /// Sends the packet and reads the element back. Throws std::exception if that is not renewed: loopback has no address, the table or its rule is
-  /// missing, another rule drops the packet before, or the kernel does not let packets renew elements.
+  /// Sends the packet and reads the element back. Throws std::exception if that is not renewed: loopback has no address, the table or its
+  /// rule is missing, another rule drops the packet before, or the kernel does not let packets renew elements.
   void send();
 
 private:

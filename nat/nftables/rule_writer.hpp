@@ -53,8 +53,8 @@ public:
   RuleWriter& only_abort_of_init();                                   // SCTP: ABORT in reply to INIT
   RuleWriter& dport_between(std::uint16_t first, std::uint16_t last); // any protocol with ports at this offset
   RuleWriter& packet_mark(std::uint32_t mark);
-  RuleWriter& no_input_interface(); // meta iif 0
-  RuleWriter& has_socket();         // of a process on the gateway
+  RuleWriter& no_input_interface();            // meta iif 0
+  RuleWriter& has_socket();                    // of a process on the gateway
   RuleWriter& socket_mark(std::uint32_t mark); // mark of the local socket that receives the packet
   RuleWriter& in_set(const std::string& set);  // the key is in register 0
   RuleWriter& not_in_set(const std::string& set);

@@ -65,7 +65,6 @@ public:
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
   void set_notrack(bool on);
   bool is_notrack_set() const { return notrack_; }
-  const std::string& name() const { return table_; }
   /// Whether only this process can change the table.
   bool owns_table() const { return owns_; }
   /// Deletes the table if it exists.

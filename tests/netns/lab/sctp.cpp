@@ -18,8 +18,9 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::uint32_t sctp_tag = 0x68616e61;
-constexpr std::uint8_t init = 1, init_ack = 2, heartbeat = 4, heartbeat_ack = 5, abort_chunk = 6, cookie_echo = 10, cookie_ack = 11; // RFC 9260, 3.2
-constexpr std::size_t common_header = 12;                                                                           // ports, tag, checksum
+constexpr std::uint8_t init = 1, init_ack = 2, heartbeat = 4, heartbeat_ack = 5, abort_chunk = 6, cookie_echo = 10,
+                       cookie_ack = 11;   // RFC 9260, 3.2
+constexpr std::size_t common_header = 12; // ports, tag, checksum
 constexpr std::size_t chunk_header = 4;
 constexpr std::size_t init_fields = 16; // tag, window, streams out and in, first TSN
 constexpr std::size_t parameter_header = 4;

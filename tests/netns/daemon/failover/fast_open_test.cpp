@@ -24,7 +24,7 @@ using std::this_thread::sleep_for;
 
 /// The time-out of an impatient client.
 constexpr milliseconds impatient{250};
-constexpr std::uint16_t probe_port = 9000;
+constexpr std::uint16_t health_port = 9000;
 
 /// A server with Fast Open that the test plays.
 class FastOpenServer {
@@ -45,7 +45,7 @@ private:
 };
 
 /// What the kernel does for a process that dies with questions unread.
-void reset(Fd connection) {
+void reset_connection(Fd connection) {
   const linger unread{.l_onoff = 1, .l_linger = 0};
   checked(setsockopt(connection.get(), SOL_SOCKET, SO_LINGER, &unread, sizeof unread), "SO_LINGER");
 }
@@ -91,10 +91,10 @@ protected:
   std::string service(const std::string& down = "fails = 3, within = \"2s\"") const {
     return fast_service({.listen = to_text(vip()) + "/tcp",
                          .family = GetParam(),
-                         .probe = fmt::format("type = \"tcp\", port = {}", probe_port),
+                         .probe = fmt::format("type = \"tcp\", port = {}", health_port),
                          .down = down});
   }
-  void wait_armed(const Hanatd& hanatd) {
+  void wait_hold(const Hanatd& hanatd) {
     hanatd.wait_for([](const Status& now) {
       const ServiceStatus& web = hanat::test::service(now, "web");
       return web.target == "primary" && server(web, "primary").health == "up" && server(web, "backup").health == "up";
@@ -112,8 +112,8 @@ protected:
   }
 
   Lab lab;
-  std::optional<TcpServer> primary_probe{std::in_place, lab, Host::primary, probe_port, "primary"};
-  TcpServer backup_probe{lab, Host::backup, probe_port, "backup"};
+  std::optional<TcpServer> primary_probe{std::in_place, lab, Host::primary, health_port, "primary"};
+  TcpServer backup_probe{lab, Host::backup, health_port, "backup"};
 };
 INSTANTIATE_TEST_SUITE_P(, FastOpen, testing::Values(Family::ipv4, Family::ipv6),
                          [](const auto& test) { return test.param == Family::ipv4 ? "IPv4" : "IPv6"; });
@@ -121,14 +121,14 @@ INSTANTIATE_TEST_SUITE_P(, FastOpen, testing::Values(Family::ipv4, Family::ipv6)
 TEST_P(FastOpen, AClientWhoseQuestionTheServerHadIsResetAtOnce) {
   FastOpenServer primary{lab, Host::primary, GetParam()};
   Hanatd hanatd{lab, service("fails = 1000, within = \"300s\"")};
-  wait_armed(hanatd);
+  wait_hold(hanatd);
   give_cookie(primary);
   // The acknowledgement of the SYN ACK is still on its way when the server dies.
   lab.must(Host::client, "nft -f - <<'END'\ntable inet far {\n  chain c {\n    type filter hook output priority 0; policy accept;\n    "
                          "tcp flags & (fin|syn|rst|psh|ack) == ack drop\n  }\n}\nEND");
   FastOpenClient client{lab, vip()};
   ASSERT_TRUE(client.sent_with_syn());
-  reset(primary.accept());
+  reset_connection(primary.accept());
   const Attempt seen = client.hear(impatient);
   EXPECT_EQ(seen.result, Result::reset) << seen;
 }
@@ -137,7 +137,7 @@ TEST_P(FastOpen, AClientThatADyingServerRefusesIsAnsweredByTheBackup) {
   std::optional<FastOpenServer> primary{std::in_place, lab, Host::primary, GetParam()};
   FastOpenServer backup{lab, Host::backup, GetParam()};
   Hanatd hanatd{lab, service()};
-  wait_armed(hanatd);
+  wait_hold(hanatd);
   give_cookie(*primary);
   primary.reset();
   FastOpenClient client{lab, vip()};

@@ -57,7 +57,7 @@ testing::AssertionResult becomes_quiet(Lab& lab) {
   return testing::AssertionSuccess();
 }
 
-std::string heartbeat(Lab& lab) { return lab.must(Host::gateway, "nft list set inet hanat heartbeat"); }
+std::string listed_heartbeat(Lab& lab) { return lab.must(Host::gateway, "nft list set inet hanat heartbeat"); }
 
 class Peace : public testing::Test {
 protected:
@@ -86,8 +86,8 @@ TEST_F(Peace, NothingIsCommittedWhileEveryServerIsUp) {
   Process monitor = lab.spawn(Host::gateway, {"sh", "-c", fmt::format("exec nft monitor >{}", folder.file("events"))});
   const std::uint32_t before = generation(lab);
   sleep_for(several_heartbeats); // of peace
-  EXPECT_THAT(heartbeat(lab), HasSubstr("expires")) << "alive";
-  EXPECT_THAT(lab.must(Host::gateway, "nft list set inet hanat hold4"), HasSubstr("8443")) << "armed";
+  EXPECT_THAT(listed_heartbeat(lab), HasSubstr("expires")) << "alive";
+  EXPECT_THAT(lab.must(Host::gateway, "nft list set inet hanat hold4"), HasSubstr("8443")) << "a refusal would be held";
   EXPECT_EQ(generation(lab), before);
   EXPECT_TRUE(monitor.running());
   monitor.kill();
@@ -124,7 +124,7 @@ TEST_F(Peace, WhereNoPacketGetsThroughATransactionIsTheHeartbeat) {
   lab.must(Host::gateway, "ip address flush dev lo");
   const std::uint32_t before = generation(lab);
   sleep_for(heartbeat_for + milliseconds{1500}); // the last packet's has expired
-  EXPECT_THAT(heartbeat(lab), HasSubstr("expires"));
+  EXPECT_THAT(listed_heartbeat(lab), HasSubstr("expires"));
   EXPECT_GT(generation(lab), before);
   const std::string log = hanatd.log();
   constexpr const char* said = "the heartbeat is a transaction";
@@ -132,7 +132,7 @@ TEST_F(Peace, WhereNoPacketGetsThroughATransactionIsTheHeartbeat) {
   EXPECT_EQ(log.find(said), log.rfind(said)) << "once";
   lab.must(Host::gateway, "ip address add 127.0.0.1/8 dev lo");
   EXPECT_TRUE(becomes_quiet(lab));
-  EXPECT_THAT(heartbeat(lab), HasSubstr("expires"));
+  EXPECT_THAT(listed_heartbeat(lab), HasSubstr("expires"));
   EXPECT_THAT(hanatd.log(), HasSubstr("the heartbeat's packet gets through again"));
 }
 

@@ -30,7 +30,7 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::ThrowsMessage;
 
-std::string heartbeat() { return test::collect({"nft", "list", "set", "inet", "hanat", "heartbeat"}, 10s).out; }
+std::string listed_heartbeat() { return test::collect({"nft", "list", "set", "inet", "hanat", "heartbeat"}, 10s).out; }
 
 class HeartbeatSocketTest : public testing::Test {
 protected:
@@ -48,9 +48,9 @@ protected:
 TEST_F(HeartbeatSocketTest, ItRenewsTheElementWithoutACommit) {
   with_table([](NftTable& table, HeartbeatSocket& socket) {
     EXPECT_FALSE(table.changed_by_others());
-    EXPECT_THAT(heartbeat(), Not(HasSubstr("elements")));
+    EXPECT_THAT(listed_heartbeat(), Not(HasSubstr("elements")));
     socket.send();
-    EXPECT_THAT(heartbeat(), HasSubstr("expires"));
+    EXPECT_THAT(listed_heartbeat(), HasSubstr("expires"));
     socket.send();
     EXPECT_FALSE(table.missed_a_commit());
     EXPECT_TRUE(table.read()->in_order);
@@ -62,7 +62,7 @@ TEST_F(HeartbeatSocketTest, ItRenewsTheElementOfATransaction) {
     table.heartbeat();
     socket.send();
     table.heartbeat();
-    EXPECT_THAT(heartbeat(), HasSubstr("expires"));
+    EXPECT_THAT(listed_heartbeat(), HasSubstr("expires"));
   });
 }
 
@@ -70,7 +70,7 @@ TEST_F(HeartbeatSocketTest, WithoutIpv4OnLoopbackIpv6Does) {
   with_table([](NftTable&, HeartbeatSocket& socket) {
     test::shell("ip -4 address flush dev lo");
     socket.send();
-    EXPECT_THAT(heartbeat(), HasSubstr("expires"));
+    EXPECT_THAT(listed_heartbeat(), HasSubstr("expires"));
   });
 }
 
@@ -82,7 +82,7 @@ TEST_F(HeartbeatSocketTest, NoOtherPacketRenewsIt) {
       const auto discard = to_sockaddr({.address = Address::parse("127.0.0.1").value(), .port = 9});
       EXPECT_EQ(sendto(fd.get(), "x", 1, 0, discard.get(), discard.length), 1);
     }
-    EXPECT_THAT(heartbeat(), Not(HasSubstr("elements")));
+    EXPECT_THAT(listed_heartbeat(), Not(HasSubstr("elements")));
   });
 }
 
@@ -111,9 +111,10 @@ TEST_F(HeartbeatSocketTest, ItSaysWhatIsInItsWay) {
     EXPECT_THAT(sending(socket), ThrowsMessage<std::runtime_error>(HasSubstr("did not reach its rule")));
   });
   with_table([&](NftTable&, HeartbeatSocket& socket) {
-    test::shell("nft add table ip strict && nft 'add chain ip strict c { type filter hook output priority -400; }' && "
-                "nft add rule ip strict c drop && nft add table ip6 strict && nft 'add chain ip6 strict c { type filter hook output priority "
-                "-400; }' && nft add rule ip6 strict c drop");
+    test::shell(
+        "nft add table ip strict && nft 'add chain ip strict c { type filter hook output priority -400; }' && "
+        "nft add rule ip strict c drop && nft add table ip6 strict && nft 'add chain ip6 strict c { type filter hook output priority "
+        "-400; }' && nft add rule ip6 strict c drop");
     EXPECT_THAT(sending(socket), ThrowsMessage<std::runtime_error>(HasSubstr("did not reach its rule")));
   });
   with_table([&](NftTable& table, HeartbeatSocket& socket) {

@@ -97,6 +97,7 @@ TEST_F(HeartbeatTest, ALongCommitDoesNotDelayThePacket) {
   EXPECT_EQ(table.calls, Calls{}) << "the commit comes first";
   EXPECT_EQ(heartbeat.next_wakeup(), now + 100ms);
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(beat_after(100ms), 1U);
   EXPECT_EQ(table.calls, Calls{"heartbeat"});

@@ -208,6 +208,7 @@ TEST_F(TableSyncTest, AHeartbeatByTransactionWaitsForALongCommit) {
   EXPECT_EQ(turn(), Calls{});
   EXPECT_FALSE(sync.commit_heartbeat());
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_TRUE(sync.commit_heartbeat());
   EXPECT_EQ(table.take_calls(), (Calls{"change 1", "heartbeat"}));
