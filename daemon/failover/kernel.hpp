@@ -71,7 +71,7 @@ public:
   virtual void add(const probes::Path& path) = 0;
   virtual void remove(const probes::Path& path) = 0;
   virtual std::optional<probes::ProbeResult> unreachable(const probes::Path& path) = 0;
-  virtual bool all_unreachable() = 0;
+  virtual bool is_cut_off() = 0;
 };
 
 } // namespace hanat

@@ -59,7 +59,7 @@ public:
   void add(const probes::Path& path) override { events_.routes().add(path); }
   void remove(const probes::Path& path) override { events_.routes().remove(path); }
   std::optional<probes::ProbeResult> unreachable(const probes::Path& path) override { return events_.routes().unreachable(path); }
-  bool all_unreachable() override { return events_.routes().all_unreachable(); }
+  bool is_cut_off() override { return events_.routes().is_cut_off(); }
   const std::optional<std::string>& nflog_failure() const { return events_.nflog_failure(); }
 
 private:

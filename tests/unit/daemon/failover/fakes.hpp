@@ -174,7 +174,7 @@ class FakePaths final : public PathMonitor {
 public:
   std::multiset<probes::Path> watched;
   std::map<Address, probes::ProbeResult> broken; // by server
-  bool all = false;
+  bool cut_off = false;
 
   void add(const probes::Path& path) override { watched.insert(path); }
   void remove(const probes::Path& path) override {
@@ -186,7 +186,7 @@ public:
     const auto found = broken.find(path.server);
     return found == broken.end() ? std::nullopt : std::optional{found->second};
   }
-  bool all_unreachable() override { return all; }
+  bool is_cut_off() override { return cut_off; }
 };
 
 } // namespace hanat::test
