@@ -26,7 +26,7 @@ struct LastResult {
 struct ServerStatus {
   std::string role, address;
   std::vector<std::string> addresses;           // filled only with more than one
-  std::string health;                           // "unknown", "up", "down"
+  std::string health;                           // "unknown", "up", "full", "down"
   std::optional<std::string> group_health = {}; // of a service in a group: the server's health for the whole group
   FailsStatus fails;
   std::optional<LastResult> last;

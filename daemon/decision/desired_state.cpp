@@ -20,24 +20,28 @@ FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
   switch (flip_reason) {
   case Reason::forced: return service.on_forced;
   case Reason::failback: return service.on_failback;
+  case Reason::full: return {.action = FlowAction::keep, .time = {}}; // they are served
   case Reason::starting:
   case Reason::adopted:
   case Reason::observe:
   case Reason::primary_up:
   case Reason::failover:
+  case Reason::full_kept:
   case Reason::no_server_up:
   case Reason::no_server_up_kept: return service.on_failover;
   }
   return {};
 }
 
-/// A move that somebody planned, away from a server that serves.
-bool is_planned(Reason flip_reason) { return flip_reason == Reason::forced || flip_reason == Reason::failback; }
+/// A move away from a server that serves: somebody planned it, or the server is full.
+bool is_served(Reason flip_reason) {
+  return flip_reason == Reason::forced || flip_reason == Reason::failback || flip_reason == Reason::full;
+}
 
 /// Its clients may be notified a moment later.
 Clock::duration notify_after(Reason flip_reason) {
   constexpr std::chrono::milliseconds moment{50};
-  return is_planned(flip_reason) ? moment : Clock::duration{};
+  return is_served(flip_reason) ? moment : Clock::duration{};
 }
 
 /// Where new flows of a virtual endpoint should go; nullopt: to no server.
@@ -124,7 +128,7 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
   std::vector<Mapping> non_tcp;
   for (const Mapping& mapping : mappings) {
     const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
-    const bool stays = policy.action != FlowAction::reset && (is_tcp || is_planned(decision.flip_reason)) &&
+    const bool stays = policy.action != FlowAction::reset && (is_tcp || is_served(decision.flip_reason)) &&
                        !forbidden(service, decision, result.rules, mapping, policy.action);
     (!stays ? going : is_tcp ? tcp : non_tcp).push_back(mapping);
   }
@@ -134,7 +138,7 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
         {.mappings = std::move(part), .comment = comment, .drain = drain, .due = now, .notify_after = notify_after(decision.flip_reason)});
   };
   add(going, std::nullopt);
-  Drain drain{.since = now};
+  Drain drain{.since = now, .until_down = decision.flip_reason == Reason::full};
   if (policy.action == FlowAction::drain) drain.until = now + policy.time;
   add(tcp, drain);
   drain.notified = true; // only TCP clients without a connection have to be
@@ -151,25 +155,59 @@ std::vector<Mapping> not_taken_over(const Mapping& mapping, const std::map<Vip, 
   return without(mapping, stays);
 }
 
+/// What becomes of flows that were kept because their server was only full, now that it is down: what on_failover says, as for any other
+/// flows of a server that is down. nullopt: it is not down, or they stay.
+std::optional<DrainEnd> end_of_full(const ServiceState& service, const Mapping& mapping) {
+  const ServerState* server = server_of(service, mapping);
+  if (server == nullptr || candidate(*server).health != Health::down) return std::nullopt;
+  const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
+  switch (service.config.on_failover.action) {
+  case FlowAction::reset: return DrainEnd::dead;
+  case FlowAction::drain: return is_tcp && !is_silent(*server) ? DrainEnd::time : DrainEnd::dead;
+  case FlowAction::keep: return is_tcp ? std::nullopt : std::optional{DrainEnd::dead};
+  }
+  return std::nullopt;
+}
+
+/// What of a drain ends now, and why; `drains_on`: flows that were kept, and have a time from now on.
+struct DrainEnds {
+  std::map<DrainEnd, std::vector<Mapping>> ends;
+  std::vector<Mapping> drains_on;
+};
+DrainEnds ends_of(const ServiceState& service, const Decision& decision, const Eviction& eviction, const Drain& drain,
+                  const nat::TableState& rules, Time now) {
+  DrainEnds result;
+  for (const Mapping& mapping : eviction.mappings) {
+    if (not_taken_over(mapping, rules.dnat, {}).empty()) continue; // void
+    const FlowAction action = drain.until ? FlowAction::drain : FlowAction::keep;
+    if (drain.until && *drain.until <= now)
+      result.ends[DrainEnd::time].push_back(mapping);
+    else if (const auto end = forbidden(service, decision, rules, mapping, action))
+      result.ends[*end].push_back(mapping);
+    else if (const auto no_longer_full = drain.until_down ? end_of_full(service, mapping) : std::nullopt)
+      (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(mapping);
+  }
+  return result;
+}
+
 /// Drains that are over: their flows leave now, the usual way.
 void end_drains(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
+  const auto add = [&](const Eviction& old, Eviction next) {
+    result.ending.insert(result.ending.end(), next.mappings.begin(), next.mappings.end());
+    next.comment = old.comment;
+    next.due = now;
+    next.flip = old.flip;
+    result.evictions.push_back(std::move(next));
+  };
   for (const Eviction& eviction : service.evictions) {
     if (!eviction.drain) continue;
-    const Drain& drain = *eviction.drain;
-    const bool over = drain.until && *drain.until <= now;
-    std::map<DrainEnd, std::vector<Mapping>> ends;
-    for (const Mapping& mapping : eviction.mappings) {
-      if (not_taken_over(mapping, result.rules.dnat, {}).empty()) continue; // void
-      if (over)
-        ends[DrainEnd::time].push_back(mapping);
-      else if (const auto end = forbidden(service, decision, result.rules, mapping, drain.until ? FlowAction::drain : FlowAction::keep))
-        ends[*end].push_back(mapping);
-    }
-    for (auto& [end, mappings] : ends) {
-      result.ending.insert(result.ending.end(), mappings.begin(), mappings.end());
-      result.evictions.push_back(
-          {.mappings = std::move(mappings), .comment = eviction.comment, .drain_end = end, .due = now, .flip = eviction.flip});
-    }
+    auto [ends, drains_on] = ends_of(service, decision, eviction, *eviction.drain, result.rules, now);
+    for (auto& [end, mappings] : ends)
+      if (!mappings.empty()) add(eviction, {.mappings = std::move(mappings), .comment = {}, .drain_end = end});
+    if (!drains_on.empty())
+      add(eviction, {.mappings = std::move(drains_on),
+                     .comment = {},
+                     .drain = Drain{.until = now + service.config.on_failover.time, .since = now, .notified = true}});
   }
 }
 

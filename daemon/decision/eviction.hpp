@@ -24,6 +24,7 @@ struct Drain {
   std::optional<Time> until = {};          // rules while hanatd runs; nullopt: kept
   std::optional<WallTime> until_wall = {}; // the same over a restart
   Time since{};
+  bool until_down = false;                // kept because the server was only full: as long as it is not down
   bool notified = false;                  // clients without a connection know of the new target
   std::optional<std::uint64_t> left = {}; // flows, when they were counted last
   std::uint64_t most = 0;                 // the highest count
@@ -34,7 +35,7 @@ struct Drain {
 enum class DrainEnd : std::uint8_t {
   time,
   silent,    // the server answers nothing
-  dead,      // UDP and SCTP of a server that is down
+  dead,      // the server is down: UDP and SCTP, and what was kept while it was only full
   no_target, // no server is up, and clients are refused
   given_up,  // the endpoint is no longer the service's
 };

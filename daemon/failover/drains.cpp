@@ -48,7 +48,7 @@ void count_drained(ServiceState& service, const Eviction& eviction) {
 /// The drain as it goes on after a restart. The file is text: a date of another millennium must not overflow a time of the loop.
 Eviction restored(const SavedDrain& saved, Time now) {
   constexpr std::chrono::hours longest{24 * 31};
-  Drain drain{.until_wall = saved.until, .since = now};
+  Drain drain{.until_wall = saved.until, .since = now, .until_down = saved.until_down};
   if (saved.until) drain.until = now + std::clamp<WallTime::duration>(*saved.until - wall_now(), WallTime::duration::zero(), longest);
   return {.mappings = {}, .comment = saved.comment, .drain = drain, .due = now};
 }
@@ -115,6 +115,7 @@ std::vector<SavedDrain> Evictions::saved_drains() const {
         result.push_back({.service = service->config.name,
                           .comment = eviction.comment,
                           .until = eviction.drain->until_wall,
+                          .until_down = eviction.drain->until_down,
                           .flows = eviction.mappings});
   return result;
 }

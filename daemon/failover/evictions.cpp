@@ -159,7 +159,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
   for (Eviction& eviction : change.plan.evictions) {
     for (const Mapping& mapping : eviction.mappings)
       if (!eviction.untranslated && !eviction.drain) note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
-    if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated ? service.flips : 0;
+    if (!eviction.drain_end && eviction.flip == 0) eviction.flip = flipped && !eviction.untranslated ? service.flips : 0;
     if (eviction.drain) begin_drain(service, eviction, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     service.followup_due = true;

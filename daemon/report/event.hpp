@@ -83,7 +83,7 @@ struct ShadowMoved {
 struct HealthChanged {
   ServerName server;
   Health health = Health::unknown;
-  unsigned fails = 0; // of the probe that stands for the server, as `last`
+  unsigned fails = 0; // of the probe that stands for the server, as `last`; of a full one: results that were no pass
   Clock::duration within{};
   std::optional<probes::ProbeResult> last;
   bool another_up = false; // a server of the service that is up

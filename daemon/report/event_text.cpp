@@ -99,6 +99,10 @@ std::string Sentences::operator()(const HealthChanged& changed) const {
     text += fmt::format(": {} failed probe{} within {} s, the last: {}", changed.fails, changed.fails == 1 ? "" : "s",
                         seconds(changed.within), to_text(changed.last));
     break;
+  case Health::full:
+    text += fmt::format(": {} probe{} within {} s did not get in, the last: {}; it keeps its connections", changed.fails,
+                        changed.fails == 1 ? "" : "s", seconds(changed.within), to_text(changed.last));
+    break;
   case Health::unknown: text += ": its probes have not judged it yet"; break;
   }
   return text + (changed.another_up ? "" : "; no other server is known to be up");

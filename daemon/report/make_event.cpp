@@ -36,6 +36,13 @@ std::optional<probes::ProbeResult> last_result(const ServerState& server, Time n
   return server.probes.empty() ? std::nullopt : worst_probe(server, now).last;
 }
 
+/// What made the server down, or full.
+unsigned fails_of(const ServerState& server, Time now) {
+  if (server.probes.empty()) return 0;
+  const FailureWindow& window = worst_probe(server, now).window;
+  return server.health == Health::full ? window.fails_or_full(now) : window.fails(now);
+}
+
 } // namespace
 
 Event make(std::string service, Payload what) { return {.at = wall_now(), .service = std::move(service), .what = std::move(what)}; }
@@ -83,7 +90,7 @@ Event shadow_moved(const ServiceState& service, const Decision& decision) {
 Event health_changed(const ServiceState& service, const ServerState& server, Time now) {
   return make(service.config.name, HealthChanged{.server = named(server),
                                                  .health = server.health,
-                                                 .fails = server.probes.empty() ? 0 : worst_probe(server, now).window.fails(now),
+                                                 .fails = fails_of(server, now),
                                                  .within = service.config.down.within,
                                                  .last = last_result(server, now),
                                                  .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) {

@@ -93,6 +93,40 @@ web  203.0.113.10:443/tcp, 203.0.113.10:443/udp
 )");
 }
 
+/// The server is full, as its last probe says.
+void make_full(ServerStatus& server) {
+  server.health = "full";
+  server.last = LastResult{.outcome = "full", .reason = "full", .detail = "53300 too many clients", .latency_ms = 0.214, .age_s = 0.4};
+}
+
+TEST_F(Show, AFullServerIsNamedWhetherItHasTheTrafficOrNot) {
+  const auto texts = [](const ServiceStatus& service) {
+    std::vector<std::string> found;
+    for (const Notice& notice : notices(service, now)) found.push_back((notice.trouble ? "!! " : "! ") + notice.text);
+    return found;
+  };
+  auto moved = failed_over();
+  moved.why = "full";
+  make_full(moved.servers[0]);
+  EXPECT_THAT(texts(moved), ElementsAre("!! redundancy lost: primary is full (53300 too many clients); nothing with room to fail over to"));
+  auto alone = web();
+  alone.why = "full-kept";
+  make_full(alone.servers[0]);
+  alone.servers[1] = server("backup", "10.0.0.12:8443", "down", "refused", 3);
+  EXPECT_THAT(texts(alone), ElementsAre("!! primary is full, and no other server may take over: it keeps the traffic",
+                                        "!! redundancy lost: backup is down (refused); nothing to fail over to"));
+  auto forced = web();
+  make_full(forced.servers[0]);
+  forced.why = "forced";
+  EXPECT_THAT(texts(forced), ElementsAre("!! primary has the traffic and is full"));
+  auto grouped = web();
+  grouped.servers[1].group_health = "full";
+  EXPECT_THAT(texts(grouped),
+              ElementsAre("!! redundancy lost: backup is up here, but full in the group; nothing with room to fail over to"));
+  EXPECT_THAT(show_status(with({alone}), {.colour = false, .now = now}),
+              HasSubstr("full     fails 0 of 3 in 10 s  full (53300 too many clients), 0.21 ms"));
+}
+
 TEST_F(Show, TroubleStandsBelowItsService) {
   auto dead = web();
   dead.name = "database";

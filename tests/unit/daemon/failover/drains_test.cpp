@@ -281,6 +281,15 @@ TEST_F(DrainsTest, ADrainGoesOnAfterARestart) {
   EXPECT_EQ(job().nudge, std::set{primary_tcp});
 }
 
+TEST_F(DrainsTest, WhatAFullServerKeepsIsRememberedAsThat) {
+  ServiceState& service = add_at(web(), 1);
+  const SavedDrain saved{.service = "web", .comment = "web primary", .until = std::nullopt, .until_down = true, .flows = {primary_tcp}};
+  evictions.restore({saved}, now);
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_TRUE(service.evictions[0].drain->until_down);
+  EXPECT_EQ(evictions.saved_drains(), std::vector{saved});
+}
+
 TEST_F(DrainsTest, FlowsOnTheirWayOutAreNoDrainAfterARestart) {
   ServiceState& service = add_at(web(), 1);
   service.loaded.stale[primary_tcp] = "web primary";

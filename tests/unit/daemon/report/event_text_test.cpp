@@ -65,8 +65,8 @@ TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
 }
 
 TEST(EventText, TheReasonOfAFlipIsTheWordOfTheStatus) {
-  for (const Reason reason : {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::failback, Reason::forced,
-                              Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
+  for (const Reason reason : {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept,
+                              Reason::failback, Reason::forced, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
     Flipped flip = a_flip();
     flip.reason = reason;
     EXPECT_NE(text(flip).find(fmt::format(": {};", to_text(reason))), std::string::npos) << text(flip);
@@ -156,6 +156,14 @@ TEST(EventText, TheHealthOfAServer) {
   changed.health = Health::unknown;
   EXPECT_EQ(text(changed), "primary (10.0.0.11:8443) is unknown: its probes have not judged it yet; no other server is known to be up");
   EXPECT_EQ(level(changed), Level::warning);
+  changed.health = Health::full;
+  changed.fails = 3;
+  changed.last = probes::ProbeResult{.outcome = probes::Outcome::full, .reason = probes::Reason::full, .latency = 200us, .detail = "503"};
+  EXPECT_EQ(text(changed), "primary (10.0.0.11:8443) is full: 3 probes within 0.5 s did not get in, the last: full (503); it keeps its "
+                           "connections; no other server is known to be up");
+  EXPECT_EQ(level(changed), Level::warning);
+  changed.last = refused_result();
+  changed.last->detail.clear();
   changed.health = Health::up;
   EXPECT_EQ(text(changed), "primary (10.0.0.11:8443) is up: refused in 0.2 ms");
   EXPECT_EQ(level(changed), Level::notice);
@@ -243,7 +251,7 @@ TEST(EventText, DrainsThatEndWithACut) {
   };
   const std::string begin = "all flows of web primary, kept over 1 s, are cut now: ";
   EXPECT_EQ(text_with(DrainEnd::silent), begin + "the server answers nothing, and clients would wait for ever");
-  EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down, and its datagrams would be lost");
+  EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
   EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server is up, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
   ended.flip.reset();
