@@ -81,9 +81,9 @@ void FailureWindow::evaluate(const Context& context, Time now) {
   if (health_ == Health::up) return;
   // A server that nobody waits for, and that takes nobody's traffic away by being up, is up with its first pass.
   const bool first_is_enough = health_ == Health::unknown && passes_.length > 0 && !(context.target_works && context.preferred);
-  const auto is_stable = [&](const Run& run) {
-    return run.length >= up_.passes && (!context.target_works || now - run.began >= up_.stable_for);
-  };
+  // Nobody waits for a full one either: where no other server is up it has the traffic already.
+  const bool hurry = !context.target_works && health_ != Health::full;
+  const auto is_stable = [&](const Run& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
   if (first_is_enough || is_stable(passes_))
     health_ = Health::up;
   else if (health_ == Health::down && is_stable(alive_))

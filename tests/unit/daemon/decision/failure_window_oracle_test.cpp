@@ -50,7 +50,9 @@ public:
   void evaluate(const Context& context, Time now) {
     if (health_ == Health::up) return;
     const bool hurry = !context.target_works;
-    const auto enough = [&](const Run& run) { return run.length >= up_.passes && (hurry || now >= run.began + up_.stable_for); };
+    const auto enough = [&](const Run& run) {
+      return run.length >= up_.passes && ((hurry && health_ != Health::full) || now >= run.began + up_.stable_for);
+    };
     const bool undisputed = health_ == Health::unknown && (hurry || !context.preferred);
     if (enough(run(false)) || (undisputed && run(false).length >= 1))
       health_ = Health::up;

@@ -144,6 +144,7 @@ TEST(FailureWindow, AFullServerIsUpAsADownOneIs) {
   EXPECT_EQ(window.stable_at(), std::nullopt);
   window.record(Outcome::pass, began + 7s);
   EXPECT_EQ(window.stable_at(), began + 11s);
+  window.evaluate(nobody_waits, began + 11s - 1ns); // the traffic is there already
   window.evaluate(standby, began + 11s - 1ns);
   EXPECT_EQ(window.health(), Health::full);
   window.evaluate(standby, began + 11s);

@@ -109,6 +109,14 @@ TEST_F(HealthMonitorTest, AnInconclusiveResultJudgesNothing) {
   EXPECT_FALSE(service.dirty);
 }
 
+TEST_F(HealthMonitorTest, FullAnswersAreNoFails) {
+  ServiceState& service = add_up();
+  report(service, 0, result(Outcome::full, probes::Reason::full), 3);
+  EXPECT_EQ(service.servers[0].health, Health::full);
+  EXPECT_EQ(probe(service, 0).last_failure, std::nullopt);
+  EXPECT_TRUE(service.dirty);
+}
+
 TEST_F(HealthMonitorTest, AResultOfAProbeThatIsGoneIsIgnored) {
   ServiceState& service = add_up();
   const ProbeId gone = id(service, 0);
