@@ -14,8 +14,9 @@
 
 namespace hanat {
 
-/// The stages of every eviction, in this order: entries of UDP and SCTP are deleted at once; TCP clients are notified; TCP entries are
-/// deleted after their clients had time to be reset by the guard; sweeps follow until one finds nothing.
+/// The stages of every eviction, in this order: entries of UDP and SCTP are deleted at once; TCP clients are notified, and behind them go
+/// entries of UDP and SCTP that servers opened; TCP entries are deleted after their clients had time to be reset by the guard; sweeps
+/// follow until one finds nothing.
 enum class CutStage : std::uint8_t { cut_non_tcp, notify_clients, cut_tcp, sweep };
 
 /// Flows that may stay a while at their server (policy "drain" or "keep"): no stale keys, no cut. At its end they become an eviction of the
@@ -54,6 +55,7 @@ struct Eviction {
   unsigned sweeps = 0;
   std::uint64_t flip = 0; // number of the flip that caused it; 0: none
   nat::CutCount cut = {};
+  std::uint64_t busy = 0; // entries that the last job could not delete: a flowtable has them
 };
 
 struct Flip {

@@ -26,13 +26,19 @@ bool keeps_tcp(const ServiceConfig& service) {
                              [](const FlowPolicy& policy) { return policy.action == FlowAction::keep; });
 }
 
+std::vector<Endpoint> all_servers(const ServiceState& service, const Vip& vip) {
+  std::vector<Endpoint> servers;
+  for (const ServerConfig& server : service.config.servers)
+    if (const auto endpoint = endpoint_for(server, vip)) servers.push_back(*endpoint);
+  return servers;
+}
+
 /// Where flows of an endpoint may be. Where TCP may be kept it may be at every server: a state file that was lost must not end it.
 std::vector<Endpoint> expected_servers(const ServiceState& service, const Vip& vip) {
   std::vector<Endpoint> servers;
   if (const auto target = service.loaded.dnat.find(vip); target != service.loaded.dnat.end()) servers.push_back(target->second.server);
   if (vip.protocol != Protocol::tcp || service.refused || !keeps_tcp(service.config)) return servers;
-  for (const ServerConfig& server : service.config.servers)
-    if (const auto endpoint = endpoint_for(server, vip)) servers.push_back(*endpoint);
+  for (const Endpoint& server : all_servers(service, vip)) servers.push_back(server);
   return servers;
 }
 
@@ -76,7 +82,7 @@ nat::ExpectedFlows ConntrackAudit::expected(Time now) {
     for (const Eviction& eviction : service->evictions)
       for (const Mapping& mapping : eviction.mappings) result.ignore(mapping);
     if (service->removed || service->shadow || (!service->current && !service->refused)) continue;
-    for (const auto& [vip, comment] : service->loaded.vips) result.expect(vip, expected_servers(*service, vip));
+    for (const auto& [vip, comment] : service->loaded.vips) result.expect(vip, expected_servers(*service, vip), all_servers(*service, vip));
   }
   std::erase_if(former_endpoints_, [now](const auto& entry) { return entry.second.until <= now; });
   for (const auto& [mapping, former] : former_endpoints_) result.disown(mapping);

@@ -58,10 +58,12 @@ void ConntrackWorker::work() {
   const auto began = std::chrono::steady_clock::now();
   const auto spent_before = time_spent();
   try {
-    cutter_.cut(job_.cut, job_.protocols, cancelled_,
-                [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
+    const bool cuts_later = job_.scope == nat::FlowScope::others;
+    if (!cuts_later) cut();
     nudge_held();
-    cut_unconnected();
+    cut_unconnected(nat::FlowScope::clients);
+    if (cuts_later) cut();
+    cut_unconnected(nat::FlowScope::others);
     if (!job_.count.empty()) result_.counted = cutter_.count(job_.count, cancelled_);
     if (job_.expected) result_.unexpected = cutter_.unexpected(*job_.expected, cancelled_);
   } catch (const std::exception& error) {
@@ -86,12 +88,25 @@ void ConntrackWorker::nudge_held() try {
 } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): no table, nobody is held; the others are notified all the same
 }
 
-void ConntrackWorker::cut_unconnected() {
+void ConntrackWorker::cut() {
+  cutter_.cut(job_.cut, job_.protocols, job_.scope, cancelled_,
+              [this](const Mapping& mapping, const nat::Deleted& deleted) { count_deleted(mapping, deleted); });
+}
+
+void ConntrackWorker::cut_unconnected(nat::FlowScope scope) {
   if (job_.cut_unconnected.empty()) return;
-  const nat::TcpClients clients = cutter_.cut_unconnected(
-      job_.cut_unconnected, cancelled_, [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
-  nudge(clients.unconnected); // they wait for a connection, the others for the next answer
+  const nat::TcpClients clients =
+      cutter_.cut_unconnected(job_.cut_unconnected, scope, cancelled_,
+                              [this](const Mapping& mapping, const nat::Deleted& deleted) { count_deleted(mapping, deleted); });
+  nudge(clients.cut); // most of them wait for a connection, the others for the next answer
   nudge(clients.connected);
+}
+
+void ConntrackWorker::count_deleted(const Mapping& mapping, const nat::Deleted& deleted) {
+  nat::Deleted& sum = result_.deleted[mapping];
+  sum.entries += deleted.entries;
+  sum.offloaded += deleted.offloaded;
+  sum.busy += deleted.busy;
 }
 
 void ConntrackWorker::nudge(std::span<const nat::TcpClient> clients) {

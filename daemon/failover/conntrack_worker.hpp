@@ -45,7 +45,9 @@ public:
 
 private:
   void work();
-  void cut_unconnected();
+  void cut();
+  void cut_unconnected(nat::FlowScope scope);
+  void count_deleted(const Mapping& mapping, const nat::Deleted& deleted);
   void nudge_held();
   void nudge(std::span<const nat::TcpClient> clients);
 

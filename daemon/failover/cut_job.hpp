@@ -16,21 +16,23 @@
 
 namespace hanat {
 
-/// First the cut, then the clients, then what is only read.
+/// First the cut, then the clients, then what is only read. Flows that clients opened come before all others: a dump that finds none of the
+/// others takes 20 ms, too. A cut of the others alone comes after the clients.
 struct CutJob {
   std::vector<Mapping> cut;
   nat::Protocols protocols = nat::Protocols::all; // of the cut
-  std::vector<Mapping> cut_unconnected;           // TCP clients who are not connected yet leave their entries
-  std::set<Mapping> nudge;                        // TCP clients of these flows to notify, those whose refusal was held included
+  nat::FlowScope scope = nat::FlowScope::all;     // of the cut
+  std::vector<Mapping> cut_unconnected; // TCP clients who are not connected yet, or whom the guard cannot reset, leave their entries
+  std::set<Mapping> nudge;              // TCP clients of these flows to notify, those whose refusal was held included
   std::vector<Mapping> count;
   std::shared_ptr<const nat::ExpectedFlows> expected; // to compare with; null: nothing is compared
 };
 
 struct CutResult {
-  std::map<Mapping, std::uint64_t> deleted; // entries that went, by mapping
-  std::map<Mapping, std::uint64_t> nudged;  // clients, by mapping
-  std::optional<nat::Flows> counted;        // absent: the kernel gave no complete answer
-  std::optional<nat::Flows> unexpected;     // likewise
+  std::map<Mapping, nat::Deleted> deleted; // entries that went, by mapping
+  std::map<Mapping, std::uint64_t> nudged; // clients, by mapping
+  std::optional<nat::Flows> counted;       // absent: the kernel gave no complete answer
+  std::optional<nat::Flows> unexpected;    // likewise
   std::chrono::microseconds took{};
   std::chrono::microseconds spent{}; // of a processor's time
   bool cancelled = false;

@@ -66,7 +66,26 @@ void add_flows(CutJob& job, Need need, const ServiceState& service, const Evicti
   case Need::cut_non_tcp:
   case Need::cut: job.cut.insert(job.cut.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
   case Need::count: job.count.insert(job.count.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
-  case Need::notify: add_clients(job, service, eviction); break;
+  case Need::notify:
+    add_clients(job, service, eviction);
+    if (!eviction.drain) job.cut.insert(job.cut.end(), eviction.mappings.begin(), eviction.mappings.end()); // of UDP and SCTP what is left
+    break;
+  }
+}
+
+/// UDP and SCTP flows that servers opened, and related ones, are cut behind the clients, which they would hold up.
+void set_scope(CutJob& job, Need need) {
+  switch (need) {
+  case Need::cut_non_tcp:
+    job.protocols = nat::Protocols::non_tcp;
+    job.scope = nat::FlowScope::clients;
+    break;
+  case Need::notify:
+    job.protocols = nat::Protocols::non_tcp;
+    job.scope = nat::FlowScope::others;
+    break;
+  case Need::cut:
+  case Need::count: break;
   }
 }
 
@@ -80,9 +99,13 @@ void count_notified(ServiceState& service, const Eviction& eviction, const CutRe
 
 nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResult& result) {
   nat::CutCount count;
+  eviction.busy = 0;
   for (const Mapping& mapping : eviction.mappings)
-    if (const auto deleted = result.deleted.find(mapping); deleted != result.deleted.end())
-      count.add(mapping.vip.protocol, deleted->second);
+    if (const auto found = result.deleted.find(mapping); found != result.deleted.end()) {
+      count.add(mapping.vip.protocol, found->second.entries);
+      count.offloaded += found->second.offloaded;
+      eviction.busy += found->second.busy;
+    }
   eviction.cut += count;
   if (!eviction.untranslated) service.totals.cut += count;
   if (Flip* flip = find_flip(service, eviction.flip)) {
@@ -107,7 +130,9 @@ bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, Time now) 
     eviction.stage = CutStage::sweep;
     eviction.due = now + sweep_after;
     break;
-  case CutStage::sweep: eviction.due = now + sweep_after; return count.total() == 0 || ++eviction.sweeps >= most_sweeps;
+  case CutStage::sweep:
+    eviction.due = now + sweep_after;
+    return (count.total() == 0 && eviction.busy == 0) || ++eviction.sweeps >= most_sweeps;
   }
   return false;
 }
@@ -238,7 +263,7 @@ void Evictions::run(Time now) {
   retry_at_.reset();
   for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::count}) {
     CutJob job;
-    if (need == Need::cut_non_tcp) job.protocols = nat::Protocols::non_tcp;
+    set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
       for (Eviction& eviction : service->evictions) {
         if (eviction.due > now || need_of(eviction) != need) continue;

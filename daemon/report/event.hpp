@@ -148,6 +148,7 @@ struct OverrideShared {
 struct FlowsCut {
   std::string flows;
   nat::CutCount cut;
+  std::uint64_t busy = 0;         // still there: the kernel does not delete what a flowtable has
   std::optional<FlipStatus> flip; // that they left by
   bool operator==(const FlowsCut&) const = default;
 };

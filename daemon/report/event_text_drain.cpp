@@ -32,11 +32,17 @@ std::string_view to_text(DrainEnd end) {
   return "?";
 }
 
-std::string counted(const nat::CutCount& cut) { return fmt::format("{} TCP, {} UDP and {} SCTP flows", cut.tcp, cut.udp, cut.sctp); }
+std::string counted(const nat::CutCount& cut) {
+  const std::string offloaded = cut.offloaded == 0 ? "" : fmt::format(" ({} offloaded to a flowtable)", cut.offloaded);
+  return fmt::format("{} TCP, {} UDP and {} SCTP flows{}", cut.tcp, cut.udp, cut.sctp, offloaded);
+}
 
 } // namespace
 
 std::string Sentences::operator()(const FlowsCut& cut) const {
+  if (cut.busy > 0)
+    return fmt::format("cut {} of {}; {} are left in a flowtable, from which this kernel deletes nothing", counted(cut.cut), cut.flows,
+                       cut.busy);
   return fmt::format("cut {} of {}; conntrack is clean", counted(cut.cut), cut.flows);
 }
 

@@ -25,9 +25,10 @@ protected:
   static std::string both(const std::string& name, const std::string& address, const std::string& extra = {}) {
     return fast_service({.name = name, .listen = fmt::format("{0}:443/tcp\", \"{0}:443/udp", address), .extra = extra});
   }
-  void make(const std::vector<Mapping>& mappings, std::size_t each, std::vector<Flow>& into) {
+  void make(const std::vector<Mapping>& mappings, std::size_t each, std::vector<Flow>& into, bool by_server = false) {
     for (const Mapping& mapping : mappings) {
-      const auto flows = flows_of(mapping, each, made);
+      auto flows = flows_of(mapping, each, made);
+      if (by_server) flows = opened_by_server(flows);
       made += each;
       into.insert(into.end(), flows.begin(), flows.end());
     }
@@ -96,6 +97,28 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndOfOneThatIsGone) {
   make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
        unexpected);
   EXPECT_TRUE(go(unexpected, milliseconds{10000})) << present(unexpected) << " are left\n" << hanatd.log();
+  EXPECT_EQ(present(bystanders), bystanders.size());
+}
+
+TEST_F(Reconcile, FindsWhatAServerOpenedThatIsNotTheTargetAndNothingElse) {
+  Hanatd hanatd{lab, every_second + both("web", "203.0.113.10") + both("kept", "203.0.113.11", "on_failover = \"keep\"") +
+                         fast_service({.name = "all", .listen = "203.0.113.12:*/udp", .port = 0, .probe = "type = \"tcp\", port = 8443"})};
+  for (const char* name : {"web", "kept", "all"}) hanatd.wait_target(name, "primary");
+  const auto of_all = [](Host host, std::uint16_t port) {
+    return Mapping{vip("203.0.113.12", port, Protocol::udp), Lab::endpoint(host, port)};
+  };
+  std::vector<Flow> unexpected;
+  std::vector<Flow> bystanders;
+  make({{web(Protocol::tcp), at_primary},
+        {vip("203.0.113.11", 443, Protocol::tcp), at_backup}, // may have been kept
+        {web(Protocol::udp), endpoint("198.18.11.3", 8443)},  // another machine behind the gateway
+        {web(Protocol::udp), Lab::endpoint(Host::backup, 9000)},
+        {vip("203.0.113.10", 8443, Protocol::tcp), at_backup}, // another port of the same address
+        of_all(Host::backup, 40'000),                          // a backup asks somebody
+        of_all(Host::primary, 5'060)},
+       3, bystanders, true);
+  make({{web(Protocol::tcp), at_backup}, {web(Protocol::udp), at_backup}, of_all(Host::backup, 5'060)}, 3, unexpected, true);
+  EXPECT_TRUE(go(unexpected)) << present(unexpected) << " are left\n" << hanatd.log();
   EXPECT_EQ(present(bystanders), bystanders.size());
 }
 

@@ -35,18 +35,22 @@ TEST_F(EvictionsTest, EachStageHasItsTime) {
   EXPECT_TRUE(run()); // UDP and SCTP at once
   EXPECT_EQ(as_set(job().cut), at_primary);
   EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
+  EXPECT_EQ(job().scope, nat::FlowScope::clients);
   EXPECT_TRUE(job().nudge.empty() && job().cut_unconnected.empty());
   finish();
 
-  EXPECT_TRUE(run()); // their clients right behind it
-  EXPECT_TRUE(job().cut.empty());
+  EXPECT_TRUE(run()); // their clients right behind it, and behind them UDP and SCTP flows that servers opened
   EXPECT_EQ(as_set(job().cut_unconnected), tcp_at_primary);
   EXPECT_EQ(job().nudge, tcp_at_primary);
+  EXPECT_EQ(as_set(job().cut), at_primary);
+  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
+  EXPECT_EQ(job().scope, nat::FlowScope::others);
   finish();
 
   expect_job_after(1s); // TCP when the guard had its time
   EXPECT_EQ(as_set(job().cut), at_primary);
   EXPECT_EQ(job().protocols, nat::Protocols::all);
+  EXPECT_EQ(job().scope, nat::FlowScope::all);
   finish();
 
   expect_job_after(1s); // a sweep
@@ -103,6 +107,38 @@ TEST_F(EvictionsTest, SweepsFollowEachSecondUntilOneFindsNothing) {
   finish();
   EXPECT_TRUE(service.evictions.empty());
   EXPECT_EQ(service.last_flip->cut.tcp, 6U);
+}
+
+TEST_F(EvictionsTest, SweepsFollowAsLongAsAFlowtableHasAnEntry) {
+  ServiceState& service = flipped();
+  cut_all();
+  CutResult busy;
+  busy.deleted[primary_tcp] = {.busy = 1};
+  for (int sweep = 1; sweep < 30; ++sweep) {
+    expect_job_after(1s);
+    finish(busy);
+    EXPECT_FALSE(service.evictions.empty()) << sweep;
+  }
+  expect_job_after(1s);
+  finish(busy);
+  EXPECT_TRUE(service.evictions.empty());
+  EXPECT_EQ(events_of(outbox, said::cut), 0U);
+  EXPECT_EQ(events_of(outbox, "1 are left in a flowtable"), 1U);
+}
+
+TEST_F(EvictionsTest, OffloadedFlowsThatWereCutAreTold) {
+  flipped();
+  run();
+  finish();
+  run();
+  CutResult result;
+  result.deleted[primary_tcp] = {.entries = 3, .offloaded = 2};
+  finish(result);
+  expect_job_after(1s);
+  finish(deleted(primary_tcp));
+  expect_job_after(1s);
+  finish();
+  EXPECT_EQ(events_of(outbox, "cut 4 TCP, 0 UDP and 0 SCTP flows (2 offloaded to a flowtable) of"), 1U);
 }
 
 TEST_F(EvictionsTest, AfterThirtySweepsItEnds) {
@@ -167,7 +203,7 @@ TEST_F(EvictionsTest, AJobThatTheKernelRefusedIsReportedAndTriedAgainAfterFiveSe
   ServiceState& service = flipped();
   run();
   CutResult result = failure("no");
-  result.deleted[primary_udp] = 3; // before that
+  result.deleted[primary_udp] = {.entries = 3}; // before that
   finish(result);
   EXPECT_EQ(events_of(outbox, said::failed), 1U);
   EXPECT_EQ(service.last_flip->cut.udp, 3U);
@@ -245,7 +281,7 @@ TEST_F(EvictionsTest, SeveralServicesShareAJob) {
   EXPECT_TRUE(run());
   EXPECT_EQ(as_set(job().cut), (std::set<Mapping>{of_one, of_two}));
   CutResult result = deleted(of_one, 1);
-  result.deleted[of_two] = 2;
+  result.deleted[of_two] = {.entries = 2};
   finish(result);
   EXPECT_EQ(one.last_flip->cut.tcp, 1U);
   EXPECT_EQ(two.last_flip->cut.tcp, 2U);

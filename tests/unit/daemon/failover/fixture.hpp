@@ -125,7 +125,7 @@ struct Flows {
 /// A cut that deleted flows of a mapping.
 inline CutResult deleted(const Mapping& mapping, std::uint64_t number = 1) {
   CutResult result;
-  result.deleted[mapping] = number;
+  result.deleted[mapping] = {.entries = number};
   return result;
 }
 inline CutResult failure(const char* error) {
