@@ -43,15 +43,19 @@ bool has_uncut_flows(const ServiceState& service) {
   });
 }
 
-/// Endpoints from which new flows are nothing out of the way: targets, and servers that keep old flows.
-nat::EndpointMap serving(const Services& services) {
+/// Of these endpoints, what is a target, or has flows that drain or are kept: new flows from there are nothing out of the way.
+nat::EndpointMap serving(const Services& services, const nat::EndpointMap& endpoints) {
   nat::EndpointMap result;
+  const auto add = [&](const Mapping& mapping) {
+    const Vip source = source_of(mapping);
+    for_overlapping(endpoints, source, [&](const auto&) { result.emplace(source, ""); });
+  };
   for (const auto& service : services) {
     if (!has_uncut_flows(*service))
-      for (const auto& [vip, target] : service->loaded.dnat) result.emplace(source_of({.vip = vip, .server = target.server}), "");
+      for (const auto& [vip, target] : service->loaded.dnat) add({.vip = vip, .server = target.server});
     for (const Eviction& eviction : service->evictions)
       if (eviction.drain)
-        for (const Mapping& mapping : eviction.mappings) result.emplace(source_of(mapping), "");
+        for (const Mapping& mapping : eviction.mappings) add(mapping);
   }
   return merged(result);
 }
@@ -95,9 +99,10 @@ nat::EndpointMap displaced_servers(const Services& services, Time now) {
       if (until > now) displaced.emplace(source_of(mapping), service->config.name);
   }
   if (displaced.empty()) return displaced;
-  const nat::EndpointMap spared = serving(services);
+  displaced = merged(displaced);
+  const nat::EndpointMap spared = serving(services, displaced);
   nat::EndpointMap result;
-  for (const auto& [endpoint, comment] : merged(displaced)) {
+  for (const auto& [endpoint, comment] : displaced) {
     std::vector<Vip> others;
     for_overlapping(spared, endpoint, [&](const auto& entry) { others.push_back(entry.first); });
     for (const Vip& left : without(endpoint, others)) result.emplace(left, comment);
