@@ -54,11 +54,14 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped", vip_fields};
   case SetKind::stale: return {mapping, mapping_length, 0, 0, "port range . old server: its clients are reset", mapping_fields};
   case SetKind::recent:
-    return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset", vip_fields};
+    return {vip, vip_length, 0, 0, "target changed within the last minute: packets without a flow are reset", vip_fields};
   case SetKind::hold: return {mapping, mapping_length, 0, 0, "port range . server: its first refusal of a client is held", mapping_fields};
   case SetKind::masquerade:
     return {mapping, mapping_length, type_verdict, 0, "port range . server: source address of the gateway", mapping_fields};
   case SetKind::snat: return {mapping, mapping_length, address, length, "port range . server : fixed source address", mapping_fields};
+  case SetKind::servers: return {vip, vip_length, 0, 0, "port ranges of servers: TCP that fits no flow is dropped", vip_fields};
+  case SetKind::displaced:
+    return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
   case SetKind::guarded: break;
   }
   return {};
@@ -77,13 +80,16 @@ SetShape shape_of(SetId id) {
   case SetKind::dnat: return {vip, vip_length, concatenated({address, type_service}), length + 4, "virtual endpoint : server of new flows"};
   case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped"};
   case SetKind::stale: return {mapping, mapping_length, 0, 0, "virtual endpoint . old server: its clients are reset"};
-  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset"};
+  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: packets without a flow are reset"};
   case SetKind::hold:
     return {mapping, mapping_length, 0, 0,
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
   case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
   case SetKind::snat: return {mapping, mapping_length, address, length, "virtual endpoint . server : fixed source address"};
+  case SetKind::servers: return {vip, vip_length, 0, 0, "every server: TCP from there that fits no flow is dropped"};
+  case SetKind::displaced:
+    return {vip, vip_length, 0, 0, "servers that lost their traffic within the last minute: new flows from there are dropped"};
   }
   return {};
 }
@@ -124,12 +130,16 @@ SetPtr make_timeout_set(const std::string& table, const std::string& name, const
   return set;
 }
 
-SetShape shape_of_held(Family family) {
+SetShape shape_of_client(Family family, const char* comment) {
   const std::uint32_t address = family == Family::ipv4 ? type_ipv4 : type_ipv6;
   return {.key_type = concatenated({address, type_service, address, type_service}),
           .key_length = 2 * (4 * registers_of(family) + 4),
-          .comment = "client . virtual endpoint: a refusal was held; the next one passes"};
+          .comment = comment};
 }
+
+constexpr const char* held_comment = "client . virtual endpoint: a refusal was held; the next one passes";
+constexpr const char* orphans_comment = "client . virtual endpoint: sent TCP that fits no flow; reset when it goes on";
+constexpr const char* orphans_now_comment = "the same within the last second: counted once";
 
 constexpr const char* heartbeat_comment = "renewed by hanatd every second; without an element refusals pass";
 constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
@@ -163,11 +173,17 @@ Layout make_layout(const std::string& table) {
   const SetShape heartbeat{.key_type = type_protocol, .key_length = 1, .comment = heartbeat_comment};
   layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, 0, ++number));
   for (const Family family : both_families)
-    layout.sets.push_back(make_timeout_set(table, held_set(family), shape_of_held(family), held_for, held_at_most, ++number));
+    layout.sets.push_back(
+        make_timeout_set(table, held_set(family), shape_of_client(family, held_comment), held_for, held_at_most, ++number));
+  for (const Family family : both_families) {
+    const SetShape orphans = shape_of_client(family, orphans_comment), now = shape_of_client(family, orphans_now_comment);
+    layout.sets.push_back(make_timeout_set(table, orphans_set(family), orphans, orphans_for, orphans_at_most, ++number));
+    layout.sets.push_back(make_timeout_set(table, orphans_now_set(family), now, orphans_now_for, orphans_at_most, ++number));
+  }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
-  for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
+  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6",
+                           "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -30,6 +30,14 @@ inline constexpr std::chrono::milliseconds held_for{10'000};     // a client rep
 inline constexpr std::uint32_t held_at_most = 65'536;            // flows per family, 8 MiB; once the set is full, refusals pass
 constexpr const char* held_set(Family family) { return family == Family::ipv4 ? "held4" : "held6"; }
 
+/// Also filled by packets: flows that send TCP that fits no flow. `orphans_now` has them for a second, so that what comes at once counts
+/// once.
+constexpr const char* orphans_set(Family family) { return family == Family::ipv4 ? "orphans4" : "orphans6"; }
+constexpr const char* orphans_now_set(Family family) { return family == Family::ipv4 ? "orphans_now4" : "orphans_now6"; }
+inline constexpr std::chrono::milliseconds orphans_for{30'000};
+inline constexpr std::chrono::milliseconds orphans_now_for{1'000};
+inline constexpr std::uint32_t orphans_at_most = 65'536; // once a set is full, nobody is reset
+
 /// Also filled by packets: every interface on which clients of hairpin services arrived recently, paired with itself. A rule cannot compare
 /// two interfaces, but it can look up a pair. Each packet adds its pair before the lookup, so the set is never out of date.
 inline constexpr const char* set_hairpin_ifaces = "hairpin_ifaces";

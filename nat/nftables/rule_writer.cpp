@@ -134,6 +134,12 @@ RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   return load_daddr(family, index).load_meta(NFT_META_L4PROTO, next).load_dport(next + 1);
 }
 
+RuleWriter& RuleWriter::load_source_key(Family family) {
+  const unsigned next = registers_of(family);
+  load_saddr(family, 0).load_meta(NFT_META_L4PROTO, next);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, next + 1);
+}
+
 RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {
   const unsigned next = index + registers_of(family);
   load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, index);
@@ -146,6 +152,11 @@ RuleWriter& RuleWriter::load_original_vip_of_error(Family family) {
   load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, 0);
   load_ct(NFT_CT_PROTOCOL, std::nullopt, next);
   return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, next + 1);
+}
+
+RuleWriter& RuleWriter::load_client_tuple(Family family) {
+  const unsigned address = registers_of(family);
+  return load_sender(family, 0).load_daddr(family, address + 1).load_dport(2 * address + 1);
 }
 
 RuleWriter& RuleWriter::load_original_tuple(Family family) {
@@ -172,6 +183,10 @@ RuleWriter& RuleWriter::ct_state(std::uint32_t mask) {
 
 RuleWriter& RuleWriter::ct_status(std::uint32_t mask, std::uint32_t value) {
   return load_ct(NFT_CT_STATUS, std::nullopt, 0).mask_and_compare(NFT_CMP_EQ, bytes_of(mask), bytes_of(value));
+}
+
+RuleWriter& RuleWriter::ct_status_any(std::uint32_t mask) {
+  return load_ct(NFT_CT_STATUS, std::nullopt, 0).mask_and_compare(NFT_CMP_NEQ, bytes_of(mask), bytes_of(0));
 }
 
 RuleWriter& RuleWriter::in_direction(std::uint8_t direction) {
@@ -248,12 +263,24 @@ RuleWriter& RuleWriter::from_map(const std::string& map) { return look_up(map, r
 RuleWriter& RuleWriter::add_to_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_ADD); }
 RuleWriter& RuleWriter::update_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_UPDATE); }
 
-RuleWriter& RuleWriter::put_into_set(const std::string& set, std::uint32_t operation) {
+RuleWriter& RuleWriter::over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst) {
+  constexpr std::uint64_t one_minute = 60;
+  nftnl_expr* limit = made(nftnl_expr_alloc("limit"));
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, per_minute);
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, one_minute);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, burst);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+  return put_into_set(set, NFT_DYNSET_OP_UPDATE, limit);
+}
+
+RuleWriter& RuleWriter::put_into_set(const std::string& set, std::uint32_t operation, nftnl_expr* counted) {
   nftnl_expr* expression = add("dynset");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
   nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, operation);
   nftnl_expr_set_u64(expression, NFTNL_EXPR_DYNSET_TIMEOUT, 0); // 0: the set's own; a dump always has it
   nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
+  if (counted != nullptr) nftnl_expr_set(expression, NFTNL_EXPR_DYNSET_EXPR, counted, 0); // freed with it
   return *this;
 }
 

@@ -28,8 +28,10 @@ public:
   RuleWriter& load_saddr(Family family, unsigned index);
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
+  RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
+  RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet
   RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
   RuleWriter& load_dport(unsigned index);
   RuleWriter& load_protocol(unsigned index); // meta l4proto
@@ -39,6 +41,7 @@ public:
   RuleWriter& load_reply_source(Family family, unsigned index);  // ct reply ip saddr . ct reply proto-src: the flow's server
   RuleWriter& ct_state(std::uint32_t mask);
   RuleWriter& ct_status(std::uint32_t mask, std::uint32_t value); // exactly `value` of these bits
+  RuleWriter& ct_status_any(std::uint32_t mask);                  // any of these bits
   RuleWriter& in_direction(std::uint8_t direction);
   RuleWriter& in_reply_direction();
   RuleWriter& no_tcp_flags(std::uint8_t mask);                        // none of them set
@@ -51,7 +54,8 @@ public:
   RuleWriter& not_in_set(const std::string& set);
   RuleWriter& add_to_set(const std::string& set); // the key is in register 0; with the set's timeout; a full set ends the rule here
   RuleWriter& update_set(const std::string& set); // the same, and restarts the timeout of an existing key
-  RuleWriter& limit(std::uint64_t per_second);    // packets per second, and the same number as a burst
+  RuleWriter& over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst); // the same; goes on above that rate
+  RuleWriter& limit(std::uint64_t per_second); // packets per second, and the same number as a burst
   RuleWriter& log(std::uint16_t group, const char* prefix);
   RuleWriter& notrack();
   RuleWriter& in_verdict_map(const std::string& map);
@@ -74,7 +78,7 @@ private:
   RuleWriter& compare(std::uint32_t operation, std::span<const std::uint8_t> bytes);
   RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value);
   RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into, std::uint32_t flags = 0);
-  RuleWriter& put_into_set(const std::string& set, std::uint32_t operation);
+  RuleWriter& put_into_set(const std::string& set, std::uint32_t operation, nftnl_expr* counted = nullptr);
   RuleWriter& reject(std::uint32_t type, std::uint8_t code);
   void load_ports(std::uint16_t first_port, std::uint16_t last_port, unsigned index);
   /// By index.

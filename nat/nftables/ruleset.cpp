@@ -23,11 +23,17 @@ constexpr std::uint16_t source_first = 1024;
 constexpr std::uint16_t source_last = probe_port_first - 1;
 
 constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
+// A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds; of a healthy flow late duplicates come at once.
+constexpr std::uint64_t orphans_per_minute = 2;
+constexpr std::uint32_t orphans_burst = 3;             // seconds
+constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client, who else waits a second
 
 // Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
 constexpr std::uint32_t state_invalid = 1U << 0;
 constexpr std::uint32_t state_new = 1U << (IP_CT_NEW + 1);
 constexpr std::uint32_t state_untracked = 1U << 6;
+
+constexpr std::uint8_t opening_flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
 
 /// Writes one chain after the other.
 class Writer {
@@ -58,38 +64,85 @@ void write_address_guard(Writer& writer, Family family) {
   writer.add(writer.rule("untracked").ct_state(state_untracked).verdict(NFT_RETURN));
   for (const bool ranges : {false, true})
     writer.add(writer.rule("no server left").only(family).load_vip_key(family).in_verdict_map(name_of({SetKind::reject, family, ranges})));
-  // A SYN passes: it opens a new connection, or its flow is cut within a second and the next SYN goes to the new target.
-  for (const bool ranges : {false, true}) {
+  const auto in_stale = [family](RuleWriter&& rule, bool ranges) -> RuleWriter {
     const unsigned after_vip = registers_of(family) + 2;
-    auto rule = writer.rule("flow to an old server");
-    rule.only(family).only_tcp().no_tcp_flags(TH_SYN | TH_RST).load_vip_key(family);
+    rule.load_vip_key(family);
     if (ranges)
       rule.load_reply_address(family, after_vip);
     else
       rule.load_reply_source(family, after_vip);
-    writer.add(rule.in_set(name_of({SetKind::stale, family, ranges})).reject_with_tcp_reset());
+    rule.in_set(name_of({SetKind::stale, family, ranges}));
+    return std::move(rule);
+  };
+  for (const bool ranges : {false, true}) {
+    auto rule = writer.rule("flow to an old server");
+    rule.only(family).only_tcp().no_tcp_flags(TH_SYN | TH_RST);
+    writer.add(in_stale(std::move(rule), ranges).reject_with_tcp_reset());
   }
-  // Only for `recent`, not for every VIP: a single segment outside the window is invalid, too, and a reset would end a healthy connection.
+  // A client that was reset connects again from the same port, and its old entry would take the SYN to the old server.
+  for (const bool ranges : {false, true}) {
+    auto rule = writer.rule("SYN of a client whose old connection has an entry");
+    rule.only(family).only_tcp().tcp_flags(opening_flags, TH_SYN);
+    writer.add(in_stale(std::move(rule), ranges).verdict(NFT_GOTO, "reconnect"));
+  }
+  // Only for `recent`, not for every VIP. A packet without an entry may belong to a healthy flow that conntrack has forgotten, and a single
+  // segment outside the window is invalid, too: a reset would end a healthy connection.
   for (const bool ranges : {false, true})
     writer.add(writer.rule("late packet of a deleted flow")
                    .only(family)
                    .only_tcp()
-                   .ct_state(state_invalid)
+                   .ct_state(state_invalid | state_new)
                    .no_tcp_flags(TH_SYN | TH_RST)
                    .load_vip_key(family)
                    .in_set(name_of({SetKind::recent, family, ranges}))
                    .reject_with_tcp_reset());
 }
 
+/// hanatd deletes the entry and nudges the client, which then sends its SYN again.
+void write_reconnect(Writer& writer) {
+  writer.open("reconnect");
+  writer.add(writer.rule("hanatd deletes the entry").limit(reconnects_per_second).log(log_group, log_reconnect));
+  writer.add(writer.rule("the client's next SYN goes to the next server").verdict(NF_DROP));
+}
+
+/// TCP to a virtual endpoint that fits no flow. If it is new, conntrack picks the flow up with it, unless a rule of the operator drops it.
+/// If it is invalid, mostly outside the window of a healthy connection, nothing translates it: the machine that it reaches would reply with
+/// a reset, and end the connection. A client that goes on like that for some seconds has no flow: with nf_conntrack_tcp_loose = 0 or such a
+/// rule nobody else would ever tell it.
+void write_orphan(Writer& writer, Family family) {
+  writer.open(family == Family::ipv4 ? "orphan4" : "orphan6");
+  writer.add(writer.rule("picked up, and not answered yet").ct_status_any(IPS_CONFIRMED).verdict(NFT_RETURN));
+  writer.add(writer.rule("for some seconds: nobody picks it up")
+                 .only(family)
+                 .only_tcp()
+                 .load_client_tuple(family)
+                 .not_in_set(orphans_now_set(family))
+                 .load_client_tuple(family)
+                 .add_to_set(orphans_now_set(family))
+                 .load_client_tuple(family)
+                 .over_limit_in_set(orphans_set(family), orphans_per_minute, orphans_burst)
+                 .reject_with_tcp_reset());
+  writer.add(writer.rule("no server would get it").ct_state(state_invalid).verdict(NF_DROP));
+}
+
+/// Reached by TCP without SYN or RST that fits no flow.
 void write_midstream(Writer& writer) {
   writer.open("midstream");
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
-      writer.add(writer.rule("its flow was cut")
+      writer.add(writer.rule("from a client")
                      .only(family)
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
-                     .reject_with_tcp_reset());
+                     .verdict(NFT_GOTO, family == Family::ipv4 ? "orphan4" : "orphan6"));
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("from a server, and its client does not know that address")
+                     .only(family)
+                     .ct_state(state_invalid)
+                     .load_source_key(family)
+                     .in_set(name_of({SetKind::servers, family, ranges}))
+                     .verdict(NF_DROP));
 }
 
 /// Reached by resets in reply to a SYN. These have RST and ACK; a reset in reply to mid-stream TCP has no ACK.
@@ -151,16 +204,15 @@ void write_signs(Writer& writer) {
 
 /// Connection setup and errors. Most packets leave the guard at the first of these rules.
 void write_openings(Writer& writer) {
-  constexpr std::uint8_t flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
   writer.add(writer.rule("TCP without SYN or RST").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NF_ACCEPT));
   writer.add(writer.rule("a server refuses a connection")
                  .only_tcp()
-                 .tcp_flags(flags, TH_RST | TH_ACK)
+                 .tcp_flags(opening_flags, TH_RST | TH_ACK)
                  .in_reply_direction()
                  .verdict(NFT_GOTO, "hold"));
   writer.add(writer.rule("a repeated SYN without a reply to the first")
                  .only_tcp()
-                 .tcp_flags(flags, TH_SYN)
+                 .tcp_flags(opening_flags, TH_SYN)
                  .ct_status(IPS_CONFIRMED | IPS_SEEN_REPLY, IPS_CONFIRMED)
                  .in_direction(IP_CT_DIR_ORIGINAL)
                  .verdict(NFT_GOTO, "unanswered"));
@@ -186,8 +238,8 @@ void write_guard(Writer& writer, const std::string& chain, bool forwarded) {
   // A cut flow of a client on the gateway is reset by the new server or by the rule for `recent`. So the gateway's own traffic needs no
   // further lookup.
   if (!forwarded) return;
-  writer.add(writer.rule("mid-stream TCP without an entry")
-                 .ct_state(state_new)
+  writer.add(writer.rule("mid-stream TCP that fits no flow")
+                 .ct_state(state_invalid | state_new)
                  .only_tcp()
                  .no_tcp_flags(TH_SYN | TH_RST)
                  .verdict(NFT_GOTO, "midstream"));
@@ -214,6 +266,19 @@ void write_dnat(Writer& writer, const std::string& chain) {
     for (const Family family : both_families)
       writer.add(
           writer.rule("no target").only(family).load_vip_key(family).in_set(name_of({SetKind::vips, family, ranges})).verdict(NF_DROP));
+}
+
+/// Only first packets of flows that do not go to a virtual endpoint come here. Where the gateway translates the source of what its servers
+/// send, a server that speaks first would take the client's flow back from the new target.
+void write_displaced(Writer& writer) {
+  writer.open("dnat_prerouting");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("new flow of a server that lost its traffic")
+                     .only(family)
+                     .load_source_key(family)
+                     .in_set(name_of({SetKind::displaced, family, ranges}))
+                     .verdict(NF_DROP));
 }
 
 void write_source(Writer& writer) {
@@ -252,6 +317,8 @@ std::vector<RulePtr> make_ruleset(const std::string& table) {
   Writer writer{table};
   write_refuse(writer);
   for (const Family family : both_families) write_address_guard(writer, family);
+  write_reconnect(writer);
+  for (const Family family : both_families) write_orphan(writer, family);
   write_midstream(writer);
   write_hold(writer);
   write_signs(writer);
@@ -259,6 +326,7 @@ std::vector<RulePtr> make_ruleset(const std::string& table) {
   write_guard(writer, "guard", true);
   write_guard(writer, "guard_output", false);
   write_dnat(writer, "dnat_prerouting");
+  write_displaced(writer);
   write_dnat(writer, "dnat_output");
   write_source(writer);
   return writer.take();

@@ -173,6 +173,8 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
     const auto snat = parse_snat(id.kind, id.family, element);
     return key.good() && snat && into.state.snat.emplace(mapping, SnatRule{*snat, comment}).second;
   }
+  case SetKind::servers:
+  case SetKind::displaced: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
   case SetKind::guarded: break;
   }
   return false;
@@ -232,6 +234,8 @@ std::string name_of(SetId id) {
   case SetKind::guarded: return with_suffix("guarded", id);
   case SetKind::masquerade: return with_suffix("masquerade", id);
   case SetKind::snat: return with_suffix("snat", id);
+  case SetKind::servers: return with_suffix("servers", id);
+  case SetKind::displaced: return with_suffix("displaced", id);
   }
   return {};
 }
@@ -246,7 +250,9 @@ std::string name_in_layout_3(SetId id) {
   case SetKind::snat: return with_suffix("source", id);
   case SetKind::stale:
   case SetKind::hold:
-  case SetKind::masquerade: return name_of(id);
+  case SetKind::masquerade:
+  case SetKind::servers:
+  case SetKind::displaced: return name_of(id);
   }
   return {};
 }
@@ -315,6 +321,10 @@ void add_guarded(ElementLists& lists, const Address& address) {
   Element& element = lists[{SetKind::guarded, address.family(), false}].emplace_back();
   element.key.add(address);
   element.jump = guard_of(address.family());
+}
+
+void add_endpoint(ElementLists& lists, SetKind kind, const Vip& endpoint, const std::string& comment) {
+  add(lists, kind, endpoint.address.family(), endpoint, comment);
 }
 
 SetPtr make_named_set(const std::string& table, const std::string& name) {

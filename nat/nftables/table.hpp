@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -31,6 +32,7 @@ struct TableInUse : std::runtime_error {
 /// The table as read from the kernel.
 struct Loaded {
   TableState state;
+  std::map<SetKind, EndpointMap> endpoints{};
   bool in_order = false; // the layout is exactly as intended: every chain, rule, set and element, and no others
 };
 
@@ -55,6 +57,8 @@ public:
   void change(const TableState& from, const TableState& to);
   /// The same for many services at once; no two of them share an element.
   void change(std::span<const Step> steps);
+  /// Changes the elements of one of endpoint_sets that differ, in one transaction. Exceptions and lost replies as for change().
+  void set_endpoints(SetKind kind, const EndpointMap& intended);
   /// Renews the heartbeat element: without a heartbeat for nat::heartbeat_for the guard holds no refusals. Throws std::system_error.
   void heartbeat();
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
@@ -84,7 +88,6 @@ private:
   using Verify = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
   bool is_applied(std::span<const Step> steps);
-  bool is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const;
   std::optional<Loaded> read_once();
   std::uint32_t generation();
 
@@ -93,8 +96,13 @@ private:
   Netlink socket_;
   CommitWatch watch_;
   bool owns_ = false;
-  bool notrack_ = false;     // the chain `untracked` is loaded
-  GuardedAddresses guarded_; // of the loaded state
+  bool notrack_ = false; // the chain `untracked` is loaded
+  struct Shared {
+    bool known = false; // what is loaded; before that, endpoints are what was found
+    GuardedAddresses guarded;
+    std::map<SetKind, EndpointMap> endpoints;
+  };
+  Shared shared_; // elements of no service alone
 };
 
 } // namespace hanat::nat

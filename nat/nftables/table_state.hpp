@@ -44,6 +44,10 @@ struct TableState {
   bool empty() const { return *this == TableState{}; }
 };
 
+/// Endpoints of servers, as packets from there show them: address . protocol . source port, or a range of ports. Services share servers, so
+/// these elements belong to no service alone, and they are not part of a TableState. No two overlap. Value: comment.
+using EndpointMap = std::map<Vip, std::string>;
+
 /// Calls `visit` once for each map, with that map of every given state. The only place that lists the maps.
 template <typename Visit, typename... States> void for_each_set(const Visit& visit, States&... states) {
   visit(states.vips...);

@@ -150,6 +150,13 @@ TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, cons
   return delete_elements(changes.deleted).add_elements(changes.added);
 }
 
+TransactionBuilder& TransactionBuilder::change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to) {
+  Difference changes;
+  compare(from, to, changes,
+          [kind](ElementLists& lists, const Vip& endpoint, const std::string& comment) { add_endpoint(lists, kind, endpoint, comment); });
+  return delete_elements(changes.deleted).add_elements(changes.added);
+}
+
 TransactionBuilder& TransactionBuilder::heartbeat() {
   const SetPtr element = to_heartbeat_message_set(table_);
   const auto fill = [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, element.get()); };

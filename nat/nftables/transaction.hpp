@@ -51,6 +51,9 @@ public:
     return change({&step, 1}, guarded_before, guarded_after);
   }
 
+  /// The elements of one of endpoint_sets that differ.
+  TransactionBuilder& change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to);
+
   /// Restarts the timeout of the heartbeat element. Adding it does not restart the timeout, and deleting an expired element would fail the
   /// batch: so it is added, deleted and added again, in a batch of its own, so that it cannot make a flip fail.
   TransactionBuilder& heartbeat();
