@@ -140,6 +140,7 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   for (const ServerState& server : service.servers)
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());
   for (const auto& [vip, until] : service.recent_until) at(until);
+  for (const auto& [mapping, until] : service.displaced_until) at(until);
   for (const Eviction& eviction : service.evictions) {
     if (!eviction.in_job) at(eviction.due);
     if (eviction.drain) at(eviction.drain->until);

@@ -91,7 +91,8 @@ struct ServiceState {
   // what the kernel holds for it, as of the last answer
   nat::TableState loaded;
   std::map<Vip, Time> recent_until;
-  std::vector<Vip> ports_taken_over; // of what is loaded: ports that another service has now, as parts of ranges with other borders
+  std::map<Mapping, Time> displaced_until; // flows that were cut: until then their server opens no new ones
+  std::vector<Vip> ports_taken_over;       // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Eviction> evictions;
 
   // notes of ServiceRegistry and Controller

@@ -23,6 +23,7 @@ public:
   virtual void adopt(const nat::TableState& loaded) = 0;
   virtual void load(const nat::TableState& state) = 0;
   virtual void change(std::span<const nat::Step> steps) = 0;
+  virtual void set_endpoints(nat::SetKind kind, const nat::EndpointMap& intended) = 0;
   virtual void heartbeat() = 0;
   virtual void set_notrack(bool on) = 0;
   virtual bool is_notrack_set() const = 0;

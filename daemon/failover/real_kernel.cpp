@@ -14,6 +14,7 @@ public:
   void adopt(const nat::TableState& loaded) override { table_.adopt(loaded); }
   void load(const nat::TableState& state) override { table_.load(state); }
   void change(std::span<const nat::Step> steps) override { table_.change(steps); }
+  void set_endpoints(nat::SetKind kind, const nat::EndpointMap& intended) override { table_.set_endpoints(kind, intended); }
   void heartbeat() override { table_.heartbeat(); }
   void set_notrack(bool on) override { table_.set_notrack(on); }
   bool is_notrack_set() const override { return table_.is_notrack_set(); }

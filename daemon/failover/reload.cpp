@@ -2,6 +2,7 @@
 #include "daemon/failover/reload.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -177,7 +178,7 @@ void Reload::resume_evictions(ServiceState& service, Time now) {
   }
   for (const auto& [vip, comment] : service.loaded.recent) service.recent_until[vip] = now + recent_for;
   for (auto& [comment, mappings] : unfinished) {
-    for (const Mapping& mapping : mappings) service.recent_until[mapping.vip] = now + recent_for;
+    for (const Mapping& mapping : mappings) service.recent_until[mapping.vip] = service.displaced_until[mapping] = now + recent_for;
     evictions_.add(service, {.mappings = std::move(mappings), .comment = comment, .due = now}); // their clients may not know of it yet
   }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
@@ -207,6 +208,9 @@ void Reload::transfer_endpoints(Time now) {
         service->recent_until.insert(std::move(until));
       else if (service->loaded.recent.contains(vip))
         service->recent_until[vip] = now + recent_for;
+      const auto at_vip = [&vip](const auto& entry) { return entry.first.vip == vip; };
+      std::ranges::copy_if(from.displaced_until, std::inserter(service->displaced_until, service->displaced_until.end()), at_vip);
+      std::erase_if(from.displaced_until, at_vip);
       evictions_.transfer(from, *service, vip, now);
       registry_.mark_dirty(*service);
       registry_.mark_dirty(from);

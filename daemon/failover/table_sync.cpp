@@ -66,15 +66,15 @@ void send(Table& table, std::span<Change> changes, Time decided) {
 TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
     : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
 
-nat::TableState TableSync::start(Time now) {
+nat::Loaded TableSync::start(Time now) {
   last_resync_ = now;
-  const auto found = table_.read();
-  nat::TableState loaded = found ? found->state : nat::TableState{};
-  if (found && found->in_order)
-    table_.adopt(loaded);
+  auto found = table_.read();
+  nat::Loaded loaded = found ? std::move(*found) : nat::Loaded{};
+  if (loaded.in_order)
+    table_.adopt(loaded.state);
   else
-    table_.load(loaded);
-  if (found && !found->in_order) outbox_.log(events::table_replaced());
+    table_.load(loaded.state);
+  if (found && !loaded.in_order) outbox_.log(events::table_replaced());
   return loaded;
 }
 
@@ -187,7 +187,6 @@ void TableSync::maintain(bool notrack, Time now) {
     change_aside([this, notrack] { table_.set_notrack(notrack); });
 }
 
-/// A change of the table that no service waits for. A refusal holds up nothing, and it is tried again; but the table may be gone.
 void TableSync::change_aside(const std::function<void()>& change) {
   const auto job = [this, change] {
     try {

@@ -31,7 +31,7 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one with the same elements. Returns what it holds. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
-  nat::TableState start(Time now);
+  nat::Loaded start(Time now);
 
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
@@ -41,6 +41,8 @@ public:
   void finish_commit(Time now);
   /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
   void maintain(bool notrack, Time now);
+  /// A change of the table that no service waits for. A refusal holds up nothing, and the caller tries again; but the table may be gone.
+  void change_aside(const std::function<void()>& change);
   /// The kernel told of commits.
   void on_commit();
 
@@ -56,7 +58,6 @@ private:
   void committed(Time now);
   void note_applied(Change& change, Time now);
   void refused(const std::string& error, Time now);
-  void change_aside(const std::function<void()>& change);
 
   Table& table_;
   CommitThread& thread_; // uses table_ alone while it is busy

@@ -58,6 +58,10 @@ public:
     for (const nat::Step& step : steps) make(step);
     if (std::exchange(loses_answer, false)) throw std::system_error(std::make_error_code(std::errc::timed_out));
   }
+  void set_endpoints(nat::SetKind kind, const nat::EndpointMap& wanted) override {
+    note("endpoints", fmt::format("{} {}", nat::name_of({.kind = kind}), wanted.size()));
+    loaded->endpoints[kind] = wanted;
+  }
   void heartbeat() override { note("heartbeat", "heartbeat"); }
   void set_notrack(bool on) override {
     note("notrack", on ? "notrack on" : "notrack off");
