@@ -60,6 +60,7 @@ void ConntrackWorker::work() {
   try {
     cutter_.cut(job_.cut, job_.protocols, cancelled_,
                 [this](const Mapping& mapping, std::uint64_t number) { result_.deleted[mapping] += number; });
+    cut_reconnecting();
     nudge_held();
     cut_unconnected();
     if (!job_.count.empty()) result_.counted = cutter_.count(job_.count, cancelled_);
@@ -86,6 +87,15 @@ void ConntrackWorker::nudge_held() try {
 } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): no table, nobody is held; the others are notified all the same
 }
 
+/// Clients that connect again from the port of their old connection. The nudge makes each send at once the SYN that the guard dropped.
+void ConntrackWorker::cut_reconnecting() {
+  if (job_.reconnecting.empty()) return;
+  std::vector<nat::TcpClient> clients = cutter_.cut_clients(
+      job_.reconnecting, cancelled_, [this](const Mapping& mapping, std::uint64_t number) { result_.reconnected[mapping] += number; });
+  std::erase_if(clients, [this](const nat::TcpClient& client) { return job_.not_nudged.contains(client.mapping); });
+  send(clients);
+}
+
 void ConntrackWorker::cut_unconnected() {
   if (job_.cut_unconnected.empty()) return;
   const nat::TcpClients clients = cutter_.cut_unconnected(
@@ -96,12 +106,19 @@ void ConntrackWorker::cut_unconnected() {
 
 void ConntrackWorker::nudge(std::span<const nat::TcpClient> clients) {
   if (!notifier_) return;
-  std::vector<nat::Nudge> nudges;
-  for (const auto& [mapping, vip, client] : clients) {
-    if (!job_.nudge.contains(mapping)) continue;
-    nudges.push_back({.from = vip, .to = client});
-    ++result_.nudged[mapping];
+  std::vector<nat::TcpClient> chosen;
+  for (const nat::TcpClient& client : clients) {
+    if (!job_.nudge.contains(client.mapping)) continue;
+    chosen.push_back(client);
+    ++result_.nudged[client.mapping];
   }
+  send(chosen);
+}
+
+void ConntrackWorker::send(std::span<const nat::TcpClient> clients) {
+  if (!notifier_) return;
+  std::vector<nat::Nudge> nudges;
+  for (const nat::TcpClient& client : clients) nudges.push_back({.from = client.vip, .to = client.client});
   notifier_->nudger.send(nudges, cancelled_);
 }
 

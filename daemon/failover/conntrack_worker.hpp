@@ -46,8 +46,10 @@ public:
 private:
   void work();
   void cut_unconnected();
+  void cut_reconnecting();
   void nudge_held();
   void nudge(std::span<const nat::TcpClient> clients);
+  void send(std::span<const nat::TcpClient> clients);
 
   uv_loop_t* loop_;
   nat::Cutter cutter_;

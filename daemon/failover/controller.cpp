@@ -34,6 +34,7 @@ void Controller::sync(Time now) {
     }
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
+  servers_.update(now);
   table_.maintain(health_.is_conntrack_full(), now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
@@ -50,6 +51,7 @@ void Controller::sync(Time now) {
 void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const bool flipped = !service.shadow && record_target(change, outbox_);
+  servers_.on_applied(change);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
@@ -86,13 +88,20 @@ KernelCallbacks Controller::callbacks() {
           .probe_result = unless_stopped(
               [this](probes::ProbeId id, const probes::ProbeResult& result) { health_.on_probe_result(id, result, Clock::now()); }),
           .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
-          .event = unless_stopped([this](const probes::KernelEvent& event) { health_.on_kernel_event(event, Clock::now()); })};
+          .event = unless_stopped([this](const probes::KernelEvent& event) {
+            if (event.kind == probes::KernelEventKind::reconnect)
+              evictions_.on_reconnect(event.vip.value(), event.client.value());
+            else
+              health_.on_kernel_event(event, Clock::now());
+          })};
 }
 
 void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
-  reload_.start(config, table_.start(now), saved, now);
+  nat::Loaded found = table_.start(now);
+  reload_.start(config, std::move(found.state), saved, now);
+  servers_.on_start(found.endpoints, now);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
   wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it
@@ -102,6 +111,7 @@ Reloaded Controller::reload(const Config& config) {
   wait_for_commits();
   on_stop_ = config.on_stop;
   Reloaded result = reload_.apply(config, Clock::now());
+  servers_.on_config_changed();
   sync_now();
   return result;
 }

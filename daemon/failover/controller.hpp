@@ -16,6 +16,7 @@
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
+#include "daemon/failover/server_sets.hpp"
 #include "daemon/failover/service_registry.hpp"
 #include "daemon/failover/table_sync.hpp"
 
@@ -72,6 +73,7 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
+  ServerSets servers_{kernel_.table(), table_, registry_};
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;

@@ -158,7 +158,10 @@ void Evictions::start(Change& change, bool flipped, Time now) {
   for (const auto& [vip, comment] : change.plan.rules.recent) service.recent_until.try_emplace(vip, now + recent_for);
   for (Eviction& eviction : change.plan.evictions) {
     for (const Mapping& mapping : eviction.mappings)
-      if (!eviction.untranslated && !eviction.drain) note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
+      if (!eviction.untranslated && !eviction.drain) {
+        note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
+        service.displaced_until[mapping] = now + recent_for;
+      }
     if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated ? service.flips : 0;
     if (eviction.drain) begin_drain(service, eviction, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
@@ -232,12 +235,25 @@ void Evictions::notify_held(ServiceState& service) {
   outbox_.sync_due = true;
 }
 
+void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
+  for (const ServiceState* service : registry_.evicting())
+    for (const Eviction& eviction : service->evictions) {
+      if (eviction.drain || eviction.untranslated) continue;
+      for (const Mapping& mapping : eviction.mappings)
+        if (covers(mapping.vip, vip)) {
+          reconnecting_.reconnecting[mapping].insert(client);
+          if (!service->config.nudge) reconnecting_.not_nudged.insert(mapping);
+        }
+    }
+  outbox_.sync_due |= !reconnecting_.reconnecting.empty();
+}
+
 void Evictions::run(Time now) {
-  if (worker_.busy() && job_yields_ && is_cut_due(registry_.evicting(), now)) worker_.cancel();
+  if (worker_.busy() && job_yields_ && (!reconnecting_.reconnecting.empty() || is_cut_due(registry_.evicting(), now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
   for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::count}) {
-    CutJob job;
+    CutJob job = need == Need::notify ? std::exchange(reconnecting_, {}) : CutJob{};
     if (need == Need::cut_non_tcp) job.protocols = nat::Protocols::non_tcp;
     for (ServiceState* service : registry_.evicting())
       for (Eviction& eviction : service->evictions) {
@@ -250,7 +266,7 @@ void Evictions::run(Time now) {
       for (const std::string& name : std::exchange(falsely_held_, {}))
         if (const ServiceState* service = registry_.find(name))
           for (const auto& [mapping, comment] : service->loaded.hold) job.nudge.insert(mapping);
-    if (job_.empty() && job.nudge.empty()) continue;
+    if (job_.empty() && job.nudge.empty() && job.reconnecting.empty()) continue;
     job_yields_ = need == Need::count;
     worker_.start(std::move(job));
     return;
@@ -269,6 +285,7 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
     outbox_.log(events::conntrack_failed(job_yields_, result.failure, retry_after));
   }
   if (const auto done = std::exchange(idle_done_, {})) done(result, now);
+  count_reconnected(result);
   for (const JobPart& part : std::exchange(job_, {})) {
     const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
     registry_.mark_dirty(*part.service);
@@ -281,6 +298,16 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
       advance(*part.service, *found, result, now);
   }
   outbox_.sync_due = true;
+}
+
+/// Their entries count like those that a later stage deletes.
+void Evictions::count_reconnected(const CutResult& result) {
+  if (result.reconnected.empty()) return;
+  CutResult deleted;
+  deleted.deleted = result.reconnected;
+  for (ServiceState* service : registry_.evicting())
+    for (Eviction& eviction : service->evictions)
+      if (!eviction.drain) count_cut(*service, eviction, deleted);
 }
 
 /// What a finished job means for an eviction: the next stage, or its end.

@@ -41,6 +41,9 @@ public:
   /// Clients whose refusal was held without need are notified.
   void notify_held(ServiceState& service);
 
+  /// A client was reset, and connects again from the same port: its old entry leaves at once, and the client is nudged.
+  void on_reconnect(const Vip& vip, const Endpoint& client);
+
   /// Gives the worker the most urgent job that is due.
   void run(Time now);
   void on_job_done(const CutResult& result, Time now);
@@ -60,6 +63,7 @@ private:
   void cancel_returning(ServiceState& service, const Plan& plan, Time now);
   void advance(ServiceState& service, Eviction& eviction, const CutResult& result, Time now);
   void advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, Time now);
+  void count_reconnected(const CutResult& result);
   void finish(ServiceState& service, std::uint64_t id);
   void begin_drain(ServiceState& service, Eviction& eviction, Time now);
   void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Time now);
@@ -77,6 +81,7 @@ private:
   std::function<void(const CutResult&, Time)> idle_done_;
   std::optional<Time> retry_at_;       // of a cut that the kernel refused
   std::set<std::string> falsely_held_; // services whose clients were refused by a target that is up after all
+  CutJob reconnecting_;                // part of the next job
   std::uint64_t next_id_ = 0;
 };
 

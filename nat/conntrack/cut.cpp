@@ -129,8 +129,10 @@ private:
 /// One scan of cut_unconnected().
 class UnconnectedSweep {
 public:
-  UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted)
-      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted) {}
+  /// With `only`, these clients alone, connected or not.
+  UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted,
+                   const Clients* only = nullptr)
+      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted), only_(only) {}
 
   void run(const Scan& scan, TcpClients& into) try {
     const MappingIndex index{scan.mappings};
@@ -150,17 +152,23 @@ public:
 
 private:
   void take(const Entry& entry, const Mapping& mapping, TcpClients& into) {
-    const Endpoint vip{.address = entry.mapping.vip.address, .port = entry.mapping.vip.port};
+    const TcpClient client{
+        .mapping = mapping, .vip = {.address = entry.mapping.vip.address, .port = entry.mapping.vip.port}, .client = entry.client};
+    if (only_ != nullptr) {
+      if (only_->at(mapping).contains(entry.client)) remove(entry, client, into);
+      return;
+    }
     switch (phase_of(entry)) {
     case TcpPhase::connecting:
-    case TcpPhase::refused:
-      into.unconnected.push_back({.mapping = mapping, .vip = vip, .client = entry.client});
-      batch_.add(entry, mapping);
-      if (batch_.full()) delete_entries();
-      return;
-    case TcpPhase::established: into.connected.push_back({.mapping = mapping, .vip = vip, .client = entry.client}); return;
+    case TcpPhase::refused: remove(entry, client, into); return;
+    case TcpPhase::established: into.connected.push_back(client); return;
     case TcpPhase::closed: return;
     }
+  }
+  void remove(const Entry& entry, const TcpClient& client, TcpClients& into) {
+    into.unconnected.push_back(client);
+    batch_.add(entry, client.mapping);
+    if (batch_.full()) delete_entries();
   }
   void delete_entries() { socket_.delete_entries(batch_, on_deleted_); }
 
@@ -168,6 +176,7 @@ private:
   Family family_;
   const std::atomic<bool>& cancelled_;
   const OnDeleted& on_deleted_;
+  const Clients* only_;
   EntryDeletes batch_;
 };
 
@@ -274,6 +283,19 @@ TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, const std:
       if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted}.run(scan, clients);
   }
   return clients;
+}
+
+std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted) {
+  std::vector<Mapping> mappings;
+  for (const auto& [mapping, endpoints] : clients) mappings.push_back(mapping);
+  TcpClients found;
+  for (const Family family : both_families) {
+    const std::vector<Mapping> selected = select(mappings, Protocols::tcp, family);
+    if (selected.empty()) continue;
+    for (const Scan& scan : plan(selected, impl_->capabilities(family).support, impl_->socket.entries()))
+      if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, &clients}.run(scan, found);
+  }
+  return std::move(found.unconnected);
 }
 
 std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {

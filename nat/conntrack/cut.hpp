@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,7 @@ struct TcpClient {
   Endpoint client;
   bool operator==(const TcpClient&) const = default;
 };
+using Clients = std::map<Mapping, std::set<Endpoint>>;
 struct TcpClients {
   std::vector<TcpClient> unconnected; // their entries are deleted: their next packet starts a new flow
   std::vector<TcpClient> connected;   // not changed
@@ -71,6 +73,10 @@ public:
   /// Deletes the entries of the mappings' TCP clients that are not connected yet, so that their next SYN goes to the current target.
   /// Returns them, and the connected clients, whose entries stay. `cancelled` and exceptions as for cut().
   TcpClients cut_unconnected(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
+
+  /// Deletes the TCP entries of these clients alone, whatever their phase: the clients have no connection any more and connect again.
+  /// Returns those that had an entry. `cancelled` and exceptions as for cut().
+  std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
 
   /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
   /// incomplete. Throws std::system_error.

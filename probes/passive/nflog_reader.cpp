@@ -66,11 +66,13 @@ std::optional<KernelEvent> refused_in(const Packet& packet) {
   return KernelEvent{.kind = KernelEventKind::refused, .server = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)}};
 }
 
-std::optional<KernelEvent> unanswered_in(const Packet& packet) {
+/// A client's SYN.
+std::optional<KernelEvent> syn_in(KernelEventKind kind, const Packet& packet) {
   if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14) return std::nullopt;
   if ((packet.rest[13] & (tcp_syn | tcp_rst | tcp_ack)) != tcp_syn) return std::nullopt;
-  return KernelEvent{.kind = KernelEventKind::unanswered,
-                     .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)}};
+  KernelEvent event{.kind = kind, .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)}};
+  if (kind == KernelEventKind::reconnect) event.client = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)};
+  return event;
 }
 
 /// The text of an ICMP or ICMPv6 destination unreachable; empty for a code that says nothing about the path.
@@ -156,7 +158,8 @@ std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std:
   const auto packet = packet_in(family, bytes);
   if (!packet) return std::nullopt;
   if (prefix == nat::log_refused) return refused_in(*packet);
-  if (prefix == nat::log_unanswered) return unanswered_in(*packet);
+  if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet);
+  if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet);
   if (prefix == nat::log_unreachable) return unreachable_in(family, *packet);
   return std::nullopt;
 }

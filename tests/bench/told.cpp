@@ -1,6 +1,9 @@
-// What a flip does to a thousand clients that are there: idle TCP connections learn it, UDP senders get to the new target.
+// What a flip does to a thousand clients that are there: idle TCP connections learn it, UDP senders get to the new target. And to clients
+// that connect again from the same port as soon as they are reset.
 // hanat-bench-told [short]. Needs root; works in Labs of its own. Not here: new clients (daemon, detect).
 #include <chrono>
+#include <cstdint>
+#include <deque>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -77,15 +80,40 @@ double senders(Family family) {
   return Milliseconds{last - flip}.count();
 }
 
+/// Clients with a source port of their own: from connecting again, right after the reset, to the answer of the new target.
+std::vector<double> reconnecting_clients(Family family) {
+  constexpr std::uint16_t first_port = 40'000, number = 20;
+  Lab lab;
+  const test::TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  const Endpoint vip = Lab::vip(443, family);
+  const test::Hanatd hanatd{lab, test::fast_service({.listen = to_text(vip) + "/tcp", .family = family})};
+  wait_until_fit(hanatd);
+  std::deque<test::TcpClient> clients;
+  for (std::uint16_t port = first_port; port < first_port + number; ++port)
+    clients.emplace_back(lab, Host::client, vip, milliseconds{3'000}, port);
+  lab.silent(Host::primary, true);
+  std::vector<double> took;
+  for (std::uint16_t port = first_port; port < first_port + number; ++port) {
+    const test::Attempt end = clients.front().wait_for_end(milliseconds{5'000});
+    clients.pop_front(); // the port is free
+    const test::Attempt again = test::connect_once(lab, Host::client, vip, milliseconds{5'000}, port);
+    if (end.result != test::Result::reset || again.text != "backup")
+      throw std::runtime_error(fmt::format("a client was {}, then {} ({})", to_text(end.result), to_text(again.result), again.text));
+    took.push_back(Milliseconds{again.latency}.count());
+  }
+  return took;
+}
+
 void measure(bool small) {
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     const char* name = family == Family::ipv4 ? "IPv4" : "IPv6";
-    std::vector<double> idle, sending;
+    std::vector<double> idle, sending, reconnecting;
     for (int round = 0; round < (small ? 1 : 11); ++round) {
       idle.push_back(idle_clients(family));
       sending.push_back(senders(family));
+      for (const double took : reconnecting_clients(family)) reconnecting.push_back(took);
     }
-    const Figure told = figure_of(idle), moved = figure_of(sending);
+    const Figure told = figure_of(idle), moved = figure_of(sending), back = figure_of(reconnecting);
     print({.what = fmt::format("flip to the last of {} idle clients reset, {}", number_of_clients, name),
            .unit = "ms",
            .figure = told,
@@ -94,6 +122,10 @@ void measure(bool small) {
            .unit = "ms",
            .figure = moved,
            .target = at_most("median", moved.median, 50)});
+    print({.what = fmt::format("reset to the backup's answer, client with a fixed source port, {}", name),
+           .unit = "ms",
+           .figure = back,
+           .target = at_most("median", back.median, 50)});
   }
 }
 

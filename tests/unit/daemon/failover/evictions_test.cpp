@@ -62,6 +62,62 @@ TEST_F(EvictionsTest, EachStageHasItsTime) {
   EXPECT_FALSE(run());
 }
 
+const Endpoint a_client = endpoint("198.18.9.2", 40'000);
+
+TEST_F(EvictionsTest, AClientThatConnectsAgainLosesItsOldEntryAtOnce) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  run();
+  finish();
+  outbox.sync_due = false;
+  evictions.on_reconnect(tcp4, a_client);
+  EXPECT_TRUE(outbox.sync_due);
+  EXPECT_TRUE(run()); // not a second later
+  EXPECT_EQ(job().reconnecting, (nat::Clients{{primary_tcp, {a_client}}}));
+  EXPECT_TRUE(job().not_nudged.empty() && job().nudge.empty() && job().cut.empty() && job().cut_unconnected.empty());
+  CutResult result;
+  result.reconnected[primary_tcp] = 1;
+  finish(result);
+  EXPECT_EQ(service.last_flip->cut.tcp, 1U);
+  EXPECT_EQ(service.totals.cut.tcp, 1U);
+  EXPECT_FALSE(run());
+  expect_job_after(1s); // the rest of TCP, at its time
+  EXPECT_TRUE(job().reconnecting.empty());
+}
+
+TEST_F(EvictionsTest, AClientThatConnectsAgainIsNotNudgedWhereNobodyIs) {
+  ServiceState& service = flipped();
+  service.config.nudge = false;
+  evictions.on_reconnect(tcp4, a_client);
+  run();
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().not_nudged, std::set<Mapping>{primary_tcp});
+}
+
+TEST_F(EvictionsTest, AClientOfAFlowThatMayStayIsLeftAlone) {
+  ServiceConfig config = web();
+  config.on_failover = kept_policy;
+  ServiceState& service = add_at(config, 0);
+  go(service, to_server(1));
+  run();
+  finish();
+  run();
+  finish();
+  outbox.sync_due = false;
+  evictions.on_reconnect(tcp4, a_client);
+  evictions.on_reconnect({address("203.0.113.99"), Protocol::tcp, 443}, a_client);
+  EXPECT_FALSE(outbox.sync_due);
+}
+
+TEST_F(EvictionsTest, AServerWhoseFlowsAreCutIsDisplacedForAMinute) {
+  ServiceState& service = flipped();
+  const std::map<Mapping, Time> expected{
+      {primary_tcp, now + recent_for}, {primary_udp, now + recent_for}, {primary_tcp6, now + recent_for}};
+  EXPECT_EQ(service.displaced_until, expected);
+}
+
 TEST_F(EvictionsTest, AServiceIsLookedAtAfterEachJob) {
   ServiceState& service = flipped();
   registry.take_dirty();

@@ -73,6 +73,14 @@ TEST(NflogReader, ARetransmittedSynNamesTheVip) {
               std::nullopt);
 }
 
+TEST(NflogReader, ASynOnTheEntryOfAnOldConnectionNamesTheClient) {
+  const Vip vip{.address = Address::parse("2001:db8::10").value(), .protocol = Protocol::tcp, .port = 443};
+  const KernelEvent expected{.kind = KernelEventKind::reconnect, .vip = vip, .client = endpoint_of("fd00:1::2", 40'000)};
+  EXPECT_EQ(event_in(nat::log_reconnect, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, syn))), expected);
+  EXPECT_EQ(event_in(nat::log_reconnect, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, ack))),
+            std::nullopt);
+}
+
 TEST(NflogReader, AnIcmpErrorNamesTheDestinationOfThePacketThatItQuotes) {
   Packet ports = segment(40'000, 8443, syn);
   ports.resize(8); // the minimum that a router quotes
