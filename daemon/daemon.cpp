@@ -77,7 +77,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   controller_->start(config, kept.state);
   utsname system{};
   uname(&system);
-  log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->owns_table()});
+  log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
   handlers_ = std::make_unique<Handlers>(*controller_, *history_, [this] { return reload(); });
   operators_ = config.operators;
   handlers_->set_config(start.file, start.fallback);

@@ -54,7 +54,6 @@ public:
   std::function<void(Urgency)> on_state_changed;
 
   const TableSync& table() const { return table_; }
-  bool owns_table() { return kernel_.table().is_owned(); }
 
 private:
   KernelCallbacks callbacks();

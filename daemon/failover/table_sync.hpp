@@ -47,6 +47,7 @@ public:
   void on_commit();
 
   bool busy() const { return thread_.busy(); }
+  bool is_owned() const { return table_.is_owned(); } // nobody else can change the table
   State state() const;
   /// What the kernel said last; empty while it takes changes.
   const std::string& error() const { return refusal_.error; }

@@ -194,21 +194,15 @@ RuleWriter& RuleWriter::tcp_flags(std::uint8_t mask, std::uint8_t value) {
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, tcp_flags_offset, 1, 0).mask_and_compare(NFT_CMP_EQ, {&mask, 1}, {&value, 1});
 }
 
-RuleWriter& RuleWriter::only_destination_unreachable(Family family) {
+RuleWriter& RuleWriter::only_destination_unreachable(Family family, bool port_only) {
   const bool v4 = family == Family::ipv4;
   const std::array<std::uint8_t, 1> protocol{v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6}};
-  const std::array<std::uint8_t, 1> type{v4 ? std::uint8_t{ICMP_DEST_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH}};
+  const std::array<std::uint8_t, 2> type_and_code{v4 ? std::uint8_t{ICMP_DEST_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH},
+                                                  v4 ? std::uint8_t{ICMP_PORT_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH_NOPORT}};
+  const auto compared = std::span{type_and_code}.first(port_only ? 2 : 1);
   only(family).load_protocol(0).compare(NFT_CMP_EQ, protocol);
-  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 1, 0).compare(NFT_CMP_EQ, type);
-}
-
-RuleWriter& RuleWriter::only_port_unreachable(Family family) {
-  const bool v4 = family == Family::ipv4;
-  const std::array<std::uint8_t, 1> protocol{v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6}};
-  const std::array<std::uint8_t, 2> type_and_code = v4 ? std::array<std::uint8_t, 2>{ICMP_DEST_UNREACH, ICMP_PORT_UNREACH}
-                                                       : std::array<std::uint8_t, 2>{ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT};
-  only(family).load_protocol(0).compare(NFT_CMP_EQ, protocol);
-  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 2, 0).compare(NFT_CMP_EQ, type_and_code);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, static_cast<std::uint32_t>(compared.size()), 0)
+      .compare(NFT_CMP_EQ, compared);
 }
 
 RuleWriter& RuleWriter::only_abort_of_init() {
@@ -225,11 +219,10 @@ RuleWriter& RuleWriter::dport_between(std::uint16_t first, std::uint16_t last) {
 
 RuleWriter& RuleWriter::packet_mark(std::uint32_t mark) { return load_meta(NFT_META_MARK, 0).compare(NFT_CMP_EQ, bytes_of(mark)); }
 
-RuleWriter& RuleWriter::no_input_interface() { return load_iif(0).compare(NFT_CMP_EQ, bytes_of(0)); }
-
-RuleWriter& RuleWriter::has_socket() {
-  constexpr std::uint32_t nobody = 0xffffffff; // the owner's uid; without a socket there is none, and the rule ends
-  return load_meta(NFT_META_SKUID, 0).compare(NFT_CMP_NEQ, bytes_of(nobody));
+RuleWriter& RuleWriter::no_input_interface(bool of_process) {
+  constexpr std::uint32_t nobody = 0xffffffff; // the uid of a socket's owner; without a socket there is none, and the rule ends
+  load_iif(0).compare(NFT_CMP_EQ, bytes_of(0));
+  return of_process ? load_meta(NFT_META_SKUID, 0).compare(NFT_CMP_NEQ, bytes_of(nobody)) : *this;
 }
 
 RuleWriter& RuleWriter::socket_mark(std::uint32_t mark) {

@@ -43,17 +43,15 @@ public:
   RuleWriter& ct_status(std::uint32_t mask, std::uint32_t value); // exactly `value` of these bits
   RuleWriter& in_direction(std::uint8_t direction);
   RuleWriter& in_reply_direction();
-  RuleWriter& no_tcp_flags(std::uint8_t mask);                        // none of them set
-  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);       // exactly `value` of these flags
-  RuleWriter& only_destination_unreachable(Family family);            // ICMP or ICMPv6
-  RuleWriter& only_port_unreachable(Family family);                   // likewise
-  RuleWriter& only_abort_of_init();                                   // SCTP: ABORT in reply to INIT
-  RuleWriter& dport_between(std::uint16_t first, std::uint16_t last); // any protocol with ports at this offset
+  RuleWriter& no_tcp_flags(std::uint8_t mask);                                     // none of them set
+  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);                    // exactly `value` of these flags
+  RuleWriter& only_destination_unreachable(Family family, bool port_only = false); // ICMP or ICMPv6
+  RuleWriter& only_abort_of_init();                                                // SCTP: ABORT in reply to INIT
+  RuleWriter& dport_between(std::uint16_t first, std::uint16_t last);              // any protocol with ports at this offset
   RuleWriter& packet_mark(std::uint32_t mark);
-  RuleWriter& no_input_interface();            // meta iif 0
-  RuleWriter& has_socket();                    // of a process on the gateway
-  RuleWriter& socket_mark(std::uint32_t mark); // mark of the local socket that receives the packet
-  RuleWriter& in_set(const std::string& set);  // the key is in register 0
+  RuleWriter& no_input_interface(bool of_process); // meta iif 0; only packets of processes on the gateway, or all
+  RuleWriter& socket_mark(std::uint32_t mark);     // mark of the local socket that receives the packet
+  RuleWriter& in_set(const std::string& set);      // the key is in register 0
   RuleWriter& not_in_set(const std::string& set);
   RuleWriter& add_to_set(const std::string& set); // the key is in register 0; with the set's timeout; a full set ends the rule here
   RuleWriter& update_set(const std::string& set); // the same, and restarts the timeout of an existing key

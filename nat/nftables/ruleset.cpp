@@ -111,9 +111,6 @@ RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
 void write_hold(Writer& writer) {
   writer.open("hold");
   writer.add(writer.rule("the connection was established").ct_status(IPS_ASSURED, IPS_ASSURED).verdict(NFT_RETURN));
-  // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its
-  // process too, had the connection and the data of its SYN, and the client will not send another SYN.
-  writer.add(writer.rule("the server had accepted it").only_tcp().ct_status(IPS_DYING, 0).verdict(NFT_RETURN));
   for (const Protocol protocol : {Protocol::tcp, Protocol::sctp}) {
     for (const bool ranges : {false, true})
       for (const Family family : both_families)
@@ -124,6 +121,10 @@ void write_hold(Writer& writer) {
                        .in_set(name_of({SetKind::vips, family, ranges}))
                        .limit(logged_per_second)
                        .log(log_group, log_refused));
+    // Conntrack ends an entry whose first reply is a reset. Where it does not, there was a SYN ACK: the server, with TCP Fast Open its
+    // process too, had the connection and the data of its SYN, and the client will not send another SYN.
+    if (protocol == Protocol::tcp)
+      writer.add(writer.rule("the server had accepted it").only_tcp().ct_status(IPS_DYING, 0).verdict(NFT_RETURN));
     for (const bool ranges : {false, true})
       for (const Family family : both_families) {
         const unsigned after_vip = registers_of(family) + 2;
@@ -165,7 +166,7 @@ void write_signs(Writer& writer) {
     for (const Family family : both_families) {
       const unsigned after_vip = registers_of(family) + 2;
       auto rule = writer.rule("the first refusal is held: the client's next packet goes to the next server");
-      rule.only_port_unreachable(family).load_original_vip_of_error(family);
+      rule.only_destination_unreachable(family, true).load_original_vip_of_error(family);
       if (ranges)
         rule.load_reply_address(family, after_vip);
       else
@@ -274,8 +275,8 @@ void write_source(Writer& writer) {
                  .verdict(NFT_GOTO, chain_masquerade));
   // With bridge-nf-call-iptables a packet that the bridge passes on to a server of its own has no input interface here, like the gateway's
   // own.
-  writer.add(writer.rule("of the gateway itself").no_input_interface().has_socket().verdict(NFT_RETURN));
-  writer.add(writer.rule("stays on its bridge").no_input_interface().verdict(NFT_GOTO, chain_masquerade));
+  writer.add(writer.rule("of the gateway itself").no_input_interface(true).verdict(NFT_RETURN));
+  writer.add(writer.rule("stays on its bridge").no_input_interface(false).verdict(NFT_GOTO, chain_masquerade));
 }
 
 } // namespace

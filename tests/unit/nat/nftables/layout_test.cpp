@@ -88,8 +88,8 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                 {2, "flow to an old server"},
                                                 {2, "late packet of a deleted flow"}}));
   EXPECT_EQ(comments_in(layout, "hold"), each({{1, "the connection was established"},
-                                               {1, "the server had accepted it"},
                                                {4, "a client is refused: hanatd probes the server"},
+                                               {1, "the server had accepted it"},
                                                {4, "the first refusal is held: the client's next SYN goes to the next server"},
                                                {4, "a client is refused: hanatd probes the server"},
                                                {4, "the first refusal is held: the client's next INIT goes to the next server"}}));
