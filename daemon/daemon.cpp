@@ -55,7 +55,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       notify_(loop,
               [this] {
                 return (handlers_->fallback() ? "an older configuration is in force, see hanatctl status; " : "") +
-                       summary(controller_->services());
+                       summary(controller_->registry().services());
               }),
       config_saver_(loop, [this] { config_saved(); }), trim_timer_(make_timer(loop, this)) {
   const Config& config = start.config;
@@ -233,12 +233,12 @@ void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
                                                            .names =
                                                                [this] {
                                                                  std::vector<std::string> names;
-                                                                 for (const auto& service : controller_->services())
+                                                                 for (const auto& service : controller_->registry().services())
                                                                    if (!service->removed) names.push_back(service->config.name);
                                                                  return names;
                                                                },
                                                            .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
-                                                             const ServiceState* service = controller_->find(name);
+                                                             const ServiceState* service = controller_->registry().find(name);
                                                              return service == nullptr ? std::nullopt
                                                                                        : std::optional{report(*service, Clock::now())};
                                                            }});

@@ -121,7 +121,7 @@ std::vector<ServiceState*> Handlers::selected(const json& parameters) const {
   if (name && all) bad_parameter("all", "name a service or use --all, not both");
   std::vector<ServiceState*> result;
   std::vector<std::string> names;
-  for (const auto& service : controller_.services()) {
+  for (const auto& service : controller_.registry().services()) {
     if (service->removed) continue;
     names.push_back(service->config.name);
     if (!name || service->config.name == *name) result.push_back(service.get());
@@ -137,7 +137,7 @@ std::vector<ServiceState*> Handlers::selected(const json& parameters) const {
 std::vector<ServiceState*> Handlers::with_their_groups(std::vector<ServiceState*> services) const {
   std::set<ServiceState*> seen(services.begin(), services.end());
   for (std::size_t index = 0, named = services.size(); index < named; ++index)
-    for (ServiceState* member : controller_.group_of(services[index]))
+    for (ServiceState* member : controller_.registry().group_of(services[index]))
       if (seen.insert(member).second) services.push_back(member);
   return services;
 }
@@ -148,7 +148,7 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
   daemon.kernel = kernel_text(controller_.table().state());
   if (!controller_.table().error().empty()) daemon.kernel_error = controller_.table().error();
-  daemon.inconclusive = inconclusive_reason(controller_.services());
+  daemon.inconclusive = inconclusive_reason(controller_.registry().services());
   daemon.config = config_file_;
   daemon.fallback = fallback_;
   daemon.version = version();
@@ -164,7 +164,7 @@ Reply Handlers::status(const json& parameters) const {
   for (const ServiceState* service : services) names.push_back(service->config.name);
   auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
     while (index < names.size())
-      if (const ServiceState* service = controller_.find(names[index++])) return json(report(*service, Clock::now()));
+      if (const ServiceState* service = controller_.registry().find(names[index++])) return std::make_optional<json>(report(*service, Clock::now()));
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
@@ -179,7 +179,7 @@ Reply Handlers::history(const json& parameters) const {
       const HistoryEntry& entry = history_[at];
       if (name && entry.service != *name) continue;
       ++at;
-      return json(entry);
+      return std::make_optional<json>(entry);
     }
     return std::nullopt;
   };
@@ -215,7 +215,7 @@ json Handlers::force(const Call& call) {
   }
   for (const auto& [service, server] : targets) {
     force.server = server;
-    controller_.force(*service, force);
+    controller_.set_override(*service, force);
   }
   controller_.sync_now();
   json services = json::array();
@@ -227,7 +227,7 @@ json Handlers::end_override(const json& parameters) {
   std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
   for (ServiceState* service : with_their_groups(selected(parameters))) {
     ended.emplace_back(service, service->force.has_value());
-    controller_.end_override(*service);
+    controller_.set_override(*service, std::nullopt);
   }
   controller_.sync_now();
   json services = json::array();

@@ -115,16 +115,19 @@ void Controller::stop() {
   if (on_stop_ == OnStop::remove) kernel_.table().remove();
 }
 
-void Controller::force(ServiceState& service, Override override) { begin_override(service, std::move(override), registry_, outbox_); }
-
-void Controller::end_override(ServiceState& service) { hanat::end_override(service, registry_, outbox_); }
+void Controller::set_override(ServiceState& service, std::optional<Override> override) {
+  if (override)
+    begin_override(service, *std::move(override), registry_, outbox_);
+  else
+    end_override(service, registry_, outbox_);
+}
 
 void Controller::sync_now() {
   sync(Clock::now());
   wait_for_commits();
 }
 
-State Controller::state() const { return {.overrides = saved_overrides(services()), .drains = evictions_.saved_drains()}; }
+State Controller::state() const { return {.overrides = saved_overrides(registry_.services()), .drains = evictions_.saved_drains()}; }
 
 void Controller::finish_commit() {
   kernel_.commits().join();

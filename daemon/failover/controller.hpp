@@ -7,8 +7,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
-#include <string>
 
 #include <uv.h>
 
@@ -41,13 +39,10 @@ public:
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
-  const Services& services() const { return registry_.services(); }
-  ServiceState* find(const std::string& name) { return registry_.find(name); }
-  /// The services of its group, itself included: what is forced is forced for all.
-  std::span<ServiceState* const> group_of(ServiceState*& service) { return registry_.group_of(service); }
-  /// Sets or ends overrides; sync_now() then carries them out, all in one transaction. What came of it stands in the services.
-  void force(ServiceState& service, Override override);
-  void end_override(ServiceState& service);
+  const ServiceRegistry& registry() const { return registry_; }
+  /// Sets an override, or ends it; sync_now() then carries out all that were changed, in one transaction. What came of it stands in the
+  /// services. One of a group is the group's: change it for all of them.
+  void set_override(ServiceState& service, std::optional<Override> override);
   void sync_now();
   /// What the state file is to hold.
   State state() const;

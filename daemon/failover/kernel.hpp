@@ -38,7 +38,7 @@ class CommitThread {
 public:
   virtual ~CommitThread() = default;
   virtual bool busy() const = 0;
-  /// True: the job is done. False: it takes longer than `wait`, and TableSync::finish_commit() is called when it is done.
+  /// True: the job is done. False: it takes longer than `wait`; when it is done it is joined and TableSync::finish_commit() is called.
   virtual bool run(std::function<void()> job, Clock::duration wait) = 0;
   /// Waits for the job's end.
   virtual void join() = 0;

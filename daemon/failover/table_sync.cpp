@@ -2,6 +2,7 @@
 #include "daemon/failover/table_sync.hpp"
 
 #include <algorithm>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -31,6 +32,35 @@ nat::TableState all_loaded(const Services& services) {
   return all;
 }
 
+/// One transaction.
+void send_batch(Table& table, std::span<Change> batch, Time decided) {
+  std::vector<nat::Step> steps;
+  steps.reserve(batch.size());
+  for (const Change& change : batch) steps.push_back({.from = change.service->loaded, .to = change.plan.rules});
+  std::string refusal;
+  try {
+    table.change(steps);
+  } catch (const std::exception& error) {
+    refusal = error.what();
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - decided);
+  for (Change& change : batch) {
+    change.refusal = refusal;
+    change.took = took;
+  }
+}
+
+/// On the thread: all in one transaction. A change that the kernel refuses must not keep others from theirs, except those of its own batch.
+void send(Table& table, std::span<Change> changes, Time decided) {
+  send_batch(table, changes, decided);
+  if (changes.front().refusal.empty() || changes.front().batch == changes.back().batch) return;
+  for (auto first = changes.begin(); first != changes.end();) {
+    const auto next = std::find_if(first, changes.end(), [&](const Change& change) { return change.batch != first->batch; });
+    send_batch(table, {first, next}, decided);
+    first = next;
+  }
+}
+
 } // namespace
 
 TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
@@ -52,9 +82,9 @@ TableSync::State TableSync::state() const { return state_ == State::in_sync && b
 
 bool TableSync::prepare(Time now) {
   if (busy()) return false;
-  if (retry_at_ && *retry_at_ <= now) registry_.mark_all_dirty(); // whatever was refused is decided again
+  if (refusal_.retry_at && *refusal_.retry_at <= now) registry_.mark_all_dirty(); // whatever was refused is decided again
   if (now >= last_resync_ + resync_period) look_for_missed_commits(now);
-  if (retry_at_ && *retry_at_ > now) return false;
+  if (refusal_.retry_at && *refusal_.retry_at > now) return false;
   if (resync_due_ && now >= last_resync_ + resync_pause) resync(now);
   // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
   return !(resync_due_ && state_ == State::failed);
@@ -66,36 +96,7 @@ void TableSync::apply(std::vector<Change> changes, Time now) {
       note_applied(change, now);
     else
       change.service->changing = true, pending_.push_back(std::move(change));
-  if (pending_.empty() || thread_.run([this, now] { send(now); }, wait_for_commit)) committed(now);
-}
-
-/// On the thread. A change that the kernel refuses must not keep others from theirs, except those of its own batch.
-void TableSync::send(Time decided) {
-  send(pending_, decided);
-  if (pending_.front().refusal.empty() || pending_.front().batch == pending_.back().batch) return;
-  for (auto first = pending_.begin(); first != pending_.end();) {
-    const auto next = std::find_if(first, pending_.end(), [&](const Change& change) { return change.batch != first->batch; });
-    send({first, next}, decided);
-    first = next;
-  }
-}
-
-/// One transaction.
-void TableSync::send(std::span<Change> batch, Time decided) {
-  std::vector<nat::Step> steps;
-  steps.reserve(batch.size());
-  for (const Change& change : batch) steps.push_back({.from = change.service->loaded, .to = change.plan.rules});
-  std::string refusal;
-  try {
-    table_.change(steps);
-  } catch (const std::exception& error) {
-    refusal = error.what();
-  }
-  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - decided);
-  for (Change& change : batch) {
-    change.refusal = refusal;
-    change.took = took;
-  }
+  if (pending_.empty() || thread_.run([this, now] { send(table_, pending_, now); }, wait_for_commit)) committed(now);
 }
 
 /// The kernel has answered: what it took is loaded now.
@@ -109,12 +110,10 @@ void TableSync::committed(Time now) {
       refusal = std::move(change.refusal);
   }
   if (!refusal.empty()) return refused(refusal, now);
-  if (!retry_at_) return;
+  if (!refusal_.retry_at) return;
   outbox_.log(events::kernel_recovered());
   state_ = State::in_sync;
-  retry_at_.reset();
-  backoff_ = {};
-  error_.clear();
+  refusal_ = {};
 }
 
 void TableSync::note_applied(Change& change, Time now) {
@@ -123,7 +122,6 @@ void TableSync::note_applied(Change& change, Time now) {
 }
 
 void TableSync::finish_commit(Time now) {
-  thread_.join();
   resync_due_ |= std::exchange(aside_refused_, false);
   for (const Change& change : pending_) registry_.mark_dirty(*change.service);
   if (!pending_.empty()) committed(now);
@@ -131,11 +129,10 @@ void TableSync::finish_commit(Time now) {
 }
 
 void TableSync::refused(const std::string& error, Time now) {
-  backoff_ = std::clamp<std::chrono::milliseconds>(backoff_ * 2, first_retry, last_retry);
-  retry_at_ = now + backoff_;
-  if (error_ != error) outbox_.log(events::kernel_refused(error));
+  if (refusal_.error != error) outbox_.log(events::kernel_refused(error));
+  const auto backoff = std::clamp<std::chrono::milliseconds>(refusal_.backoff * 2, first_retry, last_retry);
+  refusal_ = {.error = error, .retry_at = now + backoff, .backoff = backoff};
   state_ = State::failed;
-  error_ = error;
   resync_due_ = true; // where the kernel could not be asked what became of it: read before deciding
 }
 
@@ -208,7 +205,7 @@ Time TableSync::next_wakeup(Time now) const {
   if (busy()) return now + resync_period; // the end of the commit comes first
   const Time next_resync = last_resync_ + (resync_due_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
   Time next = next_resync;
-  if (retry_at_) next = std::max(*retry_at_, resync_due_ ? next_resync : now); // nothing can be done before
+  if (refusal_.retry_at) next = std::max(*refusal_.retry_at, resync_due_ ? next_resync : now); // nothing can be done before
   if (next_heartbeat_) next = std::min(next, *next_heartbeat_);
   return next;
 }

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -38,7 +37,7 @@ public:
   bool prepare(Time now);
   /// Gives the kernel what differs, in one transaction. Where it takes longer than a moment the loop goes on, and finish_commit() follows.
   void apply(std::vector<Change> changes, Time now);
-  /// After a commit that took longer: everything that came meanwhile is to be decided.
+  /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
   /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
   void maintain(bool notrack, Time now);
@@ -48,14 +47,12 @@ public:
   bool busy() const { return thread_.busy(); }
   State state() const;
   /// What the kernel said last; empty while it takes changes.
-  const std::string& error() const { return error_; }
+  const std::string& error() const { return refusal_.error; }
   Time next_wakeup(Time now) const;
 
 private:
   void look_for_missed_commits(Time now);
   void resync(Time now);
-  void send(Time decided);
-  void send(std::span<Change> batch, Time decided);
   void committed(Time now);
   void note_applied(Change& change, Time now);
   void refused(const std::string& error, Time now);
@@ -68,9 +65,12 @@ private:
   Applied applied_;
 
   State state_ = State::in_sync; // never `committing`: that is the thread's to say
-  std::string error_;
-  std::optional<Time> retry_at_; // a refused transaction is tried again then
-  std::chrono::milliseconds backoff_{};
+  struct Refusal {
+    std::string error;
+    std::optional<Time> retry_at; // the transaction is tried again then
+    std::chrono::milliseconds backoff{};
+  };
+  Refusal refusal_;             // the last one; empty while the kernel takes changes
   bool resync_due_ = false;     // what is loaded must be read again
   bool unread_ = false;         // others committed all the time while it was tried
   bool aside_refused_ = false;  // the thread's word

@@ -79,16 +79,20 @@ std::string end_of(const std::filesystem::path& file) {
 } // namespace
 
 void HistoryRing::add(HistoryEntry entry) {
+  constexpr std::hash<std::string> hash_of;
   if (entry.kind == "cut") {
-    const auto flip = flips_.find(identity(entry));
-    if (flip != flips_.end()) entries_[flip->second - first_].flip = std::move(entry.flip);
+    const std::string cut = identity(entry);
+    const auto found = flips_.find(hash_of(cut));
+    if (found == flips_.end()) return;
+    HistoryEntry& flip = entries_[found->second - first_];
+    if (identity(flip) == cut) flip.flip = std::move(entry.flip);
     return;
   }
-  if (entry.kind == "flip") flips_[identity(entry)] = end();
+  if (entry.kind == "flip") flips_[hash_of(identity(entry))] = end();
   entries_.push_back(std::move(entry));
   if (entries_.size() <= at_most) return;
   if (entries_.front().kind == "flip") {
-    const auto oldest = flips_.find(identity(entries_.front()));
+    const auto oldest = flips_.find(hash_of(identity(entries_.front())));
     if (oldest != flips_.end() && oldest->second == first_) flips_.erase(oldest);
   }
   entries_.pop_front();

@@ -36,7 +36,7 @@ public:
 private:
   std::deque<HistoryEntry> entries_;
   std::uint64_t first_ = 0;
-  std::unordered_map<std::string, std::uint64_t> flips_; // numbers of flips, by what identifies one
+  std::unordered_map<std::size_t, std::uint64_t> flips_; // numbers of flips, by the hash of what identifies one, which takes less memory
 };
 
 /// A line of the file; nullopt: a damaged one. Never throws, whatever the line is.

@@ -152,6 +152,7 @@ TEST_F(TableSyncTest, ACommitThatTakesLongHoldsUpNothing) {
   EXPECT_EQ(applied, Calls{});
 
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(applied, Calls{"web"});
   EXPECT_TRUE(service.dirty); // what came meanwhile is decided
@@ -191,6 +192,7 @@ TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
   table.refuses = port_refused(443);
   turn();
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(sync.state(), TableSync::State::failed);
   EXPECT_EQ(events(said::refused), 1U);
@@ -252,6 +254,7 @@ TEST_F(TableSyncTest, ProbesFollowWhenALongCommitHasEnded) {
   notrack = true;
   EXPECT_EQ(turn(), Calls{});
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(turn(), (Calls{"change 1", "notrack on"}));
 }
@@ -263,6 +266,7 @@ TEST_F(TableSyncTest, ALateRefusalOfWhatIsDoneBesideLeadsToALookAtTheTable) {
   turn();
   EXPECT_EQ(sync.state(), TableSync::State::committing);
   thread.slow = false;
+  thread.join();
   sync.finish_commit(now);
   EXPECT_EQ(turn(), (Calls{"notrack on", "read", "notrack on"}));
 }
