@@ -192,9 +192,10 @@ DrainEnds ends_of(const ServiceState& service, const Decision& decision, const E
   for (const Mapping& mapping : eviction.mappings) {
     if (not_taken_over(mapping, rules.dnat, {}).empty()) continue; // void
     const FlowAction action = drain.until ? FlowAction::drain : FlowAction::keep;
-    if (drain.until && *drain.until <= now)
+    const auto end = forbidden(service, decision, rules, mapping, action);
+    if (drain.until && *drain.until <= now && end != DrainEnd::given_up)
       result.ends[DrainEnd::time].push_back(mapping);
-    else if (const auto end = forbidden(service, decision, rules, mapping, action))
+    else if (end)
       result.ends[*end].push_back(mapping);
     else if (const auto no_longer_full = drain.until_down ? end_of_full(service, mapping) : std::nullopt)
       (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(mapping);
@@ -280,16 +281,15 @@ void add_servers(const ServiceState& service, const Vip& vip, const Vip& part, s
 /// endpoint from hanat has rules of his own for it, which may lead to the same server. So the flows that stand are recorded first, and
 /// until then the endpoint stays as it is (a part of a range does not: it cannot stand beside the rest). Then it leaves the table, and they
 /// go.
-void give_up(const ServiceState& service, Time now, Plan& result) {
+void disown(const ServiceState& service, Time now, Plan& result) {
   nat::TableState& rules = result.rules;
   const auto is_listed = [&rules](const auto& entry) { return rules.vips.contains(entry.first); };
   if (service.evictions.empty() && std::ranges::all_of(service.loaded.vips, is_listed)) return;
-  const std::map<Vip, std::string> listed = rules.vips;
   std::map<Vip, CutStage> begun; // for these endpoints
   std::vector<Mapping> mappings;
   for (const Eviction& old : service.evictions)
     for (const Mapping& mapping : old.mappings) {
-      const bool listens = given_up_parts(service, listed, mapping.vip) != std::vector{mapping.vip};
+      const bool listens = given_up_parts(service, rules.vips, mapping.vip) != std::vector{mapping.vip};
       if (old.given_up && !listens)
         begun[mapping.vip] = std::min(old.stage, begun.try_emplace(mapping.vip, old.stage).first->second);
       else if (old.given_up || (!listens && !old.drain))
@@ -297,8 +297,8 @@ void give_up(const ServiceState& service, Time now, Plan& result) {
       if (!old.given_up && !listens && !old.drain && !old.untranslated) mappings.push_back(mapping);
     }
   for (const auto& [vip, comment] : service.loaded.vips) {
-    if (listed.contains(vip)) continue;
-    for (const Vip& part : given_up_parts(service, listed, vip)) {
+    if (rules.vips.contains(vip)) continue;
+    for (const Vip& part : given_up_parts(service, rules.vips, vip)) { // no two that are loaded overlap
       const auto stage = begun.find(part);
       const std::size_t before = mappings.size();
       if (stage == begun.end()) add_servers(service, vip, part, mappings);
@@ -354,7 +354,7 @@ void add_stale(const Eviction& eviction, const FlowSet& ending, nat::TableState&
 void complete(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
   for (const auto& [vip, until] : service.recent_until)
     if (until > now && vip.protocol == Protocol::tcp) result.rules.recent[vip] = service.config.name;
-  give_up(service, now, result);
+  disown(service, now, result);
   find_moves(service, decision, now, result);
   end_drains(service, decision, now, result);
   const FlowSet ending{result.ending};

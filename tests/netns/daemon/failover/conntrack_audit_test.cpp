@@ -91,6 +91,8 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndNothingOfOneThatIsGon
   backup.kill();
   hanatd.wait_target("web", "none");
   ASSERT_EQ(hanatd.reload(every_second + both("web", "203.0.113.10")).exit, 0);
+  const auto is_loaded = [&] { return lab.must(Host::gateway, "nft list set inet hanat vips4").find("203.0.113.11") != std::string::npos; };
+  for (const auto end = TestClock::now() + milliseconds{10000}; is_loaded();) ASSERT_LT(TestClock::now(), end);
   std::vector<Flow> unexpected;
   std::vector<Flow> bystanders;
   make({{vip("203.0.113.11", 443, Protocol::tcp), endpoint("198.18.11.2", 9999)}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
