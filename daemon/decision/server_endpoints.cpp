@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,14 @@ Vip source_of(const Mapping& mapping) {
   const Vip& vip = mapping.vip;
   const std::uint16_t port = is_range(vip) ? vip.port : mapping.server.port;
   return {.address = mapping.server.address, .protocol = vip.protocol, .port = port, .last = vip.last};
+}
+
+/// The ports from which new flows are the service's, and not the server's own as a client of others.
+std::optional<Vip> opening_ports(const Mapping& mapping) {
+  const Vip source = source_of(mapping);
+  if (may_open_from(source, last_port(source))) return source;
+  if (source.port >= own_ports_first) return std::nullopt;
+  return with_ports(source, source.port, own_ports_first - 1);
 }
 
 /// The same ports, and no two entries that overlap. (The map is sorted by address, protocol and first port.)
@@ -87,7 +96,8 @@ void restore_displaced(const Services& services, const nat::EndpointMap& displac
         const auto target = service->loaded.dnat.find(vip);
         if (!endpoint || target == service->loaded.dnat.end() || target->second.server == *endpoint) continue;
         const Mapping mapping{.vip = vip, .server = *endpoint};
-        if (find_covering(displaced, source_of(mapping)) != displaced.end()) service->displaced_until[mapping] = until;
+        if (const auto ports = opening_ports(mapping); ports && find_covering(displaced, *ports) != displaced.end())
+          service->displaced_until[mapping] = until;
       }
 }
 
@@ -96,7 +106,7 @@ nat::EndpointMap displaced_servers(const Services& services, Time now) {
   for (const auto& service : services) {
     if (service->removed && service->evictions.empty()) continue; // it is about to be forgotten
     for (const auto& [mapping, until] : service->displaced_until)
-      if (until > now) displaced.emplace(source_of(mapping), service->config.name);
+      if (const auto ports = until > now ? opening_ports(mapping) : std::nullopt) displaced.emplace(*ports, service->config.name);
   }
   if (displaced.empty()) return displaced;
   displaced = merged(displaced);

@@ -126,8 +126,9 @@ void ConntrackWorker::cut() { cutter_.cut(job_.cut, job_.protocols, job_.scope, 
 /// Clients that connect again from the port of their old connection. The nudge makes each send at once the SYN that the guard dropped.
 void ConntrackWorker::cut_reconnecting() {
   if (job_.reconnecting.empty()) return;
-  std::vector<nat::TcpClient> clients = cutter_.cut_clients(
-      job_.reconnecting, cancelled_, [this](const Mapping& mapping, const nat::Deleted& deleted) { result_.reconnected[mapping] += deleted.entries; });
+  std::vector<nat::TcpClient> clients =
+      cutter_.cut_clients(job_.reconnecting, cancelled_,
+                          [this](const Mapping& mapping, const nat::Deleted& deleted) { result_.reconnected[mapping] += deleted.entries; });
   std::erase_if(clients, [this](const nat::TcpClient& client) { return job_.not_nudged.contains(client.mapping); });
   send(clients);
 }

@@ -11,6 +11,16 @@
 #include "probes/io/conntrack_usage.hpp"
 
 namespace hanat {
+namespace {
+
+void publish(Outbox& outbox, const Controller::Publish& publish_one, const std::function<void(Controller::Urgency)>& on_state_changed) {
+  for (const Event& event : std::exchange(outbox.events, {})) publish_one(event);
+  const bool drains = std::exchange(outbox.drains_changed, false);
+  const bool overrides = std::exchange(outbox.overrides_changed, false);
+  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
+}
+
+} // namespace
 
 /// Once a turn of the loop. It recomputes from state, so a step that failed or was lost is simply tried again. One server that many
 /// services stand on dies for all of them in one transaction.
@@ -45,7 +55,7 @@ void Controller::sync(Time now) {
   for (ServiceState* service : decided) registry_.reap(*service);
   if (outbox_.sync_due) return sync(now);
   wake_up(now);
-  publish();
+  publish(outbox_, publish_, on_state_changed);
 }
 
 /// The table holds the change: what follows from it.
@@ -163,13 +173,6 @@ void Controller::wake_up(Time now) {
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);
   kernel_.watch_commits(!table_.busy());
-}
-
-void Controller::publish() {
-  for (const Event& event : std::exchange(outbox_.events, {})) publish_(event);
-  const bool drains = std::exchange(outbox_.drains_changed, false);
-  const bool overrides = std::exchange(outbox_.overrides_changed, false);
-  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Urgency::now : Urgency::soon);
 }
 
 } // namespace hanat

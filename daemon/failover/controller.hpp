@@ -63,7 +63,6 @@ private:
   void finish_commit();
   void wait_for_commits();
   void wake_up(Time now);
-  void publish();
 
   Publish publish_;
   Outbox outbox_;

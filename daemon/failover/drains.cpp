@@ -1,6 +1,8 @@
 // Evictions that wait: flows of an old target that stay a while, or as long as they like. They are counted, the drain ends early when none
 // is left, and it is remembered over a restart. Not here: which flows stay and when that ends (desired_state), the cut that follows
 // (evictions).
+#include "daemon/failover/drains.hpp"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -55,11 +57,11 @@ Eviction restored(const SavedDrain& saved, Time now) {
 
 } // namespace
 
-void Evictions::begin_drain(ServiceState& service, Eviction& eviction, Time now) {
+void begin_drain(ServiceState& service, Eviction& eviction, Outbox& outbox, Time now) {
   if (eviction.drain && eviction.drain->until)
     eviction.drain->until_wall = wall_now() + std::chrono::duration_cast<WallTime::duration>(*eviction.drain->until - now);
-  outbox_.drains_changed = true;
-  outbox_.log(events::drain_begun(service, eviction));
+  outbox.drains_changed = true;
+  outbox.log(events::drain_begun(service, eviction));
 }
 
 /// Its clients have been notified, or it has been counted.
@@ -86,8 +88,7 @@ void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const C
   finish(service, eviction.id);
 }
 
-/// Some mappings of a drain are targets again, or are on their way out now.
-void Evictions::log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Time now) {
+void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Outbox& outbox, Time now) {
   if (eviction.mappings.empty()) return; // over already; its count is under way
   const auto continues = [&](const Eviction& next) {
     return next.drain_end && next.flip == eviction.flip && next.comment == eviction.comment && is_tcp(next) == is_tcp(eviction);
@@ -98,12 +99,12 @@ void Evictions::log_drain_end(ServiceState& service, const Eviction& eviction, c
   const bool returns =
       std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; });
   if (!end && !returns) return;
-  outbox_.drains_changed = true;
+  outbox.drains_changed = true;
   if (!end) {
-    outbox_.log(events::drain_void(service, eviction));
+    outbox.log(events::drain_void(service, eviction));
     return;
   }
-  outbox_.log(events::drain_ended(service, eviction, *end, now));
+  outbox.log(events::drain_ended(service, eviction, *end, now));
   count_drained(service, eviction);
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "daemon/failover/drains.hpp"
 #include "daemon/failover/eviction_jobs.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
@@ -64,6 +65,16 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
     flip->cut_time += result.took;
   }
   return count;
+}
+
+/// Entries of clients that were reconnecting count like those that a later stage deletes.
+void count_reconnected(const ServiceRegistry& registry, const CutResult& result) {
+  if (result.reconnected.empty()) return;
+  CutResult deleted;
+  for (const auto& [mapping, number] : result.reconnected) deleted.deleted[mapping].entries = number;
+  for (ServiceState* service : registry.evicting())
+    for (Eviction& eviction : service->evictions)
+      if (!eviction.drain) count_cut(*service, eviction, deleted);
 }
 
 /// The next stage. True: that was the last one.
@@ -145,11 +156,11 @@ void Evictions::start(Change& change, bool flipped, Time now) {
     for (const Mapping& mapping : eviction.mappings)
       if (!eviction.untranslated && !eviction.drain) {
         note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
-        service.displaced_until[mapping] = now + recent_for;
+        if (!eviction.given_up) service.displaced_until[mapping] = now + recent_for;
       }
     if (!eviction.drain_end && eviction.flip == 0)
       eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
-    if (eviction.drain) begin_drain(service, eviction, now);
+    if (eviction.drain) begin_drain(service, eviction, outbox_, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     service.followup_due = true;
     add(service, std::move(eviction));
@@ -171,7 +182,7 @@ void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time n
   leaving.insert(leaving.end(), plan.ending.begin(), plan.ending.end());
   if (leaving.empty()) return;
   for (Eviction& old : service.evictions) {
-    if (old.drain) log_drain_end(service, old, plan, now);
+    if (old.drain) log_drain_end(service, old, plan, outbox_, now);
     const std::vector<Mapping> before = old.mappings;
     subtract(old.mappings, leaving);
     if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
@@ -273,7 +284,7 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
     outbox_.log(events::conntrack_failed(job_yields_, result.failure, retry_after));
   }
   if (const auto done = std::exchange(idle_done_, {})) done(result, now);
-  count_reconnected(result);
+  count_reconnected(registry_, result);
   for (const JobPart& part : std::exchange(job_, {})) {
     const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
     registry_.mark_dirty(*part.service);
@@ -287,16 +298,6 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
       advance(*part.service, *found, result, same, now);
   }
   outbox_.sync_due = true;
-}
-
-/// Their entries count like those that a later stage deletes.
-void Evictions::count_reconnected(const CutResult& result) {
-  if (result.reconnected.empty()) return;
-  CutResult deleted;
-  for (const auto& [mapping, number] : result.reconnected) deleted.deleted[mapping].entries = number;
-  for (ServiceState* service : registry_.evicting())
-    for (Eviction& eviction : service->evictions)
-      if (!eviction.drain) count_cut(*service, eviction, deleted);
 }
 
 /// What a finished job means for an eviction: the next stage, or its end. `same`: its mappings are those that the job was given; else

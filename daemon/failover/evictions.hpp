@@ -63,10 +63,7 @@ private:
   void cancel_returning(ServiceState& service, const Plan& plan, Time now);
   void advance(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now);
   void advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now);
-  void count_reconnected(const CutResult& result);
   void finish(ServiceState& service, std::uint64_t id);
-  void begin_drain(ServiceState& service, Eviction& eviction, Time now);
-  void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Time now);
 
   FlowWorker& worker_;
   ServiceRegistry& registry_;

@@ -24,7 +24,7 @@ using std::this_thread::sleep_for;
 
 /// The time-out of an impatient client.
 constexpr milliseconds impatient{250};
-constexpr std::uint16_t health_port = 9000;
+constexpr std::uint16_t fast_open_health_port = 9000;
 
 /// A server with Fast Open that the test plays.
 class FastOpenServer {
@@ -91,7 +91,7 @@ protected:
   std::string service(const std::string& down = "fails = 3, within = \"2s\"") const {
     return fast_service({.listen = to_text(vip()) + "/tcp",
                          .family = GetParam(),
-                         .probe = fmt::format("type = \"tcp\", port = {}", health_port),
+                         .probe = fmt::format("type = \"tcp\", port = {}", fast_open_health_port),
                          .down = down});
   }
   void wait_hold(const Hanatd& hanatd) {
@@ -112,8 +112,8 @@ protected:
   }
 
   Lab lab;
-  std::optional<TcpServer> primary_probe{std::in_place, lab, Host::primary, health_port, "primary"};
-  TcpServer backup_probe{lab, Host::backup, health_port, "backup"};
+  std::optional<TcpServer> primary_probe{std::in_place, lab, Host::primary, fast_open_health_port, "primary"};
+  TcpServer backup_probe{lab, Host::backup, fast_open_health_port, "backup"};
 };
 INSTANTIATE_TEST_SUITE_P(, FastOpen, testing::Values(Family::ipv4, Family::ipv6),
                          [](const auto& test) { return test.param == Family::ipv4 ? "IPv4" : "IPv6"; });

@@ -36,11 +36,6 @@ testing::AssertionResult answers(const std::function<std::string()>& ask, const 
   return testing::AssertionFailure() << last;
 }
 
-void wait_both_up(const Hanatd& hanatd) {
-  hanatd.wait_target("web", "primary", seconds{20});
-  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "up"; }, seconds{20});
-}
-
 // ---- Redis: the line of the kit's clients is a command of the primary alone
 
 class FullRedis : public testing::Test {

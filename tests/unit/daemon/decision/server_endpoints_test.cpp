@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "nat/port_range.hpp"
 #include "tests/unit/daemon/decision/plan_fixture.hpp"
 
 namespace hanat {
@@ -68,6 +69,11 @@ TEST_F(ServerEndpoints, AnObservedServiceHasWhatIsLoaded) {
   EXPECT_EQ(all_servers(services), (nat::EndpointMap{{at_primary(8443), "web"}}));
   web.loaded.dnat.clear();
   EXPECT_TRUE(all_servers(services).empty());
+}
+
+TEST_F(ServerEndpoints, OfAllPortsThoseFromWhichAMachineOpensItsOwnFlowsAreNotDisplaced) {
+  displace(add("dmz", {range("203.0.113.10", 1, 65535)}, 0));
+  EXPECT_EQ(displaced_servers(services, moment), (nat::EndpointMap{{range("198.18.1.2", 1, own_ports_first - 1), "dmz"}}));
 }
 
 TEST_F(ServerEndpoints, AServerIsDisplacedUntilItsTimeIsOver) {
