@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* audit_each_second = "[hanatd]\nreconcile = \"1s\"\n";
 
-class ForeignRules : public testing::TestWithParam<Family> {
+class OperatorRules : public testing::TestWithParam<Family> {
 protected:
   Family family() const { return GetParam(); }
   Endpoint vip() const { return Lab::vip(443, family()); }
@@ -56,10 +56,10 @@ protected:
   TcpServer backup{lab, Host::backup, 8443, "backup"};
   std::uint16_t next_port = 9000;
 };
-INSTANTIATE_TEST_SUITE_P(, ForeignRules, testing::Values(Family::ipv4, Family::ipv6),
+INSTANTIATE_TEST_SUITE_P(, OperatorRules, testing::Values(Family::ipv4, Family::ipv6),
                          [](const auto& instance) { return instance.param == Family::ipv4 ? "IPv4" : "IPv6"; });
 
-TEST_P(ForeignRules, TakeOverTheEndpointOfAServiceThatIsRemoved) {
+TEST_P(OperatorRules, TakeOverTheEndpointOfAServiceThatIsRemoved) {
   Hanatd hanatd{lab, audit_each_second + web() + other()};
   hanatd.wait_target("web", "primary");
   hanatd.wait_target("other", "primary");
@@ -85,7 +85,7 @@ TEST_P(ForeignRules, TakeOverTheEndpointOfAServiceThatIsRemoved) {
   EXPECT_EQ(lab.must(Host::gateway, "nft list set inet hanat stale4; nft list set inet hanat stale6").find("elements"), std::string::npos);
 }
 
-TEST_P(ForeignRules, ThatExceptOneClientAreReportedAndNotFought) {
+TEST_P(OperatorRules, ThatExceptOneClientAreReportedAndNotFought) {
   Hanatd hanatd{lab, audit_each_second + web() + other()};
   hanatd.wait_target("web", "primary");
   hanatd.wait_target("other", "primary");
