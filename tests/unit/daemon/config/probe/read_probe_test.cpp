@@ -117,7 +117,7 @@ constexpr Row probe_rows[] = {
     {R"(type = "http", full = [503, 204])",
      R"(4:33: probe.full and probe.status (built in: "200-299") both contain 204: a code that means full cannot also pass; remove it from one of them)"},
     {R"(type = "http", status = ["200-204", 503], full = "500-599")",
-     R"(4:57: probe.full and probe.status both contain 503: a code that means full cannot also pass; remove it from one of them)"},
+     R"(4:60: probe.full and probe.status both contain 503: a code that means full cannot also pass; remove it from one of them)"},
     {R"(type = "tcp", full = 503)",
      R"(4:32: probe.full does not belong here: it is a key of http, https probes; write type = "http", or remove it)"},
     {R"(type = "http", status = "1000")",
