@@ -10,8 +10,8 @@ void ClientSide::take(const Link& link, Time now) {
     links_.erase(link.index);
     return;
   }
-  const auto [at, first] = links_.try_emplace(link.index, Known{.link = link, .lost = std::nullopt, .back = std::nullopt});
-  Known& known = at->second;
+  const auto [at, first] = links_.try_emplace(link.index, Seen{.link = link, .lost = std::nullopt, .back = std::nullopt});
+  Seen& known = at->second;
   if (!first && known.link.usable() != link.usable()) (link.usable() ? known.back : known.lost) = now;
   known.link = link;
 }

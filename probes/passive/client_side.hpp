@@ -30,7 +30,7 @@ public:
   static constexpr std::chrono::seconds together{3};
 
 private:
-  struct Known {
+  struct Seen {
     Link link;
     std::optional<Time> lost, back; // the last times
   };
@@ -38,7 +38,7 @@ private:
   bool may_lead(const Link& link, const std::set<unsigned>& server_links) const;
   bool is_usable(unsigned interface) const;
 
-  std::map<unsigned, Known> links_;
+  std::map<unsigned, Seen> links_;
   std::map<Family, unsigned> defaults_; // links
 };
 
