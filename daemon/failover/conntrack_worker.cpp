@@ -125,6 +125,7 @@ void ConntrackWorker::cut() { cutter_.cut(job_.cut, job_.protocols, job_.scope, 
 
 /// Clients that connect again from the port of their old connection. The nudge makes each send at once the SYN that the guard dropped.
 void ConntrackWorker::cut_reconnecting() {
+  send(job_.waiting);
   if (job_.reconnecting.empty()) return;
   std::vector<nat::TcpClient> clients =
       cutter_.cut_clients(job_.reconnecting, cancelled_,

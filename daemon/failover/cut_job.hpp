@@ -29,6 +29,7 @@ struct CutJob {
   std::vector<Mapping> cut_unconnected; // TCP clients who are not connected yet, or whom the guard cannot reset, leave their entries
   nat::Clients reconnecting;            // TCP clients whose old entries are in their way, to notify when these are deleted
   std::set<Mapping> not_nudged;         // of those
+  std::vector<nat::TcpClient> waiting;  // to notify: their SYN was dropped for the entry of a server that is the target again
   std::set<Mapping> nudge;              // send nudges to TCP clients of these, those whose refusal was held included
   std::vector<Mapping> count;
   std::shared_ptr<const nat::ExpectedFlows> expected; // to compare with; null: nothing is compared

@@ -67,6 +67,8 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
   return count;
 }
 
+bool has_reconnecting(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
+
 /// Entries of clients that were reconnecting count like those that a later stage deletes.
 void count_reconnected(const ServiceRegistry& registry, const CutResult& result) {
   if (result.reconnected.empty()) return;
@@ -234,20 +236,29 @@ void Evictions::notify_held(ServiceState& service) {
 }
 
 void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
-  for (const ServiceState* service : registry_.evicting())
+  for (const ServiceState* service : registry_.evicting()) {
+    bool moved = false, leaves = false;
     for (const Eviction& eviction : service->evictions) {
-      if (eviction.drain || eviction.untranslated) continue;
+      if (eviction.untranslated) continue;
+      moved = moved || !eviction.drain;
       for (const Mapping& mapping : eviction.mappings)
         if (covers(mapping.vip, vip)) {
+          leaves = true;
+          if (eviction.drain) continue;
           reconnecting_.reconnecting[mapping].insert(client);
           if (!service->config.nudge) reconnecting_.not_nudged.insert(mapping);
         }
     }
-  outbox_.sync_due |= !reconnecting_.reconnecting.empty();
+    // The server of its old entry is the target again: what the client sends next reaches it.
+    if (moved && !leaves && service->config.nudge && find_covering(service->loaded.vips, vip) != service->loaded.vips.end())
+      reconnecting_.waiting.push_back(
+          {.mapping = {.vip = vip, .server = {}}, .vip = {.address = vip.address, .port = vip.port}, .client = client});
+  }
+  outbox_.sync_due |= has_reconnecting(reconnecting_);
 }
 
 void Evictions::run(Time now) {
-  if (worker_.busy() && job_yields_ && (!reconnecting_.reconnecting.empty() || is_cut_due(registry_.evicting(), now))) worker_.cancel();
+  if (worker_.busy() && job_yields_ && (has_reconnecting(reconnecting_) || is_cut_due(registry_.evicting(), now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
   for (const Need need : {Need::cut_non_tcp, Need::notify, Need::record, Need::cut_recorded, Need::cut, Need::count}) {
@@ -265,7 +276,7 @@ void Evictions::run(Time now) {
         if (const ServiceState* service = registry_.find(name))
           for (const auto& [mapping, comment] : service->loaded.hold)
             if (mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
-    if (job_.empty() && job.nudge.empty() && job.reconnecting.empty()) continue;
+    if (job_.empty() && job.nudge.empty() && !has_reconnecting(job)) continue;
     job_yields_ = need == Need::count;
     worker_.start(std::move(job));
     return;

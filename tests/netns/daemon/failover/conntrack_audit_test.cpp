@@ -99,7 +99,7 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndNothingOfOneThatIsGon
        bystanders); // none of hanat's any more
   make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}}, 2, unexpected);
   EXPECT_TRUE(go(unexpected, milliseconds{10000})) << present(unexpected) << " are left\n" << hanatd.log();
-  EXPECT_EQ(present(bystanders), bystanders.size());
+  EXPECT_EQ(present(bystanders), bystanders.size()) << hanatd.log();
 }
 
 TEST_F(Reconcile, FindsWhatAServerOpenedThatIsNotTheTargetAndNothingElse) {
@@ -121,7 +121,7 @@ TEST_F(Reconcile, FindsWhatAServerOpenedThatIsNotTheTargetAndNothingElse) {
        3, bystanders, true);
   make({{web(Protocol::tcp), at_backup}, {web(Protocol::udp), at_backup}, of_all(Host::backup, 5'060)}, 3, unexpected, true);
   EXPECT_TRUE(go(unexpected)) << present(unexpected) << " are left\n" << hanatd.log();
-  EXPECT_EQ(present(bystanders), bystanders.size());
+  EXPECT_EQ(present(bystanders), bystanders.size()) << hanatd.log();
 }
 
 TEST_F(Reconcile, AReloadChangesHowOftenItLooks) {
@@ -148,7 +148,7 @@ TEST_F(Reconcile, WhatWasKeptForAListenerGoesWithIt) {
   make({{web(Protocol::tcp), at_backup}, {taken, endpoint("198.18.11.2", 9999)}}, 3, bystanders); // kept on, and none of hanat's any more
   ASSERT_EQ(hanatd.reload(listening_at("203.0.113.10:443/tcp")).exit, 0);
   EXPECT_TRUE(go(kept)) << present(kept) << " are left\n" << hanatd.log();
-  EXPECT_EQ(present(bystanders), bystanders.size());
+  EXPECT_EQ(present(bystanders), bystanders.size()) << hanatd.log();
 }
 
 } // namespace

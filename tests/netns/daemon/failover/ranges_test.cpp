@@ -269,7 +269,10 @@ TEST(Ranges, OtherBordersCutNoFlowThatStaysOnItsServer) {
 
   // Narrower; the rest is nobody's.
   ASSERT_EQ(hanatd.reload(config("all", "\"203.0.113.10:2000-8000/tcp\"")).exit, 0);
-  EXPECT_NE(high.ask().result, Result::answered);
+  const auto end = TestClock::now() + std::chrono::seconds{5}; // they are recorded first
+  Attempt last = high.ask();
+  while (last.result == Result::answered && TestClock::now() < end) last = high.ask();
+  EXPECT_NE(last.result, Result::answered);
   EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(5001)).text, "primary:5001");
   EXPECT_EQ(middle.ask().text, "primary:5001");
   // Moves within the seconds in which the old border's flows are cut.

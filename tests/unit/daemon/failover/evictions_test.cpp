@@ -100,6 +100,17 @@ TEST_F(EvictionsTest, AClientThatConnectsAgainIsNotNudgedWhereNobodyIs) {
   EXPECT_EQ(job().not_nudged, std::set<Mapping>{primary_tcp});
 }
 
+TEST_F(EvictionsTest, AClientThatConnectsAgainToATargetThatReturnedIsNotified) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  go(service, to_server(0, Reason::failback));
+  while (run()) finish();
+  evictions.on_reconnect(tcp4, a_client); // it was dropped before the way back
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().reconnecting, (nat::Clients{{backup_tcp, {a_client}}}));
+}
+
 TEST_F(EvictionsTest, AClientOfAFlowThatMayStayIsLeftAlone) {
   ServiceConfig config = web();
   config.on_failover = kept_policy;
