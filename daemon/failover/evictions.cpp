@@ -219,11 +219,14 @@ void Evictions::drop_empty(ServiceState& service) {
 }
 
 bool Evictions::delays(const ServiceState& service, const Plan& plan) {
-  if (plan.returning.empty() || service.evictions.empty()) return false;
+  if (service.evictions.empty()) return false;
   const FlowSet returning{plan.returning};
-  const auto returns = [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; };
+  const auto matters = [&](const Mapping& mapping) {
+    const bool given_up = service.loaded.vips.contains(mapping.vip) && !plan.rules.vips.contains(mapping.vip);
+    return given_up || returning.meeting(mapping) != nullptr;
+  };
   const bool waits = std::ranges::any_of(service.evictions, [&](const Eviction& eviction) {
-    return eviction.in_job && !eviction.drain && !eviction.exact && std::ranges::any_of(eviction.mappings, returns);
+    return eviction.in_job && !eviction.drain && !eviction.exact && std::ranges::any_of(eviction.mappings, matters);
   });
   if (waits) worker_.cancel(); // on_job_done() marks the service
   return waits;
@@ -261,7 +264,7 @@ void Evictions::run(Time now) {
   if (worker_.busy() && job_yields_ && (has_reconnecting(reconnecting_) || is_cut_due(registry_.evicting(), now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
-  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::record, Need::cut_recorded, Need::cut, Need::count}) {
+  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
     CutJob job = need == Need::notify ? std::exchange(reconnecting_, {}) : CutJob{};
     set_scope(job, need);
     for (ServiceState* service : registry_.evicting())

@@ -35,8 +35,8 @@ public:
   void transfer(ServiceState& from, ServiceState& to, const Vip& vip, Time now);
   /// Drops what has no flows left, and closes flips of which nothing is left.
   void drop_empty(ServiceState& service);
-  /// Whether a server becomes target again while the worker still deletes its old flows: its new flows would be deleted with them. The job
-  /// is ended, and only this flip waits for that.
+  /// Whether a server becomes target again while the worker still deletes its old flows, or an endpoint of theirs is given up: new flows,
+  /// of the server or of whoever has the endpoint next, would be deleted with them. The job is ended, and only this change waits for that.
   bool delays(const ServiceState& service, const Plan& plan);
   /// Clients whose refusal was held without need are notified.
   void notify_held(ServiceState& service);

@@ -126,7 +126,8 @@ protected:
                  : fmt::format("an old connection should be reset, and was {}", testing::PrintToString(attempt));
     }
     Attempt attempt;
-    const auto end = TestClock::now() + milliseconds{600}; // what is cut a second later with TCP's entries comes too late
+    // What is cut a second later with TCP's entries comes too late. Flows of what was removed are recorded first, and then cut.
+    const auto end = TestClock::now() + milliseconds{to == Where::removed ? 3000 : 600};
     do {
       attempt = client.ask(milliseconds{100});
       if (is_server(to) && attempt.text == name_of_where(to)) return "";

