@@ -164,7 +164,8 @@ Reply Handlers::status(const json& parameters) const {
   for (const ServiceState* service : services) names.push_back(service->config.name);
   auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
     while (index < names.size())
-      if (const ServiceState* service = controller_.registry().find(names[index++])) return std::make_optional<json>(report(*service, Clock::now()));
+      if (const ServiceState* service = controller_.registry().find(names[index++]))
+        return std::make_optional<json>(report(*service, Clock::now()));
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
