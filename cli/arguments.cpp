@@ -5,6 +5,7 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "daemon/util/did_you_mean.hpp"
 #include "daemon/util/duration.hpp"
