@@ -39,6 +39,8 @@ std::string identity(const HistoryEntry& entry) {
   return fmt::format("{}\n{}\n{}\n{}", entry.service, entry.at, flip.from, flip.to);
 }
 
+std::uint32_t hash_of(const std::string& text) { return static_cast<std::uint32_t>(std::hash<std::string>{}(text)); }
+
 struct OpenFile {
   Fd fd;
   std::size_t bytes = 0;
@@ -79,12 +81,12 @@ std::string end_of(const std::filesystem::path& file) {
 } // namespace
 
 void HistoryRing::add(HistoryEntry entry) {
-  const bool is_cut = entry.kind == "cut";
-  const std::string what = is_cut || entry.kind == "flip" ? identity(entry) : std::string{};
-  const auto hash = static_cast<std::uint32_t>(std::hash<std::string>{}(what));
-  if (is_cut) { // most belong to one of the newest flips
+  const bool has_flip = entry.kind == "flip" || entry.kind == "cut";
+  const std::string flip = has_flip ? identity(entry) : std::string{};
+  const std::uint32_t hash = has_flip ? hash_of(flip) : 0;
+  if (entry.kind == "cut") { // mostly of one of the newest flips
     for (std::size_t index = entries_.size(); index-- > 0;)
-      if (hashes_[index] == hash && entries_[index].kind == "flip" && identity(entries_[index]) == what) {
+      if (hashes_[index] == hash && entries_[index].kind == "flip" && identity(entries_[index]) == flip) {
         entries_[index].flip = std::move(entry.flip);
         return;
       }

@@ -35,8 +35,7 @@ public:
 private:
   std::deque<HistoryEntry> entries_;
   std::uint64_t first_ = 0;
-  std::deque<std::uint32_t>
-      hashes_; // of what identifies each flip; 16 KiB, where a map took more than a tenth of the memory of all entries
+  std::deque<std::uint32_t> hashes_; // of what identifies a flip, entry by entry: a map took a tenth of the memory of all entries
 };
 
 /// A line of the file; nullopt: a damaged one. Never throws, whatever the line is.
