@@ -39,6 +39,8 @@ std::string identity(const HistoryEntry& entry) {
   return fmt::format("{}\n{}\n{}\n{}", entry.service, entry.at, flip.from, flip.to);
 }
 
+std::uint32_t hash_of(const std::string& text) { return static_cast<std::uint32_t>(std::hash<std::string>{}(text)); }
+
 struct OpenFile {
   Fd fd;
   std::size_t bytes = 0;
@@ -79,22 +81,21 @@ std::string end_of(const std::filesystem::path& file) {
 } // namespace
 
 void HistoryRing::add(HistoryEntry entry) {
-  constexpr std::hash<std::string> hash_of;
-  if (entry.kind == "cut") {
-    const std::string cut = identity(entry);
-    const auto found = flips_.find(hash_of(cut));
-    if (found == flips_.end()) return;
-    HistoryEntry& flip = entries_[found->second - first_];
-    if (identity(flip) == cut) flip.flip = std::move(entry.flip);
+  const bool has_flip = entry.kind == "flip" || entry.kind == "cut";
+  const std::string flip = has_flip ? identity(entry) : std::string{};
+  const std::uint32_t hash = has_flip ? hash_of(flip) : 0;
+  if (entry.kind == "cut") { // mostly of one of the newest flips
+    for (std::size_t index = entries_.size(); index-- > 0;)
+      if (hashes_[index] == hash && entries_[index].kind == "flip" && identity(entries_[index]) == flip) {
+        entries_[index].flip = std::move(entry.flip);
+        return;
+      }
     return;
   }
-  if (entry.kind == "flip") flips_[hash_of(identity(entry))] = end();
+  hashes_.push_back(hash);
   entries_.push_back(std::move(entry));
   if (entries_.size() <= at_most) return;
-  if (entries_.front().kind == "flip") {
-    const auto oldest = flips_.find(hash_of(identity(entries_.front())));
-    if (oldest != flips_.end() && oldest->second == first_) flips_.erase(oldest);
-  }
+  hashes_.pop_front();
   entries_.pop_front();
   ++first_;
 }

@@ -198,16 +198,6 @@ TEST(StateFile, ThatIsNotARegularFileIsNotRead) {
   EXPECT_THAT(loaded.warning, HasSubstr("is world-writable"));
 }
 
-TEST(StateFile, OfAnotherOwnerIsNotRead) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
-  const TempDir dir;
-  save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});
-  ASSERT_EQ(chown((dir / "state.json").c_str(), 65534, 65534), 0);
-  const auto loaded = load_state(dir.path());
-  EXPECT_TRUE(loaded.state.overrides.empty());
-  EXPECT_THAT(loaded.warning, HasSubstr("belongs to uid 65534"));
-}
-
 TEST(StateFile, ThatCannotBeWrittenThrowsAndLeavesTheOldOne) {
   const TempDir dir;
   EXPECT_THROW(save_state(dir.path() / "nowhere", {}), std::system_error);
