@@ -1,8 +1,10 @@
 // The HTTP listener for Prometheus: its replies, malformed requests, clients that hang. Not here: the text (metrics_text_test of unit).
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -130,9 +132,16 @@ TEST(MetricsServer, ListensAtAnAddressThatComesLater) {
     const bool ipv6 = Address::parse(address)->family() == Family::ipv6;
     Hanatd hanatd{lab, fmt::format("[hanatd]\nmetrics = \"{}:9717\"\n", ipv6 ? fmt::format("[{}]", address) : address) + fast_service()};
     lab.must(Host::gateway, fmt::format("ip address add {}/{} dev lo{}", address, ipv6 ? 128 : 32, ipv6 ? " nodad" : ""));
-    const Fd fd = lab.socket(Host::gateway, ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM);
     const auto at = to_sockaddr({Address::parse(address).value(), 9717});
-    EXPECT_EQ(connect(fd.get(), at.get(), at.length), 0) << hanatd.log();
+    // The kernel adds the route to an IPv6 address in a worker of its own, some time after ip has returned.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    bool connected = false;
+    while (!connected && std::chrono::steady_clock::now() < end) {
+      const Fd fd = lab.socket(Host::gateway, ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM);
+      connected = connect(fd.get(), at.get(), at.length) == 0;
+      if (!connected) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+    EXPECT_TRUE(connected) << hanatd.log();
   }
 }
 
