@@ -34,7 +34,7 @@ void add_recorded(CutJob& job, const ServiceState& service, const Eviction& evic
 Need need_of(const Eviction& eviction) {
   if (eviction.drain) return eviction.drain->notified ? Need::count : Need::notify;
   switch (eviction.stage) {
-  case CutStage::cut_non_tcp: return eviction.untranslated ? Need::cut : Need::cut_non_tcp; // entries before the rules go all at once
+  case CutStage::cut_non_tcp: return eviction.untranslated ? Need::cut_untranslated : Need::cut_non_tcp;
   case CutStage::notify_clients: return Need::notify;
   case CutStage::cut_tcp:
   case CutStage::sweep: return Need::cut;
@@ -53,6 +53,7 @@ void add_flows(CutJob& job, Need need, const ServiceState& service, const Evicti
   case Need::record: job.record.insert(job.record.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
   case Need::cut_recorded: add_recorded(job, service, eviction); break;
   case Need::cut_non_tcp:
+  case Need::cut_untranslated: // entries of before the rules go all at once
   case Need::cut: job.cut.insert(job.cut.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
   case Need::count: job.count.insert(job.count.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
   case Need::notify:
@@ -74,6 +75,7 @@ void set_scope(CutJob& job, Need need) {
     break;
   case Need::record:
   case Need::cut_recorded:
+  case Need::cut_untranslated:
   case Need::cut:
   case Need::count: break;
   }

@@ -9,7 +9,7 @@
 namespace hanat {
 
 /// What an eviction needs next, most urgent first.
-enum class Need : std::uint8_t { cut_non_tcp, notify, cut, record, cut_recorded, count };
+enum class Need : std::uint8_t { cut_non_tcp, cut_untranslated, notify, cut, record, cut_recorded, count };
 Need need_of(const Eviction& eviction);
 
 bool is_due(const ServiceState& service, const Eviction& eviction, Time now);

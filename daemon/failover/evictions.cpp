@@ -264,7 +264,8 @@ void Evictions::run(Time now) {
   if (worker_.busy() && job_yields_ && (has_reconnecting(reconnecting_) || is_cut_due(registry_.evicting(), now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
-  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
+  for (const Need need :
+       {Need::cut_non_tcp, Need::cut_untranslated, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
     CutJob job = need == Need::notify ? std::exchange(reconnecting_, {}) : CutJob{};
     set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
