@@ -2,6 +2,7 @@
 #include "daemon/failover/eviction_jobs.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace hanat {
 namespace {
@@ -45,7 +46,28 @@ Need need_of(const Eviction& eviction) {
 }
 
 bool is_due(const ServiceState& service, const Eviction& eviction, Time now) {
-  return eviction.due <= now && !waits_for_table(service, eviction);
+  return eviction.due <= now && !service.changing && !waits_for_table(service, eviction);
+}
+
+bool has_reconnecting(const CutJob& job, const Eviction& eviction) {
+  return !eviction.drain && !eviction.untranslated &&
+         std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return job.reconnecting.contains(mapping); });
+}
+
+CutJob take_reconnecting(CutJob& from, const std::set<ServiceState*>& services) {
+  CutJob job = std::exchange(from, {});
+  nat::Clients leaving;
+  for (const ServiceState* service : services)
+    for (const Eviction& eviction : service->evictions) {
+      if (!has_reconnecting(job, eviction)) continue;
+      for (const Mapping& mapping : eviction.mappings)
+        if (const auto clients = job.reconnecting.extract(mapping)) {
+          if (service->changing && job.not_nudged.contains(mapping)) from.not_nudged.insert(mapping);
+          (service->changing ? from.reconnecting : leaving)[mapping] = clients.mapped();
+        }
+    }
+  job.reconnecting = std::move(leaving);
+  return job;
 }
 
 void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction) {

@@ -67,7 +67,7 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
   return count;
 }
 
-bool has_reconnecting(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
+bool is_urgent(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
 
 /// Entries of clients that were reconnecting count like those that a later stage deletes.
 void count_reconnected(const ServiceRegistry& registry, const CutResult& result) {
@@ -171,8 +171,9 @@ void Evictions::start(Change& change, bool flipped, Time now) {
 }
 
 void Evictions::add(ServiceState& service, Eviction eviction) {
+  const auto whole = std::ranges::find(job_, eviction.id, &JobPart::eviction);
   eviction.id = ++next_id_;
-  if (eviction.in_job) job_.push_back({&service, eviction.id, {}});
+  if (eviction.in_job) job_.push_back({.service = &service, .eviction = eviction.id, .mappings = {}, .stage = whole->stage});
   service.evictions.push_back(std::move(eviction));
   registry_.mark_evicting(service);
 }
@@ -257,30 +258,31 @@ void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
       reconnecting_.waiting.push_back(
           {.mapping = {.vip = vip, .server = {}}, .vip = {.address = vip.address, .port = vip.port}, .client = client});
   }
-  outbox_.sync_due |= has_reconnecting(reconnecting_);
+  outbox_.sync_due |= is_urgent(reconnecting_);
 }
 
 void Evictions::run(Time now) {
-  if (worker_.busy() && job_yields_ && (has_reconnecting(reconnecting_) || is_cut_due(registry_.evicting(), now))) worker_.cancel();
+  if (worker_.busy() && job_yields_ && (is_urgent(reconnecting_) || is_cut_due(registry_.evicting(), now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
   for (const Need need :
        {Need::cut_non_tcp, Need::cut_untranslated, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
-    CutJob job = need == Need::notify ? std::exchange(reconnecting_, {}) : CutJob{};
+    CutJob job = need == Need::notify ? take_reconnecting(reconnecting_, registry_.evicting()) : CutJob{};
     set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
       for (Eviction& eviction : service->evictions) {
-        if (!is_due(*service, eviction, now) || need_of(eviction) != need) continue;
+        const bool due = is_due(*service, eviction, now) && need_of(eviction) == need;
+        if (!due && !has_reconnecting(job, eviction)) continue;
         eviction.in_job = true;
-        job_.push_back({service, eviction.id, eviction.mappings});
-        add_flows(job, need, *service, eviction);
+        job_.push_back({.service = service, .eviction = eviction.id, .mappings = eviction.mappings, .stage = due});
+        if (due) add_flows(job, need, *service, eviction);
       }
     if (need == Need::notify)
       for (const std::string& name : std::exchange(falsely_held_, {}))
         if (const ServiceState* service = registry_.find(name))
           for (const auto& [mapping, comment] : service->loaded.hold)
             if (mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
-    if (job_.empty() && job.nudge.empty() && !has_reconnecting(job)) continue;
+    if (job_.empty() && job.nudge.empty() && !is_urgent(job)) continue;
     job_yields_ = need == Need::count;
     worker_.start(std::move(job));
     return;
@@ -305,6 +307,10 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
     registry_.mark_dirty(*part.service);
     if (found == part.service->evictions.end()) continue;
     found->in_job = false;
+    if (!part.stage) {
+      if (found->mappings.empty()) finish(*part.service, found->id);
+      continue;
+    }
     count_notified(*part.service, *found, result);
     const bool same = found->mappings == part.mappings;
     if (found->drain)

@@ -73,6 +73,7 @@ private:
     ServiceState* service;         // it stays: an eviction that is in a job is never erased
     std::uint64_t eviction;        // id
     std::vector<Mapping> mappings; // that the job was given; empty: a part of those of another
+    bool stage = true;             // the job does what the stage needs, not only clients that connect again
   };
   std::vector<JobPart> job_; // whose flows the worker is on
   bool job_yields_ = false;  // it only reads

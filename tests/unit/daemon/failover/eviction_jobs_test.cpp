@@ -68,6 +68,46 @@ TEST_F(EvictionJobsTest, OnlyATargetThatReturnsWaitsForTheJobOnItsFlows) {
   EXPECT_FALSE(delays(service, 0));
 }
 
+TEST_F(EvictionJobsTest, NothingIsCutWhileTheKernelHasNotAnsweredAChange) {
+  ServiceState& service = flipped();
+  service.changing = true; // perhaps back to the server whose flows would be cut
+  EXPECT_FALSE(run());
+  service.changing = false;
+  EXPECT_TRUE(run());
+}
+
+TEST_F(EvictionJobsTest, AClientThatConnectsAgainKeepsItsEntryAtAServerThatReturns) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  run();
+  finish();
+  evictions.on_reconnect(tcp4, endpoint("198.18.9.2", 40'000));
+  service.changing = true;
+  EXPECT_FALSE(run());
+  service.changing = false;
+  go(service, to_server(0));
+  while (run()) {
+    EXPECT_TRUE(job().reconnecting.empty());
+    finish();
+  }
+}
+
+TEST_F(EvictionJobsTest, AReturnWaitsForTheJobOnClientsThatConnectAgain) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  run();
+  finish();
+  evictions.on_reconnect(tcp4, endpoint("198.18.9.2", 40'000));
+  EXPECT_TRUE(run());
+  EXPECT_TRUE(evictions.delays(service, desired_state(service, to_server(0), now)));
+  finish();
+  EXPECT_FALSE(evictions.delays(service, desired_state(service, to_server(0), now)));
+  expect_job_after(1s); // the stage has not changed
+  EXPECT_EQ(job().scope, nat::FlowScope::all);
+}
+
 TEST_F(EvictionJobsTest, AMoveToAnotherServerDoesNotWaitForTheJobOnTheFlowsOfTheOld) {
   ServiceConfig config = web();
   config.servers.push_back({.role = "backup2", .addresses = {endpoint("198.18.3.2", 0)}, .snat = {}, .probes = {}});
