@@ -39,7 +39,8 @@ protected:
   void wait_for_audits() {
     for (std::uint16_t round = 0; round < 2; ++round) {
       const Vip where{.address = Address::parse("203.0.113.11").value(), .protocol = Protocol::tcp, .port = 900};
-      const auto flows = flows_of({where, {Address::parse("198.18.11.2").value(), ++next_port}}, 1, next_port);
+      ++next_port;
+      const auto flows = flows_of({where, {Address::parse("198.18.11.2").value(), next_port}}, 1, next_port);
       lab.in(Host::gateway, [&] { synthesise(flows); });
       const auto left = [&] {
         return lab.in(Host::gateway,
