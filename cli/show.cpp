@@ -32,12 +32,16 @@ const ServerStatus* find_server(const ServiceStatus& service, std::string_view r
 bool worse_in_group(const ServerStatus& server) {
   return (server.group_health == "down" || server.group_health == "full") && server.health != server.group_health;
 }
-std::string_view health_of(const ServerStatus& server) { return worse_in_group(server) ? *server.group_health : server.health; }
+std::string_view health_of(const ServerStatus& server) {
+  if (server.group_health && worse_in_group(server)) return *server.group_health;
+  return server.health;
+}
 
 /// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"
 std::string state_of(const ServerStatus& server) {
   if (worse_in_group(server))
-    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health), escaped(*server.group_health));
+    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health),
+                       escaped(server.group_health.value_or("")));
   std::string reason;
   if (server.health == "down" && server.last && server.last->outcome != "pass") reason = server.last->reason;
   if (server.health == "full" && server.last && server.last->outcome == "full") reason = server.last->detail;

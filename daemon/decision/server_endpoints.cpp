@@ -21,10 +21,14 @@ Vip source_of(const Mapping& mapping) {
   return {.address = mapping.server.address, .protocol = vip.protocol, .port = port, .last = vip.last};
 }
 
+// A range with more of the ports from which a machine opens its own flows: its server, a client of others, would lose more than one in 28.
+constexpr int own_ports_at_most = 1024;
+
 /// The ports from which new flows are the service's, and not the server's own as a client of others.
 std::optional<Vip> opening_ports(const Mapping& mapping) {
   const Vip source = source_of(mapping);
-  if (may_open_from(source, last_port(source))) return source;
+  const int own = std::min(last_port(source), own_ports_last) - std::max(source.port, own_ports_first) + 1;
+  if (own <= own_ports_at_most) return source;
   if (source.port >= own_ports_first) return std::nullopt;
   return with_ports(source, source.port, own_ports_first - 1);
 }

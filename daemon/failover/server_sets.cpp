@@ -25,10 +25,10 @@ void ServerSets::update(Time now) {
     any_displaced_ = !displaced.empty();
     intend(nat::SetKind::displaced, std::move(displaced));
   }
-  for (auto& [kind, endpoints] : sets_) {
+  for (auto& [set_kind, endpoints] : sets_) {
     if (sync_.busy() || sync_.state() == TableSync::State::failed) return;
     if (endpoints.intended == endpoints.loaded) continue;
-    sync_.change_aside([this, kind = kind, &loaded = endpoints.loaded, intended = endpoints.intended] {
+    sync_.change_aside([this, kind = set_kind, &loaded = endpoints.loaded, intended = endpoints.intended] {
       table_.set_endpoints(kind, *intended);
       loaded = intended; // nothing else looks at it while the thread is busy
     });

@@ -1,6 +1,7 @@
 // One datagram, one look at a set of one element.
 #include "nat/nftables/heartbeat_socket.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <stdexcept>
@@ -41,7 +42,9 @@ int HeartbeatSocket::send_packet(Family family) {
   Fd& fd = sockets_.at(v4 ? 0 : 1);
   if (!fd) fd = marked_socket(family);
   if (!fd) return errno;
-  const auto loopback = to_sockaddr({.address = Address::parse(v4 ? "127.0.0.1" : "::1").value(), .port = discard_port});
+  const Address loopback_address = v4 ? Address::from_bytes(std::array<std::uint8_t, 4>{127, 0, 0, 1})
+                                      : Address::from_bytes(std::array<std::uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+  const auto loopback = to_sockaddr({.address = loopback_address, .port = discard_port});
   const char beat = 0;
   // Not by a route to somewhere else while loopback has no address.
   const ssize_t sent = sendto(fd.get(), &beat, sizeof beat, MSG_DONTROUTE | MSG_NOSIGNAL, loopback.get(), loopback.length);

@@ -52,7 +52,8 @@ struct Layout {
   std::vector<ChainPtr> chains;
   std::vector<RulePtr> rules; // in order, chain by chain
 };
-Layout make_layout(const std::string& table);
+/// `tcp_loose`: the sysctl net.netfilter.nf_conntrack_tcp_loose, which says whether conntrack picks up connections that it does not know.
+Layout make_layout(const std::string& table, bool tcp_loose = true);
 
 /// Lets the replies to untracked probes bypass conntrack. The chain costs time for every packet that the gateway forwards, so it is loaded
 /// only while conntrack's table is full. It is not part of the comparison with the loaded layout.

@@ -286,6 +286,7 @@ RuleWriter& RuleWriter::from_map(const std::string& map) { return look_up(map, r
 
 RuleWriter& RuleWriter::add_to_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_ADD); }
 RuleWriter& RuleWriter::update_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_UPDATE); }
+RuleWriter& RuleWriter::delete_from_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_DELETE); }
 
 RuleWriter& RuleWriter::over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst) {
   constexpr std::uint64_t one_minute = 60;

@@ -56,8 +56,9 @@ public:
   RuleWriter& socket_mark(std::uint32_t mark);     // mark of the local socket that receives the packet
   RuleWriter& in_set(const std::string& set);      // the key is in register 0
   RuleWriter& not_in_set(const std::string& set);
-  RuleWriter& add_to_set(const std::string& set); // the key is in register 0; with the set's timeout; a full set ends the rule here
-  RuleWriter& update_set(const std::string& set); // the same, and restarts the timeout of an existing key
+  RuleWriter& add_to_set(const std::string& set);      // the key is in register 0; with the set's timeout; a full set ends the rule here
+  RuleWriter& update_set(const std::string& set);      // the same, and restarts the timeout of an existing key
+  RuleWriter& delete_from_set(const std::string& set); // Linux 5.7
   RuleWriter& over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst); // the same; goes on above that rate
   RuleWriter& limit(std::uint64_t per_second); // packets per second, and the same number as a burst
   RuleWriter& log(std::uint16_t group, const char* prefix);

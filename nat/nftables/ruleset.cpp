@@ -23,7 +23,7 @@ constexpr std::uint16_t source_first = 1024;
 constexpr std::uint16_t source_last = probe_port_first - 1;
 
 constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
-// A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds; of a healthy flow late duplicates come at once.
+// A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds.
 constexpr std::uint64_t orphans_per_minute = 2;
 constexpr std::uint32_t orphans_burst = 3;             // seconds
 constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client, who else waits a second
@@ -101,20 +101,22 @@ void write_address_guard(Writer& writer, Family family) {
 /// hanatd deletes the entry and nudges the client, which then sends its SYN again.
 void write_reconnect(Writer& writer) {
   writer.open("reconnect");
+  writer.add(writer.rule("hanatd does not run: nobody would delete the entry").load_zero().not_in_set(set_heartbeat).verdict(NFT_RETURN));
   writer.add(writer.rule("hanatd deletes the entry").limit(reconnects_per_second).log(log_group, log_reconnect));
   writer.add(writer.rule("the client's next SYN goes to the next server").verdict(NF_DROP));
 }
 
 /// TCP to a virtual endpoint that fits no flow. If it is new, conntrack picks the flow up with it, unless a rule of the operator drops it.
-/// If it is invalid, mostly outside the window of a healthy connection, nothing translates it: the machine that it reaches would reply with
-/// a reset, and end the connection. A client that goes on like that for some seconds has no flow: with nf_conntrack_tcp_loose = 0 or such a
-/// rule nobody else would ever tell it.
-void write_orphan(Writer& writer, Family family) {
+/// If it is invalid, it is outside the window of a healthy connection, and nothing translates it: the machine that it reaches would reply
+/// with a reset, and end the connection. With nf_conntrack_tcp_loose = 0 a packet without an entry is invalid, too. A client that goes on
+/// for some seconds with packets that are not picked up (write_picked_up), or not even new, has no flow: nobody else would ever tell it.
+void write_orphan(Writer& writer, Family family, bool tcp_loose) {
   writer.open(family == Family::ipv4 ? "orphan4" : "orphan6");
   writer.add(writer.rule("picked up, and not answered yet").ct_status_any(IPS_CONFIRMED).verdict(NFT_RETURN));
   writer.add(writer.rule("for some seconds: nobody picks it up")
                  .only(family)
                  .only_tcp()
+                 .ct_state(tcp_loose ? state_new : state_invalid | state_new)
                  .load_client_tuple(family)
                  .not_in_set(orphans_now_set(family))
                  .load_client_tuple(family)
@@ -125,8 +127,10 @@ void write_orphan(Writer& writer, Family family) {
   writer.add(writer.rule("no server would get it").ct_state(state_invalid).verdict(NF_DROP));
 }
 
-/// Reached by TCP without SYN or RST that fits no flow.
-void write_midstream(Writer& writer) {
+/// Reached by TCP without SYN or RST that fits no flow. What a server sends outside the window of its connection would pass untranslated,
+/// and its client would reset it. Without tcp_loose it may as well be of a connection that has nothing to do with the virtual endpoint, and
+/// whose entry is forgotten: that is let pass, as the kernel does.
+void write_midstream(Writer& writer, bool tcp_loose) {
   writer.open("midstream");
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
@@ -135,6 +139,7 @@ void write_midstream(Writer& writer) {
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
                      .verdict(NFT_GOTO, family == Family::ipv4 ? "orphan4" : "orphan6"));
+  if (!tcp_loose) return;
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
       writer.add(writer.rule("from a server, and its client does not know that address")
@@ -310,8 +315,21 @@ void write_displaced(Writer& writer) {
                      .verdict(NF_DROP));
 }
 
+/// The first packet of a flow has come as far as this: no rule has dropped it, and the flow of a client in the middle of its connection is
+/// picked up.
+void write_picked_up(Writer& writer) {
+  for (const Family family : both_families)
+    writer.add(writer.rule("picked up")
+                   .only(family)
+                   .only_tcp()
+                   .no_tcp_flags(TH_SYN | TH_RST)
+                   .load_original_tuple(family)
+                   .delete_from_set(orphans_set(family)));
+}
+
 void write_source(Writer& writer) {
   writer.open("source");
+  write_picked_up(writer);
   for (const bool ranges : {false, true})
     for (const Family family : both_families) {
       const auto key = [family, ranges](RuleWriter&& rule) {
@@ -346,13 +364,13 @@ void write_source(Writer& writer) {
 
 } // namespace
 
-std::vector<RulePtr> make_ruleset(const std::string& table) {
+std::vector<RulePtr> make_ruleset(const std::string& table, bool tcp_loose) {
   Writer writer{table};
   write_refuse(writer);
   for (const Family family : both_families) write_address_guard(writer, family);
   write_reconnect(writer);
-  for (const Family family : both_families) write_orphan(writer, family);
-  write_midstream(writer);
+  for (const Family family : both_families) write_orphan(writer, family, tcp_loose);
+  write_midstream(writer, tcp_loose);
   write_hold(writer);
   write_signs(writer);
   write_untracked(writer);

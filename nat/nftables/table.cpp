@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <ranges>
 #include <system_error>
@@ -33,6 +34,13 @@ namespace {
 constexpr std::size_t large_transaction = std::size_t{64} << 10;
 constexpr int max_retries = 20; // a read is interrupted only by a commit during it
 
+/// Of this network namespace. Without conntrack there is nothing to read, and no packet that would make a difference.
+bool is_tcp_loose() {
+  int value = 1;
+  std::ifstream{"/proc/sys/net/netfilter/nf_conntrack_tcp_loose"} >> value;
+  return value != 0;
+}
+
 /// Whether hanat would write these elements, and no others beside them.
 bool is_whole(const Decoded& decoded) {
   const GuardedAddresses guarded = guarded_by(decoded.state);
@@ -58,8 +66,8 @@ NftTable::NftTable(std::string table, Ownership ownership)
   watch_.begin(generation());
 }
 
-NftTable::LayoutText NftTable::intended_layout(const std::string& table) {
-  const Layout layout = make_layout(table);
+NftTable::LayoutText NftTable::intended_layout(const std::string& table, bool tcp_loose) {
+  const Layout layout = make_layout(table, tcp_loose);
   LayoutText text;
   for (const auto& set : layout.sets) text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
   for (const auto& chain : layout.chains) text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
@@ -174,7 +182,7 @@ std::optional<Loaded> NftTable::read_once() {
   LayoutText layout = read_layout();
   notrack_ = layout.chains.erase(chain_untracked) != 0;
   layout.rules.erase(chain_untracked);
-  const LayoutText intended = intended_layout(table_);
+  const LayoutText intended = intended_layout(table_, is_tcp_loose());
   Decoded decoded = read_elements(layout, intended);
   const bool same_endpoints = !shared_.known || decoded.endpoints == shared_.endpoints;
   const bool in_order = found->comment == table_comment() && (found->flags & NFT_TABLE_F_DORMANT) == 0 && layout == intended &&
@@ -228,6 +236,7 @@ void NftTable::commit(TransactionBuilder& builder, const char* what, const Verif
 
 void NftTable::adopt(const TableState& loaded) {
   shared_.guarded = guarded_by(loaded);
+  shared_.tcp_loose = is_tcp_loose();
   shared_.known = true;
   if (ownership_ == Ownership::shared) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
@@ -246,10 +255,11 @@ void NftTable::adopt(const TableState& loaded) {
 void NftTable::load(const TableState& state) {
   const bool exists = find_table().has_value();
   const GuardedAddresses guarded = guarded_by(state);
+  shared_.tcp_loose = is_tcp_loose();
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
     if (exists) builder.delete_table();
-    builder.add_table(flags).add_layout().change({}, state, {}, guarded);
+    builder.add_table(flags).add_layout(shared_.tcp_loose).change({}, state, {}, guarded);
     for (const auto& [kind, endpoints] : shared_.endpoints) builder.change_endpoints(kind, {}, endpoints);
     commit(builder, "load the table", [&] {
       const auto found = read();
@@ -338,6 +348,8 @@ void NftTable::set_endpoints(SetKind kind, const EndpointMap& intended) {
   shared_.endpoints.erase(kind);
   if (!intended.empty()) shared_.endpoints.emplace(kind, intended); // as it is read
 }
+
+bool NftTable::missed_a_commit() { return watch_.missed(generation()) || shared_.tcp_loose != is_tcp_loose(); }
 
 void NftTable::heartbeat() {
   TransactionBuilder builder{table_, socket_.next_sequence()};

@@ -74,14 +74,15 @@ public:
   int watch_fd() const { return watch_.fd(); }
   /// Reads the queued notifications. True if others changed our table, or if messages were lost.
   bool changed_by_others() { return watch_.changed_by_others(); }
-  /// Whether there was a commit without a notification. Costs one request, whatever the table's size. Throws std::system_error.
-  bool missed_a_commit() { return watch_.missed(generation()); }
+  /// Whether there was a commit without a notification, or the rules would be others today. Costs one request, whatever the table's size.
+  /// Throws std::system_error.
+  bool missed_a_commit();
 
 private:
   struct Found;
   struct LayoutText;
   std::optional<Found> find_table();
-  static LayoutText intended_layout(const std::string& table);
+  static LayoutText intended_layout(const std::string& table, bool tcp_loose);
   LayoutText read_layout();
   Decoded read_elements(const LayoutText& found, const LayoutText& intended);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
@@ -102,8 +103,9 @@ private:
     bool known = false; // what is loaded; before that, endpoints are what was found
     GuardedAddresses guarded;
     std::map<SetKind, EndpointMap> endpoints;
+    bool tcp_loose = true; // the rules are for this
   };
-  Shared shared_; // elements of no service alone
+  Shared shared_; // what is of no service alone
 };
 
 } // namespace hanat::nat

@@ -112,8 +112,8 @@ TransactionBuilder& TransactionBuilder::delete_table() {
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::add_layout() {
-  const Layout layout = make_layout(table_);
+TransactionBuilder& TransactionBuilder::add_layout(bool tcp_loose) {
+  const Layout layout = make_layout(table_, tcp_loose);
   for (const auto& set : layout.sets)
     message(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, set.get()); });
   for (const auto& chain : layout.chains) add_chain(chain.get());

@@ -40,7 +40,7 @@ public:
   TransactionBuilder& add_table(std::uint32_t flags);
   TransactionBuilder& delete_table();
   /// The sets, chains and rules of the layout.
-  TransactionBuilder& add_layout();
+  TransactionBuilder& add_layout(bool tcp_loose = true);
   TransactionBuilder& add_elements(const ElementLists& lists);
   TransactionBuilder& delete_elements(const ElementLists& lists);
   /// The elements that differ: all deletes before all adds, so that a key can get other data or another service.

@@ -129,9 +129,10 @@ void RouteMonitor::Impl::learn_default() {
       Path{.server = Address::from_bytes(std::array<std::uint8_t, 16>{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})}};
   const auto routes = socket.routes(outside);
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    if (!routes[i]) continue; // no reply
-    const bool found = routes[i]->error == 0 && !routes[i]->local && routes[i]->hop.interface != 0;
-    client_side.set_default(outside.at(i).server.family(), found ? std::optional{routes[i]->hop.interface} : std::nullopt);
+    const auto& route = routes[i];
+    if (!route) continue; // no reply
+    const bool found = route->error == 0 && !route->local && route->hop.interface != 0;
+    client_side.set_default(outside.at(i).server.family(), found ? std::optional{route->hop.interface} : std::nullopt);
   }
 }
 
@@ -264,7 +265,7 @@ bool RouteMonitor::is_cut_off() {
   // The kernel reports a lost carrier up to a second late (linkwatch sends one batch a second), but tells it at once when it is asked.
   if (all && now >= impl_->surroundings_known_until) impl_->learn_surroundings();
   const auto links = impl_->server_links(); // none: no path has ever been known, and nothing can be told
-  return impl_->cut_off = all && (links.empty() || !impl_->client_side.works(links, *impl_->all_lost_at, now));
+  return impl_->cut_off = all && (links.empty() || !impl_->client_side.works(links, impl_->all_lost_at.value_or(now), now));
 }
 
 const RouteMonitor::Counts& RouteMonitor::counts() const { return impl_->counts; }

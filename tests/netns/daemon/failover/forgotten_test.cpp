@@ -1,6 +1,7 @@
 // Healthy connections whose packets fit no conntrack entry: conntrack forgot the flow, or one segment lies beyond the window. A target that
 // has not moved keeps them. Not here: flows that were cut (sessions, recent).
 #include <string>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
 
+#include "nat/nftables/layout.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
 #include "tests/netns/lab/peers.hpp"
@@ -90,6 +92,52 @@ TEST_P(HealthyFlows, SurviveASegmentBeyondTheWindowFromEitherSide) {
                 .acknowledged = numbers.to_send,
                 .flags = TH_ACK});
   expect_alive("server");
+}
+
+TEST(ForgottenFlows, GoOnHoweverOftenTheyAreForgottenAndWhateverArrivesLate) {
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    Lab lab;
+    TcpServer primary{lab, Host::primary, 8443, "primary"};
+    TcpServer backup{lab, Host::backup, 8443, "backup"};
+    Hanatd hanatd{lab,
+                  fast_service({.listen = family == Family::ipv4 ? "203.0.113.10:443/tcp" : "[2001:db8::10]:443/tcp", .family = family})};
+    hanatd.wait_target("web", "primary");
+    TcpClient forgotten{lab, Host::client, Lab::vip(443, family)}, late{lab, Host::client, Lab::vip(443, family)};
+    ASSERT_EQ(forgotten.ask().text, "primary");
+    ASSERT_EQ(late.ask().text, "primary");
+    const Endpoint here{.address = Lab::address(Host::client, family), .port = late.local_port()};
+    for (int round = 0; round < 6; ++round) {
+      const TcpNumbers numbers = tcp_numbers(late.fd());
+      send_segment(lab, Host::client,
+                   {.from = here,
+                    .to = Lab::vip(443, family),
+                    .sequence = numbers.to_send + beyond_window,
+                    .acknowledged = numbers.to_receive,
+                    .flags = TH_ACK});
+      const Attempt after_late = late.ask();
+      ASSERT_EQ(after_late.text, "primary") << "round " << round << ": " << after_late;
+      lab.must(Host::gateway, "conntrack -F 2>&1");
+      const Attempt after_flush = forgotten.ask();
+      ASSERT_EQ(after_flush.text, "primary") << "round " << round << ": " << after_flush;
+      ASSERT_EQ(late.ask().text, "primary");
+      std::this_thread::sleep_for(nat::orphans_now_for + milliseconds{50}); // what comes within it counts once
+    }
+  }
+}
+
+TEST(ForgottenFlows, ToAServerItselfGoOnEvenWithoutTcpLoose) {
+  for (const bool loose : {true, false}) {
+    Lab lab{{.tcp_loose = loose}};
+    TcpServer primary{lab, Host::primary, 8443, "primary"};
+    TcpServer backup{lab, Host::backup, 8443, "backup"};
+    Hanatd hanatd{lab, fast_service()};
+    hanatd.wait_target("web", "primary");
+    TcpClient client{lab, Host::client, Lab::endpoint(Host::primary, 8443)};
+    ASSERT_EQ(client.ask().text, "primary");
+    lab.must(Host::gateway, "conntrack -F 2>&1");
+    const Attempt attempt = client.ask();
+    EXPECT_EQ(attempt.text, "primary") << "tcp_loose " << loose << ": " << attempt;
+  }
 }
 
 TEST(ForgottenFlows, WithATranslatedSourceAreResetAtOnceAndNotLeftHanging) {

@@ -2,12 +2,14 @@
 // Not here: the cells and what is right in each (matrix_test, matrix_flows_test).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <future>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -80,6 +82,18 @@ template <typename Cell, typename Check> void in_all_cells(const std::vector<std
     const std::string wrong = result.get();
     EXPECT_TRUE(wrong.empty()) << wrong;
   }
+}
+
+/// A removed service stays in the table until hanatd has recorded its flows.
+template <typename Cell> void wait_until_gone(Lab& lab, const std::vector<std::unique_ptr<Cell>>& cells, Where Cell::*moment) {
+  const auto is_loaded = [&](const std::string& listed) {
+    return std::ranges::any_of(cells, [&](const auto& cell) {
+      return cell.get()->*moment == Where::removed && listed.find(fmt::format(" . {} comment", cell->port)) != std::string::npos;
+    });
+  };
+  const auto end = TestClock::now() + milliseconds{15'000};
+  while (is_loaded(lab.must(Host::gateway, "nft list set inet hanat vips4 && nft list set inet hanat vips6")))
+    ASSERT_LT(TestClock::now(), end) << "a removed service is still in the table";
 }
 
 /// One datagram may be lost, and is no proof: nobody answers three in a row.

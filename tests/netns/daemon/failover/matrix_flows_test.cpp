@@ -210,6 +210,7 @@ protected:
               cells_, [&](const auto& cell) { return cell->to == Where::removed || targets[cell->name()] == name_of_where(cell->to); });
         },
         milliseconds{15'000});
+    wait_until_gone(lab_, cells_, &FlowCell::to);
   }
 
   /// Its server is the same as before. TCP that conntrack has forgotten goes on where the kernel picks connections up in the middle and the

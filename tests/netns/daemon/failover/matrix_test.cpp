@@ -110,6 +110,7 @@ protected:
           });
         },
         milliseconds{15'000});
+    wait_until_gone(lab_, cells_, moment);
   }
 
   /// A flow that was on a server, or on none, before `to`: where is its next packet answered?

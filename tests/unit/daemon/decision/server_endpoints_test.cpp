@@ -76,6 +76,13 @@ TEST_F(ServerEndpoints, OfAllPortsThoseFromWhichAMachineOpensItsOwnFlowsAreNotDi
   EXPECT_EQ(displaced_servers(services, moment), (nat::EndpointMap{{range("198.18.1.2", 1, own_ports_first - 1), "dmz"}}));
 }
 
+TEST_F(ServerEndpoints, NorThoseOfALongRange) {
+  displace(add("rtp", {range("203.0.113.10", 10'000, 60'000)}, 0));
+  displace(add("few", {range("203.0.113.11", 40'000, 40'100)}, 0));
+  EXPECT_EQ(displaced_servers(services, moment),
+            (nat::EndpointMap{{range("198.18.1.2", 10'000, own_ports_first - 1), "rtp"}, {range("198.18.1.2", 40'000, 40'100), "few"}}));
+}
+
 TEST_F(ServerEndpoints, AServerIsDisplacedUntilItsTimeIsOver) {
   displace(add("web", {vip_tcp, vip_udp}, 0, 8443));
   const nat::EndpointMap expected{{at_primary(8443), "web"}, {at_primary(8443, Protocol::udp), "web"}};
