@@ -185,9 +185,10 @@ void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time n
   leaving.insert(leaving.end(), plan.ending.begin(), plan.ending.end());
   if (leaving.empty()) return;
   for (Eviction& old : service.evictions) {
-    if (old.drain) log_drain_end(service, old, plan, outbox_, now);
-    const std::vector<Mapping> before = old.mappings;
-    subtract(old.mappings, leaving);
+    std::vector<Mapping> left = old.mappings;
+    subtract(left, leaving);
+    if (old.drain) log_drain_end(service, old, left.empty(), plan, outbox_, now);
+    const std::vector<Mapping> before = std::exchange(old.mappings, std::move(left));
     if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
   }
   erase_empty(service);

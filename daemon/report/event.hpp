@@ -184,9 +184,10 @@ struct Drained {
 struct DrainEnded {
   std::string flows;
   bool kept = false;
-  std::optional<std::uint64_t> left; // nullopt: not counted yet
+  std::optional<std::uint64_t> left; // nullopt: not counted
   Clock::duration took{};
   DrainEnd end = DrainEnd::time;
+  bool others_stay = false; // it ended for a part of the endpoints or ports alone
   std::optional<FlipStatus> flip;
   bool operator==(const DrainEnded&) const = default;
 };

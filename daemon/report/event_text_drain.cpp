@@ -66,6 +66,9 @@ std::string Sentences::operator()(const Drained& drain) const {
 }
 
 std::string Sentences::operator()(const DrainEnded& drain) const {
+  if (drain.others_stay)
+    return fmt::format("some flows of {}, {} over {} s, are cut now: {}; the others stay", drain.flows, drain.kept ? "kept" : "drained",
+                       tenths(drain.took), to_text(drain.end));
   const std::string left = drain.left ? fmt::format("{} flow{}", *drain.left, *drain.left == 1 ? "" : "s") : std::string{"all flows"};
   return fmt::format("{} of {}, {} over {} s, {} cut now: {}", left, drain.flows, drain.kept ? "kept" : "drained", tenths(drain.took),
                      drain.left == 1U ? "is" : "are", to_text(drain.end));

@@ -254,6 +254,9 @@ TEST(EventText, DrainsThatEndWithACut) {
   EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
   EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server is up, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
+  ended.others_stay = true;
+  EXPECT_EQ(text(ended),
+            "some flows of web primary, kept over 1 s, are cut now: the service or this listener is no longer configured; the others stay");
   ended.flip.reset();
   EXPECT_EQ(kind(ended), "");
 }
