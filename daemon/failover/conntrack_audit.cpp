@@ -113,20 +113,28 @@ void ConntrackAudit::compared(const CutResult& result, Time now) {
 }
 
 /// Flows that hanat did not make are evicted once. What comes back although hanat has not sent clients there since, somebody else makes:
-/// it is reported and left alone.
+/// it is reported and left alone. While the server is the target nobody can tell, so what was known stays until a look finds nothing.
 void ConntrackAudit::act_on(ServiceState& service, const nat::Flows& unexpected, Time now) {
   const FlowSet own = own_flows(service);
-  std::erase_if(service.unexpected, [&](const auto& known) {
-    return own.meeting(known.first) != nullptr || find_covering(service.loaded.vips, known.first.vip) == service.loaded.vips.end();
-  });
-  for (auto& [mapping, known] : service.unexpected) known.flows = 0;
+  for (auto& [mapping, known] : service.unexpected) {
+    known.flows = 0;
+    known.was_target |= own.meeting(mapping) != nullptr;
+  }
   nat::Flows fresh;
   for (const auto& [mapping, number] : unexpected) {
-    const auto [known, is_new] = service.unexpected.try_emplace(mapping);
-    known->second.flows = number;
-    if (is_new) fresh.emplace(mapping, number);
-    if (!is_new && !std::exchange(known->second.left_alone, true)) outbox_.log(events::foreign_flows(service, mapping, number));
+    UnexpectedFlow& known = service.unexpected[mapping];
+    known.flows = number;
+    known.was_target = false;
+    if (!std::exchange(known.was_cut, true))
+      fresh.emplace(mapping, number);
+    else if (!std::exchange(known.left_alone, true))
+      outbox_.log(events::foreign_flows(service, mapping, number));
   }
+  std::erase_if(service.unexpected, [&](const auto& entry) {
+    const auto& [mapping, known] = entry;
+    return (known.was_target && own.meeting(mapping) == nullptr) ||
+           find_covering(service.loaded.vips, mapping.vip) == service.loaded.vips.end();
+  });
   if (!fresh.empty()) evict_unexpected(service, fresh, now);
 }
 

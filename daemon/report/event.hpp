@@ -149,6 +149,7 @@ struct FlowsCut {
   std::string flows;
   nat::CutCount cut;
   std::uint64_t busy = 0;         // still there: the kernel does not delete what a flowtable has
+  std::uint64_t left = 0;         // they come back after each sweep
   std::optional<FlipStatus> flip; // that they left by
   bool operator==(const FlowsCut&) const = default;
 };

@@ -43,6 +43,11 @@ std::string Sentences::operator()(const FlowsCut& cut) const {
   if (cut.busy > 0)
     return fmt::format("cut {} of {}; {} are left in a flowtable, from which this kernel deletes nothing", counted(cut.cut), cut.flows,
                        cut.busy);
+  if (cut.left > 0)
+    return fmt::format(
+        "cut {} of {}; {} {} left: such flows come back after each cut, so another rule may send clients there; see nft list "
+        "ruleset",
+        counted(cut.cut), cut.flows, cut.left, cut.left == 1 ? "flow is" : "flows are");
   return fmt::format("cut {} of {}; conntrack is clean", counted(cut.cut), cut.flows);
 }
 

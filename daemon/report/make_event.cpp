@@ -131,8 +131,11 @@ Event override_shared(const ServiceState& service, const ServiceState& owner) {
 }
 
 Event flows_cut(const ServiceState& service, const Eviction& eviction) {
-  return make(service.config.name,
-              FlowsCut{.flows = eviction.comment, .cut = eviction.cut, .busy = eviction.busy, .flip = flip_of(service, eviction)});
+  return make(service.config.name, FlowsCut{.flows = eviction.comment,
+                                            .cut = eviction.cut,
+                                            .busy = eviction.busy,
+                                            .left = eviction.left,
+                                            .flip = flip_of(service, eviction)});
 }
 
 Event cut_cancelled(const ServiceState& service, const Flip& flip) {

@@ -233,20 +233,54 @@ TEST_F(ForeignFlowsTest, AreLeftAloneAlsoWhenNoneWasThereForAWhile) {
   EXPECT_EQ(left_alone(), 1U);
 }
 
-TEST_F(ForeignFlowsTest, AreEvictedAnewWhenTheServerWasTargetMeanwhile) {
+TEST_F(ForeignFlowsTest, AreLeftAloneAlsoWhenTheServerWasTargetMeanwhile) {
+  begin();
+  finish(unexpected(backup_tcp));
+  evict();
+  look_for(unexpected(backup_tcp));
+  for (int failback = 0; failback < 2; ++failback) {
+    go(service, to_server(1));
+    service.evictions.clear(); // at their end
+    look_for(clean());
+    go(service, to_server(0));
+    service.evictions.clear();
+    look_for(unexpected(backup_tcp));
+  }
+  EXPECT_TRUE(service.evictions.empty());
+  EXPECT_EQ(found(), 1U);
+  EXPECT_EQ(left_alone(), 1U);
+}
+
+TEST_F(ForeignFlowsTest, AreForgottenWhenNoneIsThereBehindATimeAsTarget) {
   begin();
   finish(unexpected(backup_tcp));
   evict();
   look_for(unexpected(backup_tcp));
   go(service, to_server(1));
-  service.evictions.clear(); // at their end
+  service.evictions.clear();
   look_for(clean());
-  EXPECT_FALSE(service.unexpected.contains(backup_tcp));
+  EXPECT_TRUE(service.unexpected.contains(backup_tcp)) << "as the target it says nothing";
   go(service, to_server(0));
   service.evictions.clear();
+  look_for(clean());
+  EXPECT_FALSE(service.unexpected.contains(backup_tcp));
   look_for(unexpected(backup_tcp));
   EXPECT_EQ(found(), 2U);
   EXPECT_EQ(mappings_of(service.evictions, false), std::set{backup_tcp});
+}
+
+TEST_F(ForeignFlowsTest, ThatCameBackDuringACutAreLeftAloneAtOnce) {
+  go(service, to_server(1));
+  service.evictions.clear();
+  go(service, to_server(0, Reason::failback));
+  for (int turn = 0; turn < 100; ++turn, now += 100ms)
+    while (run()) finish(job().scope == nat::FlowScope::all ? deleted(backup_tcp) : CutResult{}); // the cut, and every sweep
+  EXPECT_TRUE(service.evictions.empty());
+  begin();
+  finish(unexpected(backup_tcp));
+  EXPECT_EQ(found(), 0U);
+  EXPECT_EQ(left_alone(), 1U);
+  EXPECT_TRUE(service.evictions.empty());
 }
 
 TEST_F(ForeignFlowsTest, OfAnotherServerAreAnotherMatter) {

@@ -204,6 +204,13 @@ TEST(EventText, Overrides) {
 TEST(EventText, WhatIsCut) {
   const FlowsCut cut{.flows = "web primary", .cut = {.tcp = 41, .udp = 7, .sctp = 1}, .flip = flip_status()};
   EXPECT_EQ(text(cut), "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; conntrack is clean");
+  FlowsCut left = cut;
+  left.left = 1;
+  EXPECT_EQ(text(left),
+            "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; 1 flow is left: such flows come back after each cut, so another "
+            "rule may send clients there; see nft list ruleset");
+  left.left = 2;
+  EXPECT_NE(text(left).find("; 2 flows are left: "), std::string::npos);
   const CutCancelled cancelled{.flows = "web primary", .cut = {.tcp = 0, .udp = 7, .sctp = 0}, .flip = flip_status()};
   EXPECT_EQ(text(cancelled),
             "old flows of web primary are no longer cut: 0 TCP, 7 UDP and 0 SCTP flows were, the rest stay where they are");
