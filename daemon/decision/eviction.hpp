@@ -51,8 +51,9 @@ struct Eviction {
   std::optional<Drain> drain = {};        // as long as the flows stay
   std::optional<DrainEnd> drain_end = {}; // of flows that were draining before
   bool untranslated = false;              // entries that were made before the rules: they belong to no server, and are not counted
-  bool exact = false;    // only flows that stand when it begins: no stale keys, no sweeps; what comes later may be somebody else's
-  bool given_up = false; // exact, of an endpoint that the service listens on no more: once recorded, it leaves the table, and then they go
+  bool exact = false;     // only flows that stand when it begins: no stale keys, no sweeps; what comes later may be somebody else's
+  bool given_up = false;  // exact, of an endpoint that the service listens on no more: once recorded, it leaves the table, and then they go
+  bool by_server = false; // exact, and only flows that the server opened
   CutStage stage = CutStage::cut_non_tcp;
   Time due{};
   Clock::duration

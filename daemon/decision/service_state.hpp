@@ -71,10 +71,11 @@ struct Totals {
 
 /// Flows at a server that is no target: an audit of conntrack found them, or they came back during a cut.
 struct UnexpectedFlow {
-  std::uint64_t flows = 0; // in the last audit
+  std::uint64_t flows = 0; // in the last audit, without those that the server opened
   bool was_cut = false;
-  bool left_alone = false; // they came back: not by this table
-  bool was_target = false; // the server was the target meanwhile, and no audit has looked since
+  bool left_alone = false;   // they came back: not by this table
+  bool server_opens = false; // it opened such flows itself: they are cut each time, and this was reported
+  bool was_target = false;   // the server was the target meanwhile, and no audit has looked since
 };
 
 struct ServiceState {

@@ -1,58 +1,10 @@
 // The comparison of conntrack with the targets: which flows are expected, when it is made, and what is done with the others.
-// Not here: reading conntrack (tests/netns/nat), matching an entry (nat/conntrack/expected_flows_test).
-#include "daemon/failover/conntrack_audit.hpp"
-
-#include "tests/unit/daemon/failover/fixture.hpp"
+// Not here: what comes back (foreign_flows_test), reading conntrack (tests/netns/nat), matching an entry
+// (nat/conntrack/expected_flows_test).
+#include "tests/unit/daemon/failover/conntrack_audit_fixture.hpp"
 
 namespace hanat::test {
 namespace {
-
-class ConntrackAuditTest : public testing::Test, protected Flows {
-protected:
-  bool in_sync = true;
-  ConntrackAudit audit{evictions, registry, outbox, [this] { return in_sync; }};
-
-  /// Gives the worker what is due; cuts come first.
-  bool run() {
-    const std::size_t before = worker.jobs.size();
-    evictions.run(now);
-    audit.run(now);
-    return worker.jobs.size() != before;
-  }
-  /// The first audit is under way.
-  void begin() {
-    audit.start(60s, now);
-    now += 10s;
-    EXPECT_TRUE(run());
-    ASSERT_NE(job().expected, nullptr);
-  }
-  /// The same, when every cut has ended.
-  void begin_when_idle() {
-    for (const auto& service : registry.services()) service->evictions.clear();
-    begin();
-  }
-  void expect_audit_after(Clock::duration wait) {
-    now += wait - 1ms;
-    EXPECT_FALSE(run());
-    now += 1ms;
-    EXPECT_TRUE(run());
-  }
-  const nat::ExpectedFlows& expected() const { return *job().expected; }
-  bool expects(const Mapping& flows) const { return !expected().unexpected(flows); }
-
-  static CutResult unexpected(const Mapping& mapping, std::uint64_t flows = 1) {
-    CutResult result;
-    result.unexpected = nat::Flows{{mapping, flows}};
-    return result;
-  }
-  static CutResult clean(std::chrono::microseconds spent = {}) {
-    CutResult result;
-    result.unexpected.emplace();
-    result.spent = spent;
-    return result;
-  }
-  std::size_t found() const { return events_of(outbox, said::unexpected); }
-};
 
 TEST_F(ConntrackAuditTest, FlowsAreExpectedAtTheTarget) {
   add_at(web(), 0);
@@ -188,128 +140,12 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_TRUE(service.evictions.empty());
 }
 
-/// An operator's rule sends some clients elsewhere.
-class ForeignFlowsTest : public ConntrackAuditTest {
-protected:
-  ServiceState& service = add_at(web(), 0);
-
-  void look_for(const CutResult& result) {
-    now = std::max(now, audit.next_wakeup());
-    EXPECT_TRUE(run());
-    ASSERT_NE(job().expected, nullptr);
-    finish(result);
-  }
-  /// The jobs of what was found.
-  void evict() {
-    while (!service.evictions.empty() && run()) finish();
-    EXPECT_TRUE(service.evictions.empty());
-  }
-  std::size_t left_alone() const { return events_of(outbox, said::left_alone); }
-};
-
-TEST_F(ForeignFlowsTest, AreEvictedOnceAndThenReportedAndLeftAlone) {
-  begin();
-  finish(unexpected(backup_tcp, 3));
-  EXPECT_EQ(found(), 1U);
-  evict();
-  look_for(unexpected(backup_tcp, 2));
-  EXPECT_EQ(found(), 1U);
-  EXPECT_EQ(left_alone(), 1U);
-  EXPECT_TRUE(service.evictions.empty());
-  look_for(unexpected(backup_tcp, 5));
-  EXPECT_EQ(left_alone(), 1U) << "once";
-  EXPECT_EQ(service.unexpected.at(backup_tcp).flows, 5U);
-}
-
-TEST_F(ForeignFlowsTest, AreLeftAloneAlsoWhenNoneWasThereForAWhile) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  look_for(clean());
-  look_for(unexpected(backup_tcp));
-  look_for(clean());
-  EXPECT_EQ(service.unexpected.at(backup_tcp).flows, 0U);
-  EXPECT_EQ(found(), 1U);
-  EXPECT_EQ(left_alone(), 1U);
-}
-
-TEST_F(ForeignFlowsTest, AreLeftAloneAlsoWhenTheServerWasTargetMeanwhile) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  look_for(unexpected(backup_tcp));
-  for (int failback = 0; failback < 2; ++failback) {
-    go(service, to_server(1));
-    service.evictions.clear(); // at their end
-    look_for(clean());
-    go(service, to_server(0));
-    service.evictions.clear();
-    look_for(unexpected(backup_tcp));
-  }
-  EXPECT_TRUE(service.evictions.empty());
-  EXPECT_EQ(found(), 1U);
-  EXPECT_EQ(left_alone(), 1U);
-}
-
-TEST_F(ForeignFlowsTest, AreForgottenWhenNoneIsThereBehindATimeAsTarget) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  look_for(unexpected(backup_tcp));
-  go(service, to_server(1));
-  service.evictions.clear();
-  look_for(clean());
-  EXPECT_TRUE(service.unexpected.contains(backup_tcp)) << "as the target it says nothing";
-  go(service, to_server(0));
-  service.evictions.clear();
-  look_for(clean());
-  EXPECT_FALSE(service.unexpected.contains(backup_tcp));
-  look_for(unexpected(backup_tcp));
-  EXPECT_EQ(found(), 2U);
-  EXPECT_EQ(mappings_of(service.evictions, false), std::set{backup_tcp});
-}
-
-TEST_F(ForeignFlowsTest, ThatCameBackDuringACutAreLeftAloneAtOnce) {
-  go(service, to_server(1));
-  service.evictions.clear();
-  go(service, to_server(0, Reason::failback));
-  for (int turn = 0; turn < 100; ++turn, now += 100ms)
-    while (run()) finish(job().scope == nat::FlowScope::all ? deleted(backup_tcp) : CutResult{}); // the cut, and every sweep
-  EXPECT_TRUE(service.evictions.empty());
-  begin();
-  finish(unexpected(backup_tcp));
-  EXPECT_EQ(found(), 0U);
-  EXPECT_EQ(left_alone(), 1U);
-  EXPECT_TRUE(service.evictions.empty());
-}
-
-TEST_F(ForeignFlowsTest, OfAnotherServerAreAnotherMatter) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  const Mapping other{tcp4, endpoint("198.18.9.9", 443)};
-  CutResult both;
-  both.unexpected = nat::Flows{{backup_tcp, 1}, {other, 2}};
-  look_for(both);
-  EXPECT_EQ(left_alone(), 1U);
-  EXPECT_EQ(mappings_of(service.evictions, false), std::set{other});
-}
-
-TEST_F(ForeignFlowsTest, AreForgottenWithTheirEndpoint) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  service.loaded.vips.erase(tcp4);
-  look_for(clean());
-  EXPECT_TRUE(service.unexpected.empty());
-}
-
 TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
   ServiceState& service = add_at(web(), 0);
   begin();
   const Mapping unknown_flow{tcp4, endpoint("198.18.9.9", 443)};
   CutResult result;
-  result.unexpected = nat::Flows{{backup_tcp, 1}, {backup_udp, 2}, {unknown_flow, 4}, {untranslated(tcp6), 8}};
+  result.unexpected.emplace().all = {{backup_tcp, 1}, {backup_udp, 2}, {unknown_flow, 4}, {untranslated(tcp6), 8}};
   finish(result);
   EXPECT_EQ(found(), 3U);
   ASSERT_EQ(service.evictions.size(), 3U);
