@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 constexpr auto first_audit = 10s;        // what happened while hanatd was not running is found soon after its start
 constexpr int compare_share = 100;       // a comparison takes at most a hundredth of a processor; 1,000,000 entries are 2.5 s
 constexpr auto compare_again_after = 1s; // when it had to give way
+// Clients are reset by it when they reply to the nudge behind the cut. No longer: the target has not moved, and what other clients send
+// without an entry (`conntrack -F`) is of healthy connections.
+constexpr auto reset_for = 3s;
 
 bool keeps_tcp(const ServiceConfig& service) {
   return std::ranges::any_of(std::array{service.on_failover, service.on_failback, service.on_forced},
@@ -173,7 +176,9 @@ void ConntrackAudit::evict_unexpected(ServiceState& service, const std::vector<F
     eviction.stage = CutStage::record;
     eviction.due = now;
     numbers[key] += number;
-    if (!early) service.recent_until[mapping.vip] = now + recent_for;
+    if (early) continue;
+    Time& until = service.recent_until[mapping.vip];
+    until = std::max<Time>(until, now + reset_for);
   }
   for (auto& [key, eviction] : evictions) {
     if (numbers[key] > 0) outbox_.log(events::unexpected_flows(service, eviction, numbers[key]));

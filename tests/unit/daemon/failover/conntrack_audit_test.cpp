@@ -128,7 +128,7 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_EQ(service.evictions.front().mappings, std::vector{backup_tcp});
   EXPECT_EQ(service.evictions.front().comment, "web backup");
   EXPECT_FALSE(service.evictions.front().untranslated);
-  EXPECT_EQ(service.recent_until.at(tcp4), now + 60s);
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 3s) << "the target has not moved";
   EXPECT_TRUE(service.dirty);
   EXPECT_TRUE(service.evictions.front().exact) << "no stale keys: the next flow there may be somebody else's";
   EXPECT_TRUE(run());
@@ -138,6 +138,14 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_EQ(job().cut_recorded, std::vector{backup_tcp});
   finish();
   EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(ConntrackAuditTest, WhatMovedAMomentAgoStaysRecentAsLong) {
+  ServiceState& service = add_at(web(), 0);
+  begin();
+  service.recent_until[tcp4] = now + 40s;
+  finish(unexpected(backup_tcp));
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 40s);
 }
 
 TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
