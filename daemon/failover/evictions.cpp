@@ -72,14 +72,18 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
 
 bool is_urgent(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
 
-/// Entries of clients that were reconnecting count like those that a later stage deletes.
+/// Entries of clients that were reconnecting count like those that a later stage deletes; where several evictions have a mapping, for the
+/// first of them.
 void count_reconnected(const ServiceRegistry& registry, const CutResult& result) {
   if (result.reconnected.empty()) return;
   CutResult deleted;
   for (const auto& [mapping, number] : result.reconnected) deleted.deleted[mapping].entries = number;
   for (ServiceState* service : registry.evicting())
-    for (Eviction& eviction : service->evictions)
-      if (!eviction.drain) count_cut(*service, eviction, deleted);
+    for (Eviction& eviction : service->evictions) {
+      if (eviction.drain || eviction.untranslated) continue;
+      count_cut(*service, eviction, deleted);
+      for (const Mapping& mapping : eviction.mappings) deleted.deleted.erase(mapping);
+    }
 }
 
 /// The next stage. True: that was the last one.

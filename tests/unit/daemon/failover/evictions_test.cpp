@@ -90,6 +90,22 @@ TEST_F(EvictionsTest, AClientThatConnectsAgainLosesItsOldEntryAtOnce) {
   EXPECT_TRUE(job().reconnecting.empty());
 }
 
+TEST_F(EvictionsTest, AClientThatConnectsAgainCountsOnceWhereTwoEvictionsHaveItsFlow) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  run();
+  finish();
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now + 1h});
+  evictions.on_reconnect(tcp4, a_client);
+  EXPECT_TRUE(run());
+  CutResult result;
+  result.reconnected[primary_tcp] = 1;
+  finish(result);
+  EXPECT_EQ(service.totals.cut.tcp, 1U);
+  EXPECT_EQ(service.last_flip->cut.tcp, 1U);
+}
+
 TEST_F(EvictionsTest, AClientThatConnectsAgainIsNotNudgedWhereNobodyIs) {
   ServiceState& service = flipped();
   service.config.nudge = false;
