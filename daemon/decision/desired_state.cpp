@@ -5,11 +5,11 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "daemon/decision/given_up.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
@@ -120,9 +120,7 @@ const ServerState* server_of(const ServiceState& service, const Mapping& mapping
 
 /// Whether flows must leave whatever the policy says, and why. UDP and SCTP flows of a dead server never end by themselves, and clients of
 /// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP.
-std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const nat::TableState& rules,
-                                  const Mapping& mapping, FlowAction action) {
-  if (service.removed || find_covering(rules.vips, mapping.vip) == rules.vips.end()) return DrainEnd::given_up;
+std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const Mapping& mapping, FlowAction action) {
   if (decision.kind == TargetKind::none) return DrainEnd::no_target;
   const ServerState* server = server_of(service, mapping);
   if (server == nullptr || server->health != Health::down) return std::nullopt;
@@ -141,7 +139,7 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
   for (const Mapping& mapping : mappings) {
     const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
     const bool stays = policy.action != FlowAction::reset && (is_tcp || is_served(decision.flip_reason)) &&
-                       !forbidden(service, decision, result.rules, mapping, policy.action);
+                       !forbidden(service, decision, mapping, policy.action);
     (!stays ? going : is_tcp ? tcp : non_tcp).push_back(mapping);
   }
   const auto add = [&](std::vector<Mapping>& part, std::optional<Drain> drain) {
@@ -186,19 +184,23 @@ struct DrainEnds {
   std::map<DrainEnd, std::vector<Mapping>> ends;
   std::vector<Mapping> drains_on;
 };
+/// Of a range that was given narrower borders only the rest is given up.
 DrainEnds ends_of(const ServiceState& service, const Decision& decision, const Eviction& eviction, const Drain& drain,
                   const nat::TableState& rules, Time now) {
   DrainEnds result;
+  const FlowAction action = drain.until ? FlowAction::drain : FlowAction::keep;
+  const std::map<Vip, std::string> listed = service.removed ? std::map<Vip, std::string>{} : rules.vips;
   for (const Mapping& mapping : eviction.mappings) {
-    if (not_taken_over(mapping, rules.dnat, {}).empty()) continue; // void
-    const FlowAction action = drain.until ? FlowAction::drain : FlowAction::keep;
-    const auto end = forbidden(service, decision, rules, mapping, action);
-    if (drain.until && *drain.until <= now && end != DrainEnd::given_up)
-      result.ends[DrainEnd::time].push_back(mapping);
-    else if (end)
-      result.ends[*end].push_back(mapping);
-    else if (const auto no_longer_full = drain.until_down ? end_of_full(service, mapping) : std::nullopt)
-      (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(mapping);
+    for (const Vip& part : given_up_parts(service, listed, mapping.vip)) result.ends[DrainEnd::given_up].push_back(part_of(mapping, part));
+    for (const Mapping& part : within(mapping, listed)) {
+      if (not_taken_over(part, rules.dnat, {}).empty()) continue; // void
+      if (drain.until && *drain.until <= now)
+        result.ends[DrainEnd::time].push_back(part);
+      else if (const auto end = forbidden(service, decision, part, action))
+        result.ends[*end].push_back(part);
+      else if (const auto no_longer_full = drain.until_down ? end_of_full(service, part) : std::nullopt)
+        (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(part);
+    }
   }
   return result;
 }
@@ -218,7 +220,10 @@ void end_drains(const ServiceState& service, const Decision& decision, Time now,
     for (auto& [end, mappings] : ends) {
       if (mappings.empty()) continue;
       Eviction next{.mappings = std::move(mappings), .comment = {}, .drain_end = end};
-      if (end == DrainEnd::given_up) next.exact = next.given_up = true, next.stage = CutStage::record;
+      if (end == DrainEnd::given_up) {
+        next.exact = next.given_up = true, next.stage = CutStage::record;
+        leave_out(next.mappings, result.evictions);
+      }
       add(eviction, std::move(next));
     }
     if (!drains_on.empty())
@@ -226,96 +231,6 @@ void end_drains(const ServiceState& service, const Decision& decision, Time now,
                      .comment = {},
                      .drain = Drain{.until = now + service.config.on_failover.time, .since = now, .notified = true}});
   }
-}
-
-/// The parts of a mapping at these virtual endpoints: all of it, none, or where a range of ports was given other borders some.
-std::vector<Mapping> within(const Mapping& mapping, const std::map<Vip, std::string>& vips) {
-  const auto& [vip, server] = mapping;
-  if (vips.contains(vip)) return {mapping};
-  std::vector<Mapping> parts;
-  for_overlapping(vips, vip, [&](const auto& entry) {
-    const Vip part = with_ports(vip, std::max(vip.port, entry.first.port), std::min(last_port(vip), last_port(entry.first)));
-    parts.push_back({.vip = part, .server = {.address = server.address, .port = is_range(part) ? std::uint16_t{0} : part.port}});
-  });
-  return parts;
-}
-
-/// What of a virtual endpoint no service listens on any more.
-std::vector<Vip> given_up_parts(const ServiceState& service, const std::map<Vip, std::string>& listed, const Vip& vip) {
-  std::vector<Vip> others;
-  for_overlapping(listed, vip, [&](const auto& entry) { others.push_back(entry.first); });
-  for (const Vip& taken : service.ports_taken_over)
-    if (overlap(taken, vip)) others.push_back(taken);
-  if (others.empty()) return {vip};
-  return without(vip, others);
-}
-
-/// Everything that is loaded for a virtual endpoint stays.
-void keep_loaded(const nat::TableState& loaded, const Vip& vip, nat::TableState& rules) {
-  const auto keep = [&vip](const auto& from, auto& into) {
-    typename std::remove_cvref_t<decltype(from)>::key_type first{};
-    if constexpr (std::is_same_v<decltype(first), Vip>)
-      first = vip;
-    else
-      first.vip = vip;
-    for (auto entry = from.lower_bound(first); entry != from.end() && vip_of(entry->first) == vip; ++entry) into.insert(*entry);
-  };
-  keep(loaded.vips, rules.vips);
-  keep(loaded.dnat, rules.dnat);
-  keep(loaded.reject, rules.reject);
-  keep(loaded.snat, rules.snat);
-}
-
-/// Where flows of a part of a loaded endpoint may be: at its target, or by an earlier decision at another server.
-void add_servers(const ServiceState& service, const Vip& vip, const Vip& part, std::vector<Mapping>& mappings) {
-  if (const auto target = service.loaded.dnat.find(vip); target != service.loaded.dnat.end()) {
-    const Endpoint& server = target->second.server;
-    const std::uint16_t port = part == vip ? server.port : is_range(part) ? std::uint16_t{0} : part.port;
-    mappings.push_back({.vip = part, .server = {.address = server.address, .port = port}});
-  }
-  for (const ServerConfig& server : service.config.servers)
-    if (const auto endpoint = endpoint_for(server, part)) mappings.push_back({part, *endpoint});
-}
-
-/// Flows of endpoints that the service no longer listens on. What is there afterwards may be somebody else's: an operator who takes an
-/// endpoint from hanat has rules of his own for it, which may lead to the same server. So the flows that stand are recorded first, and
-/// until then the endpoint stays as it is (a part of a range does not: it cannot stand beside the rest). Then it leaves the table, and they
-/// go.
-void disown(const ServiceState& service, Time now, Plan& result) {
-  nat::TableState& rules = result.rules;
-  const auto is_listed = [&rules](const auto& entry) { return rules.vips.contains(entry.first); };
-  if (service.evictions.empty() && std::ranges::all_of(service.loaded.vips, is_listed)) return;
-  std::map<Vip, CutStage> begun; // for these endpoints
-  std::vector<Mapping> mappings;
-  for (const Eviction& old : service.evictions)
-    for (const Mapping& mapping : old.mappings) {
-      const bool listens = given_up_parts(service, rules.vips, mapping.vip) != std::vector{mapping.vip};
-      if (old.given_up && !listens)
-        begun[mapping.vip] = std::min(old.stage, begun.try_emplace(mapping.vip, old.stage).first->second);
-      else if (old.given_up || (!listens && !old.drain))
-        result.ending.push_back(mapping); // it is the service's again, or goes on as part of this
-      if (!old.given_up && !listens && !old.drain && !old.untranslated) mappings.push_back(mapping);
-    }
-  for (const auto& [vip, comment] : service.loaded.vips) {
-    if (rules.vips.contains(vip)) continue;
-    for (const Vip& part : given_up_parts(service, rules.vips, vip)) { // no two that are loaded overlap
-      const auto stage = begun.find(part);
-      const std::size_t before = mappings.size();
-      if (stage == begun.end()) add_servers(service, vip, part, mappings);
-      const bool to_be_recorded = stage == begun.end() ? mappings.size() > before : stage->second == CutStage::record;
-      if (part == vip && to_be_recorded) keep_loaded(service.loaded, vip, rules);
-    }
-  }
-  std::ranges::sort(mappings);
-  const auto duplicates = std::ranges::unique(mappings);
-  mappings.erase(duplicates.begin(), duplicates.end());
-  if (mappings.empty()) return;
-  result.evictions.push_back({.mappings = std::move(mappings),
-                              .comment = service.config.name,
-                              .exact = true,
-                              .given_up = true,
-                              .stage = CutStage::record,
-                              .due = now});
 }
 
 /// Compares what is loaded with what shall be: old mappings leave, new ones return.

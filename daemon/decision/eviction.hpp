@@ -17,7 +17,7 @@ namespace hanat {
 
 /// The stages of every eviction, in this order: entries of UDP and SCTP are deleted at once; TCP clients are notified, and behind them go
 /// entries of UDP and SCTP that servers opened; TCP entries are deleted after their clients had time to be reset by the guard; sweeps
-/// follow until one finds nothing.
+/// follow until one finds nothing, or flows come back each time.
 /// Where only the flows that stand may go, `exact`: they are recorded; the endpoint is given up; their entries are deleted, and TCP clients
 /// notified.
 enum class CutStage : std::uint8_t { cut_non_tcp, notify_clients, cut_tcp, sweep, record, cut_recorded };
@@ -51,15 +51,17 @@ struct Eviction {
   std::optional<Drain> drain = {};        // as long as the flows stay
   std::optional<DrainEnd> drain_end = {}; // of flows that were draining before
   bool untranslated = false;              // entries that were made before the rules: they belong to no server, and are not counted
-  bool exact = false;    // only flows that stand when it begins: no stale keys, no sweeps; what comes later may be somebody else's
-  bool given_up = false; // exact, of an endpoint that the service listens on no more: once recorded, it leaves the table, and then they go
+  bool exact = false;     // only flows that stand when it begins: no stale keys, no sweeps; what comes later may be somebody else's
+  bool given_up = false;  // exact, of an endpoint that the service listens on no more: once recorded, it leaves the table, and then they go
+  bool by_server = false; // exact, and only flows that the server opened
   CutStage stage = CutStage::cut_non_tcp;
   Time due{};
   Clock::duration
       notify_after{};  // from the end of cut_non_tcp; where the old server is alive, a move that is undone at once disturbs nobody
   bool in_job = false; // the worker is on it right now
   std::shared_ptr<const nat::RecordedFlows> recorded = {}; // of cut_recorded; shared with other evictions of the same job
-  unsigned sweeps = 0;
+  unsigned sweeps = 0, sweeps_that_found = 0;
+  std::uint64_t left = 0; // flows that the last sweep deleted; at the end of the eviction: they come back
   std::uint64_t flip = 0; // number of the flip that caused it; 0: none
   nat::CutCount cut = {};
   std::uint64_t busy = 0; // entries that the last job could not delete: a flowtable has them

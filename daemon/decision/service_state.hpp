@@ -69,10 +69,13 @@ struct Totals {
   std::uint64_t drained = 0; // of drains that are over
 };
 
-/// Flows that an audit of conntrack found at a server that is no target. They were evicted when they were found first.
+/// Flows at a server that is no target: an audit of conntrack found them, or they came back during a cut.
 struct UnexpectedFlow {
-  std::uint64_t flows = 0; // in the last audit
-  bool left_alone = false; // they came back: not by this table
+  std::uint64_t flows = 0; // in the last audit, without those that the server opened
+  bool was_cut = false;
+  bool left_alone = false;   // they came back: not by this table
+  bool server_opens = false; // it opened such flows itself: they are cut each time, and this was reported
+  bool was_target = false;   // the server was the target meanwhile, and no audit has looked since
 };
 
 struct ServiceState {
@@ -100,7 +103,7 @@ struct ServiceState {
   std::map<Mapping, Time> displaced_until; // flows that were cut: until then their server opens no new ones
   std::vector<Vip> ports_taken_over;       // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Eviction> evictions;
-  std::map<Mapping, UnexpectedFlow> unexpected; // until the server becomes target
+  std::map<Mapping, UnexpectedFlow> unexpected; // until an audit finds none behind a time as the target
 
   // notes of ServiceRegistry and Controller
   bool dirty = false;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,9 @@ using namespace std::chrono_literals;
 constexpr auto first_audit = 10s;        // what happened while hanatd was not running is found soon after its start
 constexpr int compare_share = 100;       // a comparison takes at most a hundredth of a processor; 1,000,000 entries are 2.5 s
 constexpr auto compare_again_after = 1s; // when it had to give way
+// Clients are reset by it when they reply to the nudge behind the cut. No longer: the target has not moved, and what other clients send
+// without an entry (`conntrack -F`) is of healthy connections.
+constexpr auto reset_for = 3s;
 
 bool keeps_tcp(const ServiceConfig& service) {
   return std::ranges::any_of(std::array{service.on_failover, service.on_failback, service.on_forced},
@@ -96,59 +100,88 @@ void ConntrackAudit::compared(const CutResult& result, Time now) {
   if (result.failure.empty() && (!result.unexpected || undecided))
     next_ = now + std::max<Clock::duration>(compare_again_after, result.spent * compare_share);
   if (!result.unexpected || undecided) return;
-  const nat::ExpectedFlows current = result.unexpected->empty() ? nat::ExpectedFlows{} : expected();
+  const bool none = result.unexpected->all.empty();
+  const nat::ExpectedFlows current = none ? nat::ExpectedFlows{} : expected();
   std::map<Vip, ServiceState*> holders;
-  if (!result.unexpected->empty())
+  if (!none)
     for (const auto& service : registry_.services())
       for (const auto& [vip, comment] : service->loaded.vips) holders[vip] = service.get();
-  std::map<ServiceState*, nat::Flows> found;
-  for (const auto& [mapping, number] : *result.unexpected)
-    if (current.unexpected(mapping) == mapping)
-      if (const auto holder = find_covering(holders, mapping.vip); holder != holders.end()) found[holder->second].emplace(mapping, number);
+  std::map<ServiceState*, nat::UnexpectedFlows> found;
+  for (const auto& [mapping, number] : result.unexpected->all) {
+    const auto holder = find_covering(holders, mapping.vip);
+    if (holder == holders.end() || current.unexpected(mapping) != mapping) continue;
+    nat::UnexpectedFlows& flows = found[holder->second];
+    flows.all.emplace(mapping, number);
+    if (const auto by_server = result.unexpected->opened_by_server.find(mapping); by_server != result.unexpected->opened_by_server.end())
+      flows.opened_by_server.insert(*by_server);
+  }
   for (const auto& service : registry_.services()) {
     const auto unexpected = found.find(service.get());
     if (unexpected != found.end() || !service->unexpected.empty())
-      act_on(*service, unexpected == found.end() ? nat::Flows{} : unexpected->second, now);
+      act_on(*service, unexpected == found.end() ? nat::UnexpectedFlows{} : unexpected->second, now);
   }
 }
 
-/// Flows that hanat did not make are evicted once. What comes back although hanat has not sent clients there since, somebody else makes:
-/// it is reported and left alone.
-void ConntrackAudit::act_on(ServiceState& service, const nat::Flows& unexpected, Time now) {
+/// Flows that hanat did not make are evicted once; those that the server opened, each time. What else comes back although hanat has not
+/// sent clients there since, somebody else makes: it is reported and left alone. While the server is the target nobody can tell, so what
+/// was known stays until a look finds nothing.
+void ConntrackAudit::act_on(ServiceState& service, const nat::UnexpectedFlows& unexpected, Time now) {
   const FlowSet own = own_flows(service);
-  std::erase_if(service.unexpected, [&](const auto& known) {
-    return own.meeting(known.first) != nullptr || find_covering(service.loaded.vips, known.first.vip) == service.loaded.vips.end();
-  });
-  for (auto& [mapping, known] : service.unexpected) known.flows = 0;
-  nat::Flows fresh;
-  for (const auto& [mapping, number] : unexpected) {
-    const auto [known, is_new] = service.unexpected.try_emplace(mapping);
-    known->second.flows = number;
-    if (is_new) fresh.emplace(mapping, number);
-    if (!is_new && !std::exchange(known->second.left_alone, true)) outbox_.log(events::foreign_flows(service, mapping, number));
+  for (auto& [mapping, known] : service.unexpected) {
+    known.flows = 0;
+    known.was_target |= own.meeting(mapping) != nullptr;
   }
-  if (!fresh.empty()) evict_unexpected(service, fresh, now);
+  std::vector<Found> found;
+  for (const auto& [mapping, number] : unexpected.all) {
+    const auto by_server = unexpected.opened_by_server.find(mapping);
+    if (const auto one = judge(service, mapping, number, by_server == unexpected.opened_by_server.end() ? 0 : by_server->second, now))
+      found.push_back(*one);
+  }
+  std::erase_if(service.unexpected, [&](const auto& entry) {
+    const auto& [mapping, known] = entry;
+    return (known.was_target && own.meeting(mapping) == nullptr) ||
+           find_covering(service.loaded.vips, mapping.vip) == service.loaded.vips.end();
+  });
+  if (!found.empty()) evict_unexpected(service, found, now);
+}
+
+/// What of these flows is to be evicted. A server that speaks first opens its flows anew as soon as it may, so it is displaced again.
+std::optional<ConntrackAudit::Found> ConntrackAudit::judge(ServiceState& service, const Mapping& mapping, std::uint64_t number,
+                                                           std::uint64_t by_server, Time now) {
+  UnexpectedFlow& known = service.unexpected[mapping];
+  known.flows = number - by_server;
+  known.was_target = false;
+  if (by_server > 0) service.displaced_until[mapping] = now + recent_for;
+  const bool is_reported = by_server > 0 ? std::exchange(known.server_opens, true) : known.server_opens;
+  if (known.flows > 0 && !std::exchange(known.was_cut, true)) return Found{.mapping = mapping, .number = number};
+  if (known.flows > 0 && !std::exchange(known.left_alone, true)) outbox_.log(events::foreign_flows(service, mapping, known.flows));
+  if (by_server == 0) return std::nullopt;
+  return Found{.mapping = mapping, .number = is_reported ? 0 : by_server, .by_server = true};
 }
 
 /// One eviction a server. It ends with the flows that stand: what comes later may be somebody else's.
-void ConntrackAudit::evict_unexpected(ServiceState& service, const nat::Flows& unexpected, Time now) {
-  std::map<std::pair<std::string, bool>, Eviction> evictions;
-  std::map<std::pair<std::string, bool>, std::uint64_t> numbers;
-  for (const auto& [mapping, number] : unexpected) {
+void ConntrackAudit::evict_unexpected(ServiceState& service, const std::vector<Found>& unexpected, Time now) {
+  using Key = std::tuple<std::string, bool, bool>;
+  std::map<Key, Eviction> evictions;
+  std::map<Key, std::uint64_t> numbers;
+  for (const auto& [mapping, number, by_server] : unexpected) {
     const bool early = mapping == untranslated(mapping.vip);
-    const std::pair key{early ? service.config.name : comment_for(service, mapping), early};
+    const Key key{early ? service.config.name : comment_for(service, mapping), early, by_server};
     Eviction& eviction = evictions[key];
     eviction.mappings.push_back(mapping);
-    eviction.comment = key.first;
+    eviction.comment = std::get<0>(key);
     eviction.untranslated = early;
     eviction.exact = true;
+    eviction.by_server = by_server;
     eviction.stage = CutStage::record;
     eviction.due = now;
     numbers[key] += number;
-    if (!early) service.recent_until[mapping.vip] = now + recent_for;
+    if (early) continue;
+    Time& until = service.recent_until[mapping.vip];
+    until = std::max<Time>(until, now + reset_for);
   }
   for (auto& [key, eviction] : evictions) {
-    outbox_.log(events::unexpected_flows(service, eviction, numbers[key]));
+    if (numbers[key] > 0) outbox_.log(events::unexpected_flows(service, eviction, numbers[key]));
     evictions_.add(service, std::move(eviction));
   }
   registry_.mark_dirty(service);

@@ -1,10 +1,14 @@
 // From time to time all of conntrack is compared with where flows should be, and flows that are somewhere else are evicted. So nothing that
-// a cut missed stays for long. What comes back is somebody else's doing, and left alone. Not here: the comparison
+// a cut missed stays for long. What a server that has lost its traffic opens itself is cut each time; what else comes back is somebody
+// else's doing, and left alone. Not here: the comparison
 // (nat/conntrack/expected_flows), the cut (evictions).
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/outbox.hpp"
@@ -30,8 +34,15 @@ public:
 private:
   nat::ExpectedFlows expected() const;
   void compared(const CutResult& result, Time now);
-  void act_on(ServiceState& service, const nat::Flows& unexpected, Time now);
-  void evict_unexpected(ServiceState& service, const nat::Flows& unexpected, Time now);
+  /// Flows to evict.
+  struct Found {
+    Mapping mapping;
+    std::uint64_t number = 0; // to report; 0: such flows were reported before
+    bool by_server = false;   // only those that the server opened
+  };
+  void act_on(ServiceState& service, const nat::UnexpectedFlows& unexpected, Time now);
+  std::optional<Found> judge(ServiceState& service, const Mapping& mapping, std::uint64_t number, std::uint64_t by_server, Time now);
+  void evict_unexpected(ServiceState& service, const std::vector<Found>& unexpected, Time now);
 
   Evictions& evictions_;
   ServiceRegistry& registry_;

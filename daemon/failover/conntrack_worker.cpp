@@ -88,8 +88,8 @@ nat::OnDeleted ConntrackWorker::count_deleted() {
 }
 
 void ConntrackWorker::record() {
-  if (job_.record.empty()) return;
-  if (auto recorded = cutter_.record(job_.record, cancelled_))
+  if (job_.record.empty() && job_.record_by_server.empty()) return;
+  if (auto recorded = cutter_.record(job_.record, job_.record_by_server, cancelled_))
     result_.recorded = std::make_shared<const nat::RecordedFlows>(std::move(*recorded));
 }
 

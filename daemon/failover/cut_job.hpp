@@ -20,7 +20,8 @@ namespace hanat {
 /// First what is recorded, then the cuts, then the clients, then what is only read. Flows that clients opened come before all others: a
 /// dump that finds none of the others takes 20 ms, too. A cut of the others alone comes after the clients.
 struct CutJob {
-  std::vector<Mapping> record; // flows as they stand, for `recorded` of a later job
+  std::vector<Mapping> record;           // flows as they stand, for `recorded` of a later job
+  std::vector<Mapping> record_by_server; // the same of flows that the server opened alone
   std::set<std::shared_ptr<const nat::RecordedFlows>> recorded;
   std::vector<Mapping> cut_recorded; // of `recorded`: entries are deleted, and clients notified then
   std::vector<Mapping> cut;
@@ -41,7 +42,7 @@ struct CutResult {
   std::map<Mapping, std::uint64_t> nudged;            // clients that a nudge was sent to, by mapping
   std::shared_ptr<const nat::RecordedFlows> recorded; // null: the kernel gave no complete answer
   std::optional<nat::Flows> counted;                  // absent: the kernel gave no complete answer
-  std::optional<nat::Flows> unexpected;               // likewise
+  std::optional<nat::UnexpectedFlows> unexpected;     // likewise
   std::chrono::microseconds took{};
   std::chrono::microseconds spent{}; // of a processor's time
   bool cancelled = false;

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "daemon/decision/given_up.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
@@ -88,7 +89,7 @@ void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const C
   finish(service, eviction.id);
 }
 
-void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Outbox& outbox, Time now) {
+void log_drain_end(ServiceState& service, const Eviction& eviction, bool whole, const Plan& plan, Outbox& outbox, Time now) {
   if (eviction.mappings.empty()) return; // over already; its count is under way
   const auto continues = [&](const Eviction& next) {
     return next.drain_end && next.flip == eviction.flip && next.comment == eviction.comment && is_tcp(next) == is_tcp(eviction);
@@ -104,7 +105,7 @@ void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& 
     outbox.log(events::drain_void(service, eviction));
     return;
   }
-  outbox.log(events::drain_ended(service, eviction, *end, now));
+  outbox.log(events::drain_ended(service, eviction, *end, whole, now));
   count_drained(service, eviction);
 }
 
@@ -132,12 +133,19 @@ void Evictions::restore(const std::vector<SavedDrain>& drains, Time now) {
   }
   for (const SavedDrain& saved : drains) {
     std::map<std::pair<ServiceState*, bool>, std::vector<Mapping>> parts; // by service; TCP apart
-    for (const Mapping& mapping : saved.flows) {
-      const auto holder = find_covering(holders, mapping.vip);
-      ServiceState* service = holder == holders.end() ? &registry_.tombstone(saved.service) : holder->second;
-      const auto target = find_covering(service->loaded.dnat, mapping.vip);
-      if (stale.contains(mapping) || (target != service->loaded.dnat.end() && target->second.server == mapping.server)) continue;
-      parts[{service, mapping.vip.protocol == Protocol::tcp}].push_back(mapping);
+    const auto add_part = [&](ServiceState& service, const Mapping& part) {
+      const auto target = find_covering(service.loaded.dnat, part.vip);
+      if (stale.contains(part) || (target != service.loaded.dnat.end() && target->second.server == part.server)) return;
+      parts[{&service, part.vip.protocol == Protocol::tcp}].push_back(part);
+    };
+    for (const Mapping& mapping : saved.flows) { // of a range that has other borders now, each part on its own
+      std::vector<Vip> held;
+      for_overlapping(holders, mapping.vip, [&](const auto& entry) {
+        const auto& [vip, service] = entry;
+        held.push_back(with_ports(mapping.vip, std::max(vip.port, mapping.vip.port), std::min(last_port(vip), last_port(mapping.vip))));
+        add_part(*service, part_of(mapping, held.back()));
+      });
+      for (const Vip& rest : without(mapping.vip, held)) add_part(registry_.tombstone(saved.service), part_of(mapping, rest));
     }
     for (auto& [part, mappings] : parts) {
       ServiceState& service = *part.first;

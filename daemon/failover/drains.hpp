@@ -9,7 +9,7 @@
 namespace hanat {
 
 void begin_drain(ServiceState& service, Eviction& eviction, Outbox& outbox, Time now);
-/// Some mappings of a drain are targets again, or are on their way out now.
-void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Outbox& outbox, Time now);
+/// Some mappings of a drain are targets again, or are on their way out now. `whole`: all are.
+void log_drain_end(ServiceState& service, const Eviction& eviction, bool whole, const Plan& plan, Outbox& outbox, Time now);
 
 } // namespace hanat

@@ -72,7 +72,11 @@ CutJob take_reconnecting(CutJob& from, const std::set<ServiceState*>& services) 
 
 void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction) {
   switch (need) {
-  case Need::record: job.record.insert(job.record.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
+  case Need::record: {
+    auto& into = eviction.by_server ? job.record_by_server : job.record;
+    into.insert(into.end(), eviction.mappings.begin(), eviction.mappings.end());
+    break;
+  }
   case Need::cut_recorded: add_recorded(job, service, eviction); break;
   case Need::cut_non_tcp:
   case Need::cut_untranslated: // entries of before the rules go all at once

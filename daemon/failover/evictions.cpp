@@ -18,7 +18,10 @@ using namespace std::chrono_literals;
 // TCP entries stay this long after the flip, so that the guard can answer their clients' next packets with an exact reset.
 constexpr auto cut_tcp_after = 1s;
 constexpr auto sweep_after = 1s;
-constexpr unsigned most_sweeps = 30;
+constexpr unsigned most_sweeps = 30; // as long as a flowtable has an entry
+// Behind the cut of TCP only a straggler can be hanat's: a packet that waited in this machine during the flip. What a third sweep still
+// finds is made again each time, by a rule that hanat does not know or by the server itself; the audit says by whom.
+constexpr unsigned most_sweeps_that_find = 3;
 constexpr auto retry_after = 5s; // of a job that the kernel refused
 
 /// No two entries of `recent` overlap, not even after a range of ports was given other borders.
@@ -69,14 +72,18 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
 
 bool is_urgent(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
 
-/// Entries of clients that were reconnecting count like those that a later stage deletes.
+/// Entries of clients that were reconnecting count like those that a later stage deletes; where several evictions have a mapping, for the
+/// first of them.
 void count_reconnected(const ServiceRegistry& registry, const CutResult& result) {
   if (result.reconnected.empty()) return;
   CutResult deleted;
   for (const auto& [mapping, number] : result.reconnected) deleted.deleted[mapping].entries = number;
   for (ServiceState* service : registry.evicting())
-    for (Eviction& eviction : service->evictions)
-      if (!eviction.drain) count_cut(*service, eviction, deleted);
+    for (Eviction& eviction : service->evictions) {
+      if (eviction.drain || eviction.untranslated) continue;
+      count_cut(*service, eviction, deleted);
+      for (const Mapping& mapping : eviction.mappings) deleted.deleted.erase(mapping);
+    }
 }
 
 /// The next stage. True: that was the last one.
@@ -102,9 +109,24 @@ bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, const CutR
     break;
   case CutStage::sweep:
     eviction.due = now + sweep_after;
-    return (count.total() == 0 && eviction.busy == 0) || ++eviction.sweeps >= most_sweeps;
+    ++eviction.sweeps;
+    if (count.total() > 0) ++eviction.sweeps_that_found;
+    eviction.left = count.total();
+    if (eviction.busy > 0) return eviction.sweeps >= most_sweeps;
+    return count.total() == 0 || eviction.sweeps_that_found >= most_sweeps_that_find;
   }
   return false;
+}
+
+/// Flows that a cut does not get rid of. The audit need not cut them once more.
+void note_left(ServiceState& service, const Eviction& eviction, const CutResult& result) {
+  if (eviction.left == 0) return;
+  for (const Mapping& mapping : eviction.mappings)
+    if (const auto found = result.deleted.find(mapping); found != result.deleted.end() && found->second.entries > 0) {
+      UnexpectedFlow& known = service.unexpected[mapping];
+      known.was_cut = true;
+      known.was_target = false;
+    }
 }
 
 void erase_empty(ServiceState& service) {
@@ -185,9 +207,10 @@ void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time n
   leaving.insert(leaving.end(), plan.ending.begin(), plan.ending.end());
   if (leaving.empty()) return;
   for (Eviction& old : service.evictions) {
-    if (old.drain) log_drain_end(service, old, plan, outbox_, now);
-    const std::vector<Mapping> before = old.mappings;
-    subtract(old.mappings, leaving);
+    std::vector<Mapping> left = old.mappings;
+    subtract(left, leaving);
+    if (old.drain) log_drain_end(service, old, left.empty(), plan, outbox_, now);
+    const std::vector<Mapping> before = std::exchange(old.mappings, std::move(left));
     if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
   }
   erase_empty(service);
@@ -334,7 +357,9 @@ void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResu
     return;
   }
   const bool over = enter_next_stage(eviction, count, result, now) || eviction.mappings.empty();
-  if (over) finish(service, eviction.id);
+  if (!over) return;
+  note_left(service, eviction, result);
+  finish(service, eviction.id);
 }
 
 /// It is over; its flip is told with what stands now.

@@ -21,7 +21,9 @@ public:
   /// In peace the sets change with the configuration alone.
   void on_config_changed() { servers_changed_ = displaced_changed_ = true; }
   /// A change has been made in the table.
-  void on_applied(const Change& change) { displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty(); }
+  void on_applied(const Change& change) {
+    displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty() || !change.service->displaced_until.empty();
+  }
   /// Loads what differs, unless the table is busy: then the next call does. A refusal is tried again, too.
   void update(Time now);
 

@@ -149,6 +149,7 @@ struct FlowsCut {
   std::string flows;
   nat::CutCount cut;
   std::uint64_t busy = 0;         // still there: the kernel does not delete what a flowtable has
+  std::uint64_t left = 0;         // they come back after each sweep
   std::optional<FlipStatus> flip; // that they left by
   bool operator==(const FlowsCut&) const = default;
 };
@@ -184,9 +185,10 @@ struct Drained {
 struct DrainEnded {
   std::string flows;
   bool kept = false;
-  std::optional<std::uint64_t> left; // nullopt: not counted yet
+  std::optional<std::uint64_t> left; // nullopt: not counted
   Clock::duration took{};
   DrainEnd end = DrainEnd::time;
+  bool others_stay = false; // it ended for a part of the endpoints or ports alone
   std::optional<FlipStatus> flip;
   bool operator==(const DrainEnded&) const = default;
 };

@@ -43,6 +43,11 @@ std::string Sentences::operator()(const FlowsCut& cut) const {
   if (cut.busy > 0)
     return fmt::format("cut {} of {}; {} are left in a flowtable, from which this kernel deletes nothing", counted(cut.cut), cut.flows,
                        cut.busy);
+  if (cut.left > 0)
+    return fmt::format(
+        "cut {} of {}; {} {} left: such flows come back after each cut, so another rule may send clients there; see nft list "
+        "ruleset",
+        counted(cut.cut), cut.flows, cut.left, cut.left == 1 ? "flow is" : "flows are");
   return fmt::format("cut {} of {}; conntrack is clean", counted(cut.cut), cut.flows);
 }
 
@@ -66,6 +71,9 @@ std::string Sentences::operator()(const Drained& drain) const {
 }
 
 std::string Sentences::operator()(const DrainEnded& drain) const {
+  if (drain.others_stay)
+    return fmt::format("some flows of {}, {} over {} s, are cut now: {}; the others stay", drain.flows, drain.kept ? "kept" : "drained",
+                       tenths(drain.took), to_text(drain.end));
   const std::string left = drain.left ? fmt::format("{} flow{}", *drain.left, *drain.left == 1 ? "" : "s") : std::string{"all flows"};
   return fmt::format("{} of {}, {} over {} s, {} cut now: {}", left, drain.flows, drain.kept ? "kept" : "drained", tenths(drain.took),
                      drain.left == 1U ? "is" : "are", to_text(drain.end));

@@ -131,8 +131,11 @@ Event override_shared(const ServiceState& service, const ServiceState& owner) {
 }
 
 Event flows_cut(const ServiceState& service, const Eviction& eviction) {
-  return make(service.config.name,
-              FlowsCut{.flows = eviction.comment, .cut = eviction.cut, .busy = eviction.busy, .flip = flip_of(service, eviction)});
+  return make(service.config.name, FlowsCut{.flows = eviction.comment,
+                                            .cut = eviction.cut,
+                                            .busy = eviction.busy,
+                                            .left = eviction.left,
+                                            .flip = flip_of(service, eviction)});
 }
 
 Event cut_cancelled(const ServiceState& service, const Flip& flip) {
@@ -159,13 +162,14 @@ Event drained(const ServiceState& service, const Eviction& eviction, Time now) {
                                            .flip = flip_of(service, eviction)});
 }
 
-Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now) {
+Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, bool whole, Time now) {
   const Drain drain = eviction.drain.value_or(Drain{});
   return make(service.config.name, DrainEnded{.flows = eviction.comment,
                                               .kept = !drain.until,
-                                              .left = drain.left,
+                                              .left = whole ? drain.left : std::nullopt,
                                               .took = now - drain.since,
                                               .end = end,
+                                              .others_stay = !whole,
                                               .flip = flip_of(service, eviction)});
 }
 

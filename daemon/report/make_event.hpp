@@ -42,7 +42,8 @@ Event cut_cancelled(const ServiceState& service, const Flip& flip);
 Event drain_begun(const ServiceState& service, const Eviction& eviction);
 Event drain_void(const ServiceState& service, const Eviction& eviction);
 Event drained(const ServiceState& service, const Eviction& eviction, Time now);
-Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now);
+/// `whole`: for all of its flows; otherwise the rest drains on.
+Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, bool whole, Time now);
 Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number);
 Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number);
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after);

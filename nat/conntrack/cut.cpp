@@ -197,18 +197,18 @@ bool is_alive(const Entry& entry) {
   return false;
 }
 
-/// Counts the live flows for which `mapping_of` returns a mapping. Returns false if cancelled, or if every dump was incomplete.
-template <typename MappingOf>
-bool count_flows(ConntrackSocket& socket, Family family, const Filter& filter, const std::atomic<bool>& cancelled,
-                 const MappingOf& mapping_of, Flows& into) try {
+/// Counts the live flows for which `key_of` returns a key. Returns false if cancelled, or if every dump was incomplete.
+template <typename Key, typename KeyOf>
+bool count_flows(ConntrackSocket& socket, Family family, const Filter& filter, const std::atomic<bool>& cancelled, const KeyOf& key_of,
+                 std::map<Key, std::uint64_t>& into) try {
   for (int dumps = 0; dumps < max_dumps; ++dumps) {
-    Flows seen;
+    std::map<Key, std::uint64_t> seen;
     const bool complete = socket.dump(family, filter, {}, [&](const Entry& entry) {
       if (cancelled) throw Stop::cancelled;
-      if (const std::optional<Mapping> mapping = mapping_of(entry); mapping && is_alive(entry)) ++seen[*mapping];
+      if (const std::optional<Key> key = key_of(entry); key && is_alive(entry)) ++seen[*key];
     });
     if (!complete) continue;
-    for (const auto& [mapping, number] : seen) into[mapping] += number;
+    for (const auto& [key, number] : seen) into[key] += number;
     return true;
   }
   return false;
@@ -331,11 +331,16 @@ std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::at
   return std::move(found.cut);
 }
 
-std::optional<RecordedFlows> Cutter::record(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {
+std::optional<RecordedFlows> Cutter::record(std::span<const Mapping> mappings, std::span<const Mapping> by_server,
+                                            const std::atomic<bool>& cancelled) {
   RecordedFlows recorded;
   bool complete = true;
   impl_->scan(mappings, Protocols::all, FlowScope::all, [&](Family family, const Scan& scan) {
     complete = complete && record_flows(impl_->socket, family, scan, cancelled, recorded);
+  });
+  impl_->scan(by_server, Protocols::all, FlowScope::others, [&](Family family, Scan scan) {
+    scan.related = false;
+    if (scan.opened_by_server) complete = complete && record_flows(impl_->socket, family, scan, cancelled, recorded);
   });
   return complete ? std::optional{std::move(recorded)} : std::nullopt;
 }
@@ -359,16 +364,22 @@ std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std:
   return complete ? std::optional{std::move(flows)} : std::nullopt;
 }
 
-std::optional<Flows> Cutter::unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled) {
-  Flows flows;
-  const auto mapping_of = [&expected](const Entry& entry) {
-    auto mapping = expected.unexpected(entry.mapping);
-    if (mapping) return mapping;
+std::optional<UnexpectedFlows> Cutter::unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled) {
+  using Found = std::pair<Mapping, Opener>;
+  std::map<Found, std::uint64_t> seen;
+  const auto found = [&expected](const Entry& entry) -> std::optional<Found> {
+    if (const auto mapping = expected.unexpected(entry.mapping)) return Found{*mapping, Opener::client};
     const auto mirrored = mapping_opened_by_server(entry);
-    return mirrored ? expected.unexpected_from_server(*mirrored) : std::nullopt;
+    const auto mapping = mirrored ? expected.unexpected_from_server(*mirrored) : std::nullopt;
+    return mapping ? std::optional{Found{*mapping, Opener::server}} : std::nullopt;
   };
   for (const Family family : both_families) // even a dump that shows nothing costs 20 ms
-    if (expected.about(family) && !count_flows(impl_->socket, family, {}, cancelled, mapping_of, flows)) return std::nullopt;
+    if (expected.about(family) && !count_flows(impl_->socket, family, {}, cancelled, found, seen)) return std::nullopt;
+  UnexpectedFlows flows;
+  for (const auto& [key, number] : seen) {
+    flows.all[key.first] += number;
+    if (key.second == Opener::server) flows.opened_by_server[key.first] = number;
+  }
   return flows;
 }
 

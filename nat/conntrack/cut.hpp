@@ -52,6 +52,12 @@ struct TcpClients {
 /// The number of flows by mapping, with the flows that are related to them. TCP: connecting and established ones, not closed ones.
 using Flows = std::map<Mapping, std::uint64_t>;
 
+struct UnexpectedFlows {
+  Flows all;
+  Flows opened_by_server; // of these
+  bool operator==(const UnexpectedFlows&) const = default;
+};
+
 class Cutter {
 public:
   /// Opens the sockets and checks the kernel's capabilities. Throws std::system_error if the kernel has no conntrack netlink or
@@ -87,9 +93,10 @@ public:
   /// Returns those that had an entry. `cancelled` and exceptions as for cut().
   std::vector<TcpClient> cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted);
 
-  /// Records the entries of the mappings, closed TCP connections left out. nullopt: cancelled, or every dump was incomplete. Throws
-  /// std::system_error.
-  std::optional<RecordedFlows> record(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
+  /// Records the entries of the mappings, closed TCP connections left out; of `by_server` only those of flows that the server opened.
+  /// nullopt: cancelled, or every dump was incomplete. Throws std::system_error.
+  std::optional<RecordedFlows> record(std::span<const Mapping> mappings, std::span<const Mapping> by_server,
+                                      const std::atomic<bool>& cancelled);
   /// Deletes recorded entries of the mappings: see RecordedFlows::delete_entries().
   void cut(const RecordedFlows& recorded, std::span<const Mapping> mappings, const std::atomic<bool>& cancelled,
            const OnDeleted& on_deleted);
@@ -97,7 +104,7 @@ public:
   /// Count the flows of the mappings, and the flows that are not expected. Nothing is deleted. nullopt: cancelled, or every dump was
   /// incomplete. Throws std::system_error.
   std::optional<Flows> count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
-  std::optional<Flows> unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled);
+  std::optional<UnexpectedFlows> unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled);
 
 private:
   struct Impl;

@@ -113,6 +113,17 @@ TEST_P(OperatorRules, ThatExceptOneClientAreReportedAndNotFought) {
   wait_for_audits();
   EXPECT_EQ(longer.ask().text, "backup");
   EXPECT_EQ(ordinary.ask().text, "primary");
+
+  for (const char* force : {"force-backup", "force-primary"}) ASSERT_EQ(hanatd.ctl({force, "web"}).exit, 0);
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_for([&](const Status& now) {
+    connect_once(lab, Host::bystander, vip()); // again and again: it is reset as long as the cut lasts
+    return service(now, "web").last_flip->cut_ms.has_value();
+  });
+  EXPECT_NE(hanatd.log().find("left: such flows come back after each cut"), std::string::npos) << hanatd.log();
+  TcpClient after{lab, Host::bystander, vip()};
+  wait_for_audits();
+  EXPECT_EQ(after.ask().text, "backup") << "a failback ends, too";
 }
 
 } // namespace

@@ -202,7 +202,8 @@ TEST_P(CutOthers, WhatTheWrongServerOpenedIsUnexpected) {
     for (const int host : {11, 12, 13}) make(pushed({vip(Protocol::udp, 443), server(host, 8443)}, 4), flows);
     ExpectedFlows expected;
     expected.expect(vip(Protocol::udp, 443), std::array{server(11, 8443)}, std::array{server(11, 8443), server(12, 8443)});
-    EXPECT_EQ(cutter.unexpected(expected, cancelled), (nat::Flows{{{vip(Protocol::udp, 443), server(12, 8443)}, 4}}));
+    const nat::Flows by_server{{{vip(Protocol::udp, 443), server(12, 8443)}, 4}};
+    EXPECT_EQ(cutter.unexpected(expected, cancelled), (nat::UnexpectedFlows{.all = by_server, .opened_by_server = by_server}));
     expect_entries(flows);
   });
 }

@@ -1,58 +1,10 @@
 // The comparison of conntrack with the targets: which flows are expected, when it is made, and what is done with the others.
-// Not here: reading conntrack (tests/netns/nat), matching an entry (nat/conntrack/expected_flows_test).
-#include "daemon/failover/conntrack_audit.hpp"
-
-#include "tests/unit/daemon/failover/fixture.hpp"
+// Not here: what comes back (foreign_flows_test), reading conntrack (tests/netns/nat), matching an entry
+// (nat/conntrack/expected_flows_test).
+#include "tests/unit/daemon/failover/conntrack_audit_fixture.hpp"
 
 namespace hanat::test {
 namespace {
-
-class ConntrackAuditTest : public testing::Test, protected Flows {
-protected:
-  bool in_sync = true;
-  ConntrackAudit audit{evictions, registry, outbox, [this] { return in_sync; }};
-
-  /// Gives the worker what is due; cuts come first.
-  bool run() {
-    const std::size_t before = worker.jobs.size();
-    evictions.run(now);
-    audit.run(now);
-    return worker.jobs.size() != before;
-  }
-  /// The first audit is under way.
-  void begin() {
-    audit.start(60s, now);
-    now += 10s;
-    EXPECT_TRUE(run());
-    ASSERT_NE(job().expected, nullptr);
-  }
-  /// The same, when every cut has ended.
-  void begin_when_idle() {
-    for (const auto& service : registry.services()) service->evictions.clear();
-    begin();
-  }
-  void expect_audit_after(Clock::duration wait) {
-    now += wait - 1ms;
-    EXPECT_FALSE(run());
-    now += 1ms;
-    EXPECT_TRUE(run());
-  }
-  const nat::ExpectedFlows& expected() const { return *job().expected; }
-  bool expects(const Mapping& flows) const { return !expected().unexpected(flows); }
-
-  static CutResult unexpected(const Mapping& mapping, std::uint64_t flows = 1) {
-    CutResult result;
-    result.unexpected = nat::Flows{{mapping, flows}};
-    return result;
-  }
-  static CutResult clean(std::chrono::microseconds spent = {}) {
-    CutResult result;
-    result.unexpected.emplace();
-    result.spent = spent;
-    return result;
-  }
-  std::size_t found() const { return events_of(outbox, said::unexpected); }
-};
 
 TEST_F(ConntrackAuditTest, FlowsAreExpectedAtTheTarget) {
   add_at(web(), 0);
@@ -176,7 +128,7 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_EQ(service.evictions.front().mappings, std::vector{backup_tcp});
   EXPECT_EQ(service.evictions.front().comment, "web backup");
   EXPECT_FALSE(service.evictions.front().untranslated);
-  EXPECT_EQ(service.recent_until.at(tcp4), now + 60s);
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 3s) << "the target has not moved";
   EXPECT_TRUE(service.dirty);
   EXPECT_TRUE(service.evictions.front().exact) << "no stale keys: the next flow there may be somebody else's";
   EXPECT_TRUE(run());
@@ -188,86 +140,12 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_TRUE(service.evictions.empty());
 }
 
-/// An operator's rule sends some clients elsewhere.
-class ForeignFlowsTest : public ConntrackAuditTest {
-protected:
+TEST_F(ConntrackAuditTest, WhatMovedAMomentAgoStaysRecentAsLong) {
   ServiceState& service = add_at(web(), 0);
-
-  void look_for(const CutResult& result) {
-    now = std::max(now, audit.next_wakeup());
-    EXPECT_TRUE(run());
-    ASSERT_NE(job().expected, nullptr);
-    finish(result);
-  }
-  /// The jobs of what was found.
-  void evict() {
-    while (!service.evictions.empty() && run()) finish();
-    EXPECT_TRUE(service.evictions.empty());
-  }
-  std::size_t left_alone() const { return events_of(outbox, said::left_alone); }
-};
-
-TEST_F(ForeignFlowsTest, AreEvictedOnceAndThenReportedAndLeftAlone) {
   begin();
-  finish(unexpected(backup_tcp, 3));
-  EXPECT_EQ(found(), 1U);
-  evict();
-  look_for(unexpected(backup_tcp, 2));
-  EXPECT_EQ(found(), 1U);
-  EXPECT_EQ(left_alone(), 1U);
-  EXPECT_TRUE(service.evictions.empty());
-  look_for(unexpected(backup_tcp, 5));
-  EXPECT_EQ(left_alone(), 1U) << "once";
-  EXPECT_EQ(service.unexpected.at(backup_tcp).flows, 5U);
-}
-
-TEST_F(ForeignFlowsTest, AreLeftAloneAlsoWhenNoneWasThereForAWhile) {
-  begin();
+  service.recent_until[tcp4] = now + 40s;
   finish(unexpected(backup_tcp));
-  evict();
-  look_for(clean());
-  look_for(unexpected(backup_tcp));
-  look_for(clean());
-  EXPECT_EQ(service.unexpected.at(backup_tcp).flows, 0U);
-  EXPECT_EQ(found(), 1U);
-  EXPECT_EQ(left_alone(), 1U);
-}
-
-TEST_F(ForeignFlowsTest, AreEvictedAnewWhenTheServerWasTargetMeanwhile) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  look_for(unexpected(backup_tcp));
-  go(service, to_server(1));
-  service.evictions.clear(); // at their end
-  look_for(clean());
-  EXPECT_FALSE(service.unexpected.contains(backup_tcp));
-  go(service, to_server(0));
-  service.evictions.clear();
-  look_for(unexpected(backup_tcp));
-  EXPECT_EQ(found(), 2U);
-  EXPECT_EQ(mappings_of(service.evictions, false), std::set{backup_tcp});
-}
-
-TEST_F(ForeignFlowsTest, OfAnotherServerAreAnotherMatter) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  const Mapping other{tcp4, endpoint("198.18.9.9", 443)};
-  CutResult both;
-  both.unexpected = nat::Flows{{backup_tcp, 1}, {other, 2}};
-  look_for(both);
-  EXPECT_EQ(left_alone(), 1U);
-  EXPECT_EQ(mappings_of(service.evictions, false), std::set{other});
-}
-
-TEST_F(ForeignFlowsTest, AreForgottenWithTheirEndpoint) {
-  begin();
-  finish(unexpected(backup_tcp));
-  evict();
-  service.loaded.vips.erase(tcp4);
-  look_for(clean());
-  EXPECT_TRUE(service.unexpected.empty());
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 40s);
 }
 
 TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
@@ -275,7 +153,7 @@ TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
   begin();
   const Mapping unknown_flow{tcp4, endpoint("198.18.9.9", 443)};
   CutResult result;
-  result.unexpected = nat::Flows{{backup_tcp, 1}, {backup_udp, 2}, {unknown_flow, 4}, {untranslated(tcp6), 8}};
+  result.unexpected.emplace().all = {{backup_tcp, 1}, {backup_udp, 2}, {unknown_flow, 4}, {untranslated(tcp6), 8}};
   finish(result);
   EXPECT_EQ(found(), 3U);
   ASSERT_EQ(service.evictions.size(), 3U);

@@ -204,6 +204,13 @@ TEST(EventText, Overrides) {
 TEST(EventText, WhatIsCut) {
   const FlowsCut cut{.flows = "web primary", .cut = {.tcp = 41, .udp = 7, .sctp = 1}, .flip = flip_status()};
   EXPECT_EQ(text(cut), "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; conntrack is clean");
+  FlowsCut left = cut;
+  left.left = 1;
+  EXPECT_EQ(text(left),
+            "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; 1 flow is left: such flows come back after each cut, so another "
+            "rule may send clients there; see nft list ruleset");
+  left.left = 2;
+  EXPECT_NE(text(left).find("; 2 flows are left: "), std::string::npos);
   const CutCancelled cancelled{.flows = "web primary", .cut = {.tcp = 0, .udp = 7, .sctp = 0}, .flip = flip_status()};
   EXPECT_EQ(text(cancelled),
             "old flows of web primary are no longer cut: 0 TCP, 7 UDP and 0 SCTP flows were, the rest stay where they are");
@@ -254,6 +261,9 @@ TEST(EventText, DrainsThatEndWithACut) {
   EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
   EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server is up, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
+  ended.others_stay = true;
+  EXPECT_EQ(text(ended),
+            "some flows of web primary, kept over 1 s, are cut now: the service or this listener is no longer configured; the others stay");
   ended.flip.reset();
   EXPECT_EQ(kind(ended), "");
 }

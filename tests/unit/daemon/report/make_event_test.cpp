@@ -186,16 +186,20 @@ TEST(MakeEvent, Drains) {
   EXPECT_EQ(over.took, 12s);
   EXPECT_EQ(over.ended, 7U);
   EXPECT_TRUE(over.flip);
-  auto ended = what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::silent, event_moment + 12s));
+  auto ended = what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::silent, true, event_moment + 12s));
   EXPECT_FALSE(ended.kept);
   EXPECT_EQ(ended.left, 3U);
   EXPECT_EQ(ended.end, DrainEnd::silent);
   EXPECT_TRUE(ended.flip);
+  EXPECT_FALSE(ended.others_stay);
+  ended = what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::given_up, false, event_moment + 12s));
+  EXPECT_TRUE(ended.others_stay);
+  EXPECT_EQ(ended.left, std::nullopt) << "of which nobody knows how many it has";
   eviction.mappings = {mapping_to(server_address(2), Protocol::udp)};
   eviction.drain->until.reset();
   EXPECT_EQ(what<DrainBegun>(drain_begun(web.service, eviction)),
             (DrainBegun{.flows = "web primary", .kind = FlowKind::non_tcp, .lasts = {}}));
-  EXPECT_TRUE(what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::time, event_moment)).kept);
+  EXPECT_TRUE(what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::time, true, event_moment)).kept);
 }
 
 TEST(MakeEvent, UnexpectedFlows) {
