@@ -94,7 +94,9 @@ bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, const CutR
     eviction.recorded = result.recorded;
     eviction.due = now;
     break;
-  case CutStage::cut_recorded: return true;
+  case CutStage::cut_recorded: // of an endpoint that is given up once more: until then its server brings no flow back
+    eviction.due = now + sweep_after;
+    return !eviction.given_up || (++eviction.sweeps > 1 && (eviction.busy == 0 || eviction.sweeps >= most_sweeps));
   case CutStage::cut_non_tcp:
     eviction.stage = eviction.untranslated ? CutStage::sweep : CutStage::notify_clients;
     eviction.due = now + (eviction.untranslated ? sweep_after : eviction.notify_after);
@@ -180,7 +182,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
     for (const Mapping& mapping : eviction.mappings)
       if (!eviction.untranslated && !eviction.drain) {
         note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
-        if (!eviction.given_up) service.displaced_until[mapping] = now + recent_for;
+        service.displaced_until[mapping] = now + recent_for; // of a service that is removed: as long as it is being cut
       }
     if (!eviction.drain_end && eviction.flip == 0)
       eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;

@@ -1,6 +1,7 @@
 // Computes a set again when something that it depends on has happened, and loads it beside what services wait for.
 #include "daemon/failover/server_sets.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "daemon/decision/server_endpoints.hpp"
@@ -21,9 +22,8 @@ void ServerSets::intend(nat::SetKind kind, nat::EndpointMap endpoints) {
 void ServerSets::update(Time now) {
   if (std::exchange(servers_changed_, false)) intend(nat::SetKind::servers, all_servers(registry_.services()));
   if (std::exchange(displaced_changed_, false)) {
-    nat::EndpointMap displaced = displaced_servers(registry_.services(), now);
-    any_displaced_ = !displaced.empty();
-    intend(nat::SetKind::displaced, std::move(displaced));
+    any_displaced_ = std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->displaced_until.empty(); });
+    intend(nat::SetKind::displaced, displaced_servers(registry_.services(), now));
   }
   for (auto& [set_kind, endpoints] : sets_) {
     if (sync_.busy() || sync_.state() == TableSync::State::failed) return;

@@ -83,7 +83,12 @@ TEST_F(RunningReloadTest, OfAnEndpointThatIsGivenUpOnlyTheFlowsThatStandAreCut) 
   EXPECT_TRUE(job().cut.empty() && job().cut_unconnected.empty());
   EXPECT_EQ(job().nudge, (std::set{primary_tcp, backup_tcp}));
   finish(deleted(primary_tcp, 3));
-  EXPECT_TRUE(service("web").evictions.empty()) << "no sweep";
+  now += 1s;
+  EXPECT_TRUE(run()) << "once more, and meanwhile its servers open no flows";
+  EXPECT_EQ(job().recorded, std::set{recorded});
+  EXPECT_TRUE(job().nudge.empty()) << "each client is notified once";
+  finish();
+  EXPECT_TRUE(service("web").evictions.empty());
   EXPECT_EQ(service("web").totals.cut.tcp, 3U);
   EXPECT_TRUE(settle_flows().empty());
   EXPECT_FALSE(is_unexpected(primary_tcp));
