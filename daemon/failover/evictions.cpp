@@ -152,10 +152,11 @@ void close_flips(ServiceState& service, Outbox& outbox) {
   std::erase_if(service.earlier_flips, [&](const auto& earlier) { return !has_evictions_of(service, earlier.first); });
 }
 
-bool is_cut_due(const std::set<ServiceState*>& services, Time now) {
-  return std::ranges::any_of(services, [now](const ServiceState* service) {
+/// Only a cut that comes before the job under way: else the two would give way to each other for ever.
+bool is_cut_due(const std::set<ServiceState*>& services, Need before, Time now) {
+  return std::ranges::any_of(services, [&](const ServiceState* service) {
     return std::ranges::any_of(service->evictions, [&](const Eviction& eviction) {
-      return !eviction.drain && !eviction.in_job && is_due(*service, eviction, now);
+      return !eviction.drain && !eviction.in_job && need_of(eviction) < before && is_due(*service, eviction, now);
     });
   });
 }
@@ -287,7 +288,8 @@ void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
 }
 
 void Evictions::run(Time now) {
-  if (worker_.busy() && job_yields_ && (is_urgent(reconnecting_) || is_cut_due(registry_.evicting(), now))) worker_.cancel();
+  const bool yields = job_need_ == Need::count || job_need_ == Need::record; // it only reads
+  if (worker_.busy() && yields && (is_urgent(reconnecting_) || is_cut_due(registry_.evicting(), job_need_, now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
   for (const Need need :
@@ -308,22 +310,22 @@ void Evictions::run(Time now) {
           for (const auto& [mapping, comment] : service->loaded.hold)
             if (mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
     if (job_.empty() && job.nudge.empty() && !is_urgent(job)) continue;
-    job_yields_ = need == Need::count;
+    job_need_ = need;
     worker_.start(std::move(job));
     return;
   }
 }
 
 void Evictions::run_idle(CutJob job, std::function<void(const CutResult&, Time)> done) {
-  job_yields_ = true;
+  job_need_ = Need::count;
   idle_done_ = std::move(done);
   worker_.start(std::move(job));
 }
 
 void Evictions::on_job_done(const CutResult& result, Time now) {
-  if (!result.failure.empty()) {
-    if (!job_yields_) retry_at_ = now + retry_after;
-    outbox_.log(events::conntrack_failed(job_yields_, result.failure, retry_after));
+  if (!result.failure.empty() && job_need_ != Need::record) { // of a record each eviction tells
+    if (job_need_ != Need::count) retry_at_ = now + retry_after;
+    outbox_.log(events::conntrack_failed(job_need_ == Need::count, result.failure, retry_after));
   }
   if (const auto done = std::exchange(idle_done_, {})) done(result, now);
   count_reconnected(registry_, result);
@@ -354,6 +356,8 @@ void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResu
     eviction.due = result.cancelled ? now : now + retry_after;
     return;
   }
+  if (eviction.stage == CutStage::record && !result.recorded && !eviction.mappings.empty())
+    outbox_.log(events::flows_not_recorded(service, eviction, result.failure));
   if (!same && !eviction.mappings.empty() && eviction.stage == CutStage::sweep) {
     eviction.due = now;
     return;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/failover/change.hpp"
+#include "daemon/failover/eviction_jobs.hpp"
 #include "daemon/failover/kernel.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/service_registry.hpp"
@@ -76,7 +77,7 @@ private:
     bool stage = true;             // the job does what the stage needs, not only clients that connect again
   };
   std::vector<JobPart> job_; // whose flows the worker is on
-  bool job_yields_ = false;  // it only reads
+  Need job_need_ = Need::count;
   std::function<void(const CutResult&, Time)> idle_done_;
   std::optional<Time> retry_at_;       // of a cut that the kernel refused
   std::set<std::string> falsely_held_; // services whose clients were refused by a target that is up after all

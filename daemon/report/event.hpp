@@ -206,6 +206,13 @@ struct ForeignFlows {
   std::uint64_t number = 0;
   bool operator==(const ForeignFlows&) const = default;
 };
+/// Flows that should be cut, but only as they stood, which nobody knows.
+struct FlowsNotRecorded {
+  std::string flows;
+  Vip vip;           // of the first of them
+  std::string error; // empty: every answer of the kernel was incomplete
+  bool operator==(const FlowsNotRecorded&) const = default;
+};
 struct ConntrackFailed {
   bool counting = false; // or cutting
   std::string error;
@@ -321,10 +328,10 @@ struct Message {
 using Payload =
     std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
                  OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
-                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, ConntrackFailed, KernelRefused, KernelRecovered,
-                 TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping,
-                 NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
-                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed,
+                 KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved,
+                 CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
+                 ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events
 

@@ -37,6 +37,7 @@ public:
   std::string operator()(const DrainEnded& drain) const;
   std::string operator()(const UnexpectedFlows& found) const;
   std::string operator()(const ForeignFlows& found) const;
+  std::string operator()(const FlowsNotRecorded& flows) const;
   std::string operator()(const ConntrackFailed& failure) const;
 
   // event_text_daemon.cpp: the table, the daemon itself

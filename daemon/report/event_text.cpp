@@ -169,8 +169,8 @@ struct Levels {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
-                               OverrideShared, UnexpectedFlows, ForeignFlows, ConntrackFailed, TableRestored, TableReplaced,
-                               HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+                               OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored,
+                               TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,

@@ -93,6 +93,12 @@ std::string Sentences::operator()(const ForeignFlows& found) const {
       found.server ? fmt::format("at {}", hanat::to_text(*found.server)) : "untranslated");
 }
 
+std::string Sentences::operator()(const FlowsNotRecorded& flows) const {
+  return fmt::format("flows of {} are not cut: the kernel gave no complete list of them ({}); those that are in the way can be deleted by "
+                     "hand: conntrack -D -d {}",
+                     flows.flows, flows.error.empty() ? "each dump was interrupted" : flows.error, flows.vip.address.text());
+}
+
 std::string Sentences::operator()(const ConntrackFailed& failure) const {
   return fmt::format("{} conntrack entries failed: {}; trying again in {} s", failure.counting ? "counting" : "cutting", failure.error,
                      failure.retry_after.count());

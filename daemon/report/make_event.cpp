@@ -188,6 +188,11 @@ Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::ui
               ForeignFlows{.vip = mapping.vip, .server = early ? std::nullopt : std::optional{mapping.server}, .number = number});
 }
 
+Event flows_not_recorded(const ServiceState& service, const Eviction& eviction, std::string error) {
+  return make(service.config.name,
+              FlowsNotRecorded{.flows = eviction.comment, .vip = eviction.mappings.front().vip, .error = std::move(error)});
+}
+
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after) {
   return make({}, ConntrackFailed{.counting = counting, .error = std::move(error), .retry_after = retry_after});
 }

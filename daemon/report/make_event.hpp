@@ -46,6 +46,8 @@ Event drained(const ServiceState& service, const Eviction& eviction, Time now);
 Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, bool whole, Time now);
 Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number);
 Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number);
+/// `error`: empty where every answer of the kernel was incomplete.
+Event flows_not_recorded(const ServiceState& service, const Eviction& eviction, std::string error);
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after);
 
 Event kernel_recovered();

@@ -170,6 +170,28 @@ TEST_F(EvictionJobsTest, AJobThatOnlyReadsGivesWayToACut) {
   EXPECT_TRUE(run());
 }
 
+TEST_F(EvictionJobsTest, ARecordGivesWayToACutAndToNothingElse) {
+  ServiceState& service = add_at(small_service("exact", 81), 0);
+  const Mapping flows{service.config.listen.front(), service.loaded.dnat.begin()->second.server};
+  const auto add_exact = [&](CutStage stage) {
+    evictions.add(service, {.mappings = {flows}, .comment = "exact", .exact = true, .stage = stage, .due = now});
+  };
+  add_exact(CutStage::record);
+  EXPECT_TRUE(run());
+  for (const CutStage stage : {CutStage::record, CutStage::cut_recorded}) {
+    add_exact(stage);
+    EXPECT_FALSE(run());
+    EXPECT_FALSE(worker.cancelled) << "they come behind it";
+  }
+  flipped();
+  EXPECT_FALSE(run());
+  EXPECT_TRUE(worker.cancelled);
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_TRUE(job().record.empty());
+  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
+}
+
 TEST_F(EvictionJobsTest, ACutDoesNotGiveWay) {
   flipped();
   run();

@@ -267,11 +267,20 @@ TEST_F(EvictionsTest, WithoutAnAnswerToWhatStandsNothingIsCut) {
   EXPECT_TRUE(run());
   EXPECT_EQ(job().record, std::vector{primary_tcp});
   finish(failure("no"));
-  now += 5s;
+  EXPECT_EQ(events_of(outbox, "are not cut: the kernel gave no complete list of them (no)"), 1U);
+  EXPECT_EQ(events_of(outbox, said::failed), 0U) << "it is not tried again";
   EXPECT_TRUE(run());
   EXPECT_TRUE(job().recorded.empty());
   finish();
   EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(EvictionsTest, AListOfFlowsThatStaysIncompleteIsTold) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now});
+  EXPECT_TRUE(run());
+  finish();
+  EXPECT_EQ(events_of(outbox, "are not cut: the kernel gave no complete list of them"), 1U);
 }
 
 TEST_F(EvictionsTest, ARecordThatGaveWayIsMadeAgain) {
@@ -281,6 +290,7 @@ TEST_F(EvictionsTest, ARecordThatGaveWayIsMadeAgain) {
   evictions.cancel();
   finish();
   EXPECT_EQ(service.evictions.front().stage, CutStage::record);
+  EXPECT_TRUE(outbox.events.empty());
   EXPECT_TRUE(run());
   EXPECT_EQ(job().record, std::vector{primary_tcp});
 }

@@ -46,13 +46,17 @@ TEST_F(ServerSetsTest, ADisplacedServerIsLoadedWithTheChangeAndLeavesWhenItsTime
   sets.on_start({}, now);
   update();
   sets.on_applied(change_with(web, {}));
-  EXPECT_EQ(update(), Calls{});
-  web.displaced_until[{web.config.listen.front(), endpoint("198.18.2.2", 443)}] = now + 60s;
-  sets.on_applied(change_with(web, {Eviction{}}));
-  EXPECT_EQ(update(), Calls{"displaced4 1"});
-  now += 60s;
-  sets.on_applied(change_with(web, {}));
-  EXPECT_EQ(update(), Calls{"displaced4 0"});
+  EXPECT_EQ(update(), Calls{}) << "a change that evicts nothing displaces nobody";
+  const Mapping flows{web.config.listen.front(), endpoint("198.18.2.2", 443)};
+  for (std::vector<Eviction> evictions : {std::vector{Eviction{}}, std::vector<Eviction>{}}) { // of the change, or of the audit
+    web.displaced_until[flows] = now + 60s;
+    sets.on_applied(change_with(web, std::move(evictions)));
+    EXPECT_EQ(update(), Calls{"displaced4 1"});
+    now += 60s;
+    sets.on_applied(change_with(web, {}));
+    EXPECT_EQ(update(), Calls{"displaced4 0"});
+    web.displaced_until.clear();
+  }
 }
 
 TEST_F(ServerSetsTest, WhatWasDisplacedBeforeARestartStillIs) {

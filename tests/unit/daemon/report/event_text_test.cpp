@@ -292,6 +292,12 @@ TEST(EventText, FlowsThatShouldNotBe) {
   EXPECT_EQ(text(UnexpectedFlows{.number = 2, .server = {}}), "found 2 unexpected flows (untranslated, to no server): they are cut now");
   EXPECT_EQ(level(found), Level::warning);
   EXPECT_EQ(kind(found), "repair");
+  const FlowsNotRecorded not_recorded{
+      .flows = "web", .vip = {.address = address_of("203.0.113.10", 0).address}, .error = "No buffer space"};
+  EXPECT_EQ(text(not_recorded), "flows of web are not cut: the kernel gave no complete list of them (No buffer space); those that are in "
+                                "the way can be deleted by hand: conntrack -D -d 203.0.113.10");
+  EXPECT_NE(text(FlowsNotRecorded{}).find("(each dump was interrupted)"), std::string::npos);
+  EXPECT_EQ(level(not_recorded), Level::warning);
   EXPECT_EQ(text(ConntrackFailed{.counting = true, .error = "No buffer space", .retry_after = 5s}),
             "counting conntrack entries failed: No buffer space; trying again in 5 s");
   EXPECT_EQ(text(ConntrackFailed{.counting = false, .error = "No buffer space", .retry_after = 5s}),

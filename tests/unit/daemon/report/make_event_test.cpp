@@ -221,6 +221,8 @@ TEST(MakeEvent, ForeignFlows) {
   EXPECT_EQ(what<ForeignFlows>(foreign_flows(web.service, mapping, 3)),
             (ForeignFlows{.vip = mapping.vip, .server = server_address(2), .number = 3}));
   EXPECT_EQ(what<ForeignFlows>(foreign_flows(web.service, untranslated(mapping.vip), 3)).server, std::nullopt);
+  EXPECT_EQ(what<FlowsNotRecorded>(flows_not_recorded(web.service, Web::eviction(), "a failure")),
+            (FlowsNotRecorded{.flows = "web primary", .vip = Web::eviction().mappings.front().vip, .error = "a failure"}));
 }
 
 TEST(MakeEvent, TheKernelAndTheProbes) {
