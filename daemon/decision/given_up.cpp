@@ -82,9 +82,9 @@ void disown(const ServiceState& service, Time now, Plan& result) {
     if (rules.vips.contains(vip)) continue;
     for (const Vip& part : given_up_parts(service, rules.vips, vip)) { // no two that are loaded overlap
       const auto stage = begun.find(part);
-      const std::size_t before = mappings.size();
       if (stage == begun.end()) add_servers(service, vip, part, mappings);
-      const bool to_be_recorded = stage == begun.end() ? mappings.size() > before : stage->second == CutStage::record;
+      const auto has_part = [&part](const Mapping& mapping) { return overlap(mapping.vip, part); }; // perhaps of a cut under way
+      const bool to_be_recorded = stage == begun.end() ? std::ranges::any_of(mappings, has_part) : stage->second == CutStage::record;
       if (part == vip && to_be_recorded) keep_loaded(service.loaded, vip, rules);
     }
   }

@@ -249,7 +249,9 @@ bool Evictions::delays(const ServiceState& service, const Plan& plan) {
   if (service.evictions.empty()) return false;
   const FlowSet returning{plan.returning};
   const auto matters = [&](const Mapping& mapping) {
-    const bool given_up = service.loaded.vips.contains(mapping.vip) && !plan.rules.vips.contains(mapping.vip);
+    const auto takes = [&](const Vip& ports) { return overlap(ports, mapping.vip); }; // another service, by the same transaction
+    const bool given_up = service.loaded.vips.contains(mapping.vip) && !plan.rules.vips.contains(mapping.vip) &&
+                          std::ranges::none_of(service.ports_taken_over, takes);
     return given_up || returning.meeting(mapping) != nullptr;
   };
   const bool waits = std::ranges::any_of(service.evictions, [&](const Eviction& eviction) {

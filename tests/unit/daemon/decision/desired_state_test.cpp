@@ -318,5 +318,15 @@ TEST(Plan, IsPure) {
   EXPECT_EQ(service.loaded, settled(Destination::primary));
 }
 
+TEST(Plan, AServiceThatIsRemovedWhileItRefusesClientsStaysUntilTheRestOfItsCutIsRecorded) {
+  ServiceState service = service_at(Destination::primary);
+  apply(service, go(service, Destination::none), moment);
+  const Plan removed = go(service, Destination::removed);
+  EXPECT_EQ(removed.rules.vips.size(), every_vip.size()) << "else flows of somebody else's would be recorded, too";
+  apply(service, removed, moment);
+  recorded(service);
+  EXPECT_TRUE(go(service, Destination::removed).rules.vips.empty());
+}
+
 } // namespace
 } // namespace hanat::planning

@@ -108,6 +108,19 @@ TEST_F(EvictionJobsTest, AReturnWaitsForTheJobOnClientsThatConnectAgain) {
   EXPECT_EQ(job().scope, nat::FlowScope::all);
 }
 
+// The kernel takes no two ranges that overlap: the old one leaves with the transaction that has the new one, or both are refused.
+TEST_F(EvictionJobsTest, PortsThatAnotherServiceTakesOverDoNotWaitForAJob) {
+  const auto range = [](std::uint16_t first, std::uint16_t last) { return Vip{address("203.0.113.20"), Protocol::tcp, first, last}; };
+  ServiceConfig config = small_service("range", 0);
+  config.listen = {range(2000, 4000)};
+  ServiceState& service = add(config);
+  go(service, to_server(0)); // entries of before the rules are cut
+  EXPECT_TRUE(run());
+  planning::remove(service);
+  service.ports_taken_over = {range(1, 65'535)};
+  EXPECT_FALSE(evictions.delays(service, desired_state(service, decision_for(Destination::removed), now)));
+}
+
 TEST_F(EvictionJobsTest, AMoveToAnotherServerDoesNotWaitForTheJobOnTheFlowsOfTheOld) {
   ServiceConfig config = web();
   config.servers.push_back({.role = "backup2", .addresses = {endpoint("198.18.3.2", 0)}, .snat = {}, .probes = {}});
