@@ -16,7 +16,7 @@ inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP dest
 /// The packet that renews the heartbeat carries this mark; a rule drops it on its way out. "hanb"
 inline constexpr std::uint32_t heartbeat_mark = 0x68616e62;
 
-inline constexpr const char* log_reconnect = "hanat reconnect";     // a client's SYN belongs to an entry of its old connection
+inline constexpr const char* log_reconnect = "hanat reconnect"; // a client's SYN belongs to an entry of its old connection
 
 /// hanatd's own packets and sockets carry this mark and bypass conntrack: nudges, and probes from these source ports. "hana"
 inline constexpr std::uint32_t packet_mark = 0x68616e61;
