@@ -28,15 +28,25 @@ const ServerStatus* find_server(const ServiceStatus& service, std::string_view r
   return found == service.servers.end() ? nullptr : &*found;
 }
 
-/// A server that is down for one service of the group is down for all of them.
-bool down_in_group(const ServerStatus& server) { return server.group_health == "down" && server.health != "down"; }
+/// A server that is down, or full, for one service of the group is so for all of them.
+bool worse_in_group(const ServerStatus& server) {
+  return (server.group_health == "down" || server.group_health == "full") && server.health != server.group_health;
+}
+std::string_view health_of(const ServerStatus& server) {
+  if (server.group_health && worse_in_group(server)) return *server.group_health;
+  return server.health;
+}
 
-/// "backup2 is down (refused)"
+/// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"
 std::string state_of(const ServerStatus& server) {
-  if (down_in_group(server)) return fmt::format("{} is {} here, but down in the group", escaped(server.role), escaped(server.health));
-  const bool reason = server.health == "down" && server.last && server.last->outcome != "pass";
+  if (worse_in_group(server))
+    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health),
+                       escaped(server.group_health.value_or("")));
+  std::string reason;
+  if (server.health == "down" && server.last && server.last->outcome != "pass") reason = server.last->reason;
+  if (server.health == "full" && server.last && server.last->outcome == "full") reason = server.last->detail;
   return fmt::format("{} is {}{}", escaped(server.role), escaped(server.health),
-                     reason ? fmt::format(" ({})", escaped(server.last->reason)) : "");
+                     reason.empty() ? "" : fmt::format(" ({})", escaped(reason)));
 }
 
 Notice notice_observe(const ServiceStatus& service) {
@@ -73,6 +83,8 @@ Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, W
 }
 
 std::optional<Notice> notice_target(const ServiceStatus& service) {
+  if (service.why == "full-kept")
+    return Notice{true, fmt::format("{} is full, and no other server may take over: it keeps the traffic", escaped(service.target))};
   if (service.why == "no-server-up-kept")
     return Notice{true, fmt::format("no server is up: {} keeps the traffic (on_none = \"keep\")", escaped(service.target))};
   if (service.why == "no-server-up")
@@ -87,8 +99,8 @@ std::optional<Notice> notice_target(const ServiceStatus& service) {
   if (service.target == "none")
     return Notice{false, "nothing is decided yet: new connections are dropped until the first server is known to be up or down"};
   const auto* const server = find_server(service, service.target);
-  if (server != nullptr && server->health == "down" && !service.forced)
-    return Notice{true, fmt::format("{} has the traffic and is down", escaped(service.target))};
+  if (server != nullptr && (health_of(*server) == "full" || (server->health == "down" && !service.forced)))
+    return Notice{true, fmt::format("{} has the traffic and is {}", escaped(service.target), escaped(health_of(*server)))};
   return std::nullopt;
 }
 
@@ -102,22 +114,32 @@ Notice notice_draining(const DrainingStatus& draining) {
   return {false, fmt::format("draining: {} on {}; the rest is cut in {}{}", left, server, duration(*draining.ends_in_s), ended)};
 }
 
+/// Somebody else's rule takes clients of the service.
+Notice notice_foreign(const ForeignStatus& foreign) {
+  return {false,
+          fmt::format("{} flow{} of {} {} at {}, where hanat sends no clients: another rule does; see nft list ruleset", foreign.flows,
+                      foreign.flows == 1 ? "" : "s", escaped(foreign.listen), foreign.flows == 1 ? "is" : "are", escaped(foreign.server))};
+}
+
 /// The servers that do not have the traffic: is one of them up, so that failover is possible?
 std::optional<Notice> notice_others(const ServiceStatus& service) {
   std::string bad;
-  bool other_up = false, any_down = false;
+  bool other_up = false, any_down = false, any_full = false;
   for (const auto& server : service.servers) {
     if (server.role == service.target) continue;
-    if (server.health == "up" && !down_in_group(server)) {
+    if (health_of(server) == "up") {
       other_up = true;
       continue;
     }
-    any_down = any_down || server.health == "down" || down_in_group(server);
+    any_down = any_down || health_of(server) == "down";
+    any_full = any_full || health_of(server) == "full";
     bad += (bad.empty() ? "" : ", ") + state_of(server);
   }
   if (bad.empty()) return std::nullopt;
   if (other_up || service.target == "none" || service.why == "no-server-up-kept") return Notice{false, bad};
-  return Notice{any_down, fmt::format("{}: {}; nothing to fail over to", any_down ? "redundancy lost" : "no redundancy yet", bad)};
+  return Notice{any_down || any_full,
+                fmt::format("{}: {}; nothing {}to fail over to", any_down || any_full ? "redundancy lost" : "no redundancy yet", bad,
+                            any_full ? "with room " : "")};
 }
 
 std::string show_daemon(const DaemonStatus& daemon, const Colorizer& paint) {
@@ -176,7 +198,7 @@ std::string show_overview(const std::vector<ServiceStatus>& services, const Colo
 
 std::string show_last(const std::optional<LastResult>& last) {
   if (!last) return "not probed yet";
-  std::string text = last->outcome == "pass" ? "" : escaped(last->outcome) + ": ";
+  std::string text = last->outcome == "pass" || last->outcome == last->reason ? "" : escaped(last->outcome) + ": ";
   text += escaped(last->reason);
   if (!last->detail.empty()) text += fmt::format(" ({})", escaped(last->detail));
   return fmt::format("{}, {:.2f} ms, {} ago", text, last->latency_ms, duration(last->age_s));
@@ -222,6 +244,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining));
+  for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (service.failback_in_s) found.push_back({false, fmt::format("failback in {}", duration(*service.failback_in_s))});
   std::stable_partition(found.begin(), found.end(), [](const Notice& notice) { return notice.trouble; });
   return found;
@@ -233,7 +256,7 @@ std::string show_flip(const FlipStatus& flip) {
   text += flip.cut_ms        ? fmt::format(" in {:.1f} ms", *flip.cut_ms)
           : flip.interrupted ? ", cut interrupted by a restart"
                              : ", still cutting";
-  if (flip.nudged > 0) text += fmt::format("; {} clients nudged", flip.nudged);
+  if (flip.nudged > 0) text += fmt::format("; nudge sent to {} client{}", flip.nudged, flip.nudged == 1 ? "" : "s");
   if (flip.drained > 0) text += fmt::format("; {} ended by themselves", flip.drained);
   return text;
 }

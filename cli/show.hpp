@@ -25,7 +25,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now);
 
 std::string show_status(const Status& status, const View& view);
 
-/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; 41 clients nudged"
+/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients"
 std::string show_flip(const FlipStatus& flip);
 /// One line per entry, in the given order.
 std::string show_history(const std::vector<HistoryEntry>& history, const View& view);

@@ -67,8 +67,8 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   log_capabilities(cutter);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
-  controller_ = std::make_unique<Controller>(loop_, std::move(kernel), std::move(cutter), make_client_notifier(),
-                                             [this](const Event& event) { publish(event); });
+  controller_ = std::make_unique<Controller>(loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter),
+                                             make_client_notifier(), [this](const Event& event) { publish(event); });
   const LoadedState kept = load_state(paths_.state);
   if (!kept.warning.empty()) log(events::Message{Level::warning, kept.warning});
   controller_->on_state_changed = [this](Controller::Urgency urgency) {
@@ -77,7 +77,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   controller_->start(config, kept.state);
   utsname system{};
   uname(&system);
-  log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->owns_table()});
+  log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
   handlers_ = std::make_unique<Handlers>(*controller_, *history_, [this] { return reload(); });
   operators_ = config.operators;
   handlers_->set_config(start.file, start.fallback);

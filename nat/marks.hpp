@@ -6,11 +6,17 @@
 
 namespace hanat::nat {
 
-/// The guard logs the packets of clients in trouble to this nfnetlink_log group, at most 100 per second for each kind and family. "ha"
+/// The guard logs the packets of clients in trouble to this nfnetlink_log group, at most 100 per second for each kind and family, and 1,000
+/// of those that connect again. "ha"
 inline constexpr std::uint16_t log_group = 0x4861;
-inline constexpr const char* log_refused = "hanat refused";         // a server's TCP reset in reply to a client's SYN, held or not
+inline constexpr const char* log_refused = "hanat refused";         // a server's reset of a SYN or ABORT of an INIT, held or not
 inline constexpr const char* log_unanswered = "hanat unanswered";   // a client repeats its SYN: no reply to the first
-inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP destination unreachable in reply to a client's packet
+inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP destination unreachable for a client's packet, held or not
+
+/// The packet that renews the heartbeat carries this mark; a rule drops it on its way out. "hanb"
+inline constexpr std::uint32_t heartbeat_mark = 0x68616e62;
+
+inline constexpr const char* log_reconnect = "hanat reconnect"; // a client's SYN belongs to an entry of its old connection
 
 /// hanatd's own packets and sockets carry this mark and bypass conntrack: nudges, and probes from these source ports. "hana"
 inline constexpr std::uint32_t packet_mark = 0x68616e61;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
@@ -25,13 +26,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// 128 packets per millisecond: a thousand clients are nudged within 10 ms, and no queue on the way has to drop packets.
+// 128 packets per millisecond: a thousand clients are nudged within 10 ms, and no queue on the way has to drop packets: a router's default
+// queues hold 1,000.
 constexpr std::size_t burst = 128;
 constexpr auto pause = 1ms;
 constexpr int max_retries_when_full = 50; // retries of a burst when the queue is full; then its rest is skipped
 
 constexpr std::uint8_t hops = 64;
-constexpr std::uint16_t window = 1024; // any value: the client only sees that the segment is out of sequence
+constexpr std::uint16_t window = 1024; // any value: the client only sees that it does not expect the segment
 
 /// The ones' complement sum of RFC 1071, not yet folded.
 std::uint32_t sum(std::span<const std::uint8_t> bytes, std::uint32_t start = 0) {
@@ -57,6 +59,7 @@ tcphdr segment(const Nudge& nudge) {
   tcp.dest = htons(nudge.to.port);
   tcp.doff = sizeof tcp / 4;
   tcp.ack = 1;
+  tcp.syn = nudge.segment == Segment::syn_ack ? 1 : 0;
   tcp.window = htons(window);
   // RFC 9293: the checksum includes addresses, protocol and length, in both families.
   std::uint32_t total = sum(nudge.to.address.bytes(), sum(nudge.from.address.bytes())) + IPPROTO_TCP + sizeof tcp;
@@ -100,15 +103,16 @@ Fd raw_socket(int family) {
   return fd;
 }
 
-/// Sends one burst. Skips packets that the kernel refuses.
-std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
+/// Sends those of the nudges, at most one burst, and marks the accepted ones. Skips packets that the kernel refuses.
+void send_burst(int fd, std::span<const Nudge> nudges, std::span<const std::size_t> chosen, std::vector<bool>& accepted) {
   std::array<std::vector<std::uint8_t>, burst> packets;
   std::array<SocketAddress, burst> addresses{};
   std::array<iovec, burst> parts{};
   std::array<mmsghdr, burst> messages{};
-  for (std::size_t i = 0; i < nudges.size(); ++i) {
-    packets.at(i) = nudge_packet(nudges[i]);
-    addresses.at(i) = to_sockaddr({.address = nudges[i].to.address, .port = 0}); // a raw IPv6 socket takes no port
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const Nudge& nudge = nudges[chosen[i]];
+    packets.at(i) = nudge_packet(nudge);
+    addresses.at(i) = to_sockaddr({.address = nudge.to.address, .port = 0}); // a raw IPv6 socket takes no port
     parts.at(i) = {.iov_base = packets.at(i).data(), .iov_len = packets.at(i).size()};
     msghdr& header = messages.at(i).msg_hdr;
     header.msg_name = &addresses.at(i).storage;
@@ -116,12 +120,11 @@ std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
     header.msg_iov = &parts.at(i);
     header.msg_iovlen = 1;
   }
-  std::size_t at = 0, sent = 0;
-  for (int full = 0; at < nudges.size();) {
-    const int taken = sendmmsg(fd, messages.data() + at, static_cast<unsigned>(nudges.size() - at), 0);
+  std::size_t at = 0;
+  for (int full = 0; at < chosen.size();) {
+    const int taken = sendmmsg(fd, messages.data() + at, static_cast<unsigned>(chosen.size() - at), 0);
     if (taken > 0) {
-      sent += static_cast<std::size_t>(taken);
-      at += static_cast<std::size_t>(taken);
+      for (const auto end = at + static_cast<std::size_t>(taken); at < end; ++at) accepted[chosen[at]] = true;
     } else if (errno == EAGAIN) {
       if (++full > max_retries_when_full) break;
       std::this_thread::sleep_for(pause);
@@ -129,7 +132,6 @@ std::size_t send_burst(int fd, std::span<const Nudge> nudges) {
       ++at;
     }
   }
-  return sent;
 }
 
 } // namespace
@@ -149,21 +151,21 @@ std::vector<std::uint8_t> nudge_packet(const Nudge& nudge) {
 
 Nudger::Nudger() : ipv4_(raw_socket(AF_INET)), ipv6_(raw_socket(AF_INET6)) {}
 
-std::size_t Nudger::send(std::span<const Nudge> nudges, const std::atomic<bool>& cancelled) {
-  std::size_t sent = 0;
+std::vector<bool> Nudger::send(std::span<const Nudge> nudges, const std::atomic<bool>& cancelled) {
+  std::vector<bool> accepted(nudges.size());
   for (const Family family : both_families) {
     if (!socket_for(family)) continue;
-    std::vector<Nudge> of_family;
-    std::ranges::copy_if(nudges, std::back_inserter(of_family),
-                         [family](const Nudge& nudge) { return nudge.to.address.family() == family; });
-    for (std::span<const Nudge> left{of_family}; !left.empty() && !cancelled;) {
+    std::vector<std::size_t> of_family;
+    for (std::size_t index = 0; index < nudges.size(); ++index)
+      if (nudges[index].to.address.family() == family) of_family.push_back(index);
+    for (std::span<const std::size_t> left{of_family}; !left.empty() && !cancelled;) {
       const auto part = left.first(std::min(left.size(), burst));
       left = left.subspan(part.size());
-      sent += send_burst(socket_for(family).get(), part);
+      send_burst(socket_for(family).get(), nudges, part, accepted);
       if (!left.empty()) std::this_thread::sleep_for(pause);
     }
   }
-  return sent;
+  return accepted;
 }
 
 } // namespace hanat::nat

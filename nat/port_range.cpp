@@ -32,6 +32,11 @@ bool share_flows(const Mapping& one, const Mapping& other) {
   return one.server.port == other.server.port;
 }
 
+bool may_open_from(const Vip& vip, std::uint16_t port) {
+  const bool has_own_ports = vip.port <= own_ports_first && last_port(vip) >= own_ports_last;
+  return !has_own_ports || port < own_ports_first;
+}
+
 Vip with_ports(const Vip& vip, std::uint16_t first, std::uint16_t last) {
   return {.address = vip.address, .protocol = vip.protocol, .port = first, .last = first == last ? std::uint16_t{0} : last};
 }
@@ -107,6 +112,11 @@ const Mapping* MappingIndex::find(const Mapping& entry) const {
        next != list.begin();)
     if (covers((--next)->vip, entry.vip)) return &*next;
   return nullptr;
+}
+
+const Mapping* MappingIndex::find_opened_by_server(const Mapping& entry) const {
+  const Mapping* found = find(entry);
+  return found != nullptr && may_open_from(found->vip, entry.vip.port) ? found : nullptr;
 }
 
 std::size_t MappingIndex::Hash::operator()(const Mapping& mapping) const noexcept {

@@ -21,6 +21,14 @@ bool covers(const Vip& outer, const Vip& inner);
 /// Can one flow belong to both?
 bool share_flows(const Mapping& one, const Mapping& other);
 
+/// A machine opens its own flows (as a client of others) from these ports: Linux' default of net.ipv4.ip_local_port_range. Windows and the
+/// BSDs use the upper part of them, up to 65535.
+inline constexpr std::uint16_t own_ports_first = 32'768, own_ports_last = 60'999;
+/// Whether a flow that a server opened from this port of the endpoint belongs to the service. A range that has all ports from which a
+/// machine opens its own flows ("*") cannot tell them apart: from these ports they are the server's own. From any other port, and with a
+/// narrower range, they are the service's.
+bool may_open_from(const Vip& vip, std::uint16_t port);
+
 /// Calls `visit` for each entry of an ordered map of virtual endpoints that overlaps `vip`.
 template <typename Map, typename Visit> void for_overlapping(Map& map, const Vip& vip, const Visit& visit) {
   Vip behind = vip; // sorts after every key that begins at this port or a lower one
@@ -68,6 +76,8 @@ public:
   explicit MappingIndex(std::span<const Mapping> mappings);
   /// The mapping of an entry's flow: the same one, or a range, if the flow kept its port. nullptr: none.
   const Mapping* find(const Mapping& entry) const;
+  /// The same for a flow that the server opened: see may_open_from().
+  const Mapping* find_opened_by_server(const Mapping& entry) const;
 
 private:
   struct Hash {

@@ -65,6 +65,7 @@ std::string_view to_text(Kind kind) {
 std::string_view to_text(Outcome outcome) {
   switch (outcome) {
   case Outcome::pass: return "pass";
+  case Outcome::full: return "full";
   case Outcome::fail: return "fail";
   case Outcome::inconclusive: return "inconclusive";
   }
@@ -75,6 +76,7 @@ std::string_view to_text(Reason reason) {
   switch (reason) {
   case Reason::connected: return "connected";
   case Reason::answered: return "answered";
+  case Reason::full: return "full";
   case Reason::refused: return "refused";
   case Reason::reset: return "reset";
   case Reason::timeout: return "timeout";
@@ -105,6 +107,9 @@ std::string_view explain(Reason reason) {
   switch (reason) {
   case Reason::connected: return "the TCP handshake completed; this probe does not check the service behind the port";
   case Reason::answered: return "the server sent the expected reply in time";
+  case Reason::full:
+    return "the server works and says that it takes no more clients: it has reached its own limit, which may be too low, or they are too "
+           "many";
   case Reason::refused:
     return "the server's machine reported that nothing listens on the port: the service is stopped, or a firewall rejects the probe";
   case Reason::reset:
@@ -122,7 +127,7 @@ std::string_view explain(Reason reason) {
     return "the server closed the connection before its reply was complete: the service is starting, stopping or overloaded";
   case Reason::wrong_status: return "the server replied with an HTTP status outside `status`: the service reports a failure";
   case Reason::wrong_answer:
-    return "the reply lacks what is expected, or reports a failure: the service is starting, full, in another role or broken";
+    return "the reply lacks what is expected, or reports a failure: the service is starting, in another role or broken";
   case Reason::garbled: return "the reply is not of the probe's protocol: another service listens on the port, or the service expects TLS";
   case Reason::too_large: return "the reply exceeds its size limit, for most protocols 64 KiB: the service is broken or hostile";
   case Reason::tls_failed:
@@ -163,6 +168,8 @@ ProbeResult pass_result(const ProbeSpec& spec, Reason reason, Clock::duration la
 
 ProbeResult result_from_verdict(const ProbeSpec& spec, const Verdict& verdict, Clock::duration latency) {
   if (verdict.reason == Reason::answered) return pass_result(spec, Reason::answered, latency);
+  if (verdict.reason == Reason::full)
+    return {.outcome = Outcome::full, .reason = Reason::full, .latency = latency, .detail = sanitized(verdict.detail)};
   return fail_result(verdict.reason, latency, sanitized(verdict.detail));
 }
 

@@ -14,6 +14,7 @@ namespace hanat::probes {
 
 enum class Outcome : std::uint8_t {
   pass,
+  full, // the server works, and takes no more clients
   fail,
   inconclusive, // a local failure; ignored
 };
@@ -24,6 +25,8 @@ enum class Reason : std::uint8_t {
   // pass
   connected, // TCP handshake completed
   answered,  // the expected reply
+  // full
+  full, // the server itself says that it has as many clients as it takes
   // fail
   refused,             // RST or ICMP port unreachable
   reset,               // connection reset after the handshake
@@ -62,7 +65,7 @@ struct ProbeResult {
   bool operator==(const ProbeResult&) const = default;
 };
 
-/// What a reply of the server means. `answered` is the only reason that passes.
+/// What a reply of the server means. `answered` is the only reason that passes, `full` that of a full server; all others fail.
 struct Verdict {
   Reason reason = Reason::answered;
   std::string detail{}; // may hold the server's bytes as they came

@@ -48,6 +48,7 @@ struct HttpSpec {
   std::string host;                    // Host header and SNI; empty: the server's address
   std::vector<std::string> headers;    // "Name: value", sent as they are
   std::vector<StatusRange> status;     // empty: 200-299
+  std::vector<StatusRange> full;       // by which the server says that it takes no more clients; empty: none
   Pattern body;                        // must occur in the first 64 KiB of the body; empty: not checked
   bool http2 = false;                  // HTTP/2: by ALPN over TLS, with prior knowledge without
   bool verify = false;                 // https: check the certificate against the system's authorities and `host`

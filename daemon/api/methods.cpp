@@ -38,7 +38,7 @@ type Daemon (
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, flips: int, listen: []string, servers: []Server,
-  last_flip: ?Flip, draining: ?[]Draining, totals: Totals
+  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, totals: Totals
 )
 # until is null: until Auto
 type Override (target: string, until: ?string, reason: string, by: string)
@@ -56,7 +56,9 @@ type Flip (
 type Cut (tcp: int, udp: int, sctp: int)
 # left is null: not counted yet; ends_in_s is null: the flows are kept until they end
 type Draining (server: string, address: string, drained: int, left: ?int, ends_in_s: ?float)
-# since hanatd started; flips: by why
+# flows at a server that hanat did not send them to, which came back after they were cut
+type Foreign (listen: string, server: string, flows: int)
+# since hanatd started; flips: by why; nudged: clients that nudges were sent to
 type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
 # interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null

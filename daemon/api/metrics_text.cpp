@@ -25,6 +25,7 @@ enum class Metric : std::uint8_t {
   flip_time,
   flip_commit,
   up,
+  full,
   unknown,
   fails,
   latency,
@@ -40,13 +41,14 @@ constexpr std::array rows = {
     Row{Metric::forced, "hanat_forced", "gauge", "1 while an operator's override pins the target"},
     Row{Metric::flips, "hanat_flips_total", "counter", "Changes of the target, by reason"},
     Row{Metric::cut, "hanat_cut_total", "counter", "Flows of old targets whose conntrack entries were deleted"},
-    Row{Metric::nudged, "hanat_nudged_total", "counter", "Clients nudged to reconnect after a flip"},
+    Row{Metric::nudged, "hanat_nudged_total", "counter", "Clients that a nudge was sent to after a flip"},
     Row{Metric::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while draining or kept"},
     Row{Metric::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that are draining or kept; absent: none, or not counted yet"},
     Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",
         "Time of the last change of the target; absent: none since hanatd started"},
     Row{Metric::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "Time from decision to kernel acknowledgement of the last flip"},
     Row{Metric::up, "hanat_up", "gauge", "1 while the server is up"},
+    Row{Metric::full, "hanat_full", "gauge", "1 while the server works and takes no more clients"},
     Row{Metric::unknown, "hanat_unknown", "gauge", "1 while the health of the server is unknown"},
     Row{Metric::fails, "hanat_probe_fails", "gauge", "Failed probes in the server's failure window"},
     Row{Metric::latency, "hanat_probe_latency_seconds", "gauge", "Latency of the last probe"},
@@ -105,7 +107,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
   line(families_, Metric::forced, label, service.forced ? 1 : 0);
   auto flips = service.totals.flips;
-  for (const char* why : {"failover", "failback", "forced", "no-server-up"})
+  for (const char* why : {"failover", "full", "failback", "forced", "no-server-up"})
     flips.try_emplace(why, 0U); // rate() needs the zero before the first
   for (const auto& [why, count] : flips) line(families_, Metric::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
@@ -131,6 +133,7 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   const std::string label = fmt::format("{},server=\"{}\"", service, escaped(server.role));
   line(families_, Metric::target, label, is_target ? 1 : 0);
   line(families_, Metric::up, fmt::format("{},address=\"{}\"", label, escaped(server.address)), server.health == "up" ? 1 : 0);
+  line(families_, Metric::full, label, server.health == "full" ? 1 : 0);
   line(families_, Metric::unknown, label, server.health == "unknown" ? 1 : 0);
   line(families_, Metric::fails, label, server.fails.count);
   if (!server.last) return;

@@ -145,6 +145,8 @@ json to_value(const ServiceStatus& service) {
                 {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)},
                 {"totals", to_value(service.totals)}};
   for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  for (const auto& [listen, server, flows] : service.foreign)
+    value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
   if (service.would_target) value["would_target"] = *service.would_target;
   if (service.would_why) value["would_why"] = *service.would_why;
   return value;
@@ -166,12 +168,16 @@ ServiceStatus service_from(const json& from) {
                         .servers = {},
                         .last_flip = std::nullopt,
                         .draining = {},
+                        .foreign = {},
                         .totals = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
   if (const auto draining = from.find("draining"); draining != from.end())
     for (const auto& one : *draining) service.draining.push_back(draining_from(one));
+  if (const auto foreign = from.find("foreign"); foreign != from.end())
+    for (const auto& one : *foreign)
+      service.foreign.push_back({.listen = one.at("listen"), .server = one.at("server"), .flows = one.at("flows")});
   if (from.contains("totals")) service.totals = totals_from(from.at("totals"));
   return service;
 }

@@ -26,7 +26,7 @@ struct LastResult {
 struct ServerStatus {
   std::string role, address;
   std::vector<std::string> addresses;           // filled only with more than one
-  std::string health;                           // "unknown", "up", "down"
+  std::string health;                           // "unknown", "up", "full", "down"
   std::optional<std::string> group_health = {}; // of a service in a group: the server's health for the whole group
   FailsStatus fails;
   std::optional<LastResult> last;
@@ -44,7 +44,7 @@ struct FlipStatus {
   std::string at, from, to, why;
   std::int64_t commit_us = 0;
   CutStatus cut;
-  std::uint64_t nudged = 0;
+  std::uint64_t nudged = 0;                   // clients that nudges were sent to
   std::uint64_t drained = 0;                  // flows that ended by themselves while draining or kept
   std::optional<std::uint64_t> left = 0;      // flows that are draining or kept now; absent: not counted yet
   std::optional<double> drain_ends_in_s = {}; // absent: nothing is draining
@@ -58,6 +58,11 @@ struct DrainingStatus {
   std::uint64_t drained = 0;
   std::optional<std::uint64_t> left;
   std::optional<double> ends_in_s; // absent: kept
+};
+/// Flows at a server that hanat did not send them to, which came back after they were cut.
+struct ForeignStatus {
+  std::string listen, server; // "203.0.113.10:443/tcp"; where the flows are
+  std::uint64_t flows = 0;    // in the last audit
 };
 /// Since hanatd started.
 struct TotalsStatus {
@@ -79,6 +84,7 @@ struct ServiceStatus {
   std::vector<ServerStatus> servers;
   std::optional<FlipStatus> last_flip;
   std::vector<DrainingStatus> draining;
+  std::vector<ForeignStatus> foreign;
   TotalsStatus totals;
 };
 struct DaemonStatus {

@@ -70,7 +70,7 @@ struct ServiceConfig {
   FlowPolicy on_failback = {};
   FlowPolicy on_forced = {};
   OnNone on_none = OnNone::refuse;
-  bool hold = true;  // TCP: drop the first refusal of a server that may be failing, so that the client tries again
+  bool hold = true;  // drop the first refusal of a server that may be failing, so that the client tries again
   bool nudge = true; // TCP: notify idle clients of a flip
   Mode mode = Mode::automatic;
   std::string group = {}; // services of a group move together; empty: no group

@@ -81,13 +81,14 @@ Parsed<FlowPolicy> parse_flow_policy(std::string_view text, std::string_view nam
   return error("{} = {} is not known{}", name, shown(text), did_you_mean(text, words));
 }
 
-Parsed<probes::StatusRange> parse_status(std::string_view text) {
+Parsed<probes::StatusRange> parse_status(std::string_view key, std::string_view text) {
   const auto dash = text.find('-');
   const auto first = number(text.substr(0, dash), 3);
   const auto last = dash == std::string_view::npos ? first : number(text.substr(dash + 1), 3);
   if (!first || !last || *first < 100 || *first > 599 || *last < 100 || *last > 599)
-    return error("probe.status = {} is not an HTTP status: write a code from 100 to 599 or a range, as in 204 or \"200-299\"", shown(text));
-  if (*first > *last) return error("probe.status = {} runs backwards: write \"{}-{}\"", shown(text), *last, *first);
+    return error("probe.{} = {} is not an HTTP status: write a code from 100 to 599 or a range, as in 204 or \"200-299\"", key,
+                 shown(text));
+  if (*first > *last) return error("probe.{} = {} runs backwards: write \"{}-{}\"", key, shown(text), *last, *first);
   return probes::StatusRange{.first = static_cast<std::uint16_t>(*first), .last = static_cast<std::uint16_t>(*last)};
 }
 

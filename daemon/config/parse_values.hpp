@@ -31,7 +31,8 @@ Parsed<DayWindow> parse_day_window(std::string_view text);
 /// "reset", "drain 60s", "keep"; `name` is the key's.
 Parsed<FlowPolicy> parse_flow_policy(std::string_view text, std::string_view name);
 /// "204" or "200-299"
-Parsed<probes::StatusRange> parse_status(std::string_view text);
+/// `key`: "status" or "full".
+Parsed<probes::StatusRange> parse_status(std::string_view key, std::string_view text);
 
 enum class AddressUse : std::uint8_t { listener, server, snat, probe_address, probe_source };
 /// An address without a port: snat, probe.address, probe.source.

@@ -12,13 +12,28 @@ Decision at(std::size_t server, Reason reason, Reason flip_reason) {
   return {TargetKind::server, server, reason, flip_reason, std::nullopt};
 }
 Decision nowhere() { return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt}; }
-Reason reason_for(std::size_t server) { return server == 0 ? Reason::primary_up : Reason::failover; }
-Decision taken_by(std::size_t server) { return at(server, reason_for(server), reason_for(server)); }
 
-std::optional<std::size_t> first_up(std::span<const Candidate> servers) {
-  const auto found = std::ranges::find(servers, Health::up, &Candidate::health);
+std::optional<std::size_t> first_of(std::span<const Candidate> servers, Health health) {
+  const auto found = std::ranges::find(servers, health, &Candidate::health);
   if (found == servers.end()) return std::nullopt;
   return static_cast<std::size_t>(found - servers.begin());
+}
+std::optional<std::size_t> first_up(std::span<const Candidate> servers) { return first_of(servers, Health::up); }
+
+/// Why a server that is up or unknown has the traffic.
+Reason reason_for(std::span<const Candidate> servers, std::size_t server) {
+  if (server == 0) return Reason::primary_up;
+  return first_of(servers.first(server), Health::full) ? Reason::full : Reason::failover;
+}
+Decision taken_by(std::span<const Candidate> servers, std::size_t server) {
+  const Reason reason = reason_for(servers, server);
+  return at(server, reason, reason);
+}
+
+/// No server is up. One that is full turns most clients away itself, but each that it has done with makes room for another.
+Decision last_resort(std::span<const Candidate> servers) {
+  const auto full = first_of(servers, Health::full);
+  return full ? at(*full, Reason::full_kept, Reason::full_kept) : nowhere();
 }
 
 bool within(const DayWindow& window, std::chrono::seconds day_time) {
@@ -38,25 +53,41 @@ Time failback_time(const Failback& failback, Time up_since, std::chrono::seconds
 /// Nothing has the traffic and nothing was decided: the first server in order that is up, once all before it are known.
 Decision start(std::span<const Candidate> servers) {
   for (std::size_t server = 0; server < servers.size(); ++server) switch (servers[server].health) {
-    case Health::up: return taken_by(server);
+    case Health::up: return taken_by(servers, server);
     case Health::unknown: return {};
+    case Health::full:
     case Health::down: break;
     }
-  return nowhere();
+  return last_resort(servers);
 }
 
-/// The current server is not down: it keeps the traffic, unless a preferred one may have it back.
-Decision stay_or_fail_back(const DecisionInput& input, std::size_t current, Time now) {
-  Decision stay = at(current, input.servers[current].health == Health::unknown ? Reason::adopted : reason_for(current), Reason::starting);
-  const auto preferred = first_up(input.servers.first(current));
-  if (!preferred) return stay;
-  const Decision back = at(*preferred, reason_for(*preferred), Reason::failback);
-  if (input.override_ended) return back;
-  if (!input.failback.automatic) return stay;
-  const Time when = failback_time(input.failback, input.servers[*preferred].up_since, input.day_time, now);
-  if (when <= now) return back;
-  stay.failback_at = when;
-  return stay;
+Reason reason_to_stay(const DecisionInput& input, std::size_t current) {
+  switch (input.servers[current].health) {
+  case Health::unknown: return Reason::adopted;
+  case Health::full: return Reason::full_kept;
+  case Health::up:
+  case Health::down: break;
+  }
+  return reason_for(input.servers, current);
+}
+
+/// The current server is not down: it keeps the traffic, unless a preferred one may have it back, or it is full and one behind it is up. A
+/// preferred one may be out of date: also when the current server is full it gets the traffic only when failback allows it.
+Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now) {
+  const bool full = input.servers[current].health == Health::full;
+  Decision stay = at(current, reason_to_stay(input, current), Reason::starting);
+  if (const auto preferred = first_up(input.servers.first(current))) {
+    const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback);
+    if (input.override_ended) return back;
+    if (input.failback.automatic) {
+      const Time when = failback_time(input.failback, input.servers[*preferred].up_since, input.day_time, now);
+      if (when <= now) return back;
+      stay.failback_at = when;
+    }
+  }
+  if (!full) return stay;
+  const auto behind = first_up(input.servers.subspan(current));
+  return behind ? at(current + *behind, reason_for(input.servers, current + *behind), Reason::full) : stay;
 }
 
 } // namespace
@@ -67,6 +98,8 @@ std::string_view to_text(Reason reason) {
   case Reason::adopted: return "adopted";
   case Reason::primary_up: return "primary-up";
   case Reason::failover: return "failover";
+  case Reason::full: return "full";
+  case Reason::full_kept: return "full-kept";
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
   case Reason::observe: return "observe";
@@ -81,10 +114,11 @@ Decision decide(const DecisionInput& input, Time now) {
   const auto best = first_up(input.servers);
   if (!input.current) {
     if (!input.refused) return start(input.servers);
-    return best ? taken_by(*best) : nowhere();
+    return best ? taken_by(input.servers, *best) : last_resort(input.servers);
   }
-  if (input.servers[*input.current].health != Health::down) return stay_or_fail_back(input, *input.current, now);
-  if (best) return at(*best, reason_for(*best), Reason::failover);
+  if (input.servers[*input.current].health != Health::down) return stay_or_move(input, *input.current, now);
+  if (best) return at(*best, reason_for(input.servers, *best), Reason::failover);
+  if (const auto full = first_of(input.servers, Health::full)) return at(*full, Reason::full_kept, Reason::failover);
   if (input.on_none == OnNone::keep) return at(*input.current, Reason::no_server_up_kept, Reason::no_server_up_kept);
   return nowhere();
 }

@@ -19,6 +19,8 @@ enum class Reason : std::uint8_t {
   adopted,           // what was loaded stays while its server is still unknown
   primary_up,        // the primary has the traffic
   failover,          // a server before this one is down, or was when this one took over
+  full,              // a server before this one is full and takes no new flows; (a flip's) the old target is
+  full_kept,         // the target is full, and no other server may take over
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is

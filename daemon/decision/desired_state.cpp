@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/decision/given_up.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
@@ -20,24 +21,28 @@ FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
   switch (flip_reason) {
   case Reason::forced: return service.on_forced;
   case Reason::failback: return service.on_failback;
+  case Reason::full: return {.action = FlowAction::keep, .time = {}}; // they are served
   case Reason::starting:
   case Reason::adopted:
   case Reason::observe:
   case Reason::primary_up:
   case Reason::failover:
+  case Reason::full_kept:
   case Reason::no_server_up:
   case Reason::no_server_up_kept: return service.on_failover;
   }
   return {};
 }
 
-/// A move that somebody planned, away from a server that serves.
-bool is_planned(Reason flip_reason) { return flip_reason == Reason::forced || flip_reason == Reason::failback; }
+/// A move away from a server that serves: somebody planned it, or the server is full.
+bool is_served(Reason flip_reason) {
+  return flip_reason == Reason::forced || flip_reason == Reason::failback || flip_reason == Reason::full;
+}
 
 /// Its clients may be notified a moment later.
 Clock::duration notify_after(Reason flip_reason) {
   constexpr std::chrono::milliseconds moment{50};
-  return is_planned(flip_reason) ? moment : Clock::duration{};
+  return is_served(flip_reason) ? moment : Clock::duration{};
 }
 
 /// Where new flows of a virtual endpoint should go; nullopt: to no server.
@@ -80,18 +85,29 @@ bool has_alternative(const ServiceState& service, const Vip& vip, const Endpoint
   return false;
 }
 
+/// UDP and SCTP flows that are being cut: until that is done their packets go to the old server, and what it refuses is held.
+FlowSet leaving_non_tcp(const ServiceState& service) {
+  FlowSet leaving;
+  for (const Eviction& eviction : service.evictions)
+    for (const Mapping& mapping : eviction.mappings)
+      if (!eviction.drain && mapping.vip.protocol != Protocol::tcp) leaving.insert(mapping);
+  return leaving;
+}
+
 /// A refusal is held where another server could answer the client's next try: never while an operator pins the target.
 void add_hold(const ServiceState& service, nat::TableState& rules) {
   const auto target_in = [](const nat::TableState& from, const Vip& vip) {
     const auto found = from.dnat.find(vip);
     return found == from.dnat.end() ? std::nullopt : std::optional{found->second.server};
   };
+  const FlowSet leaving = leaving_non_tcp(service);
   for (const auto& [mapping, comment] : service.loaded.hold)
-    if (rules.vips.contains(mapping.vip) && target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip))
+    if (rules.vips.contains(mapping.vip) && (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip) ||
+                                             (rules.dnat.contains(mapping.vip) && leaving.meeting(mapping) != nullptr)))
       rules.hold.emplace(mapping, comment); // until the next decision
   if (!service.config.hold || service.force) return;
   for (const auto& [vip, target] : rules.dnat)
-    if (vip.protocol == Protocol::tcp && target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
+    if (target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);
 }
 
@@ -104,9 +120,7 @@ const ServerState* server_of(const ServiceState& service, const Mapping& mapping
 
 /// Whether flows must leave whatever the policy says, and why. UDP and SCTP flows of a dead server never end by themselves, and clients of
 /// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP.
-std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const nat::TableState& rules,
-                                  const Mapping& mapping, FlowAction action) {
-  if (service.removed || find_covering(rules.vips, mapping.vip) == rules.vips.end()) return DrainEnd::given_up;
+std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const Mapping& mapping, FlowAction action) {
   if (decision.kind == TargetKind::none) return DrainEnd::no_target;
   const ServerState* server = server_of(service, mapping);
   if (server == nullptr || server->health != Health::down) return std::nullopt;
@@ -124,8 +138,8 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
   std::vector<Mapping> non_tcp;
   for (const Mapping& mapping : mappings) {
     const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
-    const bool stays = policy.action != FlowAction::reset && (is_tcp || is_planned(decision.flip_reason)) &&
-                       !forbidden(service, decision, result.rules, mapping, policy.action);
+    const bool stays = policy.action != FlowAction::reset && (is_tcp || is_served(decision.flip_reason)) &&
+                       !forbidden(service, decision, mapping, policy.action);
     (!stays ? going : is_tcp ? tcp : non_tcp).push_back(mapping);
   }
   const auto add = [&](std::vector<Mapping>& part, std::optional<Drain> drain) {
@@ -134,7 +148,7 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
         {.mappings = std::move(part), .comment = comment, .drain = drain, .due = now, .notify_after = notify_after(decision.flip_reason)});
   };
   add(going, std::nullopt);
-  Drain drain{.since = now};
+  Drain drain{.since = now, .until_down = decision.flip_reason == Reason::full};
   if (policy.action == FlowAction::drain) drain.until = now + policy.time;
   add(tcp, drain);
   drain.notified = true; // only TCP clients without a connection have to be
@@ -151,25 +165,71 @@ std::vector<Mapping> not_taken_over(const Mapping& mapping, const std::map<Vip, 
   return without(mapping, stays);
 }
 
+/// What becomes of flows that were kept because their server was only full, now that it is down: what on_failover says, as for any other
+/// flows of a server that is down. nullopt: it is not down, or they stay.
+std::optional<DrainEnd> end_of_full(const ServiceState& service, const Mapping& mapping) {
+  const ServerState* server = server_of(service, mapping);
+  if (server == nullptr || candidate(*server).health != Health::down) return std::nullopt;
+  const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
+  switch (service.config.on_failover.action) {
+  case FlowAction::reset: return DrainEnd::dead;
+  case FlowAction::drain: return is_tcp && !is_silent(*server) ? DrainEnd::time : DrainEnd::dead;
+  case FlowAction::keep: return is_tcp ? std::nullopt : std::optional{DrainEnd::dead};
+  }
+  return std::nullopt;
+}
+
+/// What of a drain ends now, and why; `drains_on`: flows that were kept, and have a time from now on.
+struct DrainEnds {
+  std::map<DrainEnd, std::vector<Mapping>> ends;
+  std::vector<Mapping> drains_on;
+};
+/// Of a range that was given narrower borders only the rest is given up.
+DrainEnds ends_of(const ServiceState& service, const Decision& decision, const Eviction& eviction, const Drain& drain,
+                  const nat::TableState& rules, Time now) {
+  DrainEnds result;
+  const FlowAction action = drain.until ? FlowAction::drain : FlowAction::keep;
+  const std::map<Vip, std::string> listed = service.removed ? std::map<Vip, std::string>{} : rules.vips;
+  for (const Mapping& mapping : eviction.mappings) {
+    for (const Vip& part : given_up_parts(service, listed, mapping.vip)) result.ends[DrainEnd::given_up].push_back(part_of(mapping, part));
+    for (const Mapping& part : within(mapping, listed)) {
+      if (not_taken_over(part, rules.dnat, {}).empty()) continue; // void
+      if (drain.until && *drain.until <= now)
+        result.ends[DrainEnd::time].push_back(part);
+      else if (const auto end = forbidden(service, decision, part, action))
+        result.ends[*end].push_back(part);
+      else if (const auto no_longer_full = drain.until_down ? end_of_full(service, part) : std::nullopt)
+        (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(part);
+    }
+  }
+  return result;
+}
+
 /// Drains that are over: their flows leave now, the usual way.
 void end_drains(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
+  const auto add = [&](const Eviction& old, Eviction next) {
+    result.ending.insert(result.ending.end(), next.mappings.begin(), next.mappings.end());
+    next.comment = old.comment;
+    next.due = now;
+    next.flip = old.flip;
+    result.evictions.push_back(std::move(next));
+  };
   for (const Eviction& eviction : service.evictions) {
     if (!eviction.drain) continue;
-    const Drain& drain = *eviction.drain;
-    const bool over = drain.until && *drain.until <= now;
-    std::map<DrainEnd, std::vector<Mapping>> ends;
-    for (const Mapping& mapping : eviction.mappings) {
-      if (not_taken_over(mapping, result.rules.dnat, {}).empty()) continue; // void
-      if (over)
-        ends[DrainEnd::time].push_back(mapping);
-      else if (const auto end = forbidden(service, decision, result.rules, mapping, drain.until ? FlowAction::drain : FlowAction::keep))
-        ends[*end].push_back(mapping);
-    }
+    auto [ends, drains_on] = ends_of(service, decision, eviction, *eviction.drain, result.rules, now);
     for (auto& [end, mappings] : ends) {
-      result.ending.insert(result.ending.end(), mappings.begin(), mappings.end());
-      result.evictions.push_back(
-          {.mappings = std::move(mappings), .comment = eviction.comment, .drain_end = end, .due = now, .flip = eviction.flip});
+      if (mappings.empty()) continue;
+      Eviction next{.mappings = std::move(mappings), .comment = {}, .drain_end = end};
+      if (end == DrainEnd::given_up) {
+        next.exact = next.given_up = true, next.stage = CutStage::record;
+        leave_out(next.mappings, result.evictions);
+      }
+      add(eviction, std::move(next));
     }
+    if (!drains_on.empty())
+      add(eviction, {.mappings = std::move(drains_on),
+                     .comment = {},
+                     .drain = Drain{.until = now + service.config.on_failover.time, .since = now, .notified = true}});
   }
 }
 
@@ -180,7 +240,7 @@ void find_moves(const ServiceState& service, const Decision& decision, Time now,
     const auto next = result.rules.dnat.find(vip);
     if (next != result.rules.dnat.end() && next->second.server == old.server) continue;
     for (const Mapping& part : not_taken_over({vip, old.server}, result.rules.dnat, service.ports_taken_over))
-      leaving[old.comment].push_back(part);
+      for (const Mapping& kept : within(part, result.rules.vips)) leaving[old.comment].push_back(kept);
     result.moves |= result.rules.vips.contains(vip);
   }
   for (auto& [comment, mappings] : leaving) evict(service, decision, now, comment, mappings, result);
@@ -197,20 +257,24 @@ void find_moves(const ServiceState& service, const Decision& decision, Time now,
 }
 
 /// Stale keys of every protocol: the guard resets TCP by them, and after a crash they tell which cuts were not finished.
-void add_stale(const Eviction& eviction, nat::TableState& rules) {
-  if (eviction.untranslated || eviction.drain) return;
+/// Not of what is given up: the next flow of such an endpoint may be somebody else's.
+void add_stale(const Eviction& eviction, const FlowSet& ending, nat::TableState& rules) {
+  if (eviction.untranslated || eviction.drain || eviction.exact) return;
   for (const Mapping& mapping : eviction.mappings)
-    for (const Mapping& part : not_taken_over(mapping, rules.dnat, {})) rules.stale[part] = eviction.comment;
+    if (ending.meeting(mapping) == nullptr)
+      for (const Mapping& part : not_taken_over(mapping, rules.dnat, {})) rules.stale[part] = eviction.comment;
 }
 
 /// What follows from the elements of the plan: flows that leave or return, and the guard's sets.
 void complete(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
   for (const auto& [vip, until] : service.recent_until)
     if (until > now && vip.protocol == Protocol::tcp) result.rules.recent[vip] = service.config.name;
+  disown(service, now, result);
   find_moves(service, decision, now, result);
   end_drains(service, decision, now, result);
-  for (const auto* list : {&service.evictions, &std::as_const(result.evictions)})
-    for (const Eviction& eviction : *list) add_stale(eviction, result.rules);
+  const FlowSet ending{result.ending};
+  for (const Eviction& eviction : service.evictions) add_stale(eviction, ending, result.rules);
+  for (const Eviction& eviction : result.evictions) add_stale(eviction, {}, result.rules);
 }
 
 } // namespace

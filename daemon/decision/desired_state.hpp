@@ -20,6 +20,7 @@ struct Plan {
 
 /// What only the time after a flip needs, `recent` and the new target's `hold`, is not part of it but of the next decision on the service:
 /// a flip of thousands takes three quarters of the time. The old target's `hold` goes then too: whom it holds meanwhile, the nudge helps.
+/// That of UDP and SCTP goes with the end of the cut.
 /// `service.loaded` is what is loaded now; evictions and recent_until of the service are taken into account.
 Plan desired_state(const ServiceState& service, const Decision& decision, Time now);
 

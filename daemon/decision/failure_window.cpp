@@ -14,33 +14,59 @@ std::string_view to_text(Health health) {
   switch (health) {
   case Health::unknown: return "unknown";
   case Health::up: return "up";
+  case Health::full: return "full";
   case Health::down: return "down";
   }
   return "?";
+}
+
+void FailureWindow::Run::extend(Time now) {
+  if (length++ == 0) began = now;
 }
 
 void FailureWindow::record(probes::Outcome outcome, Time now) {
   switch (outcome) {
   case probes::Outcome::inconclusive: return;
   case probes::Outcome::pass: record_pass(now); return;
+  case probes::Outcome::full: record_full(now); return;
   case probes::Outcome::fail: record_fail(now); return;
   }
 }
 
 void FailureWindow::record_pass(Time now) {
-  if (passes_++ == 0) run_began_ = now;
-  if (burst_ && ++passes_in_burst_ >= down_.fails) burst_ = false;
+  passes_.extend(now);
+  alive_.extend(now);
+  calm_burst();
+}
+
+void FailureWindow::record_full(Time now) {
+  passes_ = {};
+  alive_.extend(now);
+  add(fails_or_full_, now);
+  if (health_ == Health::down) return;
+  if (health_ == Health::full) return calm_burst(); // nothing new
+  passes_in_burst_ = 0;
+  burst_ = fails_or_full(now) < down_.fails;
+  if (!burst_) health_ = Health::full;
 }
 
 void FailureWindow::record_fail(Time now) {
-  passes_ = 0;
+  passes_ = {};
+  alive_ = {};
   passes_in_burst_ = 0;
-  fails_.push_back(now);
-  if (fails_.size() > down_.fails) fails_.erase(fails_.begin());
+  add(fails_, now);
+  add(fails_or_full_, now);
   burst_ = health_ != Health::down;
-  if (fails(now) < down_.fails) return;
-  health_ = Health::down;
-  burst_ = false;
+  if (fails(now) >= down_.fails) {
+    health_ = Health::down;
+    burst_ = false;
+  } else if (health_ != Health::down && fails_or_full(now) >= down_.fails) {
+    health_ = Health::full; // and the burst goes on: is it down?
+  }
+}
+
+void FailureWindow::calm_burst() {
+  if (burst_ && ++passes_in_burst_ >= down_.fails) burst_ = false;
 }
 
 bool FailureWindow::start_burst(Time now) {
@@ -52,36 +78,54 @@ bool FailureWindow::start_burst(Time now) {
 }
 
 void FailureWindow::evaluate(const Context& context, Time now) {
-  if (health_ == Health::up || passes_ == 0) return;
+  if (health_ == Health::up) return;
   // A server that nobody waits for, and that takes nobody's traffic away by being up, is up with its first pass.
-  const bool first_is_enough = health_ == Health::unknown && !(context.target_works && context.preferred);
-  const bool stable = passes_ >= up_.passes && (!context.target_works || now - run_began_ >= up_.stable_for);
-  if (!first_is_enough && !stable) return;
-  health_ = Health::up;
-  fails_.clear(); // what made it down counts no more
+  const bool first_is_enough = health_ == Health::unknown && passes_.length > 0 && !(context.target_works && context.preferred);
+  // Nobody waits for a full one either: where no other server is up it has the traffic already.
+  const bool hurry = !context.target_works && health_ != Health::full;
+  const auto is_stable = [&](const Run& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
+  if (first_is_enough || is_stable(passes_))
+    health_ = Health::up;
+  else if (health_ == Health::down && is_stable(alive_))
+    health_ = Health::full;
+  else
+    return;
+  fails_.clear(); // what made it down, or full, counts no more
+  fails_or_full_.clear();
 }
 
 std::optional<Time> FailureWindow::stable_at() const {
-  if (health_ == Health::up || passes_ < up_.passes) return std::nullopt;
-  return run_began_ + up_.stable_for;
+  const Run& run = health_ == Health::down ? alive_ : passes_;
+  if (health_ == Health::up || run.length < up_.passes) return std::nullopt;
+  return run.began + up_.stable_for;
 }
 
-unsigned FailureWindow::fails(Time now) const {
-  return static_cast<unsigned>(std::ranges::count_if(fails_, [&](Time at) { return now - at < down_.within; }));
+unsigned FailureWindow::count(std::span<const Time> times, Time now) const {
+  return static_cast<unsigned>(std::ranges::count_if(times, [&](Time at) { return now - at < down_.within; }));
 }
+
+/// No more than M are ever needed.
+void FailureWindow::add(std::vector<Time>& times, Time now) const {
+  times.push_back(now);
+  if (times.size() > down_.fails) times.erase(times.begin());
+}
+
+unsigned FailureWindow::fails(Time now) const { return count(fails_, now); }
+unsigned FailureWindow::fails_or_full(Time now) const { return count(fails_or_full_, now); }
 
 bool FailureWindow::in_burst() const { return health_ == Health::unknown || burst_; }
 
 void FailureWindow::set_rules(const DownRule& down, const UpRule& up) {
   down_ = down;
   up_ = up;
-  if (fails_.size() > down_.fails) fails_.erase(fails_.begin(), fails_.end() - down_.fails);
+  for (std::vector<Time>* times : {&fails_, &fails_or_full_})
+    if (times->size() > down_.fails) times->erase(times->begin(), times->end() - down_.fails);
 }
 
 Health combine(std::span<const Health> probes) {
-  if (std::ranges::find(probes, Health::down) != probes.end()) return Health::down;
-  const bool all_up = !probes.empty() && std::ranges::all_of(probes, [](Health health) { return health == Health::up; });
-  return all_up ? Health::up : Health::unknown;
+  for (const Health worst : {Health::down, Health::unknown, Health::full})
+    if (std::ranges::find(probes, worst) != probes.end()) return worst;
+  return probes.empty() ? Health::unknown : Health::up;
 }
 
 } // namespace hanat

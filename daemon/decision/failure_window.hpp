@@ -1,4 +1,5 @@
-// Is a server up? Counts the results of one probe: down after M fails within T, up after enough passes in a row.
+// Is a server up? Counts the results of one probe: down after M fails within T, full after M results that are no pass within T, up after
+// enough passes in a row.
 // Pure: `now` is an argument. Not here: what several servers mean for the service (decision), sending probes (probes).
 #pragma once
 
@@ -12,7 +13,12 @@
 
 namespace hanat {
 
-enum class Health : std::uint8_t { unknown, up, down };
+enum class Health : std::uint8_t {
+  unknown,
+  up,
+  full, // it works, and takes no more clients: those it has stay, new ones go elsewhere if they can
+  down
+};
 std::string_view to_text(Health health);
 
 /// What the rest of the service means for calling a server up.
@@ -21,7 +27,8 @@ struct Context {
   bool preferred = false;    // calling this server up would move the traffic to it
 };
 
-/// The window of one probe: M timestamps and a run of passes.
+/// The window of one probe: M timestamps and a run of passes. A full answer is neither: it ends a run of passes, and a server that gives it
+/// is alive. Fails count towards full, but full answers never towards down.
 class FailureWindow {
 public:
   FailureWindow(const DownRule& down, const UpRule& up) : down_(down), up_(up) {}
@@ -31,35 +38,49 @@ public:
   /// A kernel event begins a burst and decides nothing. False: a burst is under way, the server is down anyway, or the last event is less
   /// than a second old (a client that nobody can help may try all day).
   bool start_burst(Time now);
-  /// Moves from unknown or down to up when the run of passes allows it.
+  /// Moves to up when the run of passes allows it; from down to full when a run of passes and full answers does.
   void evaluate(const Context& context, Time now);
-  /// When evaluate() would say up if no further result came; nullopt: not by waiting.
+  /// When evaluate() would say up, or full after down, if no further result came; nullopt: not by waiting.
   std::optional<Time> stable_at() const;
 
   Health health() const { return health_; }
   /// Fails within the last T.
   unsigned fails(Time now) const;
+  /// Results within the last T that were no pass.
+  unsigned fails_or_full(Time now) const;
   /// Probe at fast_interval: unknown, or in a burst that has not ended in a verdict or in `fails` passes in a row.
   bool in_burst() const;
   /// New rules, same history (a reload).
   void set_rules(const DownRule& down, const UpRule& up);
 
 private:
+  /// Results in a row.
+  struct Run {
+    unsigned length = 0;
+    Time began{}; // of the first of them
+    void extend(Time now);
+  };
+
   void record_pass(Time now);
+  void record_full(Time now);
   void record_fail(Time now);
+  void calm_burst();
+  unsigned count(std::span<const Time> times, Time now) const;
+  void add(std::vector<Time>& times, Time now) const;
 
   DownRule down_;
   UpRule up_;
   Health health_ = Health::unknown;
-  std::vector<Time> fails_; // the newest M at most, oldest first
-  unsigned passes_ = 0;     // in a row
-  Time run_began_{};        // of the first of them
+  std::vector<Time> fails_;         // the newest M at most, oldest first
+  std::vector<Time> fails_or_full_; // likewise
+  Run passes_;
+  Run alive_; // passes and full answers
   bool burst_ = false;
   std::optional<Time> triggered_; // the last kernel event that began a burst
   unsigned passes_in_burst_ = 0;
 };
 
-/// A server is down when any of its probes says so, up when all do.
+/// A server is down when any of its probes says so, unknown while one has not judged it, full when any says so, up when all do.
 Health combine(std::span<const Health> probes);
 
 } // namespace hanat

@@ -2,6 +2,7 @@
 #include "daemon/decision/service_state.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace hanat {
@@ -26,6 +27,7 @@ bool is_silence(probes::Reason reason) {
   case probes::Reason::tls_failed:
   case probes::Reason::certificate_expires:
   case probes::Reason::slow:
+  case probes::Reason::full:
   case probes::Reason::no_descriptors:
   case probes::Reason::no_buffers:
   case probes::Reason::no_ports:
@@ -118,8 +120,8 @@ probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe) {
 
 const ProbeState& worst_probe(const ServerState& server, Time now) {
   const auto rank = [now](const ProbeState& probe) {
-    const int health = probe.window.health() == Health::down ? 2 : probe.window.health() == Health::unknown ? 1 : 0;
-    return std::pair{health, probe.window.fails(now)};
+    static constexpr std::array best_first{Health::up, Health::full, Health::unknown, Health::down}; // as combine() has it
+    return std::pair{std::ranges::find(best_first, probe.window.health()), probe.window.fails(now)};
   };
   return *std::ranges::max_element(server.probes, {}, rank);
 }
@@ -140,6 +142,7 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   for (const ServerState& server : service.servers)
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());
   for (const auto& [vip, until] : service.recent_until) at(until);
+  for (const auto& [mapping, until] : service.displaced_until) at(until);
   for (const Eviction& eviction : service.evictions) {
     if (!eviction.in_job) at(eviction.due);
     if (eviction.drain) at(eviction.drain->until);

@@ -65,8 +65,17 @@ struct ShadowState {
 struct Totals {
   std::map<Reason, std::uint64_t> flips;
   nat::CutCount cut;
-  std::uint64_t nudged = 0;
+  std::uint64_t nudged = 0;  // clients that nudges were sent to
   std::uint64_t drained = 0; // of drains that are over
+};
+
+/// Flows at a server that is no target: an audit of conntrack found them, or they came back during a cut.
+struct UnexpectedFlow {
+  std::uint64_t flows = 0; // in the last audit, without those that the server opened
+  bool was_cut = false;
+  bool left_alone = false;   // they came back: not by this table
+  bool server_opens = false; // it opened such flows itself: they are cut each time, and this was reported
+  bool was_target = false;   // the server was the target meanwhile, and no audit has looked since
 };
 
 struct ServiceState {
@@ -91,11 +100,14 @@ struct ServiceState {
   // what the kernel holds for it, as of the last answer
   nat::TableState loaded;
   std::map<Vip, Time> recent_until;
-  std::vector<Vip> ports_taken_over; // of what is loaded: ports that another service has now, as parts of ranges with other borders
+  std::map<Mapping, Time> displaced_until; // flows that were cut: until then their server opens no new ones
+  std::vector<Vip> ports_taken_over;       // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Eviction> evictions;
+  std::map<Mapping, UnexpectedFlow> unexpected; // until an audit finds none behind a time as the target
 
   // notes of ServiceRegistry and Controller
   bool dirty = false;
+  bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
   bool followup_due = false; // `recent` and `hold` are still to be loaded
   std::optional<Time> timer;
 };

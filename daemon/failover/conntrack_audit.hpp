@@ -1,11 +1,12 @@
-// From time to time all of conntrack is compared with where flows should be, and a flow that is somewhere else is evicted the usual way. So
-// nothing that a cut missed, or that others made, stays for long. Not here: the comparison (nat/conntrack/expected_flows), the cut
-// (evictions).
+// From time to time all of conntrack is compared with where flows should be, and flows that are somewhere else are evicted. So nothing that
+// a cut missed stays for long. What a server that has lost its traffic opens itself is cut each time; what else comes back is somebody
+// else's doing, and left alone. Not here: the comparison
+// (nat/conntrack/expected_flows), the cut (evictions).
 #pragma once
 
+#include <cstdint>
 #include <functional>
-#include <map>
-#include <string>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -25,18 +26,23 @@ public:
   /// [hanatd] reconcile. The first audit after a start comes earlier, but not before the servers are judged.
   void start(Clock::duration period, Time now);
   void set_period(Clock::duration period, Time now);
-  /// Endpoints of the service that are not among `still` are no longer its: where their flows may be is retained for a while.
-  void retain(const ServiceState& service, const std::vector<Vip>& still, Time now);
-  void retain(const Mapping& mapping, const std::string& service, Time now);
 
   /// Starts a comparison when one is due, the worker has nothing else to do and the table is in sync.
   void run(Time now);
   Time next_wakeup() const { return next_; }
 
 private:
-  nat::ExpectedFlows expected(Time now);
+  nat::ExpectedFlows expected() const;
   void compared(const CutResult& result, Time now);
-  void evict_unexpected(ServiceState& service, const nat::Flows& unexpected, Time now);
+  /// Flows to evict.
+  struct Found {
+    Mapping mapping;
+    std::uint64_t number = 0; // to report; 0: such flows were reported before
+    bool by_server = false;   // only those that the server opened
+  };
+  void act_on(ServiceState& service, const nat::UnexpectedFlows& unexpected, Time now);
+  std::optional<Found> judge(ServiceState& service, const Mapping& mapping, std::uint64_t number, std::uint64_t by_server, Time now);
+  void evict_unexpected(ServiceState& service, const std::vector<Found>& unexpected, Time now);
 
   Evictions& evictions_;
   ServiceRegistry& registry_;
@@ -44,11 +50,6 @@ private:
   std::function<bool()> in_sync_;
   Clock::duration period_{};
   Time next_{};
-  struct FormerEndpoint {
-    std::string service;
-    Time until;
-  };
-  std::map<Mapping, FormerEndpoint> former_endpoints_;
 };
 
 } // namespace hanat

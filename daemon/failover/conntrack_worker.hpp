@@ -45,9 +45,16 @@ public:
 
 private:
   void work();
-  void cut_unconnected();
+  nat::OnDeleted count_deleted();
+  void record();
+  void cut_recorded();
+  void cut();
+  void cut_reconnecting();
+  void cut_unconnected(nat::FlowScope scope);
   void nudge_held();
-  void nudge(std::span<const nat::TcpClient> clients);
+  void nudge(const nat::TcpClients& clients);
+  void nudge(std::span<const nat::TcpClient> clients, nat::Segment segment);
+  void send(std::span<const nat::TcpClient> clients);
 
   uv_loop_t* loop_;
   nat::Cutter cutter_;

@@ -11,6 +11,16 @@
 #include "probes/io/conntrack_usage.hpp"
 
 namespace hanat {
+namespace {
+
+void publish(Outbox& outbox, const Controller::Publish& publish_one, const std::function<void(Controller::Urgency)>& on_state_changed) {
+  for (const Event& event : std::exchange(outbox.events, {})) publish_one(event);
+  const bool drains = std::exchange(outbox.drains_changed, false);
+  const bool overrides = std::exchange(outbox.overrides_changed, false);
+  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
+}
+
+} // namespace
 
 /// Once a turn of the loop. It recomputes from state, so a step that failed or was lost is simply tried again. One server that many
 /// services stand on dies for all of them in one transaction.
@@ -34,7 +44,9 @@ void Controller::sync(Time now) {
     }
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
-  table_.maintain(health_.is_conntrack_full(), now);
+  servers_.update(now);
+  table_.maintain(health_.is_conntrack_full());
+  heartbeat_.run(now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
   evictions_.run(now);
@@ -43,23 +55,28 @@ void Controller::sync(Time now) {
   for (ServiceState* service : decided) registry_.reap(*service);
   if (outbox_.sync_due) return sync(now);
   wake_up(now);
-  publish();
+  publish(outbox_, publish_, on_state_changed);
 }
 
 /// The table holds the change: what follows from it.
 void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const bool flipped = !service.shadow && record_target(change, outbox_);
+  servers_.on_applied(change);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
+  heartbeat_.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
 }
 
-Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish)
-    : publish_(std::move(publish)), kernel_(loop, std::move(table), std::move(cutter), std::move(notifier), callbacks()),
+Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+                       std::optional<ClientNotifier> notifier, Publish publish)
+    : publish_(std::move(publish)),
+      kernel_(loop, std::move(table), std::move(heartbeat), std::move(cutter), std::move(notifier), callbacks()),
       table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
-      evictions_(kernel_.flows(), registry_, outbox_), health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_,
-                                                               outbox_, [this](ServiceState& service) { evictions_.notify_held(service); }),
+      heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_),
+      health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_, outbox_,
+              [this](ServiceState& service) { evictions_.notify_held(service); }),
       audit_(evictions_, registry_, outbox_, [this] { return table_.state() == TableSync::State::in_sync; }),
       reload_(registry_, health_, evictions_, audit_, outbox_) {}
 
@@ -86,13 +103,20 @@ KernelCallbacks Controller::callbacks() {
           .probe_result = unless_stopped(
               [this](probes::ProbeId id, const probes::ProbeResult& result) { health_.on_probe_result(id, result, Clock::now()); }),
           .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
-          .event = unless_stopped([this](const probes::KernelEvent& event) { health_.on_kernel_event(event, Clock::now()); })};
+          .event = unless_stopped([this](const probes::KernelEvent& event) {
+            if (event.kind == probes::KernelEventKind::reconnect)
+              evictions_.on_reconnect(event.vip.value(), event.client.value());
+            else
+              health_.on_kernel_event(event, Clock::now());
+          })};
 }
 
 void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
   on_stop_ = config.on_stop;
-  reload_.start(config, table_.start(now), saved, now);
+  nat::Loaded found = table_.start(now);
+  reload_.start(config, std::move(found.state), saved, now);
+  servers_.on_start(found.endpoints, now);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
   wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it
@@ -102,6 +126,7 @@ Reloaded Controller::reload(const Config& config) {
   wait_for_commits();
   on_stop_ = config.on_stop;
   Reloaded result = reload_.apply(config, Clock::now());
+  servers_.on_config_changed();
   sync_now();
   return result;
 }
@@ -143,18 +168,11 @@ void Controller::wait_for_commits() {
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {registry_.next_wakeup(), evictions_.next_wakeup()})
+  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);
   kernel_.watch_commits(!table_.busy());
-}
-
-void Controller::publish() {
-  for (const Event& event : std::exchange(outbox_.events, {})) publish_(event);
-  const bool drains = std::exchange(outbox_.drains_changed, false);
-  const bool overrides = std::exchange(outbox_.overrides_changed, false);
-  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Urgency::now : Urgency::soon);
 }
 
 } // namespace hanat

@@ -13,9 +13,11 @@
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
+#include "daemon/failover/heartbeat.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
+#include "daemon/failover/server_sets.hpp"
 #include "daemon/failover/service_registry.hpp"
 #include "daemon/failover/table_sync.hpp"
 
@@ -26,7 +28,8 @@ public:
   using Publish = std::function<void(const Event&)>;
 
   /// Without a notifier no client is nudged; the rest works.
-  Controller(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, Publish publish);
+  Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+             std::optional<ClientNotifier> notifier, Publish publish);
   ~Controller();
   Controller(const Controller&) = delete;
   Controller& operator=(const Controller&) = delete;
@@ -52,7 +55,6 @@ public:
   std::function<void(Urgency)> on_state_changed;
 
   const TableSync& table() const { return table_; }
-  bool owns_table() { return kernel_.table().is_owned(); }
 
 private:
   KernelCallbacks callbacks();
@@ -61,7 +63,6 @@ private:
   void finish_commit();
   void wait_for_commits();
   void wake_up(Time now);
-  void publish();
 
   Publish publish_;
   Outbox outbox_;
@@ -72,6 +73,8 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
+  ServerSets servers_{kernel_.table(), table_, registry_};
+  Heartbeat heartbeat_;
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;

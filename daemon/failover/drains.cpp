@@ -1,11 +1,14 @@
 // Evictions that wait: flows of an old target that stay a while, or as long as they like. They are counted, the drain ends early when none
 // is left, and it is remembered over a restart. Not here: which flows stay and when that ends (desired_state), the cut that follows
 // (evictions).
+#include "daemon/failover/drains.hpp"
+
 #include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "daemon/decision/given_up.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
@@ -48,22 +51,22 @@ void count_drained(ServiceState& service, const Eviction& eviction) {
 /// The drain as it goes on after a restart. The file is text: a date of another millennium must not overflow a time of the loop.
 Eviction restored(const SavedDrain& saved, Time now) {
   constexpr std::chrono::hours longest{24 * 31};
-  Drain drain{.until_wall = saved.until, .since = now};
+  Drain drain{.until_wall = saved.until, .since = now, .until_down = saved.until_down};
   if (saved.until) drain.until = now + std::clamp<WallTime::duration>(*saved.until - wall_now(), WallTime::duration::zero(), longest);
   return {.mappings = {}, .comment = saved.comment, .drain = drain, .due = now};
 }
 
 } // namespace
 
-void Evictions::begin_drain(ServiceState& service, Eviction& eviction, Time now) {
+void begin_drain(ServiceState& service, Eviction& eviction, Outbox& outbox, Time now) {
   if (eviction.drain && eviction.drain->until)
     eviction.drain->until_wall = wall_now() + std::chrono::duration_cast<WallTime::duration>(*eviction.drain->until - now);
-  outbox_.drains_changed = true;
-  outbox_.log(events::drain_begun(service, eviction));
+  outbox.drains_changed = true;
+  outbox.log(events::drain_begun(service, eviction));
 }
 
 /// Its clients have been notified, or it has been counted.
-void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, Time now) {
+void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now) {
   if (!eviction.drain) return;
   Drain& drain = *eviction.drain;
   if (eviction.mappings.empty()) return finish(service, eviction.id); // over or void meanwhile
@@ -72,7 +75,7 @@ void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const C
     return;
   }
   eviction.due = now;
-  if (!std::exchange(drain.notified, true)) return;
+  if (!std::exchange(drain.notified, true) || !same) return; // of other mappings the count says nothing
   const Clock::duration age = now - drain.since;
   eviction.due = now + pause_between_counts(age, result.spent);
   const auto left = flows_of(eviction, result);
@@ -86,8 +89,7 @@ void Evictions::advance_drain(ServiceState& service, Eviction& eviction, const C
   finish(service, eviction.id);
 }
 
-/// Some mappings of a drain are targets again, or are on their way out now.
-void Evictions::log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Time now) {
+void log_drain_end(ServiceState& service, const Eviction& eviction, bool whole, const Plan& plan, Outbox& outbox, Time now) {
   if (eviction.mappings.empty()) return; // over already; its count is under way
   const auto continues = [&](const Eviction& next) {
     return next.drain_end && next.flip == eviction.flip && next.comment == eviction.comment && is_tcp(next) == is_tcp(eviction);
@@ -98,12 +100,12 @@ void Evictions::log_drain_end(ServiceState& service, const Eviction& eviction, c
   const bool returns =
       std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; });
   if (!end && !returns) return;
-  outbox_.drains_changed = true;
+  outbox.drains_changed = true;
   if (!end) {
-    outbox_.log(events::drain_void(service, eviction));
+    outbox.log(events::drain_void(service, eviction));
     return;
   }
-  outbox_.log(events::drain_ended(service, eviction, *end, now));
+  outbox.log(events::drain_ended(service, eviction, *end, whole, now));
   count_drained(service, eviction);
 }
 
@@ -115,6 +117,7 @@ std::vector<SavedDrain> Evictions::saved_drains() const {
         result.push_back({.service = service->config.name,
                           .comment = eviction.comment,
                           .until = eviction.drain->until_wall,
+                          .until_down = eviction.drain->until_down,
                           .flows = eviction.mappings});
   return result;
 }
@@ -130,12 +133,19 @@ void Evictions::restore(const std::vector<SavedDrain>& drains, Time now) {
   }
   for (const SavedDrain& saved : drains) {
     std::map<std::pair<ServiceState*, bool>, std::vector<Mapping>> parts; // by service; TCP apart
-    for (const Mapping& mapping : saved.flows) {
-      const auto holder = find_covering(holders, mapping.vip);
-      ServiceState* service = holder == holders.end() ? &registry_.tombstone(saved.service) : holder->second;
-      const auto target = find_covering(service->loaded.dnat, mapping.vip);
-      if (stale.contains(mapping) || (target != service->loaded.dnat.end() && target->second.server == mapping.server)) continue;
-      parts[{service, mapping.vip.protocol == Protocol::tcp}].push_back(mapping);
+    const auto add_part = [&](ServiceState& service, const Mapping& part) {
+      const auto target = find_covering(service.loaded.dnat, part.vip);
+      if (stale.contains(part) || (target != service.loaded.dnat.end() && target->second.server == part.server)) return;
+      parts[{&service, part.vip.protocol == Protocol::tcp}].push_back(part);
+    };
+    for (const Mapping& mapping : saved.flows) { // of a range that has other borders now, each part on its own
+      std::vector<Vip> held;
+      for_overlapping(holders, mapping.vip, [&](const auto& entry) {
+        const auto& [vip, service] = entry;
+        held.push_back(with_ports(mapping.vip, std::max(vip.port, mapping.vip.port), std::min(last_port(vip), last_port(mapping.vip))));
+        add_part(*service, part_of(mapping, held.back()));
+      });
+      for (const Vip& rest : without(mapping.vip, held)) add_part(registry_.tombstone(saved.service), part_of(mapping, rest));
     }
     for (auto& [part, mappings] : parts) {
       ServiceState& service = *part.first;

@@ -1,10 +1,12 @@
-// The order of every eviction: cut non-TCP, notify clients, cut TCP, sweep until clean.
+// The order of every eviction: cut non-TCP, notify clients, cut TCP, sweep until clean; or record, and cut what was recorded.
 #include "daemon/failover/evictions.hpp"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "daemon/failover/drains.hpp"
+#include "daemon/failover/eviction_jobs.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
 
@@ -16,7 +18,10 @@ using namespace std::chrono_literals;
 // TCP entries stay this long after the flip, so that the guard can answer their clients' next packets with an exact reset.
 constexpr auto cut_tcp_after = 1s;
 constexpr auto sweep_after = 1s;
-constexpr unsigned most_sweeps = 30;
+constexpr unsigned most_sweeps = 30; // as long as a flowtable has an entry
+// Behind the cut of TCP only a straggler can be hanat's: a packet that waited in this machine during the flip. What a third sweep still
+// finds is made again each time, by a rule that hanat does not know or by the server itself; the audit says by whom.
+constexpr unsigned most_sweeps_that_find = 3;
 constexpr auto retry_after = 5s; // of a job that the kernel refused
 
 /// No two entries of `recent` overlap, not even after a range of ports was given other borders.
@@ -39,37 +44,6 @@ void note_recent(ServiceState& service, const nat::TableState& rules, const Vip&
   }
 }
 
-/// What an eviction needs next, most urgent first.
-enum class Need : std::uint8_t { cut_non_tcp, notify, cut, count };
-Need need_of(const Eviction& eviction) {
-  if (eviction.drain) return eviction.drain->notified ? Need::count : Need::notify;
-  switch (eviction.stage) {
-  case CutStage::cut_non_tcp: return eviction.untranslated ? Need::cut : Need::cut_non_tcp; // entries before the rules go all at once
-  case CutStage::notify_clients: return Need::notify;
-  case CutStage::cut_tcp:
-  case CutStage::sweep: return Need::cut;
-  }
-  return Need::cut;
-}
-
-/// TCP clients. Where flows may stay only clients without a connection are notified.
-void add_clients(CutJob& job, const ServiceState& service, const Eviction& eviction) {
-  for (const Mapping& mapping : eviction.mappings) {
-    if (mapping.vip.protocol != Protocol::tcp) continue;
-    if (!eviction.drain) job.cut_unconnected.push_back(mapping);
-    if (service.config.nudge) job.nudge.insert(mapping);
-  }
-}
-
-void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction) {
-  switch (need) {
-  case Need::cut_non_tcp:
-  case Need::cut: job.cut.insert(job.cut.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
-  case Need::count: job.count.insert(job.count.end(), eviction.mappings.begin(), eviction.mappings.end()); break;
-  case Need::notify: add_clients(job, service, eviction); break;
-  }
-}
-
 void count_notified(ServiceState& service, const Eviction& eviction, const CutResult& result) {
   std::uint64_t clients = 0;
   for (const Mapping& mapping : eviction.mappings)
@@ -80,9 +54,13 @@ void count_notified(ServiceState& service, const Eviction& eviction, const CutRe
 
 nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResult& result) {
   nat::CutCount count;
+  eviction.busy = 0;
   for (const Mapping& mapping : eviction.mappings)
-    if (const auto deleted = result.deleted.find(mapping); deleted != result.deleted.end())
-      count.add(mapping.vip.protocol, deleted->second);
+    if (const auto found = result.deleted.find(mapping); found != result.deleted.end()) {
+      count.add(mapping.vip.protocol, found->second.entries);
+      count.offloaded += found->second.offloaded;
+      eviction.busy += found->second.busy;
+    }
   eviction.cut += count;
   if (!eviction.untranslated) service.totals.cut += count;
   if (Flip* flip = find_flip(service, eviction.flip)) {
@@ -92,9 +70,33 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
   return count;
 }
 
+bool is_urgent(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
+
+/// Entries of clients that were reconnecting count like those that a later stage deletes; where several evictions have a mapping, for the
+/// first of them.
+void count_reconnected(const ServiceRegistry& registry, const CutResult& result) {
+  if (result.reconnected.empty()) return;
+  CutResult deleted;
+  for (const auto& [mapping, number] : result.reconnected) deleted.deleted[mapping].entries = number;
+  for (ServiceState* service : registry.evicting())
+    for (Eviction& eviction : service->evictions) {
+      if (eviction.drain || eviction.untranslated) continue;
+      count_cut(*service, eviction, deleted);
+      for (const Mapping& mapping : eviction.mappings) deleted.deleted.erase(mapping);
+    }
+}
+
 /// The next stage. True: that was the last one.
-bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, Time now) {
+bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, const CutResult& result, Time now) {
   switch (eviction.stage) {
+  case CutStage::record: // without a complete answer the flows stay: nobody knows which of them are older
+    eviction.stage = CutStage::cut_recorded;
+    eviction.recorded = result.recorded;
+    eviction.due = now;
+    break;
+  case CutStage::cut_recorded: // of an endpoint that is given up once more: until then its server brings no flow back
+    eviction.due = now + sweep_after;
+    return !eviction.given_up || (++eviction.sweeps > 1 && (eviction.busy == 0 || eviction.sweeps >= most_sweeps));
   case CutStage::cut_non_tcp:
     eviction.stage = eviction.untranslated ? CutStage::sweep : CutStage::notify_clients;
     eviction.due = now + (eviction.untranslated ? sweep_after : eviction.notify_after);
@@ -107,9 +109,26 @@ bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, Time now) 
     eviction.stage = CutStage::sweep;
     eviction.due = now + sweep_after;
     break;
-  case CutStage::sweep: eviction.due = now + sweep_after; return count.total() == 0 || ++eviction.sweeps >= most_sweeps;
+  case CutStage::sweep:
+    eviction.due = now + sweep_after;
+    ++eviction.sweeps;
+    if (count.total() > 0) ++eviction.sweeps_that_found;
+    eviction.left = count.total();
+    if (eviction.busy > 0) return eviction.sweeps >= most_sweeps;
+    return count.total() == 0 || eviction.sweeps_that_found >= most_sweeps_that_find;
   }
   return false;
+}
+
+/// Flows that a cut does not get rid of. The audit need not cut them once more.
+void note_left(ServiceState& service, const Eviction& eviction, const CutResult& result) {
+  if (eviction.left == 0) return;
+  for (const Mapping& mapping : eviction.mappings)
+    if (const auto found = result.deleted.find(mapping); found != result.deleted.end() && found->second.entries > 0) {
+      UnexpectedFlow& known = service.unexpected[mapping];
+      known.was_cut = true;
+      known.was_target = false;
+    }
 }
 
 void erase_empty(ServiceState& service) {
@@ -133,9 +152,13 @@ void close_flips(ServiceState& service, Outbox& outbox) {
   std::erase_if(service.earlier_flips, [&](const auto& earlier) { return !has_evictions_of(service, earlier.first); });
 }
 
-bool is_cut_due(const std::set<ServiceState*>& services, Time now) {
-  const auto is_due = [now](const Eviction& eviction) { return !eviction.drain && !eviction.in_job && eviction.due <= now; };
-  return std::ranges::any_of(services, [&](const ServiceState* service) { return std::ranges::any_of(service->evictions, is_due); });
+/// Only a cut that comes before the job under way: else the two would give way to each other for ever.
+bool is_cut_due(const std::set<ServiceState*>& services, Need before, Time now) {
+  return std::ranges::any_of(services, [&](const ServiceState* service) {
+    return std::ranges::any_of(service->evictions, [&](const Eviction& eviction) {
+      return !eviction.drain && !eviction.in_job && need_of(eviction) < before && is_due(*service, eviction, now);
+    });
+  });
 }
 
 } // namespace
@@ -158,9 +181,13 @@ void Evictions::start(Change& change, bool flipped, Time now) {
   for (const auto& [vip, comment] : change.plan.rules.recent) service.recent_until.try_emplace(vip, now + recent_for);
   for (Eviction& eviction : change.plan.evictions) {
     for (const Mapping& mapping : eviction.mappings)
-      if (!eviction.untranslated && !eviction.drain) note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
-    if (!eviction.drain_end) eviction.flip = flipped && !eviction.untranslated ? service.flips : 0;
-    if (eviction.drain) begin_drain(service, eviction, now);
+      if (!eviction.untranslated && !eviction.drain) {
+        note_recent(service, change.plan.rules, mapping.vip, now + recent_for);
+        service.displaced_until[mapping] = now + recent_for; // of a service that is removed: as long as it is being cut
+      }
+    if (!eviction.drain_end && eviction.flip == 0)
+      eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
+    if (eviction.drain) begin_drain(service, eviction, outbox_, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     service.followup_due = true;
     add(service, std::move(eviction));
@@ -169,8 +196,9 @@ void Evictions::start(Change& change, bool flipped, Time now) {
 }
 
 void Evictions::add(ServiceState& service, Eviction eviction) {
+  const auto whole = std::ranges::find(job_, eviction.id, &JobPart::eviction);
   eviction.id = ++next_id_;
-  if (eviction.in_job) job_.push_back({&service, eviction.id});
+  if (eviction.in_job) job_.push_back({.service = &service, .eviction = eviction.id, .mappings = {}, .stage = whole->stage});
   service.evictions.push_back(std::move(eviction));
   registry_.mark_evicting(service);
 }
@@ -182,9 +210,10 @@ void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time n
   leaving.insert(leaving.end(), plan.ending.begin(), plan.ending.end());
   if (leaving.empty()) return;
   for (Eviction& old : service.evictions) {
-    if (old.drain) log_drain_end(service, old, plan, now);
-    const std::vector<Mapping> before = old.mappings;
-    subtract(old.mappings, leaving);
+    std::vector<Mapping> left = old.mappings;
+    subtract(left, leaving);
+    if (old.drain) log_drain_end(service, old, left.empty(), plan, outbox_, now);
+    const std::vector<Mapping> before = std::exchange(old.mappings, std::move(left));
     if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
   }
   erase_empty(service);
@@ -197,6 +226,7 @@ void Evictions::transfer(ServiceState& from, ServiceState& to, const Vip& vip, T
     std::erase_if(part.mappings, [&](const Mapping& mapping) { return mapping.vip != vip; });
     if (part.mappings.empty()) continue;
     std::erase_if(eviction.mappings, [&](const Mapping& mapping) { return mapping.vip == vip; });
+    if (eviction.given_up) continue; // no longer
     part.flip = 0;
     if (part.drain) { // each is counted anew
       part.drain->left = eviction.drain->left = std::nullopt;
@@ -216,11 +246,16 @@ void Evictions::drop_empty(ServiceState& service) {
 }
 
 bool Evictions::delays(const ServiceState& service, const Plan& plan) {
-  if (plan.returning.empty() || service.evictions.empty()) return false;
+  if (service.evictions.empty()) return false;
   const FlowSet returning{plan.returning};
-  const auto returns = [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; };
+  const auto matters = [&](const Mapping& mapping) {
+    const auto takes = [&](const Vip& ports) { return overlap(ports, mapping.vip); }; // another service, by the same transaction
+    const bool given_up = service.loaded.vips.contains(mapping.vip) && !plan.rules.vips.contains(mapping.vip) &&
+                          std::ranges::none_of(service.ports_taken_over, takes);
+    return given_up || returning.meeting(mapping) != nullptr;
+  };
   const bool waits = std::ranges::any_of(service.evictions, [&](const Eviction& eviction) {
-    return eviction.in_job && !eviction.drain && std::ranges::any_of(eviction.mappings, returns);
+    return eviction.in_job && !eviction.drain && !eviction.exact && std::ranges::any_of(eviction.mappings, matters);
   });
   if (waits) worker_.cancel(); // on_job_done() marks the service
   return waits;
@@ -232,66 +267,107 @@ void Evictions::notify_held(ServiceState& service) {
   outbox_.sync_due = true;
 }
 
+void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
+  for (const ServiceState* service : registry_.evicting()) {
+    bool moved = false, leaves = false;
+    for (const Eviction& eviction : service->evictions) {
+      if (eviction.untranslated) continue;
+      moved = moved || !eviction.drain;
+      for (const Mapping& mapping : eviction.mappings)
+        if (covers(mapping.vip, vip)) {
+          leaves = true;
+          if (eviction.drain) continue;
+          reconnecting_.reconnecting[mapping].insert(client);
+          if (!service->config.nudge) reconnecting_.not_nudged.insert(mapping);
+        }
+    }
+    // The server of its old entry is the target again: what the client sends next reaches it.
+    if (moved && !leaves && service->config.nudge && find_covering(service->loaded.vips, vip) != service->loaded.vips.end())
+      reconnecting_.waiting.push_back(
+          {.mapping = {.vip = vip, .server = {}}, .vip = {.address = vip.address, .port = vip.port}, .client = client});
+  }
+  outbox_.sync_due |= is_urgent(reconnecting_);
+}
+
 void Evictions::run(Time now) {
-  if (worker_.busy() && job_yields_ && is_cut_due(registry_.evicting(), now)) worker_.cancel();
+  const bool yields = job_need_ == Need::count || job_need_ == Need::record; // it only reads
+  if (worker_.busy() && yields && (is_urgent(reconnecting_) || is_cut_due(registry_.evicting(), job_need_, now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
-  for (const Need need : {Need::cut_non_tcp, Need::notify, Need::cut, Need::count}) {
-    CutJob job;
-    if (need == Need::cut_non_tcp) job.protocols = nat::Protocols::non_tcp;
+  for (const Need need :
+       {Need::cut_non_tcp, Need::cut_untranslated, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
+    CutJob job = need == Need::notify ? take_reconnecting(reconnecting_, registry_.evicting()) : CutJob{};
+    set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
       for (Eviction& eviction : service->evictions) {
-        if (eviction.due > now || need_of(eviction) != need) continue;
+        const bool due = is_due(*service, eviction, now) && need_of(eviction) == need;
+        if (!due && !has_reconnecting(job, eviction)) continue;
         eviction.in_job = true;
-        job_.push_back({service, eviction.id});
-        add_flows(job, need, *service, eviction);
+        job_.push_back({.service = service, .eviction = eviction.id, .mappings = eviction.mappings, .stage = due});
+        if (due) add_flows(job, need, *service, eviction);
       }
     if (need == Need::notify)
       for (const std::string& name : std::exchange(falsely_held_, {}))
         if (const ServiceState* service = registry_.find(name))
-          for (const auto& [mapping, comment] : service->loaded.hold) job.nudge.insert(mapping);
-    if (job_.empty() && job.nudge.empty()) continue;
-    job_yields_ = need == Need::count;
+          for (const auto& [mapping, comment] : service->loaded.hold)
+            if (mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
+    if (job_.empty() && job.nudge.empty() && !is_urgent(job)) continue;
+    job_need_ = need;
     worker_.start(std::move(job));
     return;
   }
 }
 
 void Evictions::run_idle(CutJob job, std::function<void(const CutResult&, Time)> done) {
-  job_yields_ = true;
+  job_need_ = Need::count;
   idle_done_ = std::move(done);
   worker_.start(std::move(job));
 }
 
 void Evictions::on_job_done(const CutResult& result, Time now) {
-  if (!result.failure.empty()) {
-    if (!job_yields_) retry_at_ = now + retry_after;
-    outbox_.log(events::conntrack_failed(job_yields_, result.failure, retry_after));
+  if (!result.failure.empty() && job_need_ != Need::record) { // of a record each eviction tells
+    if (job_need_ != Need::count) retry_at_ = now + retry_after;
+    outbox_.log(events::conntrack_failed(job_need_ == Need::count, result.failure, retry_after));
   }
   if (const auto done = std::exchange(idle_done_, {})) done(result, now);
+  count_reconnected(registry_, result);
   for (const JobPart& part : std::exchange(job_, {})) {
     const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
     registry_.mark_dirty(*part.service);
     if (found == part.service->evictions.end()) continue;
     found->in_job = false;
+    if (!part.stage) {
+      if (found->mappings.empty()) finish(*part.service, found->id);
+      continue;
+    }
     count_notified(*part.service, *found, result);
+    const bool same = found->mappings == part.mappings;
     if (found->drain)
-      advance_drain(*part.service, *found, result, now);
+      advance_drain(*part.service, *found, result, same, now);
     else
-      advance(*part.service, *found, result, now);
+      advance(*part.service, *found, result, same, now);
   }
   outbox_.sync_due = true;
 }
 
-/// What a finished job means for an eviction: the next stage, or its end.
-void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResult& result, Time now) {
+/// What a finished job means for an eviction: the next stage, or its end. `same`: its mappings are those that the job was given; else
+/// that the job found nothing says nothing of them.
+void Evictions::advance(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now) {
   const nat::CutCount count = count_cut(service, eviction, result);
-  if (!result.failure.empty() || result.cancelled) {
+  if (result.cancelled || (!result.failure.empty() && eviction.stage != CutStage::record)) {
     eviction.due = result.cancelled ? now : now + retry_after;
     return;
   }
-  const bool over = enter_next_stage(eviction, count, now) || eviction.mappings.empty();
-  if (over) finish(service, eviction.id);
+  if (eviction.stage == CutStage::record && !result.recorded && !eviction.mappings.empty())
+    outbox_.log(events::flows_not_recorded(service, eviction, result.failure));
+  if (!same && !eviction.mappings.empty() && eviction.stage == CutStage::sweep) {
+    eviction.due = now;
+    return;
+  }
+  const bool over = enter_next_stage(eviction, count, result, now) || eviction.mappings.empty();
+  if (!over) return;
+  note_left(service, eviction, result);
+  finish(service, eviction.id);
 }
 
 /// It is over; its flip is told with what stands now.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/failover/change.hpp"
+#include "daemon/failover/eviction_jobs.hpp"
 #include "daemon/failover/kernel.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/service_registry.hpp"
@@ -35,11 +36,14 @@ public:
   void transfer(ServiceState& from, ServiceState& to, const Vip& vip, Time now);
   /// Drops what has no flows left, and closes flips of which nothing is left.
   void drop_empty(ServiceState& service);
-  /// Whether a server becomes target again while the worker still deletes its old flows: its new flows would be deleted with them. The job
-  /// is ended, and only this flip waits for that.
+  /// Whether a server becomes target again while the worker still deletes its old flows, or an endpoint of theirs is given up: new flows,
+  /// of the server or of whoever has the endpoint next, would be deleted with them. The job is ended, and only this change waits for that.
   bool delays(const ServiceState& service, const Plan& plan);
   /// Clients whose refusal was held without need are notified.
   void notify_held(ServiceState& service);
+
+  /// A client was reset, and connects again from the same port: its old entry leaves at once, and the client is nudged.
+  void on_reconnect(const Vip& vip, const Endpoint& client);
 
   /// Gives the worker the most urgent job that is due.
   void run(Time now);
@@ -58,25 +62,26 @@ public:
 
 private:
   void cancel_returning(ServiceState& service, const Plan& plan, Time now);
-  void advance(ServiceState& service, Eviction& eviction, const CutResult& result, Time now);
-  void advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, Time now);
+  void advance(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now);
+  void advance_drain(ServiceState& service, Eviction& eviction, const CutResult& result, bool same, Time now);
   void finish(ServiceState& service, std::uint64_t id);
-  void begin_drain(ServiceState& service, Eviction& eviction, Time now);
-  void log_drain_end(ServiceState& service, const Eviction& eviction, const Plan& plan, Time now);
 
   FlowWorker& worker_;
   ServiceRegistry& registry_;
   Outbox& outbox_;
 
   struct JobPart {
-    ServiceState* service;
-    std::uint64_t eviction; // id
+    ServiceState* service;         // it stays: an eviction that is in a job is never erased
+    std::uint64_t eviction;        // id
+    std::vector<Mapping> mappings; // that the job was given; empty: a part of those of another
+    bool stage = true;             // the job does what the stage needs, not only clients that connect again
   };
   std::vector<JobPart> job_; // whose flows the worker is on
-  bool job_yields_ = false;  // it only reads
+  Need job_need_ = Need::count;
   std::function<void(const CutResult&, Time)> idle_done_;
   std::optional<Time> retry_at_;       // of a cut that the kernel refused
   std::set<std::string> falsely_held_; // services whose clients were refused by a target that is up after all
+  CutJob reconnecting_;                // part of the next job
   std::uint64_t next_id_ = 0;
 };
 

@@ -117,8 +117,9 @@ void HealthMonitor::update_rates(ServiceState& service) {
 std::optional<probes::ProbeResult> HealthMonitor::precheck(const probes::Probe& probe) {
   if (!is_routed(probe)) return std::nullopt;
   auto result = paths_.unreachable(path_to(probe));
-  // No path to any server is this machine's own failure: nothing is known of the servers, and no other would be better.
-  if (result && is_local(result->reason) && paths_.all_unreachable()) result->outcome = probes::Outcome::inconclusive;
+  // A machine that reaches neither servers nor clients has a failure of its own: nothing is known of the servers, and no other would be
+  // better. While clients come, they are better refused than left waiting.
+  if (result && is_local(result->reason) && paths_.is_cut_off()) result->outcome = probes::Outcome::inconclusive;
   return result;
 }
 

@@ -23,6 +23,7 @@ public:
   virtual void adopt(const nat::TableState& loaded) = 0;
   virtual void load(const nat::TableState& state) = 0;
   virtual void change(std::span<const nat::Step> steps) = 0;
+  virtual void set_endpoints(nat::SetKind kind, const nat::EndpointMap& intended) = 0;
   virtual void heartbeat() = 0;
   virtual void set_notrack(bool on) = 0;
   virtual bool is_notrack_set() const = 0;
@@ -31,6 +32,14 @@ public:
   virtual bool missed_a_commit() = 0;
   virtual bool is_owned() const = 0; // nobody else can change it
   virtual void remove() = 0;
+};
+
+/// Renews the heartbeat of hanat's table without a transaction.
+class HeartbeatSender {
+public:
+  virtual ~HeartbeatSender() = default;
+  /// Throws std::exception when that did not work.
+  virtual void send() = 0;
 };
 
 /// Makes transactions beside the loop, one at a time.
@@ -71,7 +80,7 @@ public:
   virtual void add(const probes::Path& path) = 0;
   virtual void remove(const probes::Path& path) = 0;
   virtual std::optional<probes::ProbeResult> unreachable(const probes::Path& path) = 0;
-  virtual bool all_unreachable() = 0;
+  virtual bool is_cut_off() = 0;
 };
 
 } // namespace hanat

@@ -13,6 +13,7 @@ struct Outbox {
   std::vector<Event> events;
   bool sync_due = false;                                  // sync() follows before the loop waits again
   bool overrides_changed = false, drains_changed = false; // the state file is out of date
+  bool table_loaded = false;                              // anew: it has no heartbeat yet
 
   void log(Event event) { events.push_back(std::move(event)); }
 };

@@ -45,7 +45,7 @@ void transfer_ports(ServiceState& from, ServiceState& to, const Vip& old, const 
       if (overlap(mapping.vip, listen)) part.mappings.push_back(at_ports(mapping, listen)); // of `old`, or what others left of it
     if (part.mappings.empty()) continue;
     subtract(eviction.mappings, part.mappings);
-    parts.push_back(std::move(part));
+    if (!eviction.given_up) parts.push_back(std::move(part));
   }
   evictions.drop_empty(from);
   if (const auto target = from.loaded.dnat.find(old); target != from.loaded.dnat.end()) {

@@ -14,6 +14,7 @@ public:
   void adopt(const nat::TableState& loaded) override { table_.adopt(loaded); }
   void load(const nat::TableState& state) override { table_.load(state); }
   void change(std::span<const nat::Step> steps) override { table_.change(steps); }
+  void set_endpoints(nat::SetKind kind, const nat::EndpointMap& intended) override { table_.set_endpoints(kind, intended); }
   void heartbeat() override { table_.heartbeat(); }
   void set_notrack(bool on) override { table_.set_notrack(on); }
   bool is_notrack_set() const override { return table_.is_notrack_set(); }
@@ -25,6 +26,15 @@ public:
 
 private:
   nat::NftTable table_;
+};
+
+class Heartbeats final : public HeartbeatSender {
+public:
+  explicit Heartbeats(nat::HeartbeatSocket socket) : socket_(std::move(socket)) {}
+  void send() override { socket_.send(); }
+
+private:
+  nat::HeartbeatSocket socket_;
 };
 
 class Commits final : public CommitThread {
@@ -59,7 +69,7 @@ public:
   void add(const probes::Path& path) override { events_.routes().add(path); }
   void remove(const probes::Path& path) override { events_.routes().remove(path); }
   std::optional<probes::ProbeResult> unreachable(const probes::Path& path) override { return events_.routes().unreachable(path); }
-  bool all_unreachable() override { return events_.routes().all_unreachable(); }
+  bool is_cut_off() override { return events_.routes().is_cut_off(); }
   const std::optional<std::string>& nflog_failure() const { return events_.nflog_failure(); }
 
 private:
@@ -72,6 +82,7 @@ private:
 struct RealKernel::Parts {
   KernelCallbacks callbacks;
   KernelTable table;
+  Heartbeats heartbeats;
   std::unique_ptr<Paths> paths; // until stop()
   Probes probes;
   ConntrackWorker worker;
@@ -81,22 +92,25 @@ struct RealKernel::Parts {
   UvHandle<uv_prepare_t> after_timers;
   UvHandle<uv_check_t> after_sockets;
 
-  Parts(uv_loop_t* loop, nat::NftTable nft, nat::Cutter cutter, std::optional<ClientNotifier> notifier, KernelCallbacks all)
-      : callbacks(std::move(all)), table(std::move(nft)), paths(std::make_unique<Paths>(loop, callbacks)), probes(loop, callbacks),
-        worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done), commits(loop, callbacks.commit_ended),
-        timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)), after_timers(make_prepare(loop, this)),
-        after_sockets(make_check(loop, this)) {}
+  Parts(uv_loop_t* loop, nat::NftTable nft, nat::HeartbeatSocket heartbeat, nat::Cutter cutter, std::optional<ClientNotifier> notifier,
+        KernelCallbacks all)
+      : callbacks(std::move(all)), table(std::move(nft)), heartbeats(std::move(heartbeat)), paths(std::make_unique<Paths>(loop, callbacks)),
+        probes(loop, callbacks), worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done),
+        commits(loop, callbacks.commit_ended), timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)),
+        after_timers(make_prepare(loop, this)), after_sockets(make_check(loop, this)) {}
 };
 
-RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier,
-                       KernelCallbacks callbacks)
-    : parts_(std::make_unique<Parts>(loop, std::move(table), std::move(cutter), std::move(notifier), std::move(callbacks))) {
+RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+                       std::optional<ClientNotifier> notifier, KernelCallbacks callbacks)
+    : parts_(std::make_unique<Parts>(loop, std::move(table), std::move(heartbeat), std::move(cutter), std::move(notifier),
+                                     std::move(callbacks))) {
   uv_prepare_start(parts_->after_timers.get(), [](uv_prepare_t* turn) { static_cast<Parts*>(turn->data)->callbacks.turn(); });
   uv_check_start(parts_->after_sockets.get(), [](uv_check_t* turn) { static_cast<Parts*>(turn->data)->callbacks.turn(); });
 }
 RealKernel::~RealKernel() = default;
 
 Table& RealKernel::table() { return parts_->table; }
+HeartbeatSender& RealKernel::heartbeats() { return parts_->heartbeats; }
 CommitThread& RealKernel::commits() { return parts_->commits; }
 FlowWorker& RealKernel::flows() { return parts_->worker; }
 ProbeScheduler& RealKernel::probes() { return parts_->probes; }

@@ -1,5 +1,6 @@
-// The kernel as it is, for Controller: hanat's table, the thread that commits to it, the probes, the paths to servers, the worker on
-// conntrack, and the hooks of the loop. Forwards calls, decides nothing. Not here: the interfaces (kernel), what is done with them.
+// The kernel as it is, for Controller: hanat's table and its heartbeat, the thread that commits to it, the probes, the paths to servers,
+// the worker on conntrack, and the hooks of the loop. Forwards calls, decides nothing. Not here: the interfaces (kernel), what is done with
+// them.
 #pragma once
 
 #include <chrono>
@@ -12,6 +13,7 @@
 #include "daemon/failover/conntrack_worker.hpp"
 #include "daemon/failover/kernel.hpp"
 #include "daemon/util/worker_thread.hpp"
+#include "nat/nftables/heartbeat_socket.hpp"
 #include "probes/io/uv.hpp"
 #include "probes/passive/kernel_events.hpp"
 
@@ -31,12 +33,14 @@ struct KernelCallbacks {
 
 class RealKernel {
 public:
-  RealKernel(uv_loop_t* loop, nat::NftTable table, nat::Cutter cutter, std::optional<ClientNotifier> notifier, KernelCallbacks callbacks);
+  RealKernel(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
+             std::optional<ClientNotifier> notifier, KernelCallbacks callbacks);
   ~RealKernel();
   RealKernel(const RealKernel&) = delete;
   RealKernel& operator=(const RealKernel&) = delete;
 
   Table& table();
+  HeartbeatSender& heartbeats();
   CommitThread& commits();
   FlowWorker& flows();
   ProbeScheduler& probes();

@@ -2,6 +2,7 @@
 #include "daemon/failover/reload.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -92,7 +93,7 @@ Reloaded Reload::apply(const Config& config, Time now) {
   for (const auto& service : registry_.services())
     if (!service->removed && !configured.contains(service->config.name)) {
       result.removed.push_back(service->config.name);
-      retire(*service, now);
+      retire(*service);
     }
   for (const ServiceConfig& next : config.services) {
     ServiceState* service = registry_.find(next.name);
@@ -115,7 +116,6 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   if (service.force) forced_role = before[service.force->server].role;
   service.servers = servers_for(config, before);
   health_.configure(before, service.servers, config);
-  audit_.retain(service, config.listen, now);
   service.config = config;
   registry_.list(service);
   health_.assign(service);
@@ -133,14 +133,13 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
 }
 
 /// The service is no longer configured: it is not probed, its endpoints are given up, its flows are evicted.
-void Reload::retire(ServiceState& service, Time now) {
+void Reload::retire(ServiceState& service) {
   if (service.force) {
     outbox_.log(events::override_lost(service));
     outbox_.overrides_changed = true;
     service.force.reset();
   }
   health_.forget(service);
-  audit_.retain(service, {}, now);
   registry_.unlist(service);
   service.servers.clear();
   service.config.listen.clear();
@@ -177,15 +176,12 @@ void Reload::resume_evictions(ServiceState& service, Time now) {
   }
   for (const auto& [vip, comment] : service.loaded.recent) service.recent_until[vip] = now + recent_for;
   for (auto& [comment, mappings] : unfinished) {
-    for (const Mapping& mapping : mappings) service.recent_until[mapping.vip] = now + recent_for;
+    for (const Mapping& mapping : mappings) service.recent_until[mapping.vip] = service.displaced_until[mapping] = now + recent_for;
     evictions_.add(service, {.mappings = std::move(mappings), .comment = comment, .due = now}); // their clients may not know of it yet
   }
   std::vector<Mapping> early; // entries that were made while no rules were loaded
   for (const auto& [vip, target] : service.loaded.dnat)
-    if (service.removed)
-      audit_.retain({vip, target.server}, service.config.name, now);
-    else if (!service.shadow)
-      early.push_back(untranslated(vip));
+    if (!service.removed && !service.shadow) early.push_back(untranslated(vip));
   if (!early.empty())
     evictions_.add(service, {.mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
   registry_.mark_dirty(service);
@@ -207,6 +203,9 @@ void Reload::transfer_endpoints(Time now) {
         service->recent_until.insert(std::move(until));
       else if (service->loaded.recent.contains(vip))
         service->recent_until[vip] = now + recent_for;
+      const auto at_vip = [&vip](const auto& entry) { return entry.first.vip == vip; };
+      std::ranges::copy_if(from.displaced_until, std::inserter(service->displaced_until, service->displaced_until.end()), at_vip);
+      std::erase_if(from.displaced_until, at_vip);
       evictions_.transfer(from, *service, vip, now);
       registry_.mark_dirty(*service);
       registry_.mark_dirty(from);

@@ -31,7 +31,7 @@ public:
 
 private:
   void configure(ServiceState& service, const ServiceConfig& config, Time now);
-  void retire(ServiceState& service, Time now);
+  void retire(ServiceState& service);
   void adopt(nat::TableState loaded, Time now);
   void resume_evictions(ServiceState& service, Time now);
   void transfer_endpoints(Time now);

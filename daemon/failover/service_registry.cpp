@@ -90,7 +90,7 @@ std::vector<ServiceState*> ServiceRegistry::take_dirty() {
 }
 
 void ServiceRegistry::reap(ServiceState& service) {
-  const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty));
+  const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.changing));
   if (unfinished || evicting_.erase(&service) == 0 || !service.removed) return;
   if (service.timer) timers_.erase({*service.timer, &service});
   std::erase_if(services_, [&service](const auto& other) { return other.get() == &service; });

@@ -23,7 +23,6 @@ constexpr auto last_retry = 1s; // other services' changes wait as long
 constexpr auto resync_pause = 100ms;
 // How often commits are looked for that nobody reported: a lost multicast message heals itself.
 constexpr auto resync_period = 60s;
-constexpr auto heartbeat_period = 1s; // nat::heartbeat_for is three of them
 
 nat::TableState all_loaded(const Services& services) {
   nat::TableState all;
@@ -66,15 +65,15 @@ void send(Table& table, std::span<Change> changes, Time decided) {
 TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
     : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
 
-nat::TableState TableSync::start(Time now) {
+nat::Loaded TableSync::start(Time now) {
   last_resync_ = now;
-  const auto found = table_.read();
-  nat::TableState loaded = found ? found->state : nat::TableState{};
-  if (found && found->in_order)
-    table_.adopt(loaded);
+  auto found = table_.read();
+  nat::Loaded loaded = found ? std::move(*found) : nat::Loaded{};
+  if (loaded.in_order)
+    table_.adopt(loaded.state);
   else
-    table_.load(loaded);
-  if (found && !found->in_order) outbox_.log(events::table_replaced());
+    table_.load(loaded.state);
+  if (found && !loaded.in_order) outbox_.log(events::table_replaced());
   return loaded;
 }
 
@@ -93,30 +92,27 @@ bool TableSync::prepare(Time now) {
 void TableSync::apply(std::vector<Change> changes, Time now) {
   for (Change& change : changes)
     if (change.plan.rules == change.service->loaded)
-      note_applied(change, now);
+      applied_(change, now);
     else
-      pending_.push_back(std::move(change));
+      change.service->changing = true, pending_.push_back(std::move(change));
   if (pending_.empty() || thread_.run([this, now] { send(table_, pending_, now); }, wait_for_commit)) committed(now);
 }
 
 /// The kernel has answered: what it took is loaded now.
 void TableSync::committed(Time now) {
   std::string refusal;
-  for (Change& change : std::exchange(pending_, {}))
+  for (Change& change : std::exchange(pending_, {})) {
+    change.service->changing = false;
     if (change.refusal.empty())
-      note_applied(change, now);
+      applied_(change, now);
     else
       refusal = std::move(change.refusal);
+  }
   if (!refusal.empty()) return refused(refusal, now);
   if (!refusal_.retry_at) return;
   outbox_.log(events::kernel_recovered());
   state_ = State::in_sync;
   refusal_ = {};
-}
-
-void TableSync::note_applied(Change& change, Time now) {
-  applied_(change, now);
-  if (!change.service->loaded.hold.empty() && !next_heartbeat_) next_heartbeat_ = now;
 }
 
 void TableSync::finish_commit(Time now) {
@@ -143,7 +139,7 @@ void TableSync::resync(Time now) {
     if (!found || !found->in_order || found->state != expected) {
       state_ = State::repairing;
       table_.load(expected);
-      if (next_heartbeat_) next_heartbeat_ = now; // a fresh table has no heartbeat
+      outbox_.table_loaded = true;
       outbox_.log(events::table_restored(found.has_value()));
     }
     resync_due_ = unread_ = false;
@@ -175,19 +171,17 @@ void TableSync::on_commit() {
   outbox_.sync_due = true;
 }
 
-void TableSync::maintain(bool notrack, Time now) {
-  if (next_heartbeat_ && *next_heartbeat_ <= now && !busy()) {
-    next_heartbeat_.reset();
-    if (std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); })) {
-      next_heartbeat_ = now + heartbeat_period;
-      change_aside([this] { table_.heartbeat(); });
-    }
-  }
+bool TableSync::commit_heartbeat() {
+  if (busy()) return false;
+  change_aside([this] { table_.heartbeat(); });
+  return true;
+}
+
+void TableSync::maintain(bool notrack) {
   if (!busy() && state_ != State::failed && notrack != table_.is_notrack_set())
     change_aside([this, notrack] { table_.set_notrack(notrack); });
 }
 
-/// A change of the table that no service waits for. A refusal holds up nothing, and it is tried again; but the table may be gone.
 void TableSync::change_aside(const std::function<void()>& change) {
   const auto job = [this, change] {
     try {
@@ -204,7 +198,6 @@ Time TableSync::next_wakeup(Time now) const {
   const Time next_resync = last_resync_ + (resync_due_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
   Time next = next_resync;
   if (refusal_.retry_at) next = std::max(*refusal_.retry_at, resync_due_ ? next_resync : now); // nothing can be done before
-  if (next_heartbeat_) next = std::min(next, *next_heartbeat_);
   return next;
 }
 

@@ -31,7 +31,7 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one with the same elements. Returns what it holds. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
-  nat::TableState start(Time now);
+  nat::Loaded start(Time now);
 
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
@@ -39,12 +39,17 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
-  /// What no service waits for: the heartbeat while a refusal would be held, and whether replies to probes bypass conntrack.
-  void maintain(bool notrack, Time now);
+  /// What no service waits for: whether replies to probes bypass conntrack.
+  void maintain(bool notrack);
+  /// Renews the heartbeat, where no packet does. False: a transaction is under way.
+  bool commit_heartbeat();
+  /// A change of the table that no service waits for. A refusal holds up nothing, and the caller tries again; but the table may be gone.
+  void change_aside(const std::function<void()>& change);
   /// The kernel told of commits.
   void on_commit();
 
   bool busy() const { return thread_.busy(); }
+  bool is_owned() const { return table_.is_owned(); } // nobody else can change the table
   State state() const;
   /// What the kernel said last; empty while it takes changes.
   const std::string& error() const { return refusal_.error; }
@@ -54,9 +59,7 @@ private:
   void look_for_missed_commits(Time now);
   void resync(Time now);
   void committed(Time now);
-  void note_applied(Change& change, Time now);
   void refused(const std::string& error, Time now);
-  void change_aside(const std::function<void()>& change);
 
   Table& table_;
   CommitThread& thread_; // uses table_ alone while it is busy
@@ -76,7 +79,6 @@ private:
   bool aside_refused_ = false;  // the thread's word
   std::vector<Change> pending_; // what the kernel was given
   Time last_resync_{};
-  std::optional<Time> next_heartbeat_; // while some refusal would be held
 };
 
 } // namespace hanat

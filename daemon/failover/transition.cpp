@@ -35,7 +35,9 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
   for (ServiceState* service : group) {
     for (ServerState& server : service->servers)
       if (server.health != std::exchange(server.last_logged, server.health)) outbox.log(events::health_changed(*service, server, now));
-    std::erase_if(service->recent_until, [now](const auto& entry) { return entry.second <= now; });
+    const auto is_over = [now](const auto& entry) { return entry.second <= now; };
+    std::erase_if(service->recent_until, is_over);
+    std::erase_if(service->displaced_until, is_over);
   }
 }
 
@@ -72,8 +74,9 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
 void record_flip(Change& change, Outbox& outbox) {
   ServiceState& service = *change.service;
   const Decision& decision = change.decision;
-  const bool cuts = std::ranges::any_of(
-      change.plan.evictions, [](const Eviction& eviction) { return !eviction.untranslated && !eviction.drain && !eviction.drain_end; });
+  const bool cuts = std::ranges::any_of(change.plan.evictions, [](const Eviction& eviction) {
+    return !eviction.untranslated && !eviction.drain && !eviction.drain_end && !eviction.given_up;
+  });
   if (service.last_flip && has_evictions_of(service, service.last_flip->number))
     service.earlier_flips.emplace(service.last_flip->number, std::move(*service.last_flip));
   service.last_flip = Flip{.number = ++service.flips,

@@ -83,7 +83,7 @@ struct ShadowMoved {
 struct HealthChanged {
   ServerName server;
   Health health = Health::unknown;
-  unsigned fails = 0; // of the probe that stands for the server, as `last`
+  unsigned fails = 0; // of the probe that stands for the server, as `last`; of a full one: results that were no pass
   Clock::duration within{};
   std::optional<probes::ProbeResult> last;
   bool another_up = false; // a server of the service that is up
@@ -148,6 +148,8 @@ struct OverrideShared {
 struct FlowsCut {
   std::string flows;
   nat::CutCount cut;
+  std::uint64_t busy = 0;         // still there: the kernel does not delete what a flowtable has
+  std::uint64_t left = 0;         // they come back after each sweep
   std::optional<FlipStatus> flip; // that they left by
   bool operator==(const FlowsCut&) const = default;
 };
@@ -183,9 +185,10 @@ struct Drained {
 struct DrainEnded {
   std::string flows;
   bool kept = false;
-  std::optional<std::uint64_t> left; // nullopt: not counted yet
+  std::optional<std::uint64_t> left; // nullopt: not counted
   Clock::duration took{};
   DrainEnd end = DrainEnd::time;
+  bool others_stay = false; // it ended for a part of the endpoints or ports alone
   std::optional<FlipStatus> flip;
   bool operator==(const DrainEnded&) const = default;
 };
@@ -195,6 +198,20 @@ struct UnexpectedFlows {
   std::optional<Endpoint> server; // nullopt: untranslated
   bool several_servers = false;
   bool operator==(const UnexpectedFlows&) const = default;
+};
+/// They came back although they were cut, and are left alone: this table does not make them.
+struct ForeignFlows {
+  Vip vip;
+  std::optional<Endpoint> server; // nullopt: untranslated
+  std::uint64_t number = 0;
+  bool operator==(const ForeignFlows&) const = default;
+};
+/// Flows that should be cut, but only as they stood, which nobody knows.
+struct FlowsNotRecorded {
+  std::string flows;
+  Vip vip;           // of the first of them
+  std::string error; // empty: every answer of the kernel was incomplete
+  bool operator==(const FlowsNotRecorded&) const = default;
 };
 struct ConntrackFailed {
   bool counting = false; // or cutting
@@ -220,6 +237,15 @@ struct TableRestored {
 /// The table that was loaded before the start could not be adopted as it was.
 struct TableReplaced {
   bool operator==(const TableReplaced&) const = default;
+};
+/// A packet does not renew the heartbeat: a transaction does.
+struct HeartbeatByTransaction {
+  std::string error;
+  bool operator==(const HeartbeatByTransaction&) const = default;
+};
+/// It does again.
+struct HeartbeatByPacket {
+  bool operator==(const HeartbeatByPacket&) const = default;
 };
 struct TableNotRemoved {
   std::string table, error;
@@ -299,12 +325,13 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-using Payload = std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive,
-                             ClientsNotHeard, Forced, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock,
-                             OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows,
-                             ConntrackFailed, KernelRefused, KernelRecovered, TableRestored, TableReplaced, TableNotRemoved, CutMethod,
-                             Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
-                             ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+using Payload =
+    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
+                 OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
+                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed,
+                 KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved,
+                 CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
+                 ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events
 

@@ -36,6 +36,8 @@ public:
   std::string operator()(const Drained& drain) const;
   std::string operator()(const DrainEnded& drain) const;
   std::string operator()(const UnexpectedFlows& found) const;
+  std::string operator()(const ForeignFlows& found) const;
+  std::string operator()(const FlowsNotRecorded& flows) const;
   std::string operator()(const ConntrackFailed& failure) const;
 
   // event_text_daemon.cpp: the table, the daemon itself
@@ -43,6 +45,8 @@ public:
   std::string operator()(const KernelRecovered&) const;
   std::string operator()(const TableRestored& table) const;
   std::string operator()(const TableReplaced&) const;
+  std::string operator()(const HeartbeatByTransaction& heartbeat) const;
+  std::string operator()(const HeartbeatByPacket&) const;
   std::string operator()(const TableNotRemoved& table) const;
   std::string operator()(const CutMethod& method) const;
   std::string operator()(const Started& started) const;

@@ -99,6 +99,10 @@ std::string Sentences::operator()(const HealthChanged& changed) const {
     text += fmt::format(": {} failed probe{} within {} s, the last: {}", changed.fails, changed.fails == 1 ? "" : "s",
                         seconds(changed.within), to_text(changed.last));
     break;
+  case Health::full:
+    text += fmt::format(": {} probe{} within {} s did not get in, the last: {}; it keeps its connections", changed.fails,
+                        changed.fails == 1 ? "" : "s", seconds(changed.within), to_text(changed.last));
+    break;
   case Health::unknown: text += ": its probes have not judged it yet"; break;
   }
   return text + (changed.another_up ? "" : "; no other server is known to be up");
@@ -161,12 +165,12 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
   Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, DrainBegun, DrainVoid, Drained, DrainEnded, KernelRecovered,
-                               Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+                               HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
-  Level operator()(
-      const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideShared,
-                  UnexpectedFlows, ConntrackFailed, TableRestored, TableReplaced, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+  Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
+                               OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored,
+                               TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,
@@ -190,7 +194,7 @@ struct HistoryKinds {
   std::string_view operator()(const HealthChanged&) const { return "health"; }
   std::string_view operator()(const OneOf<Forced, OverrideEnded> auto&) const { return "override"; }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
-  std::string_view operator()(const OneOf<UnexpectedFlows, TableRestored> auto&) const { return "repair"; }
+  std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;

@@ -33,6 +33,14 @@ std::string Sentences::operator()(const TableReplaced&) const {
   return "the loaded table was of another layout or had been edited: replaced, its targets kept";
 }
 
+std::string Sentences::operator()(const HeartbeatByTransaction& heartbeat) const {
+  return fmt::format("the heartbeat is a transaction of nftables each second, as its packet does not get through: {}; failover works, but "
+                     "other programs that list a large ruleset may have to start over; see that lo has its address 127.0.0.1",
+                     heartbeat.error);
+}
+
+std::string Sentences::operator()(const HeartbeatByPacket&) const { return "the heartbeat's packet gets through again"; }
+
 std::string Sentences::operator()(const TableNotRemoved& table) const {
   return fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", table.error, table.table);
 }

@@ -25,18 +25,29 @@ std::string_view to_text(DrainEnd end) {
   switch (end) {
   case DrainEnd::time: return "the drain time is over";
   case DrainEnd::silent: return "the server answers nothing, and clients would wait for ever";
-  case DrainEnd::dead: return "the server is down, and its datagrams would be lost";
+  case DrainEnd::dead: return "the server is down";
   case DrainEnd::no_target: return "no server is up, and clients are turned away";
   case DrainEnd::given_up: return "the service or this listener is no longer configured";
   }
   return "?";
 }
 
-std::string counted(const nat::CutCount& cut) { return fmt::format("{} TCP, {} UDP and {} SCTP flows", cut.tcp, cut.udp, cut.sctp); }
+std::string counted(const nat::CutCount& cut) {
+  const std::string offloaded = cut.offloaded == 0 ? "" : fmt::format(" ({} offloaded to a flowtable)", cut.offloaded);
+  return fmt::format("{} TCP, {} UDP and {} SCTP flows{}", cut.tcp, cut.udp, cut.sctp, offloaded);
+}
 
 } // namespace
 
 std::string Sentences::operator()(const FlowsCut& cut) const {
+  if (cut.busy > 0)
+    return fmt::format("cut {} of {}; {} are left in a flowtable, from which this kernel deletes nothing", counted(cut.cut), cut.flows,
+                       cut.busy);
+  if (cut.left > 0)
+    return fmt::format(
+        "cut {} of {}; {} {} left: such flows come back after each cut, so another rule may send clients there; see nft list "
+        "ruleset",
+        counted(cut.cut), cut.flows, cut.left, cut.left == 1 ? "flow is" : "flows are");
   return fmt::format("cut {} of {}; conntrack is clean", counted(cut.cut), cut.flows);
 }
 
@@ -60,6 +71,9 @@ std::string Sentences::operator()(const Drained& drain) const {
 }
 
 std::string Sentences::operator()(const DrainEnded& drain) const {
+  if (drain.others_stay)
+    return fmt::format("some flows of {}, {} over {} s, are cut now: {}; the others stay", drain.flows, drain.kept ? "kept" : "drained",
+                       tenths(drain.took), to_text(drain.end));
   const std::string left = drain.left ? fmt::format("{} flow{}", *drain.left, *drain.left == 1 ? "" : "s") : std::string{"all flows"};
   return fmt::format("{} of {}, {} over {} s, {} cut now: {}", left, drain.flows, drain.kept ? "kept" : "drained", tenths(drain.took),
                      drain.left == 1U ? "is" : "are", to_text(drain.end));
@@ -69,6 +83,20 @@ std::string Sentences::operator()(const UnexpectedFlows& found) const {
   const std::string where = found.server ? fmt::format("to {}", hanat::to_text(*found.server)) : "untranslated, to no server";
   return fmt::format("found {} unexpected flow{} ({}{}): {} cut now", found.number, found.number == 1 ? "" : "s", where,
                      found.several_servers ? " and others" : "", found.number == 1 ? "it is" : "they are");
+}
+
+std::string Sentences::operator()(const ForeignFlows& found) const {
+  return fmt::format(
+      "{} flow{} of {} {} again {}, after such flows were cut: another program's rule sends clients there; hanatd leaves them "
+      "alone",
+      found.number, found.number == 1 ? "" : "s", hanat::to_text(found.vip), found.number == 1 ? "is" : "are",
+      found.server ? fmt::format("at {}", hanat::to_text(*found.server)) : "untranslated");
+}
+
+std::string Sentences::operator()(const FlowsNotRecorded& flows) const {
+  return fmt::format("flows of {} are not cut: the kernel gave no complete list of them ({}); those that are in the way can be deleted by "
+                     "hand: conntrack -D -d {}",
+                     flows.flows, flows.error.empty() ? "each dump was interrupted" : flows.error, flows.vip.address.text());
 }
 
 std::string Sentences::operator()(const ConntrackFailed& failure) const {

@@ -36,6 +36,13 @@ std::optional<probes::ProbeResult> last_result(const ServerState& server, Time n
   return server.probes.empty() ? std::nullopt : worst_probe(server, now).last;
 }
 
+/// What made the server down, or full.
+unsigned fails_of(const ServerState& server, Time now) {
+  if (server.probes.empty()) return 0;
+  const FailureWindow& window = worst_probe(server, now).window;
+  return server.health == Health::full ? window.fails_or_full(now) : window.fails(now);
+}
+
 } // namespace
 
 Event make(std::string service, Payload what) { return {.at = wall_now(), .service = std::move(service), .what = std::move(what)}; }
@@ -83,7 +90,7 @@ Event shadow_moved(const ServiceState& service, const Decision& decision) {
 Event health_changed(const ServiceState& service, const ServerState& server, Time now) {
   return make(service.config.name, HealthChanged{.server = named(server),
                                                  .health = server.health,
-                                                 .fails = server.probes.empty() ? 0 : worst_probe(server, now).window.fails(now),
+                                                 .fails = fails_of(server, now),
                                                  .within = service.config.down.within,
                                                  .last = last_result(server, now),
                                                  .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) {
@@ -124,7 +131,11 @@ Event override_shared(const ServiceState& service, const ServiceState& owner) {
 }
 
 Event flows_cut(const ServiceState& service, const Eviction& eviction) {
-  return make(service.config.name, FlowsCut{.flows = eviction.comment, .cut = eviction.cut, .flip = flip_of(service, eviction)});
+  return make(service.config.name, FlowsCut{.flows = eviction.comment,
+                                            .cut = eviction.cut,
+                                            .busy = eviction.busy,
+                                            .left = eviction.left,
+                                            .flip = flip_of(service, eviction)});
 }
 
 Event cut_cancelled(const ServiceState& service, const Flip& flip) {
@@ -151,13 +162,14 @@ Event drained(const ServiceState& service, const Eviction& eviction, Time now) {
                                            .flip = flip_of(service, eviction)});
 }
 
-Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now) {
+Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, bool whole, Time now) {
   const Drain drain = eviction.drain.value_or(Drain{});
   return make(service.config.name, DrainEnded{.flows = eviction.comment,
                                               .kept = !drain.until,
-                                              .left = drain.left,
+                                              .left = whole ? drain.left : std::nullopt,
                                               .took = now - drain.since,
                                               .end = end,
+                                              .others_stay = !whole,
                                               .flip = flip_of(service, eviction)});
 }
 
@@ -170,6 +182,17 @@ Event unexpected_flows(const ServiceState& service, const Eviction& eviction, st
   return make(service.config.name, found);
 }
 
+Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number) {
+  const bool early = mapping == untranslated(mapping.vip);
+  return make(service.config.name,
+              ForeignFlows{.vip = mapping.vip, .server = early ? std::nullopt : std::optional{mapping.server}, .number = number});
+}
+
+Event flows_not_recorded(const ServiceState& service, const Eviction& eviction, std::string error) {
+  return make(service.config.name,
+              FlowsNotRecorded{.flows = eviction.comment, .vip = eviction.mappings.front().vip, .error = std::move(error)});
+}
+
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after) {
   return make({}, ConntrackFailed{.counting = counting, .error = std::move(error), .retry_after = retry_after});
 }
@@ -178,5 +201,7 @@ Event kernel_recovered() { return make({}, KernelRecovered{}); }
 Event kernel_refused(std::string error) { return make({}, KernelRefused{std::move(error)}); }
 Event table_restored(bool was_there) { return make({}, TableRestored{was_there}); }
 Event table_replaced() { return make({}, TableReplaced{}); }
+Event heartbeat_by_transaction(std::string error) { return make({}, HeartbeatByTransaction{std::move(error)}); }
+Event heartbeat_by_packet() { return make({}, HeartbeatByPacket{}); }
 
 } // namespace hanat::events

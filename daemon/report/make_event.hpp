@@ -42,8 +42,12 @@ Event cut_cancelled(const ServiceState& service, const Flip& flip);
 Event drain_begun(const ServiceState& service, const Eviction& eviction);
 Event drain_void(const ServiceState& service, const Eviction& eviction);
 Event drained(const ServiceState& service, const Eviction& eviction, Time now);
-Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, Time now);
+/// `whole`: for all of its flows; otherwise the rest drains on.
+Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, bool whole, Time now);
 Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number);
+Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number);
+/// `error`: empty where every answer of the kernel was incomplete.
+Event flows_not_recorded(const ServiceState& service, const Eviction& eviction, std::string error);
 Event conntrack_failed(bool counting, std::string error, std::chrono::seconds retry_after);
 
 Event kernel_recovered();
@@ -51,5 +55,7 @@ Event kernel_refused(std::string error);
 /// `was_there`: the table was changed, not removed.
 Event table_restored(bool was_there);
 Event table_replaced();
+Event heartbeat_by_transaction(std::string error);
+Event heartbeat_by_packet();
 
 } // namespace hanat::events

@@ -129,6 +129,9 @@ ServiceStatus report(const ServiceState& service, Time now) {
     status.last_flip->drain_ends_in_s = staying_of(service, *flip).ends_in_s(now);
   }
   status.draining = draining(service, now);
+  for (const auto& [mapping, known] : service.unexpected)
+    if (known.left_alone && known.flows > 0)
+      status.foreign.push_back({.listen = to_text(mapping.vip), .server = to_text(mapping.server), .flows = known.flows});
   for (const auto& [reason, count] : service.totals.flips) status.totals.flips.emplace(to_text(reason), count);
   status.totals.cut = {.tcp = service.totals.cut.tcp, .udp = service.totals.cut.udp, .sctp = service.totals.cut.sctp};
   status.totals.nudged = service.totals.nudged;

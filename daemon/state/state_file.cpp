@@ -77,10 +77,12 @@ std::optional<Mapping> parse_mapping(std::string_view text) {
 json to_value(const SavedDrain& item) {
   json flows = json::array();
   for (const Mapping& mapping : item.flows) flows.push_back(flow_text(mapping));
-  return {{"service", item.service},
-          {"comment", item.comment},
-          {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
-          {"flows", std::move(flows)}};
+  json value = {{"service", item.service},
+                {"comment", item.comment},
+                {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
+                {"flows", std::move(flows)}};
+  if (item.until_down) value["until_down"] = true;
+  return value;
 }
 
 /// A comment is written to the kernel's table and starts with the name of the service.
@@ -96,6 +98,7 @@ std::optional<SavedDrain> drain_from(const json& from) {
     if (key == from.end()) return std::nullopt;
   if (!service->is_string() || !comment->is_string() || !flows->is_array()) return std::nullopt;
   SavedDrain item{.service = *service, .comment = *comment, .until = std::nullopt, .flows = {}};
+  if (const auto until_down = from.find("until_down"); until_down != from.end()) item.until_down = *until_down == json(true);
   if (item.service.empty() || !is_comment(item.comment, item.service)) return std::nullopt;
   if (!until->is_null()) { // a drain with an invalid end must not become one without an end
     item.until = until->is_string() ? parse_wall_time(until->get<std::string>()) : std::nullopt;

@@ -27,6 +27,7 @@ struct SavedOverride {
 struct SavedDrain {
   std::string service, comment;  // comment: that of their stale keys, if there are any
   std::optional<WallTime> until; // nullopt: without end
+  bool until_down = false;       // as long as their server, which was full, is not down
   std::vector<Mapping> flows;
   bool operator==(const SavedDrain&) const = default;
 };

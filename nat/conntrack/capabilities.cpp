@@ -39,14 +39,27 @@ private:
   std::random_device device_;
 };
 
+/// The entry as a dump shows it. The kernel's own attributes are not compared.
+Entry shown(const NewEntry& entry) {
+  const Tuple original = original_of(entry);
+  const Tuple reply = reply_of(entry);
+  const Endpoint& to = original.destination;
+  return {.mapping = {.vip = {.address = to.address, .protocol = original.protocol, .port = to.port}, .server = reply.source},
+          .client = original.source,
+          .reply_to = reply.destination};
+}
+
+bool same_tuples(const Entry& one, const Entry& other) {
+  return one.mapping == other.mapping && one.client == other.client && one.reply_to == other.reply_to;
+}
+
 struct ScratchEntry {
-  Mapping mapping;
-  Endpoint client;
-  std::uint32_t mark = 0;
-  bool exists = false;
+  NewEntry entry;
+  Entry shown;
+  bool exists = true;
 };
 
-/// Entries of a target mapping with TCP, UDP and SCTP, and entries that nearly match it.
+/// Entries of a target mapping with TCP, UDP and SCTP, opened by clients and by the server, and entries that nearly match it.
 class Scratch {
 public:
   Scratch(ConntrackSocket& socket, Family family) : socket_(socket), family_(family) {}
@@ -56,22 +69,24 @@ public:
     udp = with_protocol(target, Protocol::udp);
     sctp = with_protocol(target, Protocol::sctp);
     mark = tuple_.bits() | 1;
-    for (const Mapping& mapping : {tcp, udp}) {
-      create(mapping, mark);
-      create(mapping, mark);
-      create(mapping, ~mark);
-      create_near_misses(mapping);
-    }
-    try_create(sctp); // the kernel may not support SCTP or IPv6
+    for (const Opener opener : {Opener::client, Opener::server})
+      for (const Mapping& mapping : {tcp, udp}) {
+        create(mapping, opener, mark);
+        create(mapping, opener, mark);
+        create(mapping, opener, ~mark);
+        create_near_misses(mapping, opener);
+      }
+    for (const Opener opener : {Opener::client, Opener::server}) try_create(sctp, opener); // the kernel may not support SCTP or IPv6
     Mapping other_family = random_mapping(other_of(family_));
     other_family.vip.port = target.vip.port;
     other_family.server.port = target.server.port;
-    try_create(other_family);
+    try_create(other_family, Opener::client);
+    try_create(random_mapping(family_), Opener::client, original_of(entries_.front().entry));
   }
   ~Scratch() {
-    for (const ScratchEntry& entry : entries_) {
+    for (const ScratchEntry& scratch : entries_) {
       try {
-        socket_.remove(entry.mapping, entry.client);
+        socket_.remove(scratch.entry);
       } catch (const std::exception&) { // it expires by itself
         continue;
       }
@@ -88,8 +103,7 @@ public:
     std::vector<bool> seen(entries_.size());
     bool other_entries = false;
     const auto on_entry = [&](const Entry& entry) {
-      const auto found = std::ranges::find_if(
-          entries_, [&](const ScratchEntry& scratch) { return scratch.mapping == entry.mapping && scratch.client == entry.client; });
+      const auto found = std::ranges::find_if(entries_, [&](const ScratchEntry& scratch) { return same_tuples(scratch.shown, entry); });
       if (found == entries_.end())
         other_entries = true;
       else
@@ -102,17 +116,25 @@ public:
   }
   bool is_exact(const Filter& filter, Mark filter_mark = {}) { return is_exact(family_, filter, filter_mark); }
 
+  bool has_related() const {
+    return std::ranges::any_of(entries_, [](const ScratchEntry& scratch) { return scratch.entry.master.has_value(); });
+  }
+
   /// The filtered delete. The mark of the scratch entries protects all other entries.
   void delete_mapping(const Mapping& mapping) {
     socket_.delete_mapping(mapping, mark);
-    for (ScratchEntry& entry : entries_)
-      if (entry.mapping == mapping && entry.mark == mark) entry.exists = false;
+    for (auto& [entry, shown, exists] : entries_)
+      if (entry.opener == Opener::client && entry.mapping == mapping && entry.mark == mark) exists = false;
   }
 
 private:
-  static bool is_expected(const ScratchEntry& entry, Family family, const Filter& filter, Mark filter_mark) {
-    return entry.exists && entry.mapping.vip.address.family() == family && matches(filter, entry.mapping) &&
-           (!filter_mark || *filter_mark == entry.mark);
+  static bool is_expected(const ScratchEntry& scratch, Family family, const Filter& filter, Mark filter_mark) {
+    const auto& [entry, shown, exists] = scratch;
+    if (!exists || entry.client.address.family() != family || (filter.related && !entry.master)) return false;
+    // As the filter sees it, whoever opened the flow: source and destination of the other tuple are compared as they are.
+    const Mapping mirrored{.vip = {.address = shown.reply_to.address, .protocol = shown.mapping.vip.protocol, .port = shown.reply_to.port},
+                           .server = shown.client};
+    return matches(filter, filter.opener == Opener::client ? shown.mapping : mirrored) && (!filter_mark || *filter_mark == entry.mark);
   }
   static Mapping with_protocol(Mapping mapping, Protocol protocol) {
     mapping.vip.protocol = protocol;
@@ -127,33 +149,38 @@ private:
       if (const std::uint16_t port = tuple_.port(); port != mapping.vip.port && port != mapping.server.port) return port;
   }
   /// Entries with one other address or port each.
-  void create_near_misses(const Mapping& mapping) {
+  void create_near_misses(const Mapping& mapping, Opener opener) {
     Mapping other = mapping;
     other.server.address = tuple_.address(family_);
-    create(other, mark);
+    create(other, opener, mark);
     other = mapping;
     other.vip.address = tuple_.address(family_);
-    create(other, mark);
+    create(other, opener, mark);
     other = mapping;
     other.vip.port = other_port(mapping);
-    create(other, mark);
+    create(other, opener, mark);
     other = mapping;
     other.server.port = other_port(mapping);
-    create(other, mark);
+    create(other, opener, mark);
     // The same addresses and ports with VIP and server exchanged.
     other = mapping;
     other.vip = {.address = mapping.server.address, .protocol = mapping.vip.protocol, .port = mapping.server.port};
     other.server = {.address = mapping.vip.address, .port = mapping.vip.port};
-    create(other, mark);
+    create(other, opener, mark);
   }
-  void create(const Mapping& mapping, std::uint32_t entry_mark) {
-    const Endpoint client{.address = tuple_.address(mapping.vip.address.family()), .port = tuple_.port()};
-    socket_.create(mapping, client, entry_mark, scratch_lifetime_s);
-    entries_.push_back({.mapping = mapping, .client = client, .mark = entry_mark, .exists = true});
+  void create(const Mapping& mapping, Opener opener, std::uint32_t entry_mark, std::optional<Tuple> master = {}) {
+    const NewEntry entry{.mapping = mapping,
+                         .client = {.address = tuple_.address(mapping.vip.address.family()), .port = tuple_.port()},
+                         .opener = opener,
+                         .mark = entry_mark,
+                         .lifetime_s = scratch_lifetime_s,
+                         .master = master};
+    socket_.create(entry);
+    entries_.push_back({.entry = entry, .shown = shown(entry)});
   }
-  void try_create(const Mapping& mapping) {
+  void try_create(const Mapping& mapping, Opener opener, std::optional<Tuple> master = {}) {
     try {
-      create(mapping, mark);
+      create(mapping, opener, mark, master);
     } catch (const std::system_error&) { // then there are no such flows either
       return;
     }
@@ -182,20 +209,34 @@ template <typename Check> CheckResult run_check(std::string_view subject, Check&
   }
 }
 
-std::string_view check_address_filters(Scratch& scratch) {
+std::string_view check_address_filters(Scratch& scratch, Opener opener) {
   for (const Mapping& mapping : {scratch.tcp, scratch.udp})
-    if (!scratch.is_exact(filter_of(mapping))) return "a dump by addresses and ports shows other entries than it should";
+    if (!scratch.is_exact(filter_of(mapping, opener))) return "a dump by addresses and ports shows other entries than it should";
   for (const Mapping& mapping : {scratch.tcp, scratch.sctp})
-    if (!scratch.is_exact(server_filter(mapping))) return "a dump by the server's address shows other entries than it should";
+    if (!scratch.is_exact(server_filter(mapping, opener))) return "a dump by the server's address shows other entries than it should";
   return {};
 }
 
-std::string_view check_port_filters(Scratch& scratch) {
+std::string_view check_port_filters(Scratch& scratch, Opener opener) {
   for (const Mapping& mapping : {scratch.tcp, scratch.udp})
-    if (!scratch.is_exact(ports_filter(mapping))) return "a dump by ports shows other entries than it should";
+    if (!scratch.is_exact(ports_filter(mapping, opener))) return "a dump by ports shows other entries than it should";
   for (const Protocol protocol : {Protocol::sctp, Protocol::tcp}) // for ranges, too
     if (!scratch.is_exact(protocol_filter(protocol))) return "a dump by protocol shows other entries than it should";
   return {};
+}
+
+std::string_view check_related_filter(Scratch& scratch) {
+  if (!scratch.has_related()) return "no entry could be made that is related to another";
+  return scratch.is_exact(related_filter()) ? "" : "a dump by status shows other entries than it should";
+}
+
+/// The filters of dumps that find few flows or none. Without them hanat compares all entries itself.
+void detect_others(Scratch& scratch, Filters& filters) {
+  if (run_check("filtered dump", [&] { return check_address_filters(scratch, Opener::server); }).passed)
+    filters.opened_by_server = FilterSupport::addresses;
+  else if (run_check("filtered dump by ports", [&] { return check_port_filters(scratch, Opener::server); }).passed)
+    filters.opened_by_server = FilterSupport::ports;
+  filters.related = run_check("filtered dump by status", [&] { return check_related_filter(scratch); }).passed;
 }
 
 /// The mark protects all other entries in the first delete, which cannot be tried as a dump, so the mark is checked first. (A third
@@ -219,15 +260,20 @@ std::string_view check_other_family(Scratch& scratch, Family family) {
 }
 
 Capabilities detect(Scratch& scratch, Family family, DeleteMethod best) {
-  const CheckResult addresses = run_check("filtered dump", [&] { return check_address_filters(scratch); });
+  Capabilities capabilities;
+  detect_others(scratch, capabilities.filters);
+  const CheckResult addresses = run_check("filtered dump", [&] { return check_address_filters(scratch, Opener::client); });
   if (!addresses.passed) {
-    const CheckResult ports = run_check("filtered dump by ports", [&] { return check_port_filters(scratch); });
-    if (!ports.passed)
-      return {.method = DeleteMethod::full_dump, .support = FilterSupport::nothing, .why = addresses.why + "; " + ports.why};
-    return {.method = DeleteMethod::filtered_dump, .support = FilterSupport::ports, .why = addresses.why + "; hanat compares addresses"};
+    const CheckResult ports = run_check("filtered dump by ports", [&] { return check_port_filters(scratch, Opener::client); });
+    capabilities.why = addresses.why + "; " + (ports.passed ? "hanat compares addresses" : ports.why);
+    if (!ports.passed) return capabilities;
+    capabilities.method = DeleteMethod::filtered_dump;
+    capabilities.filters.opened_by_client = FilterSupport::ports;
+    return capabilities;
   }
-  Capabilities capabilities{
-      .method = DeleteMethod::filtered_dump, .support = FilterSupport::addresses, .why = "filtered delete: not tried, as requested"};
+  capabilities.method = DeleteMethod::filtered_dump;
+  capabilities.filters.opened_by_client = FilterSupport::addresses;
+  capabilities.why = "filtered delete: not tried, as requested";
   if (best != DeleteMethod::filtered_delete) return capabilities;
   CheckResult deletes = run_check("filtered delete", [&] { return check_filtered_delete(scratch); });
   if (deletes.passed) deletes = run_check("filtered delete", [&] { return check_other_family(scratch, family); });
@@ -239,16 +285,14 @@ Capabilities detect(Scratch& scratch, Family family, DeleteMethod best) {
 } // namespace
 
 Capabilities detect(ConntrackSocket& socket, Family family, DeleteMethod best) {
-  if (best == DeleteMethod::full_dump)
-    return {.method = best, .support = FilterSupport::nothing, .why = "filters: not tried, as requested"};
+  if (best == DeleteMethod::full_dump) return {.method = best, .filters = {}, .why = "filters: not tried, as requested"};
   try {
     Scratch scratch{socket, family};
     scratch.fill();
     return detect(scratch, family, best);
   } catch (const std::system_error& error) {
     if (error.code().value() == EPERM) throw;
-    return {
-        .method = DeleteMethod::full_dump, .support = FilterSupport::nothing, .why = fmt::format("the checks failed: {}", error.what())};
+    return {.method = DeleteMethod::full_dump, .filters = {}, .why = fmt::format("the checks failed: {}", error.what())};
   }
 }
 

@@ -1,6 +1,6 @@
 // Checks which of conntrack's filters the running kernel supports, with scratch entries that belong to no real flow. A kernel that ignores
-// the filter of a delete flushes everything; one that inverts it (IPv6 on Linux 6.18) deletes all flows except the intended ones. Both
-// report success, so a version number is not enough.
+// the filter of a delete flushes everything; one that inverts its IPv6 addresses (Linux 6.18 and 7.2; not 6.12 and 7.3.4) deletes all flows
+// except the intended ones. Both report success, and fixes come with any stable version, so a version number is not enough.
 // Not here: cutting real flows (cut), the messages (messages).
 #pragma once
 
@@ -15,7 +15,7 @@ namespace hanat::nat {
 
 /// The methods to delete, best first. A method is used only if the checks of this process passed for that family.
 enum class DeleteMethod : std::uint8_t {
-  filtered_delete, // one CT_DELETE with CTA_FILTER (Linux 6.12 and later; IPv4 only on 6.18, whose IPv6 filter is inverted)
+  filtered_delete, // one CT_DELETE with CTA_FILTER: Linux 6.12 for both families, 6.18 for IPv4, not 6.1
   filtered_dump,   // the kernel filters the dump; hanat compares again and deletes entry by entry, in batches
   full_dump,       // hanat compares every entry itself
 };
@@ -23,8 +23,8 @@ std::string_view to_text(DeleteMethod method);
 
 struct Capabilities {
   DeleteMethod method = DeleteMethod::full_dump;
-  FilterSupport support = FilterSupport::nothing;
-  std::string why; // why no better method is used; empty for the best one
+  Filters filters = {}; // of dumps
+  std::string why;      // why no better method is used; empty for the best one
 };
 
 /// Checks no method better than `best`. Scratch entries have addresses of 240.0.0.0/4 and 100::/64 and a random mark, live for seconds and

@@ -9,6 +9,7 @@
 
 #include "nat/conntrack/capabilities.hpp"
 #include "nat/conntrack/dump_plan.hpp"
+#include "nat/conntrack/flow_finder.hpp"
 #include "nat/conntrack/socket.hpp"
 #include "nat/port_range.hpp"
 
@@ -58,10 +59,11 @@ class Sweep {
 public:
   Sweep(ConntrackSocket& socket, Family family, const Scan& scan, DeleteMethod method, const std::atomic<bool>& cancelled,
         const OnDeleted& on_deleted)
-      : socket_(socket), family_(family), scan_(scan), cancelled_(cancelled), on_deleted_(on_deleted), index_(scan.mappings) {
+      : socket_(socket), family_(family), scan_(scan), cancelled_(cancelled), on_deleted_(on_deleted), finder_(scan) {
     const bool needs_comparison = std::ranges::any_of(
         scan.mappings, [](const Mapping& mapping) { return mapping.vip.protocol == Protocol::sctp || is_range(mapping.vip); });
-    may_filter_ = method == DeleteMethod::filtered_delete && !needs_comparison && scan.mappings.size() <= max_filtered_deletes;
+    may_filter_ = method == DeleteMethod::filtered_delete && scan.opened_by_client && !needs_comparison &&
+                  scan.mappings.size() <= max_filtered_deletes;
   }
 
   CutCount run() {
@@ -69,8 +71,9 @@ public:
       try {
         if (dump()) break;
       } catch (Stop stop) {
-        if (stop == Stop::cancelled || delete_mappings()) break;
-        may_filter_ = false; // refused although the check passed: entry by entry works everywhere
+        if (stop == Stop::cancelled) break;
+        may_filter_ = false; // if it is refused although the check passed: entry by entry works everywhere
+        if (delete_mappings() && !scan_.opened_by_server && !scan_.related) break;
       }
     }
     return counts_;
@@ -80,26 +83,29 @@ private:
   /// Returns whether the dump was complete.
   bool dump() {
     EntryDeletes batch;
+    std::uint64_t opened_by_client = 0;
     const bool complete = socket_.dump(family_, scan_.filter, {}, [&](const Entry& entry) {
       if (cancelled_) throw Stop::cancelled;
-      const Mapping* mapping = index_.find(entry.mapping);
-      if (mapping == nullptr) return;
-      batch.add(entry, *mapping);
+      const auto flow = finder_.find(entry);
+      if (!flow) return;
+      batch.add(entry, *flow->mapping);
+      if (flow->opener == Opener::client) ++opened_by_client;
       if (!batch.full()) return;
       delete_entries(batch);
-      if (may_filter_ && counts_.total() >= many_entries * scan_.mappings.size()) throw Stop::enough;
+      if (may_filter_ && opened_by_client >= many_entries * scan_.mappings.size()) throw Stop::enough;
     });
     if (!cancelled_) delete_entries(batch);
     return complete;
   }
 
   void delete_entries(EntryDeletes& batch) {
-    socket_.delete_entries(batch, [this](const Mapping& mapping, std::uint64_t number) { deleted(mapping, number); });
+    socket_.delete_entries(batch, [this](const Mapping& mapping, const Deleted& deleted) { report(mapping, deleted); });
   }
 
-  void deleted(const Mapping& mapping, std::uint64_t number) {
-    counts_.add(mapping.vip.protocol, number);
-    if (on_deleted_) on_deleted_(mapping, number);
+  void report(const Mapping& mapping, const Deleted& deleted) {
+    counts_.add(mapping.vip.protocol, deleted.entries);
+    counts_.offloaded += deleted.offloaded;
+    if (on_deleted_) on_deleted_(mapping, deleted);
   }
 
   /// Returns false if the kernel refuses.
@@ -109,7 +115,7 @@ private:
       const std::uint32_t before = socket_.entries();
       socket_.delete_mapping(mapping);
       const std::uint32_t after = socket_.entries();
-      deleted(mapping, before > after ? before - after : 0);
+      report(mapping, {.entries = before > after ? before - after : 0});
     }
     return true;
   } catch (const std::system_error&) {
@@ -121,7 +127,7 @@ private:
   const Scan& scan_;
   const std::atomic<bool>& cancelled_;
   const OnDeleted& on_deleted_;
-  MappingIndex index_;
+  FlowFinder finder_;
   bool may_filter_ = false;
   CutCount counts_;
 };
@@ -129,17 +135,19 @@ private:
 /// One scan of cut_unconnected().
 class UnconnectedSweep {
 public:
-  UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted)
-      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted) {}
+  /// With `only`, these clients alone, connected or not.
+  UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted,
+                   const Clients* only = nullptr)
+      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted), only_(only) {}
 
   void run(const Scan& scan, TcpClients& into) try {
-    const MappingIndex index{scan.mappings};
+    const FlowFinder finder{scan};
     const std::size_t connected_before = into.connected.size();
     for (int dumps = 0; dumps < max_dumps; ++dumps) {
       into.connected.resize(connected_before);
       const bool complete = socket_.dump(family_, scan.filter, {}, [&](const Entry& entry) {
         if (cancelled_) throw Stop::cancelled;
-        if (const Mapping* mapping = index.find(entry.mapping)) take(entry, *mapping, into);
+        if (const auto flow = finder.find(entry)) take(entry, *flow, into);
       });
       delete_entries();
       if (complete) return;
@@ -149,18 +157,24 @@ public:
   }
 
 private:
-  void take(const Entry& entry, const Mapping& mapping, TcpClients& into) {
-    const Endpoint vip{.address = entry.mapping.vip.address, .port = entry.mapping.vip.port};
-    switch (phase_of(entry)) {
-    case TcpPhase::connecting:
-    case TcpPhase::refused:
-      into.unconnected.push_back({.mapping = mapping, .vip = vip, .client = entry.client});
-      batch_.add(entry, mapping);
-      if (batch_.full()) delete_entries();
+  void take(const Entry& entry, const FoundFlow& flow, TcpClients& into) {
+    const TcpClient client{.mapping = *flow.mapping, .vip = flow.vip, .client = flow.client};
+    if (only_ != nullptr) {
+      if (only_->at(client.mapping).contains(client.client)) remove(entry, client, into);
       return;
-    case TcpPhase::established: into.connected.push_back({.mapping = mapping, .vip = vip, .client = entry.client}); return;
-    case TcpPhase::closed: return;
     }
+    const TcpPhase phase = phase_of(entry);
+    if (phase == TcpPhase::closed) return;
+    if (phase == TcpPhase::established && flow.opener == Opener::client && !is_offloaded(entry)) {
+      into.connected.push_back(client);
+      return;
+    }
+    remove(entry, client, into);
+  }
+  void remove(const Entry& entry, const TcpClient& client, TcpClients& into) {
+    into.cut.push_back(client);
+    batch_.add(entry, client.mapping);
+    if (batch_.full()) delete_entries();
   }
   void delete_entries() { socket_.delete_entries(batch_, on_deleted_); }
 
@@ -168,6 +182,7 @@ private:
   Family family_;
   const std::atomic<bool>& cancelled_;
   const OnDeleted& on_deleted_;
+  const Clients* only_;
   EntryDeletes batch_;
 };
 
@@ -182,19 +197,38 @@ bool is_alive(const Entry& entry) {
   return false;
 }
 
-/// Counts the live flows for which `mapping_of` returns a mapping. Returns false if cancelled, or if every dump was incomplete.
-template <typename MappingOf>
-bool count_flows(ConntrackSocket& socket, Family family, const Filter& filter, const std::atomic<bool>& cancelled,
-                 const MappingOf& mapping_of, Flows& into) try {
+/// Counts the live flows for which `key_of` returns a key. Returns false if cancelled, or if every dump was incomplete.
+template <typename Key, typename KeyOf>
+bool count_flows(ConntrackSocket& socket, Family family, const Filter& filter, const std::atomic<bool>& cancelled, const KeyOf& key_of,
+                 std::map<Key, std::uint64_t>& into) try {
   for (int dumps = 0; dumps < max_dumps; ++dumps) {
-    Flows seen;
+    std::map<Key, std::uint64_t> seen;
     const bool complete = socket.dump(family, filter, {}, [&](const Entry& entry) {
       if (cancelled) throw Stop::cancelled;
-      if (const std::optional<Mapping> mapping = mapping_of(entry.mapping); mapping && is_alive(entry)) ++seen[*mapping];
+      if (const std::optional<Key> key = key_of(entry); key && is_alive(entry)) ++seen[*key];
     });
     if (!complete) continue;
-    for (const auto& [mapping, number] : seen) into[mapping] += number;
+    for (const auto& [key, number] : seen) into[key] += number;
     return true;
+  }
+  return false;
+} catch (Stop) {
+  return false;
+}
+
+/// One scan of record(). Returns false if cancelled, or if every dump was incomplete.
+bool record_flows(ConntrackSocket& socket, Family family, const Scan& scan, const std::atomic<bool>& cancelled, RecordedFlows& into) try {
+  const FlowFinder finder{scan};
+  const std::size_t before = into.flows().size();
+  for (int dumps = 0; dumps < max_dumps; ++dumps) {
+    into.truncate(before);
+    const bool complete = socket.dump(family, scan.filter, {}, [&](const Entry& entry) {
+      if (cancelled) throw Stop::cancelled;
+      const auto flow = finder.find(entry);
+      const bool closed = entry.mapping.vip.protocol == Protocol::tcp && phase_of(entry) == TcpPhase::closed;
+      if (flow && !closed) into.add(entry, *flow);
+    });
+    if (complete) return true;
   }
   return false;
 } catch (Stop) {
@@ -216,6 +250,7 @@ CutCount& CutCount::operator+=(const CutCount& other) {
   tcp += other.tcp;
   udp += other.udp;
   sctp += other.sctp;
+  offloaded += other.offloaded;
   return *this;
 }
 
@@ -232,6 +267,7 @@ struct Cutter::Impl {
   Capabilities ipv4, ipv6;
 
   const Capabilities& capabilities(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
+  template <typename Run> void scan(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const Run& run);
 };
 
 Cutter::Cutter() : Cutter(DeleteMethod::filtered_delete) {}
@@ -250,54 +286,100 @@ Cutter& Cutter::operator=(Cutter&&) noexcept = default;
 DeleteMethod Cutter::method(Family family) const { return impl_->capabilities(family).method; }
 const std::string& Cutter::limitation(Family family) const { return impl_->capabilities(family).why; }
 
-CutCount Cutter::cut(std::span<const Mapping> mappings, Protocols protocols, const std::atomic<bool>& cancelled,
-                     const OnDeleted& on_deleted) {
-  CutCount counts;
+/// Calls `run` for each planned scan: first those for flows that clients opened, of both families.
+template <typename Run> void Cutter::Impl::scan(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const Run& run) {
+  std::vector<std::pair<Family, Scan>> later;
   for (const Family family : both_families) {
     const std::vector<Mapping> selected = select(mappings, protocols, family);
     if (selected.empty()) continue;
-    const Capabilities& capabilities = impl_->capabilities(family);
-    for (const Scan& scan : plan(selected, capabilities.support, impl_->socket.entries())) {
-      if (cancelled) return counts;
-      counts += Sweep{impl_->socket, family, scan, capabilities.method, cancelled, on_deleted}.run();
-    }
+    for (Scan& scan : plan(selected, capabilities(family).filters, socket.entries(), scope))
+      if (scan.opened_by_client)
+        run(family, scan);
+      else
+        later.emplace_back(family, std::move(scan));
   }
+  for (const auto& [family, scan] : later) run(family, scan);
+}
+
+CutCount Cutter::cut(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const std::atomic<bool>& cancelled,
+                     const OnDeleted& on_deleted) {
+  CutCount counts;
+  impl_->scan(mappings, protocols, scope, [&](Family family, const Scan& scan) {
+    if (!cancelled) counts += Sweep{impl_->socket, family, scan, impl_->capabilities(family).method, cancelled, on_deleted}.run();
+  });
   return counts;
 }
 
-TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted) {
+TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, FlowScope scope, const std::atomic<bool>& cancelled,
+                                   const OnDeleted& on_deleted) {
   TcpClients clients;
-  for (const Family family : both_families) {
-    const std::vector<Mapping> selected = select(mappings, Protocols::tcp, family);
-    if (selected.empty()) continue;
-    for (const Scan& scan : plan(selected, impl_->capabilities(family).support, impl_->socket.entries()))
-      if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted}.run(scan, clients);
-  }
+  impl_->scan(mappings, Protocols::tcp, scope, [&](Family family, Scan scan) {
+    scan.related = false;
+    if (cancelled || (!scan.opened_by_client && !scan.opened_by_server)) return;
+    UnconnectedSweep{impl_->socket, family, cancelled, on_deleted}.run(scan, clients);
+  });
   return clients;
+}
+
+std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted) {
+  std::vector<Mapping> mappings;
+  for (const auto& [mapping, endpoints] : clients) mappings.push_back(mapping);
+  TcpClients found;
+  impl_->scan(mappings, Protocols::tcp, FlowScope::clients, [&](Family family, const Scan& scan) {
+    if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, &clients}.run(scan, found);
+  });
+  return std::move(found.cut);
+}
+
+std::optional<RecordedFlows> Cutter::record(std::span<const Mapping> mappings, std::span<const Mapping> by_server,
+                                            const std::atomic<bool>& cancelled) {
+  RecordedFlows recorded;
+  bool complete = true;
+  impl_->scan(mappings, Protocols::all, FlowScope::all, [&](Family family, const Scan& scan) {
+    complete = complete && record_flows(impl_->socket, family, scan, cancelled, recorded);
+  });
+  impl_->scan(by_server, Protocols::all, FlowScope::others, [&](Family family, Scan scan) {
+    scan.related = false;
+    if (scan.opened_by_server) complete = complete && record_flows(impl_->socket, family, scan, cancelled, recorded);
+  });
+  return complete ? std::optional{std::move(recorded)} : std::nullopt;
+}
+
+void Cutter::cut(const RecordedFlows& recorded, std::span<const Mapping> mappings, const std::atomic<bool>& cancelled,
+                 const OnDeleted& on_deleted) {
+  recorded.delete_entries(impl_->socket, mappings, cancelled, on_deleted);
 }
 
 std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled) {
   Flows flows;
-  for (const Family family : both_families) {
-    const std::vector<Mapping> selected = select(mappings, Protocols::all, family);
-    if (selected.empty()) continue;
-    for (const Scan& scan : plan(selected, impl_->capabilities(family).support, impl_->socket.entries())) {
-      const MappingIndex index{scan.mappings};
-      const auto mapping_of = [&index](const Mapping& entry) {
-        const Mapping* mapping = index.find(entry);
-        return mapping == nullptr ? std::nullopt : std::optional{*mapping};
-      };
-      if (!count_flows(impl_->socket, family, scan.filter, cancelled, mapping_of, flows)) return std::nullopt;
-    }
-  }
-  return flows;
+  bool complete = true;
+  impl_->scan(mappings, Protocols::all, FlowScope::all, [&](Family family, const Scan& scan) {
+    const FlowFinder finder{scan};
+    const auto mapping_of = [&finder](const Entry& entry) {
+      const auto flow = finder.find(entry);
+      return flow ? std::optional{*flow->mapping} : std::nullopt;
+    };
+    complete = complete && count_flows(impl_->socket, family, scan.filter, cancelled, mapping_of, flows);
+  });
+  return complete ? std::optional{std::move(flows)} : std::nullopt;
 }
 
-std::optional<Flows> Cutter::unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled) {
-  Flows flows;
-  const auto mapping_of = [&expected](const Mapping& entry) { return expected.unexpected(entry); };
+std::optional<UnexpectedFlows> Cutter::unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled) {
+  using Found = std::pair<Mapping, Opener>;
+  std::map<Found, std::uint64_t> seen;
+  const auto found = [&expected](const Entry& entry) -> std::optional<Found> {
+    if (const auto mapping = expected.unexpected(entry.mapping)) return Found{*mapping, Opener::client};
+    const auto mirrored = mapping_opened_by_server(entry);
+    const auto mapping = mirrored ? expected.unexpected_from_server(*mirrored) : std::nullopt;
+    return mapping ? std::optional{Found{*mapping, Opener::server}} : std::nullopt;
+  };
   for (const Family family : both_families) // even a dump that shows nothing costs 20 ms
-    if (expected.about(family) && !count_flows(impl_->socket, family, {}, cancelled, mapping_of, flows)) return std::nullopt;
+    if (expected.about(family) && !count_flows(impl_->socket, family, {}, cancelled, found, seen)) return std::nullopt;
+  UnexpectedFlows flows;
+  for (const auto& [key, number] : seen) {
+    flows.all[key.first] += number;
+    if (key.second == Opener::server) flows.opened_by_server[key.first] = number;
+  }
   return flows;
 }
 

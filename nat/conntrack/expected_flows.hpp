@@ -16,8 +16,9 @@ namespace hanat::nat {
 
 class ExpectedFlows {
 public:
-  /// Adds a virtual endpoint of hanat: its flows may go to these servers only.
-  void expect(const Vip& vip, std::span<const Endpoint> servers);
+  /// Adds a virtual endpoint of hanat: its flows may go to these servers only. `all`: the servers of the service, with those where no flow
+  /// may be.
+  void expect(const Vip& vip, std::span<const Endpoint> servers, std::span<const Endpoint> all = {});
   /// Adds a mapping of a virtual endpoint that is no longer hanat's: only its flows to this server are unexpected.
   void disown(const Mapping& mapping);
   /// The flows of this mapping are never unexpected.
@@ -28,19 +29,26 @@ public:
   /// The mapping of an entry, if its flow is not expected; nullopt otherwise. For a flow of a range that kept its port: the whole range.
   /// Flows of endpoints that were never hanat's are expected.
   std::optional<Mapping> unexpected(const Mapping& entry) const;
+  /// The same for a flow that the server opened. Only flows of the service's own servers: many machines behind the gateway may have the
+  /// address of a virtual endpoint as their source, and a range has their ports. Endpoints that are no longer hanat's are left alone: they
+  /// may be the source of anybody now.
+  std::optional<Mapping> unexpected_from_server(const Mapping& entry) const;
 
 private:
+  struct Servers {
+    std::vector<Endpoint> expected, all;
+  };
   struct Hash {
     std::size_t operator()(const Vip& vip) const noexcept;
   };
   struct Listed {
     Vip vip;
-    const std::vector<Endpoint>* servers = nullptr; // nullptr: not hanat's
+    const Servers* servers = nullptr; // nullptr: not hanat's
   };
   Listed find(const Vip& vip) const;
 
-  std::unordered_map<Vip, std::vector<Endpoint>, Hash> expected_;
-  std::map<Vip, std::vector<Endpoint>> expected_ranges_;
+  std::unordered_map<Vip, Servers, Hash> expected_;
+  std::map<Vip, Servers> expected_ranges_;
   FlowSet disowned_, ignored_;
   std::set<Family> families_;
 };

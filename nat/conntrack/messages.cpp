@@ -1,8 +1,6 @@
-// Reads and writes the attributes of nfnetlink_conntrack with libmnl.
+// Writes the attributes of nfnetlink_conntrack with libmnl.
 #include "nat/conntrack/messages.hpp"
 
-#include <algorithm>
-#include <array>
 #include <exception>
 #include <span>
 #include <stdexcept>
@@ -10,7 +8,6 @@
 #include <netinet/in.h>
 
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -34,82 +31,8 @@ std::uint8_t number_of(Family family) {
   throw std::logic_error("unknown address family");
 }
 
-constexpr std::uint16_t type_mask = 0x3fff; // without the bits for nesting and byte order
-
-template <std::size_t size> using Attributes = std::array<const nlattr*, size>;
-
-/// The attributes of a message or a nest, by type. Not with mnl_attr_parse: a dump has hundreds of thousands of messages, and the library's
-/// call for each attribute took a fifth of the time.
-template <std::size_t size> Attributes<size> attributes(std::span<const std::uint8_t> bytes) {
-  Attributes<size> found{};
-  while (bytes.size() >= sizeof(nlattr)) {
-    const auto* attribute = reinterpret_cast<const nlattr*>(bytes.data());
-    if (attribute->nla_len < sizeof(nlattr) || attribute->nla_len > bytes.size()) break;
-    const std::size_t type = attribute->nla_type & type_mask;
-    if (type < size) found[type] = attribute;
-    bytes = bytes.subspan(std::min<std::size_t>((attribute->nla_len + std::size_t{3}) & ~std::size_t{3}, bytes.size()));
-  }
-  return found;
-}
-
-std::span<const std::uint8_t> payload(const nlattr& attribute) {
+std::span<const std::uint8_t> content_of(const nlattr& attribute) {
   return {reinterpret_cast<const std::uint8_t*>(&attribute) + sizeof(nlattr), attribute.nla_len - sizeof(nlattr)};
-}
-
-/// The bytes after the netfilter header of a message.
-std::span<const std::uint8_t> body(const nlmsghdr& message) {
-  constexpr std::size_t head = sizeof(nlmsghdr) + sizeof(nfgenmsg);
-  if (message.nlmsg_len < head) return {};
-  return {reinterpret_cast<const std::uint8_t*>(&message) + head, message.nlmsg_len - head};
-}
-
-template <std::size_t size> Attributes<size> nested(const nlattr* parent) { return attributes<size>(payload(*parent)); }
-
-template <typename Number> std::optional<Number> number(const nlattr* attribute) { // network order
-  if (attribute == nullptr || payload(*attribute).size() != sizeof(Number)) return std::nullopt;
-  Number value{};
-  for (const std::uint8_t byte : payload(*attribute)) value = static_cast<Number>((value << 8) | byte);
-  return value;
-}
-
-std::optional<Address> address(const nlattr* v4, const nlattr* v6) {
-  if (v4 != nullptr && payload(*v4).size() == 4) return Address::from_bytes(payload(*v4));
-  if (v6 != nullptr && payload(*v6).size() == 16) return Address::from_bytes(payload(*v6));
-  return std::nullopt;
-}
-
-std::optional<Protocol> protocol_of(const nlattr* attribute) {
-  if (attribute == nullptr || payload(*attribute).size() != 1) return std::nullopt;
-  switch (payload(*attribute).front()) {
-  case IPPROTO_TCP: return Protocol::tcp;
-  case IPPROTO_UDP: return Protocol::udp;
-  case IPPROTO_SCTP: return Protocol::sctp;
-  default: return std::nullopt; // a number from a message, not an enum
-  }
-}
-
-struct Tuple {
-  Protocol protocol;
-  Endpoint source;
-  Endpoint destination;
-};
-
-std::optional<Tuple> parse_tuple(const nlattr* attribute) {
-  if (attribute == nullptr) return std::nullopt;
-  const auto parts = nested<CTA_TUPLE_MAX + 1>(attribute);
-  if (parts[CTA_TUPLE_IP] == nullptr || parts[CTA_TUPLE_PROTO] == nullptr) return std::nullopt;
-  const auto ports = nested<CTA_PROTO_MAX + 1>(parts[CTA_TUPLE_PROTO]);
-  const auto protocol = protocol_of(ports[CTA_PROTO_NUM]);
-  const auto source_port = number<std::uint16_t>(ports[CTA_PROTO_SRC_PORT]);
-  const auto destination_port = number<std::uint16_t>(ports[CTA_PROTO_DST_PORT]);
-  if (!protocol || !source_port || !destination_port) return std::nullopt;
-  const auto addresses = nested<CTA_IP_MAX + 1>(parts[CTA_TUPLE_IP]);
-  const auto source = address(addresses[CTA_IP_V4_SRC], addresses[CTA_IP_V6_SRC]);
-  const auto destination = address(addresses[CTA_IP_V4_DST], addresses[CTA_IP_V6_DST]);
-  if (!source || !destination || source->family() != destination->family()) return std::nullopt;
-  return Tuple{.protocol = *protocol,
-               .source = {.address = *source, .port = *source_port},
-               .destination = {.address = *destination, .port = *destination_port}};
 }
 
 /// Appends one message, and trims the datagram to its length at the end of its scope. After an exception it removes the message: an
@@ -144,7 +67,7 @@ public:
   }
   void host_endian(std::uint16_t type, std::uint32_t value) { require(mnl_attr_put_u32_check(header_, max_message_bytes, type, value)); }
   void copy(const nlattr& attribute) { // unchanged, with its flags (nested)
-    bytes(attribute.nla_type, payload(attribute));
+    bytes(attribute.nla_type, content_of(attribute));
   }
 
 private:
@@ -181,9 +104,10 @@ void put_tuple(Message& message, std::uint16_t type, const Tuple& tuple) {
   message.close(nest);
 }
 
-/// One direction of a filter: the address and port at the end that is compared.
+/// One tuple of a filter: the address and port at the end that is compared.
 struct HalfFilter {
-  std::uint16_t type; // CTA_TUPLE_ORIG: compares the destination; CTA_TUPLE_REPLY: the source
+  std::uint16_t type; // CTA_TUPLE_ORIG or CTA_TUPLE_REPLY
+  bool source;        // false: the destination
   const std::optional<Address>& address;
   std::optional<Protocol> protocol;
   const std::optional<std::uint16_t>& port;
@@ -191,37 +115,49 @@ struct HalfFilter {
 
 /// Returns the bits for the compared parts of the tuple.
 std::uint32_t put_half(Message& message, const HalfFilter& half) {
-  const bool source = half.type == CTA_TUPLE_REPLY;
   if (half.port && !half.protocol) throw std::logic_error("a port filter without its protocol");
   if (!half.address && !half.protocol) return 0;
   std::uint32_t compare = 0;
   nlattr* const nest = message.open(half.type);
   if (half.address) {
     nlattr* const addresses = message.open(CTA_TUPLE_IP);
-    put_address(message, source, *half.address);
+    put_address(message, half.source, *half.address);
     message.close(addresses);
-    compare |= source ? compare_source : compare_destination;
+    compare |= half.source ? compare_source : compare_destination;
   }
   if (half.protocol) {
     nlattr* const ports = message.open(CTA_TUPLE_PROTO);
     message.number8(CTA_PROTO_NUM, static_cast<std::uint8_t>(*half.protocol));
     compare |= compare_protocol;
-    if (half.port) message.port(source ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT, *half.port);
-    if (half.port) compare |= source ? compare_source_port : compare_destination_port;
+    if (half.port) message.port(half.source ? CTA_PROTO_SRC_PORT : CTA_PROTO_DST_PORT, *half.port);
+    if (half.port) compare |= half.source ? compare_source_port : compare_destination_port;
     message.close(ports);
   }
   message.close(nest);
   return compare;
 }
 
+/// The tuple in which `vip` is a destination, or `server` a source.
+HalfFilter half_of(const Filter& filter, std::uint16_t type) {
+  const bool original = type == CTA_TUPLE_ORIG;
+  const bool source = original == (filter.opener == Opener::server);
+  const auto& port = source ? filter.server_port : filter.vip_port;
+  // Both tuples have the same protocol: the reply needs it only if its port is compared.
+  return {.type = type,
+          .source = source,
+          .address = source ? filter.server : filter.vip,
+          .protocol = original || port ? filter.protocol : std::nullopt,
+          .port = port};
+}
+
 void put_filter(Message& message, const Filter& filter) {
-  if (filter == Filter{}) return;
-  const std::uint32_t original =
-      put_half(message, {.type = CTA_TUPLE_ORIG, .address = filter.vip, .protocol = filter.protocol, .port = filter.vip_port});
-  // Both directions have the same protocol: the reply needs it only if its port is compared.
-  const auto reply_protocol = filter.server_port ? filter.protocol : std::nullopt;
-  const std::uint32_t reply =
-      put_half(message, {.type = CTA_TUPLE_REPLY, .address = filter.server, .protocol = reply_protocol, .port = filter.server_port});
+  if (filter.related) { // a kernel without CTA_STATUS_MASK shows all entries
+    message.big_endian(CTA_STATUS, IPS_EXPECTED);
+    message.big_endian(CTA_STATUS_MASK, IPS_EXPECTED);
+  }
+  if (!filter.protocol && !filter.vip && !filter.server && !filter.vip_port && !filter.server_port) return;
+  const std::uint32_t original = put_half(message, half_of(filter, CTA_TUPLE_ORIG));
+  const std::uint32_t reply = put_half(message, half_of(filter, CTA_TUPLE_REPLY));
   nlattr* const nest = message.open(CTA_FILTER);
   message.host_endian(CTA_FILTER_ORIG_FLAGS, original);
   message.host_endian(CTA_FILTER_REPLY_FLAGS, reply);
@@ -234,58 +170,15 @@ void put_mark(Message& message, Mark mark) {
   message.big_endian(CTA_MARK_MASK, 0xffffffff);
 }
 
-Tuple original_of(const Mapping& mapping, const Endpoint& client) {
-  return {.protocol = mapping.vip.protocol, .source = client, .destination = {.address = mapping.vip.address, .port = mapping.vip.port}};
-}
-
 } // namespace
 
-std::optional<std::uint32_t> parse_entry_counter(const nlmsghdr& message) {
-  if (message.nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET_STATS)) return std::nullopt;
-  const auto bytes = body(message);
-  return number<std::uint32_t>(attributes<CTA_STATS_GLOBAL_MAX + 1>(bytes)[CTA_STATS_GLOBAL_ENTRIES]);
-}
-
-std::optional<Entry> parse_entry(const nlmsghdr& message) {
-  if (message.nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)) return std::nullopt;
-  const auto parts = attributes<CTA_MAX + 1>(body(message));
-  const auto original = parse_tuple(parts[CTA_TUPLE_ORIG]);
-  const auto reply = parse_tuple(parts[CTA_TUPLE_REPLY]);
-  if (!original || !reply || original->protocol != reply->protocol) return std::nullopt;
-  const Endpoint& vip = original->destination;
-  return Entry{.mapping = {.vip = {.address = vip.address, .protocol = original->protocol, .port = vip.port}, .server = reply->source},
-               .client = original->source,
-               .mark = number<std::uint32_t>(parts[CTA_MARK]).value_or(0),
-               .reply = parts[CTA_TUPLE_REPLY],
-               .zone = parts[CTA_ZONE],
-               .id = parts[CTA_ID],
-               .status = parts[CTA_STATUS],
-               .protocol_info = parts[CTA_PROTOINFO]};
-}
-
-TcpPhase phase_of(const Entry& entry) {
-  if (entry.mapping.vip.protocol != Protocol::tcp || entry.protocol_info == nullptr) return TcpPhase::closed;
-  const nlattr* const tcp = nested<CTA_PROTOINFO_MAX + 1>(entry.protocol_info)[CTA_PROTOINFO_TCP];
-  if (tcp == nullptr) return TcpPhase::closed;
-  const auto state = number<std::uint8_t>(nested<CTA_PROTOINFO_TCP_MAX + 1>(tcp)[CTA_PROTOINFO_TCP_STATE]);
-  switch (state.value_or(TCP_CONNTRACK_NONE)) { // a number from a message, not an enum
-  case TCP_CONNTRACK_SYN_SENT:
-  case TCP_CONNTRACK_SYN_RECV:
-  case TCP_CONNTRACK_SYN_SENT2: return TcpPhase::connecting;
-  case TCP_CONNTRACK_ESTABLISHED:
-  case TCP_CONNTRACK_FIN_WAIT:
-  case TCP_CONNTRACK_CLOSE_WAIT: return TcpPhase::established;
-  case TCP_CONNTRACK_CLOSE: { // assured: it was established
-    const std::uint32_t status = number<std::uint32_t>(entry.status).value_or(IPS_ASSURED);
-    return (status & IPS_ASSURED) != 0 ? TcpPhase::closed : TcpPhase::refused;
-  }
-  default: return TcpPhase::closed;
-  }
-}
-
-Filter filter_of(const Mapping& mapping) {
-  Filter filter{
-      .protocol = mapping.vip.protocol, .vip = mapping.vip.address, .server = mapping.server.address, .vip_port = {}, .server_port = {}};
+Filter filter_of(const Mapping& mapping, Opener opener) {
+  Filter filter{.protocol = mapping.vip.protocol,
+                .vip = mapping.vip.address,
+                .server = mapping.server.address,
+                .vip_port = {},
+                .server_port = {},
+                .opener = opener};
   if (mapping.vip.protocol == Protocol::sctp || is_range(mapping.vip)) return filter;
   filter.vip_port = mapping.vip.port;
   filter.server_port = mapping.server.port;
@@ -318,7 +211,7 @@ void put_filtered_delete(MessageBatch& batch, std::uint32_t sequence, const Mapp
 }
 
 void put_entry_delete(MessageBatch& batch, std::uint32_t sequence, const Entry& entry, bool acknowledged) {
-  const bool whole = entry.reply != nullptr && mnl_attr_get_type(entry.reply) == CTA_TUPLE_REPLY && !payload(*entry.reply).empty() &&
+  const bool whole = entry.reply != nullptr && mnl_attr_get_type(entry.reply) == CTA_TUPLE_REPLY && !content_of(*entry.reply).empty() &&
                      entry.id != nullptr && mnl_attr_get_type(entry.id) == CTA_ID;
   if (!whole) throw std::logic_error("a delete of an entry needs its reply tuple and its id");
   const auto flags = static_cast<std::uint16_t>(acknowledged ? NLM_F_ACK : 0);
@@ -333,20 +226,32 @@ void acknowledge(MessageBatch& batch, std::size_t offset) {
   reinterpret_cast<nlmsghdr*>(batch.data() + offset)->nlmsg_flags |= NLM_F_ACK;
 }
 
-void put_new(MessageBatch& batch, std::uint32_t sequence, const Mapping& mapping, const Endpoint& client, std::uint32_t mark,
-             std::uint32_t timeout_s) {
-  Message message{batch, sequence, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, mapping.vip.address.family()};
-  put_tuple(message, CTA_TUPLE_ORIG, original_of(mapping, client));
-  put_tuple(message, CTA_TUPLE_REPLY, {.protocol = mapping.vip.protocol, .source = mapping.server, .destination = client});
-  // Assured, so that a full table does not evict it.
-  message.big_endian(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
-  message.big_endian(CTA_TIMEOUT, timeout_s);
-  message.big_endian(CTA_MARK, mark);
+Tuple original_of(const NewEntry& entry) {
+  const auto& [vip, server] = entry.mapping;
+  if (entry.opener == Opener::server) return {.protocol = vip.protocol, .source = server, .destination = entry.client};
+  return {.protocol = vip.protocol, .source = entry.client, .destination = {.address = vip.address, .port = vip.port}};
 }
 
-void put_delete_new(MessageBatch& batch, std::uint32_t sequence, const Mapping& mapping, const Endpoint& client) {
-  Message message{batch, sequence, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, mapping.vip.address.family()};
-  put_tuple(message, CTA_TUPLE_ORIG, original_of(mapping, client));
+Tuple reply_of(const NewEntry& entry) {
+  const auto& [vip, server] = entry.mapping;
+  if (entry.opener == Opener::client) return {.protocol = vip.protocol, .source = server, .destination = entry.client};
+  return {.protocol = vip.protocol, .source = entry.client, .destination = {.address = vip.address, .port = vip.port}};
+}
+
+void put_new(MessageBatch& batch, std::uint32_t sequence, const NewEntry& entry) {
+  Message message{batch, sequence, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, entry.client.address.family()};
+  put_tuple(message, CTA_TUPLE_ORIG, original_of(entry));
+  put_tuple(message, CTA_TUPLE_REPLY, reply_of(entry));
+  if (entry.master) put_tuple(message, CTA_TUPLE_MASTER, *entry.master);
+  // Assured, so that a full table does not evict it.
+  message.big_endian(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
+  message.big_endian(CTA_TIMEOUT, entry.lifetime_s);
+  message.big_endian(CTA_MARK, entry.mark);
+}
+
+void put_delete_new(MessageBatch& batch, std::uint32_t sequence, const NewEntry& entry) {
+  Message message{batch, sequence, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, entry.client.address.family()};
+  put_tuple(message, CTA_TUPLE_ORIG, original_of(entry));
 }
 
 } // namespace hanat::nat

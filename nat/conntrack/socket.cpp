@@ -23,6 +23,14 @@ void EntryDeletes::add(const Entry& entry, const Mapping& mapping) {
   starts_.push_back(batch_.size());
   put_entry_delete(batch_, 0, entry, false);
   mappings_.push_back(mapping);
+  offloaded_.push_back(is_offloaded(entry));
+}
+
+void EntryDeletes::add(std::span<const std::uint8_t> request, const Mapping& mapping, bool offloaded) {
+  starts_.push_back(batch_.size());
+  batch_.insert(batch_.end(), request.begin(), request.end());
+  mappings_.push_back(mapping);
+  offloaded_.push_back(offloaded);
 }
 
 bool EntryDeletes::full() const { return starts_.size() >= deletes_per_datagram; }
@@ -31,6 +39,7 @@ void EntryDeletes::clear() {
   batch_.clear();
   starts_.clear();
   mappings_.clear();
+  offloaded_.clear();
 }
 
 ConntrackSocket::ConntrackSocket(BeforeSend before_send) : before_send_(std::move(before_send)) {}
@@ -86,28 +95,31 @@ void ConntrackSocket::delete_entries(EntryDeletes& batch, const OnDeleted& on_de
     reinterpret_cast<nlmsghdr*>(batch.batch_.data() + batch.starts_[i])->nlmsg_seq = last;
   }
   acknowledge(batch.batch_, batch.starts_.back());
-  std::vector<bool> failed(batch.size());
+  std::vector<int> errors(batch.size());
   const auto expected = [&](std::uint32_t sequence, int error) {
-    failed.at(sequence - first) = true;
-    return error == ENOENT || error == EBUSY; // ENOENT: expired; EBUSY: offloaded to a flowtable
+    errors.at(sequence - first) = error;
+    return error == ENOENT || error == EBUSY; // expired; offloaded
   };
   send(deletes_, batch.batch_, first, last, "delete conntrack entries", {}, expected);
   for (std::size_t i = 0; i < batch.size(); ++i)
-    if (!failed[i]) on_deleted(batch.mappings_[i], 1);
+    if (errors[i] == EBUSY)
+      on_deleted(batch.mappings_[i], {.busy = 1});
+    else if (errors[i] == 0)
+      on_deleted(batch.mappings_[i], {.entries = 1, .offloaded = batch.offloaded_[i] ? 1U : 0U});
   batch.clear();
 }
 
-void ConntrackSocket::create(const Mapping& mapping, const Endpoint& client, std::uint32_t mark, std::uint32_t timeout_s) {
+void ConntrackSocket::create(const NewEntry& entry) {
   MessageBatch batch;
   const std::uint32_t sequence = deletes_.next_sequence();
-  put_new(batch, sequence, mapping, client, mark, timeout_s);
+  put_new(batch, sequence, entry);
   send(deletes_, batch, sequence, sequence, "create a scratch conntrack entry");
 }
 
-void ConntrackSocket::remove(const Mapping& mapping, const Endpoint& client) {
+void ConntrackSocket::remove(const NewEntry& entry) {
   MessageBatch batch;
   const std::uint32_t sequence = deletes_.next_sequence();
-  put_delete_new(batch, sequence, mapping, client);
+  put_delete_new(batch, sequence, entry);
   send(deletes_, batch, sequence, sequence, "remove a scratch conntrack entry", {},
        [](std::uint32_t, int error) { return error == ENOENT; });
 }

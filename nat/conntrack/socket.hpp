@@ -18,14 +18,22 @@ namespace hanat::nat {
 /// it, to simulate kernels with fewer or broken features.
 using BeforeSend = std::function<void(std::vector<std::uint8_t>&)>;
 
-/// Called for progress: this number of entries of the mapping were deleted.
-using OnDeleted = std::function<void(const Mapping& mapping, std::uint64_t number)>;
+/// What came of deletes.
+struct Deleted {
+  std::uint64_t entries = 0;
+  std::uint64_t offloaded = 0; // of these: to a flowtable
+  std::uint64_t busy = 0;      // still there: kernels before 6.4 (stable: 6.1.32, 5.15.115) delete no offloaded entry
+};
+/// Called for progress: this came of deletes of the mapping's entries.
+using OnDeleted = std::function<void(const Mapping& mapping, const Deleted& deleted)>;
 
 /// Deletes of single entries, sent as one datagram.
 class EntryDeletes {
 public:
   /// The entry counts for `mapping`.
   void add(const Entry& entry, const Mapping& mapping);
+  /// A message of put_entry_delete().
+  void add(std::span<const std::uint8_t> request, const Mapping& mapping, bool offloaded);
   bool empty() const { return starts_.empty(); }
   std::size_t size() const { return starts_.size(); }
   bool full() const;
@@ -36,6 +44,7 @@ private:
   MessageBatch batch_;
   std::vector<std::size_t> starts_;
   std::vector<Mapping> mappings_;
+  std::vector<bool> offloaded_;
 };
 
 class ConntrackSocket {
@@ -51,15 +60,16 @@ public:
   /// The number of entries, of all families. Throws std::system_error if the kernel has no conntrack netlink or CAP_NET_ADMIN is missing.
   std::uint32_t entries();
 
-  /// Deletes all entries of a mapping with one message. Throws std::system_error.
+  /// Deletes all entries of a mapping that clients opened, with one message. Throws std::system_error.
   void delete_mapping(const Mapping& mapping, Mark mark = {});
 
-  /// Sends the batch and empties it. Reports the deleted entries; not those that had expired, or that a flowtable has offloaded.
+  /// Sends the batch and empties it. Reports the deleted entries and those that the kernel refuses to delete now (EBUSY); not those that
+  /// had expired.
   void delete_entries(EntryDeletes& batch, const OnDeleted& on_deleted);
 
   /// Scratch entries. create() throws std::system_error (EEXIST: the tuple is taken); remove() ignores a missing entry.
-  void create(const Mapping& mapping, const Endpoint& client, std::uint32_t mark, std::uint32_t timeout_s);
-  void remove(const Mapping& mapping, const Endpoint& client);
+  void create(const NewEntry& entry);
+  void remove(const NewEntry& entry);
 
 private:
   void send(Netlink& netlink, MessageBatch& batch, std::uint32_t first, std::uint32_t last, std::string_view what,

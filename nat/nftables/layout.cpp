@@ -1,6 +1,7 @@
 // The sets and chains of the table. A packet passes the base chains in this order:
-//   untracked_output (output -300): hanatd's own nudges and probes bypass conntrack; while conntrack's table is full, replies to the probes
-//     bypass it, too, in untracked (prerouting -300);
+//   untracked_output (output -300): hanatd's heartbeat is noted and dropped, its nudges and probes bypass conntrack; while conntrack's
+//   table
+//     is full, replies to the probes bypass it, too, in untracked (prerouting -300);
 //   guard (prerouting -110), guard_output (output -110): resets, rejects or drops what must not reach a server, holds refusals, and logs
 //     clients in trouble;
 //   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup;
@@ -26,7 +27,7 @@ constexpr int dnat_priority = -105;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not apply to hanat's flows
 
 // nft's numbers of data types, 6 bits for each part of a concatenation: `nft list` needs them to print the keys.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_interface = 20,
+constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_mark = 19, type_interface = 20,
                         type_verdict = 0xffffff00U;
 constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts) {
   std::uint32_t type = 0;
@@ -54,11 +55,14 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped", vip_fields};
   case SetKind::stale: return {mapping, mapping_length, 0, 0, "port range . old server: its clients are reset", mapping_fields};
   case SetKind::recent:
-    return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset", vip_fields};
+    return {vip, vip_length, 0, 0, "target changed within the last minute: packets without a flow are reset", vip_fields};
   case SetKind::hold: return {mapping, mapping_length, 0, 0, "port range . server: its first refusal of a client is held", mapping_fields};
   case SetKind::masquerade:
     return {mapping, mapping_length, type_verdict, 0, "port range . server: source address of the gateway", mapping_fields};
   case SetKind::snat: return {mapping, mapping_length, address, length, "port range . server : fixed source address", mapping_fields};
+  case SetKind::servers: return {vip, vip_length, 0, 0, "port ranges of servers: TCP that fits no flow is dropped", vip_fields};
+  case SetKind::displaced:
+    return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
   case SetKind::guarded: break;
   }
   return {};
@@ -77,13 +81,16 @@ SetShape shape_of(SetId id) {
   case SetKind::dnat: return {vip, vip_length, concatenated({address, type_service}), length + 4, "virtual endpoint : server of new flows"};
   case SetKind::reject: return {vip, vip_length, type_verdict, 0, "no server is left: clients are rejected or dropped"};
   case SetKind::stale: return {mapping, mapping_length, 0, 0, "virtual endpoint . old server: its clients are reset"};
-  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: late packets of deleted flows are reset"};
+  case SetKind::recent: return {vip, vip_length, 0, 0, "target changed within the last minute: packets without a flow are reset"};
   case SetKind::hold:
     return {mapping, mapping_length, 0, 0,
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
   case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
   case SetKind::snat: return {mapping, mapping_length, address, length, "virtual endpoint . server : fixed source address"};
+  case SetKind::servers: return {vip, vip_length, 0, 0, "every server: TCP from there that fits no flow is dropped"};
+  case SetKind::displaced:
+    return {vip, vip_length, 0, 0, "servers that lost their traffic within the last minute: new flows from there are dropped"};
   }
   return {};
 }
@@ -114,24 +121,28 @@ SetPtr make_set(const std::string& table, SetId id, std::uint32_t number) {
   return set;
 }
 
-/// A set whose elements time out; `size`: of one that packets fill, 0 otherwise.
+/// A set that packets fill and whose elements time out.
 SetPtr make_timeout_set(const std::string& table, const std::string& name, const SetShape& shape, std::chrono::milliseconds timeout,
                         std::uint32_t size, std::uint32_t number) {
   auto set = make_set(table, name, shape, number);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, NFT_SET_TIMEOUT | (size != 0 ? std::uint32_t{NFT_SET_EVAL} : 0));
+  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, std::uint32_t{NFT_SET_TIMEOUT} | std::uint32_t{NFT_SET_EVAL});
   nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, static_cast<std::uint64_t>(timeout.count()));
-  if (size != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, size);
+  nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, size);
   return set;
 }
 
-SetShape shape_of_held(Family family) {
+SetShape shape_of_client(Family family, const char* comment) {
   const std::uint32_t address = family == Family::ipv4 ? type_ipv4 : type_ipv6;
   return {.key_type = concatenated({address, type_service, address, type_service}),
           .key_length = 2 * (4 * registers_of(family) + 4),
-          .comment = "client . virtual endpoint: a refusal was held; the next one passes"};
+          .comment = comment};
 }
 
-constexpr const char* heartbeat_comment = "renewed by hanatd every second; without an element refusals pass";
+constexpr const char* held_comment = "client . virtual endpoint: a refusal was held; the next one passes";
+constexpr const char* orphans_comment = "client . virtual endpoint: sent TCP that fits no flow; reset when it goes on";
+constexpr const char* orphans_now_comment = "the same within the last second: counted once";
+
+constexpr const char* heartbeat_comment = "renewed by hanatd every second, by a packet that is dropped; without an element refusals pass";
 constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
 
 ChainPtr make_chain(const std::string& table, const std::string& name) {
@@ -156,18 +167,24 @@ ChainPtr make_base_chain(const std::string& table, const std::string& name, cons
 std::string table_comment() { return fmt::format("hanat layout {}", layout_version); }
 bool is_ours(const std::string& comment) { return comment.starts_with("hanat layout "); }
 
-Layout make_layout(const std::string& table) {
+Layout make_layout(const std::string& table, bool tcp_loose) {
   Layout layout;
   std::uint32_t number = 0;
   for (const SetId id : set_ids()) layout.sets.push_back(make_set(table, id, ++number));
-  const SetShape heartbeat{.key_type = type_protocol, .key_length = 1, .comment = heartbeat_comment};
-  layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, 0, ++number));
+  const SetShape heartbeat{.key_type = type_mark, .key_length = 4, .comment = heartbeat_comment};
+  layout.sets.push_back(make_timeout_set(table, set_heartbeat, heartbeat, heartbeat_for, heartbeats_at_most, ++number));
   for (const Family family : both_families)
-    layout.sets.push_back(make_timeout_set(table, held_set(family), shape_of_held(family), held_for, held_at_most, ++number));
+    for (const char* held : {held_set(family), held_other_set(family)})
+      layout.sets.push_back(make_timeout_set(table, held, shape_of_client(family, held_comment), held_for, held_at_most, ++number));
+  for (const Family family : both_families) {
+    const SetShape orphans = shape_of_client(family, orphans_comment), now = shape_of_client(family, orphans_now_comment);
+    layout.sets.push_back(make_timeout_set(table, orphans_set(family), orphans, orphans_for, orphans_at_most, ++number));
+    layout.sets.push_back(make_timeout_set(table, orphans_now_set(family), now, orphans_now_for, orphans_at_most, ++number));
+  }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
-  for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "midstream", "hold", "unanswered", "unreachable"})
+  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6",
+                           "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));
@@ -176,7 +193,7 @@ Layout make_layout(const std::string& table) {
   layout.chains.push_back(make_base_chain(table, "dnat_prerouting", "nat", NF_INET_PRE_ROUTING, dnat_priority));
   layout.chains.push_back(make_base_chain(table, "dnat_output", "nat", NF_INET_LOCAL_OUT, dnat_priority));
   layout.chains.push_back(make_base_chain(table, "source", "nat", NF_INET_POST_ROUTING, source_priority));
-  layout.rules = make_ruleset(table);
+  layout.rules = make_ruleset(table, tcp_loose);
   return layout;
 }
 

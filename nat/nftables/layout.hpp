@@ -22,13 +22,24 @@ std::string table_comment();
 /// Whether a table's comment marks it as hanat's, in any layout version.
 bool is_ours(const std::string& comment);
 
-/// Sets whose elements packets and time-outs change; they are not compared. `heartbeat` has an element while hanatd renews it every second
-/// (NftTable::heartbeat); without it no refusal is held. `held4` and `held6` have the flows whose refusal was held, by original tuple
-/// (client . virtual endpoint), so that none is held twice.
+/// Sets whose elements packets and time-outs change; they are not compared. `heartbeat` has an element while hanatd renews it
+/// (HeartbeatSocket); without it no refusal is held. `held4` and `held6` have the TCP flows whose refusal was held, by original tuple
+/// (client . virtual endpoint), so that none is held twice; `held4_other` and `held6_other` those of UDP, of SCTP, and of ICMP errors.
+inline constexpr std::chrono::milliseconds heartbeat_period{1'000};
 inline constexpr std::chrono::milliseconds heartbeat_for{3'000}; // two heartbeats may be late
+inline constexpr std::uint32_t heartbeats_at_most = 16;          // elements: one, and expired ones that the kernel has not freed yet
 inline constexpr std::chrono::milliseconds held_for{10'000};     // a client repeats the SYN of a flow after 1, 3 and 7 s
-inline constexpr std::uint32_t held_at_most = 65'536;            // flows per family, 8 MiB; once the set is full, refusals pass
+inline constexpr std::uint32_t held_at_most = 65'536;            // flows per set, 8 MiB; once the set is full, refusals pass
 constexpr const char* held_set(Family family) { return family == Family::ipv4 ? "held4" : "held6"; }
+constexpr const char* held_other_set(Family family) { return family == Family::ipv4 ? "held4_other" : "held6_other"; }
+
+/// Also filled by packets: flows that send TCP that fits no flow. `orphans_now` has them for a second, so that what comes at once counts
+/// once.
+constexpr const char* orphans_set(Family family) { return family == Family::ipv4 ? "orphans4" : "orphans6"; }
+constexpr const char* orphans_now_set(Family family) { return family == Family::ipv4 ? "orphans_now4" : "orphans_now6"; }
+inline constexpr std::chrono::milliseconds orphans_for{30'000};
+inline constexpr std::chrono::milliseconds orphans_now_for{1'000};
+inline constexpr std::uint32_t orphans_at_most = 65'536; // once a set is full, nobody is reset
 
 /// Also filled by packets: every interface on which clients of hairpin services arrived recently, paired with itself. A rule cannot compare
 /// two interfaces, but it can look up a pair. Each packet adds its pair before the lookup, so the set is never out of date.
@@ -41,7 +52,8 @@ struct Layout {
   std::vector<ChainPtr> chains;
   std::vector<RulePtr> rules; // in order, chain by chain
 };
-Layout make_layout(const std::string& table);
+/// `tcp_loose`: the sysctl net.netfilter.nf_conntrack_tcp_loose, which says whether conntrack picks up connections that it does not know.
+Layout make_layout(const std::string& table, bool tcp_loose = true);
 
 /// Lets the replies to untracked probes bypass conntrack. The chain costs time for every packet that the gateway forwards, so it is loaded
 /// only while conntrack's table is full. It is not part of the comparison with the loaded layout.

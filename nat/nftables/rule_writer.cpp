@@ -26,6 +26,7 @@ constexpr std::uint32_t sport_offset = 0; // TCP, UDP and SCTP alike
 constexpr std::uint32_t dport_offset = 2;
 constexpr std::uint32_t tcp_flags_offset = 13;
 constexpr std::uint32_t icmp_type_offset = 0;
+constexpr std::uint32_t sctp_chunk_offset = 12; // type, flags
 // Bytes of a packet in a log entry: room for the headers of an ICMPv6 error and of the packet that it quotes.
 constexpr std::uint32_t logged_bytes = 128;
 constexpr std::uint16_t log_immediately = 1; // entries that the kernel collects before it sends them: the reader must not wait
@@ -85,7 +86,7 @@ RuleWriter& RuleWriter::compare(std::uint32_t operation, std::span<const std::ui
   return *this;
 }
 
-RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value) {
+RuleWriter& RuleWriter::mask(std::span<const std::uint8_t> mask) {
   const auto length = static_cast<std::uint32_t>(mask.size());
   const std::array<std::uint8_t, 4> zero{};
   nftnl_expr* expression = add("bitwise");
@@ -94,7 +95,11 @@ RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<cons
   nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, length);
   nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_MASK, mask.data(), length);
   nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_XOR, zero.data(), length);
-  return compare(operation, value);
+  return *this;
+}
+
+RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> bits, std::span<const std::uint8_t> value) {
+  return mask(bits).compare(operation, value);
 }
 
 RuleWriter& RuleWriter::only(Family family) {
@@ -102,10 +107,11 @@ RuleWriter& RuleWriter::only(Family family) {
   return load_meta(NFT_META_NFPROTO, 0).compare(NFT_CMP_EQ, value);
 }
 
-RuleWriter& RuleWriter::only_tcp() {
-  const std::array<std::uint8_t, 1> value{IPPROTO_TCP};
+RuleWriter& RuleWriter::only(Protocol protocol) {
+  const std::array<std::uint8_t, 1> value{static_cast<std::uint8_t>(protocol)};
   return load_meta(NFT_META_L4PROTO, 0).compare(NFT_CMP_EQ, value);
 }
+RuleWriter& RuleWriter::only_tcp() { return only(Protocol::tcp); }
 
 RuleWriter& RuleWriter::load_daddr(Family family, unsigned index) {
   if (family == Family::ipv4) return load_payload(NFT_PAYLOAD_NETWORK_HEADER, offsetof(iphdr, daddr), 4, index);
@@ -128,10 +134,20 @@ RuleWriter& RuleWriter::load_protocol(unsigned index) { return load_meta(NFT_MET
 
 RuleWriter& RuleWriter::load_iif(unsigned index) { return load_meta(NFT_META_IIF, index); }
 RuleWriter& RuleWriter::load_oif(unsigned index) { return load_meta(NFT_META_OIF, index); }
+RuleWriter& RuleWriter::load_zero() {
+  load_meta(NFT_META_MARK, 0);
+  return mask(bytes_of(0));
+}
 
 RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   const unsigned next = index + registers_of(family);
   return load_daddr(family, index).load_meta(NFT_META_L4PROTO, next).load_dport(next + 1);
+}
+
+RuleWriter& RuleWriter::load_source_key(Family family) {
+  const unsigned next = registers_of(family);
+  load_saddr(family, 0).load_meta(NFT_META_L4PROTO, next);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, next + 1);
 }
 
 RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {
@@ -146,6 +162,11 @@ RuleWriter& RuleWriter::load_original_vip_of_error(Family family) {
   load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, 0);
   load_ct(NFT_CT_PROTOCOL, std::nullopt, next);
   return load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, next + 1);
+}
+
+RuleWriter& RuleWriter::load_client_tuple(Family family) {
+  const unsigned address = registers_of(family);
+  return load_sender(family, 0).load_daddr(family, address + 1).load_dport(2 * address + 1);
 }
 
 RuleWriter& RuleWriter::load_original_tuple(Family family) {
@@ -174,6 +195,10 @@ RuleWriter& RuleWriter::ct_status(std::uint32_t mask, std::uint32_t value) {
   return load_ct(NFT_CT_STATUS, std::nullopt, 0).mask_and_compare(NFT_CMP_EQ, bytes_of(mask), bytes_of(value));
 }
 
+RuleWriter& RuleWriter::ct_status_any(std::uint32_t mask) {
+  return load_ct(NFT_CT_STATUS, std::nullopt, 0).mask_and_compare(NFT_CMP_NEQ, bytes_of(mask), bytes_of(0));
+}
+
 RuleWriter& RuleWriter::in_direction(std::uint8_t direction) {
   return load_ct(NFT_CT_DIRECTION, std::nullopt, 0).compare(NFT_CMP_EQ, {&direction, 1});
 }
@@ -184,12 +209,20 @@ RuleWriter& RuleWriter::tcp_flags(std::uint8_t mask, std::uint8_t value) {
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, tcp_flags_offset, 1, 0).mask_and_compare(NFT_CMP_EQ, {&mask, 1}, {&value, 1});
 }
 
-RuleWriter& RuleWriter::only_destination_unreachable(Family family) {
+RuleWriter& RuleWriter::only_destination_unreachable(Family family, bool port_only) {
   const bool v4 = family == Family::ipv4;
   const std::array<std::uint8_t, 1> protocol{v4 ? std::uint8_t{IPPROTO_ICMP} : std::uint8_t{IPPROTO_ICMPV6}};
-  const std::array<std::uint8_t, 1> type{v4 ? std::uint8_t{ICMP_DEST_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH}};
+  const std::array<std::uint8_t, 2> type_and_code{v4 ? std::uint8_t{ICMP_DEST_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH},
+                                                  v4 ? std::uint8_t{ICMP_PORT_UNREACH} : std::uint8_t{ICMP6_DST_UNREACH_NOPORT}};
+  const auto compared = std::span{type_and_code}.first(port_only ? 2 : 1);
   only(family).load_protocol(0).compare(NFT_CMP_EQ, protocol);
-  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, 1, 0).compare(NFT_CMP_EQ, type);
+  return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, icmp_type_offset, static_cast<std::uint32_t>(compared.size()), 0)
+      .compare(NFT_CMP_EQ, compared);
+}
+
+RuleWriter& RuleWriter::only_abort_of_init() {
+  constexpr std::array<std::uint8_t, 2> abort_of_init{6, 0}; // RFC 9260, 8.4: in reply to any other chunk it has the flag T
+  return only(Protocol::sctp).load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sctp_chunk_offset, 2, 0).compare(NFT_CMP_EQ, abort_of_init);
 }
 
 RuleWriter& RuleWriter::dport_between(std::uint16_t first, std::uint16_t last) {
@@ -200,6 +233,12 @@ RuleWriter& RuleWriter::dport_between(std::uint16_t first, std::uint16_t last) {
 }
 
 RuleWriter& RuleWriter::packet_mark(std::uint32_t mark) { return load_meta(NFT_META_MARK, 0).compare(NFT_CMP_EQ, bytes_of(mark)); }
+
+RuleWriter& RuleWriter::no_input_interface(bool of_process) {
+  constexpr std::uint32_t nobody = 0xffffffff; // the uid of a socket's owner; without a socket there is none, and the rule ends
+  load_iif(0).compare(NFT_CMP_EQ, bytes_of(0));
+  return of_process ? load_meta(NFT_META_SKUID, 0).compare(NFT_CMP_NEQ, bytes_of(nobody)) : *this;
+}
 
 RuleWriter& RuleWriter::socket_mark(std::uint32_t mark) {
   nftnl_expr* expression = add("socket");
@@ -247,13 +286,26 @@ RuleWriter& RuleWriter::from_map(const std::string& map) { return look_up(map, r
 
 RuleWriter& RuleWriter::add_to_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_ADD); }
 RuleWriter& RuleWriter::update_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_UPDATE); }
+RuleWriter& RuleWriter::delete_from_set(const std::string& set) { return put_into_set(set, NFT_DYNSET_OP_DELETE); }
 
-RuleWriter& RuleWriter::put_into_set(const std::string& set, std::uint32_t operation) {
+RuleWriter& RuleWriter::over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst) {
+  constexpr std::uint64_t one_minute = 60;
+  nftnl_expr* limit = made(nftnl_expr_alloc("limit"));
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, per_minute);
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, one_minute);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, burst);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+  return put_into_set(set, NFT_DYNSET_OP_UPDATE, limit);
+}
+
+RuleWriter& RuleWriter::put_into_set(const std::string& set, std::uint32_t operation, nftnl_expr* counted) {
   nftnl_expr* expression = add("dynset");
   nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_SREG_KEY, reg(0));
   nftnl_expr_set_u32(expression, NFTNL_EXPR_DYNSET_OP, operation);
   nftnl_expr_set_u64(expression, NFTNL_EXPR_DYNSET_TIMEOUT, 0); // 0: the set's own; a dump always has it
   nftnl_expr_set_str(expression, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
+  if (counted != nullptr) nftnl_expr_set(expression, NFTNL_EXPR_DYNSET_EXPR, counted, 0); // freed with it
   return *this;
 }
 

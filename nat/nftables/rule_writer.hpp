@@ -24,34 +24,43 @@ public:
 
   RuleWriter& only(Family family); // meta nfproto
   RuleWriter& only_tcp();          // meta l4proto tcp
+  RuleWriter& only(Protocol protocol);
   RuleWriter& load_daddr(Family family, unsigned index);
   RuleWriter& load_saddr(Family family, unsigned index);
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
+  RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
+  RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet
   RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
   RuleWriter& load_dport(unsigned index);
   RuleWriter& load_protocol(unsigned index); // meta l4proto
   RuleWriter& load_iif(unsigned index);      // 0 for the gateway's own packets
   RuleWriter& load_oif(unsigned index);
+  RuleWriter& load_zero(); // the key of a set with one element: 0 for every packet, as nft knows no constant key
   RuleWriter& load_reply_address(Family family, unsigned index); // ct reply ip saddr: the address of the flow's server
   RuleWriter& load_reply_source(Family family, unsigned index);  // ct reply ip saddr . ct reply proto-src: the flow's server
   RuleWriter& ct_state(std::uint32_t mask);
   RuleWriter& ct_status(std::uint32_t mask, std::uint32_t value); // exactly `value` of these bits
+  RuleWriter& ct_status_any(std::uint32_t mask);                  // any of these bits
   RuleWriter& in_direction(std::uint8_t direction);
   RuleWriter& in_reply_direction();
-  RuleWriter& no_tcp_flags(std::uint8_t mask);                        // none of them set
-  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);       // exactly `value` of these flags
-  RuleWriter& only_destination_unreachable(Family family);            // ICMP or ICMPv6
-  RuleWriter& dport_between(std::uint16_t first, std::uint16_t last); // any protocol with ports at this offset
+  RuleWriter& no_tcp_flags(std::uint8_t mask);                                     // none of them set
+  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);                    // exactly `value` of these flags
+  RuleWriter& only_destination_unreachable(Family family, bool port_only = false); // ICMP or ICMPv6
+  RuleWriter& only_abort_of_init();                                                // SCTP: ABORT in reply to INIT
+  RuleWriter& dport_between(std::uint16_t first, std::uint16_t last);              // any protocol with ports at this offset
   RuleWriter& packet_mark(std::uint32_t mark);
-  RuleWriter& socket_mark(std::uint32_t mark); // mark of the local socket that receives the packet
-  RuleWriter& in_set(const std::string& set);  // the key is in register 0
+  RuleWriter& no_input_interface(bool of_process); // meta iif 0; only packets of processes on the gateway, or all
+  RuleWriter& socket_mark(std::uint32_t mark);     // mark of the local socket that receives the packet
+  RuleWriter& in_set(const std::string& set);      // the key is in register 0
   RuleWriter& not_in_set(const std::string& set);
-  RuleWriter& add_to_set(const std::string& set); // the key is in register 0; with the set's timeout; a full set ends the rule here
-  RuleWriter& update_set(const std::string& set); // the same, and restarts the timeout of an existing key
-  RuleWriter& limit(std::uint64_t per_second);    // packets per second, and the same number as a burst
+  RuleWriter& add_to_set(const std::string& set);      // the key is in register 0; with the set's timeout; a full set ends the rule here
+  RuleWriter& update_set(const std::string& set);      // the same, and restarts the timeout of an existing key
+  RuleWriter& delete_from_set(const std::string& set); // Linux 5.7
+  RuleWriter& over_limit_in_set(const std::string& set, std::uint64_t per_minute, std::uint32_t burst); // the same; goes on above that rate
+  RuleWriter& limit(std::uint64_t per_second); // packets per second, and the same number as a burst
   RuleWriter& log(std::uint16_t group, const char* prefix);
   RuleWriter& notrack();
   RuleWriter& in_verdict_map(const std::string& map);
@@ -72,9 +81,10 @@ private:
   RuleWriter& load_meta(std::uint32_t key, unsigned index);
   RuleWriter& load_ct(std::uint32_t key, std::optional<std::uint8_t> direction, unsigned index);
   RuleWriter& compare(std::uint32_t operation, std::span<const std::uint8_t> bytes);
-  RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> mask, std::span<const std::uint8_t> value);
+  RuleWriter& mask(std::span<const std::uint8_t> mask);
+  RuleWriter& mask_and_compare(std::uint32_t operation, std::span<const std::uint8_t> bits, std::span<const std::uint8_t> value);
   RuleWriter& look_up(const std::string& set, std::optional<std::uint32_t> into, std::uint32_t flags = 0);
-  RuleWriter& put_into_set(const std::string& set, std::uint32_t operation);
+  RuleWriter& put_into_set(const std::string& set, std::uint32_t operation, nftnl_expr* counted = nullptr);
   RuleWriter& reject(std::uint32_t type, std::uint8_t code);
   void load_ports(std::uint16_t first_port, std::uint16_t last_port, unsigned index);
   /// By index.

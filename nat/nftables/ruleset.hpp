@@ -9,8 +9,8 @@
 
 namespace hanat::nat {
 
-/// All rules in order, chain by chain.
-std::vector<RulePtr> make_ruleset(const std::string& table);
+/// All rules in order, chain by chain. `tcp_loose`: conntrack picks up connections that it does not know (layout.hpp).
+std::vector<RulePtr> make_ruleset(const std::string& table, bool tcp_loose);
 /// The rule of the chain `untracked`.
 RulePtr make_untracked_rule(const std::string& table);
 

@@ -173,6 +173,8 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
     const auto snat = parse_snat(id.kind, id.family, element);
     return key.good() && snat && into.state.snat.emplace(mapping, SnatRule{*snat, comment}).second;
   }
+  case SetKind::servers:
+  case SetKind::displaced: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
   case SetKind::guarded: break;
   }
   return false;
@@ -232,6 +234,8 @@ std::string name_of(SetId id) {
   case SetKind::guarded: return with_suffix("guarded", id);
   case SetKind::masquerade: return with_suffix("masquerade", id);
   case SetKind::snat: return with_suffix("snat", id);
+  case SetKind::servers: return with_suffix("servers", id);
+  case SetKind::displaced: return with_suffix("displaced", id);
   }
   return {};
 }
@@ -246,7 +250,9 @@ std::string name_in_layout_3(SetId id) {
   case SetKind::snat: return with_suffix("source", id);
   case SetKind::stale:
   case SetKind::hold:
-  case SetKind::masquerade: return name_of(id);
+  case SetKind::masquerade:
+  case SetKind::servers:
+  case SetKind::displaced: return name_of(id);
   }
   return {};
 }
@@ -317,6 +323,10 @@ void add_guarded(ElementLists& lists, const Address& address) {
   element.jump = guard_of(address.family());
 }
 
+void add_endpoint(ElementLists& lists, SetKind kind, const Vip& endpoint, const std::string& comment) {
+  add(lists, kind, endpoint.address.family(), endpoint, comment);
+}
+
 SetPtr make_named_set(const std::string& table, const std::string& name) {
   auto set = made(SetPtr{nftnl_set_alloc()});
   nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_INET);
@@ -333,9 +343,9 @@ SetPtr to_message_set(const std::string& table, SetId id, std::span<const Elemen
 
 SetPtr to_heartbeat_message_set(const std::string& table) {
   auto set = make_named_set(table, set_heartbeat);
-  const auto tcp = static_cast<std::uint8_t>(Protocol::tcp); // the guard looks up the packet's protocol, which is always TCP there
+  constexpr std::uint32_t zero = 0; // RuleWriter::load_zero
   nftnl_set_elem* element = made(nftnl_set_elem_alloc());
-  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, &tcp, sizeof tcp);
+  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, &zero, sizeof zero);
   nftnl_set_elem_add(set.get(), element); // the set frees it
   return set;
 }

@@ -15,9 +15,12 @@
 
 namespace hanat::nat {
 
-enum class SetKind : std::uint8_t { vips, dnat, reject, stale, recent, hold, guarded, masquerade, snat };
-inline constexpr std::array set_kinds{SetKind::vips, SetKind::dnat,    SetKind::reject,     SetKind::stale, SetKind::recent,
-                                      SetKind::hold, SetKind::guarded, SetKind::masquerade, SetKind::snat};
+enum class SetKind : std::uint8_t { vips, dnat, reject, stale, recent, hold, guarded, masquerade, snat, servers, displaced };
+inline constexpr std::array set_kinds{SetKind::vips,   SetKind::dnat,    SetKind::reject,   SetKind::stale,
+                                      SetKind::recent, SetKind::hold,    SetKind::guarded,  SetKind::masquerade,
+                                      SetKind::snat,   SetKind::servers, SetKind::displaced};
+/// Sets of an EndpointMap.
+inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced};
 
 /// Ranges of ports have their own sets. The kernel finds an exact endpoint by hash, and a change costs the same however many there are; a
 /// set of ranges is copied by every transaction that changes it.
@@ -31,7 +34,7 @@ struct SetId {
 std::string name_of(SetId id);
 /// Its name in the table of an older hanatd (layout 3): an upgrade keeps the elements. Only names have changed since.
 std::string name_in_layout_3(SetId id);
-/// Every set that holds part of a TableState. `guarded` has only addresses, so it has no ranges.
+/// Every set that hanatd fills. `guarded` has only addresses, so it has no ranges.
 std::vector<SetId> set_ids();
 
 /// A key in the form of nf_tables registers: every part of a concatenation is padded to 4 bytes.
@@ -58,7 +61,7 @@ inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
 
-/// The guard holds refusals only while this set has an element, which hanatd renews every second.
+/// The guard holds refusals only while this set has its element, 0, which hanatd renews every second.
 inline constexpr const char* set_heartbeat = "heartbeat";
 
 struct Element {
@@ -78,6 +81,8 @@ void add_recent(ElementLists& lists, const Vip& vip, const std::string& comment)
 void add_hold(ElementLists& lists, const Mapping& mapping, const std::string& comment);
 void add_snat(ElementLists& lists, const Mapping& mapping, const SnatRule& rule);
 void add_guarded(ElementLists& lists, const Address& address);
+/// `kind`: one of endpoint_sets.
+void add_endpoint(ElementLists& lists, SetKind kind, const Vip& endpoint, const std::string& comment);
 
 /// A libnftnl set with family, table and name, and nothing else yet.
 SetPtr make_named_set(const std::string& table, const std::string& name);
@@ -97,6 +102,7 @@ GuardedAddresses guarded_by(const TableState& state);
 struct Decoded {
   TableState state;
   GuardedAddresses guarded;
+  std::map<SetKind, EndpointMap> endpoints; // of sets that have any
   unsigned foreign = 0;
 };
 void decode(SetId id, const nftnl_set& set, Decoded& into);

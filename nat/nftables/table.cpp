@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <ranges>
 #include <system_error>
@@ -33,6 +34,19 @@ namespace {
 constexpr std::size_t large_transaction = std::size_t{64} << 10;
 constexpr int max_retries = 20; // a read is interrupted only by a commit during it
 
+/// Of this network namespace. Without conntrack there is nothing to read, and no packet that would make a difference.
+bool is_tcp_loose() {
+  int value = 1;
+  std::ifstream{"/proc/sys/net/netfilter/nf_conntrack_tcp_loose"} >> value;
+  return value != 0;
+}
+
+/// Whether hanat would write these elements, and no others beside them.
+bool is_whole(const Decoded& decoded) {
+  const GuardedAddresses guarded = guarded_by(decoded.state);
+  return decoded.foreign == 0 && std::ranges::equal(guarded | std::views::keys, decoded.guarded | std::views::keys);
+}
+
 } // namespace
 
 /// The layout as text: sets and chains by name, rules in order.
@@ -52,8 +66,8 @@ NftTable::NftTable(std::string table, Ownership ownership)
   watch_.begin(generation());
 }
 
-NftTable::LayoutText NftTable::intended_layout(const std::string& table) {
-  const Layout layout = make_layout(table);
+NftTable::LayoutText NftTable::intended_layout(const std::string& table, bool tcp_loose) {
+  const Layout layout = make_layout(table, tcp_loose);
   LayoutText text;
   for (const auto& set : layout.sets) text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
   for (const auto& chain : layout.chains) text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
@@ -152,12 +166,6 @@ Decoded NftTable::read_elements(const LayoutText& found, const LayoutText& inten
   return into;
 }
 
-bool NftTable::is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const {
-  const GuardedAddresses guarded = guarded_by(decoded.state);
-  return found.comment == table_comment() && (found.flags & NFT_TABLE_F_DORMANT) == 0 && layout == intended && decoded.foreign == 0 &&
-         std::ranges::equal(guarded | std::views::keys, decoded.guarded | std::views::keys);
-}
-
 /// One read, which a commit may interrupt.
 std::optional<Loaded> NftTable::read_once() {
   const auto found = find_table();
@@ -174,10 +182,13 @@ std::optional<Loaded> NftTable::read_once() {
   LayoutText layout = read_layout();
   notrack_ = layout.chains.erase(chain_untracked) != 0;
   layout.rules.erase(chain_untracked);
-  const LayoutText intended = intended_layout(table_);
+  const LayoutText intended = intended_layout(table_, is_tcp_loose());
   Decoded decoded = read_elements(layout, intended);
-  const bool in_order = is_in_order(*found, layout, intended, decoded);
-  return Loaded{.state = std::move(decoded.state), .in_order = in_order};
+  const bool same_endpoints = !shared_.known || decoded.endpoints == shared_.endpoints;
+  const bool in_order = found->comment == table_comment() && (found->flags & NFT_TABLE_F_DORMANT) == 0 && layout == intended &&
+                        same_endpoints && is_whole(decoded);
+  if (!shared_.known) shared_.endpoints = decoded.endpoints;
+  return Loaded{.state = std::move(decoded.state), .endpoints = std::move(decoded.endpoints), .in_order = in_order};
 }
 
 std::optional<Loaded> NftTable::read() {
@@ -224,7 +235,9 @@ void NftTable::commit(TransactionBuilder& builder, const char* what, const Verif
 }
 
 void NftTable::adopt(const TableState& loaded) {
-  guarded_ = guarded_by(loaded);
+  shared_.guarded = guarded_by(loaded);
+  shared_.tcp_loose = is_tcp_loose();
+  shared_.known = true;
   if (ownership_ == Ownership::shared) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
   try {
@@ -242,10 +255,13 @@ void NftTable::adopt(const TableState& loaded) {
 void NftTable::load(const TableState& state) {
   const bool exists = find_table().has_value();
   const GuardedAddresses guarded = guarded_by(state);
+  shared_.tcp_loose = is_tcp_loose();
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
     if (exists) builder.delete_table();
-    commit(builder.add_table(flags).add_layout().change({}, state, {}, guarded), "load the table", [&] {
+    builder.add_table(flags).add_layout(shared_.tcp_loose).change({}, state, {}, guarded);
+    for (const auto& [kind, endpoints] : shared_.endpoints) builder.change_endpoints(kind, {}, endpoints);
+    commit(builder, "load the table", [&] {
       const auto found = read();
       return found && found->in_order && found->state == state;
     });
@@ -262,7 +278,8 @@ void NftTable::load(const TableState& state) {
       attempt(0);
     }
   }
-  guarded_ = guarded;
+  shared_.guarded = guarded;
+  shared_.known = true;
   notrack_ = false;
 }
 
@@ -300,8 +317,8 @@ void NftTable::change(std::span<const Step> steps) {
   for (const auto* part : {&before, &after})
     for (const auto& [address, count] : *part) {
       if (next.contains(address)) continue;
-      const auto loaded = guarded_.find(address);
-      const unsigned total = loaded == guarded_.end() ? 0 : loaded->second;
+      const auto loaded = shared_.guarded.find(address);
+      const unsigned total = loaded == shared_.guarded.end() ? 0 : loaded->second;
       const unsigned old_share = before.contains(address) ? before.at(address) : 0;
       const unsigned new_share = after.contains(address) ? after.at(address) : 0;
       next[address] = total - old_share + new_share;
@@ -312,11 +329,27 @@ void NftTable::change(std::span<const Step> steps) {
   commit(builder.change(steps, guarded_before, guarded_after), "change the table", [&] { return is_applied(steps); });
   for (const auto& [address, count] : next) {
     if (count == 0)
-      guarded_.erase(address);
+      shared_.guarded.erase(address);
     else
-      guarded_[address] = count;
+      shared_.guarded[address] = count;
   }
 }
+
+void NftTable::set_endpoints(SetKind kind, const EndpointMap& intended) {
+  const auto before = shared_.endpoints.find(kind);
+  const EndpointMap loaded = before == shared_.endpoints.end() ? EndpointMap{} : before->second;
+  TransactionBuilder builder{table_, socket_.next_sequence()};
+  commit(builder.change_endpoints(kind, loaded, intended), "change the servers in the table", [&] {
+    const auto found = read();
+    const auto endpoints = found ? found->endpoints : std::map<SetKind, EndpointMap>{};
+    const auto same_kind = endpoints.find(kind);
+    return same_kind == endpoints.end() ? intended.empty() : same_kind->second == intended;
+  });
+  shared_.endpoints.erase(kind);
+  if (!intended.empty()) shared_.endpoints.emplace(kind, intended); // as it is read
+}
+
+bool NftTable::missed_a_commit() { return watch_.missed(generation()) || shared_.tcp_loose != is_tcp_loose(); }
 
 void NftTable::heartbeat() {
   TransactionBuilder builder{table_, socket_.next_sequence()};
@@ -333,7 +366,8 @@ void NftTable::remove() {
   if (!find_table()) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
   commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
-  guarded_.clear();
+  shared_.guarded.clear();
+  shared_.endpoints.clear();
 }
 
 } // namespace hanat::nat

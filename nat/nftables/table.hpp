@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -31,6 +32,7 @@ struct TableInUse : std::runtime_error {
 /// The table as read from the kernel.
 struct Loaded {
   TableState state;
+  std::map<SetKind, EndpointMap> endpoints{};
   bool in_order = false; // the layout is exactly as intended: every chain, rule, set and element, and no others
 };
 
@@ -55,7 +57,10 @@ public:
   void change(const TableState& from, const TableState& to);
   /// The same for many services at once; no two of them share an element.
   void change(std::span<const Step> steps);
-  /// Renews the heartbeat element: without a heartbeat for nat::heartbeat_for the guard holds no refusals. Throws std::system_error.
+  /// Changes the elements of one of endpoint_sets that differ, in one transaction. Exceptions and lost replies as for change().
+  void set_endpoints(SetKind kind, const EndpointMap& intended);
+  /// Renews the heartbeat element, where HeartbeatSocket cannot: without a heartbeat for nat::heartbeat_for the guard holds no refusals.
+  /// Throws std::system_error.
   void heartbeat();
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
   void set_notrack(bool on);
@@ -69,14 +74,15 @@ public:
   int watch_fd() const { return watch_.fd(); }
   /// Reads the queued notifications. True if others changed our table, or if messages were lost.
   bool changed_by_others() { return watch_.changed_by_others(); }
-  /// Whether there was a commit without a notification. Costs one request, whatever the table's size. Throws std::system_error.
-  bool missed_a_commit() { return watch_.missed(generation()); }
+  /// Whether there was a commit without a notification, or the rules would be others today. Costs one request, whatever the table's size.
+  /// Throws std::system_error.
+  bool missed_a_commit();
 
 private:
   struct Found;
   struct LayoutText;
   std::optional<Found> find_table();
-  static LayoutText intended_layout(const std::string& table);
+  static LayoutText intended_layout(const std::string& table, bool tcp_loose);
   LayoutText read_layout();
   Decoded read_elements(const LayoutText& found, const LayoutText& intended);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
@@ -84,7 +90,6 @@ private:
   using Verify = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
   bool is_applied(std::span<const Step> steps);
-  bool is_in_order(const Found& found, const LayoutText& layout, const LayoutText& intended, const Decoded& decoded) const;
   std::optional<Loaded> read_once();
   std::uint32_t generation();
 
@@ -93,8 +98,14 @@ private:
   Netlink socket_;
   CommitWatch watch_;
   bool owns_ = false;
-  bool notrack_ = false;     // the chain `untracked` is loaded
-  GuardedAddresses guarded_; // of the loaded state
+  bool notrack_ = false; // the chain `untracked` is loaded
+  struct Shared {
+    bool known = false; // what is loaded; before that, endpoints are what was found
+    GuardedAddresses guarded;
+    std::map<SetKind, EndpointMap> endpoints;
+    bool tcp_loose = true; // the rules are for this
+  };
+  Shared shared_; // what is of no service alone
 };
 
 } // namespace hanat::nat

@@ -38,11 +38,15 @@ struct TableState {
   std::map<Vip, Reject> reject;         // rejected or dropped at once, existing flows too
   std::map<Mapping, std::string> stale; // TCP flows of this mapping are reset at their next packet
   std::map<Vip, std::string> recent;    // the target changed recently: TCP in ct state invalid is reset (its entry was deleted)
-  std::map<Mapping, std::string> hold;  // TCP: a refusal by this server is held once, since another server may take over
+  std::map<Mapping, std::string> hold;  // a refusal by this server is held once, since another server may take over
   std::map<Mapping, SnatRule> snat;     // flows with a translated source; absent: the client's own address
   bool operator==(const TableState&) const = default;
   bool empty() const { return *this == TableState{}; }
 };
+
+/// Endpoints of servers, as packets from there show them: address . protocol . source port, or a range of ports. Services share servers, so
+/// these elements belong to no service alone, and they are not part of a TableState. No two overlap. Value: comment.
+using EndpointMap = std::map<Vip, std::string>;
 
 /// Calls `visit` once for each map, with that map of every given state. The only place that lists the maps.
 template <typename Visit, typename... States> void for_each_set(const Visit& visit, States&... states) {

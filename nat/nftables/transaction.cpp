@@ -112,8 +112,8 @@ TransactionBuilder& TransactionBuilder::delete_table() {
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::add_layout() {
-  const Layout layout = make_layout(table_);
+TransactionBuilder& TransactionBuilder::add_layout(bool tcp_loose) {
+  const Layout layout = make_layout(table_, tcp_loose);
   for (const auto& set : layout.sets)
     message(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, set.get()); });
   for (const auto& chain : layout.chains) add_chain(chain.get());
@@ -147,6 +147,13 @@ TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, cons
     if (!guarded_after.contains(address)) add_guarded(changes.deleted, address);
   for (const auto& [address, count] : guarded_after)
     if (!guarded_before.contains(address)) add_guarded(changes.added, address);
+  return delete_elements(changes.deleted).add_elements(changes.added);
+}
+
+TransactionBuilder& TransactionBuilder::change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to) {
+  Difference changes;
+  compare(from, to, changes,
+          [kind](ElementLists& lists, const Vip& endpoint, const std::string& comment) { add_endpoint(lists, kind, endpoint, comment); });
   return delete_elements(changes.deleted).add_elements(changes.added);
 }
 

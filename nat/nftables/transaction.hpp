@@ -40,7 +40,7 @@ public:
   TransactionBuilder& add_table(std::uint32_t flags);
   TransactionBuilder& delete_table();
   /// The sets, chains and rules of the layout.
-  TransactionBuilder& add_layout();
+  TransactionBuilder& add_layout(bool tcp_loose = true);
   TransactionBuilder& add_elements(const ElementLists& lists);
   TransactionBuilder& delete_elements(const ElementLists& lists);
   /// The elements that differ: all deletes before all adds, so that a key can get other data or another service.
@@ -50,6 +50,9 @@ public:
     const Step step{.from = from, .to = to};
     return change({&step, 1}, guarded_before, guarded_after);
   }
+
+  /// The elements of one of endpoint_sets that differ.
+  TransactionBuilder& change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to);
 
   /// Restarts the timeout of the heartbeat element. Adding it does not restart the timeout, and deleting an expired element would fail the
   /// batch: so it is added, deleted and added again, in a batch of its own, so that it cannot make a flip fail.

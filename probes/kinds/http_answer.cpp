@@ -113,6 +113,7 @@ bool HttpResponse::end_of_header() {
     return true;
   }
   header_complete_ = true;
+  if (!spec_.full.empty() && matches(spec_.full, status_)) return decide(Reason::full, fmt::format("{}", status_));
   if (!matches(spec_.status, status_)) return decide(Reason::wrong_status, fmt::format("{}", status_));
   return true;
 }

@@ -28,6 +28,8 @@ constexpr std::uint32_t longest_reply = 16'384; // the greeting is the longest p
 /// account locked or password expired.
 constexpr std::uint32_t refusals[] = {1044, 1045, 1049, 1130, 1251, 1275, 1524, 1698, 1820, 1862, 3118, 3159, 4151};
 
+constexpr std::uint32_t too_many_connections = 1040; // instead of the greeting
+
 std::string packet(std::uint8_t sequence, std::string_view payload) {
   return little_endian(static_cast<std::uint32_t>(payload.size()), 3) + static_cast<char>(sequence) + std::string{payload};
 }
@@ -145,7 +147,8 @@ private:
     std::string_view message = reader.rest();
     if (message.starts_with('#')) message.remove_prefix(std::min<std::size_t>(message.size(), 6)); // SQLSTATE
     const bool alive = !spec_.writable && std::ranges::find(refusals, code) != std::ranges::end(refusals);
-    step.verdict = alive ? Verdict{} : Verdict{Reason::wrong_answer, fmt::format("{} {}", code, message)};
+    step.verdict = alive ? Verdict{}
+                         : Verdict{code == too_many_connections ? Reason::full : Reason::wrong_answer, fmt::format("{} {}", code, message)};
   }
 
   Verdict wants_password() const {

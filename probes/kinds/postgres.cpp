@@ -100,9 +100,11 @@ private:
       step.verdict = garbled(body);
       return;
     }
-    // Class 28 is a rejected user, 3D000 an unknown database: the server works.
+    // Class 28 is a rejected user, 3D000 an unknown database: the server works. So does one with 53300, too_many_connections, whatever
+    // its role: it says so before it looks at the role.
     const bool alive = !spec_.writable && (error.state.starts_with("28") || error.state == "3D000");
-    step.verdict = alive ? Verdict{} : Verdict{Reason::wrong_answer, std::string{error.state} + ' ' + std::string{error.message}};
+    const Reason reason = error.state == "53300" ? Reason::full : Reason::wrong_answer;
+    step.verdict = alive ? Verdict{} : Verdict{reason, std::string{error.state} + ' ' + std::string{error.message}};
   }
 
   void on_parameter(std::string_view body) {

@@ -20,6 +20,7 @@ private:
   void on_line(std::string_view line, Step& step) override { step.verdict = judge(line); }
 
   std::optional<Verdict> judge(std::string_view line) {
+    if (line.starts_with("-ERR max number of clients")) return Verdict{Reason::full, std::string{line.substr(1)}};
     // Errors look the same in every state.
     if (line.starts_with('-') && !(next_ == Next::pong && is_alive(line)))
       return Verdict{Reason::wrong_answer, std::string{line.substr(1)}};

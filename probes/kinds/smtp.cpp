@@ -27,7 +27,7 @@ private:
     }
     code_ = more ? code : std::string_view{};
     if (code != (greeted_ ? "250" : "220")) {
-      step.verdict = Verdict{Reason::wrong_answer, std::string{line}};
+      step.verdict = Verdict{code == "421" ? Reason::full : Reason::wrong_answer, std::string{line}}; // RFC 5321, 3.8: not now
       step.send += "QUIT\r\n";
     } else if (!more) {
       step.send += greeted_ ? "QUIT\r\n" : "EHLO " + hello_ + "\r\n";

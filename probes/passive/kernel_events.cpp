@@ -13,6 +13,7 @@ std::string_view to_text(KernelEventKind kind) {
   case KernelEventKind::refused: return "refused";
   case KernelEventKind::unanswered: return "unanswered";
   case KernelEventKind::unreachable: return "unreachable";
+  case KernelEventKind::reconnect: return "reconnect";
   case KernelEventKind::carrier_lost: return "carrier-lost";
   case KernelEventKind::route_gone: return "route-gone";
   case KernelEventKind::address_gone: return "address-gone";

@@ -1,5 +1,6 @@
 // Kernel events that call for a probe at once: a client was refused, a link lost its carrier, a route was removed. An event is never a
-// result. Not here: where events come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
+// result. One kind is about flows instead: a client connects again while its old connection still has an entry. Not here: where events
+// come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
 #pragma once
 
 #include <cstddef>
@@ -17,9 +18,10 @@
 namespace hanat::probes {
 
 enum class KernelEventKind : std::uint8_t {
-  refused,          // a server's RST to a real client
+  refused,          // a server's RST or ABORT to a real client
   unanswered,       // a client sent its SYN again
   unreachable,      // ICMP from the path
+  reconnect,        // a client's SYN belongs to an entry of its old connection, and was dropped
   carrier_lost,     // the outgoing interface lost its carrier, was set down or deleted
   route_gone,       // the route was removed, or replaced by another one
   address_gone,     // our source address was deleted
@@ -32,7 +34,8 @@ struct KernelEvent {
   KernelEventKind kind = KernelEventKind::refused;
   std::optional<Endpoint> server = std::nullopt;
   std::optional<Vip> vip = std::nullopt;
-  std::string detail = {}; // the name of an interface or the sender of the ICMP message: short, printable
+  std::optional<Endpoint> client = std::nullopt; // of a reconnect
+  std::string detail = {};                       // the name of an interface or the sender of the ICMP message: short, printable
   bool operator==(const KernelEvent&) const = default;
 };
 

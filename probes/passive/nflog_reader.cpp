@@ -21,6 +21,7 @@ namespace {
 using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::uint8_t tcp_syn = 0x02, tcp_rst = 0x04, tcp_ack = 0x10;
+constexpr std::uint8_t sctp_abort = 6; // the type of the first chunk
 
 std::uint16_t word_at(Bytes bytes, std::size_t offset) { return static_cast<std::uint16_t>(bytes[offset] << 8 | bytes[offset + 1]); }
 
@@ -62,15 +63,20 @@ std::optional<Packet> ipv6_in(Bytes bytes) {
 std::optional<Packet> packet_in(Family family, Bytes bytes) { return family == Family::ipv4 ? ipv4_in(bytes) : ipv6_in(bytes); }
 
 std::optional<KernelEvent> refused_in(const Packet& packet) {
-  if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14 || (packet.rest[13] & tcp_rst) == 0) return std::nullopt;
+  if (packet.rest.size() < 14) return std::nullopt;
+  const bool reset = packet.protocol == IPPROTO_TCP && (packet.rest[13] & tcp_rst) != 0;
+  const bool abort = packet.protocol == IPPROTO_SCTP && packet.rest[12] == sctp_abort;
+  if (!reset && !abort) return std::nullopt;
   return KernelEvent{.kind = KernelEventKind::refused, .server = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)}};
 }
 
-std::optional<KernelEvent> unanswered_in(const Packet& packet) {
+/// A client's SYN.
+std::optional<KernelEvent> syn_in(KernelEventKind kind, const Packet& packet) {
   if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14) return std::nullopt;
   if ((packet.rest[13] & (tcp_syn | tcp_rst | tcp_ack)) != tcp_syn) return std::nullopt;
-  return KernelEvent{.kind = KernelEventKind::unanswered,
-                     .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)}};
+  KernelEvent event{.kind = kind, .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)}};
+  if (kind == KernelEventKind::reconnect) event.client = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)};
+  return event;
 }
 
 /// The text of an ICMP or ICMPv6 destination unreachable; empty for a code that says nothing about the path.
@@ -156,7 +162,8 @@ std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std:
   const auto packet = packet_in(family, bytes);
   if (!packet) return std::nullopt;
   if (prefix == nat::log_refused) return refused_in(*packet);
-  if (prefix == nat::log_unanswered) return unanswered_in(*packet);
+  if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet);
+  if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet);
   if (prefix == nat::log_unreachable) return unreachable_in(family, *packet);
   return std::nullopt;
 }

@@ -17,7 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds slice{1};
 
 /// When ten thousand paths are broken, each of their results asks for this.
-constexpr std::chrono::milliseconds all_unreachable_cache_time{5};
+constexpr std::chrono::milliseconds cut_off_cache_time{5};
 
 std::uint8_t bit(KernelEventKind kind) { return static_cast<std::uint8_t>(1U << static_cast<unsigned>(kind)); }
 
@@ -46,6 +46,7 @@ RouteMonitor::Impl::Impl(uv_loop_t* loop, OnKernelEvent function, Options option
   poll = make_poll(loop, socket.fd(), this);
   check_uv(uv_poll_start(poll.get(), UV_READABLE, [](uv_poll_t* ready, int, int) { static_cast<Impl*>(ready->data)->on_readable(); }),
            "watch the routes");
+  learn_surroundings();
 }
 
 // ---- lookups
@@ -105,10 +106,34 @@ void RouteMonitor::Impl::learn_link(unsigned interface) {
   auto link = socket.link(interface);
   if (!link) return refresh_all();
   unsure.erase(interface);
+  client_side.take(*link, Clock::now());
   if (links.contains(interface))
     set_link(*std::move(link));
   else
     links.emplace(interface, *std::move(link));
+}
+
+/// All links, those to clients among them.
+void RouteMonitor::Impl::learn_surroundings() {
+  const auto began = Clock::now();
+  for (const Link& link : socket.links()) client_side.take(link, began);
+  learn_default();
+  const auto ended = Clock::now();
+  surroundings_known_until = ended + std::max<Clock::duration>(cut_off_cache_time, (ended - began) * 10); // a machine may have many links
+}
+
+/// Looks up addresses that only a default route covers; that of IPv6 may be 2000::/3.
+void RouteMonitor::Impl::learn_default() {
+  const std::array outside{
+      Path{.server = Address::from_bytes(std::array<std::uint8_t, 4>{0, 0, 0, 1})},
+      Path{.server = Address::from_bytes(std::array<std::uint8_t, 16>{0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})}};
+  const auto routes = socket.routes(outside);
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    const auto& route = routes[i];
+    if (!route) continue; // no reply
+    const bool found = route->error == 0 && !route->local && route->hop.interface != 0;
+    client_side.set_default(outside.at(i).server.family(), found ? std::optional{route->hop.interface} : std::nullopt);
+  }
 }
 
 const Link* RouteMonitor::Impl::link_of(const Entry& entry) const {
@@ -188,6 +213,14 @@ bool RouteMonitor::Impl::look_up_some() {
   return number > 0;
 }
 
+/// By which the paths lead, or led last.
+std::set<unsigned> RouteMonitor::Impl::server_links() const {
+  std::set<unsigned> result;
+  for (auto at = by_hop.begin(); at != by_hop.end(); at = by_hop.lower_bound({std::get<0>(*at) + 1, Address{}, nullptr}))
+    result.insert(std::get<0>(*at));
+  return result;
+}
+
 // ---- public interface
 
 RouteMonitor::RouteMonitor(uv_loop_t* loop, OnKernelEvent on_event) : RouteMonitor(loop, std::move(on_event), Options{}) {}
@@ -218,14 +251,21 @@ std::optional<ProbeResult> RouteMonitor::unreachable(const Path& path) {
   return fail_result(failure->reason, {}, std::move(failure->detail));
 }
 
-bool RouteMonitor::all_unreachable() {
+bool RouteMonitor::is_cut_off() {
   const auto now = Clock::now();
-  if (const auto checked = impl_->all_checked_at; checked && now - *checked < all_unreachable_cache_time) return impl_->all_unreachable;
-  impl_->all_checked_at = now;
+  if (const auto checked = impl_->cut_off_checked_at; checked && now - *checked < cut_off_cache_time) return impl_->cut_off;
+  impl_->cut_off_checked_at = now;
   const auto& entries = impl_->entries; // by address
   const bool several = !entries.empty() && entries.begin()->first.server != entries.rbegin()->first.server;
-  return impl_->all_unreachable =
-             several && std::ranges::all_of(entries, [this](const auto& entry) { return unreachable(entry.first).has_value(); });
+  const bool all = several && std::ranges::all_of(entries, [this](const auto& entry) { return unreachable(entry.first).has_value(); });
+  if (!all)
+    impl_->all_lost_at.reset();
+  else if (!impl_->all_lost_at)
+    impl_->all_lost_at = now;
+  // The kernel reports a lost carrier up to a second late (linkwatch sends one batch a second), but tells it at once when it is asked.
+  if (all && now >= impl_->surroundings_known_until) impl_->learn_surroundings();
+  const auto links = impl_->server_links(); // none: no path has ever been known, and nothing can be told
+  return impl_->cut_off = all && (links.empty() || !impl_->client_side.works(links, impl_->all_lost_at.value_or(now), now));
 }
 
 const RouteMonitor::Counts& RouteMonitor::counts() const { return impl_->counts; }

@@ -46,8 +46,9 @@ public:
   /// The fail of a server whose path is broken; nullopt for any other path, and for one that is not watched. A table lookup, and one route
   /// lookup in the kernel (some microseconds) after a change. Never calls back from inside.
   std::optional<ProbeResult> unreachable(const Path& path);
-  /// Whether the paths to all servers, at least two addresses, are broken: then this machine is cut off. Cached for 5 ms.
-  bool all_unreachable();
+  /// Whether the paths to all servers, at least two addresses, are broken, and nothing shows that clients still come: then it is this
+  /// machine that is cut off (see ClientSide). Cached for 5 ms.
+  bool is_cut_off();
 
   struct Counts {
     std::uint64_t route_lookups = 0, link_lookups = 0;

@@ -46,6 +46,7 @@ void RouteMonitor::Impl::on_readable() {
 }
 
 void RouteMonitor::Impl::take(Link link) {
+  client_side.take(link, Clock::now());
   const auto known = links.find(link.index);
   unsure.erase(link.index);
   if (known == links.end()) {
@@ -75,6 +76,8 @@ void RouteMonitor::Impl::set_link(Link link) {
 }
 
 void RouteMonitor::Impl::take(const RouteChange& change) {
+  constexpr unsigned longest_default = 3; // 2000::/3
+  default_changed = default_changed || change.prefix <= longest_default;
   if (touched_paths > max_touched_paths || !seen.insert(change).second) return; // a refresh of all is due, or a duplicate
   const Address last = last_in(change);
   for (auto at = entries.lower_bound(Path{.server = change.network}); at != entries.end() && at->first.server <= last; ++at) {
@@ -105,6 +108,7 @@ void RouteMonitor::Impl::finish_read() {
   for (const auto& [interface, removal] : interfaces)
     if (is_used(interface)) scans.push_back({.position = {interface, Address{}, nullptr}, .refresh = true, .removal = removal});
   interfaces.clear();
+  if (std::exchange(default_changed, false)) learn_default();
   if (!touched.empty()) refresh_addresses();
   failed.clear();
   touched.clear();
@@ -126,6 +130,7 @@ void RouteMonitor::Impl::lost_changes() {
   ++counts.lost;
   for (const auto& [index, link] : links) unsure.insert(index);
   gone.clear();
+  learn_surroundings();
   refresh_all();
 }
 
@@ -152,6 +157,7 @@ void RouteMonitor::Impl::refresh_all(bool removal) {
 
 void RouteMonitor::Impl::start_round() {
   last_round = Clock::now();
+  learn_default();
   ++round;
   next_in_round = Path{}; // sorts before all others
   removal_in_round = std::exchange(removal_in_next, false);

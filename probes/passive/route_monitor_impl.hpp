@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "probes/io/uv.hpp"
+#include "probes/passive/client_side.hpp"
 #include "probes/passive/route_monitor.hpp"
 
 namespace hanat::probes {
@@ -78,6 +79,9 @@ struct RouteMonitor::Impl {
   void apply(Entry& entry, const Route& reply);
   void learn_link(unsigned interface);
   void set_link(Link link);
+  void learn_surroundings();
+  void learn_default();
+  std::set<unsigned> server_links() const;
   const Link* link_of(const Entry& entry) const;
 
   // ---- slices
@@ -107,9 +111,13 @@ struct RouteMonitor::Impl {
   std::map<unsigned, bool> interfaces; // whose addresses changed; true: one was deleted
   std::set<RouteChange> seen;
   std::size_t touched_paths = 0;
+  bool default_changed = false;
   Clock::time_point last_round{};
-  bool all_unreachable = false;
-  std::optional<Clock::time_point> all_checked_at{};
+  ClientSide client_side;
+  Clock::time_point surroundings_known_until{};
+  bool cut_off = false;
+  std::optional<Clock::time_point> cut_off_checked_at{};
+  std::optional<Clock::time_point> all_lost_at{}; // since when no server has a path
   Timer next_round;
   Idle idle;
   Poll poll; // declared after the socket, so closed before it

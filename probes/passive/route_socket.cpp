@@ -60,18 +60,32 @@ bool is_ip(int family) { return family == AF_INET || family == AF_INET6; }
 
 // ---- changes: header and one or two attributes; parsing whole objects would take ten times as long for a million route changes
 
+bool is_inner(unsigned flags, bool has_master, std::string_view kind) {
+  return (flags & IFF_LOOPBACK) != 0 || has_master || kind == "dummy" || kind == "ifb";
+}
+
+std::string_view text_in(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  const auto* const text = static_cast<const char*>(nla_data(attribute));
+  return {text, strnlen(text, static_cast<std::size_t>(nla_len(attribute)))};
+}
+
 std::optional<Change> link_in(nlmsghdr& message) {
   const auto& info = *static_cast<const ifinfomsg*>(nlmsg_data(&message));
   if (info.ifi_family != AF_UNSPEC || info.ifi_index <= 0) return std::nullopt; // for example, a port that left its bridge
-  const nlattr* const name = nlmsg_find_attr(&message, sizeof info, IFLA_IFNAME);
+  const auto attribute = [&](int type) { return nlmsg_find_attr(&message, sizeof info, type); };
+  const nlattr* const about = attribute(IFLA_LINKINFO);
+  const nlattr* const lower = attribute(IFLA_LINK_NETNSID) == nullptr ? attribute(IFLA_LINK) : nullptr;
   return Link{.index = static_cast<unsigned>(info.ifi_index),
-              .name = name == nullptr
-                          ? ""
-                          : std::string(static_cast<const char*>(nla_data(name)),
-                                        strnlen(static_cast<const char*>(nla_data(name)), static_cast<std::size_t>(nla_len(name)))),
+              .name = std::string{text_in(attribute(IFLA_IFNAME))},
               .up = (info.ifi_flags & IFF_UP) != 0,
               .carrier = (info.ifi_flags & lower_up) != 0,
-              .gone = message.nlmsg_type == RTM_DELLINK};
+              .gone = message.nlmsg_type == RTM_DELLINK,
+              .inner = is_inner(info.ifi_flags, attribute(IFLA_MASTER) != nullptr,
+                                about == nullptr
+                                    ? std::string_view{}
+                                    : text_in(nla_find(static_cast<const nlattr*>(nla_data(about)), nla_len(about), IFLA_INFO_KIND))),
+              .lower = lower == nullptr || nla_len(lower) < 4 ? 0 : nla_get_u32(lower)};
 }
 
 std::optional<Change> route_in(nlmsghdr& message) {
@@ -289,7 +303,51 @@ std::optional<Link> RouteSocket::link(unsigned index) {
   const LinkPtr link{found};
   const unsigned flags = rtnl_link_get_flags(link.get());
   const char* const name = rtnl_link_get_name(link.get());
-  return Link{.index = index, .name = name == nullptr ? "" : name, .up = (flags & IFF_UP) != 0, .carrier = (flags & lower_up) != 0};
+  std::int32_t netns = 0;
+  const char* const kind = rtnl_link_get_type(link.get());
+  const int lower = rtnl_link_get_link_netnsid(link.get(), &netns) == 0 ? 0 : rtnl_link_get_link(link.get());
+  return Link{.index = index,
+              .name = name == nullptr ? "" : name,
+              .up = (flags & IFF_UP) != 0,
+              .carrier = (flags & lower_up) != 0,
+              .inner = is_inner(flags, rtnl_link_get_master(link.get()) != 0, kind == nullptr ? "" : kind),
+              .lower = static_cast<unsigned>(lower)};
+}
+
+std::vector<Link> RouteSocket::links() {
+  struct Dump {
+    std::vector<Link> links;
+    bool done = false;
+  } dump;
+  constexpr std::uint32_t without_statistics = 1U << 3; // RTEXT_FILTER_SKIP_STATS
+  const MessagePtr message = made(MessagePtr{nlmsg_alloc()});
+  const ifinfomsg any{};
+  nlmsghdr* const header =
+      nlmsg_put(message.get(), nl_socket_get_local_port(lookups_.get()), ++sequence_, RTM_GETLINK, sizeof any, NLM_F_REQUEST | NLM_F_DUMP);
+  std::memcpy(nlmsg_data(header), &any, sizeof any);
+  nla_put_u32(message.get(), IFLA_EXT_MASK, without_statistics);
+  if (nl_sendto(lookups_.get(), header, header->nlmsg_len) < 0) return {};
+  const auto take = callbacks(
+      [](nl_msg* reply, void* data) -> int {
+        const auto change = from_kernel(reply) ? change_in(*nlmsg_hdr(reply)) : std::nullopt;
+        if (const Link* link = change ? std::get_if<Link>(&*change) : nullptr) static_cast<Dump*>(data)->links.push_back(*link);
+        return NL_OK;
+      },
+      [](sockaddr_nl*, nlmsgerr*, void* data) -> int {
+        static_cast<Dump*>(data)->done = true;
+        return NL_SKIP;
+      },
+      &dump);
+  nl_cb_set(
+      take.get(), NL_CB_FINISH, NL_CB_CUSTOM,
+      [](nl_msg*, void* data) -> int {
+        static_cast<Dump*>(data)->done = true;
+        return NL_STOP;
+      },
+      &dump);
+  while (!dump.done)
+    if (nl_recvmsgs(lookups_.get(), take.get()) < 0) break;
+  return std::move(dump.links);
 }
 
 } // namespace hanat::probes

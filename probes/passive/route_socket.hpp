@@ -46,6 +46,8 @@ struct Link {
   unsigned index = 0;
   std::string name;
   bool up = false, carrier = false, gone = false;
+  bool inner = false; // nothing comes by it from outside: loopback, a dummy, a port of a bridge or bond
+  unsigned lower = 0; // the link that it is made upon: that of a VLAN; 0: none, or in another namespace
   bool usable() const { return up && carrier && !gone; }
   bool operator==(const Link&) const = default;
 };
@@ -93,6 +95,8 @@ public:
   std::vector<std::optional<Route>> routes(std::span<const Path> paths);
   /// A link that does not exist is `gone`; nullopt when the kernel did not reply.
   std::optional<Link> link(unsigned index);
+  /// All links; as many as the kernel tells.
+  std::vector<Link> links();
 
 private:
   struct FreeSocket {

@@ -1,5 +1,5 @@
-// What a cut costs on this kernel: N flows of one server among 50,000 of another, by every delete method and family. There is no floor: the
-// methods stand beside each other.
+// What a cut costs on this kernel: N flows of one server among 50,000 of another, by every delete method and family, and what it costs to
+// look for flows that clients did not open. There is no floor: the methods stand beside each other.
 // hanat-bench-cut [short]: "short" leaves 100,000 out. Needs root; each run is in a namespace of its own.
 #include <algorithm>
 #include <atomic>
@@ -44,8 +44,22 @@ bench::Figure cost_of(const Row& row, std::size_t number, int runs) {
       const std::atomic<bool> cancelled = false;
       CutCount count;
       costs.push_back(bench::time_of<std::chrono::duration<double, std::milli>>(
-          [&] { count = cutter.cut(std::vector{dead}, Protocols::all, cancelled); }));
+          [&] { count = cutter.cut(std::vector{dead}, Protocols::all, FlowScope::clients, cancelled); }));
       if (count.tcp != number) throw std::runtime_error(fmt::format("cut {} of {} flows", count.tcp, number));
+    });
+  return bench::figure_of(costs);
+}
+
+/// What it costs, behind every cut, to look for flows that the server opened and for related ones, where there are none.
+bench::Figure cost_of_others(Family family, int runs) {
+  std::vector<double> costs;
+  for (int run = 0; run < runs; ++run)
+    test::isolated([&] {
+      test::synthesise(test::flows_of(mapping(family, 12, 8443), 60'000));
+      Cutter cutter;
+      const std::atomic<bool> cancelled = false;
+      costs.push_back(bench::time_of<std::chrono::duration<double, std::milli>>(
+          [&] { cutter.cut(std::vector{mapping(family, 11, 8443)}, Protocols::all, FlowScope::others, cancelled); }));
     });
   return bench::figure_of(costs);
 }
@@ -65,6 +79,10 @@ void measure(bool small) {
                     .figure = cost,
                     .target = limit ? std::optional{bench::at_most("median", cost.median, *limit)} : std::nullopt});
     }
+  for (const Family family : both_families)
+    bench::print({.what = fmt::format("look for flows not opened by clients, none of 60000, IPv{}", family == Family::ipv4 ? 4 : 6),
+                  .unit = "ms",
+                  .figure = cost_of_others(family, small ? 3 : 7)});
 }
 
 } // namespace

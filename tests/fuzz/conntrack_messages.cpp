@@ -14,6 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto entry = parse_entry(header);
   if (!entry) return 0;
   phase_of(*entry);
+  mapping_opened_by_server(*entry);
+  master_of(*entry);
   MessageBatch request;
   try {
     put_entry_delete(request, 1, *entry, true);

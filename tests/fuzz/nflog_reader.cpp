@@ -10,7 +10,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   using namespace hanat;
-  constexpr std::array prefixes{nat::log_refused, nat::log_unanswered, nat::log_unreachable};
+  constexpr std::array prefixes{nat::log_refused, nat::log_unanswered, nat::log_unreachable, nat::log_reconnect};
   const std::vector<std::uint8_t> packet(data + 1, data + size); // exactly as long as the input: a read past its end is seen
   const auto family = (data[0] & 4) != 0 ? Family::ipv6 : Family::ipv4;
   const auto event = probes::event_in(prefixes[(data[0] & 3) % prefixes.size()], family, packet);

@@ -9,6 +9,7 @@
   flips SERVICE COUNT SECONDS  forces the backup and the primary in turn, at hanatd's control socket, so often or so long: prints
                                "COUNT flips in MS ms"
   stay ADDRESS PORT FILE       one connection that waits in silence; FILE gets "connected", then how it ended
+  busy ADDRESS PORT FILE       one connection that asks ten times a second; FILE likewise
 
 Not here: what the answers should be (scenes.sh)."""
 import os
@@ -159,6 +160,18 @@ def stay(address, port, path):
             write(path, word(error))
 
 
+def busy(address, port, path):
+    with connected(address, port, 60) as connection:
+        request(connection)
+        write(path, "connected")
+        try:
+            while True:
+                request(connection)
+                time.sleep(0.1)
+        except OSError as error:
+            write(path, word(error))
+
+
 def flips(service, count, seconds):
     begun = time.monotonic()
     done = 0
@@ -190,6 +203,8 @@ def main(arguments):
         flips(rest[0], int(rest[1]), float(rest[2]))
     elif job == "stay":
         stay(rest[0], int(rest[1]), rest[2])
+    elif job == "busy":
+        busy(rest[0], int(rest[1]), rest[2])
     else:
         sys.exit(__doc__)
 

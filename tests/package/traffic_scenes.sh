@@ -68,6 +68,65 @@ scene_cut() {
   moves_to primary 20
 }
 
+# A flowtable of somebody else's: its flows bypass every rule of the forward path, hanat's guard too. Only on kernels that have flowtables.
+offloaded() { # COUNT
+  [ "$(conntrack -L -p tcp 2>/dev/null | grep -c 'dst=203.0.113.10 .*OFFLOAD')" -ge "$1" ]
+}
+drains() { has "$(hanatctl --json status web | tr -d ' \n')" "\"draining\":\[{[^]]*\"left\":$1[,}]"; } # FLOWS
+# From the flip to the moment at which FILE was written, in milliseconds. The kernel stamps files with its last tick.
+after_flip() { # FILE
+  local at
+  at=$(hanatctl --json status web | tr -d ' \n' | sed -n 's/.*"last_flip":{[^}]*"at":"\([^"]*\)".*/\1/p')
+  awk -v file="$(stat -c %.3Y "$1")" -v at="$(date -d "$at" +%s.%N)" 'BEGIN { printf "%d", (file - at) * 1000 }'
+}
+scene_flowtable() {
+  local idle busy took
+  nft -f - <<END
+table inet offloaders {
+  flowtable ft {
+    hook ingress priority 0
+    devices = { to-client, to-primary, to-backup }
+  }
+  chain forward {
+    type filter hook forward priority 0
+    meta l4proto tcp ct state established flow add @ft
+  }
+}
+END
+  start idle client python3 "$folder/peer.py" stay "$vip" 443 "$work/idle"
+  start busy client python3 "$folder/peer.py" busy "$vip" 443 "$work/busy"
+  expect "two connections" within 20 file_says "$work/idle" connected
+  within 20 file_says "$work/busy" connected
+  expect "are offloaded by a foreign flowtable" within 10 offloaded 2
+  sed -i '/^up /a on_forced = "drain 10s"' /etc/hanat/conf.d/web.toml
+  systemctl reload hanatd
+  hanatctl force-backup web >/dev/null
+  expect "a drain counts both" within 8 drains 2
+  expect "the idle one stays meanwhile" file_says "$work/idle" connected
+  hanatctl auto web >/dev/null
+  moves_to primary 20
+  expect "it stays with its server, which has the traffic again" file_says "$work/idle" connected
+  expect "so does the busy one" file_says "$work/busy" connected
+  sed -i 's/^on_forced.*/on_forced = "reset"/' /etc/hanat/conf.d/web.toml
+  systemctl reload hanatd
+  expect "both are offloaded again, or still" within 10 offloaded 2
+  hanatctl force-backup web >/dev/null
+  expect "the idle client is reset" within 10 file_says "$work/idle" reset
+  expect "the busy client is reset" within 10 file_says "$work/busy" reset
+  for took in idle busy; do
+    expect "with the flip, $took: $(after_flip "$work/$took") ms, before TCP is cut" test "$(after_flip "$work/$took")" -lt 900
+  done
+  expect "both are counted" within 10 said 'cut [0-9]* TCP.*(2 offloaded to a flowtable)'
+  expect "no flow of the old server is left" within 10 no_flows ipv4 "$vip" 198.18.11.2
+  hanatctl auto web >/dev/null
+  moves_to primary 20
+  sed -i '/^on_forced/d' /etc/hanat/conf.d/web.toml
+  systemctl reload hanatd
+  nft delete table inet offloaders
+  end "$idle"
+  end "$busy"
+}
+
 scrape() { # ADDRESS PORT
   exec 3<>"/dev/tcp/$1/$2" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && timeout 5 cat <&3
 }

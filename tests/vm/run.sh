@@ -111,7 +111,7 @@ if [ ! -e /play/second ]; then
   touch /play/second
   uname -srv | sed 's/^/ok /'
   lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print "loaded before hanat:", $1 }'
-  bash /play/scenes.sh /play install modules start failover refuse force flips cut flush kill watchdog reload upgrade early before_reboot
+  bash /play/scenes.sh /play install modules start failover refuse force flips cut flowtable flush kill watchdog reload upgrade early before_reboot
   echo "ok modules loaded by the kernel itself:" $(lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print $1 }' | sort)
   sync
   systemctl reboot

@@ -39,29 +39,46 @@ Parsed<probes::Pattern> parse_body(std::string_view text) {
   return probes::Pattern::text(std::string{text});
 }
 
-void read_one_status(TableReader& reader, const toml::node& node, std::vector<probes::StatusRange>& status) {
+/// A list of HTTP status codes.
+using Codes = std::vector<probes::StatusRange>;
+
+void read_one_status(TableReader& reader, std::string_view key, const toml::node& node, Codes& codes) {
   std::string text;
   if (const auto* integer = node.as_integer())
     text = fmt::format("{}", integer->get());
   else if (const auto* string = node.as_string())
     text = string->get();
   else
-    return reader.wrong_type(node, "status", "an integer, a range or a list of those", "\"200-299\"");
-  const auto range = parse_status(text);
+    return reader.wrong_type(node, key, "an integer, a range or a list of those", key == "full" ? "503" : "\"200-299\"");
+  const auto range = parse_status(key, text);
   if (const auto* failed = std::get_if<Error>(&range))
     reader.report_error(node, failed->text);
   else
-    status.push_back(std::get<probes::StatusRange>(range));
+    codes.push_back(std::get<probes::StatusRange>(range));
 }
 
-void read_status(TableReader& reader, std::vector<probes::StatusRange>& status) {
-  const toml::node* node = reader.find("status");
+/// `if_empty`: what is wrong with an empty list.
+void read_codes(TableReader& reader, std::string_view key, std::string_view if_empty, Codes& codes) {
+  const toml::node* node = reader.find(key);
   if (node == nullptr) return;
   const auto* list = node->as_array();
-  if (list == nullptr) return read_one_status(reader, *node, status);
-  if (list->empty())
-    reader.report_error(*node, "probe.status = [] would make every probe fail: write the codes that pass, as in [200, 204]");
-  for (const toml::node& element : *list) read_one_status(reader, element, status);
+  if (list == nullptr) return read_one_status(reader, key, *node, codes);
+  if (list->empty()) reader.report_error(*node, fmt::format("probe.{} = [] {}", key, if_empty));
+  for (const toml::node& element : *list) read_one_status(reader, key, element, codes);
+}
+
+/// A code cannot mean two things.
+void report_overlap(TableReader& reader, const probes::HttpSpec& http) {
+  for (const probes::StatusRange& full : http.full)
+    for (const probes::StatusRange& pass : http.status.empty() ? Codes{probes::StatusRange{}} : http.status) {
+      const auto first = std::max(full.first, pass.first);
+      if (first > std::min(full.last, pass.last)) continue;
+      return reader.report_error(
+          *reader.find("full"),
+          fmt::format("probe.full and probe.status{} both contain {}: a code that means full cannot also pass; remove "
+                      "it from one of them",
+                      http.status.empty() ? " (built in: \"200-299\")" : "", first));
+    }
 }
 
 bool is_token(char c) { // RFC 9110
@@ -138,7 +155,10 @@ void read_http(TableReader& reader, probes::ProbeSpec& spec) {
   http.http2 = reader.choice<bool>("http_version", versions).value.value_or(false);
   read_headers(reader, http.headers);
   read_body(reader, http.body);
-  read_status(reader, http.status);
+  read_codes(reader, "status", "would make every probe fail: write the codes that pass, as in [200, 204]", http.status);
+  read_codes(reader, "full", "has no effect: write the codes by which the server says that it is full, as in [503], or remove full",
+             http.full);
+  report_overlap(reader, http);
 }
 
 void read_https(TableReader& reader, probes::ProbeSpec& spec) {

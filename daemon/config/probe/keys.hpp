@@ -20,9 +20,10 @@ void read_icmp(TableReader& reader, probes::ProbeSpec& spec);
 inline constexpr std::string_view tls_keys[] = {"host", "verify", "expires_within"};
 void read_tls(TableReader& reader, probes::ProbeSpec& spec);
 
-inline constexpr std::string_view http_keys[] = {"method", "path", "host", "headers", "http_version", "body", "body_regex", "status"};
-inline constexpr std::string_view https_keys[] = {"method", "path",       "host",   "headers", "http_version",
-                                                  "body",   "body_regex", "status", "verify",  "expires_within"};
+inline constexpr std::string_view http_keys[] = {"method", "path",       "host",   "headers", "http_version",
+                                                 "body",   "body_regex", "status", "full"};
+inline constexpr std::string_view https_keys[] = {"method",     "path",   "host", "headers", "http_version",  "body",
+                                                  "body_regex", "status", "full", "verify",  "expires_within"};
 void read_http(TableReader& reader, probes::ProbeSpec& spec);
 void read_https(TableReader& reader, probes::ProbeSpec& spec);
 

@@ -296,7 +296,7 @@ TEST_F(Lifecycle, ARemovedServiceIsCutAndItsAddressNoLongerAnswered) {
   ASSERT_EQ(client.ask().text, "primary");
   ASSERT_EQ(sender.ask().text, "primary");
   ASSERT_EQ(hanatd.reload("").exit, 0);
-  EXPECT_EQ(client.ask().result, Result::reset);
+  EXPECT_EQ(client.wait_for_end(milliseconds{5000}).result, Result::reset) << "it waits in silence";
   Attempt attempt = sender.ask(milliseconds{200});
   for (int wait = 0; wait < 20 && attempt.result == Result::answered; ++wait) {
     sleep_for(milliseconds{50});

@@ -177,6 +177,15 @@ const ServerStatus& server(const ServiceStatus& service, std::string_view role) 
   throw std::out_of_range(fmt::format("service {} has no {}", service.name, role));
 }
 
+void wait_both_up(const Hanatd& hanatd) {
+  hanatd.wait_for(
+      [](const Status& now) {
+        const ServiceStatus& web = service(now, "web");
+        return web.target == "primary" && server(web, "primary").health == "up" && server(web, "backup").health == "up";
+      },
+      std::chrono::seconds{20});
+}
+
 std::chrono::steady_clock::time_point moment_of(const std::string& text) {
   using Steady = std::chrono::steady_clock;
   const auto offset = std::chrono::system_clock::now().time_since_epoch() - Steady::now().time_since_epoch();

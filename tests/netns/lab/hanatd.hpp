@@ -79,6 +79,8 @@ private:
 
 /// The service of that name; throws std::out_of_range when the status has none.
 const ServiceStatus& service(const Status& status, std::string_view name);
+/// Until the service "web" is at its primary, and that and the backup are up.
+void wait_both_up(const Hanatd& hanatd);
 /// The server of that role ("primary", "backup2").
 const ServerStatus& server(const ServiceStatus& service, std::string_view role);
 /// The steady clock's moment of a text of the wall clock's. The text has whole milliseconds, cut off: up to one early.

@@ -85,6 +85,8 @@ public:
   void kill();
   void start();
   std::size_t received() const { return received_; }
+  /// A datagram that nobody asked for, from the server's own port.
+  void send(const Endpoint& to, const std::string& text) const;
 
 private:
   void serve(int socket, int stop);

@@ -18,8 +18,9 @@ namespace {
 using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::uint32_t sctp_tag = 0x68616e61;
-constexpr std::uint8_t init = 1, init_ack = 2, heartbeat = 4, heartbeat_ack = 5, cookie_echo = 10, cookie_ack = 11; // RFC 9260, 3.2
-constexpr std::size_t common_header = 12;                                                                           // ports, tag, checksum
+constexpr std::uint8_t init = 1, init_ack = 2, heartbeat = 4, heartbeat_ack = 5, abort_chunk = 6, cookie_echo = 10,
+                       cookie_ack = 11;   // RFC 9260, 3.2
+constexpr std::size_t common_header = 12; // ports, tag, checksum
 constexpr std::size_t chunk_header = 4;
 constexpr std::size_t init_fields = 16; // tag, window, streams out and in, first TSN
 constexpr std::size_t parameter_header = 4;
@@ -139,8 +140,9 @@ void SctpServer::serve(int socket) {
   if (packet->chunk == init) answer = init_ack;
   if (packet->chunk == heartbeat) answer = heartbeat_ack;
   if (packet->chunk == cookie_echo) answer = cookie_ack;
+  if (refusing_) answer = packet->chunk == init ? abort_chunk : std::uint8_t{0};
   if (answer == 0) return;
-  const Bytes bytes = sctp_packet(packet->to, packet->from, answer, answer == cookie_ack ? "" : name_);
+  const Bytes bytes = sctp_packet(packet->to, packet->from, answer, answer == cookie_ack || answer == abort_chunk ? "" : name_);
   if (from.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(from).sin6_port = 0;
   sendto(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&from), length);
 }
@@ -185,7 +187,9 @@ Attempt SctpClient::exchange(std::uint8_t chunk, std::uint8_t answer, TestClock:
     if (got <= 0) continue;
     const bool v4 = to_.address.family() == Family::ipv4;
     const auto packet = parse_sctp(behind_header(std::span{buffer}.first(static_cast<std::size_t>(got)), v4));
-    if (packet && packet->from == to_.port && packet->to == port_ && packet->chunk == answer) return done(Result::answered, packet->text);
+    if (!packet || packet->from != to_.port || packet->to != port_) continue;
+    if (packet->chunk == abort_chunk) return done(Result::refused, {});
+    if (packet->chunk == answer) return done(Result::answered, packet->text);
   }
 }
 

@@ -3,6 +3,7 @@
 // Not here: TCP and UDP (peers).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -16,6 +17,8 @@ class SctpServer {
 public:
   SctpServer(Lab& lab, Host host, std::string name);
   ~SctpServer();
+  /// Its process is dead, and its kernel replies to an INIT with ABORT.
+  void refuse(bool on) { refusing_ = on; }
   SctpServer(const SctpServer&) = delete;
   SctpServer& operator=(const SctpServer&) = delete;
 
@@ -23,6 +26,7 @@ private:
   void serve(int socket);
 
   std::string name_;
+  std::atomic<bool> refusing_ = false;
   Fd ipv4_, ipv6_, stop_;
   std::thread thread_;
 };

@@ -1,7 +1,9 @@
 // The servers: one epoll loop a server, ended through an eventfd, which closes everything as the death of a process would.
 #include "tests/netns/lab/peers.hpp"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -177,6 +179,18 @@ void UdpServer::kill() {
   raise_event(stop_);
   thread_.join();
   socket_.reset();
+}
+
+void UdpServer::send(const Endpoint& to, const std::string& text) const {
+  sockaddr_in6 address{}; // the socket is of both families: an IPv4 address is mapped
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(to.port);
+  const auto bytes = to.address.bytes();
+  std::ranges::copy(bytes, std::end(address.sin6_addr.s6_addr) - bytes.size());
+  if (bytes.size() == 4) std::fill_n(address.sin6_addr.s6_addr + 10, 2, std::uint8_t{0xff});
+  checked(static_cast<int>(
+              sendto(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), sizeof address)),
+          "send from a server");
 }
 
 void UdpServer::serve(int socket, int stop) {

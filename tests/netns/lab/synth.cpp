@@ -60,10 +60,20 @@ void set_end(nf_conntrack& entry, bool original, const Endpoint& source, const E
   nfct_set_attr_u16(&entry, original ? ATTR_ORIG_PORT_DST : ATTR_REPL_PORT_DST, htons(destination.port));
 }
 
+void set_master(nf_conntrack& entry, const Endpoint& source, const Endpoint& destination, Protocol protocol) {
+  nfct_set_attr_u8(&entry, ATTR_MASTER_L3PROTO, static_cast<std::uint8_t>(source.address.family() == Family::ipv4 ? AF_INET : AF_INET6));
+  nfct_set_attr_u8(&entry, ATTR_MASTER_L4PROTO, static_cast<std::uint8_t>(protocol));
+  set_address(entry, ATTR_MASTER_IPV4_SRC, ATTR_MASTER_IPV6_SRC, source.address);
+  set_address(entry, ATTR_MASTER_IPV4_DST, ATTR_MASTER_IPV6_DST, destination.address);
+  nfct_set_attr_u16(&entry, ATTR_MASTER_PORT_SRC, htons(source.port));
+  nfct_set_attr_u16(&entry, ATTR_MASTER_PORT_DST, htons(destination.port));
+}
+
 void describe(nf_conntrack& entry, const Flow& flow) {
   const Vip& vip = flow.mapping.vip;
   set_end(entry, true, flow.client, {.address = vip.address, .port = vip.port}, vip.protocol);
-  set_end(entry, false, flow.mapping.server, flow.client, vip.protocol);
+  set_end(entry, false, flow.mapping.server, flow.translated.value_or(flow.client), vip.protocol);
+  if (flow.master_from && flow.master_to) set_master(entry, *flow.master_from, *flow.master_to, vip.protocol);
   nfct_set_attr_u32(&entry, ATTR_TIMEOUT, lifetime_s);
   nfct_set_attr_u32(&entry, ATTR_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
   nfct_set_attr_u32(&entry, ATTR_MARK, flow.mark);
@@ -99,12 +109,19 @@ int collect(const nlmsghdr* header, void* data) {
   const std::uint8_t protocol = nfct_get_attr_u8(entry.get(), ATTR_ORIG_L4PROTO);
   if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP && protocol != IPPROTO_SCTP) return MNL_CB_OK;
   const Endpoint vip = end_of(*entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST, ATTR_ORIG_PORT_DST);
-  static_cast<std::vector<Flow>*>(data)->push_back(
-      {.mapping = {.vip = {.address = vip.address, .protocol = static_cast<Protocol>(protocol), .port = vip.port},
-                   .server = end_of(*entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, ATTR_REPL_PORT_SRC)},
-       .client = end_of(*entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC, ATTR_ORIG_PORT_SRC),
-       .zone = nfct_attr_is_set(entry.get(), ATTR_ZONE) > 0 ? nfct_get_attr_u16(entry.get(), ATTR_ZONE) : std::uint16_t{0},
-       .mark = nfct_attr_is_set(entry.get(), ATTR_MARK) > 0 ? nfct_get_attr_u32(entry.get(), ATTR_MARK) : 0});
+  const Endpoint client = end_of(*entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC, ATTR_ORIG_PORT_SRC);
+  const Endpoint reply_to = end_of(*entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST, ATTR_REPL_PORT_DST);
+  Flow flow{.mapping = {.vip = {.address = vip.address, .protocol = static_cast<Protocol>(protocol), .port = vip.port},
+                        .server = end_of(*entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC, ATTR_REPL_PORT_SRC)},
+            .client = client,
+            .translated = reply_to == client ? std::nullopt : std::optional{reply_to},
+            .zone = nfct_attr_is_set(entry.get(), ATTR_ZONE) > 0 ? nfct_get_attr_u16(entry.get(), ATTR_ZONE) : std::uint16_t{0},
+            .mark = nfct_attr_is_set(entry.get(), ATTR_MARK) > 0 ? nfct_get_attr_u32(entry.get(), ATTR_MARK) : 0};
+  if (nfct_attr_is_set(entry.get(), ATTR_MASTER_PORT_SRC) > 0) {
+    flow.master_from = end_of(*entry, ATTR_MASTER_IPV4_SRC, ATTR_MASTER_IPV6_SRC, ATTR_MASTER_PORT_SRC);
+    flow.master_to = end_of(*entry, ATTR_MASTER_IPV4_DST, ATTR_MASTER_IPV6_DST, ATTR_MASTER_PORT_DST);
+  }
+  static_cast<std::vector<Flow>*>(data)->push_back(flow);
   return MNL_CB_OK;
 }
 
@@ -155,6 +172,16 @@ std::vector<Flow> flows_of(const Mapping& mapping, std::size_t count, std::size_
   for (std::size_t number = first; number < first + count; ++number) {
     const auto port = static_cast<std::uint16_t>(1024 + number % 60'000);
     flows.push_back({.mapping = mapping, .client = {.address = numbered_client(mapping.vip.address.family(), number), .port = port}});
+  }
+  return flows;
+}
+
+std::vector<Flow> opened_by_server(std::vector<Flow> flows) {
+  for (Flow& flow : flows) {
+    const auto [vip, server] = flow.mapping;
+    flow.translated = Endpoint{.address = vip.address, .port = vip.port};
+    flow.mapping = {.vip = {.address = flow.client.address, .protocol = vip.protocol, .port = flow.client.port}, .server = flow.client};
+    flow.client = server;
   }
   return flows;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,9 +14,13 @@
 
 namespace hanat::test {
 
+/// An entry, named as if a client had opened it.
 struct Flow {
-  Mapping mapping;
-  Endpoint client;
+  Mapping mapping;                         // original destination, reply source
+  Endpoint client;                         // original source
+  std::optional<Endpoint> translated = {}; // reply destination, if that is not the original source
+  std::optional<Endpoint> master_to = {};  // original destination of the entry that this one is related to; its source is master_from
+  std::optional<Endpoint> master_from = {};
   std::uint16_t zone = 0;
   std::uint32_t mark = 0;
   auto operator<=>(const Flow&) const = default;
@@ -26,6 +31,9 @@ void synthesise(std::span<const Flow> flows);
 
 /// `count` flows of one mapping from as many clients: 198.18.0.0/15 or fd00:c::/32, ports from 1024. `first` moves the clients on.
 std::vector<Flow> flows_of(const Mapping& mapping, std::size_t count, std::size_t first = 0);
+
+/// The same flows, opened by the server, whose source the gateway has translated to the virtual endpoint.
+std::vector<Flow> opened_by_server(std::vector<Flow> flows);
 
 /// Every TCP, UDP and SCTP entry of both families, sorted. Reading all of them is the test's own view of the truth.
 std::vector<Flow> conntrack_entries();

@@ -28,7 +28,7 @@ MessageBatch futile_deletes(Netlink& netlink, std::uint32_t number, std::uint32_
   for (std::uint32_t i = 0; i < number; ++i) {
     last = netlink.next_sequence();
     if (i == 0) first = last;
-    put_delete_new(datagram, last, mapping, endpoint("198.18.0.1", static_cast<std::uint16_t>(1024 + i)));
+    put_delete_new(datagram, last, {.mapping = mapping, .client = endpoint("198.18.0.1", static_cast<std::uint16_t>(1024 + i))});
   }
   return datagram;
 }
@@ -49,7 +49,7 @@ TEST(Netlink, IgnoresAForgedAcknowledgement) {
     to.nl_pid = netlink.port_id();
     ASSERT_GT(sendto(forger.fd(), forged, forged->nlmsg_len, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
     MessageBatch request;
-    put_delete_new(request, sequence, mapping, endpoint("198.18.0.1", 1024));
+    put_delete_new(request, sequence, {.mapping = mapping, .client = endpoint("198.18.0.1", 1024)});
     try {
       netlink.exchange(request, sequence, sequence, "delete a missing entry");
       ADD_FAILURE() << "the forged acknowledgement was accepted";

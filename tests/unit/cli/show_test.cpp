@@ -93,6 +93,40 @@ web  203.0.113.10:443/tcp, 203.0.113.10:443/udp
 )");
 }
 
+/// The server is full, as its last probe says.
+void make_full(ServerStatus& server) {
+  server.health = "full";
+  server.last = LastResult{.outcome = "full", .reason = "full", .detail = "53300 too many clients", .latency_ms = 0.214, .age_s = 0.4};
+}
+
+TEST_F(Show, AFullServerIsNamedWhetherItHasTheTrafficOrNot) {
+  const auto texts = [](const ServiceStatus& service) {
+    std::vector<std::string> found;
+    for (const Notice& notice : notices(service, now)) found.push_back((notice.trouble ? "!! " : "! ") + notice.text);
+    return found;
+  };
+  auto moved = failed_over();
+  moved.why = "full";
+  make_full(moved.servers[0]);
+  EXPECT_THAT(texts(moved), ElementsAre("!! redundancy lost: primary is full (53300 too many clients); nothing with room to fail over to"));
+  auto alone = web();
+  alone.why = "full-kept";
+  make_full(alone.servers[0]);
+  alone.servers[1] = server("backup", "10.0.0.12:8443", "down", "refused", 3);
+  EXPECT_THAT(texts(alone), ElementsAre("!! primary is full, and no other server may take over: it keeps the traffic",
+                                        "!! redundancy lost: backup is down (refused); nothing to fail over to"));
+  auto forced = web();
+  make_full(forced.servers[0]);
+  forced.why = "forced";
+  EXPECT_THAT(texts(forced), ElementsAre("!! primary has the traffic and is full"));
+  auto grouped = web();
+  grouped.servers[1].group_health = "full";
+  EXPECT_THAT(texts(grouped),
+              ElementsAre("!! redundancy lost: backup is up here, but full in the group; nothing with room to fail over to"));
+  EXPECT_THAT(show_status(with({alone}), {.colour = false, .now = now}),
+              HasSubstr("full     fails 0 of 3 in 10 s  full (53300 too many clients), 0.21 ms"));
+}
+
 TEST_F(Show, TroubleStandsBelowItsService) {
   auto dead = web();
   dead.name = "database";
@@ -113,7 +147,7 @@ database  -> none    -               no-server-up  for 5.0 s
 web  203.0.113.10:443/tcp, 203.0.113.10:443/udp
      primary  10.0.0.11:8443  down     fails 3 of 3 in 10 s  fail: refused, 0.21 ms, 0.4 s ago
   -> backup   10.0.0.12:8443  up       fails 0 of 3 in 10 s  connected, 0.21 ms, 0.4 s ago
-  last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; 41 clients nudged; 1 in all
+  last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients; 1 in all
 
 database  203.0.113.10:443/tcp, 203.0.113.10:443/udp
      primary  10.0.0.21:5432  down     fails 3 of 3 in 10 s  fail: timeout, 0.21 ms, 0.4 s ago
@@ -234,6 +268,17 @@ TEST_F(Show, AServerThatIsDownForTheGroupIsNoRedundancy) {
   EXPECT_EQ(notices(service, now)[0].text, "no server is up for all of group voice: clients are turned away until one is");
 }
 
+TEST_F(Show, FlowsThatAnotherRuleTakesStandInTheOverview) {
+  auto made = failed_over();
+  made.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:8443", .flows = 1}};
+  EXPECT_THAT(
+      show_status(with({made}), {.colour = false, .now = now}),
+      HasSubstr("   ! 1 flow of 203.0.113.10:443/tcp is at 10.0.0.9:8443, where hanat sends no clients: another rule does; see nft list "
+                "ruleset\n"));
+  made.foreign[0].flows = 2;
+  EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}), HasSubstr("2 flows of 203.0.113.10:443/tcp are at "));
+}
+
 TEST_F(Show, OldFlowsThatDrainOrAreKeptStandInTheOverview) {
   auto made = failed_over();
   made.last_flip->drained = 5;
@@ -241,7 +286,7 @@ TEST_F(Show, OldFlowsThatDrainOrAreKeptStandInTheOverview) {
   EXPECT_THAT(
       show_status(with({made}), {.colour = false, .now = now}),
       AllOf(HasSubstr("   ! draining: 12 old flows on primary (10.0.0.11:8443); the rest is cut in 43 s; 5 have ended by themselves\n"),
-            HasSubstr("41 clients nudged; 5 ended by themselves")));
+            HasSubstr("nudge sent to 41 clients; 5 ended by themselves")));
   made.draining[0].left.reset();
   made.draining[0].drained = 0;
   EXPECT_THAT(show_status(with({made}), {.colour = false, .now = now}),

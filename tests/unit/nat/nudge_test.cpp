@@ -62,6 +62,23 @@ TEST(NudgePacket, ForIPv6IsABareAck) {
   EXPECT_EQ(folded_sum(with_pseudo_header(all.subspan(8, 32), all.subspan(40))), 0xffffU);
 }
 
+TEST(NudgePacket, ForConnectedClientsBehindARouterIsASynAndAck) {
+  for (Nudge nudge : {nudge4, nudge6}) {
+    const Bytes ack = nudge_packet(nudge);
+    nudge.segment = Segment::syn_ack;
+    const Bytes packet = nudge_packet(nudge);
+    ASSERT_EQ(packet.size(), ack.size());
+    const std::size_t tcp = packet.size() - 20;
+    EXPECT_EQ(packet[tcp + 13], 0x12);
+    EXPECT_EQ((Bytes{packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(tcp) + 13}),
+              (Bytes{ack.begin(), ack.begin() + static_cast<std::ptrdiff_t>(tcp) + 13}))
+        << "nothing else differs but the checksum";
+    const std::span all{packet};
+    const std::size_t addresses = nudge.to.address.bytes().size() * 2;
+    EXPECT_EQ(folded_sum(with_pseudo_header(all.subspan(tcp - addresses, addresses), all.subspan(tcp))), 0xffffU);
+  }
+}
+
 TEST(NudgePacket, HasACorrectChecksumForEveryPort) {
   for (std::uint32_t port = 1; port <= 65'535; port += 257) {
     Nudge nudge = nudge4;

@@ -110,5 +110,20 @@ TEST(PortRange, OverlappingMappingsAreAllFound) {
     EXPECT_NE(index.find(to_server(ports(port), port)), nullptr) << port;
 }
 
+TEST(PortRange, AServerMayOpenItsOwnFlowsFromARangeThatHasAllPortsForThem) {
+  EXPECT_TRUE(may_open_from(ports(443), 443));
+  EXPECT_TRUE(may_open_from(ports(40'000), 40'000));
+  EXPECT_TRUE(may_open_from(ports(30'000, 40'000), 35'000)) << "chosen for the service";
+  EXPECT_TRUE(may_open_from(ports(50'000, 65'535), 60'000));
+  EXPECT_TRUE(may_open_from(ports(1, 65'535), 5'060));
+  EXPECT_FALSE(may_open_from(ports(1, 65'535), 40'000));
+  EXPECT_FALSE(may_open_from(ports(1'024, 60'999), 60'000));
+  const MappingIndex index{std::vector{to_server(ports(1, 65'535)), to_server(ports(40'000), 40'000)}};
+  EXPECT_NE(index.find_opened_by_server(to_server(ports(5'060), 5'060)), nullptr);
+  EXPECT_EQ(index.find_opened_by_server(to_server(ports(50'000), 50'000)), nullptr);
+  EXPECT_NE(index.find(to_server(ports(50'000), 50'000)), nullptr);
+  EXPECT_NE(index.find_opened_by_server(to_server(ports(40'000), 40'000)), nullptr) << "named by itself";
+}
+
 } // namespace
 } // namespace hanat

@@ -178,6 +178,16 @@ TEST_F(HttpResponseTest, AWrongStatusIsKnownBeforeTheBody) {
   EXPECT_EQ(response.verdict()->detail, "503");
 }
 
+TEST_F(HttpResponseTest, AStatusMayMeanFull) {
+  EXPECT_EQ(reason({"HTTP/1.1 503 Busy\r\n", "\r\n"}), Reason::wrong_status);
+  EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n", "\r\n"}), Reason::answered);
+  spec.full = {{429, 429}, {503, 504}};
+  for (const char* line : {"HTTP/1.1 429 Too Many Requests\r\n", "HTTP/1.1 503 Busy\r\n", "HTTP/1.1 504 x\r\n"})
+    EXPECT_EQ(reason({line, "\r\n"}), Reason::full) << line;
+  EXPECT_EQ(reason({"HTTP/1.1 500 x\r\n", "\r\n"}), Reason::wrong_status);
+  EXPECT_EQ(reason({"HTTP/1.1 200 OK\r\n", "\r\n"}), Reason::answered);
+}
+
 TEST_F(HttpResponseTest, InterimResponsesAreSkipped) {
   EXPECT_EQ(reason({"HTTP/1.1 100 Continue\r\n", "\r\n", "HTTP/1.1 103 Early\r\n", "X: y\r\n", "\r\n", "HTTP/1.1 200 OK\r\n", "\r\n"}),
             Reason::answered);

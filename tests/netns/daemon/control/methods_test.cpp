@@ -212,10 +212,11 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   daemon.read_everything("with an older configuration");
   EXPECT_TRUE(hanatd.status().daemon.fallback);
   check_limits(hanatd, daemon);
-  // The first two need a local failure and the last one a crash, which the unit test of the description stands for; the other two are
-  // always null.
-  EXPECT_EQ(daemon.unseen(), (std::set<std::string>{"Daemon.blind", "Daemon.kernel_error", "HistoryEntry.drain_ends_in_s",
-                                                    "Unforced.forced", "HistoryEntry.interrupted"}));
+  // The first two need a local failure, those of Foreign another program's rules, and the last one a crash, which the unit test of the
+  // description stands for; the other two are always null.
+  EXPECT_EQ(daemon.unseen(),
+            (std::set<std::string>{"Daemon.blind", "Daemon.kernel_error", "Foreign.flows", "Foreign.listen", "Foreign.server",
+                                   "Service.foreign", "HistoryEntry.drain_ends_in_s", "Unforced.forced", "HistoryEntry.interrupted"}));
 }
 
 TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {

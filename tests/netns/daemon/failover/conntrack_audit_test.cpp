@@ -25,9 +25,10 @@ protected:
   static std::string both(const std::string& name, const std::string& address, const std::string& extra = {}) {
     return fast_service({.name = name, .listen = fmt::format("{0}:443/tcp\", \"{0}:443/udp", address), .extra = extra});
   }
-  void make(const std::vector<Mapping>& mappings, std::size_t each, std::vector<Flow>& into) {
+  void make(const std::vector<Mapping>& mappings, std::size_t each, std::vector<Flow>& into, bool by_server = false) {
     for (const Mapping& mapping : mappings) {
-      const auto flows = flows_of(mapping, each, made);
+      auto flows = flows_of(mapping, each, made);
+      if (by_server) flows = opened_by_server(flows);
       made += each;
       into.insert(into.end(), flows.begin(), flows.end());
     }
@@ -82,7 +83,7 @@ TEST_F(Reconcile, FindsAndCutsWhatNoTargetExplainsAndNothingElse) {
     EXPECT_NE(hanatd.log().find(words), std::string::npos) << words << "\n" << hanatd.log();
 }
 
-TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndOfOneThatIsGone) {
+TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndNothingOfOneThatIsGone) {
   Hanatd hanatd{lab, every_second + both("web", "203.0.113.10") + both("gone", "203.0.113.11")};
   hanatd.wait_target("web", "primary");
   hanatd.wait_target("gone", "primary");
@@ -90,13 +91,37 @@ TEST_F(Reconcile, FindsWhatIsLeftOfAServiceWithoutTargetAndOfOneThatIsGone) {
   backup.kill();
   hanatd.wait_target("web", "none");
   ASSERT_EQ(hanatd.reload(every_second + both("web", "203.0.113.10")).exit, 0);
+  const auto is_loaded = [&] { return lab.must(Host::gateway, "nft list set inet hanat vips4").find("203.0.113.11") != std::string::npos; };
+  for (const auto end = TestClock::now() + milliseconds{10000}; is_loaded();) ASSERT_LT(TestClock::now(), end);
   std::vector<Flow> unexpected;
   std::vector<Flow> bystanders;
-  make({{vip("203.0.113.11", 443, Protocol::tcp), endpoint("198.18.11.2", 9999)}}, 2, bystanders); // none of hanat's any more
-  make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
-       unexpected);
+  make({{vip("203.0.113.11", 443, Protocol::tcp), endpoint("198.18.11.2", 9999)}, {vip("203.0.113.11", 443, Protocol::udp), at_backup}}, 2,
+       bystanders); // none of hanat's any more
+  make({{web(Protocol::tcp), at_primary}, {web(Protocol::udp), at_backup}}, 2, unexpected);
   EXPECT_TRUE(go(unexpected, milliseconds{10000})) << present(unexpected) << " are left\n" << hanatd.log();
-  EXPECT_EQ(present(bystanders), bystanders.size());
+  EXPECT_EQ(present(bystanders), bystanders.size()) << hanatd.log();
+}
+
+TEST_F(Reconcile, FindsWhatAServerOpenedThatIsNotTheTargetAndNothingElse) {
+  Hanatd hanatd{lab, every_second + both("web", "203.0.113.10") + both("kept", "203.0.113.11", "on_failover = \"keep\"") +
+                         fast_service({.name = "all", .listen = "203.0.113.12:*/udp", .port = 0, .probe = "type = \"tcp\", port = 8443"})};
+  for (const char* name : {"web", "kept", "all"}) hanatd.wait_target(name, "primary");
+  const auto of_all = [](Host host, std::uint16_t port) {
+    return Mapping{vip("203.0.113.12", port, Protocol::udp), Lab::endpoint(host, port)};
+  };
+  std::vector<Flow> unexpected;
+  std::vector<Flow> bystanders;
+  make({{web(Protocol::tcp), at_primary},
+        {vip("203.0.113.11", 443, Protocol::tcp), at_backup}, // may have been kept
+        {web(Protocol::udp), endpoint("198.18.11.3", 8443)},  // another machine behind the gateway
+        {web(Protocol::udp), Lab::endpoint(Host::backup, 9000)},
+        {vip("203.0.113.10", 8443, Protocol::tcp), at_backup}, // another port of the same address
+        of_all(Host::backup, 40'000),                          // a backup asks somebody
+        of_all(Host::primary, 5'060)},
+       3, bystanders, true);
+  make({{web(Protocol::tcp), at_backup}, {web(Protocol::udp), at_backup}, of_all(Host::backup, 5'060)}, 3, unexpected, true);
+  EXPECT_TRUE(go(unexpected)) << present(unexpected) << " are left\n" << hanatd.log();
+  EXPECT_EQ(present(bystanders), bystanders.size()) << hanatd.log();
 }
 
 TEST_F(Reconcile, AReloadChangesHowOftenItLooks) {
@@ -110,7 +135,7 @@ TEST_F(Reconcile, AReloadChangesHowOftenItLooks) {
   }
 }
 
-TEST_F(Reconcile, FindsWhatWasKeptForAListenerThatAServiceNoLongerHas) {
+TEST_F(Reconcile, WhatWasKeptForAListenerGoesWithIt) {
   const auto listening_at = [](const std::string& addresses) {
     return every_second + fast_service({.listen = addresses, .extra = "on_failover = \"keep\""});
   };
@@ -123,7 +148,7 @@ TEST_F(Reconcile, FindsWhatWasKeptForAListenerThatAServiceNoLongerHas) {
   make({{web(Protocol::tcp), at_backup}, {taken, endpoint("198.18.11.2", 9999)}}, 3, bystanders); // kept on, and none of hanat's any more
   ASSERT_EQ(hanatd.reload(listening_at("203.0.113.10:443/tcp")).exit, 0);
   EXPECT_TRUE(go(kept)) << present(kept) << " are left\n" << hanatd.log();
-  EXPECT_EQ(present(bystanders), bystanders.size());
+  EXPECT_EQ(present(bystanders), bystanders.size()) << hanatd.log();
 }
 
 } // namespace

@@ -186,7 +186,7 @@ TEST_F(FireThereAndBack, AHundredTimesAmongAHundredThousandOldFlowsCutsNoFreshCo
   flips.push_back(flip(hanatd, "backup"));
   const auto last = flips.back().committed;
   // One second of grace for TCP, the cut, a sweep.
-  while (entries_of(tcp) + entries_of(udp) > 0 && TestClock::now() < last + seconds{10}) sleep_for(milliseconds{100});
+  while (entries_of(tcp) + entries_of(udp) > 0 && TestClock::now() < last + seconds{30}) sleep_for(milliseconds{100});
   const std::chrono::duration<double> gone = TestClock::now() - last;
   EXPECT_EQ(entries_of(tcp) + entries_of(udp), 0U) << "flows of the old target are left";
   const LoadResult result = load.stop();

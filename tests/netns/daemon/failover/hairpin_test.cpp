@@ -21,16 +21,22 @@ namespace {
 
 constexpr milliseconds hopeless{150}; // an answer that comes takes less than one
 
+/// Whether a bridge's packets pass the gateway's rules (br_netfilter), and answers are translated as if they were forwarded.
+enum class Bridge : std::uint8_t { unfiltered, filtered };
+
 /// Puts both servers and the bystander into one network behind one interface of the gateway's, where they reach each other directly.
-void share_a_network(Lab& lab) {
-  // Where the machine has it loaded, a bridge's packets would pass the gateway's rules, and answers be translated as if they were
-  // forwarded.
-  lab.must(Host::gateway, "for f in /proc/sys/net/bridge/bridge-nf-call-*tables; do [ ! -e $f ] || echo 0 > $f; done");
+void share_a_network(Lab& lab, Bridge bridge = Bridge::unfiltered) {
+  const bool filtered = bridge == Bridge::filtered;
+  lab.must(Host::gateway,
+           fmt::format("for f in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do [ ! -e $f ] || echo {} > $f; done", filtered ? 1 : 0));
+  if (filtered) lab.must(Host::gateway, "test -e /proc/sys/net/bridge/bridge-nf-call-iptables");
   std::string gateway = "ip link add lan type bridge mcast_snooping 0 && ip link set lan up && ip address add fe80::1/64 dev lan nodad";
   for (const Host host : {Host::primary, Host::backup, Host::bystander}) {
-    gateway += fmt::format(" && ip address flush dev to-{0} && ip link set to-{0} master lan && ip address add {1}/24 dev lan"
+    gateway += fmt::format(" && ip address flush dev to-{0} && ip link set to-{0} master lan{3} && ip address add {1}/24 dev lan"
                            " && ip address add {2}/64 dev lan nodad",
-                           to_text(host), Lab::gateway_address(host).text(), Lab::gateway_address(host, Family::ipv6).text());
+                           to_text(host), Lab::gateway_address(host).text(), Lab::gateway_address(host, Family::ipv6).text(),
+                           // A frame may leave by the port that it came in by: a server's call of its own service stays on the bridge.
+                           filtered ? fmt::format(" && ip link set to-{} type bridge_slave hairpin on", to_text(host)) : "");
     std::string routes = fmt::format("ip address replace fe80::{}/64 dev eth0 nodad && ip address del fe80::2/64 dev eth0",
                                      10 + static_cast<int>(host)); // each had that one on a link of its own
     for (const Host other : {Host::primary, Host::backup, Host::bystander}) {
@@ -146,6 +152,33 @@ TEST_P(Hairpin, AServerInANetworkOfItsOwnCallsItsOwnService) {
   hanatd.wait_target("web", "backup");
   expect_seen(Host::backup, backup, is("none") ? std::nullopt : std::optional{gateways(Host::backup)}, "itself, after the flip");
   expect_seen(Host::primary, backup, is("masquerade") ? gateways(Host::backup) : own(Host::primary), "the other one, after the flip");
+}
+
+class HairpinOnABridge : public Hairpin {};
+INSTANTIATE_TEST_SUITE_P(, HairpinOnABridge,
+                         testing::Values(HairpinParameters{Family::ipv4, "hairpin"}, HairpinParameters{Family::ipv4, "masquerade"},
+                                         HairpinParameters{Family::ipv6, "hairpin"}, HairpinParameters{Family::ipv6, "masquerade"}),
+                         name_of_hairpin);
+
+TEST_P(HairpinOnABridge, WhosePacketsPassTheRulesItsServersCallTheirOwnService) {
+  share_a_network(lab, Bridge::filtered);
+  lab.must(Host::gateway,
+           fmt::format("ip {} route add default via {}", family() == Family::ipv4 ? "-4" : "-6", own(Host::client).text())); // to the VIP
+  TargetKind primary{{lab, Host::primary, SOCK_STREAM, 8443, family()}, {lab, Host::primary, SOCK_DGRAM, 8443, family()}};
+  TargetKind backup{{lab, Host::backup, SOCK_STREAM, 8443, family()}, {lab, Host::backup, SOCK_DGRAM, 8443, family()}};
+  Hanatd hanatd{lab, hairpin_service(family(), snat())};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_for(both_are_up);
+  for (const Host target : {Host::primary, Host::backup}) {
+    ASSERT_EQ(hanatd.ctl({target == Host::primary ? "force-primary" : "force-backup", "web"}).exit, 0);
+    hanatd.wait_target("web", std::string{to_text(target)});
+    TargetKind& server = target == Host::primary ? primary : backup;
+    const auto translated = gateways(target);
+    for (const Host from : {Host::primary, Host::backup, Host::bystander})
+      expect_seen(from, server, translated, fmt::format("at the {}, from the {}", to_text(target), to_text(from)));
+    expect_seen(Host::client, server, is("masquerade") ? translated : own(Host::client), "from elsewhere");
+    expect_seen(Host::gateway, server, is("masquerade") ? translated : gateways(Host::client), "the gateway itself");
+  }
 }
 
 // ---- hairpin clients and a server that dies

@@ -35,12 +35,6 @@ std::string slow_service(const std::string& extra = {}, Family family = Family::
                      extra);
 }
 
-void wait_both_up(const Hanatd& hanatd) {
-  hanatd.wait_for([](const Status& now) {
-    const ServiceStatus& web = service(now, "web");
-    return web.target == "primary" && server(web, "primary").health == "up" && server(web, "backup").health == "up";
-  });
-}
 /// The keys are loaded right behind the first target.
 void wait_hold(Lab& lab, const std::string& set = "hold4") {
   for (int tries = 0; tries < 100; ++tries, sleep_for(milliseconds{10}))

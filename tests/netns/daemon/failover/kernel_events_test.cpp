@@ -57,8 +57,9 @@ TEST_F(Told, OfARouteThatGoesItMovesTheTrafficAtOnce) {
   lab.must(Host::gateway, "ip route del unreachable 198.18.11.2/32");
 }
 
-TEST_F(Told, ThatItIsCutOffFromAllServersItHoldsWhatItKnew) {
+TEST_F(Told, ThatItIsCutOffFromClientsAndServersItHoldsWhatItKnew) {
   both_up();
+  lab.link(Host::client, false);
   lab.link(Host::backup, false);
   lab.link(Host::primary, false);
   const Status cut_off = hanatd.wait_for([](const Status& now) { return now.daemon.inconclusive.has_value(); });

@@ -4,7 +4,6 @@
 // Not here: what happens in between and to neighbours (flipping, sessions, fire), drains.
 #include <algorithm>
 #include <array>
-#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,6 +15,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "tests/netns/daemon/failover/matrix.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
 #include "tests/netns/lab/peers.hpp"
@@ -23,45 +23,6 @@
 
 namespace hanat::test {
 namespace {
-
-enum class Where : std::uint8_t { primary, backup, none, removed };
-constexpr std::array all_wheres{Where::primary, Where::backup, Where::none, Where::removed};
-constexpr std::array all_protocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
-
-std::string name_of_where(Where where) {
-  switch (where) {
-  case Where::primary: return "primary";
-  case Where::backup: return "backup";
-  case Where::none: return "none";
-  case Where::removed: return "removed";
-  }
-  return "?";
-}
-bool is_server(Where where) { return where == Where::primary || where == Where::backup; }
-
-/// What answers hanatd's probe: a socket that listens, or none. Nobody accepts; the kernel's queue is long enough for a test.
-class Vital {
-public:
-  Vital(Lab& lab, Host host, std::uint16_t port) : lab_(lab), host_(host), port_(port) {}
-  void live(bool on) {
-    if (!on) return socket_.reset();
-    if (socket_) return;
-    socket_ = lab_.socket(host_, AF_INET6, SOCK_STREAM);
-    const int yes = 1;
-    setsockopt(socket_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    sockaddr_in6 any{};
-    any.sin6_family = AF_INET6;
-    any.sin6_port = htons(port_);
-    checked(bind(socket_.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), "bind");
-    checked(listen(socket_.get(), 4096), "listen");
-  }
-
-private:
-  Lab& lab_;
-  Host host_;
-  std::uint16_t port_;
-  Fd socket_;
-};
 
 /// A client of any protocol that stays.
 class OldClient {
@@ -149,31 +110,7 @@ protected:
           });
         },
         milliseconds{15'000});
-  }
-
-  /// Runs one check for every cell at the same time.
-  template <typename Check> void in_all_cells(Check check) {
-    std::vector<std::future<std::string>> results;
-    for (const auto& cell : cells_)
-      results.push_back(std::async(std::launch::async, [&cell = *cell, check] {
-        try {
-          const std::string wrong = check(cell);
-          return wrong.empty() ? wrong : cell.name() + ": " + wrong;
-        } catch (const std::exception& error) {
-          return cell.name() + ": " + error.what();
-        }
-      }));
-    for (auto& result : results) {
-      const std::string wrong = result.get();
-      EXPECT_TRUE(wrong.empty()) << wrong;
-    }
-  }
-
-  /// One datagram may be lost, and is no proof: nobody answers three in a row.
-  template <typename Ask> static bool nobody_answers(Ask ask) {
-    for (int tries = 0; tries < 3; ++tries)
-      if (ask().result == Result::answered) return false;
-    return true;
+    wait_until_gone(lab_, cells_, moment);
   }
 
   /// A flow that was on a server, or on none, before `to`: where is its next packet answered?
@@ -190,7 +127,8 @@ protected:
                  : fmt::format("an old connection should be reset, and was {}", testing::PrintToString(attempt));
     }
     Attempt attempt;
-    const auto end = TestClock::now() + milliseconds{600}; // what is cut a second later with TCP's entries comes too late
+    // What is cut a second later with TCP's entries comes too late. Flows of what was removed are recorded first, and then cut.
+    const auto end = TestClock::now() + milliseconds{to == Where::removed ? 3000 : 600};
     do {
       attempt = client.ask(milliseconds{100});
       if (is_server(to) && attempt.text == name_of_where(to)) return "";
@@ -251,11 +189,7 @@ INSTANTIATE_TEST_SUITE_P(, Matrix,
                          name_of_matrix);
 
 TEST_P(Matrix, EveryFlowGoesWhereItsServiceGoes) {
-  // Otherwise the kernel refuses six a second by ICMP, and every cell wants its own.
-  lab_.sysctl(Host::gateway, "net.ipv4.icmp_ratelimit", "0");
-  lab_.sysctl(Host::gateway, "net.ipv6.icmp.ratelimit", "0");
-  lab_.sysctl(Host::gateway, "net.ipv4.icmp_msgs_per_sec", "100000"); // of both families
-  lab_.sysctl(Host::gateway, "net.ipv4.icmp_msgs_burst", "10000");
+  refuse_without_limit(lab_);
   make_cells();
   for (const auto& cell : cells_) {
     cell->primary->live(true);
@@ -267,13 +201,13 @@ TEST_P(Matrix, EveryFlowGoesWhereItsServiceGoes) {
       return one.target == "primary" && std::ranges::all_of(one.servers, [](const ServerStatus& server) { return server.health == "up"; });
     });
   });
-  in_all_cells([this](Cell& cell) {
+  in_all_cells(cells_, [this](Cell& cell) {
     cell.first = old_client(cell, 10'000);
     const Attempt attempt = cell.first->ask(patience);
     return attempt.text == "primary" ? "" : fmt::format("at the start a flow was {}", testing::PrintToString(attempt));
   });
   ASSERT_NO_FATAL_FAILURE(go(&Cell::from));
-  in_all_cells([this](Cell& cell) {
+  in_all_cells(cells_, [this](Cell& cell) {
     std::string wrong = old_flow(*cell.first, cell.protocol, Where::primary, cell.from);
     if (wrong.empty()) wrong = new_flow(cell, cell.from);
     if (is_server(cell.from)) {
@@ -284,7 +218,7 @@ TEST_P(Matrix, EveryFlowGoesWhereItsServiceGoes) {
     return wrong;
   });
   ASSERT_NO_FATAL_FAILURE(go(&Cell::to));
-  in_all_cells([this](Cell& cell) {
+  in_all_cells(cells_, [this](Cell& cell) {
     std::string wrong;
     if (cell.second) wrong = old_flow(*cell.second, cell.protocol, cell.from, cell.to);
     // Who sent without a connection from the start goes where the service goes, over every state in between.

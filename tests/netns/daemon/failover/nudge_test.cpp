@@ -15,6 +15,7 @@
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
 #include "tests/netns/lab/peers.hpp"
+#include "tests/netns/lab/routers.hpp"
 #include "tests/netns/lab/scenario.hpp"
 
 namespace hanat::test {
@@ -66,6 +67,50 @@ TEST_P(Nudge, IdleClientsOfADeadServerKnowItRightAfterTheFlip) {
   // The job that tells them reports when it has told the last, who is not the last to hear.
   const Status told = hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->nudged > 0; });
   EXPECT_GE(service(told, "web").last_flip->nudged, number);
+}
+
+struct Way {
+  std::size_t routers;
+  RouterKind kind;
+};
+using RouterParameters = std::tuple<Family, Way>;
+class NudgeBehindRouters : public testing::TestWithParam<RouterParameters> {};
+std::string name_of_way(const testing::TestParamInfo<RouterParameters>& info) {
+  const auto& [family, way] = info.param;
+  return fmt::format("{}{}{}", family == Family::ipv4 ? "IPv4" : "IPv6", way.kind == RouterKind::filtering ? "Filtering" : "Translating",
+                     way.routers);
+}
+INSTANTIATE_TEST_SUITE_P(, NudgeBehindRouters,
+                         testing::Combine(testing::Values(Family::ipv4, Family::ipv6),
+                                          testing::Values(Way{1, RouterKind::translating}, Way{2, RouterKind::translating},
+                                                          Way{1, RouterKind::filtering})),
+                         name_of_way);
+
+// A router's conntrack lets one ACK of four with a wrong sequence number pass.
+TEST_P(NudgeBehindRouters, IdleClientsLearnOfAFlip) {
+  const auto [family, way] = GetParam();
+  constexpr std::size_t number = 1000;
+  Lab lab;
+  const Routers routers{lab, way.routers, way.kind};
+  TcpServer primary{lab, Host::primary, 8443, "primary"};
+  TcpServer backup{lab, Host::backup, 8443, "backup"};
+  const Endpoint vip = Lab::vip(443, family);
+  Hanatd hanatd{lab, fast_service({.listen = to_text(vip) + "/tcp", .family = family})};
+  hanatd.wait_target("web", "primary");
+  std::vector<TcpClient> clients;
+  for (std::size_t client = 0; client < number; ++client) clients.emplace_back(lab, Host::client, vip);
+  lab.silent(Host::primary, true);
+  const auto resets = resets_of(clients, milliseconds{4000});
+  const Status status = hanatd.wait_target("web", "backup");
+  ASSERT_FALSE(resets.empty());
+  const double soon = 300.0;
+  const auto in_time = std::ranges::count_if(resets, [&](auto reset) { return ms_between(flip_of(status), reset) <= soon; });
+  fmt::print("{} of {} idle clients reset, {} of them within {} ms; the last {:.1f} ms after the flip\n", resets.size(), number, in_time,
+             soon, ms_between(flip_of(status), resets.back()));
+  EXPECT_GE(resets.size(), number * 95 / 100) << "nothing else tells them: later there is nothing to be reset";
+  const Status told = hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->nudged > 0; });
+  EXPECT_EQ(service(told, "web").last_flip->nudged, number) << "each client counts once";
+  EXPECT_EQ(connect_once(lab, Host::client, vip).text, "backup");
 }
 
 TEST_P(Nudge, AClientWhoseSynNobodyAnsweredConnectsRightAfterTheFlip) {

@@ -92,7 +92,7 @@ void on_kernel(const BeforeSend& kernel, DeleteMethod ipv4, DeleteMethod ipv6_at
     synthesise(flows_of(dead4, 3'000));
     synthesise(flows_of(dead6, 3'000));
     const std::atomic<bool> cancelled{false};
-    EXPECT_EQ(cutter.cut(std::vector<Mapping>{dead4, dead6}, Protocols::all, cancelled), (CutCount{.tcp = 6'000}));
+    EXPECT_EQ(cutter.cut(std::vector<Mapping>{dead4, dead6}, Protocols::all, FlowScope::all, cancelled), (CutCount{.tcp = 6'000}));
     EXPECT_TRUE(conntrack_entries() == unrelated);
   });
 }
@@ -245,7 +245,7 @@ TEST(Capabilities, ALaterRefusalOfTheFilteredDeleteFallsBack) {
     later = true;
     synthesise(flows_of(dead4, 5'000));
     const std::atomic<bool> cancelled{false};
-    EXPECT_EQ(cutter.cut(std::vector<Mapping>{dead4}, Protocols::all, cancelled), (CutCount{.tcp = 5'000}));
+    EXPECT_EQ(cutter.cut(std::vector<Mapping>{dead4}, Protocols::all, FlowScope::all, cancelled), (CutCount{.tcp = 5'000}));
     EXPECT_TRUE(conntrack_entries().empty());
   });
 }
@@ -271,7 +271,7 @@ TEST(Capabilities, NoDeleteIsSentWithoutATuple) {
     synthesise(flows_of(dead4, 3'000));
     synthesise(flows_of(dead6, 3'000));
     const std::atomic<bool> cancelled{false};
-    cutter.cut(std::vector<Mapping>{dead4, dead6}, Protocols::all, cancelled);
+    cutter.cut(std::vector<Mapping>{dead4, dead6}, Protocols::all, FlowScope::all, cancelled);
     EXPECT_TRUE(filtered || cutter.method(Family::ipv4) != DeleteMethod::filtered_delete);
   });
 }

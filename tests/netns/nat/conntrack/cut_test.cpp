@@ -64,7 +64,7 @@ std::vector<Flow> sorted(std::vector<Flow> flows) {
 }
 
 CutCount cut(Cutter& cutter, std::vector<Mapping> mappings, Protocols protocols = Protocols::all) {
-  return cutter.cut(mappings, protocols, not_cancelled);
+  return cutter.cut(mappings, protocols, FlowScope::all, not_cancelled);
 }
 
 /// Runs the body for every method and family, each time in a new namespace.
@@ -141,8 +141,8 @@ TEST(Cut, DeletesFlowsOfARangeThatKeptTheirPortAndNoOthers) {
     }
     synthesise(others);
     Cutter cutter{method};
-    const CutCount count = cutter.cut(ranges, Protocols::all, not_cancelled,
-                                      [&](const Mapping& mapping, std::uint64_t number) { counted[mapping] += number; });
+    const CutCount count = cutter.cut(ranges, Protocols::all, FlowScope::all, not_cancelled,
+                                      [&](const Mapping& mapping, const Deleted& deleted) { counted[mapping] += deleted.entries; });
     EXPECT_EQ(count, (CutCount{.tcp = 9, .udp = 9, .sctp = 9}));
     EXPECT_EQ(counted, expected) << "counted for the range";
     EXPECT_EQ(conntrack_entries(), sorted(others));
@@ -285,13 +285,13 @@ TEST(Cut, StopsWhenCancelledAndWorksAgainAfterwards) {
                     if (many && ++deletes == 3) cancelled = true;
                   }};
     const std::vector<Mapping> mappings{mapping_of(family)};
-    const CutCount first = cutter.cut(mappings, Protocols::all, cancelled);
+    const CutCount first = cutter.cut(mappings, Protocols::all, FlowScope::all, cancelled);
     EXPECT_GT(first.tcp, 0U);
     EXPECT_LE(first.tcp, 1'000U);
     EXPECT_EQ(conntrack_entries().size(), 30'000 - first.tcp);
-    EXPECT_EQ(cutter.cut(mappings, Protocols::all, cancelled), CutCount{}) << "still cancelled";
+    EXPECT_EQ(cutter.cut(mappings, Protocols::all, FlowScope::all, cancelled), CutCount{}) << "still cancelled";
     cancelled = false;
-    EXPECT_EQ(cutter.cut(mappings, Protocols::all, cancelled).tcp, 30'000 - first.tcp);
+    EXPECT_EQ(cutter.cut(mappings, Protocols::all, FlowScope::all, cancelled).tcp, 30'000 - first.tcp);
     EXPECT_TRUE(conntrack_entries().empty());
   });
 }
@@ -323,7 +323,7 @@ TEST(Cut, NeverDeletesANewerFlowOfTheSameClient) {
       EXPECT_EQ(cut(cutter, {mapping_of(family)}), (CutCount{.tcp = 10}));
       const auto newer = flows_of({.vip = vip_of(family), .server = server_of(family, 12)}, 10);
       synthesise(newer);
-      socket.delete_entries(deletes, [](const Mapping&, std::uint64_t) { ADD_FAILURE() << "a new flow was deleted"; });
+      socket.delete_entries(deletes, [](const Mapping&, const Deleted&) { ADD_FAILURE() << "a new flow was deleted"; });
       EXPECT_EQ(conntrack_entries(), sorted(newer));
     });
 }

@@ -134,7 +134,8 @@ TEST(TcpSession, TheLastLineBeforeAResetIsRead) {
       client.close_with_reset();
     }};
     const ProbeResult result = run_session(server, Kind::smtp, 1s);
-    EXPECT_EQ(result.reason, Reason::wrong_answer);
+    EXPECT_EQ(result.outcome, Outcome::full);
+    EXPECT_EQ(result.reason, Reason::full);
     EXPECT_EQ(result.detail, "421 too busy");
   });
 }

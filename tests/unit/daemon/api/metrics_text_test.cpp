@@ -111,12 +111,23 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_up{service="web",server="primary",address="10.0.0.11:8443"} 0)",
            R"(hanat_up{service="web",server="backup",address="10.0.0.12:8443"} 1)",
            R"(hanat_unknown{service="idle",server="primary"} 1)",
+           R"(hanat_full{service="web",server="primary"} 0)",
+           R"(hanat_flips_total{service="web",why="full"} 0)",
            R"(hanat_probe_fails{service="web",server="primary"} 3)",
            R"(hanat_probe_latency_seconds{service="web",server="backup"} 0.00021)",
            R"(hanat_probe_age_seconds{service="web",server="backup"} 0.4)",
        })
     EXPECT_THAT("\n" + text, HasSubstr("\n" + std::string{line} + "\n"));
   EXPECT_THAT(text, Not(HasSubstr("hanat_last_flip_commit_seconds{service=\"idle\"}"))) << "it has not flipped";
+}
+
+TEST(MetricsText, AFullServerIsNotUpAndNotDown) {
+  Status status = example();
+  status.services[0].servers[1].health = "full";
+  const std::string text = metrics_text(status);
+  EXPECT_THAT(text, HasSubstr("hanat_full{service=\"web\",server=\"backup\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("hanat_up{service=\"web\",server=\"backup\",address=\"10.0.0.12:8443\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("hanat_unknown{service=\"web\",server=\"backup\"} 0\n"));
 }
 
 TEST(MetricsText, FollowsTheFormat) {

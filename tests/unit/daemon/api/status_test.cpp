@@ -54,6 +54,7 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   service.last_flip->drain_ends_in_s = 4.5;
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = std::nullopt, .ends_in_s = 4.5},
                       {.server = "backup", .address = "10.0.0.2:1", .drained = 0, .left = 2, .ends_in_s = std::nullopt}};
+  service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
   status.services.push_back(service);
 
   const json written = status;

@@ -1,10 +1,9 @@
-// choose() over its whole input space, cell by cell, then the policies in sentences.
+// decide() over its whole input space, cell by cell. Not here: the policies in sentences (decision_cases_test).
 #include "daemon/decision/decision.hpp"
 
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -17,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Time present{100h};
-constexpr std::array healths{Health::unknown, Health::up, Health::down};
+constexpr std::array healths{Health::unknown, Health::up, Health::full, Health::down};
 
 /// A failback policy at a moment of the day: may the traffic go back now?
 struct Policy {
@@ -90,11 +89,13 @@ std::size_t for_every_view(const std::function<void(const DecisionInput&, const 
 }
 
 Health health_of(const DecisionInput& input, std::size_t server) { return input.servers[server].health; }
-std::optional<std::size_t> first_up(const DecisionInput& input) {
-  for (std::size_t server = 0; server < input.servers.size(); ++server)
-    if (health_of(input, server) == Health::up) return server;
+std::optional<std::size_t> first_with(const DecisionInput& input, Health health, std::size_t from = 0) {
+  for (std::size_t server = from; server < input.servers.size(); ++server)
+    if (health_of(input, server) == health) return server;
   return std::nullopt;
 }
+std::optional<std::size_t> first_up(const DecisionInput& input) { return first_with(input, Health::up); }
+std::optional<std::size_t> first_full(const DecisionInput& input) { return first_with(input, Health::full); }
 
 // Each of these is one promise; it is true of every cell.
 struct Promise {
@@ -105,7 +106,14 @@ struct Promise {
 bool moves(const DecisionInput& input, const Decision& decision) {
   return decision.kind == TargetKind::server && input.current != decision.server;
 }
-bool current_is_fit(const DecisionInput& input) { return input.current && health_of(input, *input.current) != Health::down; }
+bool is_current(const DecisionInput& input, Health health) { return input.current && health_of(input, *input.current) == health; }
+bool current_is_fit(const DecisionInput& input) { return is_current(input, Health::up) || is_current(input, Health::unknown); }
+/// A preferred server is up.
+bool may_go_back(const DecisionInput& input) { return input.current && first_up(input) && *first_up(input) < *input.current; }
+/// And it may have the traffic now.
+bool goes_back(const DecisionInput& input, const Policy& policy) { return may_go_back(input) && (input.override_ended || policy.ripe); }
+/// The first server behind the current one that is up.
+std::optional<std::size_t> behind(const DecisionInput& input) { return first_with(input, Health::up, *input.current); }
 
 constexpr std::array promises{
     Promise{"a forced server is pinned, whatever its health",
@@ -120,31 +128,33 @@ constexpr std::array promises{
     Promise{"a down server gets traffic only when it is forced, or kept by on_none with nobody up",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
               if (input.forced || d.kind != TargetKind::server || health_of(input, d.server) != Health::down) return true;
-              return input.on_none == OnNone::keep && input.current == d.server && !first_up(input) &&
+              return input.on_none == OnNone::keep && input.current == d.server && !first_up(input) && !first_full(input) &&
                      d.reason == Reason::no_server_up_kept && d.flip_reason == Reason::no_server_up_kept;
             }},
-    Promise{"traffic moves only to a server that is up, and to the first of them",
+    Promise{"traffic moves only to a server that is up, and to the first of them; from a full one perhaps to the first behind it",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
-              return input.forced || !moves(input, d) || first_up(input) == d.server;
+              if (input.forced || !moves(input, d) || first_up(input) == d.server) return true;
+              return is_current(input, Health::full) ? behind(input) == d.server : !first_up(input) && first_full(input) == d.server;
             }},
-    Promise{"undecided: nothing has the traffic, nothing was decided, and the first server that is not down is unknown",
+    Promise{"undecided: nothing has the traffic, nothing was decided, and the first server that is neither down nor full is unknown",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
-              const auto open = std::ranges::find_if(input.servers, [](const Candidate& c) { return c.health != Health::down; });
+              const auto open = std::ranges::find_if(
+                  input.servers, [](const Candidate& c) { return c.health == Health::up || c.health == Health::unknown; });
               const bool waits = open != input.servers.end() && open->health == Health::unknown;
               const bool expected = !input.forced && !input.current && !input.refused && waits;
               return (d.kind == TargetKind::undecided) == expected && (!expected || d == Decision{});
             }},
-    Promise{"none: no server is up, and on_none does not keep a current one",
+    Promise{"none: no server is up or full, and on_none does not keep a current one",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
               if (d.kind != TargetKind::none) return true;
               const bool nobody = !input.current || (health_of(input, *input.current) == Health::down && input.on_none != OnNone::keep);
-              return !input.forced && nobody && !first_up(input) && d.reason == Reason::no_server_up &&
+              return !input.forced && nobody && !first_up(input) && !first_full(input) && d.reason == Reason::no_server_up &&
                      d.flip_reason == Reason::no_server_up;
             }},
-    Promise{"refused clients are served as soon as any server is up",
+    Promise{"refused clients are served as soon as any server is up, or full",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
               if (input.forced || input.current || !input.refused) return true;
-              return first_up(input) ? d.kind == TargetKind::server : d.kind == TargetKind::none;
+              return first_up(input) || first_full(input) ? d.kind == TargetKind::server : d.kind == TargetKind::none;
             }},
     Promise{"a current server that is up keeps the traffic or gives it to a preferred one",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
@@ -154,27 +164,44 @@ constexpr std::array promises{
     Promise{"a current server that is up is left exactly when a preferred one is up and the policy, or the end of an override, says now",
             [](const DecisionInput& input, const Policy& policy, const Decision& d) {
               if (input.forced || !current_is_fit(input)) return true;
-              const auto best = first_up(input);
-              const bool back = best && *best < *input.current && (input.override_ended || policy.ripe);
+              const bool back = goes_back(input, policy);
               return moves(input, d) == back && (!back || d.flip_reason == Reason::failback);
+            }},
+    Promise{"a full one is left for a preferred server as failback allows, else for one behind it that is up, and its flows are kept",
+            [](const DecisionInput& input, const Policy& policy, const Decision& d) {
+              if (input.forced || !is_current(input, Health::full)) return true;
+              const auto to = goes_back(input, policy) ? first_up(input) : behind(input);
+              return d.kind == TargetKind::server && d.server == to.value_or(*input.current) && (!to || d.flip_reason == Reason::full);
+            }},
+    Promise{"flows are kept at a full server only",
+            [](const DecisionInput& input, const Policy&, const Decision& d) {
+              return d.flip_reason != Reason::full || !input.current || is_current(input, Health::full);
+            }},
+    Promise{"when no server is up, a full one has the traffic",
+            [](const DecisionInput& input, const Policy&, const Decision& d) {
+              const bool asked = !input.current || is_current(input, Health::down);
+              if (input.forced || first_up(input) || !first_full(input) || !asked || d.kind == TargetKind::undecided) return true;
+              return d.kind == TargetKind::server && d.server == *first_full(input) && d.reason == Reason::full_kept;
             }},
     Promise{"when the current server is down, the first one that is up takes over as a failover",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
-              if (input.forced || !input.current || current_is_fit(input) || !first_up(input)) return true;
+              if (input.forced || !is_current(input, Health::down) || !first_up(input)) return true;
               return d.kind == TargetKind::server && d.server == *first_up(input) && d.flip_reason == Reason::failover;
             }},
     Promise{"failback_at is said exactly while an automatic failback waits, and lies ahead",
             [](const DecisionInput& input, const Policy& policy, const Decision& d) {
-              const auto best = first_up(input);
-              const bool waits = !input.forced && current_is_fit(input) && best && *best < *input.current && !input.override_ended &&
-                                 input.failback.automatic && !policy.ripe;
+              const bool stays = !input.forced && (current_is_fit(input) || (is_current(input, Health::full) && !behind(input)));
+              const bool waits = stays && may_go_back(input) && !input.override_ended && input.failback.automatic && !policy.ripe;
               return d.failback_at.has_value() == waits && (!waits || *d.failback_at > present);
             }},
     Promise{"the word of the status says who has the traffic",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
               if (input.forced || d.kind != TargetKind::server || d.reason == Reason::no_server_up_kept) return true;
               if (health_of(input, d.server) == Health::unknown) return d.reason == Reason::adopted;
-              return d.reason == (d.server == 0 ? Reason::primary_up : Reason::failover);
+              if (health_of(input, d.server) == Health::full) return d.reason == Reason::full_kept;
+              const auto full = first_full(input);
+              const Reason at_a_backup = full && *full < d.server ? Reason::full : Reason::failover;
+              return d.reason == (d.server == 0 ? Reason::primary_up : at_a_backup);
             }},
     Promise{"the word of a flip from nowhere is the status's",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
@@ -215,168 +242,10 @@ TEST(Choose, KeepsEveryPromiseInEveryCell) {
                       << to_text(decision.flip_reason);
   });
   EXPECT_EQ(broken, 0U);
-  EXPECT_EQ(cells, 11U * 3 * 2 * 2 * (3 * 2 * 2 + 9 * 3 * 3 + 27 * 4 * 4 + 81 * 5 * 5));
+  EXPECT_EQ(cells, 11U * 3 * 2 * 2 * (4 * 2 * 2 + 16 * 3 * 3 + 64 * 4 * 4 + 256 * 5 * 5));
 }
 
 TEST(Choose, WithoutServersNobodyGetsTheTraffic) { EXPECT_EQ(decide({}, present).kind, TargetKind::none); }
-
-// From here on: sentences. 'u', 'd' and '?' are servers in order, the primary first.
-struct Case {
-  std::vector<Candidate> servers;
-  DecisionInput input;
-
-  explicit Case(const char* healths_in_order) {
-    for (const char* letter = healths_in_order; *letter != 0; ++letter)
-      servers.push_back({.health = *letter == 'u'   ? Health::up
-                                   : *letter == 'd' ? Health::down
-                                                    : Health::unknown,
-                         .up_since = present - 1h});
-  }
-  Case& current(std::size_t server) { return input.current = server, *this; }
-  Case& refused() { return input.refused = true, *this; }
-  Case& on_none(OnNone policy) { return input.on_none = policy, *this; }
-  Case& manual() { return input.failback.automatic = false, *this; }
-  Case& after(Clock::duration length) { return input.failback.after = length, *this; }
-  Case& window(std::chrono::minutes from, std::chrono::minutes to) { return input.failback.window = DayWindow{from, to}, *this; }
-  Case& up_for(std::size_t server, Clock::duration length) { return servers[server].up_since = present - length, *this; }
-  Case& at(std::chrono::seconds day_time) { return input.day_time = day_time, *this; }
-  Case& override_ended() { return input.override_ended = true, *this; }
-
-  Decision chosen(Time when = present) {
-    input.servers = servers;
-    return decide(input, when);
-  }
-  std::string text() {
-    const Decision decision = chosen();
-    const std::string words = fmt::format("{} ({})", to_text(decision.reason), to_text(decision.flip_reason));
-    switch (decision.kind) {
-    case TargetKind::server: return fmt::format("{} {}", decision.server, words);
-    case TargetKind::none: return "none " + words;
-    case TargetKind::undecided: return "undecided " + words;
-    }
-    return {};
-  }
-};
-
-TEST(Choose, WaitsAtTheStartForTheFirstServerInOrder) {
-  EXPECT_EQ(Case{"??"}.text(), "undecided starting (starting)");
-  EXPECT_EQ(Case{"?u"}.text(), "undecided starting (starting)");
-  EXPECT_EQ(Case{"u?"}.text(), "0 primary-up (primary-up)");
-  EXPECT_EQ(Case{"d?u"}.text(), "undecided starting (starting)");
-  EXPECT_EQ(Case{"duu"}.text(), "1 failover (failover)");
-  EXPECT_EQ(Case{"dd"}.text(), "none no-server-up (no-server-up)");
-}
-
-TEST(Choose, FailsOverToTheFirstServerThatIsUp) {
-  EXPECT_EQ(Case{"du"}.current(0).text(), "1 failover (failover)");
-  EXPECT_EQ(Case{"ddu"}.current(0).text(), "2 failover (failover)");
-  EXPECT_EQ(Case{"d?u"}.current(0).text(), "2 failover (failover)");
-  EXPECT_EQ(Case{"udu"}.current(1).text(), "0 primary-up (failover)") << "also to a server before it, without asking the failback";
-  EXPECT_EQ(Case{"udu"}.current(1).manual().text(), "0 primary-up (failover)");
-}
-
-TEST(Choose, RefusesWhenNobodyIsFitUntilSomebodyIs) {
-  EXPECT_EQ(Case{"dd"}.current(0).text(), "none no-server-up (no-server-up)");
-  EXPECT_EQ(Case{"dd"}.current(0).on_none(OnNone::drop).text(), "none no-server-up (no-server-up)");
-  EXPECT_EQ(Case{"dd"}.refused().text(), "none no-server-up (no-server-up)");
-  EXPECT_EQ(Case{"d?"}.refused().text(), "none no-server-up (no-server-up)") << "once refused, not knowing is no reason to be silent";
-  EXPECT_EQ(Case{"?u"}.refused().text(), "1 failover (failover)") << "nor to wait for a better one";
-}
-
-TEST(Choose, KeepsTheLastTargetWhereTheOperatorWantsThat) {
-  EXPECT_EQ(Case{"dd"}.current(1).on_none(OnNone::keep).text(), "1 no-server-up-kept (no-server-up-kept)");
-  EXPECT_EQ(Case{"du"}.current(1).on_none(OnNone::keep).text(), "1 failover (starting)") << "the kept one is up again: nothing happens";
-  EXPECT_EQ(Case{"ud"}.current(1).on_none(OnNone::keep).text(), "0 primary-up (failover)") << "another is: a normal flip";
-  EXPECT_EQ(Case{"dd"}.on_none(OnNone::keep).text(), "none no-server-up (no-server-up)") << "nobody had it";
-}
-
-TEST(Choose, AnAdoptedTargetStaysWhileItIsUnknown) {
-  EXPECT_EQ(Case{"?u"}.current(0).text(), "0 adopted (starting)");
-  EXPECT_EQ(Case{"d?"}.current(1).text(), "1 adopted (starting)");
-  EXPECT_EQ(Case{"u?"}.current(1).text(), "0 primary-up (failback)");
-}
-
-TEST(Choose, FailsBackAtOnceWhenNothingSaysOtherwise) {
-  EXPECT_EQ(Case{"uu"}.current(1).text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"duu"}.current(2).text(), "1 failover (failback)") << "also from one backup to a better one";
-  EXPECT_EQ(Case{"du"}.current(1).text(), "1 failover (starting)");
-  EXPECT_EQ(Case{"uu"}.current(0).text(), "0 primary-up (starting)") << "never away from the primary";
-}
-
-TEST(Choose, ManualFailbackWaitsForTheEndOfAnOverride) {
-  EXPECT_EQ(Case{"uu"}.current(1).manual().text(), "1 failover (starting)");
-  EXPECT_EQ(Case{"uu"}.current(1).manual().chosen().failback_at, std::nullopt);
-  EXPECT_EQ(Case{"uu"}.current(1).manual().override_ended().text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uu"}.current(1).after(2h).override_ended().text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uu"}.current(1).window(2h, 4h).at(12h).override_ended().text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"?u"}.current(1).override_ended().text(), "1 failover (starting)") << "not to a server that nobody knows to be up";
-}
-
-TEST(Choose, FailbackAfterCountsFromWhenThePreferredServerCameUp) {
-  EXPECT_EQ(Case{"uu"}.current(1).after(30s).up_for(0, 29s).up_for(1, 1h).chosen().failback_at, present + 1s);
-  EXPECT_EQ(Case{"uu"}.current(1).after(30s).up_for(0, 30s).up_for(1, 0s).text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uuu"}.current(2).after(30s).up_for(0, 10s).up_for(1, 1h).chosen().failback_at, present + 20s)
-      << "the best one is waited for, not a lesser one taken in between";
-}
-
-TEST(Choose, FailbackWindowHasItsFirstMomentAndNotItsLast) {
-  const auto waits = [](std::chrono::seconds day_time) { return Case{"uu"}.current(1).window(2h, 4h).at(day_time).chosen().failback_at; };
-  EXPECT_EQ(waits(2h - 1s), present + 1s);
-  EXPECT_EQ(waits(2h), std::nullopt);
-  EXPECT_EQ(waits(4h - 1s), std::nullopt);
-  EXPECT_EQ(waits(4h), present + 22h);
-  EXPECT_EQ(waits(0s), present + 2h);
-  EXPECT_EQ(waits(24h - 1s), present + 2h + 1s);
-}
-
-TEST(Choose, FailbackWindowMayRunOverMidnight) {
-  const auto waits = [](std::chrono::seconds day_time) { return Case{"uu"}.current(1).window(22h, 4h).at(day_time).chosen().failback_at; };
-  EXPECT_EQ(waits(22h - 1s), present + 1s);
-  EXPECT_EQ(waits(22h), std::nullopt);
-  EXPECT_EQ(waits(24h - 1s), std::nullopt);
-  EXPECT_EQ(waits(0s), std::nullopt);
-  EXPECT_EQ(waits(4h - 1s), std::nullopt);
-  EXPECT_EQ(waits(4h), present + 18h);
-}
-
-TEST(Choose, FailbackWindowMayBeginOrEndAtMidnight) {
-  EXPECT_EQ(Case{"uu"}.current(1).window(0min, 4h).at(24h - 1s).chosen().failback_at, present + 1s);
-  EXPECT_EQ(Case{"uu"}.current(1).window(0min, 4h).at(0s).text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uu"}.current(1).window(20h, 0min).at(24h - 1s).text(), "0 primary-up (failback)");
-  EXPECT_EQ(Case{"uu"}.current(1).window(20h, 0min).at(0s).chosen().failback_at, present + 20h);
-}
-
-TEST(Choose, AfterAndWindowAreBothWaitedFor) {
-  const auto waits = [](Clock::duration after, std::chrono::seconds day_time) {
-    return Case{"uu"}.current(1).after(after).up_for(0, 0s).window(2h, 4h).at(day_time).chosen().failback_at;
-  };
-  EXPECT_EQ(waits(30min, 3h), present + 30min) << "ripe inside the window";
-  EXPECT_EQ(waits(30min, 3h + 40min), present + 22h + 20min) << "ripe behind it: the next one";
-  EXPECT_EQ(waits(30min, 1h + 45min), present + 30min);
-  EXPECT_EQ(waits(30min, 12h), present + 14h);
-  EXPECT_EQ(waits(72h, 3h), present + 72h) << "days later, at the same time of day";
-  EXPECT_EQ(waits(72h, 12h), present + 72h + 14h);
-}
-
-TEST(Choose, WhenFailbackAtComesTheFailbackHappensAndNotEarlier) {
-  for (unsigned seed = 0; seed < 5'000; ++seed) {
-    std::mt19937 dice{seed};
-    const auto pick = [&](int most) { return std::uniform_int_distribution{0, most}(dice); };
-    Case waiting{"uu"};
-    const std::chrono::seconds day_time{pick(86'399)};
-    const auto from = pick(1'439);
-    waiting.current(1).at(day_time).after(pick(200'000) * 1s).up_for(0, pick(100'000) * 1s);
-    if (pick(3) != 0) waiting.window(from * 1min, (from + 1 + pick(1'438)) % 1'440 * 1min);
-    const auto when = waiting.chosen().failback_at;
-    if (!when) {
-      ASSERT_EQ(waiting.chosen().server, 0U) << "seed " << seed;
-      continue;
-    }
-    const auto wait = std::chrono::duration_cast<std::chrono::seconds>(*when - present);
-    ASSERT_EQ(waiting.at((day_time + wait) % 24h).chosen(*when).server, 0U) << "seed " << seed;
-    ASSERT_EQ(waiting.at((day_time + wait - 1s) % 24h).chosen(*when - 1s).failback_at, *when) << "seed " << seed;
-  }
-}
 
 } // namespace
 } // namespace hanat

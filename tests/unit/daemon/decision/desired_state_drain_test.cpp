@@ -100,6 +100,8 @@ TEST(Plan, ADrainEndsWithoutATargetAndWithItsServiceAndWithItsListener) {
     EXPECT_EQ(as_set(none.ending), tcp_of_the_primary);
     EXPECT_EQ(keys_of(none.rules.stale).size(), 4U) << "the backup's two flows go with them";
     service.config.listen = {tcp4, udp4};
+    apply(service, go(service, Destination::backup, Reason::failover, moment + 1s), moment + 1s);
+    recorded(service);
     const Plan fewer = go(service, Destination::backup, Reason::failover, moment + 1s);
     EXPECT_EQ(as_set(fewer.ending), (std::set<Mapping>{{tcp6, primary6}}));
     EXPECT_EQ(fewer.evictions.back().drain_end, DrainEnd::given_up);
@@ -134,6 +136,84 @@ TEST(Plan, TcpOfASilentServerDoesNotDrainAndNothingElseStaysAtADeadOne) {
     }
 }
 
+// A server that is only full
+
+/// The primary is full, its flows stay, and the backup has the traffic.
+ServiceState left_full(const FlowPolicy& on_failover) {
+  ServiceState service = service_at(Destination::primary);
+  service.config.on_failover = on_failover;
+  service.servers.resize(2);
+  service.servers[0].health = Health::full;
+  service.servers[1].health = Health::up;
+  apply(service, go(service, Destination::backup, Reason::full), moment);
+  for (Eviction& eviction : service.evictions) eviction.flip = 7;
+  return service;
+}
+
+TEST(Plan, AtAFullServerAllFlowsStayWhateverThePolicySays) {
+  for (const FlowPolicy& policy : {FlowPolicy{}, kept_policy, a_minute}) {
+    const ServiceState service = left_full(policy);
+    ASSERT_EQ(service.evictions.size(), 2U) << "TCP apart from the rest";
+    EXPECT_EQ(staying(service.evictions), flows_of_the_primary);
+    for (const Eviction& eviction : service.evictions) {
+      EXPECT_EQ(eviction.drain->until, std::nullopt);
+      EXPECT_TRUE(eviction.drain->until_down);
+    }
+    EXPECT_TRUE(service.loaded.stale.empty());
+    EXPECT_TRUE(service.loaded.recent.empty());
+  }
+}
+
+TEST(Plan, TheFlowsOfAFullServerStayUntilItIsDown) {
+  for (const FlowPolicy& policy : {FlowPolicy{}, a_minute})
+    for (const Health health : {Health::full, Health::unknown, Health::up}) {
+      ServiceState service = left_full(policy);
+      service.servers[0].health = health;
+      const Plan later = go(service, Destination::backup, Reason::starting, moment + 1h);
+      EXPECT_TRUE(later.ending.empty());
+      EXPECT_TRUE(later.evictions.empty());
+    }
+}
+
+TEST(Plan, WhenAFullServerIsDownItsFlowsLeaveAsOnFailoverSays) {
+  struct Row {
+    FlowPolicy policy;
+    probes::Reason reason;
+    std::set<Mapping> leaving, draining;
+  };
+  const std::set<Mapping> udp_of_the_primary{{udp4, primary4}};
+  for (const Row& row :
+       {Row{{}, probes::Reason::refused, flows_of_the_primary, {}}, Row{{}, probes::Reason::timeout, flows_of_the_primary, {}},
+        Row{a_minute, probes::Reason::refused, udp_of_the_primary, tcp_of_the_primary},
+        Row{a_minute, probes::Reason::timeout, flows_of_the_primary, {}}, Row{kept_policy, probes::Reason::refused, udp_of_the_primary, {}},
+        Row{kept_policy, probes::Reason::timeout, udp_of_the_primary, {}}}) {
+    ServiceState service = left_full(row.policy);
+    let_fail(service.servers[0], row.reason);
+    const Plan later = go(service, Destination::backup, Reason::starting, moment + 1s);
+    EXPECT_EQ(keys_of(later.rules.stale), row.leaving);
+    EXPECT_EQ(staying(later.evictions), row.draining);
+    std::set<Mapping> all = row.leaving;
+    all.insert(row.draining.begin(), row.draining.end());
+    EXPECT_EQ(as_set(later.ending), all);
+    for (const Eviction& eviction : later.evictions) {
+      EXPECT_EQ(eviction.flip, 7U);
+      if (!eviction.drain) continue;
+      EXPECT_EQ(eviction.drain->until, moment + 61s) << "from now on";
+      EXPECT_FALSE(eviction.drain->until_down);
+    }
+    apply(service, later, moment + 1s);
+    EXPECT_TRUE(go(service, Destination::backup, Reason::starting, moment + 2s).ending.empty()) << "once";
+  }
+}
+
+TEST(Plan, TheFlowsOfAFullServerStayWhenItIsTargetAgain) {
+  ServiceState service = left_full({});
+  service.servers[0].health = Health::up;
+  const Plan back = go(service, Destination::primary, Reason::failback, moment + 1s);
+  EXPECT_TRUE(back.ending.empty());
+  EXPECT_EQ(as_set(back.returning), flows_of_the_primary);
+}
+
 TEST(Plan, EachReasonForAFlipHasItsOwnPolicy) {
   struct Row {
     Reason flip_reason;
@@ -158,8 +238,8 @@ TEST(Plan, TheFlowsOfARemovedServiceGoInSpiteOfKeep) {
   const Plan result = go(service, Destination::removed);
   ASSERT_EQ(result.evictions.size(), 1U);
   EXPECT_FALSE(result.evictions[0].drain);
-  EXPECT_EQ(result.rules.stale.size(), 3U);
-  EXPECT_TRUE(result.rules.vips.empty());
+  EXPECT_EQ(result.evictions[0].stage, CutStage::record);
+  EXPECT_TRUE(result.rules.stale.empty());
 }
 
 } // namespace

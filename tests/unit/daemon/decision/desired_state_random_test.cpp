@@ -50,14 +50,22 @@ TEST(Plan, HoldsItsPromisesOverRandomLives) {
       const Plan change = go(service, to, flip_reason, when);
       expect_sane(change);
       const Moves moves = moves_between(old_targets, change.rules.dnat);
-      std::set<Mapping> going = moves.leaving;
+      std::set<Mapping> going = moves.leaving, given_up;
       going.insert(change.ending.begin(), change.ending.end());
-      EXPECT_EQ(mappings_of(change.evictions, false), going);
+      for (const Eviction& eviction : service.evictions) // of endpoints that are the service's again
+        if (eviction.given_up) given_up.insert(eviction.mappings.begin(), eviction.mappings.end());
+      std::erase_if(going, [&](const Mapping& mapping) { return given_up.contains(mapping) || mapping == untranslated(mapping.vip); });
+      for (const Mapping& mapping : mappings_of(change.evictions, false)) {
+        if (to == Destination::removed) given_up.insert(mapping);
+        EXPECT_TRUE(going.contains(mapping) || given_up.contains(mapping));
+      }
+      for (const Mapping& mapping : going) EXPECT_TRUE(mappings_of(change.evictions, false).contains(mapping));
+      for (const Eviction& eviction : change.evictions) EXPECT_EQ(eviction.exact, to == Destination::removed);
       EXPECT_EQ(as_set(change.returning), moves.arriving);
       apply(service, change, when);
       for (const Eviction& eviction : service.evictions)
         for (const Mapping& mapping : eviction.mappings)
-          EXPECT_EQ(change.rules.stale.contains(mapping), !eviction.drain && !eviction.untranslated);
+          EXPECT_EQ(change.rules.stale.contains(mapping), !eviction.drain && !eviction.untranslated && !eviction.exact);
       const Plan again = go(service, to, flip_reason, when);
       nat::TableState without_rest = again.rules; // a flip leaves `recent` to the next plan
       std::erase_if(without_rest.recent, [&](const auto& entry) { return !change.rules.recent.contains(entry.first); });

@@ -44,8 +44,10 @@ TEST(Plan, OfANarrowerRangeOnlyTheRestIsEvicted) {
   service.config.listen = {ports_of(3'000, 8'999)};
   const Plan result = go(service, Destination::primary);
   const Mapping below{ports_of(2'000, 2'999), primary_machine}, above{ports_of(9'000, 0), endpoint("198.18.1.2", 9'000)};
-  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{below, above}));
-  EXPECT_EQ(keys_of(result.rules.stale), (std::set{below, above}));
+  const Mapping below2{below.vip, backup_machine}, above2{above.vip, endpoint("198.18.2.2", 9'000)};
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{below, above, below2, above2}));
+  EXPECT_TRUE(result.rules.stale.empty()) << "the next flow there may be somebody else's";
+  EXPECT_EQ(result.rules.vips.size(), 1U);
   EXPECT_TRUE(result.rules.hold.empty()) << "the kernel takes no two ranges that overlap";
 }
 
@@ -53,7 +55,59 @@ TEST(Plan, OfAnotherRangeOnAnotherServerEverythingIsEvicted) {
   ServiceState service = ranged(ports_of(2'000, 9'000));
   service.config.listen = {ports_of(3'000, 9'999)};
   const Plan result = go(service, Destination::backup);
-  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{Mapping{ports_of(2'000, 9'000), primary_machine}}));
+  const Mapping kept{ports_of(3'000, 9'000), primary_machine}, rest{ports_of(2'000, 2'999), primary_machine};
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set{kept, rest, Mapping{rest.vip, backup_machine}}));
+  EXPECT_EQ(keys_of(result.rules.stale), std::set{kept});
+}
+
+/// The primary drains its flows for a minute, and the backup has the traffic.
+ServiceState drained_range(const Vip& listen) {
+  ServiceState service = ranged(listen);
+  service.config.on_forced = a_minute;
+  apply(service, go(service, Destination::backup, Reason::forced), moment);
+  return service;
+}
+
+TEST(Plan, OfANarrowerRangeOnlyTheRestOfADrainIsGivenUp) {
+  ServiceState service = drained_range(ports_of(8'000, 10'000));
+  service.config.listen = {ports_of(8'000, 9'500)};
+  const Plan result = go(service, Destination::backup, Reason::failover, moment + 1s);
+  const Mapping rest{ports_of(9'501, 10'000), primary_machine};
+  EXPECT_EQ(as_set(result.ending), std::set{rest});
+  std::multiset<Mapping> given_up;
+  for (const Eviction& eviction : result.evictions) {
+    if (eviction.untranslated) continue;
+    EXPECT_TRUE(eviction.given_up && eviction.exact);
+    given_up.insert(eviction.mappings.begin(), eviction.mappings.end());
+  }
+  EXPECT_EQ(given_up, (std::multiset{rest, Mapping{rest.vip, backup_machine}})) << "each once";
+  EXPECT_TRUE(result.rules.stale.empty());
+}
+
+TEST(Plan, ADrainOfANarrowerRangeHasTheSameEnd) {
+  ServiceState service = drained_range(ports_of(8'000, 10'000));
+  service.config.listen = {ports_of(8'000, 9'500)};
+  const Mapping kept{ports_of(8'000, 9'500), primary_machine};
+  apply(service, go(service, Destination::backup, Reason::failover, moment + 1s), moment + 1s);
+  service.evictions.erase(service.evictions.begin()); // as Evictions does it: see drains_test
+  service.evictions.push_back({.mappings = {kept}, .comment = "web primary", .drain = Drain{.until = moment + 60s, .since = moment}});
+  for (int turn = 0; turn < 2; ++turn, recorded(service)) {
+    const Plan next = go(service, Destination::backup, Reason::failover, moment + 2s);
+    EXPECT_TRUE(next.ending.empty()) << "neither the drain nor what is given up";
+    EXPECT_TRUE(next.evictions.empty());
+  }
+  const Plan over = go(service, Destination::backup, Reason::failover, moment + 60s);
+  EXPECT_EQ(as_set(over.ending), std::set{kept});
+  EXPECT_EQ(keys_of(over.rules.stale), std::set{kept});
+}
+
+TEST(Plan, AnEndpointThatARangeHasNowDrainsOn) {
+  ServiceState service = service_at(Destination::primary);
+  service.config.on_forced = a_minute;
+  service.servers.resize(2);
+  apply(service, go(service, Destination::backup, Reason::forced), moment);
+  service.config.listen = {ports_of(400, 500), udp4, tcp6};
+  EXPECT_TRUE(go(service, Destination::backup, Reason::failover, moment + 1s).ending.empty());
 }
 
 TEST(Plan, WhatIsStaleIsNeverATargetWhateverItsBorders) {

@@ -14,6 +14,13 @@
 namespace hanat::planning {
 namespace {
 
+void keep(const Vip& vip, const nat::TableState& loaded, nat::TableState& rules) {
+  rules.vips[vip] = loaded.vips.at(vip);
+  if (loaded.dnat.contains(vip)) rules.dnat[vip] = loaded.dnat.at(vip);
+  for (const auto& [mapping, source] : loaded.snat)
+    if (mapping.vip == vip) rules.snat[mapping] = source;
+}
+
 void expect_transition(Destination from, Destination to) {
   SCOPED_TRACE(std::string{word(from)} + " -> " + word(to));
   ServiceState service = service_at(from);
@@ -24,7 +31,11 @@ void expect_transition(Destination from, Destination to) {
 
   nat::TableState rules = settled(to);
   rules.dnat = new_targets;
-  for (const Mapping& mapping : moves.leaving) rules.stale[mapping] = old_comment;
+  const bool gives_up = to == Destination::removed;
+  if (gives_up && !moves.leaving.empty()) // until the flows are recorded
+    for (const Mapping& mapping : moves.leaving) keep(mapping.vip, settled(from), rules);
+  if (!gives_up)
+    for (const Mapping& mapping : moves.leaving) rules.stale[mapping] = old_comment;
   const Plan result = go(service, to);
   EXPECT_EQ(result.rules, rules);
   EXPECT_EQ(mappings_of(result.evictions, false), moves.leaving);
@@ -33,9 +44,10 @@ void expect_transition(Destination from, Destination to) {
   EXPECT_EQ(as_set(result.returning), moves.arriving);
   EXPECT_EQ(result.moves, !moves.leaving.empty() && to != Destination::removed);
   for (const Eviction& eviction : result.evictions) {
-    EXPECT_EQ(eviction.comment, eviction.untranslated ? "web" : old_comment);
+    EXPECT_EQ(eviction.comment, eviction.untranslated || gives_up ? "web" : old_comment);
     EXPECT_FALSE(eviction.drain);
-    EXPECT_EQ(eviction.stage, CutStage::cut_non_tcp);
+    EXPECT_EQ(eviction.stage, gives_up ? CutStage::record : CutStage::cut_non_tcp);
+    EXPECT_TRUE(eviction.exact == gives_up && eviction.given_up == gives_up);
     EXPECT_EQ(eviction.due, moment);
     EXPECT_FALSE(eviction.in_job);
   }
@@ -105,8 +117,38 @@ TEST(Plan, AnEndpointThatIsNoLongerListenedOnLeavesAlone) {
   const Plan result = go(service, Destination::primary);
   EXPECT_EQ(mappings_of(result.evictions, false), (std::set<Mapping>{{tcp6, primary6}}));
   EXPECT_TRUE(result.rules.recent.empty()) << "not in the flip itself";
-  EXPECT_FALSE(result.rules.vips.contains(tcp6));
-  EXPECT_FALSE(result.moves) << "no endpoint that stays went anywhere";
+  EXPECT_TRUE(result.rules.vips.contains(tcp6) && result.rules.dnat.contains(tcp6)) << "until its flows are recorded";
+  apply(service, result, moment);
+  EXPECT_TRUE(go(service, Destination::primary).rules.dnat.contains(tcp6));
+  recorded(service);
+  const Plan then = go(service, Destination::primary);
+  EXPECT_FALSE(then.rules.vips.contains(tcp6) || then.rules.dnat.contains(tcp6) || then.rules.snat.contains({tcp6, primary6}));
+  EXPECT_TRUE(then.evictions.empty());
+  EXPECT_TRUE(then.rules.stale.empty()) << "the next flow may be somebody else's";
+  EXPECT_FALSE(result.moves || then.moves) << "no endpoint that stays went anywhere";
+}
+
+TEST(Plan, AnUnfinishedEvictionOfAnEndpointThatIsGivenUpGoesOnWithoutItsStaleKeys) {
+  ServiceState service = service_at(Destination::backup);
+  service.evictions.push_back({.mappings = {{tcp4, primary4}, {udp4, primary4}}, .comment = "web primary"});
+  service.evictions.push_back({.mappings = {untranslated(udp4)}, .comment = "web", .untranslated = true});
+  service.config.listen = {tcp4, tcp6};
+  const Plan result = go(service, Destination::backup);
+  EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{tcp4, primary4}}));
+  EXPECT_EQ(as_set(result.ending), (std::set<Mapping>{{udp4, primary4}, untranslated(udp4)}));
+  EXPECT_EQ(mappings_of(result.evictions, false), (std::set<Mapping>{{udp4, primary4}, {udp4, backup4}}));
+}
+
+TEST(Plan, AnEndpointThatIsListenedOnAgainIsNotGivenUp) {
+  ServiceState service = service_at(Destination::primary);
+  service.config.listen = {tcp4, udp4};
+  apply(service, go(service, Destination::primary), moment);
+  recorded(service);
+  service.config.listen = {tcp4, udp4, tcp6};
+  const Plan again = go(service, Destination::primary);
+  EXPECT_EQ(as_set(again.ending), (std::set<Mapping>{{tcp6, primary6}}));
+  EXPECT_TRUE(again.rules.dnat.contains(tcp6));
+  EXPECT_TRUE(again.evictions.empty());
 }
 
 TEST(Plan, AServerThatGetsAnotherAddressIsAnotherServer) {
@@ -155,14 +197,14 @@ ServiceState watched(Health primary, Health backup) {
   service.servers[1].health = backup;
   return service;
 }
-const std::map<Mapping, std::string> hold_of_the_primary{{{tcp4, primary4}, "web primary"}};
-const std::map<Mapping, std::string> hold_of_the_backup{{{tcp4, backup4}, "web backup"}};
+const std::map<Mapping, std::string> hold_of_the_primary{{{tcp4, primary4}, "web primary"}, {{udp4, primary4}, "web primary"}};
+const std::map<Mapping, std::string> hold_of_the_backup{{{tcp4, backup4}, "web backup"}, {{udp4, backup4}, "web backup"}};
 
 TEST(Plan, ARefusalIsHeldWhereAnotherServerMayDo) {
   for (const Health primary : {Health::unknown, Health::up, Health::down})
     for (const Health backup : {Health::unknown, Health::up}) {
       ServiceState service = watched(primary, backup);
-      EXPECT_EQ(go(service, Destination::primary).rules.hold, hold_of_the_primary) << "of TCP only; of IPv6 the backup has no address";
+      EXPECT_EQ(go(service, Destination::primary).rules.hold, hold_of_the_primary) << "of IPv6 the backup has no address";
       EXPECT_EQ(go(service, Destination::undecided).rules.hold, hold_of_the_primary) << "adopted";
     }
   ServiceState alone = watched(Health::up, Health::down);
@@ -197,10 +239,25 @@ TEST(Plan, TheHoldFollowsRightBehindTheFlip) {
   EXPECT_TRUE(go(service, Destination::removed).rules.hold.empty());
 }
 
+TEST(Plan, WhatAnOldServerRefusesIsHeldUntilItsUdpFlowsAreCut) {
+  ServiceState service = watched(Health::down, Health::up);
+  service.loaded.hold = hold_of_the_primary;
+  apply(service, go(service, Destination::backup), moment);
+  ASSERT_FALSE(service.evictions.empty());
+  const std::map<Mapping, std::string> hold_of_udp{{{udp4, primary4}, "web primary"}};
+  service.loaded.hold = hold_of_the_primary;
+  EXPECT_EQ(go(service, Destination::backup).rules.hold, hold_of_udp);
+  service.evictions.clear();
+  EXPECT_TRUE(go(service, Destination::backup).rules.hold.empty());
+}
+
 TEST(Plan, NothingIsLeftOfARemovedServiceWhenItsFlowsAreGone) {
   ServiceState service = service_at(Destination::primary);
   apply(service, go(service, Destination::removed), moment);
-  EXPECT_FALSE(go(service, Destination::removed, Reason::failover, moment + 1s).rules.empty());
+  EXPECT_FALSE(go(service, Destination::removed, Reason::failover, moment + 1s).rules.dnat.empty());
+  recorded(service);
+  apply(service, go(service, Destination::removed), moment);
+  EXPECT_TRUE(service.loaded.dnat.empty() && service.loaded.vips.empty());
   service.evictions.clear();
   EXPECT_FALSE(go(service, Destination::removed, Reason::failover, moment + recent_for - 1ns).rules.empty())
       << "leftovers are answered for a minute";
@@ -244,12 +301,14 @@ TEST(PlanObserve, AnEndpointThatIsNotListenedOnAnyMoreIsGivenUp) {
   ServiceState service = service_at(Destination::primary);
   service.config.listen = {tcp4, tcp6};
   const Plan change = plan_observe(service, moment);
-  EXPECT_FALSE(change.rules.vips.contains(udp4));
-  EXPECT_FALSE(change.rules.dnat.contains(udp4));
-  EXPECT_FALSE(change.rules.snat.contains({udp4, primary4}));
+  EXPECT_EQ(change.rules, service.loaded) << "until its flows are recorded";
   ASSERT_EQ(change.evictions.size(), 1U);
-  EXPECT_EQ(change.evictions[0].mappings, (std::vector{Mapping{udp4, primary4}}));
-  EXPECT_TRUE(change.rules.dnat.contains(tcp4));
+  EXPECT_EQ(as_set(change.evictions[0].mappings), (std::set<Mapping>{{udp4, primary4}, {udp4, backup4}}));
+  apply(service, change, moment);
+  recorded(service);
+  const nat::TableState then = plan_observe(service, moment).rules;
+  EXPECT_FALSE(then.vips.contains(udp4) || then.dnat.contains(udp4) || then.snat.contains({udp4, primary4}));
+  EXPECT_TRUE(then.dnat.contains(tcp4));
 }
 
 TEST(Plan, IsPure) {
@@ -257,6 +316,16 @@ TEST(Plan, IsPure) {
   for (const Destination to : destinations)
     EXPECT_EQ(desired_state(service, decision_for(to), moment).rules, desired_state(service, decision_for(to), moment).rules);
   EXPECT_EQ(service.loaded, settled(Destination::primary));
+}
+
+TEST(Plan, AServiceThatIsRemovedWhileItRefusesClientsStaysUntilTheRestOfItsCutIsRecorded) {
+  ServiceState service = service_at(Destination::primary);
+  apply(service, go(service, Destination::none), moment);
+  const Plan removed = go(service, Destination::removed);
+  EXPECT_EQ(removed.rules.vips.size(), every_vip.size()) << "else flows of somebody else's would be recorded, too";
+  apply(service, removed, moment);
+  recorded(service);
+  EXPECT_TRUE(go(service, Destination::removed).rules.vips.empty());
 }
 
 } // namespace

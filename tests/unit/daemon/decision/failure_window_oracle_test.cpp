@@ -21,11 +21,12 @@ using probes::Outcome;
 constexpr Time start{1'000s};
 
 /// What happened to one probe, in order. A signal is no result.
-enum class What : std::uint8_t { pass, fail, inconclusive, signal };
+enum class What : std::uint8_t { pass, fail, inconclusive, signal, full };
 struct Entry {
   What what = What::pass;
   Time at{};
   Health after = Health::unknown; // the health once it was taken in
+  bool verdict = false;           // that it is full
 };
 
 /// Forgets nothing and computes everything anew from the first entry.
@@ -36,25 +37,38 @@ public:
   void take(What what, Time now) {
     if (what == What::signal && (health_ == Health::down || in_burst() || signalled_within_a_second(now))) return;
     entries_.push_back({what, now, health_});
-    if (what == What::fail && fails_within(now) >= down_.fails) entries_.back().after = health_ = Health::down;
+    if (what != What::fail && what != What::full) return;
+    const bool was_full = health_ == Health::full;
+    if (what == What::fail && within({What::fail}, now) >= down_.fails)
+      health_ = Health::down;
+    else if (health_ != Health::down && within({What::fail, What::full}, now) >= down_.fails)
+      health_ = Health::full;
+    entries_.back().after = health_;
+    entries_.back().verdict = what == What::full && health_ == Health::full && !was_full;
   }
 
   void evaluate(const Context& context, Time now) {
     if (health_ == Health::up) return;
-    const auto [length, began] = run();
     const bool hurry = !context.target_works;
-    const bool enough = length >= up_.passes && (hurry || now >= began + up_.stable_for);
+    const auto enough = [&](const Run& run) {
+      return run.length >= up_.passes && ((hurry && health_ != Health::full) || now >= run.began + up_.stable_for);
+    };
     const bool undisputed = health_ == Health::unknown && (hurry || !context.preferred);
-    if (!enough && !(undisputed && length >= 1)) return;
-    health_ = Health::up;
+    if (enough(run(false)) || (undisputed && run(false).length >= 1))
+      health_ = Health::up;
+    else if (health_ == Health::down && enough(run(true)))
+      health_ = Health::full;
+    else
+      return;
     clean_from_ = entries_.size();
   }
 
   Health health() const { return health_; }
-  unsigned fails(Time now) const { return std::min(fails_within(now), down_.fails); }
+  unsigned fails(Time now) const { return std::min(within({What::fail}, now), down_.fails); }
+  unsigned fails_or_full(Time now) const { return std::min(within({What::fail, What::full}, now), down_.fails); }
 
   std::optional<Time> stable_at() const {
-    const auto [length, began] = run();
+    const auto [length, began] = run(health_ == Health::down);
     if (health_ == Health::up || length < up_.passes) return std::nullopt;
     return began + up_.stable_for;
   }
@@ -62,13 +76,14 @@ public:
   bool in_burst() const {
     if (health_ == Health::unknown) return true;
     const auto last_begin = std::ranges::find_if(entries_.rbegin(), entries_.rend(), [](const Entry& entry) {
+      if (entry.what == What::full) return entry.after == Health::up || entry.after == Health::unknown;
       return entry.what == What::signal || (entry.what == What::fail && entry.after != Health::down);
     });
     if (last_begin == entries_.rend()) return false;
     unsigned passes = 0;
     for (auto since = last_begin.base(); since != entries_.end(); ++since) {
-      if (since->what == What::fail) return false; // it would have begun another burst, had it not been a verdict
-      if (since->what == What::pass) ++passes;
+      if (since->what == What::fail || since->verdict) return false; // it would have begun another burst, had it not been a verdict
+      if (since->what == What::pass || since->what == What::full) ++passes;
     }
     return passes < down_.fails;
   }
@@ -76,7 +91,7 @@ public:
   std::string history() const {
     std::string text = fmt::format("{} fails within {} ms, {} passes, stable for {} ms:", down_.fails, in_ms(down_.within), up_.passes,
                                    in_ms(up_.stable_for));
-    for (const Entry& entry : entries_) text += fmt::format(" {}@{}", "+-?!"[static_cast<int>(entry.what)], in_ms(entry.at - start));
+    for (const Entry& entry : entries_) text += fmt::format(" {}@{}", "+-?!f"[static_cast<int>(entry.what)], in_ms(entry.at - start));
     return text;
   }
 
@@ -87,10 +102,10 @@ private:
     return std::ranges::any_of(entries_, [now](const Entry& entry) { return entry.what == What::signal && now < entry.at + 1s; });
   }
 
-  unsigned fails_within(Time now) const {
+  unsigned within(std::initializer_list<What> kinds, Time now) const {
     unsigned count = 0;
     for (std::size_t index = clean_from_; index < entries_.size(); ++index)
-      if (entries_[index].what == What::fail && entries_[index].at + down_.within > now) ++count;
+      if (std::ranges::count(kinds, entries_[index].what) != 0 && entries_[index].at + down_.within > now) ++count;
     return count;
   }
 
@@ -98,12 +113,12 @@ private:
     unsigned length = 0;
     Time began{};
   };
-  /// Passes in a row, up to now.
-  Run run() const {
+  /// Passes in a row, up to now; or signs of life, which full answers are too.
+  Run run(bool of_life) const {
     Run result;
     for (const Entry& entry : entries_) {
-      if (entry.what == What::fail) result = {};
-      if (entry.what != What::pass) continue;
+      if (entry.what == What::fail || (entry.what == What::full && !of_life)) result = {};
+      if (entry.what != What::pass && !(entry.what == What::full && of_life)) continue;
       if (result.length++ == 0) result.began = entry.at;
     }
     return result;
@@ -120,6 +135,7 @@ void feed(FailureWindow& window, What what, Time now) {
   switch (what) {
   case What::pass: window.record(Outcome::pass, now); return;
   case What::fail: window.record(Outcome::fail, now); return;
+  case What::full: window.record(Outcome::full, now); return;
   case What::inconclusive: window.record(Outcome::inconclusive, now); return;
   case What::signal: window.start_burst(now); return;
   }
@@ -129,6 +145,7 @@ void feed(FailureWindow& window, What what, Time now) {
 std::string difference(const FailureWindow& window, const Oracle& oracle, Time now) {
   if (window.health() != oracle.health()) return fmt::format("is {}, not {}", to_text(window.health()), to_text(oracle.health()));
   if (window.fails(now) != oracle.fails(now)) return fmt::format("{} fails, not {}", window.fails(now), oracle.fails(now));
+  if (window.fails_or_full(now) != oracle.fails_or_full(now)) return "another number of fails and full answers";
   if (window.in_burst() != oracle.in_burst()) return fmt::format("in_burst is {}", window.in_burst());
   if (window.stable_at() != oracle.stable_at()) return "another stable_at()";
   return {};
@@ -150,6 +167,7 @@ struct Life {
   void live(std::mt19937& generator, Time now) {
     const auto one_of = [&](int number) { return std::uniform_int_distribution{1, number}(generator) == 1; };
     What what = std::uniform_int_distribution{1, 10}(generator) <= fails_of_ten ? What::fail : What::pass;
+    if (one_of(4)) what = What::full;
     if (one_of(8)) what = What::inconclusive;
     if (one_of(12)) what = What::signal;
     if (one_of(15)) fails_of_ten = 10 - fails_of_ten;
@@ -165,6 +183,7 @@ struct Life {
 TEST(FailureWindow, AgreesWithTheOracleOverRandomHistories) {
   unsigned downs = 0;
   unsigned ups = 0;
+  unsigned fulls = 0;
   for (unsigned seed = 0; seed < 2'000; ++seed) {
     std::mt19937 generator{seed};
     std::vector<Life> probes{Life::random(generator), Life::random(generator)}; // side by side: neither may know of the other
@@ -176,13 +195,15 @@ TEST(FailureWindow, AgreesWithTheOracleOverRandomHistories) {
         if (std::uniform_int_distribution{1, 3}(generator) != 1) probe.live(generator, now);
         downs += before != Health::down && probe.window.health() == Health::down;
         ups += before == Health::down && probe.window.health() == Health::up;
+        fulls += before != Health::full && probe.window.health() == Health::full;
         const std::string wrong = difference(probe.window, probe.oracle, now);
         ASSERT_TRUE(wrong.empty()) << wrong << ": seed " << seed << ", step " << step << ", " << probe.oracle.history();
       }
     }
   }
   EXPECT_GT(downs, 2'000U) << "histories in which nothing happens prove nothing";
-  EXPECT_GT(ups, 800U);
+  EXPECT_GT(ups, 400U);
+  EXPECT_GT(fulls, 2'000U);
 }
 
 TEST(FailureWindow, AgreesWithTheOracleAtEveryMomentBetweenTwoResults) {

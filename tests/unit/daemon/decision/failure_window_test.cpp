@@ -85,6 +85,107 @@ TEST(FailureWindow, InconclusiveResultsDoNotBreakARunOfPasses) {
   EXPECT_EQ(window.health(), Health::up);
 }
 
+// A server that says that it is full
+
+FailureWindow full_window() {
+  FailureWindow window = window_with({});
+  for (const auto at : {1s, 2s, 3s}) window.record(Outcome::full, began + at);
+  return window;
+}
+
+TEST(FailureWindow, IsFullWithTheLastOfMWithinT) {
+  FailureWindow window = window_with({});
+  window.record(Outcome::full, began + 1s);
+  window.record(Outcome::full, began + 5s);
+  EXPECT_EQ(window.health(), Health::up);
+  EXPECT_TRUE(window.in_burst()) << "is it?";
+  window.record(Outcome::full, began + 10'999ms);
+  EXPECT_EQ(window.health(), Health::full);
+  EXPECT_FALSE(window.in_burst());
+  EXPECT_EQ(window.fails(began + 10'999ms), 0U);
+  EXPECT_EQ(window.fails_or_full(began + 10'999ms), 3U);
+  FailureWindow wide = window_with({});
+  for (const auto at : {1s, 5s, 11s}) wide.record(Outcome::full, began + at);
+  EXPECT_EQ(wide.health(), Health::up);
+}
+
+TEST(FailureWindow, FullAnswersNeverMakeItDownAndFailsDo) {
+  FailureWindow window = full_window();
+  for (int count = 0; count < 100; ++count) window.record(Outcome::full, began + 3s);
+  EXPECT_EQ(window.health(), Health::full);
+  window.record(Outcome::fail, began + 4s);
+  EXPECT_TRUE(window.in_burst()) << "is it down?";
+  window.record(Outcome::full, began + 4s);
+  window.record(Outcome::fail, began + 5s);
+  EXPECT_EQ(window.health(), Health::full);
+  window.record(Outcome::fail, began + 6s);
+  EXPECT_EQ(window.health(), Health::down);
+}
+
+TEST(FailureWindow, FailsAndFullAnswersTogetherMakeItFull) {
+  FailureWindow window = window_with({1s, 2s});
+  window.record(Outcome::full, began + 3s);
+  EXPECT_EQ(window.health(), Health::full);
+  FailureWindow other = window_with({});
+  other.record(Outcome::full, began + 1s);
+  other.record(Outcome::full, began + 1s);
+  other.record(Outcome::fail, began + 1s);
+  EXPECT_EQ(other.health(), Health::full);
+  EXPECT_TRUE(other.in_burst()) << "the last word was a fail";
+}
+
+TEST(FailureWindow, AFullServerIsUpAsADownOneIs) {
+  FailureWindow window = full_window();
+  window.record(Outcome::pass, began + 4s);
+  window.record(Outcome::full, began + 5s);
+  window.record(Outcome::pass, began + 6s);
+  window.evaluate(nobody_waits, began + 6s);
+  EXPECT_EQ(window.health(), Health::full) << "a full answer ends the run";
+  EXPECT_EQ(window.stable_at(), std::nullopt);
+  window.record(Outcome::pass, began + 7s);
+  EXPECT_EQ(window.stable_at(), began + 11s);
+  window.evaluate(nobody_waits, began + 11s - 1ns); // the traffic is there already
+  window.evaluate(standby, began + 11s - 1ns);
+  EXPECT_EQ(window.health(), Health::full);
+  window.evaluate(standby, began + 11s);
+  EXPECT_EQ(window.health(), Health::up);
+  EXPECT_EQ(window.fails_or_full(began + 11s), 0U);
+}
+
+TEST(FailureWindow, ADownServerThatAnswersThatItIsFullIsAlive) {
+  FailureWindow window = window_with({1s, 2s, 3s});
+  window.record(Outcome::full, began + 4s);
+  window.evaluate(nobody_waits, began + 4s);
+  EXPECT_EQ(window.health(), Health::down) << "two of them, as for up";
+  EXPECT_FALSE(window.in_burst());
+  window.record(Outcome::pass, began + 5s);
+  EXPECT_EQ(window.stable_at(), began + 9s);
+  window.evaluate(standby, began + 9s - 1ns);
+  EXPECT_EQ(window.health(), Health::down);
+  window.evaluate(nobody_waits, began + 9s - 1ns);
+  EXPECT_EQ(window.health(), Health::full);
+  EXPECT_EQ(window.fails(began + 9s), 0U);
+}
+
+TEST(FailureWindow, UnknownIsFullByTheSameRuleAsDown) {
+  FailureWindow window{three_in_ten, two_for_five};
+  window.record(Outcome::full, began);
+  window.record(Outcome::full, began);
+  window.evaluate(nobody_waits, began);
+  EXPECT_EQ(window.health(), Health::unknown);
+  window.record(Outcome::full, began);
+  EXPECT_EQ(window.health(), Health::full);
+}
+
+TEST(FailureWindow, ABurstOfAFullServerEndsWithFullAnswersToo) {
+  FailureWindow window = full_window();
+  ASSERT_TRUE(window.start_burst(began + 4s));
+  for (int count = 0; count < 2; ++count) window.record(Outcome::full, began + 4s);
+  EXPECT_TRUE(window.in_burst());
+  window.record(Outcome::pass, began + 4s);
+  EXPECT_FALSE(window.in_burst());
+}
+
 TEST(FailureWindow, IsCleanAfterUp) {
   FailureWindow window = window_with({1s, 2s, 3s});
   ASSERT_EQ(window.health(), Health::down);
@@ -246,8 +347,8 @@ TEST(FailureWindow, ALongerRuleGoesOnCountingWhereTheShorterOneStood) {
   EXPECT_EQ(window.health(), Health::down);
 }
 
-TEST(Combine, IsDownWhenAnyIsAndUpWhenAllAre) {
-  constexpr std::array all{Health::unknown, Health::up, Health::down};
+TEST(Combine, IsTheWorstOfAll) {
+  constexpr std::array all{Health::unknown, Health::up, Health::full, Health::down};
   EXPECT_EQ(combine({}), Health::unknown);
   for (const Health a : all) {
     EXPECT_EQ(combine(std::array{a}), a);
@@ -255,7 +356,10 @@ TEST(Combine, IsDownWhenAnyIsAndUpWhenAllAre) {
       for (const Health c : all) {
         const std::array three{a, b, c};
         const auto any = [&](Health health) { return a == health || b == health || c == health; };
-        const Health expected = any(Health::down) ? Health::down : any(Health::unknown) ? Health::unknown : Health::up;
+        const Health expected = any(Health::down)      ? Health::down
+                                : any(Health::unknown) ? Health::unknown
+                                : any(Health::full)    ? Health::full
+                                                       : Health::up;
         EXPECT_EQ(combine(three), expected);
       }
   }

@@ -14,13 +14,17 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Time group_moment{100h};
-constexpr std::array every_health{Health::unknown, Health::up, Health::down};
+constexpr std::array every_health{Health::unknown, Health::up, Health::full, Health::down};
 
-/// "ud?": up, down, unknown.
+/// "ufd?": up, full, down, unknown.
 std::vector<Candidate> servers_of(std::string_view text) {
   std::vector<Candidate> servers;
   for (const char c : text)
-    servers.push_back({.health = c == 'u' ? Health::up : c == 'd' ? Health::down : Health::unknown, .up_since = group_moment - 1h});
+    servers.push_back({.health = c == 'u'   ? Health::up
+                                 : c == 'f' ? Health::full
+                                 : c == 'd' ? Health::down
+                                            : Health::unknown,
+                       .up_since = group_moment - 1h});
   return servers;
 }
 
@@ -56,6 +60,8 @@ TEST(Group, AServerIsAsFitAsInTheWorstService) {
       const Health both = merge_health({one, {}}, {other, {}}).health;
       EXPECT_EQ(both == Health::down, one == Health::down || other == Health::down);
       EXPECT_EQ(both == Health::up, one == Health::up && other == Health::up);
+      const auto up_or_full = [](Health health) { return health == Health::up || health == Health::full; };
+      EXPECT_EQ(both == Health::full, up_or_full(one) && up_or_full(other) && (one == Health::full || other == Health::full));
       EXPECT_EQ(both, merge_health({other, {}}, {one, {}}).health);
     }
 }
@@ -109,6 +115,15 @@ TEST(Group, ThoseThatStandTogetherMoveAsOne) {
   EXPECT_EQ(decide_for("uu", {on(1), on(1)}).flip_reason, Reason::failback);
   EXPECT_EQ(decide_for("dd", {on(0), on(0)}).kind, TargetKind::none);
   EXPECT_EQ(decide_for("dd", {on(1), on(1)}, with_keep()).reason, Reason::no_server_up_kept);
+}
+
+TEST(Group, AServerThatIsFullForOneIsFullForAll) {
+  const Decision away = decide_for("fu", {on(0), on(0)});
+  EXPECT_EQ(away.server, 1U);
+  EXPECT_EQ(away.flip_reason, Reason::full);
+  EXPECT_EQ(decide_for("fd", {on(0), on(0)}).reason, Reason::full_kept);
+  EXPECT_EQ(decide_for("fu", {on(0), on(1)}).server, 1U) << "those that stand apart meet at the one that is up";
+  EXPECT_EQ(decide_for("df", {on(0), on(1)}).server, 1U);
 }
 
 TEST(Group, AServiceThatHasNothingYetFollowsTheOthers) {

@@ -158,4 +158,10 @@ inline void apply(ServiceState& service, const Plan& change, Time when) {
   service.loaded = change.rules;
 }
 
+/// The flows of endpoints that are given up have been recorded.
+inline void recorded(ServiceState& service) {
+  for (Eviction& eviction : service.evictions)
+    if (eviction.stage == CutStage::record) eviction.stage = CutStage::cut_recorded;
+}
+
 } // namespace hanat::planning

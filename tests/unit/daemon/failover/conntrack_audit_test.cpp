@@ -1,58 +1,10 @@
 // The comparison of conntrack with the targets: which flows are expected, when it is made, and what is done with the others.
-// Not here: reading conntrack (tests/netns/nat), matching an entry (nat/conntrack/expected_flows_test).
-#include "daemon/failover/conntrack_audit.hpp"
-
-#include "tests/unit/daemon/failover/fixture.hpp"
+// Not here: what comes back (foreign_flows_test), reading conntrack (tests/netns/nat), matching an entry
+// (nat/conntrack/expected_flows_test).
+#include "tests/unit/daemon/failover/conntrack_audit_fixture.hpp"
 
 namespace hanat::test {
 namespace {
-
-class ConntrackAuditTest : public testing::Test, protected Flows {
-protected:
-  bool in_sync = true;
-  ConntrackAudit audit{evictions, registry, outbox, [this] { return in_sync; }};
-
-  /// Gives the worker what is due; cuts come first.
-  bool run() {
-    const std::size_t before = worker.jobs.size();
-    evictions.run(now);
-    audit.run(now);
-    return worker.jobs.size() != before;
-  }
-  /// The first audit is under way.
-  void begin() {
-    audit.start(60s, now);
-    now += 10s;
-    EXPECT_TRUE(run());
-    ASSERT_NE(job().expected, nullptr);
-  }
-  /// The same, when every cut has ended.
-  void begin_when_idle() {
-    for (const auto& service : registry.services()) service->evictions.clear();
-    begin();
-  }
-  void expect_audit_after(Clock::duration wait) {
-    now += wait - 1ms;
-    EXPECT_FALSE(run());
-    now += 1ms;
-    EXPECT_TRUE(run());
-  }
-  const nat::ExpectedFlows& expected() const { return *job().expected; }
-  bool expects(const Mapping& flows) const { return !expected().unexpected(flows); }
-
-  static CutResult unexpected(const Mapping& mapping, std::uint64_t flows = 1) {
-    CutResult result;
-    result.unexpected = nat::Flows{{mapping, flows}};
-    return result;
-  }
-  static CutResult clean(std::chrono::microseconds spent = {}) {
-    CutResult result;
-    result.unexpected.emplace();
-    result.spent = spent;
-    return result;
-  }
-  std::size_t found() const { return events_of(outbox, said::unexpected); }
-};
 
 TEST_F(ConntrackAuditTest, FlowsAreExpectedAtTheTarget) {
   add_at(web(), 0);
@@ -176,10 +128,24 @@ TEST_F(ConntrackAuditTest, WhatIsUnexpectedIsReportedAndEvicted) {
   EXPECT_EQ(service.evictions.front().mappings, std::vector{backup_tcp});
   EXPECT_EQ(service.evictions.front().comment, "web backup");
   EXPECT_FALSE(service.evictions.front().untranslated);
-  EXPECT_EQ(service.recent_until.at(tcp4), now + 60s);
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 3s) << "the target has not moved";
   EXPECT_TRUE(service.dirty);
+  EXPECT_TRUE(service.evictions.front().exact) << "no stale keys: the next flow there may be somebody else's";
   EXPECT_TRUE(run());
-  EXPECT_EQ(job().cut, std::vector{backup_tcp});
+  EXPECT_EQ(job().record, std::vector{backup_tcp});
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().cut_recorded, std::vector{backup_tcp});
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(ConntrackAuditTest, WhatMovedAMomentAgoStaysRecentAsLong) {
+  ServiceState& service = add_at(web(), 0);
+  begin();
+  service.recent_until[tcp4] = now + 40s;
+  finish(unexpected(backup_tcp));
+  EXPECT_EQ(service.recent_until.at(tcp4), now + 40s);
 }
 
 TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
@@ -187,7 +153,7 @@ TEST_F(ConntrackAuditTest, FlowsOfEachServerAreEvictedApart) {
   begin();
   const Mapping unknown_flow{tcp4, endpoint("198.18.9.9", 443)};
   CutResult result;
-  result.unexpected = nat::Flows{{backup_tcp, 1}, {backup_udp, 2}, {unknown_flow, 4}, {untranslated(tcp6), 8}};
+  result.unexpected.emplace().all = {{backup_tcp, 1}, {backup_udp, 2}, {unknown_flow, 4}, {untranslated(tcp6), 8}};
   finish(result);
   EXPECT_EQ(found(), 3U);
   ASSERT_EQ(service.evictions.size(), 3U);
@@ -232,48 +198,6 @@ TEST_F(ConntrackAuditTest, AnAuditThatFailedIsReportedAndMadeAPeriodLater) {
   EXPECT_EQ(audit.next_wakeup(), now + 60s);
 }
 
-TEST_F(ConntrackAuditTest, FlowsOfAFormerEndpointAreUnexpectedForTenMinutes) {
-  const ServiceConfig config = web();
-  ServiceState& service = add_at(config, 0);
-  audit.start(60s, now);
-  audit.retain(service, {udp4, tcp6}, now); // it keeps these
-  service.loaded = {};
-  service.config.listen = {udp4, tcp6};
-  now += 10s;
-  EXPECT_TRUE(run());
-  EXPECT_FALSE(expects(primary_tcp) || expects(backup_tcp));
-  EXPECT_TRUE(expects(primary_udp)); // no endpoint of what is loaded
-  finish(clean());
-  now += 590s - 1ms;
-  EXPECT_TRUE(run());
-  EXPECT_FALSE(expects(primary_tcp));
-  finish(clean());
-  now += 60s;
-  EXPECT_TRUE(run());
-  EXPECT_TRUE(expects(primary_tcp));
-}
-
-TEST_F(ConntrackAuditTest, AFormerEndpointIsRetainedForTwoPeriodsAtLeast) {
-  audit.start(1h, now);
-  audit.retain(primary_tcp, "web", now);
-  now += 2h - 1ms;
-  EXPECT_TRUE(run());
-  EXPECT_FALSE(expects(primary_tcp));
-}
-
-TEST_F(ConntrackAuditTest, FlowsOfAFormerEndpointAreEvictedForTheServiceThatHadIt) {
-  audit.start(60s, now);
-  audit.retain(primary_tcp, "web", now);
-  now += 10s;
-  EXPECT_TRUE(run());
-  finish(unexpected(primary_tcp));
-  ASSERT_EQ(registry.services().size(), 1U);
-  const ServiceState& tombstone = *registry.services().front();
-  EXPECT_TRUE(tombstone.removed);
-  EXPECT_EQ(tombstone.config.name, "web");
-  EXPECT_EQ(mappings_of(tombstone.evictions, false), std::set{primary_tcp});
-}
-
 // The worker compared with the range as it was; meanwhile a reload narrowed it.
 TEST_F(ConntrackAuditTest, AMappingThatNoServiceHasAnyMoreIsLeftAlone) {
   const auto ports = [](std::uint16_t first, std::uint16_t last) { return Vip{address("203.0.113.20"), Protocol::tcp, first, last}; };
@@ -284,7 +208,6 @@ TEST_F(ConntrackAuditTest, AMappingThatNoServiceHasAnyMoreIsLeftAlone) {
   begin_when_idle();
   const Mapping flows{ports(5000, 9000), endpoint("198.18.2.2", 0)};
   EXPECT_FALSE(expects(flows));
-  audit.retain(service, {ports(5000, 6000)}, now);
   service.config.listen = {ports(5000, 6000)};
   service.loaded.vips = {{ports(5000, 6000), "range"}};
   finish(unexpected(flows));

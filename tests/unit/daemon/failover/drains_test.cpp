@@ -102,6 +102,21 @@ TEST_F(DrainsTest, CountingTakesAHundredthOfAProcessorAtTheMost) {
   expect_job_after(10s);
 }
 
+// A reload gave a range other borders while the worker counted the old one: that none of the new ones is counted says nothing.
+TEST_F(DrainsTest, ACountOfOtherMappingsIsNoCount) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  expect_job_after(1s);
+  const Mapping part{{tcp4.address, Protocol::tcp, 444}, primary4};
+  service.evictions.front().mappings = {part};
+  finish(counted(3));
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_EQ(events(said::drained), 0U);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().count, std::vector{part});
+}
+
 TEST_F(DrainsTest, ADrainEndsWhenNothingIsLeft) {
   ServiceState& service = flipped();
   notify();
@@ -236,6 +251,43 @@ TEST_F(DrainsTest, ATargetThatReturnsKeepsItsFlows) {
   EXPECT_TRUE(service.earlier_flips.empty());
 }
 
+TEST_F(DrainsTest, OfANarrowerRangeTheFlowsDrainOn) {
+  const auto range = [](std::uint16_t first, std::uint16_t last) { return Vip{address("203.0.113.20"), Protocol::tcp, first, last}; };
+  ServiceConfig config = small_service("range", 0);
+  config.listen = {range(8000, 10'000)};
+  config.on_forced = a_minute;
+  ServiceState& service = add_at(config, 0);
+  go(service, to_server(1, Reason::forced));
+  const Time end = now + 60s;
+  notify();
+  now += 1s;
+  service.config.listen = {range(8000, 9500)};
+  look(service);
+  EXPECT_EQ(events("some flows of range primary, drained over 1 s, are cut now: the service or this listener is no longer configured; the "
+                   "others stay"),
+            1U);
+  const Mapping kept{range(8000, 9500), endpoint("198.18.1.2", 0)}, rest{range(9501, 10'000), endpoint("198.18.1.2", 0)};
+  ASSERT_EQ(evictions.saved_drains().size(), 1U);
+  EXPECT_EQ(evictions.saved_drains().front().flows, std::vector{kept});
+  std::set<Mapping> gone;
+  for (int turn = 0; turn < 20; ++turn, now += 100ms) {
+    look(service);
+    while (run()) {
+      gone.insert(job().cut_recorded.begin(), job().cut_recorded.end());
+      CutResult result;
+      result.recorded = std::make_shared<const nat::RecordedFlows>();
+      result.counted = nat::Flows{{kept, 1}};
+      finish(result);
+    }
+  }
+  EXPECT_TRUE(gone.contains(rest));
+  EXPECT_FALSE(gone.contains(kept));
+  EXPECT_EQ(events(said::cut_void), 0U);
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_EQ(service.evictions.front().drain->until, end);
+  EXPECT_EQ(service.evictions.front().drain->left, 1U);
+}
+
 TEST_F(DrainsTest, ATargetThatReturnsDoesNotWaitForACount) {
   ServiceState& service = flipped();
   notify();
@@ -281,6 +333,15 @@ TEST_F(DrainsTest, ADrainGoesOnAfterARestart) {
   EXPECT_EQ(job().nudge, std::set{primary_tcp});
 }
 
+TEST_F(DrainsTest, WhatAFullServerKeepsIsRememberedAsThat) {
+  ServiceState& service = add_at(web(), 1);
+  const SavedDrain saved{.service = "web", .comment = "web primary", .until = std::nullopt, .until_down = true, .flows = {primary_tcp}};
+  evictions.restore({saved}, now);
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_TRUE(service.evictions[0].drain->until_down);
+  EXPECT_EQ(evictions.saved_drains(), std::vector{saved});
+}
+
 TEST_F(DrainsTest, FlowsOnTheirWayOutAreNoDrainAfterARestart) {
   ServiceState& service = add_at(web(), 1);
   service.loaded.stale[primary_tcp] = "web primary";
@@ -302,6 +363,19 @@ TEST_F(DrainsTest, DatesThatMakeNoSenseAreBounded) {
   ASSERT_EQ(service.evictions.size(), 2U);
   EXPECT_EQ(service.evictions[0].drain->until, now);
   EXPECT_EQ(service.evictions[1].drain->until, now + 31 * 24h);
+}
+
+TEST_F(DrainsTest, ARangeThatIsNarrowerAfterARestartDrainsOn) {
+  const auto at = [](std::uint16_t first, std::uint16_t last) {
+    return Mapping{{address("203.0.113.20"), Protocol::tcp, first, last}, endpoint("198.18.1.2", 0)};
+  };
+  ServiceConfig config = small_service("range", 0);
+  config.listen = {at(8000, 9500).vip};
+  ServiceState& service = add_at(config, 1);
+  evictions.restore({{.service = "range", .comment = "range primary", .until = std::nullopt, .flows = {at(8000, 10'000)}}}, now);
+  EXPECT_EQ(mappings_of(service.evictions, false), std::set{at(8000, 9500)});
+  ASSERT_EQ(registry.services().size(), 2U);
+  EXPECT_EQ(mappings_of(registry.services().back()->evictions, false), std::set{at(9501, 10'000)});
 }
 
 TEST_F(DrainsTest, DrainsOfAServiceThatIsGoneAreItsTombstones) {

@@ -1,5 +1,5 @@
-// Flows on their way out: every stage at its time, sweeps until nothing is found, and what a job that failed, was cancelled or is in the
-// way of a flip leads to. Not here: several flips at once, endpoints that change hands (evictions_flips_test), drains (drains_test).
+// Flows on their way out: every stage at its time, and sweeps until nothing is found. Not here: jobs that fail, are cancelled or are in the
+// way (eviction_jobs_test), several flips at once, endpoints that change hands (evictions_flips_test), drains (drains_test).
 #include "daemon/failover/evictions.hpp"
 
 #include "tests/unit/daemon/failover/fixture.hpp"
@@ -35,18 +35,22 @@ TEST_F(EvictionsTest, EachStageHasItsTime) {
   EXPECT_TRUE(run()); // UDP and SCTP at once
   EXPECT_EQ(as_set(job().cut), at_primary);
   EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
+  EXPECT_EQ(job().scope, nat::FlowScope::clients);
   EXPECT_TRUE(job().nudge.empty() && job().cut_unconnected.empty());
   finish();
 
-  EXPECT_TRUE(run()); // their clients right behind it
-  EXPECT_TRUE(job().cut.empty());
+  EXPECT_TRUE(run()); // their clients right behind it, and behind them UDP and SCTP flows that servers opened
   EXPECT_EQ(as_set(job().cut_unconnected), tcp_at_primary);
   EXPECT_EQ(job().nudge, tcp_at_primary);
+  EXPECT_EQ(as_set(job().cut), at_primary);
+  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
+  EXPECT_EQ(job().scope, nat::FlowScope::others);
   finish();
 
   expect_job_after(1s); // TCP when the guard had its time
   EXPECT_EQ(as_set(job().cut), at_primary);
   EXPECT_EQ(job().protocols, nat::Protocols::all);
+  EXPECT_EQ(job().scope, nat::FlowScope::all);
   finish();
 
   expect_job_after(1s); // a sweep
@@ -60,6 +64,89 @@ TEST_F(EvictionsTest, EachStageHasItsTime) {
   EXPECT_EQ(events_of(outbox, said::cut_void), 0U);
   now += 1h;
   EXPECT_FALSE(run());
+}
+
+const Endpoint a_client = endpoint("198.18.9.2", 40'000);
+
+TEST_F(EvictionsTest, AClientThatConnectsAgainLosesItsOldEntryAtOnce) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  run();
+  finish();
+  outbox.sync_due = false;
+  evictions.on_reconnect(tcp4, a_client);
+  EXPECT_TRUE(outbox.sync_due);
+  EXPECT_TRUE(run()); // not a second later
+  EXPECT_EQ(job().reconnecting, (nat::Clients{{primary_tcp, {a_client}}}));
+  EXPECT_TRUE(job().not_nudged.empty() && job().nudge.empty() && job().cut.empty() && job().cut_unconnected.empty());
+  CutResult result;
+  result.reconnected[primary_tcp] = 1;
+  finish(result);
+  EXPECT_EQ(service.last_flip->cut.tcp, 1U);
+  EXPECT_EQ(service.totals.cut.tcp, 1U);
+  EXPECT_FALSE(run());
+  expect_job_after(1s); // the rest of TCP, at its time
+  EXPECT_TRUE(job().reconnecting.empty());
+}
+
+TEST_F(EvictionsTest, AClientThatConnectsAgainCountsOnceWhereTwoEvictionsHaveItsFlow) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  run();
+  finish();
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now + 1h});
+  evictions.on_reconnect(tcp4, a_client);
+  EXPECT_TRUE(run());
+  CutResult result;
+  result.reconnected[primary_tcp] = 1;
+  finish(result);
+  EXPECT_EQ(service.totals.cut.tcp, 1U);
+  EXPECT_EQ(service.last_flip->cut.tcp, 1U);
+}
+
+TEST_F(EvictionsTest, AClientThatConnectsAgainIsNotNudgedWhereNobodyIs) {
+  ServiceState& service = flipped();
+  service.config.nudge = false;
+  evictions.on_reconnect(tcp4, a_client);
+  run();
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().not_nudged, std::set<Mapping>{primary_tcp});
+}
+
+TEST_F(EvictionsTest, AClientThatConnectsAgainToATargetThatReturnedIsNotified) {
+  ServiceState& service = flipped();
+  run();
+  finish();
+  go(service, to_server(0, Reason::failback));
+  while (run()) finish();
+  evictions.on_reconnect(tcp4, a_client); // it was dropped before the way back
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().reconnecting, (nat::Clients{{backup_tcp, {a_client}}}));
+}
+
+TEST_F(EvictionsTest, AClientOfAFlowThatMayStayIsLeftAlone) {
+  ServiceConfig config = web();
+  config.on_failover = kept_policy;
+  ServiceState& service = add_at(config, 0);
+  go(service, to_server(1));
+  run();
+  finish();
+  run();
+  finish();
+  outbox.sync_due = false;
+  evictions.on_reconnect(tcp4, a_client);
+  evictions.on_reconnect({address("203.0.113.99"), Protocol::tcp, 443}, a_client);
+  EXPECT_FALSE(outbox.sync_due);
+}
+
+TEST_F(EvictionsTest, AServerWhoseFlowsAreCutIsDisplacedForAMinute) {
+  ServiceState& service = flipped();
+  const std::map<Mapping, Time> expected{
+      {primary_tcp, now + recent_for}, {primary_udp, now + recent_for}, {primary_tcp6, now + recent_for}};
+  EXPECT_EQ(service.displaced_until, expected);
 }
 
 TEST_F(EvictionsTest, AServiceIsLookedAtAfterEachJob) {
@@ -94,7 +181,7 @@ TEST_F(EvictionsTest, WithoutNudgeOnlyUnconnectedClientsMeetTheNewTarget) {
 TEST_F(EvictionsTest, SweepsFollowEachSecondUntilOneFindsNothing) {
   ServiceState& service = flipped();
   cut_all();
-  for (int found = 0; found < 3; ++found) {
+  for (int found = 0; found < 2; ++found) {
     expect_job_after(1s);
     finish(deleted(primary_tcp, 2));
     EXPECT_FALSE(service.evictions.empty());
@@ -102,19 +189,142 @@ TEST_F(EvictionsTest, SweepsFollowEachSecondUntilOneFindsNothing) {
   expect_job_after(1s);
   finish();
   EXPECT_TRUE(service.evictions.empty());
-  EXPECT_EQ(service.last_flip->cut.tcp, 6U);
+  EXPECT_EQ(service.last_flip->cut.tcp, 4U);
+  EXPECT_EQ(events_of(outbox, said::cut), 1U);
+  EXPECT_TRUE(service.unexpected.empty());
 }
 
-TEST_F(EvictionsTest, AfterThirtySweepsItEnds) {
+TEST_F(EvictionsTest, SweepsFollowAsLongAsAFlowtableHasAnEntry) {
   ServiceState& service = flipped();
   cut_all();
-  for (int sweep = 1; sweep <= 30; ++sweep) {
+  CutResult busy;
+  busy.deleted[primary_tcp] = {.busy = 1};
+  for (int sweep = 1; sweep < 30; ++sweep) {
+    expect_job_after(1s);
+    finish(busy);
+    EXPECT_FALSE(service.evictions.empty()) << sweep;
+  }
+  expect_job_after(1s);
+  finish(busy);
+  EXPECT_TRUE(service.evictions.empty());
+  EXPECT_EQ(events_of(outbox, said::cut), 0U);
+  EXPECT_EQ(events_of(outbox, "1 are left in a flowtable"), 1U);
+}
+
+TEST_F(EvictionsTest, OffloadedFlowsThatWereCutAreTold) {
+  flipped();
+  run();
+  finish();
+  run();
+  CutResult result;
+  result.deleted[primary_tcp] = {.entries = 3, .offloaded = 2};
+  finish(result);
+  expect_job_after(1s);
+  finish(deleted(primary_tcp));
+  expect_job_after(1s);
+  finish();
+  EXPECT_EQ(events_of(outbox, "cut 4 TCP, 0 UDP and 0 SCTP flows (2 offloaded to a flowtable) of"), 1U);
+}
+
+// A reload gave a range other borders while the worker swept: the job counted for the old range.
+TEST_F(EvictionsTest, ASweepOfOtherMappingsDoesNotEndIt) {
+  ServiceState& service = flipped();
+  cut_all();
+  expect_job_after(1s);
+  std::erase(service.evictions.front().mappings, primary_udp);
+  finish();
+  ASSERT_EQ(service.evictions.size(), 1U);
+  EXPECT_TRUE(run());
+  EXPECT_EQ(as_set(job().cut), tcp_at_primary);
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(EvictionsTest, AServiceThatIsRemovedDuringAJobOutlivesIt) {
+  ServiceState& service = flipped();
+  EXPECT_TRUE(run());
+  service.config.listen.clear();
+  service.config.servers.clear();
+  service.servers.clear();
+  registry.unlist(service);
+  service.evictions.front().mappings.clear(); // given to another service
+  evictions.drop_empty(service);
+  service.loaded = {};
+  registry.take_dirty();
+  registry.reap(service);
+  ASSERT_EQ(registry.services().size(), 1U);
+  finish(deleted(primary_udp));
+  EXPECT_TRUE(service.dirty);
+  EXPECT_TRUE(service.evictions.empty());
+  registry.take_dirty();
+  registry.reap(service);
+  EXPECT_TRUE(registry.services().empty());
+}
+
+TEST_F(EvictionsTest, WithoutAnAnswerToWhatStandsNothingIsCut) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now});
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().record, std::vector{primary_tcp});
+  finish(failure("no"));
+  EXPECT_EQ(events_of(outbox, "are not cut: the kernel gave no complete list of them (no)"), 1U);
+  EXPECT_EQ(events_of(outbox, said::failed), 0U) << "it is not tried again";
+  EXPECT_TRUE(run());
+  EXPECT_TRUE(job().recorded.empty());
+  finish();
+  EXPECT_TRUE(service.evictions.empty());
+}
+
+TEST_F(EvictionsTest, AListOfFlowsThatStaysIncompleteIsTold) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now});
+  EXPECT_TRUE(run());
+  finish();
+  EXPECT_EQ(events_of(outbox, "are not cut: the kernel gave no complete list of them"), 1U);
+}
+
+TEST_F(EvictionsTest, ARecordThatGaveWayIsMadeAgain) {
+  ServiceState& service = add_at(web(), 0);
+  evictions.add(service, {.mappings = {primary_tcp}, .comment = "web", .exact = true, .stage = CutStage::record, .due = now});
+  EXPECT_TRUE(run());
+  evictions.cancel();
+  finish();
+  EXPECT_EQ(service.evictions.front().stage, CutStage::record);
+  EXPECT_TRUE(outbox.events.empty());
+  EXPECT_TRUE(run());
+  EXPECT_EQ(job().record, std::vector{primary_tcp});
+}
+
+// An operator's rule sends a client there, who comes again each time.
+TEST_F(EvictionsTest, WhatTheThirdSweepFindsIsLeft) {
+  ServiceState& service = flipped();
+  cut_all();
+  for (int sweep = 1; sweep <= 3; ++sweep) {
     EXPECT_FALSE(service.evictions.empty());
     expect_job_after(1s);
-    finish(deleted(primary_tcp));
+    finish(deleted(primary_tcp, 2));
   }
   EXPECT_TRUE(service.evictions.empty());
   EXPECT_FALSE(service.last_flip->cutting);
+  EXPECT_EQ(events_of(outbox, said::cut), 0U) << "conntrack is not clean";
+  EXPECT_EQ(events_of(outbox, "; 2 flows are left"), 1U);
+  ASSERT_EQ(service.unexpected.size(), 1U) << "only what came back";
+  EXPECT_TRUE(service.unexpected.at(primary_tcp).was_cut);
+}
+
+TEST_F(EvictionsTest, AFlowtableIsWaitedForWhateverElseComesBack) {
+  ServiceState& service = flipped();
+  cut_all();
+  CutResult both;
+  both.deleted[primary_tcp] = {.entries = 1, .busy = 1};
+  for (int sweep = 1; sweep < 30; ++sweep) {
+    expect_job_after(1s);
+    finish(both);
+    EXPECT_FALSE(service.evictions.empty()) << sweep;
+  }
+  expect_job_after(1s);
+  finish(both);
+  EXPECT_TRUE(service.evictions.empty());
 }
 
 TEST_F(EvictionsTest, WhatWasCutIsCountedForTheFlipAndForTheService) {
@@ -161,158 +371,6 @@ TEST_F(EvictionsTest, ClientsOfEndpointsThatMovedAreResetForAMinute) {
   ServiceState& fresh = add(small_service("fresh", 80));
   go(fresh, to_server(0));
   EXPECT_TRUE(fresh.recent_until.empty()); // nothing moved
-}
-
-TEST_F(EvictionsTest, AJobThatTheKernelRefusedIsReportedAndTriedAgainAfterFiveSeconds) {
-  ServiceState& service = flipped();
-  run();
-  CutResult result = failure("no");
-  result.deleted[primary_udp] = 3; // before that
-  finish(result);
-  EXPECT_EQ(events_of(outbox, said::failed), 1U);
-  EXPECT_EQ(service.last_flip->cut.udp, 3U);
-  EXPECT_FALSE(evictions.is_idle(now));
-  EXPECT_EQ(evictions.next_wakeup(), now + 5s);
-  expect_job_after(5s);
-  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp); // the same stage
-  EXPECT_EQ(evictions.next_wakeup(), std::nullopt);
-}
-
-TEST_F(EvictionsTest, WhileTheKernelRefusesNoOtherJobIsStarted) {
-  flipped();
-  run();
-  finish(failure("no"));
-  go(add_at(small_service("other", 80), 0), to_server(1));
-  expect_job_after(5s);
-  EXPECT_EQ(job().cut.size(), 4U); // all that is due
-}
-
-TEST_F(EvictionsTest, ACancelledJobIsDoneAgainAtOnce) {
-  flipped();
-  run();
-  evictions.cancel();
-  finish();
-  EXPECT_TRUE(run());
-  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
-  EXPECT_EQ(events_of(outbox, said::failed), 0U);
-}
-
-TEST_F(EvictionsTest, OnlyATargetThatReturnsWaitsForTheJobOnItsFlows) {
-  ServiceState& service = flipped();
-  const auto delays = [&](ServiceState& one, std::size_t server) {
-    return evictions.delays(one, desired_state(one, to_server(server), now));
-  };
-  EXPECT_FALSE(delays(service, 0)); // no job has begun
-  run();
-  EXPECT_FALSE(delays(service, 1)); // stays as it is
-  ServiceState& other = add_at(small_service("other", 80), 0);
-  EXPECT_FALSE(delays(other, 1));
-  EXPECT_FALSE(worker.cancelled);
-  EXPECT_TRUE(delays(service, 0));
-  EXPECT_TRUE(worker.cancelled);
-  finish();
-  EXPECT_TRUE(service.dirty); // it is decided again
-  EXPECT_FALSE(delays(service, 0));
-}
-
-TEST_F(EvictionsTest, AMoveToAnotherServerDoesNotWaitForTheJobOnTheFlowsOfTheOld) {
-  ServiceConfig config = web();
-  config.servers.push_back({.role = "backup2", .addresses = {endpoint("198.18.3.2", 0)}, .snat = {}, .probes = {}});
-  ServiceState& service = add_at(config, 0);
-  go(service, to_server(1));
-  run();
-  EXPECT_FALSE(evictions.delays(service, desired_state(service, to_server(2), now)));
-  EXPECT_FALSE(worker.cancelled);
-}
-
-TEST_F(EvictionsTest, FlowsOfATargetThatReturnsAreNotEvictedAnyMore) {
-  ServiceState& service = flipped();
-  run();
-  finish();
-  go(service, to_server(0));
-  EXPECT_EQ(mappings_of(service.evictions, false), (std::set<Mapping>{backup_tcp, backup_udp}));
-  EXPECT_TRUE(run());
-  EXPECT_EQ(as_set(job().cut), (std::set<Mapping>{backup_tcp, backup_udp}));
-}
-
-TEST_F(EvictionsTest, SeveralServicesShareAJob) {
-  ServiceState& one = add_at(small_service("one", 80), 0);
-  ServiceState& two = add_at(small_service("two", 81), 0);
-  const Mapping of_one{one.config.listen.front(), one.loaded.dnat.begin()->second.server};
-  const Mapping of_two{two.config.listen.front(), two.loaded.dnat.begin()->second.server};
-  go(one, to_server(1));
-  go(two, to_server(1));
-  EXPECT_TRUE(run());
-  EXPECT_EQ(as_set(job().cut), (std::set<Mapping>{of_one, of_two}));
-  CutResult result = deleted(of_one, 1);
-  result.deleted[of_two] = 2;
-  finish(result);
-  EXPECT_EQ(one.last_flip->cut.tcp, 1U);
-  EXPECT_EQ(two.last_flip->cut.tcp, 2U);
-}
-
-TEST_F(EvictionsTest, TheMostUrgentJobComesFirst) {
-  flipped();
-  run();
-  finish(); // its clients are to be notified
-  go(add_at(small_service("other", 80), 0), to_server(1));
-  EXPECT_TRUE(run());
-  EXPECT_EQ(job().protocols, nat::Protocols::non_tcp);
-  EXPECT_EQ(job().cut.size(), 1U);
-  finish();
-  EXPECT_TRUE(run());
-  EXPECT_EQ(job().nudge.size(), 3U); // of both
-}
-
-TEST_F(EvictionsTest, AJobThatOnlyReadsGivesWayToACut) {
-  std::vector<bool> done;
-  evictions.run_idle({}, [&](const CutResult& result, Time) { done.push_back(result.cancelled); });
-  EXPECT_FALSE(run());
-  EXPECT_FALSE(worker.cancelled);
-  flipped();
-  EXPECT_FALSE(run());
-  EXPECT_TRUE(worker.cancelled);
-  finish();
-  EXPECT_EQ(done, std::vector{true});
-  EXPECT_TRUE(run());
-}
-
-TEST_F(EvictionsTest, ACutDoesNotGiveWay) {
-  flipped();
-  run();
-  go(add_at(small_service("other", 80), 0), to_server(1));
-  EXPECT_FALSE(run());
-  EXPECT_FALSE(worker.cancelled);
-}
-
-TEST_F(EvictionsTest, AFailedReadHoldsUpNoCut) {
-  evictions.run_idle({}, [](const CutResult&, Time) {});
-  finish(failure("no"));
-  EXPECT_EQ(events_of(outbox, said::failed), 1U);
-  EXPECT_TRUE(evictions.is_idle(now));
-}
-
-TEST_F(EvictionsTest, ClientsWhoseRefusalWasHeldWithoutNeedAreNotified) {
-  ServiceState& service = add_at(web(), 0);
-  service.loaded.hold[primary_tcp] = "web primary";
-  outbox.sync_due = false;
-  evictions.notify_held(service);
-  EXPECT_TRUE(outbox.sync_due);
-  EXPECT_TRUE(run());
-  EXPECT_EQ(job().nudge, std::set{primary_tcp});
-  EXPECT_TRUE(job().cut_unconnected.empty() && job().cut.empty());
-  finish();
-  EXPECT_FALSE(run());
-}
-
-TEST_F(EvictionsTest, WithoutNudgeOrAnythingHeldNobodyIsNotified) {
-  ServiceState& service = add_at(web(), 0);
-  evictions.notify_held(service);
-  EXPECT_FALSE(run());
-  service.loaded.hold[primary_tcp] = "web primary";
-  service.config.nudge = false;
-  evictions.notify_held(service);
-  EXPECT_FALSE(run());
 }
 
 } // namespace

@@ -55,7 +55,7 @@ protected:
     if (chance(10)) return failure("no");
     CutResult result;
     for (const Mapping& mapping : job().cut)
-      if (chance(40)) result.deleted[mapping] = 1 + below(3);
+      if (chance(40)) result.deleted[mapping] = {.entries = 1 + below(3)};
     for (const Mapping& mapping : job().nudge)
       if (chance(40)) result.nudged[mapping] = 1;
     result.counted.emplace();

@@ -58,6 +58,10 @@ public:
     for (const nat::Step& step : steps) make(step);
     if (std::exchange(loses_answer, false)) throw std::system_error(std::make_error_code(std::errc::timed_out));
   }
+  void set_endpoints(nat::SetKind kind, const nat::EndpointMap& wanted) override {
+    note("endpoints", fmt::format("{} {}", nat::name_of({.kind = kind}), wanted.size()));
+    loaded->endpoints[kind] = wanted;
+  }
   void heartbeat() override { note("heartbeat", "heartbeat"); }
   void set_notrack(bool on) override {
     note("notrack", on ? "notrack on" : "notrack off");
@@ -88,6 +92,18 @@ private:
       for (const auto& [key, element] : to) into.insert_or_assign(key, element);
     };
     nat::for_each_set(replace, loaded->state, step.from, step.to);
+  }
+};
+
+/// Counts heartbeats, and loses them where the test says so.
+class FakeHeartbeatSender final : public HeartbeatSender {
+public:
+  unsigned sent = 0;
+  bool lost = false;
+
+  void send() override {
+    ++sent;
+    if (lost) throw std::runtime_error("lost by the test");
   }
 };
 
@@ -174,7 +190,7 @@ class FakePaths final : public PathMonitor {
 public:
   std::multiset<probes::Path> watched;
   std::map<Address, probes::ProbeResult> broken; // by server
-  bool all = false;
+  bool cut_off = false;
 
   void add(const probes::Path& path) override { watched.insert(path); }
   void remove(const probes::Path& path) override {
@@ -186,7 +202,7 @@ public:
     const auto found = broken.find(path.server);
     return found == broken.end() ? std::nullopt : std::optional{found->second};
   }
-  bool all_unreachable() override { return all; }
+  bool is_cut_off() override { return cut_off; }
 };
 
 } // namespace hanat::test

@@ -24,9 +24,9 @@ inline constexpr const char *refused = "refused a change", *recovered = "accepts
                             *replaced = "of another layout", *cut = "conntrack is clean", *cut_void = "are no longer cut",
                             *failed = "failed: ", *drain_begun = " drain: ", *kept = "are kept where they are",
                             *drain_void = "has the traffic again: its old", *drained = "has drained",
-                            *drain_ended = "cut now: ", *unexpected = "unexpected flow", *inconclusive = "cannot be probed",
-                            *flipped = "new connections go", *first_target = "connections go to", *adopted = "found loaded rules",
-                            *is_down = " is down", *is_up = " is up", *forced = "forced to";
+                            *drain_ended = "cut now: ", *unexpected = "unexpected flow", *left_alone = "leaves them alone",
+                            *inconclusive = "cannot be probed", *flipped = "new connections go", *first_target = "connections go to",
+                            *adopted = "found loaded rules", *is_down = " is down", *is_up = " is up", *forced = "forced to";
 } // namespace said
 inline std::size_t events_of(const Outbox& outbox, const char* words) {
   return static_cast<std::size_t>(
@@ -125,7 +125,7 @@ struct Flows {
 /// A cut that deleted flows of a mapping.
 inline CutResult deleted(const Mapping& mapping, std::uint64_t number = 1) {
   CutResult result;
-  result.deleted[mapping] = number;
+  result.deleted[mapping] = {.entries = number};
   return result;
 }
 inline CutResult failure(const char* error) {

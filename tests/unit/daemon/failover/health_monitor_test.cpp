@@ -109,6 +109,14 @@ TEST_F(HealthMonitorTest, AnInconclusiveResultJudgesNothing) {
   EXPECT_FALSE(service.dirty);
 }
 
+TEST_F(HealthMonitorTest, FullAnswersAreNoFails) {
+  ServiceState& service = add_up();
+  report(service, 0, result(Outcome::full, probes::Reason::full), 3);
+  EXPECT_EQ(service.servers[0].health, Health::full);
+  EXPECT_EQ(probe(service, 0).last_failure, std::nullopt);
+  EXPECT_TRUE(service.dirty);
+}
+
 TEST_F(HealthMonitorTest, AResultOfAProbeThatIsGoneIsIgnored) {
   ServiceState& service = add_up();
   const ProbeId gone = id(service, 0);
@@ -345,9 +353,9 @@ TEST_F(HealthMonitorTest, AServerWithoutAPathHasFailedBeforeItIsProbed) {
   EXPECT_EQ(health.precheck(*probe(service, 1).probe), std::nullopt);
 }
 
-TEST_F(HealthMonitorTest, WithoutAPathToAnyServerItIsThisMachineThatIsCutOff) {
+TEST_F(HealthMonitorTest, WithoutAPathToAnyServerOrClientItIsThisMachineThatIsCutOff) {
   ServiceState& service = add_up();
-  paths.all = true;
+  paths.cut_off = true;
   for (const auto reason : {probes::Reason::no_carrier, probes::Reason::net_unreachable}) {
     paths.broken[address("198.18.1.2")] = result(Outcome::fail, reason);
     EXPECT_EQ(health.precheck(*probe(service, 0).probe), result(Outcome::inconclusive, reason));

@@ -72,6 +72,7 @@ protected:
       run_until_idle();
       while (run()) {
         cut.insert(job().cut.begin(), job().cut.end());
+        cut.insert(job().cut_recorded.begin(), job().cut_recorded.end());
         finish();
         run_until_idle();
       }

@@ -155,6 +155,18 @@ TEST_F(ServiceRegistryTest, ARemovedServiceEndsWhenNothingOfItIsLeft) {
   EXPECT_EQ(registry.next_wakeup(), std::nullopt);
 }
 
+TEST_F(ServiceRegistryTest, ARemovedServiceDoesNotEndWhileTheKernelIsGivenAChangeOfIt) {
+  ServiceState& service = add(small_service("web", 80));
+  registry.unlist(service);
+  registry.take_dirty();
+  service.changing = true;
+  registry.reap(service);
+  EXPECT_EQ(registry.services().size(), 1U);
+  service.changing = false;
+  registry.reap(service);
+  EXPECT_TRUE(registry.services().empty());
+}
+
 TEST_F(ServiceRegistryTest, AServiceWithoutEvictionsStaysConfigured) {
   ServiceState& service = add_at(small_service("web", 80), 0);
   go(service, to_server(1));

@@ -69,7 +69,7 @@ TEST_F(StartTest, WhatIsLoadedOfAServiceThatIsGoneIsGivenUp) {
   EXPECT_EQ(tombstone("web")->loaded, settled(Destination::primary));
   EXPECT_EQ(settle_flows(), (std::set<Mapping>{primary_tcp, primary_udp, primary_tcp6}));
   EXPECT_EQ(tombstone("web"), nullptr);
-  EXPECT_TRUE(is_unexpected(primary_tcp)); // for a while
+  EXPECT_FALSE(is_unexpected(primary_tcp));
 }
 
 TEST_F(StartTest, AnEndpointWithAnotherServiceNowIsItsOwn) {

@@ -47,7 +47,7 @@ protected:
     wanted[service.config.name] = rules;
     registry.mark_dirty(service);
   }
-  /// A service whose refusals are held: heartbeats are sent.
+  /// A service whose refusals are held.
   ServiceState& add_held(const std::string& name, std::uint16_t port) {
     ServiceState& service = add(name, port);
     want(service, port, true);
@@ -63,7 +63,7 @@ protected:
       sync.apply(std::move(changes), now);
       registry.take_dirty();
     }
-    sync.maintain(notrack, now);
+    sync.maintain(notrack);
     return table.take_calls();
   }
   Calls turn_after(Clock::duration wait) {

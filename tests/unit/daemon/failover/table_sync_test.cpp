@@ -161,6 +161,31 @@ TEST_F(TableSyncTest, ACommitThatTakesLongHoldsUpNothing) {
   EXPECT_EQ(turn(), (Calls{"change 1", "change 1"})); // the one that was late, and the one before
 }
 
+// Its tombstone has nothing loaded and nothing on its way out; only the thread knows of it.
+TEST_F(TableSyncTest, AServiceThatIsGoneStaysUntilItsCommitHasEnded) {
+  ServiceState& service = add("web", 443);
+  registry.unlist(service);
+  thread.slow = true;
+  turn();
+  registry.reap(service);
+  ASSERT_EQ(registry.services().size(), 1U);
+  thread.slow = false;
+  sync.finish_commit(now);
+  EXPECT_EQ(applied, Calls{"web"});
+  EXPECT_FALSE(service.changing);
+  service.loaded = {};
+  registry.take_dirty();
+  registry.reap(service);
+  EXPECT_TRUE(registry.services().empty());
+}
+
+TEST_F(TableSyncTest, ARefusedChangeIsNoLongerUnderWay) {
+  ServiceState& service = add("web", 443);
+  table.refuses = port_refused(443);
+  turn();
+  EXPECT_FALSE(service.changing);
+}
+
 TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
   add("web", 443);
   thread.slow = true;
@@ -175,34 +200,29 @@ TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
   EXPECT_EQ(turn_after(1ms), (Calls{"read", "change 1"}));
 }
 
-TEST_F(TableSyncTest, AHeartbeatIsSentEachSecondWhileSomethingIsHeld) {
-  ServiceState& service = add_held("web", 443);
-  EXPECT_EQ(turn(), (Calls{"change 1", "heartbeat"}));
-  EXPECT_EQ(sync.next_wakeup(now), now + 1s);
-  EXPECT_EQ(expect_calls_after(1s), Calls{"heartbeat"});
-  EXPECT_EQ(expect_calls_after(1s), Calls{"heartbeat"});
-  want(service, 443);
-  EXPECT_EQ(turn(), Calls{"change 1"});
-  EXPECT_EQ(turn_after(1s), Calls{});
-  EXPECT_EQ(turn_after(1s), Calls{});
-}
-
-TEST_F(TableSyncTest, NoHeartbeatIsSentWhileNothingIsHeld) {
+TEST_F(TableSyncTest, AHeartbeatByTransactionWaitsForALongCommit) {
+  EXPECT_TRUE(sync.commit_heartbeat());
+  EXPECT_EQ(table.take_calls(), Calls{"heartbeat"});
+  thread.slow = true;
   add("web", 443);
-  EXPECT_EQ(turn(), Calls{"change 1"});
-  EXPECT_EQ(turn_after(1s), Calls{});
-  EXPECT_GT(sync.next_wakeup(now), now + 10s);
+  EXPECT_EQ(turn(), Calls{});
+  EXPECT_FALSE(sync.commit_heartbeat());
+  thread.slow = false;
+  thread.join();
+  sync.finish_commit(now);
+  EXPECT_TRUE(sync.commit_heartbeat());
+  EXPECT_EQ(table.take_calls(), (Calls{"change 1", "heartbeat"}));
 }
 
 TEST_F(TableSyncTest, AfterARefusedHeartbeatTheTableIsRead) {
-  add_held("web", 443);
+  add("web", 443);
   turn();
   table.faults["heartbeat"] = {std::errc::no_such_file_or_directory};
   table.loaded.reset(); // somebody deleted the table
-  EXPECT_EQ(turn_after(1s), Calls{"heartbeat"});
+  EXPECT_TRUE(sync.commit_heartbeat());
   EXPECT_EQ(sync.state(), TableSync::State::in_sync);
   EXPECT_EQ(events(said::refused), 0U);
-  EXPECT_EQ(turn_after(1ms), (Calls{"read", "load", "heartbeat"}));
+  EXPECT_EQ(turn_after(1ms), (Calls{"heartbeat", "read", "load"}));
 }
 
 TEST_F(TableSyncTest, ProbesBypassConntrackWhileTheyHaveTo) {

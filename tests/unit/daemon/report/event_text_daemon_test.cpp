@@ -37,6 +37,14 @@ TEST(EventText, TheKernelsTable) {
   EXPECT_EQ(kind(TableRestored{}), "repair");
   EXPECT_EQ(text(TableReplaced{}), "the loaded table was of another layout or had been edited: replaced, its targets kept");
   EXPECT_EQ(level(TableReplaced{}), Level::warning);
+  EXPECT_EQ(
+      text(HeartbeatByTransaction{"send a packet to loopback: Network is unreachable"}),
+      "the heartbeat is a transaction of nftables each second, as its packet does not get through: send a packet to loopback: Network "
+      "is unreachable; failover works, but other programs that list a large ruleset may have to start over; see that lo has its address "
+      "127.0.0.1");
+  EXPECT_EQ(level(HeartbeatByTransaction{}), Level::warning);
+  EXPECT_EQ(text(HeartbeatByPacket{}), "the heartbeat's packet gets through again");
+  EXPECT_EQ(level(HeartbeatByPacket{}), Level::notice);
   EXPECT_EQ(text(TableNotRemoved{.table = "hanat", .error = "Operation not permitted"}),
             "the table could not be removed: Operation not permitted; remove it with nft delete table inet hanat");
   EXPECT_EQ(level(TableNotRemoved{}), Level::error);
@@ -119,13 +127,32 @@ TEST(EventText, AMessageIsWhatItSays) {
 }
 
 TEST(EventText, TheHistoryKeepsNothingOfTheDaemonItself) {
-  for (const Payload& what :
-       {Payload{ProbesInconclusive{}}, Payload{ProbesConclusive{}}, Payload{ClientsNotHeard{}},  Payload{ConntrackFailed{}},
-        Payload{KernelRefused{}},      Payload{KernelRecovered{}},  Payload{TableReplaced{}},    Payload{TableNotRemoved{}},
-        Payload{CutMethod{}},          Payload{Started{}},          Payload{Stopping{}},         Payload{NudgingOff{}},
-        Payload{OperatorsUnknown{}},   Payload{ConfigError{}},      Payload{ConfigRefused{}},    Payload{ConfigReloaded{}},
-        Payload{ReloadFailed{}},       Payload{ConfigNotCopied{}},  Payload{StateNotSaved{}},    Payload{HistoryNotWritten{}},
-        Payload{HistoryWritten{}},     Payload{MessagesLost{}},     Payload{MetricsNotServed{}}, Payload{Message{}}}) {
+  for (const Payload& what : {Payload{ProbesInconclusive{}},
+                              Payload{ProbesConclusive{}},
+                              Payload{ClientsNotHeard{}},
+                              Payload{ConntrackFailed{}},
+                              Payload{KernelRefused{}},
+                              Payload{KernelRecovered{}},
+                              Payload{TableReplaced{}},
+                              Payload{TableNotRemoved{}},
+                              Payload{CutMethod{}},
+                              Payload{Started{}},
+                              Payload{Stopping{}},
+                              Payload{NudgingOff{}},
+                              Payload{OperatorsUnknown{}},
+                              Payload{ConfigError{}},
+                              Payload{ConfigRefused{}},
+                              Payload{ConfigReloaded{}},
+                              Payload{ReloadFailed{}},
+                              Payload{ConfigNotCopied{}},
+                              Payload{StateNotSaved{}},
+                              Payload{HistoryNotWritten{}},
+                              Payload{HeartbeatByTransaction{}},
+                              Payload{HeartbeatByPacket{}},
+                              Payload{HistoryWritten{}},
+                              Payload{MessagesLost{}},
+                              Payload{MetricsNotServed{}},
+                              Payload{Message{}}}) {
     EXPECT_EQ(kind(what), "") << text(what);
     EXPECT_EQ(fields(what), only_the_service) << text(what);
   }

@@ -65,8 +65,8 @@ TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
 }
 
 TEST(EventText, TheReasonOfAFlipIsTheWordOfTheStatus) {
-  for (const Reason reason : {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::failback, Reason::forced,
-                              Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
+  for (const Reason reason : {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept,
+                              Reason::failback, Reason::forced, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
     Flipped flip = a_flip();
     flip.reason = reason;
     EXPECT_NE(text(flip).find(fmt::format(": {};", to_text(reason))), std::string::npos) << text(flip);
@@ -156,6 +156,14 @@ TEST(EventText, TheHealthOfAServer) {
   changed.health = Health::unknown;
   EXPECT_EQ(text(changed), "primary (10.0.0.11:8443) is unknown: its probes have not judged it yet; no other server is known to be up");
   EXPECT_EQ(level(changed), Level::warning);
+  changed.health = Health::full;
+  changed.fails = 3;
+  changed.last = probes::ProbeResult{.outcome = probes::Outcome::full, .reason = probes::Reason::full, .latency = 200us, .detail = "503"};
+  EXPECT_EQ(text(changed), "primary (10.0.0.11:8443) is full: 3 probes within 0.5 s did not get in, the last: full (503); it keeps its "
+                           "connections; no other server is known to be up");
+  EXPECT_EQ(level(changed), Level::warning);
+  changed.last = refused_result();
+  changed.last->detail.clear();
   changed.health = Health::up;
   EXPECT_EQ(text(changed), "primary (10.0.0.11:8443) is up: refused in 0.2 ms");
   EXPECT_EQ(level(changed), Level::notice);
@@ -196,6 +204,13 @@ TEST(EventText, Overrides) {
 TEST(EventText, WhatIsCut) {
   const FlowsCut cut{.flows = "web primary", .cut = {.tcp = 41, .udp = 7, .sctp = 1}, .flip = flip_status()};
   EXPECT_EQ(text(cut), "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; conntrack is clean");
+  FlowsCut left = cut;
+  left.left = 1;
+  EXPECT_EQ(text(left),
+            "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; 1 flow is left: such flows come back after each cut, so another "
+            "rule may send clients there; see nft list ruleset");
+  left.left = 2;
+  EXPECT_NE(text(left).find("; 2 flows are left: "), std::string::npos);
   const CutCancelled cancelled{.flows = "web primary", .cut = {.tcp = 0, .udp = 7, .sctp = 0}, .flip = flip_status()};
   EXPECT_EQ(text(cancelled),
             "old flows of web primary are no longer cut: 0 TCP, 7 UDP and 0 SCTP flows were, the rest stay where they are");
@@ -243,11 +258,28 @@ TEST(EventText, DrainsThatEndWithACut) {
   };
   const std::string begin = "all flows of web primary, kept over 1 s, are cut now: ";
   EXPECT_EQ(text_with(DrainEnd::silent), begin + "the server answers nothing, and clients would wait for ever");
-  EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down, and its datagrams would be lost");
+  EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
   EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server is up, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
+  ended.others_stay = true;
+  EXPECT_EQ(text(ended),
+            "some flows of web primary, kept over 1 s, are cut now: the service or this listener is no longer configured; the others stay");
   ended.flip.reset();
   EXPECT_EQ(kind(ended), "");
+}
+
+TEST(EventText, FlowsThatSomebodyElseMakes) {
+  const Vip vip{.address = address_of("203.0.113.10", 0).address, .protocol = Protocol::tcp, .port = 443};
+  ForeignFlows found{.vip = vip, .server = address_of("10.0.0.11", 8443), .number = 1};
+  EXPECT_EQ(text(found),
+            "1 flow of 203.0.113.10:443/tcp is again at 10.0.0.11:8443, after such flows were cut: another program's rule sends "
+            "clients there; hanatd leaves them alone");
+  found.number = 2;
+  found.server.reset();
+  EXPECT_EQ(text(found), "2 flows of 203.0.113.10:443/tcp are again untranslated, after such flows were cut: another program's rule sends "
+                         "clients there; hanatd leaves them alone");
+  EXPECT_EQ(level(found), Level::warning);
+  EXPECT_EQ(kind(found), "repair");
 }
 
 TEST(EventText, FlowsThatShouldNotBe) {
@@ -260,6 +292,12 @@ TEST(EventText, FlowsThatShouldNotBe) {
   EXPECT_EQ(text(UnexpectedFlows{.number = 2, .server = {}}), "found 2 unexpected flows (untranslated, to no server): they are cut now");
   EXPECT_EQ(level(found), Level::warning);
   EXPECT_EQ(kind(found), "repair");
+  const FlowsNotRecorded not_recorded{
+      .flows = "web", .vip = {.address = address_of("203.0.113.10", 0).address}, .error = "No buffer space"};
+  EXPECT_EQ(text(not_recorded), "flows of web are not cut: the kernel gave no complete list of them (No buffer space); those that are in "
+                                "the way can be deleted by hand: conntrack -D -d 203.0.113.10");
+  EXPECT_NE(text(FlowsNotRecorded{}).find("(each dump was interrupted)"), std::string::npos);
+  EXPECT_EQ(level(not_recorded), Level::warning);
   EXPECT_EQ(text(ConntrackFailed{.counting = true, .error = "No buffer space", .retry_after = 5s}),
             "counting conntrack entries failed: No buffer space; trying again in 5 s");
   EXPECT_EQ(text(ConntrackFailed{.counting = false, .error = "No buffer space", .retry_after = 5s}),

@@ -238,7 +238,8 @@ TEST(History, IsShownALineAnEntry) {
   moved.flip->nudged = 40;
   const std::string shown = cli::show_history({moved, entry(health_event("up\x1b[2J\n"))}, {.colour = false, .now = moment});
   EXPECT_THAT(
-      shown, HasSubstr("  web  primary -> backup, failover; committed in 14 us; cut 41 tcp, 0 udp, 0 sctp in 3.1 ms; 40 clients nudged\n"));
+      shown,
+      HasSubstr("  web  primary -> backup, failover; committed in 14 us; cut 41 tcp, 0 udp, 0 sctp in 3.1 ms; nudge sent to 40 clients\n"));
   EXPECT_THAT(shown, HasSubstr("  web  up\\x1b[2J\\x0a\n"));
   EXPECT_THAT(shown, Not(HasSubstr("\x1b")));
   EXPECT_EQ(cli::show_history({}, {.colour = true, .now = moment}), "nothing has happened yet\n");

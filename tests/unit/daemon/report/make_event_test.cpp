@@ -186,16 +186,20 @@ TEST(MakeEvent, Drains) {
   EXPECT_EQ(over.took, 12s);
   EXPECT_EQ(over.ended, 7U);
   EXPECT_TRUE(over.flip);
-  auto ended = what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::silent, event_moment + 12s));
+  auto ended = what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::silent, true, event_moment + 12s));
   EXPECT_FALSE(ended.kept);
   EXPECT_EQ(ended.left, 3U);
   EXPECT_EQ(ended.end, DrainEnd::silent);
   EXPECT_TRUE(ended.flip);
+  EXPECT_FALSE(ended.others_stay);
+  ended = what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::given_up, false, event_moment + 12s));
+  EXPECT_TRUE(ended.others_stay);
+  EXPECT_EQ(ended.left, std::nullopt) << "of which nobody knows how many it has";
   eviction.mappings = {mapping_to(server_address(2), Protocol::udp)};
   eviction.drain->until.reset();
   EXPECT_EQ(what<DrainBegun>(drain_begun(web.service, eviction)),
             (DrainBegun{.flows = "web primary", .kind = FlowKind::non_tcp, .lasts = {}}));
-  EXPECT_TRUE(what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::time, event_moment)).kept);
+  EXPECT_TRUE(what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::time, true, event_moment)).kept);
 }
 
 TEST(MakeEvent, UnexpectedFlows) {
@@ -211,6 +215,16 @@ TEST(MakeEvent, UnexpectedFlows) {
   EXPECT_EQ(seen(), (UnexpectedFlows{.number = 2, .server = {}, .several_servers = false}));
 }
 
+TEST(MakeEvent, ForeignFlows) {
+  const Web web;
+  const Mapping mapping = mapping_to(server_address(2));
+  EXPECT_EQ(what<ForeignFlows>(foreign_flows(web.service, mapping, 3)),
+            (ForeignFlows{.vip = mapping.vip, .server = server_address(2), .number = 3}));
+  EXPECT_EQ(what<ForeignFlows>(foreign_flows(web.service, untranslated(mapping.vip), 3)).server, std::nullopt);
+  EXPECT_EQ(what<FlowsNotRecorded>(flows_not_recorded(web.service, Web::eviction(), "a failure")),
+            (FlowsNotRecorded{.flows = "web primary", .vip = Web::eviction().mappings.front().vip, .error = "a failure"}));
+}
+
 TEST(MakeEvent, TheKernelAndTheProbes) {
   const ProbeResult result{.outcome = Outcome::inconclusive, .reason = probes::Reason::no_ports, .latency = {}, .detail = "Address in use"};
   EXPECT_EQ(what<ProbesInconclusive>(probes_inconclusive(result)),
@@ -221,6 +235,8 @@ TEST(MakeEvent, TheKernelAndTheProbes) {
   EXPECT_TRUE(std::holds_alternative<KernelRecovered>(kernel_recovered().what));
   EXPECT_TRUE(what<TableRestored>(table_restored(true)).was_there);
   EXPECT_TRUE(std::holds_alternative<TableReplaced>(table_replaced().what));
+  EXPECT_EQ(what<HeartbeatByTransaction>(heartbeat_by_transaction("a failure")).error, "a failure");
+  EXPECT_TRUE(std::holds_alternative<HeartbeatByPacket>(heartbeat_by_packet().what));
   EXPECT_EQ(what<ConntrackFailed>(conntrack_failed(true, "a failure", 5s)),
             (ConntrackFailed{.counting = true, .error = "a failure", .retry_after = 5s}));
 }

@@ -55,7 +55,7 @@ std::vector<SavedDrain> some_drains() {
   const Vip every{.address = web4.address, .protocol = Protocol::sctp, .port = 1, .last = UINT16_MAX};
   const Mapping range{ports, {*Address::parse("fd00::11"), 0}}, all{every, {*Address::parse("198.18.11.2"), 0}};
   return {{.service = "web", .comment = "web primary", .until = some_overrides()[0].until, .flows = {four, six}},
-          {.service = "sip", .comment = "sip backup", .until = std::nullopt, .flows = {four, range, all}}};
+          {.service = "sip", .comment = "sip backup", .until = std::nullopt, .until_down = true, .flows = {four, range, all}}};
 }
 
 TEST(StateFile, GivesBackDrainsToo) {

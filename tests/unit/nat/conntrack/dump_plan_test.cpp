@@ -2,6 +2,7 @@
 #include "nat/conntrack/dump_plan.hpp"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
 #include <gtest/gtest.h>
@@ -19,6 +20,11 @@ Mapping mapping(std::uint16_t vip_port, const char* server = "10.0.0.11", std::u
                 Protocol protocol = Protocol::tcp) {
   return {.vip = {.address = parsed_address("203.0.113.10"), .protocol = protocol, .port = vip_port},
           .server = {.address = parsed_address(server), .port = server_port}};
+}
+
+std::vector<Scan> plan(std::span<const Mapping> mappings, FilterSupport support, std::uint64_t entries,
+                       FlowScope scope = FlowScope::clients) {
+  return nat::plan(mappings, {.opened_by_client = support, .opened_by_server = support, .related = true}, entries, scope);
 }
 
 /// Every mapping is in exactly one scan, and that scan's filter shows its entries.
@@ -40,12 +46,14 @@ TEST(DumpPlan, NoMappingsMeanNoDump) {
 
 TEST(DumpPlan, WithoutFiltersThereIsOneFullDump) {
   const std::vector mappings{mapping(1), mapping(2, "10.0.0.12")};
-  EXPECT_EQ(plan(mappings, FilterSupport::nothing, 100'000), (std::vector<Scan>{{.filter = {}, .mappings = mappings}}));
+  EXPECT_EQ(plan(mappings, FilterSupport::nothing, 100'000),
+            (std::vector<Scan>{{.filter = {}, .mappings = mappings, .opened_by_client = true}}));
 }
 
 TEST(DumpPlan, OneMappingIsFilteredByAllItsFields) {
   const std::vector mappings{mapping(443)};
-  EXPECT_EQ(plan(mappings, FilterSupport::addresses, 0), (std::vector<Scan>{{.filter = filter_of(mappings[0]), .mappings = mappings}}));
+  EXPECT_EQ(plan(mappings, FilterSupport::addresses, 0),
+            (std::vector<Scan>{{.filter = filter_of(mappings[0]), .mappings = mappings, .opened_by_client = true}}));
 }
 
 TEST(DumpPlan, ManyMappingsOfOneServerAreOneDump) {
@@ -106,6 +114,43 @@ TEST(DumpPlan, EachProtocolHasItsOwnDump) {
   const auto scans = plan(mappings, FilterSupport::addresses, 1'000'000);
   EXPECT_EQ(scans.size(), 2U);
   expect_covered(scans, mappings);
+}
+
+TEST(DumpPlan, FlowsThatServersOpenedAndRelatedOnesComeAfterThoseOfClients) {
+  const std::vector mappings{mapping(443)};
+  const auto scans = plan(mappings, FilterSupport::addresses, 100'000, FlowScope::all);
+  ASSERT_EQ(scans.size(), 3U);
+  EXPECT_TRUE(scans[0].opened_by_client && !scans[0].opened_by_server && !scans[0].related);
+  EXPECT_EQ(scans[0].filter, filter_of(mappings[0]));
+  for (const Scan& scan : {scans[1], scans[2]}) {
+    EXPECT_NE(scan.opened_by_server, scan.related);
+    EXPECT_EQ(scan.filter, scan.related ? related_filter() : filter_of(mappings[0], Opener::server));
+    EXPECT_EQ(scan.mappings, mappings);
+  }
+  const auto others = plan(mappings, FilterSupport::addresses, 100'000, FlowScope::others);
+  EXPECT_EQ(others, (std::vector{scans[1], scans[2]}));
+}
+
+TEST(DumpPlan, OfASmallTableOneDumpFindsAll) {
+  const std::vector mappings{mapping(443)};
+  const Scan all{.filter = {}, .mappings = mappings, .opened_by_client = true, .opened_by_server = true, .related = true};
+  EXPECT_EQ(plan(mappings, FilterSupport::addresses, 15'999, FlowScope::all), std::vector{all});
+  EXPECT_EQ(plan(mappings, FilterSupport::nothing, 100'000, FlowScope::all)[0].filter, Filter{});
+}
+
+TEST(DumpPlan, AFilterByProtocolAloneFindsFlowsOfEitherOpener) {
+  std::vector mappings{mapping(5000, "10.0.0.1", 0)};
+  mappings[0].vip.last = 9000;
+  const auto scans = plan(mappings, FilterSupport::ports, 100'000, FlowScope::all);
+  ASSERT_EQ(scans.size(), 2U);
+  EXPECT_EQ(scans[0].filter, protocol_filter(Protocol::tcp));
+  EXPECT_TRUE(scans[0].opened_by_client && scans[0].opened_by_server);
+  EXPECT_EQ(scans[0].mappings, mappings);
+}
+
+TEST(DumpPlan, NothingThatTheGatewayOpensFromAnEndpointIsLookedFor) {
+  const std::vector mappings{untranslated(mapping(443).vip)};
+  for (const Scan& scan : plan(mappings, FilterSupport::addresses, 100'000, FlowScope::all)) EXPECT_FALSE(scan.opened_by_server);
 }
 
 } // namespace

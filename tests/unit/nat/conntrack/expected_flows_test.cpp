@@ -84,5 +84,39 @@ TEST(ExpectedFlows, ARangeExpectsFlowsThatKeepTheirPort) {
   EXPECT_EQ(expected.unexpected(flow(6'000, flow_backup.address, 6'000)), std::nullopt);
 }
 
+TEST(ExpectedFlows, OfFlowsThatServersOpenedOnlyThoseOfOtherServersOfTheServiceAreUnexpected) {
+  ExpectedFlows expected;
+  const std::array all{flow_primary, flow_backup};
+  expected.expect(flow_web, std::array{flow_primary}, all);
+  EXPECT_EQ(expected.unexpected_from_server({flow_web, flow_backup}), (Mapping{flow_web, flow_backup}));
+  EXPECT_FALSE(expected.unexpected_from_server({flow_web, flow_primary}));
+  EXPECT_FALSE(expected.unexpected_from_server({flow_web, {flow_backup.address, 40'000}})) << "another port: not a service's";
+  EXPECT_FALSE(expected.unexpected_from_server({flow_web, flow_endpoint("198.18.3.2", 8443)})) << "another machine behind the gateway";
+  EXPECT_FALSE(expected.unexpected_from_server({flow_udp, flow_backup})) << "another protocol";
+  expected.ignore({flow_web, flow_backup});
+  EXPECT_FALSE(expected.unexpected_from_server({flow_web, flow_backup}));
+  ExpectedFlows disowned;
+  disowned.disown({flow_web, flow_backup});
+  EXPECT_FALSE(disowned.unexpected_from_server({flow_web, flow_backup})) << "somebody else's source now";
+}
+
+TEST(ExpectedFlows, ARangeExpectsNoneOfAnotherServersOwnFlows) {
+  const auto flow = [](std::uint16_t port) {
+    return Mapping{.vip = {.address = flow_web.address, .protocol = Protocol::udp, .port = port},
+                   .server = {.address = flow_backup.address, .port = port}};
+  };
+  const std::array all{Endpoint{flow_primary.address, 0}, Endpoint{flow_backup.address, 0}};
+  for (const std::uint16_t last : {std::uint16_t{9'000}, std::uint16_t{65'535}}) {
+    const Vip range{.address = flow_web.address, .protocol = Protocol::udp, .port = 5'000, .last = last};
+    ExpectedFlows expected;
+    expected.expect(range, std::array{all[0]}, all);
+    EXPECT_EQ(expected.unexpected_from_server(flow(6'000)), (Mapping{range, all[1]}));
+    EXPECT_FALSE(expected.unexpected_from_server(flow(40'000))) << "a port from which it asks others";
+    Mapping other_port = flow(6'000);
+    other_port.server.port = 6'001;
+    EXPECT_FALSE(expected.unexpected_from_server(other_port));
+  }
+}
+
 } // namespace
 } // namespace hanat::nat

@@ -2,8 +2,11 @@
 #include "nat/conntrack/messages.hpp"
 
 #include <array>
+#include <cstring>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -36,13 +39,14 @@ const nfgenmsg& netfilter(const MessageBatch& batch) { return *static_cast<const
 /// An entry as a dump shows it: a creation has the same attributes, less the id, which is appended here.
 MessageBatch shown(const Mapping& mapping, const Endpoint& client) {
   MessageBatch batch;
-  put_new(batch, 1, mapping, client, 0x01020304, 10);
+  put_new(batch, 1, {.mapping = mapping, .client = client, .mark = 0x01020304, .lifetime_s = 10});
   batch.insert(batch.end(), {8, 0, CTA_ID, 0, 1, 2, 3, 4});
   batch.insert(batch.end(), {6, 0, CTA_ZONE, 0, 0, 5, 0, 0});
   reinterpret_cast<nlmsghdr*>(batch.data())->nlmsg_len = static_cast<std::uint32_t>(batch.size());
   return batch;
 }
 
+/// Of a batch that lives as long as the entry.
 Entry read(const MessageBatch& batch) { return parse_entry(message(batch)).value_or(Entry{}); }
 
 TEST(ConntrackMessages, ParseWhatTheyWrite) {
@@ -56,6 +60,28 @@ TEST(ConntrackMessages, ParseWhatTheyWrite) {
       EXPECT_EQ(entry->mark, 0x01020304U);
       EXPECT_TRUE(entry->reply != nullptr && entry->id != nullptr && entry->zone != nullptr);
     }
+}
+
+TEST(ConntrackMessages, TellAFlowThatTheServerOpenedByItsTranslatedSource) {
+  for (const bool ipv6 : {false, true})
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+      MessageBatch batch;
+      put_new(batch, 1, {.mapping = mapping(protocol, ipv6), .client = client(ipv6), .opener = Opener::server});
+      const auto entry = parse_entry(message(batch));
+      ASSERT_TRUE(entry);
+      EXPECT_EQ(entry->client, mapping(protocol, ipv6).server) << "the original source";
+      EXPECT_EQ(entry->mapping.server, client(ipv6)) << "the reply source";
+      EXPECT_EQ(mapping_opened_by_server(*entry), mapping(protocol, ipv6));
+    }
+  EXPECT_EQ(mapping_opened_by_server(read(shown(mapping(), client()))), std::nullopt) << "its source is not translated";
+}
+
+TEST(ConntrackMessages, TellTheMasterOfARelatedFlow) {
+  EXPECT_EQ(master_of(read(shown(mapping(), client()))), std::nullopt);
+  const NewEntry master{.mapping = mapping(), .client = client()};
+  MessageBatch batch;
+  put_new(batch, 1, {.mapping = mapping(Protocol::udp), .client = client(), .master = original_of(master)});
+  EXPECT_EQ(master_of(read(batch)), original_of(master));
 }
 
 /// The entry of a flow in that state; assured as put_new() makes them, or not.
@@ -81,12 +107,26 @@ TEST(ConntrackMessages, KnowThePhaseOfAConnection) {
   EXPECT_EQ(phase_of(parse_entry(message(without)).value()), TcpPhase::closed);
 }
 
+TEST(ConntrackMessages, KnowAnOffloadedConnectionAsEstablishedWithoutItsState) {
+  for (const std::uint32_t offloaded : {IPS_OFFLOAD, IPS_HW_OFFLOAD})
+    for (const Protocol protocol : {Protocol::tcp, Protocol::udp}) {
+      MessageBatch batch = shown(mapping(protocol), client());
+      const std::uint32_t status = IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED | offloaded;
+      batch.insert(batch.end(), {8, 0, CTA_STATUS, 0, 0, 0, static_cast<std::uint8_t>(status >> 8U), static_cast<std::uint8_t>(status)});
+      reinterpret_cast<nlmsghdr*>(batch.data())->nlmsg_len = static_cast<std::uint32_t>(batch.size());
+      EXPECT_TRUE(is_offloaded(read(batch)));
+      EXPECT_EQ(phase_of(read(batch)), protocol == Protocol::tcp ? TcpPhase::established : TcpPhase::closed);
+    }
+  EXPECT_FALSE(is_offloaded(read(shown(mapping(), client()))));
+  EXPECT_FALSE(is_offloaded(Entry{}));
+}
+
 TEST(ConntrackMessages, AreNotParsedBeyondATruncatedEnd) {
   const MessageBatch whole = shown(mapping(), client());
   for (std::size_t length = sizeof(nlmsghdr); length < whole.size(); ++length) {
     MessageBatch part(whole.begin(), whole.begin() + static_cast<long>(length));
     reinterpret_cast<nlmsghdr*>(part.data())->nlmsg_len = static_cast<std::uint32_t>(length);
-    EXPECT_EQ(parse_entry(message(part)).value_or(Entry{.mapping = mapping(), .client = {}}).mapping, mapping());
+    EXPECT_EQ(parse_entry(message(part)).value_or(Entry{.mapping = mapping(), .client = {}, .reply_to = {}}).mapping, mapping());
   }
 }
 
@@ -105,8 +145,9 @@ TEST(ConntrackMessages, HaveAFamilyAndVersionOne) {
     put_dump(requests[0], 1, ipv6 ? Family::ipv6 : Family::ipv4, filter_of(mapping(Protocol::tcp, ipv6)), 7);
     put_filtered_delete(requests[1], 1, mapping(Protocol::tcp, ipv6));
     put_entry_delete(requests[2], 1, entry, false);
-    put_new(requests[3], 1, mapping(Protocol::tcp, ipv6), client(ipv6), 1, 1);
-    put_delete_new(requests[4], 1, mapping(Protocol::tcp, ipv6), client(ipv6));
+    const NewEntry created{.mapping = mapping(Protocol::tcp, ipv6), .client = client(ipv6), .mark = 1, .lifetime_s = 1};
+    put_new(requests[3], 1, created);
+    put_delete_new(requests[4], 1, created);
     for (const MessageBatch& request : requests) {
       EXPECT_EQ(netfilter(request).nfgen_family, ipv6 ? AF_INET6 : AF_INET);
       EXPECT_EQ(netfilter(request).version, 1) << "with version 0 a delete affects every family";
@@ -170,6 +211,36 @@ TEST(ConntrackMessages, APortWithoutItsProtocolIsNoFilter) {
   MessageBatch batch;
   EXPECT_THROW(put_dump(batch, 1, Family::ipv4, filter), std::logic_error);
   EXPECT_TRUE(batch.empty()) << "no incomplete message remains";
+}
+
+/// The bits for the compared parts of the original and the reply tuple.
+std::pair<std::uint32_t, std::uint32_t> compared(const Filter& filter) {
+  MessageBatch batch;
+  put_dump(batch, 1, Family::ipv4, filter);
+  const std::string_view bytes{reinterpret_cast<const char*>(batch.data()), batch.size()};
+  const auto flags = [&](char type) {
+    std::uint32_t value = 0;
+    const std::size_t at = bytes.rfind(std::string{8, 0, type, 0}); // CTA_FILTER is the last attribute
+    if (at != std::string_view::npos) std::memcpy(&value, bytes.data() + at + 4, sizeof value);
+    return value;
+  };
+  return {flags(CTA_FILTER_ORIG_FLAGS), flags(CTA_FILTER_REPLY_FLAGS)};
+}
+
+TEST(ConntrackMessages, AFilterComparesTheOtherEndsOfAFlowThatTheServerOpened) {
+  constexpr std::uint32_t source = 0b010001, destination = 0b100010, protocol = 0b001000; // address and port
+  EXPECT_EQ(compared(filter_of(mapping())), std::pair(destination | protocol, source | protocol));
+  EXPECT_EQ(compared(filter_of(mapping(), Opener::server)), std::pair(source | protocol, destination | protocol));
+}
+
+TEST(ConntrackMessages, AFilterForRelatedFlowsComparesTheStatus) {
+  Filter filter;
+  filter.related = true;
+  MessageBatch batch;
+  put_dump(batch, 1, Family::ipv4, filter);
+  const std::string_view bytes{reinterpret_cast<const char*>(batch.data()), batch.size()};
+  for (const char type : {char{CTA_STATUS}, char{CTA_STATUS_MASK}})
+    EXPECT_NE(bytes.find(std::string{8, 0, type, 0, 0, 0, 0, IPS_EXPECTED}), std::string_view::npos) << int{type};
 }
 
 TEST(ConntrackMessages, AFilterMatchesItsMappingAndNoNeighbour) {

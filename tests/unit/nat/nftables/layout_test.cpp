@@ -74,10 +74,11 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
     return comments;
   };
   EXPECT_EQ(comments_in(layout, "guard"), each({{2, "in reject, stale or recent"},
-                                                {1, "mid-stream TCP without an entry"},
+                                                {1, "mid-stream TCP that fits no flow"},
                                                 {1, "TCP without SYN or RST"},
                                                 {1, "a server refuses a connection"},
                                                 {1, "a repeated SYN without a reply to the first"},
+                                                {1, "a server refuses an association"},
                                                 {2, "an ICMP error about a client's packet"}}));
   EXPECT_EQ(comments_in(layout, "guard_output"), each({{2, "in reject, stale or recent"}}));
   for (const char* guard : {"guard4", "guard6"})
@@ -85,14 +86,31 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                 {1, "untracked"},
                                                 {2, "no server left"},
                                                 {2, "flow to an old server"},
+                                                {2, "SYN of a client whose old connection has an entry"},
                                                 {2, "late packet of a deleted flow"}}));
   EXPECT_EQ(comments_in(layout, "hold"), each({{1, "the connection was established"},
                                                {4, "a client is refused: hanatd probes the server"},
-                                               {4, "the first refusal is held: the client's next SYN goes to the next server"}}));
-  for (const char* dnat : {"dnat_prerouting", "dnat_output"})
-    EXPECT_EQ(comments_in(layout, dnat),
-              each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
-  EXPECT_EQ(comments_in(layout, "source").size(), 8U);
+                                               {1, "the server had accepted it"},
+                                               {4, "the first refusal is held: the client's next SYN goes to the next server"},
+                                               {4, "a client is refused: hanatd probes the server"},
+                                               {4, "the first refusal is held: the client's next INIT goes to the next server"}}));
+  EXPECT_EQ(comments_in(layout, "unreachable"), each({{4, "a server is unreachable for a client"},
+                                                      {4, "the first refusal is held: the client's next packet goes to the next server"}}));
+  EXPECT_EQ(comments_in(layout, "reconnect"), each({{1, "hanatd does not run: nobody would delete the entry"},
+                                                    {1, "hanatd deletes the entry"},
+                                                    {1, "the client's next SYN goes to the next server"}}));
+  EXPECT_EQ(comments_in(layout, "midstream"),
+            each({{4, "from a client"}, {4, "from a server, and its client does not know that address"}}));
+  for (const char* orphan : {"orphan4", "orphan6"})
+    EXPECT_EQ(comments_in(layout, orphan),
+              each({{1, "picked up, and not answered yet"}, {1, "for some seconds: nobody picks it up"}, {1, "no server would get it"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_output"),
+            each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{2, "server of an endpoint"},
+                                                          {2, "server of a port range; the port is kept"},
+                                                          {4, "no target"},
+                                                          {4, "new flow of a server that lost its traffic"}}));
+  EXPECT_EQ(comments_in(layout, "source").size(), 10U);
 }
 
 TEST(Layout, IsTheSameInEveryTable) {
@@ -109,8 +127,12 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
   const Layout layout = make_layout("hanat");
   Names sets;
   for (const auto& set : layout.sets) sets.insert(nftnl_set_get_str(set.get(), NFTNL_SET_NAME));
-  EXPECT_EQ(named_by(layout, "lookup", NFTNL_EXPR_LOOKUP_SET), sets);
-  EXPECT_EQ(named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME), (Names{"hairpin_ifaces", "held4", "held6"}));
+  const Names filled_by_packets = named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME);
+  Names used = named_by(layout, "lookup", NFTNL_EXPR_LOOKUP_SET);
+  used.insert(filled_by_packets.begin(), filled_by_packets.end());
+  EXPECT_EQ(used, sets);
+  EXPECT_EQ(filled_by_packets, (Names{"hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6", "held6_other", "orphans4", "orphans6",
+                                      "orphans_now4", "orphans_now6"}));
   for (const SetId id : set_ids()) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
 }
 

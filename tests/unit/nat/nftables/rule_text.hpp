@@ -30,8 +30,9 @@ struct AttributeName {
 
 /// The expressions of hanat's rules.
 inline const std::map<std::string, std::vector<AttributeName>>& expression_names() {
-  static const std::map<std::uint64_t, const char*> meta{
-      {NFT_META_MARK, "mark"}, {NFT_META_IIF, "iif"}, {NFT_META_OIF, "oif"}, {NFT_META_NFPROTO, "nfproto"}, {NFT_META_L4PROTO, "l4proto"}};
+  static const std::map<std::uint64_t, const char*> meta{{NFT_META_MARK, "mark"},       {NFT_META_SKUID, "skuid"},
+                                                         {NFT_META_IIF, "iif"},         {NFT_META_OIF, "oif"},
+                                                         {NFT_META_NFPROTO, "nfproto"}, {NFT_META_L4PROTO, "l4proto"}};
   static const std::map<std::uint64_t, const char*> ct{
       {NFT_CT_STATE, "state"},     {NFT_CT_DIRECTION, "direction"}, {NFT_CT_STATUS, "status"}, {NFT_CT_PROTOCOL, "protocol"},
       {NFT_CT_PROTO_SRC, "sport"}, {NFT_CT_PROTO_DST, "dport"},     {NFT_CT_SRC_IP, "saddr4"}, {NFT_CT_DST_IP, "daddr4"},

@@ -96,6 +96,17 @@ TEST(Transaction, TheSameInputIsTheSameBytes) {
   EXPECT_EQ(change(state, {}).bytes, change(state, {}).bytes);
 }
 
+TEST(Transaction, EndpointsThatStayAreNotSent) {
+  const Vip stays{address("198.18.1.2"), Protocol::tcp, 443}, goes{address("198.18.1.2"), Protocol::tcp, 1000, 2000},
+      comes{address("fd00:1::2"), Protocol::udp, 53};
+  const auto bytes = [](const EndpointMap& from, const EndpointMap& to) {
+    TransactionBuilder builder{"hanat", 7};
+    return builder.change_endpoints(SetKind::servers, from, to).finish();
+  };
+  EXPECT_TRUE(bytes({{stays, "web"}}, {{stays, "web"}}).empty());
+  EXPECT_EQ(bytes({{stays, "web"}, {goes, "ftp"}}, {{stays, "web"}, {comes, "dns"}}).bytes, bytes({{goes, "ftp"}}, {{comes, "dns"}}).bytes);
+}
+
 TEST(Transaction, OtherSequenceNumbersChangeNothingElse) {
   const auto one = messages_of(change({}, everything(), 1));
   const auto other = messages_of(change({}, everything(), 1'000));

@@ -102,6 +102,12 @@ TEST(ProtocolRedis, AnErrorIsTheDetail) {
   EXPECT_EQ(run_session(redis_client(), std::string(1'025, 'x')).verdict.value_or(Verdict{}).reason, Reason::garbled);
 }
 
+TEST(ProtocolRedis, AServerWithTooManyClientsIsFullWhateverIsAsked) {
+  for (const bool master : {false, true})
+    EXPECT_EQ(judged(redis_client(master), "-ERR max number of clients reached\r\n"), "full: ERR max number of clients reached");
+  EXPECT_EQ(judged(redis_client(), "-ERR max number of databases\r\n"), "wrong-answer: ERR max number of databases");
+}
+
 TEST(ProtocolRedis, TheMasterIsKnownByItsRole) {
   EXPECT_EQ(judged(redis_client(true), "+PONG\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"), "answered");
   EXPECT_EQ(judged(redis_client(true), "+PONG\r\n*5\r\n$5\r\nslave\r\n"), "wrong-answer: role is slave");
@@ -147,9 +153,17 @@ TEST(ProtocolPostgres, TheFirstMessageIsAStartupMessage) {
 TEST(ProtocolPostgres, AServerThatAcceptsNoClientFails) {
   EXPECT_EQ(judged(postgres_client(), pg_error("57P03", "the database system is starting up")),
             "wrong-answer: 57P03 the database system is starting up");
-  EXPECT_EQ(judged(postgres_client(), pg_in + pg_error("53300", "too many clients")), "wrong-answer: 53300 too many clients");
+  EXPECT_EQ(judged(postgres_client(), pg_in + pg_error("53400", "a limit")), "wrong-answer: 53400 a limit");
   EXPECT_EQ(judged(postgres_client(), "Ecould not fork new process: out of memory\n\0"s),
             "wrong-answer: could not fork new process: out of memory");
+}
+
+TEST(ProtocolPostgres, AServerWithTooManyClientsIsFullWhateverIsAsked) {
+  for (const bool writable : {false, true}) {
+    EXPECT_EQ(judged(postgres_client(writable), pg_error("53300", "sorry, too many clients already")),
+              "full: 53300 sorry, too many clients already");
+    EXPECT_EQ(judged(postgres_client(writable), pg_in + pg_error("53300", "reserved")), "full: 53300 reserved") << "after the login";
+  }
 }
 
 TEST(ProtocolPostgres, WritableMeansNotInRecovery) {
@@ -213,8 +227,14 @@ TEST(ProtocolMysql, AServerThatHandlesALoginPasses) {
 
 TEST(ProtocolMysql, AServerThatAcceptsNoClientFails) {
   EXPECT_EQ(judged(mysql_client(), my_error(0, 1129, "Host 'x' is blocked")), "wrong-answer: 1129 Host 'x' is blocked");
-  EXPECT_EQ(judged(mysql_client(), my_error(0, 1040, "#08004Too many connections")), "wrong-answer: 1040 Too many connections");
+  EXPECT_EQ(judged(mysql_client(), my_error(0, 1053, "#08S01Server shutdown in progress")),
+            "wrong-answer: 1053 Server shutdown in progress");
   EXPECT_EQ(judged(mysql_client(), my_greeting + my_error(2, 1203, "#42000Too many")), "wrong-answer: 1203 Too many");
+}
+
+TEST(ProtocolMysql, AServerWithTooManyClientsIsFullWhateverIsAsked) {
+  for (const bool writable : {false, true})
+    EXPECT_EQ(judged(mysql_client(writable), my_error(0, 1040, "#08004Too many connections")), "full: 1040 Too many connections");
 }
 
 TEST(ProtocolMysql, NoPasswordIsEncodedForEachPlugin) {
@@ -266,10 +286,11 @@ TEST(ProtocolSmtp, AGreetingOfManyLinesAndEhlo) {
   EXPECT_EQ(judged(smtp_client(), "220-mx\r\n220-more\r\n"), "-");
 }
 
-TEST(ProtocolSmtp, TheLineOfARefusalIsTheDetail) {
-  EXPECT_EQ(judged(smtp_client(), "421 too busy\r\n"), "wrong-answer: 421 too busy");
+TEST(ProtocolSmtp, TheLineOfARefusalIsTheDetailAnd421IsFull) {
+  EXPECT_EQ(judged(smtp_client(), "421 too busy\r\n"), "full: 421 too busy");
+  EXPECT_EQ(judged(smtp_client(), "421-too\r\n421 busy\r\n"), "full: 421-too");
   EXPECT_EQ(judged(smtp_client(), "554-no\r\n554 more\r\n"), "wrong-answer: 554-no");
-  EXPECT_EQ(judged(smtp_client(), "220 mx\r\n421 closing\r\n"), "wrong-answer: 421 closing");
+  EXPECT_EQ(judged(smtp_client(), "220 mx\r\n421 closing\r\n"), "full: 421 closing");
   EXPECT_EQ(judged(smtp_client(), "220 mx\r\n502 no EHLO\r\n"), "wrong-answer: 502 no EHLO");
 }
 

@@ -63,6 +63,14 @@ TEST(NflogReader, AResetNamesTheServerThatSentIt) {
             std::nullopt);
 }
 
+TEST(NflogReader, AnAbortOfAnAssociationNamesTheServerThatSentIt) {
+  const KernelEvent expected{.kind = KernelEventKind::refused, .server = endpoint_of("198.18.11.2", 3868)};
+  Packet abort{15, 28, 156, 64, 0, 0, 0, 1, 0, 0, 0, 0, 6, 0, 0, 4};
+  EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(132, "198.18.11.2", "198.18.1.2", abort)), expected);
+  abort[12] = 2; // INIT ACK
+  EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(132, "198.18.11.2", "198.18.1.2", abort)), std::nullopt);
+}
+
 TEST(NflogReader, ARetransmittedSynNamesTheVip) {
   const Vip vip{.address = Address::parse("203.0.113.10").value(), .protocol = Protocol::tcp, .port = 443};
   const KernelEvent expected{.kind = KernelEventKind::unanswered, .vip = vip};
@@ -71,6 +79,14 @@ TEST(NflogReader, ARetransmittedSynNamesTheVip) {
     EXPECT_EQ(event_in(nat::log_unanswered, Family::ipv4,
                        logged_ipv4(6, "198.18.1.2", "203.0.113.10", segment(40'000, 443, static_cast<std::uint8_t>(flags)))),
               std::nullopt);
+}
+
+TEST(NflogReader, ASynOnTheEntryOfAnOldConnectionNamesTheClient) {
+  const Vip vip{.address = Address::parse("2001:db8::10").value(), .protocol = Protocol::tcp, .port = 443};
+  const KernelEvent expected{.kind = KernelEventKind::reconnect, .vip = vip, .client = endpoint_of("fd00:1::2", 40'000)};
+  EXPECT_EQ(event_in(nat::log_reconnect, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, syn))), expected);
+  EXPECT_EQ(event_in(nat::log_reconnect, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, ack))),
+            std::nullopt);
 }
 
 TEST(NflogReader, AnIcmpErrorNamesTheDestinationOfThePacketThatItQuotes) {

@@ -1,0 +1,21 @@
+// The endpoints of servers that the table's guard knows by their packets' source: all of them, and those that have just lost their traffic.
+// They are of all services together, since services share servers. Pure.
+// Not here: the elements of one service (desired_state).
+#pragma once
+
+#include "daemon/decision/service_state.hpp"
+#include "nat/nftables/table_state.hpp"
+
+namespace hanat {
+
+/// The TCP endpoints of every configured server. A service in mode observe has those that are loaded.
+nat::EndpointMap all_servers(const Services& services);
+
+/// Endpoints whose flows were cut in the last minute (ServiceState::displaced_until). Not among them: what is the target of any service,
+/// and what still has flows that drain or are kept.
+nat::EndpointMap displaced_servers(const Services& services, Time now);
+
+/// After a restart: servers that were displaced before, and are not the target of their service, are displaced until then.
+void restore_displaced(const Services& services, const nat::EndpointMap& displaced, Time until);
+
+} // namespace hanat

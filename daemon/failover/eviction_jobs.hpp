@@ -1,0 +1,30 @@
+// What an eviction needs next, and the job that does it. Pure. Not here: when jobs run and what follows from them (evictions).
+#pragma once
+
+#include <cstdint>
+#include <set>
+
+#include "daemon/decision/service_state.hpp"
+#include "daemon/failover/cut_job.hpp"
+
+namespace hanat {
+
+/// What an eviction needs next, most urgent first.
+enum class Need : std::uint8_t { cut_non_tcp, cut_untranslated, notify, cut, record, cut_recorded, count };
+Need need_of(const Eviction& eviction);
+
+/// Nothing is due while the kernel has not answered a change of the service: what leaves may be its target by then.
+bool is_due(const ServiceState& service, const Eviction& eviction, Time now);
+
+/// Whether one of the job's clients that connect again leaves a server by this eviction.
+bool has_reconnecting(const CutJob& job, const Eviction& eviction);
+/// Takes the clients that connect again into a job. Those stay behind whose service waits for the kernel; whose server is no longer on its
+/// way out, is forgotten.
+CutJob take_reconnecting(CutJob& from, const std::set<ServiceState*>& services);
+
+/// Adds what the eviction needs to a job for that need.
+void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction);
+/// UDP and SCTP flows that servers opened, and related ones, are cut behind the clients, which they would hold up.
+void set_scope(CutJob& job, Need need);
+
+} // namespace hanat

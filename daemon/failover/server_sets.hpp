@@ -1,0 +1,44 @@
+// Keeps the guard's sets of servers up to date, which are of all services together: it knows when they may have changed.
+// Not here: what they hold (decision/server_endpoints), transactions (table_sync).
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "daemon/failover/change.hpp"
+#include "daemon/failover/kernel.hpp"
+#include "daemon/failover/service_registry.hpp"
+#include "daemon/failover/table_sync.hpp"
+
+namespace hanat {
+
+class ServerSets {
+public:
+  ServerSets(Table& table, TableSync& sync, const ServiceRegistry& registry) : table_(table), sync_(sync), registry_(registry) {}
+
+  /// The table is adopted, with these endpoints: what was displaced there still is.
+  void on_start(const std::map<nat::SetKind, nat::EndpointMap>& found, Time now);
+  /// In peace the sets change with the configuration alone.
+  void on_config_changed() { servers_changed_ = displaced_changed_ = true; }
+  /// A change has been made in the table.
+  void on_applied(const Change& change) {
+    displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty() || !change.service->displaced_until.empty();
+  }
+  /// Loads what differs, unless the table is busy: then the next call does. A refusal is tried again, too.
+  void update(Time now);
+
+private:
+  void intend(nat::SetKind kind, nat::EndpointMap endpoints);
+
+  Table& table_;
+  TableSync& sync_;
+  const ServiceRegistry& registry_;
+  struct Endpoints {
+    std::shared_ptr<const nat::EndpointMap> intended, loaded; // the same one: in sync
+  };
+  std::map<nat::SetKind, Endpoints> sets_;
+  bool servers_changed_ = false, displaced_changed_ = false; // perhaps
+  bool any_displaced_ = false;
+};
+
+} // namespace hanat
