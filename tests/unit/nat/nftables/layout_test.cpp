@@ -109,7 +109,7 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                           {2, "server of a port range; the port is kept"},
                                                           {4, "no target"},
                                                           {4, "new flow of a server that lost its traffic"}}));
-  EXPECT_EQ(comments_in(layout, "source").size(), 8U);
+  EXPECT_EQ(comments_in(layout, "source").size(), 24U); // of each protocol
 }
 
 TEST(Layout, IsTheSameInEveryTable) {
