@@ -145,7 +145,6 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   check_options(line, subcommand);
   if (invocation.all && !invocation.operand.empty())
     throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
-  if (invocation.command == Command::force_backup && invocation.server.empty()) invocation.server = "backup";
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;
 }

@@ -35,7 +35,7 @@ struct Invocation {
   bool json = false, all = false, even_if_down = false;
   std::optional<std::chrono::milliseconds> for_time;
   std::string reason;
-  std::string server; // of force-backup: "backup" without --server
+  std::string server; // "primary"; of force-backup: empty without --server
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

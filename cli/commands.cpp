@@ -17,6 +17,7 @@
 #include "cli/show.hpp"
 #include "cli/text.hpp"
 #include "daemon/api/client.hpp"
+#include "daemon/api/methods.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/load_config.hpp"
@@ -79,7 +80,7 @@ Exit run_status(const Invocation& invocation) {
 
 Exit run_force(const Invocation& invocation) {
   json parameters = selection(invocation);
-  parameters["server"] = invocation.server;
+  parameters["server"] = invocation.server.empty() ? std::string{any_backup} : invocation.server;
   if (invocation.for_time) parameters["for_s"] = std::chrono::duration<double>(*invocation.for_time).count();
   if (!invocation.reason.empty()) parameters["reason"] = invocation.reason;
   if (invocation.even_if_down) parameters["even_if_down"] = true;

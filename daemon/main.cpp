@@ -27,6 +27,7 @@
 #include "daemon/config/load_config.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/util/arguments.hpp"
+#include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
 #include "nat/kernel_modules.hpp"
 #include "nat/nftables/table.hpp"
@@ -78,14 +79,14 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
   ConfigResult named = load_config(arguments.paths.config);
   if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt};
   const auto& errors = std::get<std::vector<ConfigError>>(named);
-  for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", to_text(error));
+  for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", escaped(to_text(error)));
   if (!arguments.fallback || arguments.action == Action::check) return std::nullopt;
   const std::filesystem::path file = last_good_config(arguments.paths.state, arguments.paths.config);
   ConfigResult accepted = load_config(file);
   auto* const config = std::get_if<Config>(&accepted);
   if (config == nullptr) {
     fmt::print(stderr, "{} has no configuration that was accepted before: hanatd does nothing until these errors are corrected\n",
-               file.parent_path().string());
+               escaped(file.parent_path().string()));
     return std::nullopt;
   }
   return StartConfig{
@@ -143,13 +144,13 @@ int main(int argc, char** argv) {
   try {
     return hanat::run(hanat::parse_arguments(arguments));
   } catch (const hanat::UsageError& error) {
-    std::fprintf(stderr, "hanatd: %s\nhanatd --help shows all options\n", error.what());
+    std::fprintf(stderr, "hanatd: %s\nhanatd --help shows all options\n", hanat::escaped(error.what()).c_str());
     return hanat::usage_or_configuration;
   } catch (const std::system_error& error) {
-    std::fprintf(stderr, "hanatd: %s%s\n", error.what(), hanat::remedy(error.code()).c_str());
+    std::fprintf(stderr, "hanatd: %s%s\n", hanat::escaped(error.what()).c_str(), hanat::remedy(error.code()).c_str());
     return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "hanatd: %s\n", error.what());
+    std::fprintf(stderr, "hanatd: %s\n", hanat::escaped(error.what()).c_str());
     return 1;
   }
 }

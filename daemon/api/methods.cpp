@@ -66,6 +66,7 @@ type HistoryEntry (
   at: string, kind: string, service: ?string, text: string, from: ?string, to: ?string, why: ?string, commit_us: ?int, cut: ?Cut,
   nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float, interrupted: ?bool
 )
+# Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 type Forced (
   name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, group: ?string

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "daemon/api/methods.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/version.hpp"
@@ -50,10 +51,10 @@ std::string roles_of(const ServiceState& service) {
   return roles;
 }
 
-/// "backup" is the first backup that is up; any other role names one server.
+/// A role names one server.
 std::size_t server_for(const ServiceState& service, const std::string& role) {
   const auto& servers = service.servers;
-  if (role == "backup") {
+  if (role == any_backup) {
     if (servers.size() < 2)
       throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name)};
     const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
@@ -80,6 +81,15 @@ void refuse_if_observed(const ServiceState& service) {
                                  "\"auto\" for {0}{1} in the configuration, run hanatctl reload, then force it",
                                  service.config.name,
                                  service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group))};
+}
+
+/// Status, history and journal show it in one line.
+std::string override_reason(const json& parameters) {
+  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (std::ranges::any_of(reason, is_control))
+    bad_parameter("reason", "the reason is one line of text: write it without control characters");
+  return reason;
 }
 
 /// "pending": the flip still waits, for a cut that is being cancelled or because the kernel refuses it; hanatd tries again by itself.
@@ -190,7 +200,7 @@ Reply Handlers::history(const json& parameters) const {
 json Handlers::force(const Call& call) {
   const json& parameters = call.parameters;
   const auto role = optional_of<std::string>(parameters, "server");
-  if (!role) bad_parameter("server", "name a server: primary, backup, backup2, ...");
+  if (!role) bad_parameter("server", fmt::format("name a server: primary, backup, backup2, ..., or {}", any_backup));
   const auto for_s = optional_of<double>(parameters, "for_s");
   if (for_s && !(*for_s > 0 && *for_s < longest_override_s))
     bad_parameter("for_s", "an override lasts more than 0 s and less than ten years");
@@ -207,7 +217,7 @@ json Handlers::force(const Call& call) {
                  .until = {},
                  .until_wall = {},
                  .since = wall_now(),
-                 .reason = optional_of<std::string>(parameters, "reason").value_or(""),
+                 .reason = override_reason(parameters),
                  .by = user_name(call.peer.uid)};
   if (for_s) {
     const auto duration = std::chrono::milliseconds{std::llround(*for_s * 1000)};

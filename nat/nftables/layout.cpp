@@ -35,6 +35,13 @@ constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts)
   return type;
 }
 
+/// nft's number of the byte order of a data type, which its sets keep in their user data: 1 this machine's, 2 the network's, 0 for a
+/// concatenation, whose parts have their own. nft 1.1 ends with a failed assertion where it evaluates a rule with the set of another order.
+constexpr std::uint32_t byte_order_of(std::uint32_t type) {
+  if (type == type_mark) return 1;
+  return type == type_ipv4 || type == type_ipv6 ? 2 : 0;
+}
+
 struct SetShape {
   std::uint32_t key_type = 0, key_length = 0, data_type = 0, data_length = 0; // data_length 0: a set or a verdict map
   const char* comment = "";
@@ -110,6 +117,8 @@ SetPtr make_set(const std::string& table, const std::string& name, const SetShap
     if (shape.data_length != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_length);
   }
   const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(256)});
+  nftnl_udata_put_u32(data.get(), NFTNL_UDATA_SET_KEYBYTEORDER, byte_order_of(shape.key_type));
+  if (shape.data_type != 0) nftnl_udata_put_u32(data.get(), NFTNL_UDATA_SET_DATABYTEORDER, byte_order_of(shape.data_type));
   nftnl_udata_put_strz(data.get(), NFTNL_UDATA_SET_COMMENT, shape.comment);
   nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
   return set;

@@ -1,6 +1,7 @@
 // The rules, chain by chain.
 #include "nat/nftables/ruleset.hpp"
 
+#include <array>
 #include <utility>
 
 #include <netinet/in.h>
@@ -32,6 +33,11 @@ constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client
 constexpr std::uint32_t state_invalid = 1U << 0;
 constexpr std::uint32_t state_new = 1U << (IP_CT_NEW + 1);
 constexpr std::uint32_t state_untracked = 1U << 6;
+
+// nft loads a rule that names a port of conntrack or of a translation only if the rule names the protocol, too, in a comparison. (A set of
+// protocols would do if it was anonymous; a named one does not.) Where a match of a port follows, nft's listing leaves the protocol out,
+// and a listing has to load: so such a rule takes the server's port from conntrack, not from the packet.
+constexpr std::array all_protocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
 
 constexpr std::uint8_t opening_flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
 
@@ -190,9 +196,9 @@ void write_hold(Writer& writer) {
                                                           : "the first refusal is held: the client's next INIT goes to the next server");
         rule.only(family).only(protocol).load_original_vip(family);
         if (ranges)
-          rule.load_saddr(family, after_vip);
+          rule.load_reply_address(family, after_vip);
         else
-          rule.load_sender(family, after_vip);
+          rule.load_reply_source(family, after_vip);
         writer.add(hold_once(rule, {SetKind::hold, family, ranges}, protocol == Protocol::tcp ? held_set(family) : held_other_set(family)));
       }
   }
@@ -214,7 +220,7 @@ void write_signs(Writer& writer) {
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
       writer.add(writer.rule("a server is unreachable for a client")
-                     .only(family)
+                     .only_destination_unreachable(family)
                      .load_original_vip_of_error(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
                      .limit(logged_per_second)
@@ -327,24 +333,30 @@ void write_picked_up(Writer& writer) {
                    .delete_from_set(orphans_set(family)));
 }
 
+/// The server is that of the flow: after DNAT, the source of its replies.
 void write_source(Writer& writer) {
   writer.open("source");
   write_picked_up(writer);
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families) {
-      const auto key = [family, ranges](RuleWriter&& rule) {
-        const unsigned next = registers_of(family) + 2;
-        rule.only(family).load_original_vip(family).load_daddr(family, next);
-        if (!ranges) rule.load_dport(next + registers_of(family));
-        return std::move(rule);
-      };
-      writer.add(key(writer.rule("source address of the gateway")).in_verdict_map(name_of({SetKind::masquerade, family, ranges})));
-      writer.add(key(writer.rule("fixed source address"))
-                     .from_map(name_of({SetKind::snat, family, ranges}))
-                     .snat(family, source_first, source_last));
-    }
+  for (const Protocol protocol : all_protocols)
+    for (const bool ranges : {false, true})
+      for (const Family family : both_families) {
+        const auto key = [=](RuleWriter&& rule) {
+          const unsigned after_vip = registers_of(family) + 2;
+          rule.only(family).only(protocol).load_original_vip(family);
+          if (ranges)
+            rule.load_reply_address(family, after_vip);
+          else
+            rule.load_reply_source(family, after_vip);
+          return std::move(rule);
+        };
+        writer.add(key(writer.rule("source address of the gateway")).in_verdict_map(name_of({SetKind::masquerade, family, ranges})));
+        writer.add(key(writer.rule("fixed source address"))
+                       .from_map(name_of({SetKind::snat, family, ranges}))
+                       .snat(family, source_first, source_last));
+      }
   writer.open(chain_masquerade);
-  writer.add(writer.rule("source ports below those of hanatd's probes").masquerade(source_first, source_last));
+  for (const Protocol protocol : all_protocols)
+    writer.add(writer.rule("source ports below those of hanatd's probes").only(protocol).masquerade(source_first, source_last));
   // A client in its server's own network, or a server that connects to its own service: the reply would go straight to the client, from an
   // address that it did not connect to. Such a packet leaves by the interface it came in by. `meta iif` in postrouting needs Linux 5.7.
   writer.open(chain_hairpin);

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "daemon/api/methods.hpp"
 #include "daemon/util/version.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
@@ -34,8 +35,9 @@ Output hanatctl(std::vector<std::string> arguments) {
 
 json forced(const Call& call) {
   const bool timed = call.parameters.contains("for_s");
+  const std::string server = call.parameters.at("server");
   return {{"name", "web"},
-          {"target", call.parameters.at("server")},
+          {"target", server == any_backup ? "backup" : server},
           {"target_address", "10.0.0.12:8443"},
           {"until", timed ? json("2099-01-31T14:30:05.000Z") : json(nullptr)}};
 }
