@@ -34,10 +34,22 @@ bool worse_in_group(const ServerStatus& server) {
 }
 std::string_view health_of(const ServerStatus& server) { return worse_in_group(server) ? *server.group_health : server.health; }
 
+/// "passes 3.1 of 5 s", "1 of 2 passes"
+std::string show_recovery(const RecoveringStatus& recovering) {
+  if (recovering.passes < recovering.of) return fmt::format("{} of {} passes", recovering.passes, recovering.of);
+  return fmt::format("passes {:.1f} of {:g} s", std::min(recovering.for_s, recovering.stable_for_s), recovering.stable_for_s);
+}
+
+/// It has passed often enough to get the traffic at once when the target fails.
+bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
+  return server.recovering && server.recovering->passes >= server.recovering->of && (!service.group || service.failback.to == server.role);
+}
+
 /// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"
 std::string state_of(const ServerStatus& server) {
   if (worse_in_group(server))
     return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health), escaped(*server.group_health));
+  if (server.recovering) return fmt::format("{} is recovering ({})", escaped(server.role), show_recovery(*server.recovering));
   std::string reason;
   if (server.health == "down" && server.last && server.last->outcome != "pass") reason = server.last->reason;
   if (server.health == "full" && server.last && server.last->outcome == "full") reason = server.last->detail;
@@ -120,19 +132,21 @@ Notice notice_foreign(const ForeignStatus& foreign) {
 /// The servers that do not have the traffic: is one of them up, so that failover is possible?
 std::optional<Notice> notice_others(const ServiceStatus& service) {
   std::string bad;
-  bool other_up = false, any_down = false, any_full = false;
+  bool other_up = false, takes_over_soon = false, any_down = false, any_full = false;
   for (const auto& server : service.servers) {
     if (server.role == service.target) continue;
     if (health_of(server) == "up") {
       other_up = true;
       continue;
     }
+    takes_over_soon = takes_over_soon || takes_over(service, server);
     any_down = any_down || health_of(server) == "down";
     any_full = any_full || health_of(server) == "full";
     bad += (bad.empty() ? "" : ", ") + state_of(server);
   }
   if (bad.empty()) return std::nullopt;
   if (other_up || service.target == "none" || service.why == "no-server-up-kept") return Notice{false, bad};
+  if (takes_over_soon) return Notice{false, fmt::format("{}; it takes over at once if {} fails", bad, escaped(service.target))};
   return Notice{any_down || any_full,
                 fmt::format("{}: {}; nothing {}to fail over to", any_down || any_full ? "redundancy lost" : "no redundancy yet", bad,
                             any_full ? "with room " : "")};
@@ -215,7 +229,7 @@ std::string show_servers(const ServiceStatus& service, const Colorizer& paint, W
   for (const auto& server : service.servers) {
     role = std::max(role, escaped(server.role).size());
     address = std::max(address, address_of(server).size());
-    fails = std::max(fails, fails_text(server.fails).size());
+    fails = std::max(fails, server.recovering ? std::size_t{0} : fails_text(server.fails).size());
   }
   std::string text = fmt::format("\n{}  {}{}{}\n", paint(Colour::bold, escaped(service.name)), joined(service.listen),
                                  service.mode == "auto" ? "" : fmt::format("  (mode {})", escaped(service.mode)),
@@ -223,7 +237,8 @@ std::string show_servers(const ServiceStatus& service, const Colorizer& paint, W
   for (const auto& server : service.servers)
     text += fmt::format("  {} {:<{}}  {:<{}}  {}  {:<{}}  {}\n", server.role == service.target ? "->" : "  ", escaped(server.role), role,
                         address_of(server), address, paint(colour_of(server.health), fmt::format("{:<7}", escaped(server.health))),
-                        fails_text(server.fails), fails, show_last(server.last));
+                        server.recovering ? "recovering: " + show_recovery(*server.recovering) : fails_text(server.fails), fails,
+                        show_last(server.last));
   if (service.last_flip)
     text += fmt::format("  {}; {} in all\n", show_last_flip(*service.last_flip, now), service.flips);
   else

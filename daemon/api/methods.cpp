@@ -37,15 +37,21 @@ type Daemon (
 # draining: absent when empty
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
-  would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, flips: int, listen: []string, servers: []Server,
+  would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
+  servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, totals: Totals
 )
 # until is null: until Auto
 type Override (target: string, until: ?string, reason: string, by: string)
-# addresses: with more than one; group_health: the health for the whole group
+# to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
+type Failback (mode: string, to: ?string, waits_for: ?string)
+# addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet
 type Server (
-  role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, last: ?ProbeResult
+  role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
+  last: ?ProbeResult
 )
+# for_s: they last so long; of, stable_for_s: so many, over so long a time, make it up
+type Recovering (passes: int, of: int, for_s: float, stable_for_s: float)
 type Fails (count: int, of: int, within_s: float)
 type ProbeResult (outcome: string, reason: string, detail: ?string, latency_ms: float, age_s: float)
 # left is null: not counted yet; drain_ends_in_s is null: nothing is draining; cut_ms is null while the cut runs

@@ -37,6 +37,23 @@ LastResult last_from(const json& from) {
           .age_s = from.at("age_s")};
 }
 
+json to_value(const RecoveringStatus& recovering) {
+  return {{"passes", recovering.passes},
+          {"of", recovering.of},
+          {"for_s", tidy(recovering.for_s)},
+          {"stable_for_s", tidy(recovering.stable_for_s)}};
+}
+RecoveringStatus recovering_from(const json& from) {
+  return {.passes = from.at("passes"), .of = from.at("of"), .for_s = from.at("for_s"), .stable_for_s = from.at("stable_for_s")};
+}
+
+json to_value(const FailbackStatus& failback) {
+  return {{"mode", failback.mode}, {"to", or_null(failback.to)}, {"waits_for", or_null(failback.waits_for)}};
+}
+FailbackStatus failback_from(const json& from) {
+  return {.mode = from.at("mode"), .to = optional_at<std::string>(from, "to"), .waits_for = optional_at<std::string>(from, "waits_for")};
+}
+
 json to_value(const ServerStatus& server) {
   json value = {{"role", server.role},
                 {"address", server.address},
@@ -45,6 +62,7 @@ json to_value(const ServerStatus& server) {
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
   if (server.group_health) value["group_health"] = *server.group_health;
+  if (server.recovering) value["recovering"] = to_value(*server.recovering);
   return value;
 }
 ServerStatus server_from(const json& from) {
@@ -56,6 +74,7 @@ ServerStatus server_from(const json& from) {
                       .group_health = optional_or_absent<std::string>(from, "group_health"),
                       .fails = {.count = fails.at("count"), .of = fails.at("of"), .within_s = fails.at("within_s")},
                       .last = std::nullopt};
+  if (from.contains("recovering")) server.recovering = recovering_from(from.at("recovering"));
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
   return server;
 }
@@ -139,6 +158,7 @@ json to_value(const ServiceStatus& service) {
                 {"group", or_null(service.group)},
                 {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
                 {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"failback", to_value(service.failback)},
                 {"flips", service.flips},
                 {"listen", service.listen},
                 {"servers", std::move(servers)},
@@ -163,6 +183,7 @@ ServiceStatus service_from(const json& from) {
                         .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,
                         .failback_in_s = optional_at<double>(from, "failback_in_s"),
+                        .failback = from.contains("failback") ? failback_from(from.at("failback")) : FailbackStatus{},
                         .flips = from.at("flips"),
                         .listen = from.at("listen").get<std::vector<std::string>>(),
                         .servers = {},

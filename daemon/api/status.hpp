@@ -19,6 +19,11 @@ struct FailsStatus {
   unsigned count = 0, of = 0;
   double within_s = 0;
 };
+/// The passes in a row of a server that is not up again yet.
+struct RecoveringStatus {
+  unsigned passes = 0, of = 0; // so many are needed
+  double for_s = 0, stable_for_s = 0;
+};
 struct LastResult {
   std::string outcome, reason, detail;
   double latency_ms = 0, age_s = 0;
@@ -29,6 +34,7 @@ struct ServerStatus {
   std::string health;                           // "unknown", "up", "full", "down"
   std::optional<std::string> group_health = {}; // of a service in a group: the server's health for the whole group
   FailsStatus fails;
+  std::optional<RecoveringStatus> recovering = {};
   std::optional<LastResult> last;
 };
 struct ForcedStatus {
@@ -71,6 +77,12 @@ struct TotalsStatus {
   std::uint64_t nudged = 0;
   std::uint64_t drained = 0; // without what `draining` shows
 };
+/// The way back to a preferred server.
+struct FailbackStatus {
+  std::string mode = "auto";            // "manual"
+  std::optional<std::string> to;        // the preferred server that is up, or recovering
+  std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
+};
 struct ServiceStatus {
   std::string name, target;
   std::optional<std::string> target_address; // null: none
@@ -79,6 +91,7 @@ struct ServiceStatus {
   std::optional<std::string> group;
   std::optional<ForcedStatus> forced;
   std::optional<double> failback_in_s;
+  FailbackStatus failback;
   std::uint64_t flips = 0;
   std::vector<std::string> listen;
   std::vector<ServerStatus> servers;

@@ -31,7 +31,8 @@ std::string_view to_text(Reason reason);
 
 struct Candidate {
   Health health = Health::unknown;
-  Time up_since{}; // meaningful while up: failback.after counts from here
+  Time up_since{};                // meaningful while up: failback.after counts from here
+  std::optional<Time> up_at = {}; // when it will be up again if all goes well; nullopt: it is up, or nobody knows
   bool operator==(const Candidate&) const = default;
 };
 
@@ -58,7 +59,7 @@ struct Decision {
   std::size_t server = 0;                // of TargetKind::server only
   Reason reason = Reason::starting;      // why it is so (status)
   Reason flip_reason = Reason::starting; // why it would be moved there (journal, last_flip)
-  std::optional<Time> failback_at;       // a failback waits for this moment (after, window)
+  std::optional<Time> failback_at;       // a failback waits for this moment (stable_for, after, window)
   bool operator==(const Decision&) const = default;
 };
 

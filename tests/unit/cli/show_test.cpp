@@ -222,6 +222,25 @@ TEST_F(Show, EveryOtherNotice) {
   EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, "observe: hanatd decides and logs, but does not touch traffic"}));
 }
 
+TEST_F(Show, ARecoveringServerIsRedundancyAsSoonAsItHasPassedOftenEnough) {
+  auto service = failed_over();
+  service.servers[0].recovering = RecoveringStatus{.passes = 4, .of = 2, .for_s = 3.14, .stable_for_s = 5};
+  service.failback_in_s = 1.86;
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "primary is recovering (passes 3.1 of 5 s); it takes over at once if backup fails"},
+                          Notice{false, "failback in 1.9 s"}));
+  EXPECT_THAT(show_status(with({service}), {.colour = false, .now = now}), HasSubstr("recovering: passes 3.1 of 5 s"));
+  service.servers[0].recovering->passes = 1;
+  service.failback_in_s.reset();
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true, "redundancy lost: primary is recovering (1 of 2 passes); nothing to fail over to"}));
+  service.servers[0].recovering->passes = 4;
+  service.group = "voice";
+  EXPECT_TRUE(notices(service, now)[0].trouble) << "the server may be down for another service of the group";
+  service.failback.to = "primary";
+  EXPECT_FALSE(notices(service, now)[0].trouble);
+}
+
 TEST_F(Show, ModeObserveSaysWhatIsAndWhatWouldHappen) {
   const std::string begin = "observe: hanatd decides and logs, but does not touch traffic; ";
   auto service = web();

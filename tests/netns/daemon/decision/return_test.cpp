@@ -49,6 +49,38 @@ TEST_F(Return, ARecoveredPrimaryIsWatchedForStableForWhileTheBackupWorks) {
   EXPECT_EQ(who_answers(), "primary");
 }
 
+TEST_F(Return, ARecoveringPrimaryIsShownWithItsCountdownAndTakesOverAtOnceWhenTheBackupFails) {
+  Hanatd hanatd{lab, fast_service({.up = "passes = 2, stable_for = \"30s\""})};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_for(health_is("backup", "up"));
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  EXPECT_FALSE(server(service(hanatd.status(), "web"), "primary").recovering);
+  EXPECT_NE(hanatd.ctl({"status"}).out.find("redundancy lost"), std::string::npos);
+  primary.start();
+  const Status seen = hanatd.wait_for([](const Status& now) {
+    const ServerStatus& down = server(service(now, "web"), "primary");
+    return down.recovering && down.recovering->passes >= 2 && service(now, "web").failback_in_s;
+  });
+  const ServiceStatus& web = service(seen, "web");
+  EXPECT_EQ(server(web, "primary").health, "down") << "it is not up before stable_for";
+  EXPECT_EQ(server(web, "primary").recovering->of, 2U);
+  EXPECT_EQ(server(web, "primary").recovering->stable_for_s, 30);
+  EXPECT_NEAR(*web.failback_in_s, 30 - server(web, "primary").recovering->for_s, 0.1);
+  EXPECT_EQ(web.failback.to, "primary");
+  EXPECT_EQ(web.failback.waits_for, "stable-for");
+  const std::string text = hanatd.ctl({"status"}).out;
+  for (const char* part : {"primary is recovering (passes ", " of 30 s); it takes over at once if backup fails", "failback in "})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  EXPECT_EQ(text.find("redundancy"), std::string::npos) << text;
+
+  backup.kill();
+  const Status moved = hanatd.wait_target("web", "primary");
+  EXPECT_EQ(service(moved, "web").last_flip->from, "backup") << "without a moment of none";
+  EXPECT_EQ(service(moved, "web").flips, 2U);
+  EXPECT_EQ(who_answers(), "primary");
+}
+
 TEST_F(Return, OneFailBeginsTheWatchAnew) {
   Hanatd hanatd{lab, fast_service({.up = "passes = 2, stable_for = \"1s\""})};
   hanatd.wait_target("web", "primary");

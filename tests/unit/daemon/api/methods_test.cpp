@@ -35,6 +35,7 @@ Status full_status() {
   service.target_address = service.would_target = service.would_why = service.group = "text";
   service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root"};
   service.failback_in_s = 43;
+  service.failback.to = service.failback.waits_for = "text";
   service.last_flip = flip;
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = 1, .ends_in_s = 4.5}};
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
@@ -42,6 +43,7 @@ Status full_status() {
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
   server.group_health = "down";
+  server.recovering.emplace();
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503"};
   service.servers.push_back(server);
   status.services.push_back(service);
