@@ -130,6 +130,11 @@ std::span<const Subcommand> subcommands() {
   return table;
 }
 
+std::string_view name_of(Command command) {
+  const auto found = std::ranges::find(subcommands(), command, &Subcommand::command);
+  return found == subcommands().end() ? std::string_view{} : found->name;
+}
+
 Invocation parse_arguments(std::span<const std::string_view> arguments) {
   const CommandLine line = parse_command_line(option_rows, arguments);
   Invocation invocation;

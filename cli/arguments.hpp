@@ -26,6 +26,8 @@ struct Subcommand {
   std::string_view help;
 };
 std::span<const Subcommand> subcommands();
+/// The word of a command.
+std::string_view name_of(Command command);
 
 /// A parsed command line.
 struct Invocation {

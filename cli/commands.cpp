@@ -174,7 +174,7 @@ Exit dispatch(const Invocation& invocation) {
 }
 
 Exit refused(const Refusal& refusal, const Invocation& invocation) {
-  fmt::print(stderr, "hanatctl: {}\n", refusal_text(refusal, invocation.operand));
+  fmt::print(stderr, "{}hanatctl: {}\n", error_lines(refusal), refusal_text(refusal, name_of(invocation.command), invocation.operand));
   const auto status = refusal.name == "BadConfiguration" ? Exit::usage : Exit::refused;
   if (!invocation.json) return status;
   json value = refusal.parameters;

@@ -152,7 +152,33 @@ std::optional<Notice> notice_others(const ServiceStatus& service) {
                             any_full ? "with room " : "")};
 }
 
-std::string show_daemon(const DaemonStatus& daemon, const Colorizer& paint) {
+/// That the configuration in use is not what the operator wrote; empty: it is.
+std::string show_config(const DaemonStatus& daemon, const Colorizer& paint, WallTime now) {
+  if (const auto& refused = daemon.reload_refused)
+    return paint(Colour::red,
+                 fmt::format(
+                     "!! the last reload was refused ({}, by {}), and the old configuration stays in force: {} error{}, the first: {}",
+                     local_time(refused->at, now), escaped(refused->by), refused->errors, refused->errors == 1 ? "" : "s",
+                     escaped(refused->first))) +
+           "\n";
+  if (!daemon.config_stale) return {};
+  const std::string loaded = daemon.config_loaded_at ? ", which was loaded at " + local_time(*daemon.config_loaded_at, now) : "";
+  return paint(Colour::yellow,
+               fmt::format(" ! the configuration on disk is not the one in use{}: hanatctl check, then hanatctl reload", loaded)) +
+         "\n";
+}
+
+/// The way back that only the operator can open.
+std::optional<Notice> notice_failback(const ServiceStatus& service) {
+  if (service.failback.waits_for != "operator" || !service.failback.to) return std::nullopt;
+  const auto* const server = find_server(service, *service.failback.to);
+  if (server == nullptr || server->recovering) return std::nullopt;
+  const std::string name = escaped(service.name), role = escaped(*service.failback.to);
+  const std::string force = role == "primary" ? "force-primary " + name : fmt::format("force-backup {} --server {}", name, role);
+  return Notice{false, fmt::format("{} is up; failback is manual: hanatctl {}, then hanatctl auto {}", role, force, name)};
+}
+
+std::string show_daemon(const DaemonStatus& daemon, const Colorizer& paint, WallTime now) {
   const bool in_sync = daemon.kernel == "in-step";
   std::string text =
       fmt::format("hanatd{} (pid {}), up {}, kernel {}, {}\n", daemon.version.empty() ? "" : " " + escaped(daemon.version), daemon.pid,
@@ -164,6 +190,7 @@ std::string show_daemon(const DaemonStatus& daemon, const Colorizer& paint) {
             "\n";
   }
   if (daemon.fallback) text += paint(Colour::red, fmt::format("!! {}", escaped(*daemon.fallback))) + "\n";
+  text += show_config(daemon, paint, now);
   if (daemon.inconclusive)
     text +=
         paint(Colour::red, fmt::format("!! hanatd cannot probe the servers: {}; no failover until it can", escaped(*daemon.inconclusive))) +
@@ -211,12 +238,21 @@ std::string show_last(const std::optional<LastResult>& last) {
   std::string text = last->outcome == "pass" || last->outcome == last->reason ? "" : escaped(last->outcome) + ": ";
   text += escaped(last->reason);
   if (!last->detail.empty()) text += fmt::format(" ({})", escaped(last->detail));
+  if (!last->wanted.empty()) text += fmt::format(", wanted: {}", escaped(last->wanted));
   return fmt::format("{}, {:.2f} ms, {} ago", text, last->latency_ms, duration(last->age_s));
 }
 
 std::string show_last_flip(const FlipStatus& flip, WallTime now) {
   const auto age = seconds_since(flip.at, now);
   return fmt::format("last flip {}{}: {}", local_time(flip.at, now), age ? fmt::format(" ({} ago)", duration(*age)) : "", show_flip(flip));
+}
+
+/// Of several probes those that do not pass.
+std::string show_probes(const ServerStatus& server) {
+  std::string text;
+  for (const ProbeStatus& probe : server.probes)
+    if (probe.health != "up") text += fmt::format("       {}  {}: {}\n", escaped(probe.health), escaped(probe.name), show_last(probe.last));
+  return text;
 }
 
 Colour colour_of(std::string_view health) { return health == "up" ? Colour::green : health == "down" ? Colour::red : Colour::yellow; }
@@ -238,11 +274,12 @@ std::string show_servers(const ServiceStatus& service, const Colorizer& paint, W
     text += fmt::format("  {} {:<{}}  {:<{}}  {}  {:<{}}  {}\n", server.role == service.target ? "->" : "  ", escaped(server.role), role,
                         address_of(server), address, paint(colour_of(server.health), fmt::format("{:<7}", escaped(server.health))),
                         server.recovering ? "recovering: " + show_recovery(*server.recovering) : fails_text(server.fails), fails,
-                        show_last(server.last));
+                        show_last(server.last)) +
+            show_probes(server);
   if (service.last_flip)
-    text += fmt::format("  {}; {} in all\n", show_last_flip(*service.last_flip, now), service.flips);
+    text += fmt::format("  {}; {} since hanatd started\n", show_last_flip(*service.last_flip, now), service.flips);
   else
-    text += "  no flip since hanatd started\n";
+    text += "  no flip yet\n";
   return text;
 }
 
@@ -256,6 +293,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining));
   for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
+  if (auto notice = notice_failback(service)) found.push_back(std::move(*notice));
   if (service.failback_in_s) found.push_back({false, fmt::format("failback in {}", duration(*service.failback_in_s))});
   std::stable_partition(found.begin(), found.end(), [](const Notice& notice) { return notice.trouble; });
   return found;
@@ -292,7 +330,7 @@ std::string show_history(const std::vector<HistoryEntry>& history, const View& v
 
 std::string show_status(const Status& status, const View& view) {
   const Colorizer paint{view.colour};
-  std::string text = show_daemon(status.daemon, paint) + "\n";
+  std::string text = show_daemon(status.daemon, paint, view.now) + "\n";
   if (status.services.empty()) return text + "no services: write one into the configuration, then hanatctl reload\n";
   text += show_overview(status.services, paint, view.now);
   std::size_t left_out = 0;

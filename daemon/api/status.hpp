@@ -26,7 +26,14 @@ struct RecoveringStatus {
 };
 struct LastResult {
   std::string outcome, reason, detail;
+  std::string wanted = {}; // what would have passed; empty: the reason says it
   double latency_ms = 0, age_s = 0;
+};
+/// One of several probes of a server.
+struct ProbeStatus {
+  std::string name, health; // "http 10.0.0.11:8443 GET /health"
+  FailsStatus fails;
+  std::optional<LastResult> last;
 };
 struct ServerStatus {
   std::string role, address;
@@ -36,6 +43,7 @@ struct ServerStatus {
   FailsStatus fails;
   std::optional<RecoveringStatus> recovering = {};
   std::optional<LastResult> last;
+  std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
 };
 struct ForcedStatus {
   std::string target;
@@ -100,6 +108,11 @@ struct ServiceStatus {
   std::vector<ForeignStatus> foreign;
   TotalsStatus totals;
 };
+struct RefusedReload {
+  std::string at, by; // RFC 3339; a user, or "SIGHUP"
+  std::uint64_t errors = 0;
+  std::string first; // "file:line:col: message"
+};
 struct DaemonStatus {
   int pid = 0;
   double uptime_s = 0;
@@ -108,18 +121,28 @@ struct DaemonStatus {
   std::string config, version;
   std::optional<std::string> fallback = {}; // why the configuration in use is an older one
   std::optional<std::string> inconclusive;  // why probes are inconclusive; "blind" in JSON
+  std::optional<std::string> config_loaded_at = {};
+  std::optional<RefusedReload> reload_refused = {}; // since the configuration in use was loaded
+  bool config_stale = false;                        // the files on disk are not those in use
 };
 struct Status {
   DaemonStatus daemon;
   std::vector<ServiceStatus> services;
 };
 
+/// How many services a reload touched.
+struct ReloadCounts {
+  std::uint64_t added = 0, changed = 0, removed = 0;
+};
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
-  std::string at;      // RFC 3339, UTC, milliseconds
-  std::string kind;    // "flip", "health", "override", "target", "repair"
-  std::string service; // empty: the daemon itself; null in JSON
-  std::string text;    // the journal's text
+  std::string at;                        // RFC 3339, UTC, milliseconds
+  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload"
+  std::string service;                   // empty: the daemon itself; null in JSON
+  std::string text;                      // the journal's text
+  std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC
+  std::string by = {};                   // who did it; empty: nobody
+  std::optional<ReloadCounts> reload = {};
   std::optional<FlipStatus> flip;
 };
 

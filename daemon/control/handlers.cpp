@@ -102,13 +102,20 @@ Handlers::Handlers(Controller& controller, const History& history, Reload reload
 void Handlers::set_config(std::string file, std::optional<std::string> fallback) {
   config_file_ = std::move(file);
   fallback_ = std::move(fallback);
+  config_loaded_at_ = wall_now();
+  reload_refused_.reset();
+  config_stale_ = false;
+}
+
+void Handlers::set_reload_refused(const std::string& by, std::size_t errors, std::string first) {
+  reload_refused_ = RefusedReload{.at = to_text(wall_now()), .by = by, .errors = errors, .first = std::move(first)};
 }
 
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (call.method == "Force") return force(call);
-  if (call.method == "Auto") return end_override(call.parameters);
-  if (call.method == "Reload") return reload_();
+  if (call.method == "Auto") return end_override(call);
+  if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
@@ -152,7 +159,16 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.config = config_file_;
   daemon.fallback = fallback_;
   daemon.version = version();
+  daemon.config_loaded_at = to_text(config_loaded_at_);
+  daemon.reload_refused = reload_refused_;
+  daemon.config_stale = config_stale_;
   return daemon;
+}
+
+ServiceStatus Handlers::service_status(const ServiceState& service) const {
+  ServiceStatus status = report(service, Clock::now());
+  if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
+  return status;
 }
 
 Reply Handlers::status(const json& parameters) const {
@@ -165,7 +181,7 @@ Reply Handlers::status(const json& parameters) const {
   auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
     while (index < names.size())
       if (const ServiceState* service = controller_.registry().find(names[index++]))
-        return std::make_optional<json>(report(*service, Clock::now()));
+        return std::make_optional<json>(service_status(*service));
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
@@ -216,7 +232,7 @@ json Handlers::force(const Call& call) {
   }
   for (const auto& [service, server] : targets) {
     force.server = server;
-    controller_.set_override(*service, force);
+    controller_.set_override(*service, force, force.by);
   }
   controller_.sync_now();
   json services = json::array();
@@ -224,11 +240,11 @@ json Handlers::force(const Call& call) {
   return {{"services", std::move(services)}};
 }
 
-json Handlers::end_override(const json& parameters) {
+json Handlers::end_override(const Call& call) {
   std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
-  for (ServiceState* service : with_their_groups(selected(parameters))) {
+  for (ServiceState* service : with_their_groups(selected(call.parameters))) {
     ended.emplace_back(service, service->force.has_value());
-    controller_.set_override(*service, std::nullopt);
+    controller_.set_override(*service, std::nullopt, user_name(call.peer.uid));
   }
   controller_.sync_now();
   json services = json::array();

@@ -114,6 +114,7 @@ std::string_view to_text(Reason reason) {
   case Reason::failover: return "failover";
   case Reason::full: return "full";
   case Reason::full_kept: return "full-kept";
+  case Reason::recovered: return "recovered";
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
   case Reason::observe: return "observe";
@@ -128,7 +129,7 @@ Decision decide(const DecisionInput& input, Time now) {
   const auto best = first_up(input.servers);
   if (!input.current) {
     if (!input.refused) return start(input.servers);
-    return best ? taken_by(input.servers, *best) : last_resort(input.servers);
+    return best ? at(*best, reason_for(input.servers, *best), Reason::recovered) : last_resort(input.servers);
   }
   if (input.servers[*input.current].health != Health::down) return stay_or_move(input, *input.current, now);
   if (best) return at(*best, reason_for(input.servers, *best), Reason::failover);

@@ -21,6 +21,7 @@ enum class Reason : std::uint8_t {
   failover,          // a server before this one is down, or was when this one took over
   full,              // a server before this one is full and takes no new flows; (a flip's) the old target is
   full_kept,         // the target is full, and no other server may take over
+  recovered,         // (a flip's reason) no server was up, and the first one is again
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is

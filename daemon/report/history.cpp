@@ -92,12 +92,20 @@ void HistoryRing::add(HistoryEntry entry) {
       }
     return;
   }
+  if (entry.flip) last_flips_[entry.service] = end();
   hashes_.push_back(hash);
   entries_.push_back(std::move(entry));
   if (entries_.size() <= at_most) return;
+  if (const auto last = last_flips_.find(entries_.front().service); last != last_flips_.end() && last->second == first_)
+    last_flips_.erase(last);
   hashes_.pop_front();
   entries_.pop_front();
   ++first_;
+}
+
+std::optional<FlipStatus> HistoryRing::last_flip(const std::string& service) const {
+  const auto last = last_flips_.find(service);
+  return last == last_flips_.end() ? std::nullopt : (*this)[last->second].flip;
 }
 
 void HistoryRing::interrupt_cuts() {

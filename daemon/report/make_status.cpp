@@ -7,11 +7,27 @@
 
 #include <fmt/format.h>
 
+#include "daemon/report/probe_text.hpp"
+
 namespace hanat {
 namespace {
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+FailsStatus fails_of(const ServiceState& service, const ProbeState& probe, Time now) {
+  return {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+}
+
+std::optional<LastResult> last_of(const ProbeState& probe, Time now) {
+  if (!probe.last) return std::nullopt;
+  return LastResult{.outcome = std::string{to_text(probe.last->outcome)},
+                    .reason = std::string{to_text(probe.last->reason)},
+                    .detail = probe.last->detail,
+                    .wanted = probe.probe == nullptr ? "" : wanted_by(probe.probe->spec, probe.last->reason),
+                    .latency_ms = milliseconds(probe.last->latency),
+                    .age_s = seconds(now - probe.last_at)};
+}
 
 ServerStatus report(const ServiceState& service, const ServerState& server, Time now) {
   ServerStatus status;
@@ -22,16 +38,17 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
   status.health = to_text(server.health);
   if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
   const ProbeState& probe = worst_probe(server, now);
-  status.fails = {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+  status.fails = fails_of(service, probe, now);
   if (const auto recovery = recovery_of(server, now))
     status.recovering = RecoveringStatus{
         .passes = recovery->passes, .of = recovery->of, .for_s = seconds(recovery->lasts), .stable_for_s = seconds(recovery->stable_for)};
-  if (probe.last)
-    status.last = LastResult{.outcome = std::string{to_text(probe.last->outcome)},
-                             .reason = std::string{to_text(probe.last->reason)},
-                             .detail = probe.last->detail,
-                             .latency_ms = milliseconds(probe.last->latency),
-                             .age_s = seconds(now - probe.last_at)};
+  status.last = last_of(probe, now);
+  if (server.probes.size() > 1)
+    for (const ProbeState& one : server.probes)
+      status.probes.push_back({.name = one.probe == nullptr ? "" : name_of(*one.probe),
+                               .health = std::string{to_text(one.window.health())},
+                               .fails = fails_of(service, one, now),
+                               .last = last_of(one, now)});
   return status;
 }
 

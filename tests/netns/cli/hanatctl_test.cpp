@@ -103,7 +103,7 @@ TEST(Hanatctl, WithBadUsageOrConfigurationExitsWithTwo) {
   const Served served{play};
   const auto reload = hanatctl({"reload", "--socket", served.path()});
   EXPECT_EQ(reload.exit, 2);
-  EXPECT_EQ(reload.err, "hanatctl: a.toml:1:2: bad\nthe old one stays\n");
+  EXPECT_EQ(reload.err, "a.toml:1:2: bad\nhanatctl: the old one stays\n");
   const auto mistyped = hanatctl({"sttus", "--json"});
   EXPECT_EQ(mistyped.exit, 2);
   EXPECT_EQ(json::parse(mistyped.out)["error"], "Usage");

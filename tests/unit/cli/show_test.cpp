@@ -89,7 +89,7 @@ web  -> primary  10.0.0.11:8443  primary-up  for 2 h 3 min
 web  203.0.113.10:443/tcp, 203.0.113.10:443/udp
   -> primary  10.0.0.11:8443  up       fails 0 of 3 in 10 s  connected, 0.21 ms, 0.4 s ago
      backup   10.0.0.12:8443  up       fails 0 of 3 in 10 s  connected, 0.21 ms, 0.4 s ago
-  no flip since hanatd started
+  no flip yet
 )");
 }
 
@@ -147,11 +147,11 @@ database  -> none    -               no-server-up  for 5.0 s
 web  203.0.113.10:443/tcp, 203.0.113.10:443/udp
      primary  10.0.0.11:8443  down     fails 3 of 3 in 10 s  fail: refused, 0.21 ms, 0.4 s ago
   -> backup   10.0.0.12:8443  up       fails 0 of 3 in 10 s  connected, 0.21 ms, 0.4 s ago
-  last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients; 1 in all
+  last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients; 1 since hanatd started
 
 database  203.0.113.10:443/tcp, 203.0.113.10:443/udp
      primary  10.0.0.21:5432  down     fails 3 of 3 in 10 s  fail: timeout, 0.21 ms, 0.4 s ago
-  no flip since hanatd started
+  no flip yet
 )");
 }
 
@@ -167,6 +167,20 @@ TEST_F(Show, ADaemonInTroubleSaysSoFirst) {
 
 no services: write one into the configuration, then hanatctl reload
 )");
+}
+
+TEST_F(Show, ARefusedReloadOrAChangedFileStandsAboveTheServices) {
+  auto status = with({web()});
+  status.daemon.config_loaded_at = "2026-01-31T13:02:11.000Z";
+  status.daemon.config_stale = true;
+  EXPECT_THAT(show_status(status, {.colour = false, .now = now}),
+              HasSubstr("\n ! the configuration on disk is not the one in use, which was loaded at 13:02:11: hanatctl check, then hanatctl "
+                        "reload\n"));
+  status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T13:55:02.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
+  const auto text = show_status(status, {.colour = false, .now = now});
+  EXPECT_THAT(text, HasSubstr("\n!! the last reload was refused (13:55:02, by root), and the old configuration stays in force: 2 errors, "
+                              "the first: a.toml:1:2: bad\n"));
+  EXPECT_THAT(text, Not(HasSubstr("on disk"))) << "that is why";
 }
 
 TEST_F(Show, AnOverrideSaysWhoUntilWhenWhyAndHowToEndIt) {
@@ -239,6 +253,30 @@ TEST_F(Show, ARecoveringServerIsRedundancyAsSoonAsItHasPassedOftenEnough) {
   EXPECT_TRUE(notices(service, now)[0].trouble) << "the server may be down for another service of the group";
   service.failback.to = "primary";
   EXPECT_FALSE(notices(service, now)[0].trouble);
+}
+
+TEST_F(Show, AManualFailbackSaysTheCommandsThatEndTheWait) {
+  auto service = failed_over();
+  service.servers[0] = web().servers[0];
+  service.failback = {.mode = "manual", .to = "primary", .waits_for = "operator"};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "primary is up; failback is manual: hanatctl force-primary web, then hanatctl auto web"}));
+  service.failback.to = "backup";
+  EXPECT_EQ(notices(service, now)[0].text,
+            "backup is up; failback is manual: hanatctl force-backup web --server backup, then hanatctl auto web");
+  service.failback = {.mode = "auto", .to = "primary", .waits_for = "after"};
+  EXPECT_THAT(notices(service, now), IsEmpty());
+}
+
+TEST_F(Show, OfSeveralProbesThoseThatFailAreNamedWithWhatTheyWanted) {
+  auto service = failed_over();
+  auto& primary = service.servers[0];
+  primary.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299", .latency_ms = 1};
+  primary.probes = {{.name = "tcp 10.0.0.11:8443", .health = "up", .fails = {}, .last = {}},
+                    {.name = "http 10.0.0.11:8443 GET /", .health = "down", .fails = {}, .last = primary.last}};
+  EXPECT_THAT(show_status(with({service}), {.colour = false, .now = now}),
+              HasSubstr("fails 3 of 3 in 10 s  fail: wrong-status (503), wanted: status 200-299, 1.00 ms, 0.0 s ago\n"
+                        "       down  http 10.0.0.11:8443 GET /: fail: wrong-status (503), wanted: status 200-299, 1.00 ms, 0.0 s ago\n"));
 }
 
 TEST_F(Show, ModeObserveSaysWhatIsAndWhatWouldHappen) {
@@ -394,19 +432,35 @@ TEST_F(ReplyText, OfAutoSaysWhetherThereWasAnOverride) {
 
 TEST_F(ReplyText, OfReloadSaysWhatChanged) {
   EXPECT_EQ(reload_reply({{"services", 1}, {"changed", json::array()}}), "the configuration is loaded: 1 service; nothing changed\n");
+  EXPECT_EQ(reload_reply({{"services", 1}, {"settings", {"metrics"}}}),
+            "the configuration is loaded: 1 service; changed in [hanatd]: metrics\n");
   EXPECT_EQ(reload_reply({{"services", 3}, {"changed", {"web", "sip"}}}), "the configuration is loaded: 3 services; changed: web, sip\n");
   EXPECT_EQ(reload_reply({{"services", 1}, {"added", {"new"}}, {"changed", json::array()}, {"removed", {"old"}}}),
             "the configuration is loaded: 1 service; added: new; removed: old\n");
 }
 
+TEST_F(ReplyText, OfForceForSeveralSaysOnlyOnceHowToEndIt) {
+  const json web = {{"name", "web"}, {"target", "backup"}, {"target_address", "10.0.0.12:8443"}, {"until", nullptr}, {"group", "voice"}};
+  json sip = web;
+  sip["name"] = "sip";
+  EXPECT_EQ(force_reply({{"services", {web, sip}}}, std::nullopt, now),
+            "web (group voice): traffic goes to backup (10.0.0.12:8443)\nsip (group voice): traffic goes to backup (10.0.0.12:8443)\n"
+            "2 services are forced, without failover, until you end it: hanatctl auto web\n");
+  sip["group"] = nullptr;
+  EXPECT_THAT(force_reply({{"services", {web, sip}}}, std::nullopt, now), HasSubstr("until you end it: hanatctl auto --all\n"));
+}
+
 TEST_F(ReplyText, OfARefusalListsErrorsAndSuggests) {
-  EXPECT_EQ(refusal_text({"Refused", "backup is down\x1b[2J\nuse --even-if-down", json::object()}, "web"),
+  EXPECT_EQ(refusal_text({"Refused", "backup is down\x1b[2J\nuse --even-if-down", json::object()}, "force-backup", "web"),
             "backup is down\\x1b[2J\nuse --even-if-down");
-  EXPECT_EQ(refusal_text({"UnknownService", "no service wbe", {{"services", {"web", "sip"}}}}, "wbe"),
+  EXPECT_EQ(refusal_text({"UnknownService", "no service wbe", {{"services", {"web", "sip"}}}}, "status", "wbe"),
             "no service wbe: did you mean \"web\"?");
-  EXPECT_EQ(refusal_text({"UnknownService", "no service x", {{"services", {"web", "sip"}}}}, "x"), "no service x");
-  EXPECT_EQ(refusal_text({"BadConfiguration", "the old configuration stays", {{"errors", {"a.toml:1:2: bad", "a.toml:2:1: worse"}}}}, ""),
-            "a.toml:1:2: bad\na.toml:2:1: worse\nthe old configuration stays");
+  EXPECT_EQ(refusal_text({"UnknownService", "no service x", {{"services", {"web", "sip"}}}}, "status", "x"), "no service x");
+  EXPECT_EQ(refusal_text({"NotPermitted", "nobody may only look: be root (sudo)", json::object()}, "force-backup", "web"),
+            "force-backup changes the daemon, and nobody may only look: be root (sudo)");
+  const Refusal bad{"BadConfiguration", "the old configuration stays", {{"errors", {"a.toml:1:2: bad", "a.toml:2:1: worse"}}}};
+  EXPECT_EQ(error_lines(bad), "a.toml:1:2: bad\na.toml:2:1: worse\n");
+  EXPECT_EQ(refusal_text(bad, "reload", ""), "the old configuration stays");
 }
 
 } // namespace

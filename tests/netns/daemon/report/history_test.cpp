@@ -1,4 +1,5 @@
 // What `hanatctl history` shows of real flips, before and after a restart. Not here: damaged files, full disks (unit).
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,67 @@ TEST(HistoryOfAGateway, HasFlipsHealthAndOverridesAlsoAfterARestart) {
   EXPECT_EQ(hanatd.ctl({"history", "wbe"}).exit, 1);
   const Output shown = hanatd.ctl({"history"});
   EXPECT_NE(shown.out.find("primary -> backup, failover; committed in "), std::string::npos) << shown.out;
+}
+
+std::vector<HistoryEntry> all_entries(const Hanatd& hanatd) {
+  return nlohmann::json::parse(hanatd.ctl({"--json", "history"}).out).at("history").get<std::vector<HistoryEntry>>();
+}
+
+/// The first entry that `wanted` accepts.
+template <typename Wanted> std::size_t place_of(const std::vector<HistoryEntry>& entries, Wanted wanted) {
+  const auto found = std::find_if(entries.begin(), entries.end(), wanted);
+  EXPECT_NE(found, entries.end());
+  return static_cast<std::size_t>(found - entries.begin());
+}
+
+TEST(HistoryOfAGateway, HasReloadsAndEveryCauseStandsBeforeItsEffect) {
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  Hanatd hanatd{lab, fast_service({.extra = "failback = \"manual\""})};
+  wait_both_up(hanatd);
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  primary.start();
+  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").health == "up"; });
+  ASSERT_EQ(hanatd.reload("[service.web]\nlisten = 5\n").exit, 2);
+  ASSERT_EQ(hanatd.reload(fast_service()).exit, 0); // failback is "auto" now
+  hanatd.wait_target("web", "primary");
+  const auto entries = all_entries(hanatd);
+  for (std::size_t index = 1; index < entries.size(); ++index)
+    EXPECT_LE(entries[index - 1].at, entries[index].at) << entries[index - 1].text << "\n" << entries[index].text;
+  const auto flip_to = [&](const std::string& role) {
+    return place_of(entries, [&](const HistoryEntry& entry) { return entry.flip && entry.flip->to == role; });
+  };
+  const auto with_text = [&](const std::string& text) {
+    return place_of(entries, [&](const HistoryEntry& entry) { return entry.text.find(text) != std::string::npos; });
+  };
+  EXPECT_LT(with_text("is down"), flip_to("backup"));
+  const std::size_t refused = with_text("reload refused (by root): the new configuration has"), reload = with_text("read again (by root)");
+  EXPECT_LT(flip_to("backup"), refused);
+  EXPECT_EQ(entries[refused].kind, "reload");
+  EXPECT_LT(refused, reload);
+  EXPECT_LT(reload, flip_to("primary")) << "the reload moved it";
+  EXPECT_EQ(entries[reload].by, "root");
+  EXPECT_EQ(entries[reload].reload.value().changed, 1U);
+  EXPECT_EQ(entries[flip_to("primary")].at, service(hanatd.status(), "web").since) << "one reading of the clock";
+}
+
+TEST(HistoryOfAGateway, SaysWhoBeganAndEndedAnOverrideOnceEach) {
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  Hanatd hanatd{lab, fast_service()};
+  wait_both_up(hanatd);
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web", "--for", "30m", "--reason", "a test"}).exit, 0);
+  hanatd.restart();
+  ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0);
+  const auto overrides = entries_of(hanatd, "override");
+  ASSERT_EQ(overrides.size(), 2U) << "a restart is no new override";
+  const auto text = overrides[0].at("text").get<std::string>();
+  EXPECT_NE(text.find("forced to backup (" + to_text(Lab::endpoint(Host::backup, 8443)) + ") by root for 30m (a test)"), std::string::npos)
+      << text;
+  EXPECT_TRUE(overrides[0].contains("until"));
+  EXPECT_EQ(overrides[1].at("text"), "the override was ended by root: health decides again");
+  EXPECT_EQ(overrides[1].at("by"), "root");
 }
 
 } // namespace

@@ -11,7 +11,8 @@ using nlohmann::json;
 
 /// What hanatctl(8) documents.
 const json example_json = json::parse(R"(
-{"version": 2, "daemon": {"pid": 1, "uptime_s": 12.5, "kernel": "in-step", "config": "/etc/hanat/hanat.toml", "version": "0.1.0", "blind": null},
+{"version": 2, "daemon": {"pid": 1, "uptime_s": 12.5, "kernel": "in-step", "config": "/etc/hanat/hanat.toml", "version": "0.1.0", "blind": null,
+   "config_loaded_at": "2026-01-31T09:00:00.000Z", "config_stale": false},
  "services": [{"name": "web", "target": "primary", "target_address": "10.0.0.11:8443", "since": "2026-01-31T10:00:00.123Z", "why": "primary-up",
    "mode": "auto", "group": null, "forced": null, "failback_in_s": null,
    "failback": {"mode": "auto", "to": null, "waits_for": null}, "flips": 3,
@@ -36,6 +37,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.kernel = "failed";
   status.daemon.kernel_error = "No such file";
   status.daemon.inconclusive = "no descriptors";
+  status.daemon.config_stale = true;
+  status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T10:00:00.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   ServiceStatus service;
   service.target = "none";
   service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root"};
@@ -49,7 +52,10 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
   server.group_health = "down";
   server.recovering = RecoveringStatus{.passes = 14, .of = 2, .for_s = 3.1, .stable_for_s = 5};
-  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503"};
+  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
+  server.probes = {
+      {.name = "tcp 10.0.0.1:1", .health = "up", .fails = {}, .last = {}},
+      {.name = "http 10.0.0.1:1 GET /", .health = "down", .fails = {.count = 3, .of = 3, .within_s = 10}, .last = server.last}};
   service.servers.push_back(server);
   service.last_flip.emplace();
   service.last_flip->drained = 3;
@@ -76,7 +82,7 @@ TEST(StatusJson, RoundsToMeaningfulDigits) {
 TEST(StatusJson, OfAnOlderOrNewerDaemonIsRead) {
   json older = example_json;
   older["daemon"].erase("version");
-  older["daemon"].erase("blind");
+  for (const char* key : {"blind", "config_loaded_at", "config_stale"}) older["daemon"].erase(key);
   older["services"][0].erase("group");
   older["services"][0].erase("failback");
   for (const char* key : {"drained", "left", "drain_ends_in_s"}) older["services"][0]["last_flip"].erase(key);

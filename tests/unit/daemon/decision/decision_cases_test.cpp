@@ -78,7 +78,8 @@ TEST(Choose, RefusesWhenNobodyIsFitUntilSomebodyIs) {
   EXPECT_EQ(Case{"dd"}.current(0).on_none(OnNone::drop).text(), "none no-server-up (no-server-up)");
   EXPECT_EQ(Case{"dd"}.refused().text(), "none no-server-up (no-server-up)");
   EXPECT_EQ(Case{"d?"}.refused().text(), "none no-server-up (no-server-up)") << "once refused, not knowing is no reason to be silent";
-  EXPECT_EQ(Case{"?u"}.refused().text(), "1 failover (failover)") << "nor to wait for a better one";
+  EXPECT_EQ(Case{"?u"}.refused().text(), "1 failover (recovered)") << "nor to wait for a better one";
+  EXPECT_EQ(Case{"ud"}.refused().text(), "0 primary-up (recovered)") << "the first move after an outage is no failover";
 }
 
 TEST(Choose, KeepsTheLastTargetWhereTheOperatorWantsThat) {
@@ -111,7 +112,7 @@ TEST(Choose, AFullServerGetsNoNewFlowsWhereAnotherIsUp) {
   EXPECT_EQ(Case{"ffu"}.current(1).text(), "2 full (full)");
   EXPECT_EQ(Case{"fu"}.current(1).text(), "1 full (starting)") << "and the backup keeps them while it is full";
   EXPECT_EQ(Case{"fu"}.text(), "1 full (full)") << "at the start, too";
-  EXPECT_EQ(Case{"fu"}.refused().text(), "1 full (full)");
+  EXPECT_EQ(Case{"fu"}.refused().text(), "1 full (recovered)");
 }
 
 TEST(Choose, AFullServerKeepsTheTrafficWhereNoOtherIsUp) {

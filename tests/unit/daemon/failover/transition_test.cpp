@@ -146,7 +146,7 @@ TEST_F(TransitionTest, AfterAnOverrideTrafficGoesBackEvenWhereFailbackIsManual) 
     if (by_time)
       now += 60s;
     else
-      end_override(service, registry, outbox);
+      end_override(service, "root", registry, outbox);
     registry.mark_dirty(service);
     decide_and_apply();
     EXPECT_EQ(service.current, 0U) << by_time;
