@@ -51,9 +51,8 @@ std::string Sentences::operator()(const TableNotRemoved& table) const {
 }
 
 std::string Sentences::operator()(const CutMethod& method) const {
-  return fmt::format(
-      "{} flows are cut by {}{}{}", method.family == Family::ipv4 ? "IPv4" : "IPv6", to_text(method.method),
-      method.failed_check.empty() ? "" : "; no action needed: a faster method failed its test on this kernel: ", method.failed_check);
+  return fmt::format("{} flows are cut by {}, the fastest method that this kernel has{}", method.family == Family::ipv4 ? "IPv4" : "IPv6",
+                     to_text(method.method), method.failed_check.empty() ? "" : fmt::format(" (of a faster one: {})", method.failed_check));
 }
 
 std::string Sentences::operator()(const Started& started) const {
