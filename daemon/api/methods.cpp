@@ -16,12 +16,15 @@ constexpr std::array force_parameters = {Parameter{"service", "?string"}, Parame
                                          Parameter{"reason", "?string"},  Parameter{"even_if_down", "?bool"}};
 constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}};
 
+constexpr std::array history_parameters = {Parameter{"service", "?string"}, Parameter{"last", "?int"}, Parameter{"since", "?string"},
+                                           Parameter{"until", "?string"}, Parameter{"after", "?int"}};
+
 constexpr std::array methods = {
     Method{"Status", false, status_parameters, "status: StatusReport"},
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
     Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string"},
-    Method{"History", false, status_parameters, "version: int, history: []HistoryEntry"},
+    Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
     Method{"Version", false, {}, "version: string"},
 };
 
@@ -72,6 +75,7 @@ type Draining (server: string, address: string, drained: int, left: ?int, ends_i
 type Foreign (listen: string, server: string, flows: int)
 # since hanatd started; flips: by why; nudged: clients that nudges were sent to
 type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
+# History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
 # interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null. until: of an override with an end; by: who did it;
 # reload: how many services a reload touched
@@ -102,6 +106,7 @@ error InvalidParameter (message: string, parameter: string)
 bool has_type(const nlohmann::json& value, std::string_view type) {
   if (type == "string") return value.is_string();
   if (type == "bool") return value.is_boolean();
+  if (type == "int") return value.is_number_integer();
   return value.is_number(); // "float"
 }
 

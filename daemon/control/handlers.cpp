@@ -34,6 +34,15 @@ template <typename Value> std::optional<Value> optional_of(const json& parameter
   }
 }
 
+/// As an entry of the history has it; empty: not asked for.
+std::string moment_in(const json& parameters, const std::string& name) {
+  const auto text = optional_of<std::string>(parameters, name);
+  if (!text) return {};
+  const auto moment = parse_wall_time(*text);
+  if (!moment) bad_parameter(name, fmt::format("\"{}\" is not a time: write RFC 3339 in UTC, as in 2026-01-31T10:00:00.123Z", *text));
+  return to_text(*moment);
+}
+
 std::string kernel_text(TableSync::State state) {
   switch (state) {
   case TableSync::State::in_sync:
@@ -187,20 +196,29 @@ Reply Handlers::status(const json& parameters) const {
   return {json{{"status", status}}, "services", std::move(next)};
 }
 
-/// Of one service, or of all services and the daemon. A service that is no longer configured may still have a history.
+/// Of one service and the reloads, or of all. A service that is no longer configured may still have a history.
 Reply Handlers::history(const json& parameters) const {
-  const auto name = optional_of<std::string>(parameters, "service");
-  if (name && !history_.knows(*name)) selected(parameters);
-  auto next = [this, name, at = history_.begin(), end = history_.end()]() mutable -> std::optional<json> {
+  HistoryFilter filter{.service = optional_of<std::string>(parameters, "service").value_or(""),
+                       .since = moment_in(parameters, "since"),
+                       .until = moment_in(parameters, "until")};
+  if (!filter.service.empty() && !history_.knows(filter.service)) selected({{"service", filter.service}});
+  std::uint64_t begin = history_.begin();
+  if (const auto after = optional_of<std::int64_t>(parameters, "after"); after && *after > 0)
+    begin = std::max(begin, static_cast<std::uint64_t>(*after));
+  if (const auto last = optional_of<std::int64_t>(parameters, "last")) {
+    if (*last < 1) bad_parameter("last", "ask for one entry at least");
+    begin = history_.first_of_last(filter, static_cast<std::uint64_t>(*last), begin);
+  }
+  auto next = [this, filter, at = begin, end = history_.end()]() mutable -> std::optional<json> {
     for (at = std::max(at, history_.begin()); at < end; ++at) { // the oldest may have been dropped meanwhile
       const HistoryEntry& entry = history_[at];
-      if (name && entry.service != *name) continue;
+      if (!filter.accepts(entry)) continue;
       ++at;
       return std::make_optional<json>(entry);
     }
     return std::nullopt;
   };
-  return {json{{"version", status_version}, {"history", json::array()}}, "history", std::move(next)};
+  return {json{{"version", status_version}, {"next", history_.end()}, {"history", json::array()}}, "history", std::move(next)};
 }
 
 json Handlers::force(const Call& call) {

@@ -164,7 +164,7 @@ std::string Sentences::operator()(const OverrideLost& override) const {
 }
 
 std::string Sentences::operator()(const OverrideDropped& override) const {
-  return fmt::format("the saved override to {} is dropped: the service no longer has that server", override.role);
+  return fmt::format("the override to {} is dropped: the service no longer has that server", override.role);
 }
 
 std::string Sentences::operator()(const OverrideClock& override) const {

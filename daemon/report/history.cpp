@@ -113,6 +113,11 @@ void HistoryRing::interrupt_cuts() {
     if (entry.flip && !entry.flip->cut_ms) entry.flip->interrupted = true;
 }
 
+bool HistoryFilter::accepts(const HistoryEntry& entry) const {
+  const bool about = service.empty() || entry.service == service || entry.kind == "reload";
+  return about && (since.empty() || entry.at >= since) && (until.empty() || entry.at <= until);
+}
+
 std::optional<HistoryEntry> parse_history_line(std::string_view line) {
   if (line.size() > line_at_most) return std::nullopt;
   try {
@@ -175,6 +180,16 @@ bool History::knows(const std::string& service) const {
   for (std::uint64_t number = begin(); number < end(); ++number)
     if (ring_[number].service == service) return true;
   return false;
+}
+
+std::uint64_t History::first_of_last(const HistoryFilter& filter, std::uint64_t number, std::uint64_t begin) const {
+  std::uint64_t first = end();
+  for (std::uint64_t at = end(); at-- > begin && number > 0;)
+    if (filter.accepts(ring_[at])) {
+      first = at;
+      --number;
+    }
+  return first;
 }
 
 void History::write() {

@@ -42,6 +42,13 @@ private:
   std::deque<std::uint32_t> hashes_; // of what identifies a flip, entry by entry: a map took a tenth of the memory of all entries
 };
 
+/// Which entries somebody wants to see.
+struct HistoryFilter {
+  std::string service;      // with the reloads, which may have moved it; empty: all
+  std::string since, until; // RFC 3339, UTC, milliseconds; empty: no limit
+  bool accepts(const HistoryEntry& entry) const;
+};
+
 /// A line of the file; nullopt: a damaged one. Never throws, whatever the line is.
 std::optional<HistoryEntry> parse_history_line(std::string_view line);
 /// The entries in the files of DIR, as far as they can be read. Never throws, whatever the files hold.
@@ -65,6 +72,8 @@ public:
   const HistoryEntry& operator[](std::uint64_t number) const { return ring_[number]; }
   /// The newest flip of the service, also of before the start.
   std::optional<FlipStatus> last_flip(const std::string& service) const { return ring_.last_flip(service); }
+  /// The first of the newest `number` entries that the filter accepts, from `begin` on.
+  std::uint64_t first_of_last(const HistoryFilter& filter, std::uint64_t number, std::uint64_t begin) const;
   /// Is there an entry about the service?
   bool knows(const std::string& service) const;
 

@@ -62,7 +62,7 @@ TEST(Hanatctl, ShowsTheStatusWithoutACommand) {
   const Served served{play};
   const auto ran = hanatctl({"--socket", served.path()});
   EXPECT_EQ(ran.exit, 0);
-  EXPECT_THAT(ran.out, HasSubstr("web  -> primary  10.0.0.11:8443"));
+  EXPECT_THAT(ran.out, HasSubstr("web -> primary 10.0.0.11:8443"));
   EXPECT_THAT(ran.out, Not(HasSubstr("\x1b"))) << "no terminal, no colour";
   EXPECT_THAT(ran.err, IsEmpty());
 }

@@ -1,8 +1,14 @@
 // What `hanatctl history` shows of real flips, before and after a restart. Not here: damaged files, full disks (unit).
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -125,6 +131,79 @@ TEST(HistoryOfAGateway, SaysWhoBeganAndEndedAnOverrideOnceEach) {
   EXPECT_TRUE(overrides[0].contains("until"));
   EXPECT_EQ(overrides[1].at("text"), "the override was ended by root: health decides again");
   EXPECT_EQ(overrides[1].at("by"), "root");
+}
+
+TEST(HistoryOfAGateway, IsShownInPartsAndFollowed) {
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  Hanatd hanatd{lab, fast_service()};
+  wait_both_up(hanatd);
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  hanatd.wait_target("web", "backup");
+  const auto count = [&](std::vector<std::string> options) {
+    options.insert(options.begin(), {"--json", "history"});
+    const Output output = hanatd.ctl(options);
+    EXPECT_EQ(output.exit, 0) << output.err;
+    return nlohmann::json::parse(output.out).at("history").size();
+  };
+  const std::size_t all = count({});
+  ASSERT_GE(all, 4U);
+  EXPECT_EQ(count({"-n", "2"}), 2U);
+  EXPECT_EQ(count({"web", "-n", "100"}), all);
+  EXPECT_EQ(count({"--since", "1h"}), all);
+  EXPECT_EQ(count({"--until", "1h"}), 0U);
+  const auto newest = all_entries(hanatd).back();
+  EXPECT_EQ(newest.flip.value().why, "forced");
+  EXPECT_GE(count({"--since", newest.at}), 1U);
+  EXPECT_LT(count({"--since", newest.at}), all);
+
+  const std::filesystem::path file = hanatd.state() / "followed";
+  const Fd out{open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
+  Process follower =
+      lab.spawn(Host::gateway, {HANATCTL, "--socket", hanatd.socket(), "history", "-n", "1", "--follow"}, out.get(), out.get());
+  const auto followed = [&] {
+    std::ostringstream text;
+    text << std::ifstream(file).rdbuf();
+    return text.str();
+  };
+  const auto wait_for_text = [&](const std::string& text) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+    while (followed().find(text) == std::string::npos && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    EXPECT_NE(followed().find(text), std::string::npos) << text << " is not in\n" << followed();
+  };
+  wait_for_text("primary -> backup, forced");
+  ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0);
+  wait_for_text("the override was ended by root");
+  wait_for_text("backup -> primary, failback");
+  hanatd.restart();
+  hanatd.wait_target("web", "primary");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  wait_for_text("no failover until `hanatctl auto web`");
+  const std::string text = followed();
+  const std::string flip = "primary -> backup, forced";
+  EXPECT_EQ(text.find("is up"), text.rfind("is up", text.find(flip))) << "only the newest entry of before:\n" << text;
+  follower.kill();
+}
+
+TEST(HistoryOfAGateway, DoesNotCountAFinishedConnectionAsCut) {
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  Hanatd hanatd{lab, fast_service()};
+  wait_both_up(hanatd);
+  TcpClient client{lab, Host::client, Lab::vip(443)};
+  ASSERT_EQ(client.ask().text, "primary");
+  ASSERT_EQ(connect_once(lab, Host::client, Lab::vip(443)).text, "primary");
+  const std::string finished = "conntrack -L -p tcp --orig-dst 203.0.113.10 --state TIME_WAIT 2>/dev/null | wc -l";
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+  while (lab.must(Host::gateway, finished) != "1\n" && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  ASSERT_EQ(lab.must(Host::gateway, finished), "1\n");
+  lab.silent(Host::primary, true);
+  hanatd.wait_target("web", "backup");
+  const Status status = hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->cut_ms.has_value(); });
+  EXPECT_EQ(service(status, "web").last_flip->cut.tcp, 1U) << "that of the client that is still connected";
+  EXPECT_EQ(lab.must(Host::gateway, finished), "0\n") << "its entry is gone all the same";
 }
 
 } // namespace

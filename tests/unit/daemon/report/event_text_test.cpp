@@ -198,7 +198,7 @@ TEST(EventText, Overrides) {
   EXPECT_EQ(text(OverrideLost{.role = "backup", .by = "root", .reason = "a test"}),
             "no longer configured: its override ends (to backup, by root: a test)");
   EXPECT_EQ(text(OverrideLost{.role = {}, .by = "root", .reason = {}}), "no longer configured: its override ends (by root)");
-  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the saved override to backup2 is dropped: the service no longer has that server");
+  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the override to backup2 is dropped: the service no longer has that server");
   EXPECT_EQ(text(OverrideClock{90s}), "this machine's clock shows a time before the override began: the override ends 90 s from now");
   EXPECT_EQ(text(OverrideShared{.owner = "sip", .group = "voice"}),
             "moves together with sip (group voice): the override of sip applies to both");
