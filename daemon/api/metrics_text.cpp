@@ -45,7 +45,7 @@ constexpr std::array rows = {
     Row{Metric::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while draining or kept"},
     Row{Metric::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that are draining or kept; absent: none, or not counted yet"},
     Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",
-        "Time of the last change of the target; absent: none since hanatd started"},
+        "Time of the last change of the target, also before the start; absent: none is known"},
     Row{Metric::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "Time from decision to kernel acknowledgement of the last flip"},
     Row{Metric::up, "hanat_up", "gauge", "1 while the server is up"},
     Row{Metric::full, "hanat_full", "gauge", "1 while the server works and takes no more clients"},
