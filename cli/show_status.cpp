@@ -119,7 +119,8 @@ std::string heading(const Block& block, WallTime now) {
   const ServiceStatus& first = *block.services.front();
   const char* const mark = block.rank == Rank::fine ? "  " : block.rank == Rank::note ? " !" : "!!";
   const bool several = block.services.size() > 1;
-  const std::string who = several ? plural(block.services.size(), "service") : escaped(first.name);
+  const std::string group = first.group ? fmt::format(" (group {})", escaped(*first.group)) : "";
+  const std::string who = several ? plural(block.services.size(), "service") : escaped(first.name) + group;
   const std::string address = several || !first.target_address ? "" : " " + escaped(*first.target_address);
   const std::string why = block.rank == Rank::fine ? "" : ", " + escaped(first.why);
   std::string earliest = first.since;
@@ -196,9 +197,8 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
   if (several) screen.add(Colour::none, "   " + fitting(block.services, usual_width - 3), 3);
   if (detail == Detail::full)
     screen.add(Colour::none,
-               fmt::format("   listens on {}{}{}", joined(common.listen),
-                           common.mode == "auto" ? "" : fmt::format(" (mode {})", escaped(common.mode)),
-                           common.group ? fmt::format(" (group {})", escaped(*common.group)) : ""),
+               fmt::format("   listens on {}{}", joined(common.listen),
+                           common.mode == "auto" ? "" : fmt::format(" (mode {})", escaped(common.mode))),
                6);
   for (const Notice& notice : notices(common, now)) screen.add(Colour::none, "   " + notice.text, 5);
   if (several) {

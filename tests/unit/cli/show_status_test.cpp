@@ -82,8 +82,8 @@ TEST_F(ShowStatus, InDetailAServiceHasAllThatIsKnown) {
   EXPECT_EQ(show_status(with({service}), Detail::full, narrow), R"(14:00:05 UTC  hanatd 0.1.0 up 3 d 4 h
 1 problem; 0 of 1 service at its primary
 
-!! web -> backup 10.0.0.12:8443, failover, since 13:59:22 (43 s)
-   listens on 203.0.113.10:443/tcp, 203.0.113.10:443/udp (group voice)
+!! web (group voice) -> backup 10.0.0.12:8443, failover, since 13:59:22 (43 s)
+   listens on 203.0.113.10:443/tcp, 203.0.113.10:443/udp
    redundancy lost: primary is down (refused); nothing to fail over to
       primary  10.0.0.11:8443  down     refused, 3 of 3 fails in 10 s, 0.4 s ago
    -> backup   10.0.0.12:8443  up       connected 0.21 ms, 0.4 s ago
