@@ -72,7 +72,7 @@ TEST(Arguments, ThatAreMistypedGetASuggestion) {
 }
 
 TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
-  EXPECT_THAT(error_text({"status", "a", "b"}), HasSubstr("unexpected argument \"b\"; usage: hanatctl status [SERVICE]"));
+  EXPECT_THAT(error_text({"status", "a", "b"}), HasSubstr("unexpected argument \"b\"; usage: hanatctl status [SERVICE|--all]"));
   EXPECT_THAT(error_text({"reload", "web"}), HasSubstr("unexpected argument \"web\"; usage: hanatctl reload"));
   EXPECT_THAT(error_text({"auto", "web", "--all"}), HasSubstr("either web or --all"));
   EXPECT_THAT(error_text({"auto", "web", "--for", "1m"}),

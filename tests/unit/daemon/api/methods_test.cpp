@@ -111,7 +111,8 @@ TEST(Methods, DeclareEveryFieldOfTheHistory) {
   interrupted.flip->cut_ms.reset();
   interrupted.flip->interrupted = true;
   EXPECT_EQ(
-      checker.check_result("History", {{"version", status_version}, {"history", json::array({plain, flip, interrupted, forced, reload})}}),
+      checker.check_result(
+          "History", {{"version", status_version}, {"next", 5}, {"history", json::array({plain, flip, interrupted, forced, reload})}}),
       "");
   for (const std::string& field : checker.unseen()) EXPECT_FALSE(field.starts_with("HistoryEntry.")) << field;
 }

@@ -16,7 +16,7 @@ probes::Probe probe_of(Kind kind) {
   return probe;
 }
 
-TEST(ProbeText, NamesWhichProbeItIs) {
+TEST(ProbeInWords, NamesWhichProbeItIs) {
   EXPECT_EQ(name_of(probe_of(Kind::tcp)), "tcp 10.0.0.11:8443");
   EXPECT_EQ(name_of(probe_of(Kind::http)), "http 10.0.0.11:8443 GET /");
   probes::Probe dns = probe_of(Kind::dns);
@@ -27,7 +27,7 @@ TEST(ProbeText, NamesWhichProbeItIs) {
   EXPECT_EQ(name_of(exec), "exec 10.0.0.11:8443 /bin/check");
 }
 
-TEST(ProbeText, SaysWhatWasWantedOnlyWhereAnotherAnswerCame) {
+TEST(ProbeInWords, SaysWhatWasWantedOnlyWhereAnotherAnswerCame) {
   probes::ProbeSpec spec = probe_of(Kind::http).spec;
   EXPECT_EQ(wanted_by(spec, Reason::wrong_status), "status 200-299");
   spec.edit<probes::HttpSpec>().status = {{200, 200}, {300, 399}};
