@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -23,6 +24,7 @@
 
 #include "daemon/arguments.hpp"
 #include "daemon/config/config.hpp"
+#include "daemon/config/fingerprint.hpp"
 #include "daemon/config/last_good_config.hpp"
 #include "daemon/config/load_config.hpp"
 #include "daemon/daemon.hpp"
@@ -76,8 +78,9 @@ int remove_table(const std::string& name) {
 
 /// The named file or, where it has errors and --fallback is given, the last accepted one. Prints every error. nullopt: neither is usable.
 std::optional<StartConfig> config_for(const Arguments& arguments) {
+  const std::uint64_t content = config_content_hash(arguments.paths.config);
   ConfigResult named = load_config(arguments.paths.config);
-  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt};
+  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt, content};
   const auto& errors = std::get<std::vector<ConfigError>>(named);
   for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", escaped(to_text(error)));
   if (!arguments.fallback || arguments.action == Action::check) return std::nullopt;
@@ -93,7 +96,8 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
       std::move(*config), file.string(),
       fmt::format(
           "{} has {} error{}: the configuration that was accepted last is in force; correct it (hanatctl check), then hanatctl reload",
-          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s")};
+          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s"),
+      config_content_hash(file)};
 }
 
 int check(const Arguments& arguments) {

@@ -35,6 +35,15 @@ template <typename Value> std::optional<Value> optional_of(const json& parameter
   }
 }
 
+/// As an entry of the history has it; empty: not asked for.
+std::string moment_in(const json& parameters, const std::string& name) {
+  const auto text = optional_of<std::string>(parameters, name);
+  if (!text) return {};
+  const auto moment = parse_wall_time(*text);
+  if (!moment) bad_parameter(name, fmt::format("\"{}\" is not a time: write RFC 3339 in UTC, as in 2026-01-31T10:00:00.123Z", *text));
+  return to_text(*moment);
+}
+
 std::string kernel_text(TableSync::State state) {
   switch (state) {
   case TableSync::State::in_sync:
@@ -112,13 +121,20 @@ Handlers::Handlers(Controller& controller, const History& history, Reload reload
 void Handlers::set_config(std::string file, std::optional<std::string> fallback) {
   config_file_ = std::move(file);
   fallback_ = std::move(fallback);
+  config_loaded_at_ = wall_now();
+  reload_refused_.reset();
+  config_stale_ = false;
+}
+
+void Handlers::set_reload_refused(const std::string& by, std::size_t errors, std::string first) {
+  reload_refused_ = RefusedReload{.at = to_text(wall_now()), .by = by, .errors = errors, .first = std::move(first)};
 }
 
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (call.method == "Force") return force(call);
-  if (call.method == "Auto") return end_override(call.parameters);
-  if (call.method == "Reload") return reload_();
+  if (call.method == "Auto") return end_override(call);
+  if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
@@ -162,7 +178,16 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.config = config_file_;
   daemon.fallback = fallback_;
   daemon.version = version();
+  daemon.config_loaded_at = to_text(config_loaded_at_);
+  daemon.reload_refused = reload_refused_;
+  daemon.config_stale = config_stale_;
   return daemon;
+}
+
+ServiceStatus Handlers::service_status(const ServiceState& service) const {
+  ServiceStatus status = report(service, Clock::now());
+  if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
+  return status;
 }
 
 Reply Handlers::status(const json& parameters) const {
@@ -175,26 +200,35 @@ Reply Handlers::status(const json& parameters) const {
   auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
     while (index < names.size())
       if (const ServiceState* service = controller_.registry().find(names[index++]))
-        return std::make_optional<json>(report(*service, Clock::now()));
+        return std::make_optional<json>(service_status(*service));
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
 }
 
-/// Of one service, or of all services and the daemon. A service that is no longer configured may still have a history.
+/// Of one service and the reloads, or of all. A service that is no longer configured may still have a history.
 Reply Handlers::history(const json& parameters) const {
-  const auto name = optional_of<std::string>(parameters, "service");
-  if (name && !history_.knows(*name)) selected(parameters);
-  auto next = [this, name, at = history_.begin(), end = history_.end()]() mutable -> std::optional<json> {
+  HistoryFilter filter{.service = optional_of<std::string>(parameters, "service").value_or(""),
+                       .since = moment_in(parameters, "since"),
+                       .until = moment_in(parameters, "until")};
+  if (!filter.service.empty() && !history_.knows(filter.service)) selected({{"service", filter.service}});
+  std::uint64_t begin = history_.begin();
+  if (const auto after = optional_of<std::int64_t>(parameters, "after"); after && *after > 0)
+    begin = std::max(begin, static_cast<std::uint64_t>(*after));
+  if (const auto last = optional_of<std::int64_t>(parameters, "last")) {
+    if (*last < 1) bad_parameter("last", "ask for one entry at least");
+    begin = history_.first_of_last(filter, static_cast<std::uint64_t>(*last), begin);
+  }
+  auto next = [this, filter, at = begin, end = history_.end()]() mutable -> std::optional<json> {
     for (at = std::max(at, history_.begin()); at < end; ++at) { // the oldest may have been dropped meanwhile
       const HistoryEntry& entry = history_[at];
-      if (name && entry.service != *name) continue;
+      if (!filter.accepts(entry)) continue;
       ++at;
       return std::make_optional<json>(entry);
     }
     return std::nullopt;
   };
-  return {json{{"version", status_version}, {"history", json::array()}}, "history", std::move(next)};
+  return {json{{"version", status_version}, {"next", history_.end()}, {"history", json::array()}}, "history", std::move(next)};
 }
 
 json Handlers::force(const Call& call) {
@@ -226,7 +260,7 @@ json Handlers::force(const Call& call) {
   }
   for (const auto& [service, server] : targets) {
     force.server = server;
-    controller_.set_override(*service, force);
+    controller_.set_override(*service, force, force.by);
   }
   controller_.sync_now();
   json services = json::array();
@@ -234,11 +268,11 @@ json Handlers::force(const Call& call) {
   return {{"services", std::move(services)}};
 }
 
-json Handlers::end_override(const json& parameters) {
+json Handlers::end_override(const Call& call) {
   std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
-  for (ServiceState* service : with_their_groups(selected(parameters))) {
+  for (ServiceState* service : with_their_groups(selected(call.parameters))) {
     ended.emplace_back(service, service->force.has_value());
-    controller_.set_override(*service, std::nullopt);
+    controller_.set_override(*service, std::nullopt, user_name(call.peer.uid));
   }
   controller_.sync_now();
   json services = json::array();
