@@ -24,7 +24,8 @@ Vip source_of(const Mapping& mapping) {
 // A range with more of the ports from which a machine opens its own flows: its server, a client of others, would lose more than one in 28.
 constexpr int own_ports_at_most = 1024;
 
-/// The ports from which new flows are the service's, and not the server's own as a client of others.
+/// The ports from which new flows are the service's, and not the server's own as a client of others. Stricter than may_open_from(), which
+/// says whose a flow is that stands: what is dropped here never begins.
 std::optional<Vip> opening_ports(const Mapping& mapping) {
   const Vip source = source_of(mapping);
   const int own = std::min(last_port(source), own_ports_last) - std::max(source.port, own_ports_first) + 1;

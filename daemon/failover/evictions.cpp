@@ -96,7 +96,9 @@ bool enter_next_stage(Eviction& eviction, const nat::CutCount& count, const CutR
     break;
   case CutStage::cut_recorded: // of an endpoint that is given up once more: until then its server brings no flow back
     eviction.due = now + sweep_after;
-    return !eviction.given_up || (++eviction.sweeps > 1 && (eviction.busy == 0 || eviction.sweeps >= most_sweeps));
+    ++eviction.sweeps;
+    if (!eviction.given_up) return true;
+    return eviction.sweeps > 1 && (eviction.busy == 0 || eviction.sweeps >= most_sweeps);
   case CutStage::cut_non_tcp:
     eviction.stage = eviction.untranslated ? CutStage::sweep : CutStage::notify_clients;
     eviction.due = now + (eviction.untranslated ? sweep_after : eviction.notify_after);

@@ -14,6 +14,16 @@ protected:
     go(service, to_server(1, reason));
     return service;
   }
+  /// Its clients have been notified.
+  ServiceState& flipped_with_a_client_that_connects_again() {
+    ServiceState& service = flipped();
+    run();
+    finish();
+    run();
+    finish();
+    evictions.on_reconnect(tcp4, endpoint("198.18.9.2", 40'000));
+    return service;
+  }
 };
 
 TEST_F(EvictionJobsTest, AJobThatTheKernelRefusedIsReportedAndTriedAgainAfterFiveSeconds) {
@@ -77,12 +87,7 @@ TEST_F(EvictionJobsTest, NothingIsCutWhileTheKernelHasNotAnsweredAChange) {
 }
 
 TEST_F(EvictionJobsTest, AClientThatConnectsAgainKeepsItsEntryAtAServerThatReturns) {
-  ServiceState& service = flipped();
-  run();
-  finish();
-  run();
-  finish();
-  evictions.on_reconnect(tcp4, endpoint("198.18.9.2", 40'000));
+  ServiceState& service = flipped_with_a_client_that_connects_again();
   service.changing = true;
   EXPECT_FALSE(run());
   service.changing = false;
@@ -94,12 +99,7 @@ TEST_F(EvictionJobsTest, AClientThatConnectsAgainKeepsItsEntryAtAServerThatRetur
 }
 
 TEST_F(EvictionJobsTest, AReturnWaitsForTheJobOnClientsThatConnectAgain) {
-  ServiceState& service = flipped();
-  run();
-  finish();
-  run();
-  finish();
-  evictions.on_reconnect(tcp4, endpoint("198.18.9.2", 40'000));
+  ServiceState& service = flipped_with_a_client_that_connects_again();
   EXPECT_TRUE(run());
   EXPECT_TRUE(evictions.delays(service, desired_state(service, to_server(0), now)));
   finish();

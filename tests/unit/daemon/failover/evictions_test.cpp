@@ -26,6 +26,14 @@ protected:
     expect_job_after(1s);
     finish();
   }
+  /// Each with this result; the last one ends the cut.
+  void expect_thirty_sweeps(const ServiceState& service, const CutResult& result) {
+    for (int sweep = 1; sweep <= 30; ++sweep) {
+      expect_job_after(1s);
+      finish(result);
+      EXPECT_EQ(service.evictions.empty(), sweep == 30) << sweep;
+    }
+  }
 };
 
 TEST_F(EvictionsTest, EachStageHasItsTime) {
@@ -199,14 +207,7 @@ TEST_F(EvictionsTest, SweepsFollowAsLongAsAFlowtableHasAnEntry) {
   cut_all();
   CutResult busy;
   busy.deleted[primary_tcp] = {.busy = 1};
-  for (int sweep = 1; sweep < 30; ++sweep) {
-    expect_job_after(1s);
-    finish(busy);
-    EXPECT_FALSE(service.evictions.empty()) << sweep;
-  }
-  expect_job_after(1s);
-  finish(busy);
-  EXPECT_TRUE(service.evictions.empty());
+  expect_thirty_sweeps(service, busy);
   EXPECT_EQ(events_of(outbox, said::cut), 0U);
   EXPECT_EQ(events_of(outbox, "1 are left in a flowtable"), 1U);
 }
@@ -317,14 +318,7 @@ TEST_F(EvictionsTest, AFlowtableIsWaitedForWhateverElseComesBack) {
   cut_all();
   CutResult both;
   both.deleted[primary_tcp] = {.entries = 1, .busy = 1};
-  for (int sweep = 1; sweep < 30; ++sweep) {
-    expect_job_after(1s);
-    finish(both);
-    EXPECT_FALSE(service.evictions.empty()) << sweep;
-  }
-  expect_job_after(1s);
-  finish(both);
-  EXPECT_TRUE(service.evictions.empty());
+  expect_thirty_sweeps(service, both);
 }
 
 TEST_F(EvictionsTest, WhatWasCutIsCountedForTheFlipAndForTheService) {
