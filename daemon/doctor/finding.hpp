@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace hanat {
 
@@ -12,6 +13,7 @@ enum class Severity : std::uint8_t {
   warning, // a trap that has not closed yet, or may be meant so
   problem, // clients are not served because of it
 };
+std::string_view to_text(Severity severity);
 
 struct Finding {
   Severity severity = Severity::problem;
