@@ -69,11 +69,11 @@ std::vector<Message> messages_of(const Transaction& transaction) {
 
 Transaction change(const TableState& from, const TableState& to, std::uint32_t first_sequence = 7) {
   TransactionBuilder builder{"hanat", first_sequence};
-  return builder.change(from, to, guarded_by(from), guarded_by(to)).finish();
+  return builder.change(from, to, gates_of(from), gates_of(to)).finish();
 }
 Transaction whole_table(const TableState& state) {
   TransactionBuilder builder{"hanat", 7};
-  return builder.delete_table().add_table(0).add_layout().change({}, state, {}, guarded_by(state)).finish();
+  return builder.delete_table().add_table(0).add_layout().change({}, state, {}, gates_of(state)).finish();
 }
 
 /// The number of elements for each set: "dnat4: 1".
@@ -255,15 +255,15 @@ TEST(Difference, ANewCommentIsANewElement) {
   EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"vips4", 1}}));
 }
 
-TEST(GuardedAddresses, CountsRejectStaleAndRecentEntriesByAddress) {
-  const GuardedAddresses expected{
+TEST(Gates, CountsRejectStaleAndRecentEntriesByAddress) {
+  const Gates expected{
       {address("203.0.113.10"), 2}, {address("203.0.113.11"), 1}, {address("2001:db8::10"), 2}, {address("2001:db8::11"), 1}};
-  EXPECT_EQ(guarded_by(everything()), expected);
+  EXPECT_EQ(gates_of(everything()), expected);
   TableState normal = everything();
   normal.reject.clear();
   normal.stale.clear();
   normal.recent.clear();
-  EXPECT_TRUE(guarded_by(normal).empty());
+  EXPECT_TRUE(gates_of(normal).empty());
 }
 
 } // namespace
