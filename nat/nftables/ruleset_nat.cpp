@@ -61,7 +61,7 @@ void write_displaced(ChainWriter& writer) {
 
 /// Reached only for flows to addresses in `translated`. The server is that of the flow: after DNAT, the source of its replies.
 void write_source_of(ChainWriter& writer, Family family) {
-  writer.open(family == Family::ipv4 ? chain_source4 : chain_source6);
+  writer.open(family == Family::ipv4 ? chain_source_ipv4 : chain_source_ipv6);
   const unsigned after_vip = registers_of(family) + 2;
   for (const Protocol protocol : all_protocols)
     for (const bool ranges : {false, true}) {
@@ -85,7 +85,8 @@ void write_source_of(ChainWriter& writer, Family family) {
 void write_picked_up(ChainWriter& writer) {
   writer.open("picked_up");
   for (const Family family : both_families)
-    writer.add(writer.rule("not forgotten any more").only(family).load_original_tuple(family).delete_from_set(orphans_set(family)));
+    writer.add(
+        writer.rule("not forgotten any more").only(family).only_tcp().load_original_tuple(family).delete_from_set(orphans_set(family)));
 }
 
 void write_masquerade(ChainWriter& writer) {
@@ -121,12 +122,11 @@ void write_source(ChainWriter& writer) {
   for (const Family family : both_families) write_source_of(writer, family);
   write_picked_up(writer);
   write_masquerade(writer);
-  // Each new connection through the gateway pays for these rules.
+  // Each new connection through the gateway pays for these rules. A reply address of the other family ends a rule by itself.
   writer.open("source");
   writer.add(writer.rule("picked up").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NFT_JUMP, "picked_up"));
   for (const Family family : both_families)
     writer.add(writer.rule("to a server whose clients may get another source address")
-                   .only(family)
                    .load_reply_address(family, 0)
                    .in_verdict_map(name_of({SetKind::translated, family, false})));
 }

@@ -18,7 +18,7 @@ namespace {
 
 const char* chain_behind(SetKind gate, Family family) {
   if (gate == SetKind::guarded) return family == Family::ipv4 ? chain_guard4 : chain_guard6;
-  return family == Family::ipv4 ? chain_source4 : chain_source6;
+  return family == Family::ipv4 ? chain_source_ipv4 : chain_source_ipv6;
 }
 
 constexpr std::uint32_t padded(std::uint32_t length) { return (length + 3) / 4 * 4; }

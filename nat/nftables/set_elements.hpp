@@ -60,8 +60,8 @@ inline constexpr const char* chain_masquerade = "masquerade_random";
 inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
-inline constexpr const char* chain_source4 = "source4";
-inline constexpr const char* chain_source6 = "source6";
+inline constexpr const char* chain_source_ipv4 = "source_ipv4";
+inline constexpr const char* chain_source_ipv6 = "source_ipv6";
 
 /// The guard holds refusals only while this set has its element, 0, which hanatd renews every second.
 inline constexpr const char* set_heartbeat = "heartbeat";
@@ -75,7 +75,7 @@ struct Element {
 };
 
 /// A set by address alone, so that packets to other addresses pay for one lookup only: `guarded` has the addresses in `reject`, `stale` or
-/// `recent` and leads to guard4 or guard6, `translated` those of servers in `masquerade` or `snat` and leads to source4 or source6.
+/// `recent` and leads to guard4 or guard6, `translated` those of servers in `masquerade` or `snat` and leads to source_ipv4 or source_ipv6.
 struct Gate {
   SetKind kind = SetKind::guarded;
   Address address;

@@ -107,14 +107,14 @@ void normalise(TableText& text) {
     replace_once(masquerade, "immediate reg 2 ", "immediate reg 9 ");
     replace_once(masquerade, "proto_max reg 2 ", "proto_max reg 9 ");
   }
-  for (std::size_t first = 2; first < text.rules.at("source").size(); first += 4) {
-    std::string& snat4 = text.rules.at("source").at(first + 1);
-    replace_once(snat4, "immediate reg 2 ", "immediate reg 9 ");
-    replace_once(snat4, "immediate reg 3 ", "immediate reg 10 ");
-    replace_once(snat4, "proto_min reg 2 proto_max reg 3 ", "proto_min reg 9 proto_max reg 10 ");
-    std::string& snat6 = text.rules.at("source").at(first + 3);
-    replace_once(snat6, "immediate reg 3 ", "immediate reg 13 ");
-    replace_once(snat6, "proto_max reg 3 ", "proto_max reg 13 ");
+  auto& source4 = text.rules.at(chain_source_ipv4);
+  auto& source6 = text.rules.at(chain_source_ipv6);
+  for (std::size_t fixed = 1; fixed < source4.size(); fixed += 2) {
+    replace_once(source4.at(fixed), "immediate reg 2 ", "immediate reg 9 ");
+    replace_once(source4.at(fixed), "immediate reg 3 ", "immediate reg 10 ");
+    replace_once(source4.at(fixed), "proto_min reg 2 proto_max reg 3 ", "proto_min reg 9 proto_max reg 10 ");
+    replace_once(source6.at(fixed), "immediate reg 3 ", "immediate reg 13 ");
+    replace_once(source6.at(fixed), "proto_max reg 3 ", "proto_max reg 13 ");
   }
 }
 
@@ -233,7 +233,7 @@ TEST(Ruleset, NftListsTheSameSetsAndChainsForBothTables) {
     load_with_nft(test::source_file("tests/netns/nat/nftables/by_hand.nft"));
     NftTable{"hanat", Ownership::shared}.load({});
     const auto ours = objects_of("hanat");
-    ASSERT_EQ(ours.size(), 52U + 18U);
+    ASSERT_EQ(ours.size(), 54U + 21U);
     EXPECT_EQ(ours, objects_of("by_hand"));
   });
 }

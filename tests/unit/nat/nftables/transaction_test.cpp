@@ -175,7 +175,7 @@ TEST(Transaction, AnElementListNeverExceedsItsAttribute) {
     EXPECT_LT(message.length, 65'535U);
     lists += message.type == nft_type(NFT_MSG_NEWSETELEM);
   }
-  EXPECT_EQ(lists, 3U * 6) << "1,000 elements are six lists of at most 190";
+  EXPECT_EQ(lists, 3U * 6 + 1) << "1,000 elements are six lists of at most 190; and the server's address is one";
 }
 
 TEST(Difference, HasOnlyWhatDiffers) {
@@ -255,14 +255,20 @@ TEST(Difference, ANewCommentIsANewElement) {
   EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"vips4", 1}}));
 }
 
-TEST(Gates, CountsRejectStaleAndRecentEntriesByAddress) {
-  const Gates expected{
-      {address("203.0.113.10"), 2}, {address("203.0.113.11"), 1}, {address("2001:db8::10"), 2}, {address("2001:db8::11"), 1}};
+TEST(Gates, CountEntriesByAddress) {
+  const auto guarded = [](const char* text) { return Gate{SetKind::guarded, address(text)}; };
+  const auto translated = [](const char* text) { return Gate{SetKind::translated, address(text)}; };
+  const Gates servers{
+      {translated("198.18.1.2"), 1}, {translated("198.18.2.2"), 1}, {translated("fd00:1::2"), 1}, {translated("fd00:2::2"), 1}};
+  Gates expected{{guarded("203.0.113.10"), 2}, {guarded("203.0.113.11"), 1}, {guarded("2001:db8::10"), 2}, {guarded("2001:db8::11"), 1}};
+  expected.insert(servers.begin(), servers.end());
   EXPECT_EQ(gates_of(everything()), expected);
   TableState normal = everything();
   normal.reject.clear();
   normal.stale.clear();
   normal.recent.clear();
+  EXPECT_EQ(gates_of(normal), servers) << "no server lost its traffic";
+  normal.snat.clear();
   EXPECT_TRUE(gates_of(normal).empty());
 }
 
