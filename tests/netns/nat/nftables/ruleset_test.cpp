@@ -107,14 +107,14 @@ void normalise(TableText& text) {
     replace_once(masquerade, "immediate reg 2 ", "immediate reg 9 ");
     replace_once(masquerade, "proto_max reg 2 ", "proto_max reg 9 ");
   }
-  auto& source4 = text.rules.at(chain_source_ipv4);
-  auto& source6 = text.rules.at(chain_source_ipv6);
-  for (std::size_t fixed = 1; fixed < source4.size(); fixed += 2) {
-    replace_once(source4.at(fixed), "immediate reg 2 ", "immediate reg 9 ");
-    replace_once(source4.at(fixed), "immediate reg 3 ", "immediate reg 10 ");
-    replace_once(source4.at(fixed), "proto_min reg 2 proto_max reg 3 ", "proto_min reg 9 proto_max reg 10 ");
-    replace_once(source6.at(fixed), "immediate reg 3 ", "immediate reg 13 ");
-    replace_once(source6.at(fixed), "proto_max reg 3 ", "proto_max reg 13 ");
+  auto& rules4 = text.rules.at(chain_source_ipv4);
+  auto& rules6 = text.rules.at(chain_source_ipv6);
+  for (std::size_t fixed = 1; fixed < rules4.size(); fixed += 2) {
+    replace_once(rules4.at(fixed), "immediate reg 2 ", "immediate reg 9 ");
+    replace_once(rules4.at(fixed), "immediate reg 3 ", "immediate reg 10 ");
+    replace_once(rules4.at(fixed), "proto_min reg 2 proto_max reg 3 ", "proto_min reg 9 proto_max reg 10 ");
+    replace_once(rules6.at(fixed), "immediate reg 3 ", "immediate reg 13 ");
+    replace_once(rules6.at(fixed), "proto_max reg 3 ", "proto_max reg 13 ");
   }
 }
 
