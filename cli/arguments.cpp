@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/moment.hpp"
 #include "daemon/util/did_you_mean.hpp"
 #include "daemon/util/duration.hpp"
 #include "daemon/util/escape.hpp"
@@ -25,9 +28,16 @@ constexpr std::array option_rows = {
     OptionRow{"--reason", "TEXT", "why, for the journal and the status"},
     OptionRow{"--server", "NAME", "this backup, e.g. backup2, instead of the first one that is up"},
     OptionRow{"--even-if-down", "", "force the server although it is down: clients are then not served"},
+    OptionRow{"--watch", "", "show it again each second, until interrupted"},
+    OptionRow{"--color", "WHEN", "auto (default: on a terminal), always or never"},
+    OptionRow{"--check", "", "one line for monitoring; exit status 0 ok, 1 warning, 2 critical, 3 no daemon"},
+    OptionRow{"--number", "N", "the newest N entries", "-n"},
+    OptionRow{"--since", "TIME", "from then on: 14:00, \"2026-11-28 14:00\", or 2h (ago)"},
+    OptionRow{"--until", "TIME", "up to then, likewise"},
+    OptionRow{"--follow", "", "go on with what happens, until interrupted", "-f"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::even_if_down) + 1);
-constexpr std::array common_options = {Option::socket, Option::json, Option::help, Option::version};
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::follow) + 1);
+constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
 bool has(const CommandLine& line, Option option) { return line.has(static_cast<std::size_t>(option)); }
@@ -71,6 +81,27 @@ std::string backup_name(std::string_view text) {
   return std::string{text};
 }
 
+Color color_of(std::string_view text) {
+  if (text == "auto") return Color::automatic;
+  if (text == "always") return Color::always;
+  if (text == "never") return Color::never;
+  throw UsageError(fmt::format("--color {}: write auto, always or never", escaped(text)));
+}
+
+std::int64_t number_of(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number < 1)
+    throw UsageError(fmt::format("--number {}: write a number from 1 on", escaped(text)));
+  return number;
+}
+
+WallTime moment_of(std::string_view option, std::string_view text) {
+  if (const auto moment = parse_moment(text, wall_now())) return *moment;
+  throw UsageError(
+      fmt::format("{} {}: not a time; write for example 14:00, \"2026-11-28 14:00\", or 2h for two hours ago", option, escaped(text)));
+}
+
 void apply(Invocation& invocation, Option option, std::string_view value) {
   switch (option) {
   case Option::socket: invocation.socket = std::string{value}; break;
@@ -82,6 +113,13 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::reason: invocation.reason = std::string{value}; break;
   case Option::server: invocation.server = backup_name(value); break;
   case Option::even_if_down: invocation.even_if_down = true; break;
+  case Option::watch: invocation.watch = true; break;
+  case Option::color: invocation.color = color_of(value); break;
+  case Option::check: invocation.check = true; break;
+  case Option::number: invocation.number = number_of(value); break;
+  case Option::since: invocation.since = moment_of("--since", value); break;
+  case Option::until: invocation.until = moment_of("--until", value); break;
+  case Option::follow: invocation.follow = true; break;
   }
 }
 
@@ -108,7 +146,11 @@ std::string operand_of(const CommandLine& line, const Subcommand& subcommand) {
 std::span<const Subcommand> subcommands() {
   using enum Option;
   static const std::vector<Subcommand> table = {
-      {Command::status, "status", "SERVICE", {}, "show which server has the traffic, and the health of all (the default command)"},
+      {Command::status,
+       "status",
+       "SERVICE",
+       {all, watch, check},
+       "show what is wrong, and where the traffic is (the default command); of a SERVICE, of names with * or of --all every detail"},
       {Command::force_backup,
        "force-backup",
        "SERVICE",
@@ -121,13 +163,22 @@ std::span<const Subcommand> subcommands() {
        "pin the primary: no failover until auto"},
       {Command::automatic, "auto", "SERVICE", {all}, "end an override"},
       {Command::reload, "reload", "", {}, "read the configuration again; one with errors changes nothing"},
-      {Command::history, "history", "SERVICE", {}, "show flips, changes of health and overrides, newest last (default: of all services)"},
+      {Command::history,
+       "history",
+       "SERVICE",
+       {number, since, until, follow},
+       "show flips, changes of health, overrides and reloads, newest last (default: of all services)"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
       {Command::check, "check", "FILE", {}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
       {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
   };
   return table;
+}
+
+std::string_view name_of(Command command) {
+  const auto found = std::ranges::find(subcommands(), command, &Subcommand::command);
+  return found == subcommands().end() ? std::string_view{} : found->name;
 }
 
 Invocation parse_arguments(std::span<const std::string_view> arguments) {
@@ -145,7 +196,8 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   check_options(line, subcommand);
   if (invocation.all && !invocation.operand.empty())
     throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
-  if (invocation.command == Command::force_backup && invocation.server.empty()) invocation.server = "backup";
+  if (invocation.watch && (invocation.json || invocation.check)) throw UsageError("--watch is for a screen: without --json and --check");
+  if (invocation.follow && invocation.until) throw UsageError("give either --follow or --until, not both");
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;
 }

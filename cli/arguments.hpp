@@ -11,12 +11,30 @@
 #include <vector>
 
 #include "daemon/util/arguments.hpp"
+#include "daemon/util/wall_time.hpp"
 
 namespace hanat::cli {
 
 enum class Command : std::uint8_t { status, force_backup, force_primary, automatic, reload, history, metrics, check, version, help };
 
-enum class Option : std::uint8_t { socket, json, help, version, all, for_time, reason, server, even_if_down };
+enum class Option : std::uint8_t {
+  socket,
+  json,
+  help,
+  version,
+  all,
+  for_time,
+  reason,
+  server,
+  even_if_down,
+  watch,
+  color,
+  check,
+  number,
+  since,
+  until,
+  follow
+};
 
 struct Subcommand {
   Command command;
@@ -26,6 +44,10 @@ struct Subcommand {
   std::string_view help;
 };
 std::span<const Subcommand> subcommands();
+/// The word of a command.
+std::string_view name_of(Command command);
+
+enum class Color : std::uint8_t { automatic, always, never };
 
 /// A parsed command line.
 struct Invocation {
@@ -35,7 +57,11 @@ struct Invocation {
   bool json = false, all = false, even_if_down = false;
   std::optional<std::chrono::milliseconds> for_time;
   std::string reason;
-  std::string server; // of force-backup: "backup" without --server
+  std::string server; // "primary"; of force-backup: empty without --server
+  Color color = Color::automatic;
+  bool watch = false, check = false, follow = false;
+  std::optional<std::int64_t> number; // of entries
+  std::optional<WallTime> since, until;
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

@@ -7,16 +7,21 @@
 #include <numeric>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <variant>
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "cli/replies.hpp"
-#include "cli/show.hpp"
+#include "cli/screen.hpp"
+#include "cli/show_check.hpp"
+#include "cli/show_history.hpp"
+#include "cli/show_status.hpp"
 #include "cli/text.hpp"
 #include "daemon/api/client.hpp"
+#include "daemon/api/methods.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/load_config.hpp"
@@ -30,6 +35,8 @@ using nlohmann::json;
 
 constexpr const char* default_socket = "/run/hanat/control.sock";
 constexpr const char* default_config = "/etc/hanat/hanat.toml";
+constexpr std::chrono::seconds watch_period{1};
+constexpr std::chrono::milliseconds follow_period{100};
 constexpr auto version_deadline = std::chrono::seconds{2}; // hanatctl's own version should not wait long for hanatd's
 
 /// A closed pipe or a full disk is a failure: a script must not take half a reply for a whole one.
@@ -50,14 +57,6 @@ std::string socket_of(const Invocation& invocation) {
   return named != nullptr && *named != '\0' ? named : default_socket;
 }
 
-bool colour_wanted() {
-  const auto set = [](const char* name) -> std::string_view {
-    const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): one thread
-    return value == nullptr ? std::string_view{} : std::string_view{value};
-  };
-  return isatty(STDOUT_FILENO) == 1 && set("NO_COLOR").empty() && set("TERM") != "dumb";
-}
-
 json request(const Invocation& invocation, const char* method, const json& parameters) {
   return call(socket_of(invocation), method, parameters);
 }
@@ -70,16 +69,70 @@ json selection(const Invocation& invocation) {
   return parameters;
 }
 
+/// A name with these selects several services.
+bool is_pattern(const std::string& name) { return name.find_first_of("*?[") != std::string::npos; }
+
+Status selected_status(const Invocation& invocation) {
+  const bool several = invocation.operand.empty() || is_pattern(invocation.operand);
+  const json parameters = several ? json::object() : json{{"service", invocation.operand}};
+  auto status = request(invocation, "Status", parameters).at("status").get<Status>();
+  if (!is_pattern(invocation.operand)) return status;
+  std::erase_if(status.services,
+                [&](const ServiceStatus& service) { return fnmatch(invocation.operand.c_str(), service.name.c_str(), 0) != 0; });
+  if (status.services.empty())
+    throw Refusal("UnknownService", fmt::format("no service matches {}", escaped(invocation.operand)), json::object());
+  return status;
+}
+
+std::string status_text(const Invocation& invocation, const View& view) {
+  const Status status = selected_status(invocation);
+  const bool full = invocation.all || !invocation.operand.empty() || status.services.size() == 1;
+  return show_status(status, full ? Detail::full : Detail::overview, view);
+}
+
+/// Until interrupted, also when hanatd is away for a while.
+Exit watch_status(const Invocation& invocation) {
+  for (;;) {
+    const View view = view_of(invocation.color);
+    std::string text;
+    try {
+      text = status_text(invocation, view);
+    } catch (const NoDaemon& error) {
+      text = fmt::format("{}\n", error.what());
+    }
+    if (const Exit status = print(as_screen(text)); status != Exit::done) return status;
+    std::this_thread::sleep_for(watch_period);
+  }
+}
+
+Exit run_check_line(const Invocation& invocation) {
+  CheckLine line;
+  try {
+    line = show_check(selected_status(invocation), wall_now());
+  } catch (const NoDaemon& error) {
+    line = {.alarm = Alarm::unknown, .text = fmt::format("UNKNOWN: {}\n", error.what())};
+  } catch (const Refusal& error) {
+    line = {.alarm = Alarm::unknown, .text = fmt::format("UNKNOWN: {}\n", escaped(error.what()))};
+  }
+  const auto status = static_cast<Exit>(line.alarm); // monitoring has numbers of its own
+  if (!invocation.json) return print(line.text, status);
+  line.text.pop_back();
+  return print_json({{"exit", static_cast<int>(line.alarm)}, {"text", line.text}}, status);
+}
+
 Exit run_status(const Invocation& invocation) {
-  const json reply = request(invocation, "Status", selection(invocation));
-  const auto& status = reply.at("status");
-  if (invocation.json) return print_json(status);
-  return print(show_status(status.get<Status>(), {.colour = colour_wanted(), .now = wall_now()}));
+  if (invocation.check) return run_check_line(invocation);
+  if (invocation.watch) return watch_status(invocation);
+  if (!invocation.json) return print(status_text(invocation, view_of(invocation.color)));
+  if (is_pattern(invocation.operand)) return print_json(selected_status(invocation));
+  json parameters = json::object();
+  if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
+  return print_json(request(invocation, "Status", parameters).at("status"));
 }
 
 Exit run_force(const Invocation& invocation) {
   json parameters = selection(invocation);
-  parameters["server"] = invocation.server;
+  parameters["server"] = invocation.server.empty() ? std::string{any_backup} : invocation.server;
   if (invocation.for_time) parameters["for_s"] = std::chrono::duration<double>(*invocation.for_time).count();
   if (!invocation.reason.empty()) parameters["reason"] = invocation.reason;
   if (invocation.even_if_down) parameters["even_if_down"] = true;
@@ -97,10 +150,57 @@ Exit run_reload(const Invocation& invocation) {
   return invocation.json ? print_json(reply) : print(reload_reply(reply));
 }
 
+json history_parameters(const Invocation& invocation) {
+  json parameters = json::object();
+  if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
+  if (invocation.number) parameters["last"] = *invocation.number;
+  if (invocation.since) parameters["since"] = to_text(*invocation.since);
+  if (invocation.until) parameters["until"] = to_text(*invocation.until);
+  return parameters;
+}
+
+/// Until interrupted. `next`: the number of the entry that comes next. After a restart of hanatd the numbers begin anew.
+Exit follow_history(const Invocation& invocation, std::int64_t next, std::string day) {
+  const View view = view_of(invocation.color);
+  for (;;) {
+    std::this_thread::sleep_for(follow_period);
+    json parameters = json::object();
+    if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
+    parameters["after"] = next;
+    json reply;
+    try {
+      reply = request(invocation, "History", parameters);
+    } catch (const NoDaemon&) {
+      continue; // it may be restarted
+    }
+    const auto end = reply.at("next").get<std::int64_t>();
+    if (end < next) { // begun anew: what was written before the end was shown already
+      next = end;
+      continue;
+    }
+    next = end;
+    std::string text;
+    if (invocation.json)
+      for (const json& entry : reply.at("history")) text += entry.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    else
+      text = show_history(reply.at("history").get<std::vector<HistoryEntry>>(), view, day);
+    if (const Exit status = print(text); status != Exit::done) return status;
+  }
+}
+
 Exit run_history(const Invocation& invocation) {
-  const json reply = request(invocation, "History", selection(invocation));
-  if (invocation.json) return print_json(reply);
-  return print(show_history(reply.at("history").get<std::vector<HistoryEntry>>(), {.colour = colour_wanted(), .now = wall_now()}));
+  const json reply = request(invocation, "History", history_parameters(invocation));
+  if (invocation.json && !invocation.follow) return print_json(reply);
+  const auto entries = reply.at("history").get<std::vector<HistoryEntry>>();
+  std::string text, day;
+  if (invocation.json)
+    for (const json& entry : reply.at("history")) text += entry.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  else if (invocation.follow)
+    text = show_history(entries, view_of(invocation.color), day);
+  else
+    text = show_history(entries, view_of(invocation.color));
+  const Exit status = print(text);
+  return invocation.follow && status == Exit::done ? follow_history(invocation, reply.at("next"), day) : status;
 }
 
 Exit run_metrics(const Invocation& invocation) {
@@ -174,7 +274,7 @@ Exit dispatch(const Invocation& invocation) {
 }
 
 Exit refused(const Refusal& refusal, const Invocation& invocation) {
-  fmt::print(stderr, "hanatctl: {}\n", refusal_text(refusal, invocation.operand));
+  fmt::print(stderr, "{}hanatctl: {}\n", error_lines(refusal), refusal_text(refusal, name_of(invocation.command), invocation.operand));
   const auto status = refusal.name == "BadConfiguration" ? Exit::usage : Exit::refused;
   if (!invocation.json) return status;
   json value = refusal.parameters;

@@ -68,21 +68,29 @@ std::string suggestion(const Refusal& refusal, std::string_view service) {
 } // namespace
 
 std::string force_reply(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
-  std::string text;
-  for (const auto& service : reply.at("services")) {
-    const auto name = escaped(service.at("name").get<std::string>());
+  const json& services = reply.at("services");
+  if (services.empty()) return "no services: nothing was forced\n";
+  const auto end_of = [&](const json& service, const std::string& name) {
     const auto& until = service.at("until");
-    std::string end = ", without failover, until you end it: hanatctl auto " + name;
-    if (!until.is_null())
-      end = fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
-                        for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
+    if (until.is_null()) return ", without failover, until you end it: hanatctl auto " + name;
+    return fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
+                       for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
+  };
+  std::string text;
+  for (const auto& service : services) {
+    const auto name = escaped(service.at("name").get<std::string>());
+    const std::string end = services.size() == 1 ? end_of(service, name) : std::string{};
     if (service.value("pending", false))
       text += fmt::format("{}{}: forced to {}{}; the traffic is still on {} and moves in a moment (hanatctl status {})\n", name,
                           group_of(service), escaped(service.value("forced", "")), end, place(service), name);
     else
       text += fmt::format("{}{}: traffic goes to {}{}\n", name, group_of(service), place(service), end);
   }
-  return text.empty() ? "no services: nothing was forced\n" : text;
+  if (services.size() == 1) return text;
+  const std::string group = group_of(services.front());
+  const bool one_group = !group.empty() && std::ranges::all_of(services, [&](const json& service) { return group_of(service) == group; });
+  return text + fmt::format("{} services are forced{}\n", services.size(),
+                            end_of(services.front(), one_group ? escaped(services.front().at("name").get<std::string>()) : "--all"));
 }
 
 std::string auto_reply(const json& reply) {
@@ -101,22 +109,26 @@ std::string reload_reply(const json& reply) {
   const auto services = reply.at("services").get<std::int64_t>();
   std::string text = fmt::format("the configuration is loaded: {} service{}", services, services == 1 ? "" : "s");
   bool same = true;
-  for (const char* what : {"added", "changed", "removed"}) {
+  for (const char* what : {"added", "changed", "removed", "settings"}) {
     const auto names = reply.contains(what) ? strings_in(reply, what) : std::vector<std::string>{};
     if (names.empty()) continue;
     same = false;
-    text += fmt::format("; {}: {}", what, list_of(names));
+    text += fmt::format("; {}: {}", std::string_view{what} == "settings" ? "changed in [hanatd]" : what, list_of(names));
   }
   return text + (same ? "; nothing changed\n" : "\n");
 }
 
-std::string refusal_text(const Refusal& refusal, std::string_view service) {
+std::string refusal_text(const Refusal& refusal, std::string_view command, std::string_view service) {
   std::string text = lines_of(refusal.what());
   if (refusal.name == "UnknownService") return text + suggestion(refusal, service);
-  if (refusal.name != "BadConfiguration") return text;
-  std::string errors;
-  for (const auto& error : strings_in(refusal.parameters, "errors")) errors += escaped(error) + "\n";
-  return errors + text;
+  return refusal.name == "NotPermitted" ? fmt::format("{} changes the daemon, and {}", command, text) : text;
+}
+
+std::string error_lines(const Refusal& refusal) {
+  std::string lines;
+  if (refusal.name != "BadConfiguration") return lines;
+  for (const auto& error : strings_in(refusal.parameters, "errors")) lines += escaped(error) + "\n";
+  return lines;
 }
 
 } // namespace hanat::cli

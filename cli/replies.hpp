@@ -19,7 +19,9 @@ std::string force_reply(const nlohmann::json& reply, std::optional<std::chrono::
 std::string auto_reply(const nlohmann::json& reply);
 std::string reload_reply(const nlohmann::json& reply);
 
-/// A refusal for people: several lines where it has a list. Every line is printable. `service`: the one that was named; empty: none.
-std::string refusal_text(const Refusal& refusal, std::string_view service);
+/// A refusal for people. Every line is printable. `command`: the word that was typed; `service`: the one that was named; empty: none.
+std::string refusal_text(const Refusal& refusal, std::string_view command, std::string_view service);
+/// Of a refused configuration: a line for each of its errors, which stands before the above.
+std::string error_lines(const Refusal& refusal);
 
 } // namespace hanat::cli

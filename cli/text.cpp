@@ -35,11 +35,43 @@ std::string duration(double seconds) {
   return two(days, "d", hours % 24, "h");
 }
 
+std::string local_clock(WallTime time) {
+  const std::tm then = local(time);
+  return fmt::format("{:02}:{:02}:{:02}", then.tm_hour, then.tm_min, then.tm_sec);
+}
+
+std::string local_day(WallTime time) {
+  const std::tm then = local(time);
+  return fmt::format("{:04}-{:02}-{:02}", then.tm_year + 1900, then.tm_mon + 1, then.tm_mday);
+}
+
+std::string zone_name(WallTime time) {
+  const std::tm then = local(time);
+  return then.tm_zone == nullptr ? "" : escaped(then.tm_zone);
+}
+
 std::string local_time(WallTime time, WallTime now) {
-  const std::tm then = local(time), today = local(now);
-  auto clock = fmt::format("{:02}:{:02}:{:02}", then.tm_hour, then.tm_min, then.tm_sec);
-  if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday) return clock;
-  return fmt::format("{:04}-{:02}-{:02} {}", then.tm_year + 1900, then.tm_mon + 1, then.tm_mday, clock);
+  const std::string day = local_day(time);
+  return (day == local_day(now) ? "" : day + " ") + local_clock(time);
+}
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t width, std::size_t hang) {
+  std::vector<std::string> lines;
+  std::string line;
+  const std::size_t least = std::min(hang, width / 2); // a narrow screen still has room for words
+  while (width > 0 && line.size() + text.size() > width) {
+    const std::size_t room = width - line.size();
+    std::size_t end = text.rfind(' ', room);
+    const bool only_blanks = end == std::string_view::npos || text.find_first_not_of(' ') > end;
+    if (only_blanks) end = room; // a word longer than the line
+    lines.push_back(line.append(text.substr(0, end)));
+    lines.back().erase(lines.back().find_last_not_of(' ') + 1);
+    text.remove_prefix(only_blanks ? end : end + 1);
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    line.assign(least, ' ');
+  }
+  if (!text.empty() || lines.empty()) lines.push_back(line.append(text));
+  return lines;
 }
 
 std::string local_time(std::string_view text, WallTime now) {

@@ -1,6 +1,7 @@
 // Puts the parts together, reloads and stops them.
 #include "daemon/daemon.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -17,7 +18,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "daemon/config/last_good_config.hpp"
+#include "daemon/config/fingerprint.hpp"
 #include "daemon/config/load_config.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
@@ -54,10 +55,17 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
           [dir = paths_.state](const State& state) { save_state(dir, state); }),
       notify_(loop,
               [this] {
-                return (handlers_->fallback() ? "an older configuration is in force, see hanatctl status; " : "") +
+                return (handlers_->fallback()         ? "an older configuration is in force, see hanatctl status; "
+                        : handlers_->reload_refused() ? "the last reload was refused, see hanatctl status; "
+                                                      : "") +
                        summary(controller_->registry().services());
               }),
-      config_saver_(loop, [this] { config_saved(); }), trim_timer_(make_timer(loop, this)) {
+      config_copy_(loop, paths_.state, paths_.config,
+                   [this](const std::string& failure) {
+                     if (!failure.empty()) log(events::ConfigNotCopied{failure});
+                     trim_memory(); // it was read once more
+                   }),
+      trim_timer_(make_timer(loop, this)) {
   const Config& config = start.config;
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
@@ -78,13 +86,15 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   utsname system{};
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
-  handlers_ = std::make_unique<Handlers>(*controller_, *history_, [this] { return reload(); });
+  handlers_ = std::make_unique<Handlers>(*controller_, *history_, [this](const std::string& by) { return reload(by); });
   operators_ = config.operators;
   handlers_->set_config(start.file, start.fallback);
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
   else
-    save_config();
+    config_copy_.start();
+  config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { handlers_->set_config_stale(differs); });
+  config_watch_->set_in_use(start.content);
   serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
@@ -101,28 +111,10 @@ std::string Daemon::operators_of(const Config& config) const {
   return {};
 }
 
-void Daemon::accepted() {
+void Daemon::accepted(std::uint64_t content) {
   handlers_->set_config(paths_.config, std::nullopt);
-  save_config();
-}
-
-void Daemon::save_config() {
-  save_config_again_ = config_saver_.busy();
-  if (save_config_again_) return;
-  const auto job = [this] {
-    try {
-      save_last_good(paths_.state, paths_.config);
-    } catch (const std::exception& error) {
-      config_saver_error_ = error.what();
-    }
-  };
-  if (config_saver_.run(job, Clock::duration::zero())) config_saved();
-}
-
-void Daemon::config_saved() {
-  if (const std::string failure = std::exchange(config_saver_error_, {}); !failure.empty()) log(events::ConfigNotCopied{failure});
-  trim_memory(); // it was read once more
-  if (save_config_again_) save_config();
+  config_watch_->set_in_use(content);
+  config_copy_.start();
 }
 
 void Daemon::watch_signal(int number) {
@@ -161,10 +153,10 @@ void Daemon::on_signal(int number) {
   }
   notify_.reloading();
   try {
-    reload();
+    reload("SIGHUP");
   } catch (const ControlError&) { // NOLINT(bugprone-empty-catch): reload() has logged it
   } catch (const std::exception& error) {
-    log(events::ReloadFailed{.error = error.what()});
+    publish(events::make({}, events::ReloadFailed{.error = error.what(), .by = "SIGHUP"}));
   }
   notify_.reloaded();
 }
@@ -178,40 +170,47 @@ void Daemon::stop() {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
   writer_.finish();
-  save_config_again_ = false;
-  while (config_saver_.join()) config_saved();
+  config_copy_.finish();
   control_.reset();
   metrics_.reset();
+  config_watch_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
 }
 
-nlohmann::json Daemon::reload() {
+/// Nothing has changed: told to whom asked, in the status and the history.
+void Daemon::refuse_reload(const std::string& by, const Event& refused, const std::vector<std::string>& errors) {
+  handlers_->set_reload_refused(by, std::max<std::size_t>(errors.size(), 1), errors.empty() ? text_of(refused) : errors.front());
+  publish(refused);
+  throw ControlError{"BadConfiguration", text_of(refused), {{"errors", errors}}};
+}
+
+nlohmann::json Daemon::reload(const std::string& by) {
+  const std::uint64_t content = config_content_hash(paths_.config); // first: what changes while it is read shows as changed
   const ConfigResult result = load_config(paths_.config);
   if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
     std::vector<std::string> lines;
     for (const ConfigError& error : *errors) lines.push_back(to_text(error));
     for (const std::string& line : lines) log(events::ConfigError{line});
-    const Event refused = events::make({}, events::ConfigRefused{lines.size()});
-    journal_.write(refused);
-    throw ControlError{"BadConfiguration", text_of(refused), {{"errors", lines}}};
+    refuse_reload(by, events::make({}, events::ConfigRefused{.errors = lines.size(), .by = by, .first = lines.front()}), lines);
   }
   const Config& config = std::get<Config>(result);
   try { // a new name may be mistyped; a group that is gone must not prevent a change of servers
     control_->set_operators(config.operators == operators_ ? operators_of(config) : config.operators);
     operators_ = config.operators;
   } catch (const std::exception& error) {
-    const Event refused = events::make({}, events::ReloadFailed{.error = error.what(), .nothing_changed = true});
-    journal_.write(refused);
-    throw ControlError{"BadConfiguration", text_of(refused), {{"errors", nlohmann::json::array()}}};
+    refuse_reload(by, events::make({}, events::ReloadFailed{.error = error.what(), .nothing_changed = true, .by = by}), {});
   }
-  const Reloaded done = controller_->reload(config);
-  accepted();
+  const Reloaded done = controller_->reload(config, by);
+  accepted(content);
   serve_metrics(config.metrics);
   trim_memory();
-  log(events::ConfigReloaded{.services = config.services.size(), .added = done.added, .changed = done.changed, .removed = done.removed});
-  return {{"services", config.services.size()}, {"added", done.added}, {"changed", done.changed}, {"removed", done.removed}};
+  return {{"services", config.services.size()},
+          {"added", done.added},
+          {"changed", done.changed},
+          {"removed", done.removed},
+          {"settings", done.settings}};
 }
 
 /// Without CAP_NET_RAW hanatd does everything else.
@@ -240,7 +239,7 @@ void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
                                                            .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
                                                              const ServiceState* service = controller_->registry().find(name);
                                                              return service == nullptr ? std::nullopt
-                                                                                       : std::optional{report(*service, Clock::now())};
+                                                                                       : std::optional{handlers_->service_status(*service)};
                                                            }});
 } catch (const std::system_error& error) {
   log(events::MetricsNotServed{error.what()});

@@ -2,6 +2,7 @@
 // Not here: arguments, the choice of the configuration at the start (main); what the parts do.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@
 #include <uv.h>
 
 #include "daemon/config/config.hpp"
+#include "daemon/config_copy.hpp"
+#include "daemon/config_watch.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
@@ -21,7 +24,6 @@
 #include "daemon/report/metrics_server.hpp"
 #include "daemon/report/sd_notify.hpp"
 #include "daemon/state/state_writer.hpp"
-#include "daemon/util/worker_thread.hpp"
 #include "probes/io/uv.hpp"
 
 namespace hanat {
@@ -40,6 +42,7 @@ struct StartConfig {
   Config config;
   std::string file;
   std::optional<std::string> fallback; // why it is not the file that was given
+  std::uint64_t content = 0;           // config_content_hash() of it
 };
 
 class Daemon {
@@ -50,11 +53,10 @@ public:
   void run();
 
 private:
-  nlohmann::json reload();
+  nlohmann::json reload(const std::string& by);
+  [[noreturn]] void refuse_reload(const std::string& by, const Event& refused, const std::vector<std::string>& errors);
   void log_capabilities(const nat::Cutter& cutter) const;
-  void accepted();
-  void save_config();
-  void config_saved();
+  void accepted(std::uint64_t content);
   std::optional<ClientNotifier> make_client_notifier() const;
   std::string operators_of(const Config& config) const;
   void serve_metrics(const std::optional<Endpoint>& at);
@@ -78,9 +80,8 @@ private:
   std::string operators_;              // as configured: there may be no such group
   std::optional<Endpoint> metrics_at_; // as configured
   std::unique_ptr<MetricsServer> metrics_;
-  std::string config_saver_error_; // the thread's, while it is busy
-  bool save_config_again_ = false;
-  WorkerThread config_saver_; // copies the accepted configuration: a disk that hangs delays nothing
+  std::unique_ptr<ConfigWatch> config_watch_;
+  ConfigCopy config_copy_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> trim_timer_;
 };

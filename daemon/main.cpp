@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -23,10 +24,12 @@
 
 #include "daemon/arguments.hpp"
 #include "daemon/config/config.hpp"
+#include "daemon/config/fingerprint.hpp"
 #include "daemon/config/last_good_config.hpp"
 #include "daemon/config/load_config.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/util/arguments.hpp"
+#include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
 #include "nat/kernel_modules.hpp"
 #include "nat/nftables/table.hpp"
@@ -75,24 +78,26 @@ int remove_table(const std::string& name) {
 
 /// The named file or, where it has errors and --fallback is given, the last accepted one. Prints every error. nullopt: neither is usable.
 std::optional<StartConfig> config_for(const Arguments& arguments) {
+  const std::uint64_t content = config_content_hash(arguments.paths.config);
   ConfigResult named = load_config(arguments.paths.config);
-  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt};
+  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt, content};
   const auto& errors = std::get<std::vector<ConfigError>>(named);
-  for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", to_text(error));
+  for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", escaped(to_text(error)));
   if (!arguments.fallback || arguments.action == Action::check) return std::nullopt;
   const std::filesystem::path file = last_good_config(arguments.paths.state, arguments.paths.config);
   ConfigResult accepted = load_config(file);
   auto* const config = std::get_if<Config>(&accepted);
   if (config == nullptr) {
     fmt::print(stderr, "{} has no configuration that was accepted before: hanatd does nothing until these errors are corrected\n",
-               file.parent_path().string());
+               escaped(file.parent_path().string()));
     return std::nullopt;
   }
   return StartConfig{
       std::move(*config), file.string(),
       fmt::format(
           "{} has {} error{}: the configuration that was accepted last is in force; correct it (hanatctl check), then hanatctl reload",
-          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s")};
+          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s"),
+      config_content_hash(file)};
 }
 
 int check(const Arguments& arguments) {
@@ -143,13 +148,13 @@ int main(int argc, char** argv) {
   try {
     return hanat::run(hanat::parse_arguments(arguments));
   } catch (const hanat::UsageError& error) {
-    std::fprintf(stderr, "hanatd: %s\nhanatd --help shows all options\n", error.what());
+    std::fprintf(stderr, "hanatd: %s\nhanatd --help shows all options\n", hanat::escaped(error.what()).c_str());
     return hanat::usage_or_configuration;
   } catch (const std::system_error& error) {
-    std::fprintf(stderr, "hanatd: %s%s\n", error.what(), hanat::remedy(error.code()).c_str());
+    std::fprintf(stderr, "hanatd: %s%s\n", hanat::escaped(error.what()).c_str(), hanat::remedy(error.code()).c_str());
     return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "hanatd: %s\n", error.what());
+    std::fprintf(stderr, "hanatd: %s\n", hanat::escaped(error.what()).c_str());
     return 1;
   }
 }

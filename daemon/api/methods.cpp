@@ -16,12 +16,15 @@ constexpr std::array force_parameters = {Parameter{"service", "?string"}, Parame
                                          Parameter{"reason", "?string"},  Parameter{"even_if_down", "?bool"}};
 constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}};
 
+constexpr std::array history_parameters = {Parameter{"service", "?string"}, Parameter{"last", "?int"}, Parameter{"since", "?string"},
+                                           Parameter{"until", "?string"}, Parameter{"after", "?int"}};
+
 constexpr std::array methods = {
     Method{"Status", false, status_parameters, "status: StatusReport"},
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
-    Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string"},
-    Method{"History", false, status_parameters, "version: int, history: []HistoryEntry"},
+    Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string"},
+    Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
     Method{"Version", false, {}, "version: string"},
 };
 
@@ -30,24 +33,36 @@ constexpr std::string_view types = R"(# Times are RFC 3339 in UTC. hanatctl(8) l
 # A nullable field is null or absent where it does not apply.
 type StatusReport (version: int, daemon: Daemon, services: []Service)
 # kernel_error: while kernel is not in-step; fallback: why an older configuration is in use; blind: why probes are inconclusive
+# config_stale: the files on disk are not those in use; reload_refused: the last reload, if it was refused
 type Daemon (
-  pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string
+  pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string,
+  config_loaded_at: ?string, config_stale: bool, reload_refused: ?RefusedReload
 )
+type RefusedReload (at: string, by: string, errors: int, first: string)
 # target_address: null where the target is none; would_target, would_why: in mode observe;
 # draining: absent when empty
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
-  would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, flips: int, listen: []string, servers: []Server,
+  would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
+  servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, totals: Totals
 )
 # until is null: until Auto
 type Override (target: string, until: ?string, reason: string, by: string)
-# addresses: with more than one; group_health: the health for the whole group
+# to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
+type Failback (mode: string, to: ?string, waits_for: ?string)
+# addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet
 type Server (
-  role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, last: ?ProbeResult
+  role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
+  last: ?ProbeResult, probes: ?[]Probe
 )
+# one of several probes of a server, whose own fails and last are those of the worst
+type Probe (name: string, health: string, fails: Fails, last: ?ProbeResult)
+# for_s: they last so long; of, stable_for_s: so many, over so long a time, make it up
+type Recovering (passes: int, of: int, for_s: float, stable_for_s: float)
 type Fails (count: int, of: int, within_s: float)
-type ProbeResult (outcome: string, reason: string, detail: ?string, latency_ms: float, age_s: float)
+# wanted: what would have passed
+type ProbeResult (outcome: string, reason: string, detail: ?string, wanted: ?string, latency_ms: float, age_s: float)
 # left is null: not counted yet; drain_ends_in_s is null: nothing is draining; cut_ms is null while the cut runs
 type Flip (
   at: string, from: string, to: string, why: string, commit_us: int, cut: Cut, nudged: int, drained: int, left: ?int,
@@ -60,12 +75,17 @@ type Draining (server: string, address: string, drained: int, left: ?int, ends_i
 type Foreign (listen: string, server: string, flows: int)
 # since hanatd started; flips: by why; nudged: clients that nudges were sent to
 type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
+# History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
-# interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null
+# interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null. until: of an override with an end; by: who did it;
+# reload: how many services a reload touched
 type HistoryEntry (
   at: string, kind: string, service: ?string, text: string, from: ?string, to: ?string, why: ?string, commit_us: ?int, cut: ?Cut,
-  nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float, interrupted: ?bool
+  nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float, interrupted: ?bool, until: ?string, by: ?string,
+  reload: ?ReloadCounts
 )
+type ReloadCounts (added: int, changed: int, removed: int)
+# Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 type Forced (
   name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, group: ?string
@@ -87,6 +107,7 @@ error InvalidParameter (message: string, parameter: string)
 bool has_type(const nlohmann::json& value, std::string_view type) {
   if (type == "string") return value.is_string();
   if (type == "bool") return value.is_boolean();
+  if (type == "int") return value.is_number_integer();
   return value.is_number(); // "float"
 }
 

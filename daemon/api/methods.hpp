@@ -12,6 +12,8 @@
 namespace hanat {
 
 inline constexpr std::string_view control_interface = "io.hanat.Control";
+/// Server of Force: the first backup that is up. "backup" is the first one of the configuration, up or not.
+inline constexpr std::string_view any_backup = "any-backup";
 
 struct Parameter {
   std::string_view name;

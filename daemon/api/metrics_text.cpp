@@ -45,7 +45,7 @@ constexpr std::array rows = {
     Row{Metric::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while draining or kept"},
     Row{Metric::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that are draining or kept; absent: none, or not counted yet"},
     Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",
-        "Time of the last change of the target; absent: none since hanatd started"},
+        "Time of the last change of the target, also before the start; absent: none is known"},
     Row{Metric::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "Time from decision to kernel acknowledgement of the last flip"},
     Row{Metric::up, "hanat_up", "gauge", "1 while the server is up"},
     Row{Metric::full, "hanat_full", "gauge", "1 while the server works and takes no more clients"},
@@ -97,7 +97,14 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
               return lines;
             }() +
             heading("hanat_blind", "gauge", "1 while probes are inconclusive because of a local failure") +
-            fmt::format("hanat_blind {}\n", daemon.inconclusive ? 1 : 0);
+            fmt::format("hanat_blind {}\n", daemon.inconclusive ? 1 : 0) +
+            heading("hanat_config_refused", "gauge", "1 while the files of the configuration were refused when they were last read") +
+            fmt::format("hanat_config_refused {}\n", daemon.reload_refused || daemon.fallback ? 1 : 0) +
+            heading("hanat_config_stale", "gauge", "1 while the files of the configuration on disk are not those in use") +
+            fmt::format("hanat_config_stale {}\n", daemon.config_stale ? 1 : 0);
+  if (const auto at = daemon.config_loaded_at ? parse_wall_time(*daemon.config_loaded_at) : std::nullopt)
+    daemon_ += heading("hanat_config_loaded_timestamp_seconds", "gauge", "When the configuration in use was loaded") +
+               fmt::format("hanat_config_loaded_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(at->time_since_epoch()).count());
 }
 
 void MetricsText::add(const ServiceStatus& service) {
@@ -107,7 +114,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
   line(families_, Metric::forced, label, service.forced ? 1 : 0);
   auto flips = service.totals.flips;
-  for (const char* why : {"failover", "full", "failback", "forced", "no-server-up"})
+  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "no-server-up"})
     flips.try_emplace(why, 0U); // rate() needs the zero before the first
   for (const auto& [why, count] : flips) line(families_, Metric::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);

@@ -27,36 +27,74 @@ template <typename T> std::optional<T> optional_or_absent(const json& from, cons
 json to_value(const LastResult& last) {
   json value = {{"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", tidy(last.latency_ms)}, {"age_s", tidy(last.age_s)}};
   if (!last.detail.empty()) value["detail"] = last.detail;
+  if (!last.wanted.empty()) value["wanted"] = last.wanted;
   return value;
 }
 LastResult last_from(const json& from) {
   return {.outcome = from.at("outcome"),
           .reason = from.at("reason"),
           .detail = optional_or_absent<std::string>(from, "detail").value_or(""),
+          .wanted = optional_or_absent<std::string>(from, "wanted").value_or(""),
           .latency_ms = from.at("latency_ms"),
           .age_s = from.at("age_s")};
+}
+
+json to_value(const RecoveringStatus& recovering) {
+  return {{"passes", recovering.passes},
+          {"of", recovering.of},
+          {"for_s", tidy(recovering.for_s)},
+          {"stable_for_s", tidy(recovering.stable_for_s)}};
+}
+RecoveringStatus recovering_from(const json& from) {
+  return {.passes = from.at("passes"), .of = from.at("of"), .for_s = from.at("for_s"), .stable_for_s = from.at("stable_for_s")};
+}
+
+json to_value(const FailbackStatus& failback) {
+  return {{"mode", failback.mode}, {"to", or_null(failback.to)}, {"waits_for", or_null(failback.waits_for)}};
+}
+FailbackStatus failback_from(const json& from) {
+  return {.mode = from.at("mode"), .to = optional_at<std::string>(from, "to"), .waits_for = optional_at<std::string>(from, "waits_for")};
+}
+
+json to_value(const FailsStatus& fails) { return {{"count", fails.count}, {"of", fails.of}, {"within_s", tidy(fails.within_s)}}; }
+FailsStatus fails_from(const json& from) { return {.count = from.at("count"), .of = from.at("of"), .within_s = from.at("within_s")}; }
+
+json to_value(const ProbeStatus& probe) {
+  return {{"name", probe.name},
+          {"health", probe.health},
+          {"fails", to_value(probe.fails)},
+          {"last", probe.last ? to_value(*probe.last) : json(nullptr)}};
+}
+ProbeStatus probe_from(const json& from) {
+  ProbeStatus probe{.name = from.at("name"), .health = from.at("health"), .fails = fails_from(from.at("fails")), .last = {}};
+  if (const auto& last = from.at("last"); !last.is_null()) probe.last = last_from(last);
+  return probe;
 }
 
 json to_value(const ServerStatus& server) {
   json value = {{"role", server.role},
                 {"address", server.address},
                 {"health", server.health},
-                {"fails", {{"count", server.fails.count}, {"of", server.fails.of}, {"within_s", tidy(server.fails.within_s)}}},
+                {"fails", to_value(server.fails)},
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
   if (server.group_health) value["group_health"] = *server.group_health;
+  if (server.recovering) value["recovering"] = to_value(*server.recovering);
+  for (const ProbeStatus& probe : server.probes) value["probes"].push_back(to_value(probe));
   return value;
 }
 ServerStatus server_from(const json& from) {
-  const auto& fails = from.at("fails");
   ServerStatus server{.role = from.at("role"),
                       .address = from.at("address"),
                       .addresses = optional_or_absent<std::vector<std::string>>(from, "addresses").value_or(std::vector<std::string>{}),
                       .health = from.at("health"),
                       .group_health = optional_or_absent<std::string>(from, "group_health"),
-                      .fails = {.count = fails.at("count"), .of = fails.at("of"), .within_s = fails.at("within_s")},
+                      .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
+  if (from.contains("recovering")) server.recovering = recovering_from(from.at("recovering"));
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
+  if (const auto probes = from.find("probes"); probes != from.end())
+    for (const auto& one : *probes) server.probes.push_back(probe_from(one));
   return server;
 }
 
@@ -139,6 +177,7 @@ json to_value(const ServiceStatus& service) {
                 {"group", or_null(service.group)},
                 {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
                 {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"failback", to_value(service.failback)},
                 {"flips", service.flips},
                 {"listen", service.listen},
                 {"servers", std::move(servers)},
@@ -163,6 +202,7 @@ ServiceStatus service_from(const json& from) {
                         .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,
                         .failback_in_s = optional_at<double>(from, "failback_in_s"),
+                        .failback = from.contains("failback") ? failback_from(from.at("failback")) : FailbackStatus{},
                         .flips = from.at("flips"),
                         .listen = from.at("listen").get<std::vector<std::string>>(),
                         .servers = {},
@@ -182,22 +222,41 @@ ServiceStatus service_from(const json& from) {
   return service;
 }
 
+json to_value(const RefusedReload& refused) {
+  return {{"at", refused.at}, {"by", refused.by}, {"errors", refused.errors}, {"first", refused.first}};
+}
+RefusedReload refused_from(const json& from) {
+  return {.at = from.at("at"), .by = from.at("by"), .errors = from.at("errors"), .first = from.at("first")};
+}
+
 json to_value(const DaemonStatus& daemon) {
-  json value = {{"pid", daemon.pid},       {"uptime_s", tidy(daemon.uptime_s)}, {"kernel", daemon.kernel},
-                {"config", daemon.config}, {"version", daemon.version},         {"blind", or_null(daemon.inconclusive)}};
+  json value = {{"pid", daemon.pid},
+                {"uptime_s", tidy(daemon.uptime_s)},
+                {"kernel", daemon.kernel},
+                {"config", daemon.config},
+                {"version", daemon.version},
+                {"blind", or_null(daemon.inconclusive)},
+                {"config_loaded_at", or_null(daemon.config_loaded_at)},
+                {"config_stale", daemon.config_stale}};
+  if (daemon.reload_refused) value["reload_refused"] = to_value(*daemon.reload_refused);
   if (daemon.fallback) value["fallback"] = *daemon.fallback;
   if (daemon.kernel_error) value["kernel_error"] = *daemon.kernel_error;
   return value;
 }
 DaemonStatus daemon_from(const json& from) {
-  return {.pid = from.at("pid"),
-          .uptime_s = from.at("uptime_s"),
-          .kernel = from.at("kernel"),
-          .kernel_error = optional_or_absent<std::string>(from, "kernel_error"),
-          .config = from.at("config"),
-          .version = optional_or_absent<std::string>(from, "version").value_or(""),
-          .fallback = optional_or_absent<std::string>(from, "fallback"),
-          .inconclusive = optional_or_absent<std::string>(from, "blind")};
+  DaemonStatus daemon{.pid = from.at("pid"),
+                      .uptime_s = from.at("uptime_s"),
+                      .kernel = from.at("kernel"),
+                      .kernel_error = optional_or_absent<std::string>(from, "kernel_error"),
+                      .config = from.at("config"),
+                      .version = optional_or_absent<std::string>(from, "version").value_or(""),
+                      .fallback = optional_or_absent<std::string>(from, "fallback"),
+                      .inconclusive = optional_or_absent<std::string>(from, "blind"),
+                      .config_loaded_at = optional_or_absent<std::string>(from, "config_loaded_at"),
+                      .reload_refused = {},
+                      .config_stale = from.value("config_stale", false)};
+  if (from.contains("reload_refused")) daemon.reload_refused = refused_from(from.at("reload_refused"));
+  return daemon;
 }
 
 } // namespace
@@ -208,6 +267,10 @@ void to_json(json& target, const HistoryEntry& entry) {
   target["kind"] = entry.kind;
   target["service"] = entry.service.empty() ? json(nullptr) : json(entry.service);
   target["text"] = entry.text;
+  if (entry.until) target["until"] = *entry.until;
+  if (!entry.by.empty()) target["by"] = entry.by;
+  if (entry.reload)
+    target["reload"] = {{"added", entry.reload->added}, {"changed", entry.reload->changed}, {"removed", entry.reload->removed}};
 }
 
 void from_json(const json& source, HistoryEntry& entry) {
@@ -215,6 +278,13 @@ void from_json(const json& source, HistoryEntry& entry) {
   entry.kind = source.at("kind");
   entry.service = optional_at<std::string>(source, "service").value_or("");
   entry.text = source.at("text");
+  entry.until = optional_or_absent<std::string>(source, "until");
+  entry.by = optional_or_absent<std::string>(source, "by").value_or("");
+  entry.reload.reset();
+  if (source.contains("reload")) {
+    const auto& reload = source.at("reload");
+    entry.reload = ReloadCounts{.added = reload.at("added"), .changed = reload.at("changed"), .removed = reload.at("removed")};
+  }
   entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
 }
 

@@ -19,9 +19,21 @@ struct FailsStatus {
   unsigned count = 0, of = 0;
   double within_s = 0;
 };
+/// The passes in a row of a server that is not up again yet.
+struct RecoveringStatus {
+  unsigned passes = 0, of = 0; // so many are needed
+  double for_s = 0, stable_for_s = 0;
+};
 struct LastResult {
   std::string outcome, reason, detail;
+  std::string wanted = {}; // what would have passed; empty: the reason says it
   double latency_ms = 0, age_s = 0;
+};
+/// One of several probes of a server.
+struct ProbeStatus {
+  std::string name, health; // "http 10.0.0.11:8443 GET /health"
+  FailsStatus fails;
+  std::optional<LastResult> last;
 };
 struct ServerStatus {
   std::string role, address;
@@ -29,7 +41,9 @@ struct ServerStatus {
   std::string health;                           // "unknown", "up", "full", "down"
   std::optional<std::string> group_health = {}; // of a service in a group: the server's health for the whole group
   FailsStatus fails;
+  std::optional<RecoveringStatus> recovering = {};
   std::optional<LastResult> last;
+  std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
 };
 struct ForcedStatus {
   std::string target;
@@ -71,6 +85,12 @@ struct TotalsStatus {
   std::uint64_t nudged = 0;
   std::uint64_t drained = 0; // without what `draining` shows
 };
+/// The way back to a preferred server.
+struct FailbackStatus {
+  std::string mode = "auto";            // "manual"
+  std::optional<std::string> to;        // the preferred server that is up, or recovering
+  std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
+};
 struct ServiceStatus {
   std::string name, target;
   std::optional<std::string> target_address; // null: none
@@ -79,6 +99,7 @@ struct ServiceStatus {
   std::optional<std::string> group;
   std::optional<ForcedStatus> forced;
   std::optional<double> failback_in_s;
+  FailbackStatus failback;
   std::uint64_t flips = 0;
   std::vector<std::string> listen;
   std::vector<ServerStatus> servers;
@@ -86,6 +107,11 @@ struct ServiceStatus {
   std::vector<DrainingStatus> draining;
   std::vector<ForeignStatus> foreign;
   TotalsStatus totals;
+};
+struct RefusedReload {
+  std::string at, by; // RFC 3339; a user, or "SIGHUP"
+  std::uint64_t errors = 0;
+  std::string first; // "file:line:col: message"
 };
 struct DaemonStatus {
   int pid = 0;
@@ -95,18 +121,28 @@ struct DaemonStatus {
   std::string config, version;
   std::optional<std::string> fallback = {}; // why the configuration in use is an older one
   std::optional<std::string> inconclusive;  // why probes are inconclusive; "blind" in JSON
+  std::optional<std::string> config_loaded_at = {};
+  std::optional<RefusedReload> reload_refused = {}; // since the configuration in use was loaded
+  bool config_stale = false;                        // the files on disk are not those in use
 };
 struct Status {
   DaemonStatus daemon;
   std::vector<ServiceStatus> services;
 };
 
+/// How many services a reload touched.
+struct ReloadCounts {
+  std::uint64_t added = 0, changed = 0, removed = 0;
+};
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
-  std::string at;      // RFC 3339, UTC, milliseconds
-  std::string kind;    // "flip", "health", "override", "target", "repair"
-  std::string service; // empty: the daemon itself; null in JSON
-  std::string text;    // the journal's text
+  std::string at;                        // RFC 3339, UTC, milliseconds
+  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload"
+  std::string service;                   // empty: the daemon itself; null in JSON
+  std::string text;                      // the journal's text
+  std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC
+  std::string by = {};                   // who did it; empty: nobody
+  std::optional<ReloadCounts> reload = {};
   std::optional<FlipStatus> flip;
 };
 

@@ -29,4 +29,18 @@ bool serves_at(const ServerConfig& server, const Endpoint& at) {
   });
 }
 
+Config settings_of(const Config& config) {
+  return {
+      .on_stop = config.on_stop, .operators = config.operators, .reconcile = config.reconcile, .metrics = config.metrics, .services = {}};
+}
+
+std::vector<std::string> changed_settings(const Config& before, const Config& after) {
+  std::vector<std::string> changed;
+  if (before.on_stop != after.on_stop) changed.emplace_back("on_stop");
+  if (before.operators != after.operators) changed.emplace_back("operators");
+  if (before.reconcile != after.reconcile) changed.emplace_back("reconcile");
+  if (before.metrics != after.metrics) changed.emplace_back("metrics");
+  return changed;
+}
+
 } // namespace hanat

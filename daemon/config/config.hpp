@@ -91,4 +91,9 @@ struct Config {
   bool operator==(const Config&) const = default;
 };
 
+/// The settings of [hanatd]: without services.
+Config settings_of(const Config& config);
+/// The keys of [hanatd] whose values differ.
+std::vector<std::string> changed_settings(const Config& before, const Config& after);
+
 } // namespace hanat

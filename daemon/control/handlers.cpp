@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include "daemon/api/methods.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/version.hpp"
@@ -34,6 +35,15 @@ template <typename Value> std::optional<Value> optional_of(const json& parameter
   }
 }
 
+/// As an entry of the history has it; empty: not asked for.
+std::string moment_in(const json& parameters, const std::string& name) {
+  const auto text = optional_of<std::string>(parameters, name);
+  if (!text) return {};
+  const auto moment = parse_wall_time(*text);
+  if (!moment) bad_parameter(name, fmt::format("\"{}\" is not a time: write RFC 3339 in UTC, as in 2026-01-31T10:00:00.123Z", *text));
+  return to_text(*moment);
+}
+
 std::string kernel_text(TableSync::State state) {
   switch (state) {
   case TableSync::State::in_sync:
@@ -50,10 +60,10 @@ std::string roles_of(const ServiceState& service) {
   return roles;
 }
 
-/// "backup" is the first backup that is up; any other role names one server.
+/// A role names one server.
 std::size_t server_for(const ServiceState& service, const std::string& role) {
   const auto& servers = service.servers;
-  if (role == "backup") {
+  if (role == any_backup) {
     if (servers.size() < 2)
       throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name)};
     const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
@@ -82,6 +92,15 @@ void refuse_if_observed(const ServiceState& service) {
                                  service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group))};
 }
 
+/// Status, history and journal show it in one line.
+std::string override_reason(const json& parameters) {
+  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (std::ranges::any_of(reason, is_control))
+    bad_parameter("reason", "the reason is one line of text: write it without control characters");
+  return reason;
+}
+
 /// "pending": the flip still waits, for a cut that is being cancelled or because the kernel refuses it; hanatd tries again by itself.
 json reply_for(const ServiceState& service) {
   const ServiceStatus status = report(service, Clock::now());
@@ -102,13 +121,20 @@ Handlers::Handlers(Controller& controller, const History& history, Reload reload
 void Handlers::set_config(std::string file, std::optional<std::string> fallback) {
   config_file_ = std::move(file);
   fallback_ = std::move(fallback);
+  config_loaded_at_ = wall_now();
+  reload_refused_.reset();
+  config_stale_ = false;
+}
+
+void Handlers::set_reload_refused(const std::string& by, std::size_t errors, std::string first) {
+  reload_refused_ = RefusedReload{.at = to_text(wall_now()), .by = by, .errors = errors, .first = std::move(first)};
 }
 
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (call.method == "Force") return force(call);
-  if (call.method == "Auto") return end_override(call.parameters);
-  if (call.method == "Reload") return reload_();
+  if (call.method == "Auto") return end_override(call);
+  if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
@@ -152,7 +178,16 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.config = config_file_;
   daemon.fallback = fallback_;
   daemon.version = version();
+  daemon.config_loaded_at = to_text(config_loaded_at_);
+  daemon.reload_refused = reload_refused_;
+  daemon.config_stale = config_stale_;
   return daemon;
+}
+
+ServiceStatus Handlers::service_status(const ServiceState& service) const {
+  ServiceStatus status = report(service, Clock::now());
+  if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
+  return status;
 }
 
 Reply Handlers::status(const json& parameters) const {
@@ -165,32 +200,41 @@ Reply Handlers::status(const json& parameters) const {
   auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
     while (index < names.size())
       if (const ServiceState* service = controller_.registry().find(names[index++]))
-        return std::make_optional<json>(report(*service, Clock::now()));
+        return std::make_optional<json>(service_status(*service));
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
 }
 
-/// Of one service, or of all services and the daemon. A service that is no longer configured may still have a history.
+/// Of one service and the reloads, or of all. A service that is no longer configured may still have a history.
 Reply Handlers::history(const json& parameters) const {
-  const auto name = optional_of<std::string>(parameters, "service");
-  if (name && !history_.knows(*name)) selected(parameters);
-  auto next = [this, name, at = history_.begin(), end = history_.end()]() mutable -> std::optional<json> {
+  HistoryFilter filter{.service = optional_of<std::string>(parameters, "service").value_or(""),
+                       .since = moment_in(parameters, "since"),
+                       .until = moment_in(parameters, "until")};
+  if (!filter.service.empty() && !history_.knows(filter.service)) selected({{"service", filter.service}});
+  std::uint64_t begin = history_.begin();
+  if (const auto after = optional_of<std::int64_t>(parameters, "after"); after && *after > 0)
+    begin = std::max(begin, static_cast<std::uint64_t>(*after));
+  if (const auto last = optional_of<std::int64_t>(parameters, "last")) {
+    if (*last < 1) bad_parameter("last", "ask for one entry at least");
+    begin = history_.first_of_last(filter, static_cast<std::uint64_t>(*last), begin);
+  }
+  auto next = [this, filter, at = begin, end = history_.end()]() mutable -> std::optional<json> {
     for (at = std::max(at, history_.begin()); at < end; ++at) { // the oldest may have been dropped meanwhile
       const HistoryEntry& entry = history_[at];
-      if (name && entry.service != *name) continue;
+      if (!filter.accepts(entry)) continue;
       ++at;
       return std::make_optional<json>(entry);
     }
     return std::nullopt;
   };
-  return {json{{"version", status_version}, {"history", json::array()}}, "history", std::move(next)};
+  return {json{{"version", status_version}, {"next", history_.end()}, {"history", json::array()}}, "history", std::move(next)};
 }
 
 json Handlers::force(const Call& call) {
   const json& parameters = call.parameters;
   const auto role = optional_of<std::string>(parameters, "server");
-  if (!role) bad_parameter("server", "name a server: primary, backup, backup2, ...");
+  if (!role) bad_parameter("server", fmt::format("name a server: primary, backup, backup2, ..., or {}", any_backup));
   const auto for_s = optional_of<double>(parameters, "for_s");
   if (for_s && !(*for_s > 0 && *for_s < longest_override_s))
     bad_parameter("for_s", "an override lasts more than 0 s and less than ten years");
@@ -207,7 +251,7 @@ json Handlers::force(const Call& call) {
                  .until = {},
                  .until_wall = {},
                  .since = wall_now(),
-                 .reason = optional_of<std::string>(parameters, "reason").value_or(""),
+                 .reason = override_reason(parameters),
                  .by = user_name(call.peer.uid)};
   if (for_s) {
     const auto duration = std::chrono::milliseconds{std::llround(*for_s * 1000)};
@@ -216,7 +260,7 @@ json Handlers::force(const Call& call) {
   }
   for (const auto& [service, server] : targets) {
     force.server = server;
-    controller_.set_override(*service, force);
+    controller_.set_override(*service, force, force.by);
   }
   controller_.sync_now();
   json services = json::array();
@@ -224,11 +268,11 @@ json Handlers::force(const Call& call) {
   return {{"services", std::move(services)}};
 }
 
-json Handlers::end_override(const json& parameters) {
+json Handlers::end_override(const Call& call) {
   std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
-  for (ServiceState* service : with_their_groups(selected(parameters))) {
+  for (ServiceState* service : with_their_groups(selected(call.parameters))) {
     ended.emplace_back(service, service->force.has_value());
-    controller_.set_override(*service, std::nullopt);
+    controller_.set_override(*service, std::nullopt, user_name(call.peer.uid));
   }
   controller_.sync_now();
   json services = json::array();

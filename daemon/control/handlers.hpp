@@ -17,21 +17,26 @@ namespace hanat {
 class Handlers {
 public:
   /// `reload` reads the configuration file again and applies it, or throws ControlError.
-  using Reload = std::function<nlohmann::json()>;
+  using Reload = std::function<nlohmann::json(const std::string& by)>;
   Handlers(Controller& controller, const History& history, Reload reload);
 
   /// The handler of the control socket. Throws ControlError.
   Reply operator()(const Call& call);
   DaemonStatus daemon_status() const;
+  /// With the last flip of before the start, if there was none since.
+  ServiceStatus service_status(const ServiceState& service) const;
   /// The configuration in use; `fallback`: why it is not the file that was named.
   void set_config(std::string file, std::optional<std::string> fallback);
+  void set_reload_refused(const std::string& by, std::size_t errors, std::string first);
+  void set_config_stale(bool stale) { config_stale_ = stale; }
+  bool reload_refused() const { return reload_refused_.has_value(); }
   const std::optional<std::string>& fallback() const { return fallback_; }
 
 private:
   Reply status(const nlohmann::json& parameters) const;
   Reply history(const nlohmann::json& parameters) const;
   nlohmann::json force(const Call& call);
-  nlohmann::json end_override(const nlohmann::json& parameters);
+  nlohmann::json end_override(const Call& call);
   std::vector<ServiceState*> selected(const nlohmann::json& parameters) const;
   std::vector<ServiceState*> with_their_groups(std::vector<ServiceState*> services) const;
 
@@ -39,6 +44,9 @@ private:
   const History& history_;
   std::string config_file_;
   std::optional<std::string> fallback_;
+  WallTime config_loaded_at_{};
+  std::optional<RefusedReload> reload_refused_;
+  bool config_stale_ = false;
   Reload reload_;
   Time started_ = Clock::now();
 };

@@ -110,7 +110,7 @@ struct ControlServer::Impl {
   Connection::Response respond_to(const varlink::Request& request, const Credentials& peer);
   static Connection::Response piecewise(Reply reply);
   Connection::Response run(const Method& method, const varlink::Request& request, const Credentials& peer);
-  std::string not_permitted(const Method& method, const Credentials& peer) const;
+  std::string not_permitted(const Credentials& peer) const;
   std::size_t unsent() const;
 
   uv_loop_t* loop;
@@ -189,16 +189,15 @@ Connection::Response ControlServer::Impl::respond_to(const varlink::Request& req
   if (request.interface != control_interface) return {service_error("InterfaceNotFound", "interface", request.interface)};
   const Method* const method = find_method(request.method);
   if (method == nullptr) return {service_error("MethodNotFound", "method", request.method)};
-  if (method->changes && !may_change(peer)) return {not_permitted(*method, peer)};
+  if (method->changes && !may_change(peer)) return {not_permitted(peer)};
   if (const auto wrong = check_parameters(*method, request.parameters))
     return {error_of("InvalidParameter", with_message({{"parameter", wrong->parameter}}, wrong->message))};
   return run(*method, request, peer);
 }
 
-std::string ControlServer::Impl::not_permitted(const Method& method, const Credentials& peer) const {
+std::string ControlServer::Impl::not_permitted(const Credentials& peer) const {
   const std::string group = operators_name.empty() ? "name a group in [hanatd] operators and join it" : "join the group " + operators_name;
-  return error_of("NotPermitted", fmt::format("{} changes the daemon, and {} may only look: be root (sudo), or {}", method.name,
-                                              user_name(peer.uid), group));
+  return error_of("NotPermitted", fmt::format("{} may only look: be root (sudo), or {}", user_name(peer.uid), group));
 }
 
 /// A reply whose list is made piece by piece: the text before the list at once, then its elements, then the text after it.

@@ -50,6 +50,18 @@ Time failback_time(const Failback& failback, Time up_since, std::chrono::seconds
   return ripe + (failback.window->from - then + 24h) % 24h;
 }
 
+/// When the first preferred server that is recovering will have its traffic back, if all goes well.
+std::optional<Time> expected_failback(const DecisionInput& input, std::size_t current, Time now) {
+  std::optional<Time> first;
+  if (!input.failback.automatic) return first;
+  for (const Candidate& server : input.servers.first(current)) {
+    if (!server.up_at) continue;
+    const Time when = failback_time(input.failback, std::max(*server.up_at, now), input.day_time, now);
+    first = first ? std::min(*first, when) : when;
+  }
+  return first;
+}
+
 /// Nothing has the traffic and nothing was decided: the first server in order that is up, once all before it are known.
 Decision start(std::span<const Candidate> servers) {
   for (std::size_t server = 0; server < servers.size(); ++server) switch (servers[server].health) {
@@ -84,6 +96,8 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
       if (when <= now) return back;
       stay.failback_at = when;
     }
+  } else {
+    stay.failback_at = expected_failback(input, current, now);
   }
   if (!full) return stay;
   const auto behind = first_up(input.servers.subspan(current));
@@ -100,6 +114,7 @@ std::string_view to_text(Reason reason) {
   case Reason::failover: return "failover";
   case Reason::full: return "full";
   case Reason::full_kept: return "full-kept";
+  case Reason::recovered: return "recovered";
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
   case Reason::observe: return "observe";
@@ -114,7 +129,7 @@ Decision decide(const DecisionInput& input, Time now) {
   const auto best = first_up(input.servers);
   if (!input.current) {
     if (!input.refused) return start(input.servers);
-    return best ? taken_by(input.servers, *best) : last_resort(input.servers);
+    return best ? at(*best, reason_for(input.servers, *best), Reason::recovered) : last_resort(input.servers);
   }
   if (input.servers[*input.current].health != Health::down) return stay_or_move(input, *input.current, now);
   if (best) return at(*best, reason_for(input.servers, *best), Reason::failover);

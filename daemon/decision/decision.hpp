@@ -21,6 +21,7 @@ enum class Reason : std::uint8_t {
   failover,          // a server before this one is down, or was when this one took over
   full,              // a server before this one is full and takes no new flows; (a flip's) the old target is
   full_kept,         // the target is full, and no other server may take over
+  recovered,         // (a flip's reason) no server was up, and the first one is again
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is
@@ -31,7 +32,8 @@ std::string_view to_text(Reason reason);
 
 struct Candidate {
   Health health = Health::unknown;
-  Time up_since{}; // meaningful while up: failback.after counts from here
+  Time up_since{};                // meaningful while up: failback.after counts from here
+  std::optional<Time> up_at = {}; // when it will be up again if all goes well; nullopt: it is up, or nobody knows
   bool operator==(const Candidate&) const = default;
 };
 
@@ -58,7 +60,7 @@ struct Decision {
   std::size_t server = 0;                // of TargetKind::server only
   Reason reason = Reason::starting;      // why it is so (status)
   Reason flip_reason = Reason::starting; // why it would be moved there (journal, last_flip)
-  std::optional<Time> failback_at;       // a failback waits for this moment (after, window)
+  std::optional<Time> failback_at;       // a failback waits for this moment (stable_for, after, window)
   bool operator==(const Decision&) const = default;
 };
 

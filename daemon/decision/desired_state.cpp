@@ -27,6 +27,7 @@ FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
   case Reason::observe:
   case Reason::primary_up:
   case Reason::failover:
+  case Reason::recovered:
   case Reason::full_kept:
   case Reason::no_server_up:
   case Reason::no_server_up_kept: return service.on_failover;

@@ -100,6 +100,16 @@ std::optional<Time> FailureWindow::stable_at() const {
   return run.began + up_.stable_for;
 }
 
+std::optional<Time> FailureWindow::up_at() const {
+  if (health_ == Health::up || passes_.length < up_.passes) return std::nullopt;
+  return passes_.began + up_.stable_for;
+}
+
+std::optional<Recovery> FailureWindow::recovery(Time now) const {
+  if (health_ == Health::up || health_ == Health::unknown || passes_.length == 0) return std::nullopt;
+  return Recovery{.passes = passes_.length, .of = up_.passes, .lasts = now - passes_.began, .stable_for = up_.stable_for};
+}
+
 unsigned FailureWindow::count(std::span<const Time> times, Time now) const {
   return static_cast<unsigned>(std::ranges::count_if(times, [&](Time at) { return now - at < down_.within; }));
 }

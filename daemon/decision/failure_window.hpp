@@ -27,6 +27,13 @@ struct Context {
   bool preferred = false;    // calling this server up would move the traffic to it
 };
 
+/// The passes in a row of a server that is not up again yet.
+struct Recovery {
+  unsigned passes = 0, of = 0; // so many are needed
+  Clock::duration lasts{}, stable_for{};
+  bool operator==(const Recovery&) const = default;
+};
+
 /// The window of one probe: M timestamps and a run of passes. A full answer is neither: it ends a run of passes, and a server that gives it
 /// is alive. Fails count towards full, but full answers never towards down.
 class FailureWindow {
@@ -42,6 +49,10 @@ public:
   void evaluate(const Context& context, Time now);
   /// When evaluate() would say up, or full after down, if no further result came; nullopt: not by waiting.
   std::optional<Time> stable_at() const;
+  /// When evaluate() would say up while another server works, if all further results pass; nullopt: it is up, or too few have passed.
+  std::optional<Time> up_at() const;
+  /// Of a server that is down or full; nullopt: it is not, or its last result was no pass.
+  std::optional<Recovery> recovery(Time now) const;
 
   Health health() const { return health_; }
   /// Fails within the last T.

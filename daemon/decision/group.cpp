@@ -7,6 +7,13 @@
 namespace hanat {
 namespace {
 
+/// When a server that is not up in one of two services, or in both, will be up in both.
+std::optional<Time> merge_up_at(const Candidate& one, const Candidate& other) {
+  if (one.health == Health::up) return other.up_at;
+  if (other.health == Health::up) return one.up_at;
+  return one.up_at && other.up_at ? std::optional{std::max(*one.up_at, *other.up_at)} : std::nullopt;
+}
+
 /// No member counts more than another: the first server that is up, as if nothing were decided yet.
 Decision decide_anew(DecisionInput input, Time now) {
   input.current.reset();
@@ -25,7 +32,9 @@ Decision decide_anew(DecisionInput input, Time now) {
 } // namespace
 
 Candidate merge_health(const Candidate& one, const Candidate& other) {
-  return {.health = combine(std::array{one.health, other.health}), .up_since = std::max(one.up_since, other.up_since)};
+  return {.health = combine(std::array{one.health, other.health}),
+          .up_since = std::max(one.up_since, other.up_since),
+          .up_at = merge_up_at(one, other)};
 }
 
 Decision decide_group(DecisionInput input, std::span<const Placement> members, Time now) {

@@ -40,6 +40,23 @@ bool is_silence(probes::Reason reason) {
   return false;
 }
 
+/// When it will be up if all goes well.
+std::optional<Time> up_at(const ServerState& server) {
+  std::optional<Time> last;
+  for (const ProbeState& probe : server.probes) {
+    if (probe.window.health() == Health::up) continue;
+    const auto one = probe.window.up_at();
+    if (!one) return std::nullopt;
+    last = last ? std::max(*last, *one) : *one;
+  }
+  return last;
+}
+
+/// The server as this service alone sees it.
+Candidate own_view(const ServerState& server) {
+  return {.health = server.health, .up_since = server.up_since, .up_at = server.health == Health::up ? std::nullopt : up_at(server)};
+}
+
 /// Whether another server than `self` has the traffic, and is not down.
 bool another_works(const ServiceState& service, std::size_t self) {
   const auto current = placement(service).current;
@@ -71,7 +88,20 @@ bool has_evictions_of(const ServiceState& service, std::uint64_t flip) {
   return std::ranges::find(service.evictions, flip, &Eviction::flip) != service.evictions.end();
 }
 
-Candidate candidate(const ServerState& server) { return merge_health({server.health, server.up_since}, server.group_view); }
+std::optional<Recovery> recovery_of(const ServerState& server, Time now) {
+  std::optional<Recovery> all;
+  for (const ProbeState& probe : server.probes) {
+    if (probe.window.health() == Health::up) continue;
+    const auto one = probe.window.recovery(now);
+    if (!one) return std::nullopt;
+    if (!all) all = *one;
+    all->passes = std::min(all->passes, one->passes);
+    all->lasts = std::min(all->lasts, one->lasts);
+  }
+  return all;
+}
+
+Candidate candidate(const ServerState& server) { return merge_health(own_view(server), server.group_view); }
 
 std::vector<Candidate> candidates(const ServiceState& service) {
   std::vector<Candidate> result;
@@ -81,18 +111,17 @@ std::vector<Candidate> candidates(const ServiceState& service) {
 }
 
 void share_health(std::span<ServiceState* const> group) {
-  const auto own = [](const ServerState& server) { return Candidate{server.health, server.up_since}; };
   for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
     Candidate before = neutral, after = neutral; // of the services before, and behind, the one in turn
     for (ServiceState* service : group) {
       ServerState& server = service->servers.at(index);
       server.group_view = before;
-      before = merge_health(before, own(server));
+      before = merge_health(before, own_view(server));
     }
     for (auto service = group.rbegin(); service != group.rend(); ++service) {
       ServerState& server = (*service)->servers[index];
       server.group_view = merge_health(server.group_view, after);
-      after = merge_health(after, own(server));
+      after = merge_health(after, own_view(server));
     }
   }
 }

@@ -124,6 +124,8 @@ const Flip* find_flip(const ServiceState& service, std::uint64_t number);
 Flip* find_flip(ServiceState& service, std::uint64_t number);
 /// Whether flows of that flip are still on their way out, or drain.
 bool has_evictions_of(const ServiceState& service, std::uint64_t flip);
+/// The passes in a row of a server that is down or full, all of its probes together; nullopt: it is not recovering.
+std::optional<Recovery> recovery_of(const ServerState& server, Time now);
 /// A server as the whole group sees it.
 Candidate candidate(const ServerState& server);
 /// What decide() needs to know of the servers.

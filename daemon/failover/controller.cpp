@@ -113,7 +113,7 @@ KernelCallbacks Controller::callbacks() {
 
 void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
-  on_stop_ = config.on_stop;
+  settings_ = settings_of(config);
   nat::Loaded found = table_.start(now);
   reload_.start(config, std::move(found.state), saved, now);
   servers_.on_start(found.endpoints, now);
@@ -122,10 +122,20 @@ void Controller::start(const Config& config, const State& saved) {
   wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it
 }
 
-Reloaded Controller::reload(const Config& config) {
+Reloaded Controller::reload(const Config& config, std::string by) {
   wait_for_commits();
-  on_stop_ = config.on_stop;
+  Event cause = events::make({}, events::ConfigReloaded{}); // before all that follows from it
+  const auto place = static_cast<std::ptrdiff_t>(outbox_.events.size());
   Reloaded result = reload_.apply(config, Clock::now());
+  result.settings = changed_settings(settings_, config);
+  settings_ = settings_of(config);
+  cause.what = events::ConfigReloaded{.services = config.services.size(),
+                                      .added = result.added,
+                                      .changed = result.changed,
+                                      .removed = result.removed,
+                                      .settings = result.settings,
+                                      .by = std::move(by)};
+  outbox_.events.insert(outbox_.events.begin() + place, std::move(cause));
   servers_.on_config_changed();
   sync_now();
   return result;
@@ -137,14 +147,14 @@ void Controller::stop() {
   health_.stop();
   kernel_.stop();
   evictions_.cancel();
-  if (on_stop_ == OnStop::remove) kernel_.table().remove();
+  if (settings_.on_stop == OnStop::remove) kernel_.table().remove();
 }
 
-void Controller::set_override(ServiceState& service, std::optional<Override> override) {
+void Controller::set_override(ServiceState& service, std::optional<Override> override, std::string by) {
   if (override)
     begin_override(service, *std::move(override), registry_, outbox_);
   else
-    end_override(service, registry_, outbox_);
+    end_override(service, std::move(by), registry_, outbox_);
 }
 
 void Controller::sync_now() {

@@ -37,15 +37,15 @@ public:
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Returns when the table stands. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
   void start(const Config& config, const State& saved);
-  /// Changes what differs and nothing else.
-  Reloaded reload(const Config& config);
+  /// Changes what differs and nothing else. `by`: who asked for it.
+  Reloaded reload(const Config& config, std::string by);
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
   const ServiceRegistry& registry() const { return registry_; }
   /// Sets an override, or ends it; sync_now() then carries out all that were changed, in one transaction. What came of it stands in the
   /// services. One of a group is the group's: change it for all of them.
-  void set_override(ServiceState& service, std::optional<Override> override);
+  void set_override(ServiceState& service, std::optional<Override> override, std::string by);
   void sync_now();
   /// What the state file is to hold.
   State state() const;
@@ -66,7 +66,7 @@ private:
 
   Publish publish_;
   Outbox outbox_;
-  OnStop on_stop_ = OnStop::keep;
+  Config settings_; // of the daemon itself: without services
   bool stopped_ = false;
 
   // in the order in which they depend on each other

@@ -130,7 +130,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   ServerState& server = service.servers[owner->second.server];
   ProbeState& probe = server.probes[owner->second.probe];
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
-  const auto known = [&] { return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at()}; };
+  const auto known = [&] { return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at()}; };
   const auto before = known();
   const bool doubted = server.health == Health::up && probe.window.in_burst();
   probe.window.record(result.outcome, now);

@@ -33,12 +33,12 @@ void begin_override(ServiceState& service, Override override, ServiceRegistry& r
   registry.mark_dirty(service);
 }
 
-void end_override(ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+void end_override(ServiceState& service, std::string by, ServiceRegistry& registry, Outbox& outbox) {
   if (!service.force) return;
   service.override_ended = service.force->server != 0;
   service.force.reset();
   outbox.overrides_changed = true;
-  outbox.log(events::override_ended(service, false));
+  outbox.log(events::override_ended(service, std::move(by)));
   registry.mark_dirty(service);
 }
 
@@ -47,7 +47,7 @@ void expire_override(ServiceState& service, Outbox& outbox) {
   service.force.reset();
   service.override_ended = true;
   outbox.overrides_changed = true;
-  outbox.log(events::override_ended(service, true));
+  outbox.log(events::override_ended(service, {}));
 }
 
 void forget_ended_override(ServiceState& service) {
@@ -106,7 +106,7 @@ void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Out
     if (rest.clock_went_back)
       outbox.log(events::override_clock(saved.service, std::chrono::duration_cast<std::chrono::seconds>(rest.left)));
   }
-  outbox.log(events::forced(*service, override));
+  outbox.log(events::override_restored(*service, override));
   service->force = std::move(override);
   if (service->shadow) outbox.log(events::override_waits(*service));
   registry.mark_dirty(*service);

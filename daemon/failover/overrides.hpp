@@ -13,7 +13,7 @@ namespace hanat {
 
 void begin_override(ServiceState& service, Override override, ServiceRegistry& registry, Outbox& outbox);
 /// An operator ended it.
-void end_override(ServiceState& service, ServiceRegistry& registry, Outbox& outbox);
+void end_override(ServiceState& service, std::string by, ServiceRegistry& registry, Outbox& outbox);
 /// Its time is over.
 void expire_override(ServiceState& service, Outbox& outbox);
 /// The way back to the best server that an ended override asks for is over when no better one can still turn out to be up.

@@ -123,8 +123,11 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
     const auto still = std::ranges::find(config.servers, *forced_role, &ServerConfig::role);
     if (still != config.servers.end())
       service.force->server = static_cast<std::size_t>(still - config.servers.begin());
-    else
-      service.force.reset(), outbox_.overrides_changed = true;
+    else {
+      outbox_.log(events::override_dropped(service.config.name, *forced_role));
+      service.force.reset();
+      outbox_.overrides_changed = true;
+    }
   }
   keep_observing(service, before, outbox_);
   infer_target(service); // a place in the old list of servers says nothing about the new one

@@ -13,9 +13,9 @@
 
 namespace hanat {
 
-/// The names of the services that a reload touched.
+/// The names of the services that a reload touched, and of the daemon's own settings.
 struct Reloaded {
-  std::vector<std::string> added, changed, removed;
+  std::vector<std::string> added, changed, removed, settings;
 };
 
 class Reload {

@@ -71,7 +71,7 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
   if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(batch), changes.end());
 }
 
-void record_flip(Change& change, Outbox& outbox) {
+void record_flip(Change& change, Outbox& outbox, WallTime at) {
   ServiceState& service = *change.service;
   const Decision& decision = change.decision;
   const bool cuts = std::ranges::any_of(change.plan.evictions, [](const Eviction& eviction) {
@@ -80,7 +80,7 @@ void record_flip(Change& change, Outbox& outbox) {
   if (service.last_flip && has_evictions_of(service, service.last_flip->number))
     service.earlier_flips.emplace(service.last_flip->number, std::move(*service.last_flip));
   service.last_flip = Flip{.number = ++service.flips,
-                           .at = wall_now(),
+                           .at = at,
                            .from = target_name(service),
                            .to = decision.kind == TargetKind::server ? service.servers[decision.server].role : "none",
                            .reason = decision.flip_reason,
@@ -113,15 +113,17 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool new_target = !service.removed && decision.kind != TargetKind::undecided &&
                           (decision.kind == TargetKind::none ? !service.refused : service.current != std::optional{decision.server});
   const bool flipped = was_decided && (new_target || change.plan.moves);
+  const WallTime at = events::event_time();
   if (flipped)
-    record_flip(change, outbox);
+    record_flip(change, outbox, at);
   else if (new_target)
     outbox.log(events::first_target(service, decision));
   if (decision.kind != TargetKind::undecided) {
     service.current = decision.kind == TargetKind::server ? std::optional{decision.server} : std::nullopt;
     service.refused = decision.kind == TargetKind::none && !service.removed;
   }
-  if (new_target || service.since == WallTime{}) service.since = wall_now();
+  const bool starts_anew = decision.reason == Reason::starting && service.reason != Reason::starting;
+  if (new_target || starts_anew || service.since == WallTime{}) service.since = at;
   service.reason = decision.reason;
   service.failback_at = decision.failback_at;
   if (!service.removed) forget_ended_override(service);

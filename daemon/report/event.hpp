@@ -87,6 +87,8 @@ struct HealthChanged {
   Clock::duration within{};
   std::optional<probes::ProbeResult> last;
   bool another_up = false; // a server of the service that is up
+  std::string probe = {};  // which one stands for the server, where it has several
+  std::string wanted = {}; // by that probe, where another answer came
   bool operator==(const HealthChanged&) const = default;
 };
 /// A probe is inconclusive, and no other one was.
@@ -110,8 +112,14 @@ struct Forced {
   ServerName server;
   std::string by;
   std::optional<WallTime> until;
-  std::string reason; // the operator's
+  std::optional<std::chrono::seconds> lasts = {}; // until then
+  std::string reason;                             // the operator's
   bool operator==(const Forced&) const = default;
+};
+/// One of before the restart.
+struct OverrideRestored {
+  Forced forced;
+  bool operator==(const OverrideRestored&) const = default;
 };
 /// Mode observe begins, or is found at the start, while an override is set.
 struct OverrideWaits {
@@ -120,6 +128,7 @@ struct OverrideWaits {
 };
 struct OverrideEnded {
   bool expired = false;
+  std::string by = {}; // who ended it
   bool operator==(const OverrideEnded&) const = default;
 };
 /// The service is no longer configured.
@@ -283,16 +292,21 @@ struct ConfigError {
 };
 struct ConfigRefused {
   std::size_t errors = 0;
+  std::string by = {};    // who asked for the reload
+  std::string first = {}; // of the errors
   bool operator==(const ConfigRefused&) const = default;
 };
 struct ConfigReloaded {
   std::size_t services = 0;
   std::vector<std::string> added, changed, removed;
+  std::vector<std::string> settings = {}; // of [hanatd] that have changed
+  std::string by = {};
   bool operator==(const ConfigReloaded&) const = default;
 };
 struct ReloadFailed {
   std::string error;
   bool nothing_changed = false;
+  std::string by = {};
   bool operator==(const ReloadFailed&) const = default;
 };
 struct ConfigNotCopied {
@@ -327,7 +341,7 @@ struct Message {
 
 using Payload =
     std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
-                 OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
+                 OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
                  DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed,
                  KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved,
                  CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,

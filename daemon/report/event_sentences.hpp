@@ -21,6 +21,7 @@ public:
   std::string operator()(const ProbesConclusive&) const;
   std::string operator()(const ClientsNotHeard& clients) const;
   std::string operator()(const Forced& forced) const;
+  std::string operator()(const OverrideRestored& restored) const;
   std::string operator()(const OverrideWaits& override) const;
   std::string operator()(const OverrideEnded& override) const;
   std::string operator()(const OverrideLost& override) const;

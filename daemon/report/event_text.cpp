@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "daemon/report/event_sentences.hpp"
+#include "daemon/util/duration.hpp"
 
 namespace hanat {
 namespace events {
@@ -22,6 +23,19 @@ double seconds(Clock::duration duration) { return std::chrono::duration<double>(
 std::string to_text(const std::optional<probes::ProbeResult>& last) {
   if (!last) return "no result yet";
   return last->detail.empty() ? std::string{to_text(last->reason)} : fmt::format("{} ({})", to_text(last->reason), last->detail);
+}
+
+/// " for 30m": durations, as a reader may be in another time zone.
+std::string lasting(std::string_view more, std::optional<std::chrono::seconds> lasts) {
+  return lasts ? fmt::format(" for {}{}", more, duration_text(*lasts)) : "";
+}
+
+/// Of several probes the one that failed: " (tcp [fd00::11]:443)".
+std::string which(const HealthChanged& changed) { return changed.probe.empty() ? "" : fmt::format(" ({})", changed.probe); }
+
+/// "wrong-status (503), wanted: status 200-299"
+std::string last_of(const HealthChanged& changed) {
+  return to_text(changed.last) + (changed.wanted.empty() ? "" : ", wanted: " + changed.wanted);
 }
 
 std::string what_clients_get(OnNone on_none) {
@@ -96,12 +110,12 @@ std::string Sentences::operator()(const HealthChanged& changed) const {
   case Health::up:
     return text + fmt::format(": {} in {:.1f} ms", to_text(changed.last), changed.last ? seconds(changed.last->latency) * 1000 : 0);
   case Health::down:
-    text += fmt::format(": {} failed probe{} within {} s, the last: {}", changed.fails, changed.fails == 1 ? "" : "s",
-                        seconds(changed.within), to_text(changed.last));
+    text += fmt::format(": {} failed probe{}{} within {} s, the last: {}", changed.fails, changed.fails == 1 ? "" : "s", which(changed),
+                        seconds(changed.within), last_of(changed));
     break;
   case Health::full:
-    text += fmt::format(": {} probe{} within {} s did not get in, the last: {}; it keeps its connections", changed.fails,
-                        changed.fails == 1 ? "" : "s", seconds(changed.within), to_text(changed.last));
+    text += fmt::format(": {} probe{}{} within {} s did not get in, the last: {}; it keeps its connections", changed.fails,
+                        changed.fails == 1 ? "" : "s", which(changed), seconds(changed.within), last_of(changed));
     break;
   case Health::unknown: text += ": its probes have not judged it yet"; break;
   }
@@ -121,11 +135,16 @@ std::string Sentences::operator()(const ClientsNotHeard& clients) const {
 }
 
 std::string Sentences::operator()(const Forced& forced) const {
-  std::string text = fmt::format("forced to {} by {}", to_text(forced.server), forced.by);
-  if (forced.until) text += fmt::format(" until {}", hanat::to_text(*forced.until));
+  std::string text = fmt::format("forced to {} by {}{}", to_text(forced.server), forced.by, lasting("", forced.lasts));
   if (!forced.reason.empty()) text += fmt::format(" ({})", forced.reason);
   if (forced.until) return text + fmt::format("; no failover until then; `hanatctl auto {}` ends it", service_);
   return text + fmt::format("; no failover until `hanatctl auto {}`", service_);
+}
+
+std::string Sentences::operator()(const OverrideRestored& restored) const {
+  const Forced& forced = restored.forced;
+  return fmt::format("the override to {} by {} goes on{}{}; `hanatctl auto {}` ends it", to_text(forced.server), forced.by,
+                     lasting("another ", forced.lasts), forced.reason.empty() ? "" : fmt::format(" ({})", forced.reason), service_);
 }
 
 std::string Sentences::operator()(const OverrideWaits& override) const {
@@ -135,7 +154,8 @@ std::string Sentences::operator()(const OverrideWaits& override) const {
 }
 
 std::string Sentences::operator()(const OverrideEnded& override) const {
-  return fmt::format("the override {}: health decides again", override.expired ? "has expired" : "was ended");
+  if (override.expired) return "the override has expired: health decides again";
+  return fmt::format("the override was ended by {}: health decides again", override.by);
 }
 
 std::string Sentences::operator()(const OverrideLost& override) const {
@@ -144,7 +164,7 @@ std::string Sentences::operator()(const OverrideLost& override) const {
 }
 
 std::string Sentences::operator()(const OverrideDropped& override) const {
-  return fmt::format("the saved override to {} is dropped: the service no longer has that server", override.role);
+  return fmt::format("the override to {} is dropped: the service no longer has that server", override.role);
 }
 
 std::string Sentences::operator()(const OverrideClock& override) const {
@@ -164,8 +184,8 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, DrainBegun, DrainVoid, Drained, DrainEnded, KernelRecovered,
-                               HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, DrainBegun, DrainVoid, Drained, DrainEnded,
+                               KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
@@ -192,7 +212,8 @@ struct HistoryKinds {
     return event.flip ? "cut" : std::string_view{};
   }
   std::string_view operator()(const HealthChanged&) const { return "health"; }
-  std::string_view operator()(const OneOf<Forced, OverrideEnded> auto&) const { return "override"; }
+  std::string_view operator()(const OneOf<ConfigReloaded, ConfigRefused, ReloadFailed> auto&) const { return "reload"; }
+  std::string_view operator()(const OneOf<Forced, OverrideEnded, OverrideLost, OverrideDropped> auto&) const { return "override"; }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
   std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
 };
@@ -207,6 +228,14 @@ struct FieldsOf {
   Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
   Fields operator()(const ShadowMoved& moved) const {
     return {{"HANAT_WOULD_TO", role_of(moved.to)}, {"HANAT_WHY", std::string{hanat::to_text(moved.reason)}}};
+  }
+};
+
+/// The user, where one did it.
+struct ByWhom {
+  std::string operator()(const auto&) const { return {}; }
+  std::string operator()(const OneOf<Forced, OverrideEnded, ConfigReloaded, ConfigRefused, ReloadFailed> auto& event) const {
+    return event.by;
   }
 };
 
@@ -235,8 +264,18 @@ std::vector<std::pair<std::string, std::string>> fields_of(const Event& event) {
 std::optional<HistoryEntry> history_entry_of(const Event& event, std::string text) {
   const std::string_view kind = std::visit(events::HistoryKinds{}, event.what);
   if (kind.empty()) return std::nullopt;
-  HistoryEntry entry{
-      .at = to_text(event.at), .kind = std::string{kind}, .service = event.service, .text = std::move(text), .flip = std::nullopt};
+  HistoryEntry entry{.at = to_text(event.at),
+                     .kind = std::string{kind},
+                     .service = event.service,
+                     .text = std::move(text),
+                     .until = {},
+                     .by = {},
+                     .flip = {}};
+  if (const auto* forced = std::get_if<events::Forced>(&event.what); forced != nullptr && forced->until)
+    entry.until = to_text(*forced->until);
+  if (const auto* reloaded = std::get_if<events::ConfigReloaded>(&event.what))
+    entry.reload = ReloadCounts{.added = reloaded->added.size(), .changed = reloaded->changed.size(), .removed = reloaded->removed.size()};
+  entry.by = std::visit(events::ByWhom{}, event.what);
   entry.flip = std::visit(events::FlipOf{}, event.what);
   if (entry.flip) entry.at = entry.flip->at; // by which its entry is found
   return entry;

@@ -11,10 +11,15 @@
 namespace hanat::events {
 namespace {
 
-/// "; added: web, mail"
+/// "; 2 added (web, mail)"; many are only counted.
 std::string listed(std::string_view what, const std::vector<std::string>& names) {
-  return names.empty() ? std::string{} : fmt::format("; {}: {}", what, fmt::join(names, ", "));
+  constexpr std::size_t shown = 10;
+  if (names.empty()) return {};
+  return fmt::format("; {} {}{}", names.size(), what, names.size() > shown ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
 }
+
+/// " (by root)"
+std::string by_whom(const std::string& by) { return by.empty() ? "" : fmt::format(" (by {})", by); }
 
 } // namespace
 
@@ -46,9 +51,8 @@ std::string Sentences::operator()(const TableNotRemoved& table) const {
 }
 
 std::string Sentences::operator()(const CutMethod& method) const {
-  return fmt::format(
-      "{} flows are cut by {}{}{}", method.family == Family::ipv4 ? "IPv4" : "IPv6", to_text(method.method),
-      method.failed_check.empty() ? "" : "; no action needed: a faster method failed its test on this kernel: ", method.failed_check);
+  return fmt::format("{} flows are cut by {}, the fastest method that this kernel has{}", method.family == Family::ipv4 ? "IPv4" : "IPv6",
+                     to_text(method.method), method.failed_check.empty() ? "" : fmt::format(" (of a faster one: {})", method.failed_check));
 }
 
 std::string Sentences::operator()(const Started& started) const {
@@ -74,18 +78,25 @@ std::string Sentences::operator()(const OperatorsUnknown& operators) const {
 std::string Sentences::operator()(const ConfigError& error) const { return error.error; }
 
 std::string Sentences::operator()(const ConfigRefused& refused) const {
-  return fmt::format("the new configuration has {} error{}; nothing was changed, the old one stays in force", refused.errors,
-                     refused.errors == 1 ? "" : "s");
+  return fmt::format("reload refused{}: the new configuration has {} error{}{}{}; nothing was changed, the old one stays in force",
+                     by_whom(refused.by), refused.errors, refused.errors == 1 ? "" : "s",
+                     refused.first.empty() ? ""
+                     : refused.errors == 1 ? ": "
+                                           : ", the first: ",
+                     refused.first);
 }
 
 std::string Sentences::operator()(const ConfigReloaded& reloaded) const {
-  return fmt::format("configuration read again, services: {}{}{}{}", reloaded.services, listed("added", reloaded.added),
-                     listed("changed", reloaded.changed), listed("removed", reloaded.removed));
+  const std::string changes = listed("added", reloaded.added) + listed("changed", reloaded.changed) + listed("removed", reloaded.removed) +
+                              listed("settings changed", reloaded.settings);
+  return fmt::format("configuration read again{}: {} service{}{}", by_whom(reloaded.by), reloaded.services,
+                     reloaded.services == 1 ? "" : "s", changes.empty() ? "; nothing changed" : changes);
 }
 
 std::string Sentences::operator()(const ReloadFailed& reload) const {
-  if (reload.nothing_changed) return fmt::format("{}; nothing was changed, the old configuration stays in force", reload.error);
-  return fmt::format("the reload failed: {}", reload.error);
+  if (reload.nothing_changed)
+    return fmt::format("reload refused{}: {}; nothing was changed, the old configuration stays in force", by_whom(reload.by), reload.error);
+  return fmt::format("the reload{} failed: {}", by_whom(reload.by), reload.error);
 }
 
 std::string Sentences::operator()(const ConfigNotCopied& copy) const {

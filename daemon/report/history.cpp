@@ -92,17 +92,30 @@ void HistoryRing::add(HistoryEntry entry) {
       }
     return;
   }
+  if (entry.flip) last_flips_[entry.service] = end();
   hashes_.push_back(hash);
   entries_.push_back(std::move(entry));
   if (entries_.size() <= at_most) return;
+  if (const auto last = last_flips_.find(entries_.front().service); last != last_flips_.end() && last->second == first_)
+    last_flips_.erase(last);
   hashes_.pop_front();
   entries_.pop_front();
   ++first_;
 }
 
+std::optional<FlipStatus> HistoryRing::last_flip(const std::string& service) const {
+  const auto last = last_flips_.find(service);
+  return last == last_flips_.end() ? std::nullopt : (*this)[last->second].flip;
+}
+
 void HistoryRing::interrupt_cuts() {
   for (HistoryEntry& entry : entries_)
     if (entry.flip && !entry.flip->cut_ms) entry.flip->interrupted = true;
+}
+
+bool HistoryFilter::accepts(const HistoryEntry& entry) const {
+  const bool about = service.empty() || entry.service == service || entry.kind == "reload";
+  return about && (since.empty() || entry.at >= since) && (until.empty() || entry.at <= until);
 }
 
 std::optional<HistoryEntry> parse_history_line(std::string_view line) {
@@ -167,6 +180,16 @@ bool History::knows(const std::string& service) const {
   for (std::uint64_t number = begin(); number < end(); ++number)
     if (ring_[number].service == service) return true;
   return false;
+}
+
+std::uint64_t History::first_of_last(const HistoryFilter& filter, std::uint64_t number, std::uint64_t begin) const {
+  std::uint64_t first = end();
+  for (std::uint64_t at = end(); at-- > begin && number > 0;)
+    if (filter.accepts(ring_[at])) {
+      first = at;
+      --number;
+    }
+  return first;
 }
 
 void History::write() {

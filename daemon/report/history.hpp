@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/report/event.hpp"
@@ -31,11 +32,21 @@ public:
   std::uint64_t begin() const { return first_; }
   std::uint64_t end() const { return first_ + entries_.size(); }
   const HistoryEntry& operator[](std::uint64_t number) const { return entries_.at(number - first_); }
+  /// The newest flip of the service; nullopt: there is none among the entries.
+  std::optional<FlipStatus> last_flip(const std::string& service) const;
 
 private:
   std::deque<HistoryEntry> entries_;
   std::uint64_t first_ = 0;
+  std::unordered_map<std::string, std::uint64_t> last_flips_; // by service, of those that are among the entries
   std::deque<std::uint32_t> hashes_; // of what identifies a flip, entry by entry: a map took a tenth of the memory of all entries
+};
+
+/// Which entries somebody wants to see.
+struct HistoryFilter {
+  std::string service;      // with the reloads, which may have moved it; empty: all
+  std::string since, until; // RFC 3339, UTC, milliseconds; empty: no limit
+  bool accepts(const HistoryEntry& entry) const;
 };
 
 /// A line of the file; nullopt: a damaged one. Never throws, whatever the line is.
@@ -59,6 +70,10 @@ public:
   std::uint64_t begin() const { return ring_.begin(); }
   std::uint64_t end() const { return ring_.end(); }
   const HistoryEntry& operator[](std::uint64_t number) const { return ring_[number]; }
+  /// The newest flip of the service, also of before the start.
+  std::optional<FlipStatus> last_flip(const std::string& service) const { return ring_.last_flip(service); }
+  /// The first of the newest `number` entries that the filter accepts, from `begin` on.
+  std::uint64_t first_of_last(const HistoryFilter& filter, std::uint64_t number, std::uint64_t begin) const;
   /// Is there an entry about the service?
   bool knows(const std::string& service) const;
 

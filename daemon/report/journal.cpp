@@ -23,6 +23,7 @@
 #include <systemd/sd-journal.h>
 
 #include "daemon/report/event_text.hpp"
+#include "daemon/util/escape.hpp"
 
 namespace hanat {
 namespace {
@@ -75,7 +76,7 @@ void write_to_stderr(const Line& line) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(line.at);
   std::tm local{};
   localtime_r(&seconds, &local);
-  const std::string text = fmt::format("{:02}:{:02}:{:02}.{:03} {}\n", local.tm_hour, local.tm_min, local.tm_sec, ms, line.text);
+  const std::string text = fmt::format("{:02}:{:02}:{:02}.{:03} {}\n", local.tm_hour, local.tm_min, local.tm_sec, ms, escaped(line.text));
   [[maybe_unused]] const auto written =
       ::write(STDERR_FILENO, text.data(), text.size()); // when stderr itself is gone there is no other way
 }

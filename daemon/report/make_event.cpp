@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "daemon/report/make_status.hpp"
+#include "daemon/report/probe_text.hpp"
 
 namespace hanat::events {
 namespace {
@@ -45,7 +46,12 @@ unsigned fails_of(const ServerState& server, Time now) {
 
 } // namespace
 
-Event make(std::string service, Payload what) { return {.at = wall_now(), .service = std::move(service), .what = std::move(what)}; }
+WallTime event_time() {
+  thread_local EventClock clock;
+  return clock.at(wall_now());
+}
+
+Event make(std::string service, Payload what) { return {.at = event_time(), .service = std::move(service), .what = std::move(what)}; }
 
 Event message(Level level, std::string text) { return make({}, Message{.level = level, .text = std::move(text)}); }
 
@@ -88,14 +94,19 @@ Event shadow_moved(const ServiceState& service, const Decision& decision) {
 }
 
 Event health_changed(const ServiceState& service, const ServerState& server, Time now) {
-  return make(service.config.name, HealthChanged{.server = named(server),
-                                                 .health = server.health,
-                                                 .fails = fails_of(server, now),
-                                                 .within = service.config.down.within,
-                                                 .last = last_result(server, now),
-                                                 .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) {
-                                                   return candidate(other).health == Health::up;
-                                                 })});
+  HealthChanged changed{
+      .server = named(server),
+      .health = server.health,
+      .fails = fails_of(server, now),
+      .within = service.config.down.within,
+      .last = last_result(server, now),
+      .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) { return candidate(other).health == Health::up; })};
+  if (!server.probes.empty()) {
+    const ProbeState& probe = worst_probe(server, now);
+    if (probe.probe != nullptr && server.probes.size() > 1) changed.probe = name_of(*probe.probe);
+    if (probe.probe != nullptr && probe.last) changed.wanted = wanted_by(probe.probe->spec, probe.last->reason);
+  }
+  return make(service.config.name, std::move(changed));
 }
 
 Event probes_inconclusive(const probes::ProbeResult& result) {
@@ -104,9 +115,25 @@ Event probes_inconclusive(const probes::ProbeResult& result) {
 Event probes_conclusive() { return make({}, ProbesConclusive{}); }
 Event clients_not_heard(std::string failure) { return make({}, ClientsNotHeard{std::move(failure)}); }
 
+namespace {
+
+Forced forced_now(const ServiceState& service, const Override& force, WallTime at) {
+  Forced made{
+      .server = named(service.servers[force.server]), .by = force.by, .until = force.until_wall, .lasts = {}, .reason = force.reason};
+  if (made.until) made.lasts = std::chrono::round<std::chrono::seconds>(std::max(*made.until - at, WallTime::duration::zero()));
+  return made;
+}
+
+} // namespace
+
 Event forced(const ServiceState& service, const Override& force) {
-  return make(service.config.name,
-              Forced{.server = named(service.servers[force.server]), .by = force.by, .until = force.until_wall, .reason = force.reason});
+  const WallTime at = event_time();
+  return {.at = at, .service = service.config.name, .what = forced_now(service, force, at)};
+}
+
+Event override_restored(const ServiceState& service, const Override& force) {
+  const WallTime at = event_time();
+  return {.at = at, .service = service.config.name, .what = OverrideRestored{forced_now(service, force, at)}};
 }
 
 Event override_waits(const ServiceState& service) {
@@ -114,7 +141,9 @@ Event override_waits(const ServiceState& service) {
   return make(service.config.name, OverrideWaits{.role = service.servers[force.server].role, .by = force.by});
 }
 
-Event override_ended(const ServiceState& service, bool expired) { return make(service.config.name, OverrideEnded{expired}); }
+Event override_ended(const ServiceState& service, std::string by) {
+  return make(service.config.name, OverrideEnded{.expired = by.empty(), .by = std::move(by)});
+}
 
 Event override_lost(const ServiceState& service) {
   const Override force = service.force.value_or(Override{});

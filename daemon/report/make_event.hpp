@@ -11,6 +11,9 @@
 
 namespace hanat::events {
 
+/// The time of the wall clock, and never earlier than that of an event before, unless the clock was set back by more than some seconds. For
+/// the loop's thread.
+WallTime event_time();
 Event make(std::string service, Payload what);
 Event message(Level level, std::string text);
 
@@ -27,8 +30,10 @@ Event probes_conclusive();
 Event clients_not_heard(std::string failure);
 
 Event forced(const ServiceState& service, const Override& force);
+Event override_restored(const ServiceState& service, const Override& force);
 Event override_waits(const ServiceState& service);
-Event override_ended(const ServiceState& service, bool expired);
+/// `by`: who ended it; empty: it has expired.
+Event override_ended(const ServiceState& service, std::string by);
 Event override_lost(const ServiceState& service);
 /// `target`: the role that the saved override names.
 Event override_dropped(std::string service, std::string target);

@@ -3,14 +3,31 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include <fmt/format.h>
+
+#include "daemon/report/probe_text.hpp"
 
 namespace hanat {
 namespace {
 
 double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+
+FailsStatus fails_of(const ServiceState& service, const ProbeState& probe, Time now) {
+  return {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+}
+
+std::optional<LastResult> last_of(const ProbeState& probe, Time now) {
+  if (!probe.last) return std::nullopt;
+  return LastResult{.outcome = std::string{to_text(probe.last->outcome)},
+                    .reason = std::string{to_text(probe.last->reason)},
+                    .detail = probe.last->detail,
+                    .wanted = probe.probe == nullptr ? "" : wanted_by(probe.probe->spec, probe.last->reason),
+                    .latency_ms = milliseconds(probe.last->latency),
+                    .age_s = seconds(now - probe.last_at)};
+}
 
 ServerStatus report(const ServiceState& service, const ServerState& server, Time now) {
   ServerStatus status;
@@ -21,13 +38,17 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
   status.health = to_text(server.health);
   if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
   const ProbeState& probe = worst_probe(server, now);
-  status.fails = {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
-  if (probe.last)
-    status.last = LastResult{.outcome = std::string{to_text(probe.last->outcome)},
-                             .reason = std::string{to_text(probe.last->reason)},
-                             .detail = probe.last->detail,
-                             .latency_ms = milliseconds(probe.last->latency),
-                             .age_s = seconds(now - probe.last_at)};
+  status.fails = fails_of(service, probe, now);
+  if (const auto recovery = recovery_of(server, now))
+    status.recovering = RecoveringStatus{
+        .passes = recovery->passes, .of = recovery->of, .for_s = seconds(recovery->lasts), .stable_for_s = seconds(recovery->stable_for)};
+  status.last = last_of(probe, now);
+  if (server.probes.size() > 1)
+    for (const ProbeState& one : server.probes)
+      status.probes.push_back({.name = one.probe == nullptr ? "" : name_of(*one.probe),
+                               .health = std::string{to_text(one.window.health())},
+                               .fails = fails_of(service, one, now),
+                               .last = last_of(one, now)});
   return status;
 }
 
@@ -69,6 +90,23 @@ Staying staying_of(const ServiceState& service, const Flip& flip) {
   for (const Eviction& eviction : service.evictions)
     if (eviction.drain && eviction.flip == flip.number && !eviction.mappings.empty()) staying.add(*eviction.drain);
   return staying;
+}
+
+/// The way back to the first preferred server that is up, or will be.
+FailbackStatus failback_of(const ServiceState& service, Time now) {
+  const Failback& policy = service.config.failback;
+  FailbackStatus status{.mode = policy.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
+  if (!service.current || service.force || service.shadow) return status;
+  const auto preferred = std::span{service.servers}.first(*service.current);
+  for (const ServerState& server : preferred) {
+    const Candidate all = candidate(server);
+    const bool up = all.health == Health::up;
+    if (!up && (!all.up_at || status.to)) continue;
+    status.to = server.role;
+    status.waits_for = !policy.automatic ? "operator" : !up ? "stable-for" : all.up_since + policy.after > now ? "after" : "window";
+    if (up) break; // it has the traffic first
+  }
+  return status;
 }
 
 /// The address of the target; without one server for all families, that of the first listener's.
@@ -121,6 +159,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
                                  .reason = service.force->reason,
                                  .by = service.force->by};
   if (service.failback_at && !service.shadow) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
+  status.failback = failback_of(service, now);
   status.flips = service.flips;
   status.listen = service.config.listen_text;
   for (const ServerState& server : service.servers) status.servers.push_back(report(service, server, now));

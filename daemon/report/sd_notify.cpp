@@ -17,10 +17,11 @@ constexpr std::uint64_t status_pause_ms = 200; // ten thousand services that fli
 } // namespace
 
 std::string summary(const std::vector<std::unique_ptr<ServiceState>>& services) {
-  std::size_t all = 0, primary = 0, backup = 0, none = 0, starting = 0;
+  std::size_t all = 0, primary = 0, backup = 0, none = 0, starting = 0, forced = 0;
   for (const auto& service : services) {
     if (service->removed) continue;
     ++all;
+    if (service->force) ++forced;
     if (service->current == std::optional<std::size_t>{0})
       ++primary;
     else if (service->current)
@@ -37,6 +38,7 @@ std::string summary(const std::vector<std::unique_ptr<ServiceState>>& services) 
   add(backup, "at a backup");
   add(none, "without a server");
   add(starting, "starting");
+  if (forced > 0) text += fmt::format("; {} forced", forced);
   return text;
 }
 

@@ -79,7 +79,8 @@ CommandLine parse_command_line(std::span<const OptionRow> rows, std::span<const 
 }
 
 std::string option_help(const OptionRow& row) {
-  const auto name = row.value.empty() ? std::string{row.name} : fmt::format("{} {}", row.name, row.value);
+  std::string name = row.letter.empty() ? std::string{row.name} : fmt::format("{}, {}", row.letter, row.name);
+  if (!row.value.empty()) name += fmt::format(" {}", row.value);
   return fmt::format("  {:<18}{}\n", name, row.help);
 }
 

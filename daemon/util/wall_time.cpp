@@ -19,6 +19,11 @@ std::optional<unsigned> digits(std::string_view text) {
 
 } // namespace
 
+WallTime EventClock::at(WallTime reading) {
+  if (reading < last_ && last_ - reading <= caught_up) return last_;
+  return last_ = reading;
+}
+
 std::string to_text(WallTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};

@@ -124,14 +124,24 @@ std::optional<Mapping> mapping_opened_by_server(const Entry& entry) {
 
 std::optional<Tuple> master_of(const Entry& entry) { return parse_tuple(entry.master); }
 
+namespace {
+
+/// nullopt: not TCP, or without the part that has it.
+std::optional<std::uint8_t> tcp_state(const Entry& entry) {
+  if (entry.mapping.vip.protocol != Protocol::tcp || entry.protocol_info == nullptr) return std::nullopt;
+  const nlattr* const tcp = nested<CTA_PROTOINFO_MAX + 1>(entry.protocol_info)[CTA_PROTOINFO_TCP];
+  if (tcp == nullptr) return std::nullopt;
+  return number<std::uint8_t>(nested<CTA_PROTOINFO_TCP_MAX + 1>(tcp)[CTA_PROTOINFO_TCP_STATE]);
+}
+
+} // namespace
+
+bool is_finished(const Entry& entry) { return tcp_state(entry) == TCP_CONNTRACK_TIME_WAIT; }
+
 TcpPhase phase_of(const Entry& entry) {
   if (entry.mapping.vip.protocol != Protocol::tcp) return TcpPhase::closed;
-  if (is_offloaded(entry)) return TcpPhase::established; // without CTA_PROTOINFO and CTA_TIMEOUT
-  if (entry.protocol_info == nullptr) return TcpPhase::closed;
-  const nlattr* const tcp = nested<CTA_PROTOINFO_MAX + 1>(entry.protocol_info)[CTA_PROTOINFO_TCP];
-  if (tcp == nullptr) return TcpPhase::closed;
-  const auto state = number<std::uint8_t>(nested<CTA_PROTOINFO_TCP_MAX + 1>(tcp)[CTA_PROTOINFO_TCP_STATE]);
-  switch (state.value_or(TCP_CONNTRACK_NONE)) { // a number from a message, not an enum
+  if (is_offloaded(entry)) return TcpPhase::established;   // without CTA_PROTOINFO and CTA_TIMEOUT
+  switch (tcp_state(entry).value_or(TCP_CONNTRACK_NONE)) { // a number from a message, not an enum
   case TCP_CONNTRACK_SYN_SENT:
   case TCP_CONNTRACK_SYN_RECV:
   case TCP_CONNTRACK_SYN_SENT2: return TcpPhase::connecting;

@@ -44,6 +44,8 @@ enum class TcpPhase : std::uint8_t {
 };
 /// `closed` for entries other than TCP. An offloaded entry has no state: only established connections are offloaded.
 TcpPhase phase_of(const Entry& entry);
+/// Both sides have closed the TCP connection, and its entry waits for late packets. One that the guard has reset is not: it was cut short.
+bool is_finished(const Entry& entry);
 
 /// Whether a flowtable forwards the packets of the flow. They meet no rule, so the guard cannot reset their sender.
 bool is_offloaded(const Entry& entry);

@@ -24,6 +24,7 @@ void EntryDeletes::add(const Entry& entry, const Mapping& mapping) {
   put_entry_delete(batch_, 0, entry, false);
   mappings_.push_back(mapping);
   offloaded_.push_back(is_offloaded(entry));
+  finished_.push_back(is_finished(entry));
 }
 
 void EntryDeletes::add(std::span<const std::uint8_t> request, const Mapping& mapping, bool offloaded) {
@@ -31,6 +32,7 @@ void EntryDeletes::add(std::span<const std::uint8_t> request, const Mapping& map
   batch_.insert(batch_.end(), request.begin(), request.end());
   mappings_.push_back(mapping);
   offloaded_.push_back(offloaded);
+  finished_.push_back(false); // they are not recorded
 }
 
 bool EntryDeletes::full() const { return starts_.size() >= deletes_per_datagram; }
@@ -40,6 +42,7 @@ void EntryDeletes::clear() {
   starts_.clear();
   mappings_.clear();
   offloaded_.clear();
+  finished_.clear();
 }
 
 ConntrackSocket::ConntrackSocket(BeforeSend before_send) : before_send_(std::move(before_send)) {}
@@ -105,7 +108,7 @@ void ConntrackSocket::delete_entries(EntryDeletes& batch, const OnDeleted& on_de
     if (errors[i] == EBUSY)
       on_deleted(batch.mappings_[i], {.busy = 1});
     else if (errors[i] == 0)
-      on_deleted(batch.mappings_[i], {.entries = 1, .offloaded = batch.offloaded_[i] ? 1U : 0U});
+      on_deleted(batch.mappings_[i], {.entries = batch.finished_[i] ? 0U : 1U, .offloaded = batch.offloaded_[i] ? 1U : 0U});
   batch.clear();
 }
 

@@ -20,7 +20,7 @@ using BeforeSend = std::function<void(std::vector<std::uint8_t>&)>;
 
 /// What came of deletes.
 struct Deleted {
-  std::uint64_t entries = 0;
+  std::uint64_t entries = 0;   // without those of finished connections
   std::uint64_t offloaded = 0; // of these: to a flowtable
   std::uint64_t busy = 0;      // still there: kernels before 6.4 (stable: 6.1.32, 5.15.115) delete no offloaded entry
 };
@@ -44,7 +44,7 @@ private:
   MessageBatch batch_;
   std::vector<std::size_t> starts_;
   std::vector<Mapping> mappings_;
-  std::vector<bool> offloaded_;
+  std::vector<bool> offloaded_, finished_;
 };
 
 class ConntrackSocket {

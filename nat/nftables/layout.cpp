@@ -35,6 +35,13 @@ constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts)
   return type;
 }
 
+/// nft's number of the byte order of a data type, which its sets keep in their user data: 1 this machine's, 2 the network's, 0 for a
+/// concatenation, whose parts have their own. nft 1.1 ends with a failed assertion where it evaluates a rule with the set of another order.
+constexpr std::uint32_t byte_order_of(std::uint32_t type) {
+  if (type == type_mark) return 1;
+  return type == type_ipv4 || type == type_ipv6 ? 2 : 0;
+}
+
 struct SetShape {
   std::uint32_t key_type = 0, key_length = 0, data_type = 0, data_length = 0; // data_length 0: a set or a verdict map
   const char* comment = "";
@@ -63,7 +70,8 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::servers: return {vip, vip_length, 0, 0, "port ranges of servers: TCP that fits no flow is dropped", vip_fields};
   case SetKind::displaced:
     return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
-  case SetKind::guarded: break;
+  case SetKind::guarded:
+  case SetKind::translated: break;
   }
   return {};
 }
@@ -86,6 +94,7 @@ SetShape shape_of(SetId id) {
     return {mapping, mapping_length, 0, 0,
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
   case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
+  case SetKind::translated: return {address, length, type_verdict, 0, "addresses of servers in masquerade or snat"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
   case SetKind::snat: return {mapping, mapping_length, address, length, "virtual endpoint . server : fixed source address"};
   case SetKind::servers: return {vip, vip_length, 0, 0, "every server: TCP from there that fits no flow is dropped"};
@@ -110,6 +119,8 @@ SetPtr make_set(const std::string& table, const std::string& name, const SetShap
     if (shape.data_length != 0) nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_length);
   }
   const auto data = made(UserDataPtr{nftnl_udata_buf_alloc(256)});
+  nftnl_udata_put_u32(data.get(), NFTNL_UDATA_SET_KEYBYTEORDER, byte_order_of(shape.key_type));
+  if (shape.data_type != 0) nftnl_udata_put_u32(data.get(), NFTNL_UDATA_SET_DATABYTEORDER, byte_order_of(shape.data_type));
   nftnl_udata_put_strz(data.get(), NFTNL_UDATA_SET_COMMENT, shape.comment);
   nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
   return set;
@@ -183,8 +194,8 @@ Layout make_layout(const std::string& table, bool tcp_loose) {
   }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
-  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, "reconnect", "orphan4", "orphan6",
-                           "midstream", "hold", "unanswered", "unreachable"})
+  for (const char* name : {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, chain_source_ipv4, chain_source_ipv6,
+                           "picked_up", "reconnect", "orphan4", "orphan6", "midstream", "hold", "unanswered", "unreachable"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -16,7 +16,10 @@
 namespace hanat::nat {
 namespace {
 
-const char* guard_of(Family family) { return family == Family::ipv4 ? chain_guard4 : chain_guard6; }
+const char* chain_behind(SetKind gate, Family family) {
+  if (gate == SetKind::guarded) return family == Family::ipv4 ? chain_guard4 : chain_guard6;
+  return family == Family::ipv4 ? chain_source_ipv4 : chain_source_ipv6;
+}
 
 constexpr std::uint32_t padded(std::uint32_t length) { return (length + 3) / 4 * 4; }
 
@@ -136,9 +139,9 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   const void* bytes = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
   Reader key{bytes, length};
   const std::string comment = comment_of(element);
-  if (id.kind == SetKind::guarded) {
+  if (is_gate(id.kind)) {
     const Address address = key.address(id.family);
-    return key.good() && has_verdict(element, NFT_JUMP, guard_of(id.family)) && ++into.guarded[address] == 1;
+    return key.good() && has_verdict(element, NFT_JUMP, chain_behind(id.kind, id.family)) && ++into.gates[{id.kind, address}] == 1;
   }
   Vip vip = key.vip(id.family);
   if (id.ranges) {
@@ -175,12 +178,13 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   }
   case SetKind::servers:
   case SetKind::displaced: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
-  case SetKind::guarded: break;
+  case SetKind::guarded:
+  case SetKind::translated: break;
   }
   return false;
 }
 
-bool is_verdict_map(SetKind kind) { return kind == SetKind::reject || kind == SetKind::masquerade || kind == SetKind::guarded; }
+bool is_verdict_map(SetKind kind) { return kind == SetKind::reject || kind == SetKind::masquerade || is_gate(kind); }
 
 nftnl_set_elem* to_message_element(SetId id, const Element& element, bool key_only) {
   const SetKind kind = id.kind;
@@ -192,7 +196,7 @@ nftnl_set_elem* to_message_element(SetId id, const Element& element, bool key_on
   }
   if (key_only) return result;
   if (is_verdict_map(kind)) {
-    const int code = element.jump == nullptr ? NF_DROP : kind == SetKind::guarded ? NFT_JUMP : NFT_GOTO;
+    const int code = element.jump == nullptr ? NF_DROP : is_gate(kind) ? NFT_JUMP : NFT_GOTO;
     nftnl_set_elem_set_u32(result, NFTNL_SET_ELEM_VERDICT, static_cast<std::uint32_t>(code));
     if (element.jump != nullptr) nftnl_set_elem_set_str(result, NFTNL_SET_ELEM_CHAIN, element.jump);
   } else if (element.data.size() != 0) {
@@ -232,6 +236,7 @@ std::string name_of(SetId id) {
   case SetKind::recent: return with_suffix("recent", id);
   case SetKind::hold: return with_suffix("hold", id);
   case SetKind::guarded: return with_suffix("guarded", id);
+  case SetKind::translated: return with_suffix("translated", id);
   case SetKind::masquerade: return with_suffix("masquerade", id);
   case SetKind::snat: return with_suffix("snat", id);
   case SetKind::servers: return with_suffix("servers", id);
@@ -251,6 +256,7 @@ std::string name_in_layout_3(SetId id) {
   case SetKind::stale:
   case SetKind::hold:
   case SetKind::masquerade:
+  case SetKind::translated:
   case SetKind::servers:
   case SetKind::displaced: return name_of(id);
   }
@@ -262,7 +268,7 @@ std::vector<SetId> set_ids() {
   for (const SetKind kind : set_kinds)
     for (const bool ranges : {false, true})
       for (const Family family : both_families)
-        if (!ranges || kind != SetKind::guarded) ids.push_back({kind, family, ranges});
+        if (!ranges || !is_gate(kind)) ids.push_back({kind, family, ranges});
   return ids;
 }
 
@@ -317,10 +323,11 @@ void add_snat(ElementLists& lists, const Mapping& mapping, const SnatRule& rule)
   case SnatKind::address: add(lists, SetKind::snat, family, mapping, rule.comment).data.add(rule.snat.address); return;
   }
 }
-void add_guarded(ElementLists& lists, const Address& address) {
-  Element& element = lists[{SetKind::guarded, address.family(), false}].emplace_back();
-  element.key.add(address);
-  element.jump = guard_of(address.family());
+void add_gate(ElementLists& lists, const Gate& gate) {
+  const Family family = gate.address.family();
+  Element& element = lists[{gate.kind, family, false}].emplace_back();
+  element.key.add(gate.address);
+  element.jump = chain_behind(gate.kind, family);
 }
 
 void add_endpoint(ElementLists& lists, SetKind kind, const Vip& endpoint, const std::string& comment) {
@@ -350,12 +357,14 @@ SetPtr to_heartbeat_message_set(const std::string& table) {
   return set;
 }
 
-GuardedAddresses guarded_by(const TableState& state) {
-  GuardedAddresses guarded;
-  for (const auto& [vip, reject] : state.reject) ++guarded[vip.address];
-  for (const auto& [mapping, comment] : state.stale) ++guarded[mapping.vip.address];
-  for (const auto& [vip, comment] : state.recent) ++guarded[vip.address];
-  return guarded;
+Gates gates_of(const TableState& state) {
+  Gates gates;
+  for (const auto& [vip, reject] : state.reject) ++gates[{SetKind::guarded, vip.address}];
+  for (const auto& [mapping, comment] : state.stale) ++gates[{SetKind::guarded, mapping.vip.address}];
+  for (const auto& [vip, comment] : state.recent) ++gates[{SetKind::guarded, vip.address}];
+  for (const auto& [mapping, rule] : state.snat)
+    if (rule.snat.kind != SnatKind::none) ++gates[{SetKind::translated, mapping.server.address}];
+  return gates;
 }
 
 void decode(SetId id, const nftnl_set& set, Decoded& into) {

@@ -15,10 +15,10 @@
 
 namespace hanat::nat {
 
-enum class SetKind : std::uint8_t { vips, dnat, reject, stale, recent, hold, guarded, masquerade, snat, servers, displaced };
-inline constexpr std::array set_kinds{SetKind::vips,   SetKind::dnat,    SetKind::reject,   SetKind::stale,
-                                      SetKind::recent, SetKind::hold,    SetKind::guarded,  SetKind::masquerade,
-                                      SetKind::snat,   SetKind::servers, SetKind::displaced};
+enum class SetKind : std::uint8_t { vips, dnat, reject, stale, recent, hold, guarded, masquerade, snat, translated, servers, displaced };
+inline constexpr std::array set_kinds{SetKind::vips,   SetKind::dnat,       SetKind::reject,  SetKind::stale,
+                                      SetKind::recent, SetKind::hold,       SetKind::guarded, SetKind::masquerade,
+                                      SetKind::snat,   SetKind::translated, SetKind::servers, SetKind::displaced};
 /// Sets of an EndpointMap.
 inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced};
 
@@ -34,7 +34,7 @@ struct SetId {
 std::string name_of(SetId id);
 /// Its name in the table of an older hanatd (layout 3): an upgrade keeps the elements. Only names have changed since.
 std::string name_in_layout_3(SetId id);
-/// Every set that hanatd fills. `guarded` has only addresses, so it has no ranges.
+/// Every set that hanatd fills. Those of gates have only addresses, so they have no ranges.
 std::vector<SetId> set_ids();
 
 /// A key in the form of nf_tables registers: every part of a concatenation is padded to 4 bytes.
@@ -60,6 +60,8 @@ inline constexpr const char* chain_masquerade = "masquerade_random";
 inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";
 inline constexpr const char* chain_guard6 = "guard6";
+inline constexpr const char* chain_source_ipv4 = "source_ipv4";
+inline constexpr const char* chain_source_ipv6 = "source_ipv6";
 
 /// The guard holds refusals only while this set has its element, 0, which hanatd renews every second.
 inline constexpr const char* set_heartbeat = "heartbeat";
@@ -68,9 +70,21 @@ struct Element {
   KeyBytes key;                // of a range: with its first port
   std::uint16_t last_port = 0; // only of a range
   KeyBytes data;               // only of dnat and snat
-  const char* jump = nullptr;  // verdict maps: the chain to go to (`guarded`: to jump to); nullptr: drop
+  const char* jump = nullptr;  // verdict maps: the chain to go to (gates: to jump to); nullptr: drop
   std::string comment;
 };
+
+/// A set by address alone, so that packets to other addresses pay for one lookup only: `guarded` has the addresses in `reject`, `stale` or
+/// `recent` and leads to guard4 or guard6, `translated` those of servers in `masquerade` or `snat` and leads to source_ipv4 or source_ipv6.
+struct Gate {
+  SetKind kind = SetKind::guarded;
+  Address address;
+  auto operator<=>(const Gate&) const = default;
+};
+constexpr bool is_gate(SetKind kind) { return kind == SetKind::guarded || kind == SetKind::translated; }
+/// With a count, since services share addresses.
+using Gates = std::map<Gate, unsigned>;
+Gates gates_of(const TableState& state);
 
 using ElementLists = std::map<SetId, std::vector<Element>>;
 void add_vip(ElementLists& lists, const Vip& vip, const std::string& comment);
@@ -80,7 +94,7 @@ void add_stale(ElementLists& lists, const Mapping& mapping, const std::string& c
 void add_recent(ElementLists& lists, const Vip& vip, const std::string& comment);
 void add_hold(ElementLists& lists, const Mapping& mapping, const std::string& comment);
 void add_snat(ElementLists& lists, const Mapping& mapping, const SnatRule& rule);
-void add_guarded(ElementLists& lists, const Address& address);
+void add_gate(ElementLists& lists, const Gate& gate);
 /// `kind`: one of endpoint_sets.
 void add_endpoint(ElementLists& lists, SetKind kind, const Vip& endpoint, const std::string& comment);
 
@@ -93,15 +107,10 @@ SetPtr to_message_set(const std::string& table, SetId id, std::span<const Elemen
 /// The only element of the set `heartbeat`.
 SetPtr to_heartbeat_message_set(const std::string& table);
 
-/// Addresses whose packets the guard sends through guard4 or guard6: they appear in `reject`, `stale` or `recent`. With a count, since
-/// services share addresses.
-using GuardedAddresses = std::map<Address, unsigned>;
-GuardedAddresses guarded_by(const TableState& state);
-
 /// Elements read back from the kernel. An element that none of the functions above would have written counts as foreign.
 struct Decoded {
   TableState state;
-  GuardedAddresses guarded;
+  Gates gates;
   std::map<SetKind, EndpointMap> endpoints; // of sets that have any
   unsigned foreign = 0;
 };

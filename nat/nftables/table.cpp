@@ -43,8 +43,8 @@ bool is_tcp_loose() {
 
 /// Whether hanat would write these elements, and no others beside them.
 bool is_whole(const Decoded& decoded) {
-  const GuardedAddresses guarded = guarded_by(decoded.state);
-  return decoded.foreign == 0 && std::ranges::equal(guarded | std::views::keys, decoded.guarded | std::views::keys);
+  const Gates gates = gates_of(decoded.state);
+  return decoded.foreign == 0 && std::ranges::equal(gates | std::views::keys, decoded.gates | std::views::keys);
 }
 
 } // namespace
@@ -235,7 +235,7 @@ void NftTable::commit(TransactionBuilder& builder, const char* what, const Verif
 }
 
 void NftTable::adopt(const TableState& loaded) {
-  shared_.guarded = guarded_by(loaded);
+  shared_.gates = gates_of(loaded);
   shared_.tcp_loose = is_tcp_loose();
   shared_.known = true;
   if (ownership_ == Ownership::shared) return;
@@ -254,12 +254,12 @@ void NftTable::adopt(const TableState& loaded) {
 
 void NftTable::load(const TableState& state) {
   const bool exists = find_table().has_value();
-  const GuardedAddresses guarded = guarded_by(state);
+  const Gates gates = gates_of(state);
   shared_.tcp_loose = is_tcp_loose();
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
     if (exists) builder.delete_table();
-    builder.add_table(flags).add_layout(shared_.tcp_loose).change({}, state, {}, guarded);
+    builder.add_table(flags).add_layout(shared_.tcp_loose).change({}, state, {}, gates);
     for (const auto& [kind, endpoints] : shared_.endpoints) builder.change_endpoints(kind, {}, endpoints);
     commit(builder, "load the table", [&] {
       const auto found = read();
@@ -278,7 +278,7 @@ void NftTable::load(const TableState& state) {
       attempt(0);
     }
   }
-  shared_.guarded = guarded;
+  shared_.gates = gates;
   shared_.known = true;
   notrack_ = false;
 }
@@ -306,32 +306,32 @@ void NftTable::change(const TableState& from, const TableState& to) {
 }
 
 void NftTable::change(std::span<const Step> steps) {
-  GuardedAddresses before, after;
+  Gates before, after;
   for (const auto& [from, to] : steps) {
-    for (const auto& [address, count] : guarded_by(from)) before[address] += count;
-    for (const auto& [address, count] : guarded_by(to)) after[address] += count;
+    for (const auto& [gate, count] : gates_of(from)) before[gate] += count;
+    for (const auto& [gate, count] : gates_of(to)) after[gate] += count;
   }
-  // Only addresses of these services can change, but other services may share them.
-  GuardedAddresses guarded_before, guarded_after;
-  GuardedAddresses next;
+  // Only gates of these services can change, but other services may share them.
+  Gates gates_before, gates_after;
+  Gates next;
   for (const auto* part : {&before, &after})
-    for (const auto& [address, count] : *part) {
-      if (next.contains(address)) continue;
-      const auto loaded = shared_.guarded.find(address);
-      const unsigned total = loaded == shared_.guarded.end() ? 0 : loaded->second;
-      const unsigned old_share = before.contains(address) ? before.at(address) : 0;
-      const unsigned new_share = after.contains(address) ? after.at(address) : 0;
-      next[address] = total - old_share + new_share;
-      if (total != 0) guarded_before[address] = total;
-      if (next[address] != 0) guarded_after[address] = next[address];
+    for (const auto& [gate, count] : *part) {
+      if (next.contains(gate)) continue;
+      const auto loaded = shared_.gates.find(gate);
+      const unsigned total = loaded == shared_.gates.end() ? 0 : loaded->second;
+      const unsigned old_share = before.contains(gate) ? before.at(gate) : 0;
+      const unsigned new_share = after.contains(gate) ? after.at(gate) : 0;
+      next[gate] = total - old_share + new_share;
+      if (total != 0) gates_before[gate] = total;
+      if (next[gate] != 0) gates_after[gate] = next[gate];
     }
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.change(steps, guarded_before, guarded_after), "change the table", [&] { return is_applied(steps); });
-  for (const auto& [address, count] : next) {
+  commit(builder.change(steps, gates_before, gates_after), "change the table", [&] { return is_applied(steps); });
+  for (const auto& [gate, count] : next) {
     if (count == 0)
-      shared_.guarded.erase(address);
+      shared_.gates.erase(gate);
     else
-      shared_.guarded[address] = count;
+      shared_.gates[gate] = count;
   }
 }
 
@@ -366,7 +366,7 @@ void NftTable::remove() {
   if (!find_table()) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
   commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
-  shared_.guarded.clear();
+  shared_.gates.clear();
   shared_.endpoints.clear();
 }
 

@@ -101,7 +101,7 @@ private:
   bool notrack_ = false; // the chain `untracked` is loaded
   struct Shared {
     bool known = false; // what is loaded; before that, endpoints are what was found
-    GuardedAddresses guarded;
+    Gates gates;
     std::map<SetKind, EndpointMap> endpoints;
     bool tcp_loose = true; // the rules are for this
   };

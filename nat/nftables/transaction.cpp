@@ -140,13 +140,12 @@ TransactionBuilder& TransactionBuilder::delete_elements(const ElementLists& list
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, const GuardedAddresses& guarded_before,
-                                               const GuardedAddresses& guarded_after) {
+TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, const Gates& gates_before, const Gates& gates_after) {
   Difference changes = difference(steps);
-  for (const auto& [address, count] : guarded_before)
-    if (!guarded_after.contains(address)) add_guarded(changes.deleted, address);
-  for (const auto& [address, count] : guarded_after)
-    if (!guarded_before.contains(address)) add_guarded(changes.added, address);
+  for (const auto& [gate, count] : gates_before)
+    if (!gates_after.contains(gate)) add_gate(changes.deleted, gate);
+  for (const auto& [gate, count] : gates_after)
+    if (!gates_before.contains(gate)) add_gate(changes.added, gate);
   return delete_elements(changes.deleted).add_elements(changes.added);
 }
 

@@ -44,11 +44,10 @@ public:
   TransactionBuilder& add_elements(const ElementLists& lists);
   TransactionBuilder& delete_elements(const ElementLists& lists);
   /// The elements that differ: all deletes before all adds, so that a key can get other data or another service.
-  TransactionBuilder& change(std::span<const Step> steps, const GuardedAddresses& guarded_before, const GuardedAddresses& guarded_after);
-  TransactionBuilder& change(const TableState& from, const TableState& to, const GuardedAddresses& guarded_before,
-                             const GuardedAddresses& guarded_after) {
+  TransactionBuilder& change(std::span<const Step> steps, const Gates& gates_before, const Gates& gates_after);
+  TransactionBuilder& change(const TableState& from, const TableState& to, const Gates& gates_before, const Gates& gates_after) {
     const Step step{.from = from, .to = to};
-    return change({&step, 1}, guarded_before, guarded_after);
+    return change({&step, 1}, gates_before, gates_after);
   }
 
   /// The elements of one of endpoint_sets that differ.
@@ -77,7 +76,7 @@ private:
   std::size_t last_message_ = 0; // offset in bytes
 };
 
-/// The elements that a change from `from` to `to` deletes and adds, without guarded addresses.
+/// The elements that a change from `from` to `to` deletes and adds, without gates.
 struct Difference {
   ElementLists deleted, added;
 };

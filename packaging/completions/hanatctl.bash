@@ -10,13 +10,13 @@ _hanatctl_services() {
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local commands="status force-backup force-primary auto reload history metrics check version help"
-  local common="--socket --json --help --version"
+  local common="--socket --json --color --help --version"
   local command="" i options
   COMPREPLY=()
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --socket | --for | --reason | --server) ((i++)) ;;
+      --socket | --for | --reason | --server | --color | --number | -n | --since | --until) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -26,13 +26,17 @@ _hanatctl() {
     --socket) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --for) mapfile -t COMPREPLY < <(compgen -W "5m 15m 30m 1h 4h" -- "$current"); return ;;
     --server) mapfile -t COMPREPLY < <(compgen -W "backup backup2 backup3" -- "$current"); return ;;
-    --reason) return ;;
+    --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
+    --since | --until) mapfile -t COMPREPLY < <(compgen -W "10m 1h 24h" -- "$current"); return ;;
+    --reason | --number | -n) return ;;
   esac
 
   case $command in
     force-backup) options="--all --for --reason --server --even-if-down" ;;
     force-primary) options="--all --for --reason --even-if-down" ;;
     auto) options="--all" ;;
+    "" | status) options="--all --watch --check" ;;
+    history) options="--number --since --until --follow" ;;
     *) options="" ;;
   esac
   if [[ $current == -* ]]; then

@@ -72,8 +72,17 @@ int pending_error(int fd) {
   int error = 0;
   socklen_t length = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return errno;
-  // After connect() has started, EACCES is an ICMPv6 "administratively prohibited" from another machine, not our own firewall.
-  return error == EACCES ? EHOSTUNREACH : error;
+  return error_of_network(error);
+}
+
+int error_of_network(int error) {
+  switch (error) {
+  case EACCES:                          // ICMPv6 "administratively prohibited" from another machine, not our own firewall
+  case EPROTO:                          // ICMP "parameter problem"
+  case EMSGSIZE:                        // "packet too big"
+  case EOPNOTSUPP: return EHOSTUNREACH; // "source route failed"
+  default: return error;
+  }
 }
 
 } // namespace hanat::probes

@@ -15,7 +15,11 @@ namespace hanat::probes {
 /// protocol.
 std::variant<Fd, int> open_probe_socket(const Probe& probe, int type = SOCK_STREAM, int protocol = 0);
 
-/// The pending errno of a socket after connect(); 0: it is connected.
+/// The pending errno of a socket after connect(); 0: it is connected. As error_of_network() has it.
 int pending_error(int fd);
+
+/// The errno of a connection that was being made. Once connect() has begun, such an error comes from the network: an ICMP error whose errno
+/// would be a local failure if it came from a call of this machine's is EHOSTUNREACH.
+int error_of_network(int error);
 
 } // namespace hanat::probes

@@ -143,6 +143,13 @@ DnsHeader read_header(DnsReader& reader) {
   return header;
 }
 
+/// A server for some domains alone refuses to answer for the root, which is asked where nothing is configured.
+std::string error_text(const DnsHeader& header, const DnsSpec& spec) {
+  constexpr unsigned refused = 5;
+  const bool root = header.rcode() == refused && (spec.name.empty() || spec.name == ".");
+  return rcode_text(header.rcode()) + (root ? ": set the probe's name to one that this server answers for" : "");
+}
+
 bool is_our_query(DnsReader& reader, const DnsSpec& spec) {
   const std::string name = reader.name();
   const auto type = reader.u16(), of_class = reader.u16();
@@ -235,7 +242,7 @@ std::optional<Verdict> judge_dns(const DnsSpec& spec, std::uint16_t id, std::str
   // An error response may omit the question section.
   const bool no_question = header.query_count == 0 && header.rcode() != 0;
   if (!no_question && (header.query_count != 1 || !is_our_query(reader, spec))) return std::nullopt;
-  if (header.rcode() != 0) return Verdict{.reason = Reason::wrong_answer, .detail = rcode_text(header.rcode())};
+  if (header.rcode() != 0) return Verdict{.reason = Reason::wrong_answer, .detail = error_text(header, spec)};
   if (header.truncated()) return Verdict{}; // the server has records for the name; the whole response would need TCP
   if (datagram.size() > longest_dns_response) return Verdict{.reason = Reason::too_large, .detail = {}};
 

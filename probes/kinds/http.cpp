@@ -80,6 +80,8 @@ public:
 
   /// A local errno in a callback of curl, which would only report that there is no connection.
   void set_local_error(int error) { local_error_ = error; }
+  /// connect() has begun, and curl waits for its socket.
+  void set_attempted() { attempted_ = true; }
   void on_done(CURLcode code);
 
 private:
@@ -96,6 +98,7 @@ private:
   std::unique_ptr<HttpReader> response_;
   std::optional<std::chrono::seconds> certificate_left_; // read only with `expires_within`
   int local_error_ = 0;
+  bool attempted_ = false;
   int socket_ = -1; // owned by curl and open during the transfer; -1: a reused connection
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   HttpRequest request_;
@@ -188,6 +191,7 @@ ProbeResult PendingHttp::judge(CURLcode code, Clock::duration latency) const {
                            .phase = phase(),
                            .tls = uses_tls(probe_.spec),
                            .http2 = uses_http2(probe_.spec),
+                           .attempted = attempted_,
                            .message = error_text_.data()},
                           latency);
 }
@@ -237,11 +241,13 @@ int Http::Impl::on_socket(CURL* easy, curl_socket_t socket, int what, Poll* poll
     curl_multi_assign(multi.get(), socket, nullptr);
     return 0;
   }
+  PendingHttp* pending = pending_of(easy);
+  if (pending != nullptr) pending->set_attempted();
   if (poll == nullptr) {
     int error = 0;
     auto made = std::make_unique<Poll>(try_poll(loop, socket, error));
     if (!*made) {
-      if (PendingHttp* pending = pending_of(easy)) pending->set_local_error(-error);
+      if (pending != nullptr) pending->set_local_error(-error);
       return 0; // not watched: it ends at its deadline, as a local failure
     }
     (*made)->data = this;

@@ -7,6 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "probes/io/socket.hpp"
+#include "probes/kinds/tls_text.hpp"
+
 namespace hanat::probes {
 namespace {
 
@@ -18,6 +21,10 @@ std::string short_message(std::string_view message) {
     if (const auto at = message.rfind(mark); at != std::string_view::npos) message.remove_prefix(at + mark.size());
   return sanitized(message);
 }
+std::string detail_of(const Failure& failure) {
+  return short_message(failure.message.empty() ? curl_easy_strerror(failure.code) : failure.message);
+}
+std::string tls_detail_of(const Failure& failure) { return sanitized(explain_tls(detail_of(failure))); }
 
 /// curl keeps the errno of connect() alone; for recv() and send() only its message tells.
 int errno_in(std::string_view message) {
@@ -28,29 +35,44 @@ int errno_in(std::string_view message) {
 
 /// The connection broke during the transfer. Without an errno, curl or the TLS library rejected what it read.
 ProbeResult broken_off(const Failure& failure, Clock::duration latency) {
-  if (const int error = failure.error != 0 ? failure.error : errno_in(failure.message); error != 0)
-    return result_from_errno(error, latency);
+  if (const int error = failure.error != 0 ? failure.error : errno_in(failure.message); error != 0) {
+    ProbeResult result = result_from_errno(error, latency);
+    if (result.outcome == Outcome::fail) result.detail = to_text(failure.phase);
+    return result;
+  }
   if (failure.tls && failure.message.find("SSL") != std::string_view::npos) {
     const bool early_end = failure.message.find("unexpected eof") != std::string_view::npos;
-    return fail_result(early_end ? Reason::closed : Reason::tls_failed, latency, short_message(failure.message));
+    return fail_result(early_end ? Reason::closed : Reason::tls_failed, latency, tls_detail_of(failure));
   }
-  return fail_result(Reason::garbled, latency, short_message(failure.message));
+  return fail_result(Reason::garbled, latency, detail_of(failure));
+}
+
+ProbeResult local_failure(const Failure& failure, Clock::duration latency) {
+  return inconclusive_result(Reason::local_error, latency, detail_of(failure));
 }
 
 ProbeResult no_connection(const Failure& failure, Clock::duration latency) {
-  if (failure.error != 0) return result_from_connect(failure.error, latency);
-  return inconclusive_result(Reason::local_error, latency, short_message(failure.message));
+  if (failure.error == 0) return local_failure(failure, latency);
+  return result_from_connect(failure.attempted ? error_of_network(failure.error) : failure.error, latency);
 }
 
 /// curl 7.88 reports a header line that exceeds its buffer as out of memory.
 ProbeResult out_of_memory(const Failure& failure, Clock::duration latency) {
   if (failure.phase >= Phase::waiting) return fail_result(Reason::too_large, latency);
-  return inconclusive_result(Reason::no_buffers, latency, short_message(failure.message));
+  return inconclusive_result(Reason::no_buffers, latency, detail_of(failure));
 }
 
 ProbeResult tls_failed(const Failure& failure, Clock::duration latency) {
   if (errno_in(failure.message) == ECONNRESET) return fail_result(Reason::reset, latency, "during the TLS handshake");
-  return fail_result(Reason::tls_failed, latency, short_message(failure.message));
+  return fail_result(Reason::tls_failed, latency, tls_detail_of(failure));
+}
+
+/// A code that is not listed, perhaps of a libcurl that is newer than this program. What happens once the connection is being made is the
+/// server's doing: a server that can provoke such a code must not be inconclusive for ever. A connection that cannot be made has a code.
+ProbeResult other_failure(const Failure& failure, Clock::duration latency) {
+  if (failure.phase >= Phase::waiting) return fail_result(Reason::garbled, latency, detail_of(failure));
+  if (failure.phase == Phase::tls || (failure.tls && failure.attempted)) return tls_failed(failure, latency);
+  return local_failure(failure, latency);
 }
 
 } // namespace
@@ -139,7 +161,9 @@ void HttpResponse::end() {
 }
 
 ProbeResult result_from_curl(const Failure& failure, Clock::duration latency) {
-  switch (failure.code) { // curl has a hundred codes: the others are local failures, with curl's message
+  constexpr auto too_large = static_cast<CURLcode>(100); // CURLE_TOO_LARGE of libcurl 8.6
+  if (failure.code == too_large) return out_of_memory(failure, latency);
+  switch (failure.code) { // curl has a hundred codes
   case CURLE_COULDNT_CONNECT: return no_connection(failure, latency);
   case CURLE_OPERATION_TIMEDOUT: return fail_result(Reason::timeout, latency, std::string{to_text(failure.phase)});
   case CURLE_GOT_NOTHING: return fail_result(Reason::closed, latency, failure.http2 ? "no HTTP/2 response" : "no response");
@@ -147,24 +171,37 @@ ProbeResult result_from_curl(const Failure& failure, Clock::duration latency) {
   case CURLE_SEND_ERROR:
   case CURLE_RECV_ERROR: return broken_off(failure, latency);
   case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_SSL_CLIENTCERT:
   case CURLE_PEER_FAILED_VERIFICATION:
   case CURLE_SSL_ISSUER_ERROR:
   case CURLE_SSL_INVALIDCERTSTATUS: return tls_failed(failure, latency);
-  case CURLE_UNSUPPORTED_PROTOCOL: // "Received HTTP/0.9 when not allowed"
-    if (failure.phase < Phase::waiting) return inconclusive_result(Reason::local_error, latency, short_message(failure.message));
-    [[fallthrough]];
+  case CURLE_UNSUPPORTED_PROTOCOL: // also "Received HTTP/0.9 when not allowed"
+    return failure.phase < Phase::waiting ? local_failure(failure, latency) : other_failure(failure, latency);
   case CURLE_WEIRD_SERVER_REPLY:
   case CURLE_BAD_CONTENT_ENCODING:
   case CURLE_HTTP2:
-  case CURLE_HTTP2_STREAM: return fail_result(Reason::garbled, latency, short_message(failure.message));
-#if LIBCURL_VERSION_NUM >= 0x080600
-  case CURLE_TOO_LARGE:
-#endif
+  case CURLE_HTTP2_STREAM: return fail_result(Reason::garbled, latency, detail_of(failure));
   case CURLE_OUT_OF_MEMORY: return out_of_memory(failure, latency);
-  case CURLE_INTERFACE_FAILED: return inconclusive_result(Reason::no_ports, latency, short_message(failure.message));
-  default:
-    return inconclusive_result(Reason::local_error, latency,
-                               short_message(failure.message.empty() ? curl_easy_strerror(failure.code) : failure.message));
+  case CURLE_INTERFACE_FAILED: return inconclusive_result(Reason::no_ports, latency, detail_of(failure));
+  // What no server can cause: the set-up of curl, the request, and files of this machine.
+  case CURLE_FAILED_INIT:
+  case CURLE_URL_MALFORMAT:
+  case CURLE_NOT_BUILT_IN:
+  case CURLE_COULDNT_RESOLVE_HOST:
+  case CURLE_READ_ERROR:
+  case CURLE_ABORTED_BY_CALLBACK:
+  case CURLE_BAD_FUNCTION_ARGUMENT:
+  case CURLE_UNKNOWN_OPTION:
+  case CURLE_SSL_ENGINE_NOTFOUND:
+  case CURLE_SSL_ENGINE_SETFAILED:
+  case CURLE_SSL_ENGINE_INITFAILED:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_CRL_BADFILE:
+  case CURLE_NO_CONNECTION_AVAILABLE:
+  case CURLE_UNRECOVERABLE_POLL: return local_failure(failure, latency);
+  default: return other_failure(failure, latency);
   }
 }
 

@@ -77,6 +77,7 @@ struct Failure {
   int error = 0; // errno, 0: none
   Phase phase = Phase::connecting;
   bool tls = false, http2 = false;
+  bool attempted = false;   // connect() has begun
   std::string_view message; // curl's; may be empty
 };
 ProbeResult result_from_curl(const Failure& failure, Clock::duration latency);

@@ -5,7 +5,8 @@
 namespace hanat::probes {
 namespace {
 
-constexpr std::size_t longest_redis_line = 1024; // an error line is a sentence
+// An error line is a sentence, but for that of the protected mode: 1,067 bytes in Redis 7, more in Valkey and KeyDB.
+constexpr std::size_t longest_redis_line = 4096;
 
 class Redis final : public LineProtocolClient {
 public:

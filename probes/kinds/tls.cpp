@@ -11,6 +11,7 @@
 
 #include "probes/kinds/certificate.hpp"
 #include "probes/kinds/protocol.hpp"
+#include "probes/kinds/tls_text.hpp"
 
 namespace hanat::probes {
 namespace {
@@ -32,13 +33,21 @@ std::string error_text(unsigned long error) {
 
 [[noreturn]] void fail_tls() { throw std::runtime_error("TLS: " + error_text(ERR_get_error())); }
 
+constexpr int app_data = 0; // OpenSSL's index for the application: here a bool, whether the server requested a certificate
+
+int on_certificate_request(SSL* tls, X509** /*certificate*/, EVP_PKEY** /*key*/) {
+  *static_cast<bool*>(SSL_get_ex_data(tls, app_data)) = true;
+  return 0; // there is none
+}
+
 Context make_context(bool verify) {
   ERR_clear_error();
   Context context{SSL_CTX_new(TLS_client_method())};
   if (!context || (verify && SSL_CTX_set_default_verify_paths(context.get()) != 1)) fail_tls();
   SSL_CTX_set_verify(context.get(), verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context.get()),
-                              X509_V_FLAG_PARTIAL_CHAIN);            // as libcurl: a trusted intermediate needs no root
+                              X509_V_FLAG_PARTIAL_CHAIN); // as libcurl: a trusted intermediate needs no root
+  SSL_CTX_set_client_cert_cb(context.get(), on_certificate_request);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF); // every probe is a full handshake
   return context;
 }
@@ -60,7 +69,7 @@ class Tls final : public ProtocolClient {
 public:
   Tls(const TlsSpec& spec, const Address& server)
       : ProtocolClient(longest_handshake), expires_within_(spec.expires_within), tls_(SSL_new(context_for(spec.verify))) {
-    if (!tls_) fail_tls();
+    if (!tls_ || SSL_set_ex_data(tls_.get(), app_data, &certificate_requested_) != 1) fail_tls();
     set_name(spec.host.empty() ? server.text() : spec.host);
     BIO* in = BIO_new(BIO_s_mem());
     BIO* out = BIO_new(BIO_s_mem());
@@ -71,7 +80,10 @@ public:
 
   Step begin() override { return handshake(); }
   bool closes_with_fin() const override { return true; } // many servers log an aborted handshake
-  std::string_view stage() const override { return "connected, TLS handshake incomplete"; }
+  std::string_view stage() const override {
+    return certificate_requested_ ? "TLS handshake incomplete, the server asked for a client certificate"
+                                  : "connected, TLS handshake incomplete";
+  }
 
 private:
   /// SSL_set_tlsext_host_name is a macro with a C cast.
@@ -107,10 +119,15 @@ private:
     return step;
   }
 
+  /// Without `verify` there is a result of the verification, too, which ends nothing.
   std::string failure() const {
-    const long certificate = SSL_get_verify_result(tls_.get());
-    if (certificate != X509_V_OK) return X509_verify_cert_error_string(certificate);
-    return error_text(ERR_peek_error());
+    const unsigned long error = ERR_peek_error();
+    const int reason = ERR_GET_REASON(error);
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL && reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+      return X509_verify_cert_error_string(SSL_get_verify_result(tls_.get()));
+    const bool alert = ERR_GET_LIB(error) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET;
+    if (alert && certificate_requested_) return std::string{wants_client_certificate};
+    return explain_tls(error_text(error));
   }
 
   Verdict judge_certificate() const {
@@ -130,6 +147,7 @@ private:
   }
 
   std::chrono::days expires_within_;
+  bool certificate_requested_ = false;
   std::unique_ptr<SSL, FreeTls> tls_;
 };
 

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/show.hpp"
+#include "cli/show_status.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/api/varlink.hpp"
 
@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const auto status = hanat::varlink::parse_json({reinterpret_cast<const char*>(data), size}).get<hanat::Status>();
     const auto now = hanat::WallTime{std::chrono::milliseconds{1'769'853'600'123}};
-    for (const char c : hanat::cli::show_status(status, {.colour = false, .now = now}))
+    for (const char c : hanat::cli::show_status(status, hanat::cli::Detail::full, {.colour = false, .now = now}))
       if (c != '\n' && (c < ' ' || c > '~')) std::abort();
     const nlohmann::json again = status;
     (void)again.get<hanat::Status>();

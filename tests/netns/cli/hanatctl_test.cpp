@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
+#include "daemon/api/methods.hpp"
 #include "daemon/util/version.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
@@ -34,8 +35,9 @@ Output hanatctl(std::vector<std::string> arguments) {
 
 json forced(const Call& call) {
   const bool timed = call.parameters.contains("for_s");
+  const std::string server = call.parameters.at("server");
   return {{"name", "web"},
-          {"target", call.parameters.at("server")},
+          {"target", server == any_backup ? "backup" : server},
           {"target_address", "10.0.0.12:8443"},
           {"until", timed ? json("2099-01-31T14:30:05.000Z") : json(nullptr)}};
 }
@@ -62,7 +64,7 @@ TEST(Hanatctl, ShowsTheStatusWithoutACommand) {
   const Served served{play};
   const auto ran = hanatctl({"--socket", served.path()});
   EXPECT_EQ(ran.exit, 0);
-  EXPECT_THAT(ran.out, HasSubstr("web  -> primary  10.0.0.11:8443"));
+  EXPECT_THAT(ran.out, HasSubstr("web -> primary 10.0.0.11:8443"));
   EXPECT_THAT(ran.out, Not(HasSubstr("\x1b"))) << "no terminal, no colour";
   EXPECT_THAT(ran.err, IsEmpty());
 }
@@ -103,7 +105,7 @@ TEST(Hanatctl, WithBadUsageOrConfigurationExitsWithTwo) {
   const Served served{play};
   const auto reload = hanatctl({"reload", "--socket", served.path()});
   EXPECT_EQ(reload.exit, 2);
-  EXPECT_EQ(reload.err, "hanatctl: a.toml:1:2: bad\nthe old one stays\n");
+  EXPECT_EQ(reload.err, "a.toml:1:2: bad\nhanatctl: the old one stays\n");
   const auto mistyped = hanatctl({"sttus", "--json"});
   EXPECT_EQ(mistyped.exit, 2);
   EXPECT_EQ(json::parse(mistyped.out)["error"], "Usage");

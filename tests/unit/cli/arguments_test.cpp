@@ -38,7 +38,7 @@ TEST(Arguments, TakeOptionsBeforeAndAfterTheCommand) {
     EXPECT_EQ(parsed.socket, "/s");
     EXPECT_EQ(parsed.for_time, std::chrono::minutes{30});
     EXPECT_EQ(parsed.reason, "disk");
-    EXPECT_EQ(parsed.server, "backup");
+    EXPECT_EQ(parsed.server, "") << "whichever is up";
     EXPECT_TRUE(parsed.json);
   }
 }
@@ -72,7 +72,7 @@ TEST(Arguments, ThatAreMistypedGetASuggestion) {
 }
 
 TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
-  EXPECT_THAT(error_text({"status", "a", "b"}), HasSubstr("unexpected argument \"b\"; usage: hanatctl status [SERVICE]"));
+  EXPECT_THAT(error_text({"status", "a", "b"}), HasSubstr("unexpected argument \"b\"; usage: hanatctl status [SERVICE|--all]"));
   EXPECT_THAT(error_text({"reload", "web"}), HasSubstr("unexpected argument \"web\"; usage: hanatctl reload"));
   EXPECT_THAT(error_text({"auto", "web", "--all"}), HasSubstr("either web or --all"));
   EXPECT_THAT(error_text({"auto", "web", "--for", "1m"}),
@@ -104,7 +104,8 @@ TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
     EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
   }
-  for (const auto* option : {"--socket", "--json", "--help", "--version", "--all", "--for", "--reason", "--server", "--even-if-down"}) {
+  for (const auto* option : {"--socket", "--json", "--help", "--version", "--all", "--for", "--reason", "--server", "--even-if-down",
+                             "--watch", "--color", "--check", "--number", "--since", "--until", "--follow"}) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
     EXPECT_THAT(completion, HasSubstr(option));
   }
@@ -130,6 +131,26 @@ TEST(Text, OfADurationHasTwoUnitsAtMost) {
   EXPECT_EQ(duration(273600), "3 d 4 h");
   EXPECT_EQ(duration(-5), "0.0 s");
   EXPECT_EQ(duration(1e300), duration(1e12));
+}
+
+TEST(Arguments, OfStatusAndHistory) {
+  EXPECT_TRUE(parse({"status", "--all"}).all);
+  EXPECT_EQ(parse({"status", "web*"}).operand, "web*");
+  EXPECT_TRUE(parse({"--watch"}).watch);
+  EXPECT_TRUE(parse({"status", "--check", "web"}).check);
+  EXPECT_EQ(parse({"--color", "always"}).color, Color::always);
+  EXPECT_EQ(parse({"history", "--color=never"}).color, Color::never);
+  EXPECT_EQ(parse({"history", "-n", "5"}).number, 5);
+  EXPECT_EQ(parse({"history", "web", "--number=12"}).number, 12);
+  EXPECT_TRUE(parse({"history", "-f"}).follow);
+  EXPECT_LT(parse({"history", "--since", "2h"}).since.value(), parse({"history", "--until", "1h"}).until.value());
+  EXPECT_EQ(error_text({"--color", "red"}), "--color red: write auto, always or never");
+  EXPECT_EQ(error_text({"history", "-n", "0"}), "--number 0: write a number from 1 on");
+  EXPECT_EQ(error_text({"history", "-n", "5x"}), "--number 5x: write a number from 1 on");
+  EXPECT_THAT(error_text({"history", "--since", "soon"}), HasSubstr("--since soon: not a time; write for example 14:00"));
+  EXPECT_THAT(error_text({"--watch", "--json"}), HasSubstr("--watch is for a screen"));
+  EXPECT_THAT(error_text({"history", "-f", "--until", "14:00"}), HasSubstr("give either --follow or --until, not both"));
+  EXPECT_THAT(error_text({"history", "--all"}), HasSubstr("history has no option --all; it belongs to: status"));
 }
 
 } // namespace

@@ -243,6 +243,27 @@ TEST(HttpFailure, LocalFailuresAreInconclusive) {
   EXPECT_EQ(result_from_curl({.code = CURLE_SSL_CACERT_BADFILE, .message = "no bundle"}, 1ms).detail, "no bundle");
 }
 
+TEST(HttpFailure, ACodeThatNobodyKnowsIsTheServersFailureOnceItIsAsked) {
+  const auto unknown = static_cast<CURLcode>(120);
+  const auto result = [unknown](Phase phase, bool tls, bool attempted) {
+    return result_from_curl({.code = unknown, .phase = phase, .tls = tls, .attempted = attempted, .message = "odd"}, 1ms);
+  };
+  for (const Phase phase : {Phase::waiting, Phase::receiving})
+    EXPECT_EQ(result(phase, false, true), fail_result(Reason::garbled, 1ms, "odd"));
+  EXPECT_EQ(result(Phase::tls, true, true), fail_result(Reason::tls_failed, 1ms, "odd"));
+  EXPECT_EQ(result(Phase::connecting, true, true), fail_result(Reason::tls_failed, 1ms, "odd")) << "curl has no moment of the connection";
+  EXPECT_EQ(result(Phase::connecting, true, false), inconclusive_result(Reason::local_error, 1ms, "odd"));
+  EXPECT_EQ(result(Phase::connecting, false, true), inconclusive_result(Reason::local_error, 1ms, "odd"));
+}
+
+TEST(HttpFailure, AnIcmpErrorIsNotThisMachinesFirewall) {
+  const auto reason = [](int error, bool attempted) {
+    return result_from_curl({.code = CURLE_COULDNT_CONNECT, .error = error, .attempted = attempted, .message = ""}, 1ms).reason;
+  };
+  for (const int error : {EACCES, EPROTO, EMSGSIZE, EOPNOTSUPP}) EXPECT_EQ(reason(error, true), Reason::host_unreachable) << error;
+  EXPECT_EQ(reason(EACCES, false), Reason::forbidden);
+}
+
 TEST(HttpFailure, FailuresOfTheServerAreFails) {
   const std::pair<Failure, Reason> cases[] = {
       {{.code = CURLE_COULDNT_CONNECT, .error = ECONNREFUSED, .message = ""}, Reason::refused},
@@ -260,7 +281,10 @@ TEST(HttpFailure, FailuresOfTheServerAreFails) {
       {{.code = CURLE_RECV_ERROR, .tls = true, .message = "OpenSSL SSL_read: error:0A0000:SSL routines::bad record mac"},
        Reason::tls_failed},
       {{.code = CURLE_OUT_OF_MEMORY, .phase = Phase::waiting, .message = ""}, Reason::too_large},
+      {{.code = static_cast<CURLcode>(100), .phase = Phase::waiting, .message = ""}, Reason::too_large}, // CURLE_TOO_LARGE
       {{.code = CURLE_UNSUPPORTED_PROTOCOL, .phase = Phase::waiting, .message = ""}, Reason::garbled},
+      {{.code = CURLE_WRITE_ERROR, .phase = Phase::receiving, .message = ""}, Reason::garbled},
+      {{.code = CURLE_SSL_CLIENTCERT, .message = ""}, Reason::tls_failed},
       {{.code = CURLE_WEIRD_SERVER_REPLY, .message = ""}, Reason::garbled},
       {{.code = CURLE_PEER_FAILED_VERIFICATION, .message = ""}, Reason::tls_failed},
       {{.code = CURLE_SSL_CONNECT_ERROR, .message = "OpenSSL SSL_connect: Connection reset by peer in connection to x:443"}, Reason::reset},
@@ -278,6 +302,19 @@ TEST(HttpFailure, TheDetailIsTheLastPartOfTheMessage) {
   };
   EXPECT_EQ(detail("SSL certificate problem: self-signed certificate"), "self-signed certificate");
   EXPECT_EQ(detail("OpenSSL/3.0.20: error:0A00010B:SSL routines::wrong version number"), "wrong version number");
+  EXPECT_EQ(detail("OpenSSL/3.5.1: error:0A000102:SSL routines::unsupported protocol"),
+            "the server speaks TLS 1.1 at most (unsupported protocol)");
+  EXPECT_EQ(detail("OpenSSL/3.0.19: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0"),
+            "the server wants a client certificate");
+  EXPECT_EQ(detail(""), curl_easy_strerror(CURLE_SSL_CONNECT_ERROR));
+}
+
+TEST(HttpFailure, HasADetailWhereCurlHasNoMessage) {
+  EXPECT_EQ(result_from_curl({.code = CURLE_RECV_ERROR, .error = ECONNRESET, .phase = Phase::waiting, .message = ""}, 1ms),
+            fail_result(Reason::reset, 1ms, "connected, no reply"));
+  for (const CURLcode code : {CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_RECV_ERROR, CURLE_WEIRD_SERVER_REPLY})
+    EXPECT_EQ(result_from_curl({.code = code, .phase = Phase::waiting, .http2 = true, .message = ""}, 1ms).detail,
+              curl_easy_strerror(code));
 }
 
 } // namespace

@@ -30,11 +30,25 @@ struct Level {
 };
 // A folder uses only lower ones: neither higher ones nor those of its own height.
 constexpr std::array levels{
-    Level{"nat", 0},          Level{"nat/nftables", 1},   Level{"nat/conntrack", 1},    Level{"probes", 2},
-    Level{"probes/io", 3},    Level{"probes/kinds", 4},   Level{"probes/passive", 4},   Level{"probes/scheduling", 5},
-    Level{"daemon/util", 6},  Level{"daemon/api", 7},     Level{"daemon/config", 8},    Level{"daemon/decision", 9},
-    Level{"daemon/state", 9}, Level{"daemon/report", 10}, Level{"daemon/failover", 11}, Level{"daemon/control", 12},
-    Level{"daemon", 13},      Level{"cli", 13},
+    Level{"nat", 0},
+    Level{"nat/nftables", 1},
+    Level{"nat/conntrack", 1},
+    Level{"probes", 2},
+    Level{"probes/io", 3},
+    Level{"probes/kinds", 4},
+    Level{"probes/passive", 4},
+    Level{"probes/scheduling", 5},
+    Level{"daemon/util", 6},
+    Level{"daemon/api", 7},
+    Level{"daemon/config", 8},
+    Level{"daemon/decision", 9},
+    Level{"daemon/doctor", 9},
+    Level{"daemon/state", 9},
+    Level{"daemon/report", 10},
+    Level{"daemon/failover", 11},
+    Level{"daemon/control", 12},
+    Level{"daemon", 13},
+    Level{"cli", 13},
 };
 std::optional<int> height_of(std::string_view folder) {
   const auto* const found = std::ranges::find(levels, folder, &Level::folder);

@@ -152,6 +152,7 @@ protected:
     EXPECT_EQ(daemon.control("Reload").at("added"), json::array({"more"}));
     hanatd.write_config(config() + "[service.bad]\nlisten = 5\n");
     EXPECT_EQ(daemon.error_of("Reload"), "BadConfiguration");
+    daemon.read_everything("after a refused reload");
     hanatd.write_config(config());
     EXPECT_EQ(daemon.control("Reload").at("removed"), json::array({"more"}));
   }

@@ -49,6 +49,38 @@ TEST_F(Return, ARecoveredPrimaryIsWatchedForStableForWhileTheBackupWorks) {
   EXPECT_EQ(who_answers(), "primary");
 }
 
+TEST_F(Return, ARecoveringPrimaryIsShownWithItsCountdownAndTakesOverAtOnceWhenTheBackupFails) {
+  Hanatd hanatd{lab, fast_service({.up = "passes = 2, stable_for = \"30s\""})};
+  hanatd.wait_target("web", "primary");
+  hanatd.wait_for(health_is("backup", "up"));
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  EXPECT_FALSE(server(service(hanatd.status(), "web"), "primary").recovering);
+  EXPECT_NE(hanatd.ctl({"status"}).out.find("redundancy lost"), std::string::npos);
+  primary.start();
+  const Status seen = hanatd.wait_for([](const Status& now) {
+    const ServerStatus& down = server(service(now, "web"), "primary");
+    return down.recovering && down.recovering->passes >= 2 && service(now, "web").failback_in_s;
+  });
+  const ServiceStatus& web = service(seen, "web");
+  EXPECT_EQ(server(web, "primary").health, "down") << "it is not up before stable_for";
+  EXPECT_EQ(server(web, "primary").recovering->of, 2U);
+  EXPECT_EQ(server(web, "primary").recovering->stable_for_s, 30);
+  EXPECT_NEAR(*web.failback_in_s, 30 - server(web, "primary").recovering->for_s, 0.1);
+  EXPECT_EQ(web.failback.to, "primary");
+  EXPECT_EQ(web.failback.waits_for, "stable-for");
+  const std::string text = hanatd.ctl({"status"}).out;
+  for (const char* part : {"primary is recovering (passes ", " of 30 s); it takes over at once if backup fails", "failback in "})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  EXPECT_EQ(text.find("redundancy"), std::string::npos) << text;
+
+  backup.kill();
+  const Status moved = hanatd.wait_target("web", "primary");
+  EXPECT_EQ(service(moved, "web").last_flip->from, "backup") << "without a moment of none";
+  EXPECT_EQ(service(moved, "web").flips, 2U);
+  EXPECT_EQ(who_answers(), "primary");
+}
+
 TEST_F(Return, OneFailBeginsTheWatchAnew) {
   Hanatd hanatd{lab, fast_service({.up = "passes = 2, stable_for = \"1s\""})};
   hanatd.wait_target("web", "primary");
@@ -110,6 +142,61 @@ TEST_F(Return, AManualFailbackWaitsForTheOperator) {
   primary.kill();
   hanatd.wait_target("web", "backup");
   EXPECT_EQ(who_answers(), "backup") << "failover is never manual";
+}
+
+TEST_F(Return, AManualFailbackNamesTheCommandThatEndsTheWait) {
+  Hanatd hanatd{lab, fast_service({.extra = "failback = \"manual\""})};
+  wait_both_up(hanatd);
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  primary.start();
+  const Status waits = hanatd.wait_for(health_is("primary", "up"));
+  EXPECT_EQ(service(waits, "web").failback.mode, "manual");
+  EXPECT_EQ(service(waits, "web").failback.waits_for, "operator");
+  const std::string text = hanatd.ctl({"status"}).out;
+  EXPECT_NE(text.find("failback is manual: hanatctl force-primary web, then hanatctl auto web"), std::string::npos) << text;
+}
+
+TEST_F(Return, TheFirstMoveAfterAnOutageIsNoFailoverAndThatAfterAnOverrideIsAFailback) {
+  Hanatd hanatd{lab, fast_service()};
+  wait_both_up(hanatd);
+  const auto why = [&] { return service(hanatd.status(), "web").last_flip.value().why; };
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  hanatd.wait_target("web", "backup");
+  ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0);
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(why(), "failback");
+  backup.kill();
+  hanatd.wait_for(health_is("backup", "down"));
+  primary.kill();
+  hanatd.wait_target("web", "none");
+  backup.start();
+  hanatd.wait_target("web", "backup");
+  EXPECT_EQ(why(), "recovered");
+  EXPECT_EQ(service(hanatd.status(), "web").why, "failover") << "the primary is down";
+}
+
+TEST_F(Return, OfTwoProbesTheOneThatFailsIsNamedWithWhatItWanted) {
+  HttpServer http{lab, Host::primary, 8080, "primary"}, other{lab, Host::backup, 8080, "backup"};
+  const std::string pace = "interval = \"50ms\", fast_interval = \"10ms\", timeout = \"200ms\"";
+  std::string config = fast_service();
+  const auto begin = config.find("probe ="), end = config.find('\n', begin);
+  config.replace(begin, end - begin,
+                 fmt::format("probe = [{{ type = \"tcp\", {0} }}, {{ type = \"http\", port = 8080, path = \"/health\", {0} }}]", pace));
+  Hanatd hanatd{lab, config};
+  wait_both_up(hanatd);
+  http.status(503);
+  const Status down = hanatd.wait_for(health_is("primary", "down"));
+  const ServerStatus& sick = server(service(down, "web"), "primary");
+  ASSERT_EQ(sick.probes.size(), 2U);
+  EXPECT_EQ(sick.probes[0].health, "up");
+  EXPECT_EQ(sick.probes[1].health, "down");
+  const std::string name = fmt::format("http {} GET /health", to_text(Lab::endpoint(Host::primary, 8080)));
+  EXPECT_EQ(sick.probes[1].name, name);
+  EXPECT_EQ(sick.last.value().wanted, "status 200-299");
+  EXPECT_NE(hanatd.log().find(fmt::format("3 failed probes ({}) within 2 s, the last: wrong-status (503", name)), std::string::npos)
+      << hanatd.log();
+  EXPECT_NE(hanatd.ctl({"status"}).out.find(name + ": down"), std::string::npos);
 }
 
 TEST_F(Return, AFailbackAfterATimeWaitsAndStatusCountsDown) {

@@ -1,6 +1,10 @@
 // An operator's override: how it ends, how long it lasts over a restart, what a reload does to it. Not here: what it does to health and to
 // failover while it lasts (lifecycle), whom it concerns in a group (group).
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <string>
 
@@ -14,6 +18,11 @@
 
 namespace hanat::test {
 namespace {
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file{path};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
 
 class Overriding : public testing::Test {
 protected:
@@ -71,6 +80,49 @@ TEST_F(Overriding, AReloadThatAddsAServerLeavesThePinWhereItIs) {
   EXPECT_EQ(service(status, "web").target_address, to_text(Lab::endpoint(Host::backup2, 8443)));
   EXPECT_EQ(service(status, "web").flips, 1U);
   EXPECT_EQ(who_answers(), "backup2");
+}
+
+TEST_F(Overriding, OfANamedBackupIsOfThatServerAndOfNoOther) {
+  std::string text = fast_service();
+  const std::string one = fmt::format("backup = \"{}\"", to_text(Lab::endpoint(Host::backup, 8443)));
+  text.replace(text.find(one), one.size(),
+               fmt::format("backup = [\"{}\", \"{}\"]", to_text(Lab::endpoint(Host::backup, 9443)),
+                           to_text(Lab::endpoint(Host::backup2, 8443)))); // nothing listens on the first one
+  hanatd.emplace(lab, text);
+  hanatd->wait_for([](const Status& now) {
+    return service(now, "web").target == "primary" && server(service(now, "web"), "backup").health == "down" &&
+           server(service(now, "web"), "backup2").health == "up";
+  });
+  const Output refused = hanatd->ctl({"force-backup", "--server", "backup", "web"});
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_NE(refused.err.find("web: backup ("), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("is down"), std::string::npos) << refused.err;
+  EXPECT_FALSE(service(hanatd->status(), "web").forced);
+  ASSERT_EQ(hanatd->ctl({"force-backup", "web"}).exit, 0);
+  EXPECT_EQ(service(hanatd->status(), "web").forced->target, "backup2") << "the first one that is up";
+  ASSERT_EQ(hanatd->ctl({"force-backup", "--server", "backup", "--even-if-down", "web"}).exit, 0);
+  EXPECT_EQ(service(hanatd->status(), "web").forced->target, "backup");
+}
+
+TEST_F(Overriding, HaveAReasonThatReachesNoTerminalRaw) {
+  begin(fast_service());
+  for (const char* reason : {"\x1b[31mred", "two\nlines", "\x7f"}) {
+    const Output refused = hanatd->ctl({"force-backup", "--reason", reason, "web"});
+    EXPECT_EQ(refused.exit, 1);
+    EXPECT_NE(refused.err.find("one line of text"), std::string::npos) << refused.err;
+  }
+  ASSERT_EQ(hanatd->ctl({"force-backup", "--reason", "kernel \xc3\xbc", "web"}).exit, 0);
+  hanatd->stop();
+  // The state file may hold what an earlier version took.
+  const std::filesystem::path file = hanatd->state() / "state.json";
+  std::string saved = read_file(file);
+  saved.replace(saved.find("kernel"), 6, "\\u001b[31m");
+  std::ofstream{file} << saved;
+  hanatd->start();
+  EXPECT_EQ(service(hanatd->status(), "web").forced->reason, "\x1b[31m \xc3\xbc");
+  const std::string log = hanatd->log();
+  EXPECT_NE(log.find("(\\x1b[31m \\xc3\\xbc)"), std::string::npos) << log;
+  EXPECT_TRUE(std::ranges::all_of(log, [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); })) << log;
 }
 
 } // namespace

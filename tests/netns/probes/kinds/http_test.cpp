@@ -205,6 +205,32 @@ TEST(ProbeHttp, ConnectionFailuresAreJudgedAsForTcp) {
   });
 }
 
+TEST(ProbeHttp, AnIcmpErrorIsAFailAndAProhibitRouteOfOurOwnInconclusive) {
+  isolated([] {
+    shell("ip route add prohibit 198.18.3.0/24 && nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; add "
+          "rule inet t c tcp dport 83 reject with icmpv6 type admin-prohibited'");
+    EXPECT_EQ(probe_once(http_probe(at("::1", 83), 2s)).reason, Reason::host_unreachable); // on loopback after the second SYN
+    const ProbeResult prohibited = probe_once(http_probe(at("198.18.3.1", 80)));
+    EXPECT_EQ(prohibited.outcome, Outcome::inconclusive);
+    EXPECT_EQ(prohibited.reason, Reason::forbidden);
+  });
+}
+
+TEST(ProbeHttp, AServerThatEndsItsHttp2ConnectionFailsWithADetail) {
+  const std::string settings = "\0\0\0\4\0\0\0\0\0"s, no_streams = "\0\0\x8\7\0\0\0\0\0"s + std::string(8, '\0'); // GOAWAY
+  const std::string reset_stream = "\0\0\4\3\0\0\0\0\1"s + "\0\0\0\7"s;                                           // refused
+  isolated([&] {
+    for (const std::string& bytes : {settings + no_streams, settings, settings + reset_stream, settings + reset_stream + no_streams}) {
+      ScriptedServer server{send(bytes)};
+      auto probe = http_probe(server.endpoint());
+      probe.spec.edit<probes::HttpSpec>().http2 = true;
+      const ProbeResult result = probe_once(probe);
+      EXPECT_EQ(result.outcome, Outcome::fail) << to_text(result.reason);
+      EXPECT_NE(result.detail, "") << to_text(result.reason);
+    }
+  });
+}
+
 TEST(ProbeHttp, AResetIsAFail) {
   isolated([] {
     ScriptedServer server{[](Client& client) {

@@ -99,6 +99,18 @@ TEST(RealServers, Redis) {
   });
 }
 
+// It answers before it is asked, with one line of 1,067 bytes.
+TEST(RealServers, RedisInProtectedMode) {
+  isolated([] {
+    shell("ip address add 198.18.0.1/32 dev lo");
+    const TempFolder folder;
+    RealServer server{folder, fmt::format("redis-server --bind 0.0.0.0 --protected-mode yes --dir {} --save ''", folder.path().string())};
+    auto probe = kind_probe(Kind::redis, 6379, probes::RedisSpec{});
+    probe.server.address = *Address::parse("198.18.0.1");
+    EXPECT_TRUE(becomes(probe, "wrong-answer: DENIED Redis is running in protected mode because protected mode is enabled and "));
+  });
+}
+
 TEST(RealServers, Postgres) {
   isolated([] {
     const TempFolder folder;
@@ -225,6 +237,29 @@ TEST(RealServers, Tls) {
     EXPECT_TRUE(comes_up(kind_probe(Kind::tls, 8443, probes::TlsSpec{})));
     EXPECT_EQ(reason_of(kind_probe(Kind::tls, 8443, probes::TlsSpec{.host = "web.example", .verify = true, .expires_within = {}})),
               "tls-failed: self-signed certificate");
+  });
+}
+
+TEST(RealServers, ATlsServerThatRefusesTheHandshakeHasACause) {
+  isolated([] {
+    const TempFolder folder;
+    make_certificate(folder, "good", "-days 9");
+    const auto serve = [&](unsigned port, const char* more) {
+      return fmt::format("openssl s_server -www -quiet -accept 127.0.0.1:{0} -cert {1}/good.crt -key {1}/good.key {2}", port,
+                         folder.path().string(), more);
+    };
+    RealServer wants12{folder, serve(8443, "-tls1_2 -Verify 1 -verify_return_error")};
+    RealServer wants13{folder, serve(8444, "-tls1_3 -Verify 1 -verify_return_error")};
+    RealServer old{folder, serve(8445, "-tls1_1 -cipher DEFAULT@SECLEVEL=0")};
+    for (const std::uint16_t port : std::array<std::uint16_t, 3>{8443, 8444, 8445})
+      EXPECT_TRUE(becomes(tcp_probe(at("127.0.0.1", port)), "connected")) << folder.read("log");
+    const auto tls_of = [](std::uint16_t port) { return reason_of(kind_probe(Kind::tls, port, probes::TlsSpec{})); };
+    const auto https_of = [](std::uint16_t port) { return reason_of(http_probe(at("127.0.0.1", port), 2s, Kind::https)); };
+    EXPECT_EQ(tls_of(8443), "tls-failed: the server wants a client certificate");
+    EXPECT_EQ(tls_of(8444), "answered"); // with TLS 1.3 the handshake is complete before the server sees that there is none
+    EXPECT_EQ(https_of(8444), "tls-failed: the server wants a client certificate");
+    EXPECT_TRUE(tls_of(8445).starts_with("tls-failed: the server speaks TLS 1.1 at most (")) << tls_of(8445);
+    EXPECT_TRUE(https_of(8445).starts_with("tls-failed: the server speaks TLS 1.1 at most (")) << https_of(8445);
   });
 }
 

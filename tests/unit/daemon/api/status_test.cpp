@@ -11,9 +11,11 @@ using nlohmann::json;
 
 /// What hanatctl(8) documents.
 const json example_json = json::parse(R"(
-{"version": 2, "daemon": {"pid": 1, "uptime_s": 12.5, "kernel": "in-step", "config": "/etc/hanat/hanat.toml", "version": "0.1.0", "blind": null},
+{"version": 2, "daemon": {"pid": 1, "uptime_s": 12.5, "kernel": "in-step", "config": "/etc/hanat/hanat.toml", "version": "0.1.0", "blind": null,
+   "config_loaded_at": "2026-01-31T09:00:00.000Z", "config_stale": false},
  "services": [{"name": "web", "target": "primary", "target_address": "10.0.0.11:8443", "since": "2026-01-31T10:00:00.123Z", "why": "primary-up",
-   "mode": "auto", "group": null, "forced": null, "failback_in_s": null, "flips": 3,
+   "mode": "auto", "group": null, "forced": null, "failback_in_s": null,
+   "failback": {"mode": "auto", "to": null, "waits_for": null}, "flips": 3,
    "listen": ["203.0.113.10:443/tcp"],
    "servers": [{"role": "primary", "address": "10.0.0.11:8443", "health": "up", "fails": {"count": 0, "of": 3, "within_s": 10.0},
                 "last": {"outcome": "pass", "reason": "connected", "latency_ms": 0.21, "age_s": 0.4}}],
@@ -35,10 +37,13 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.kernel = "failed";
   status.daemon.kernel_error = "No such file";
   status.daemon.inconclusive = "no descriptors";
+  status.daemon.config_stale = true;
+  status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T10:00:00.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   ServiceStatus service;
   service.target = "none";
   service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root"};
   service.failback_in_s = 43;
+  service.failback = {.mode = "manual", .to = "primary", .waits_for = "operator"};
   service.mode = "observe";
   service.would_target = "backup";
   service.would_why = "failover";
@@ -46,7 +51,11 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
   server.group_health = "down";
-  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503"};
+  server.recovering = RecoveringStatus{.passes = 14, .of = 2, .for_s = 3.1, .stable_for_s = 5};
+  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
+  server.probes = {
+      {.name = "tcp 10.0.0.1:1", .health = "up", .fails = {}, .last = {}},
+      {.name = "http 10.0.0.1:1 GET /", .health = "down", .fails = {.count = 3, .of = 3, .within_s = 10}, .last = server.last}};
   service.servers.push_back(server);
   service.last_flip.emplace();
   service.last_flip->drained = 3;
@@ -73,8 +82,9 @@ TEST(StatusJson, RoundsToMeaningfulDigits) {
 TEST(StatusJson, OfAnOlderOrNewerDaemonIsRead) {
   json older = example_json;
   older["daemon"].erase("version");
-  older["daemon"].erase("blind");
+  for (const char* key : {"blind", "config_loaded_at", "config_stale"}) older["daemon"].erase(key);
   older["services"][0].erase("group");
+  older["services"][0].erase("failback");
   for (const char* key : {"drained", "left", "drain_ends_in_s"}) older["services"][0]["last_flip"].erase(key);
   EXPECT_EQ(older.get<Status>().services[0].last_flip->left, 0U);
   EXPECT_EQ(older.get<Status>().daemon.version, "");
@@ -86,7 +96,7 @@ TEST(StatusJson, OfAnOlderOrNewerDaemonIsRead) {
 
 TEST(StatusJson, WithoutARequiredKeyIsRefused) {
   for (const auto& [key, value] : example_json["services"][0].items()) {
-    if (key == "group" || key == "totals") continue; // came later
+    if (key == "group" || key == "totals" || key == "failback") continue; // came later
     json broken = example_json;
     broken["services"][0].erase(key);
     EXPECT_THROW(broken.get<Status>(), json::exception) << key;

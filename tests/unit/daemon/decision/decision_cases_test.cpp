@@ -36,6 +36,7 @@ struct Case {
   Case& after(Clock::duration length) { return input.failback.after = length, *this; }
   Case& window(std::chrono::minutes from, std::chrono::minutes to) { return input.failback.window = DayWindow{from, to}, *this; }
   Case& up_for(std::size_t server, Clock::duration length) { return servers[server].up_since = at_noon - length, *this; }
+  Case& up_in(std::size_t server, Clock::duration wait) { return servers[server].up_at = at_noon + wait, *this; }
   Case& at(std::chrono::seconds day_time) { return input.day_time = day_time, *this; }
   Case& override_ended() { return input.override_ended = true, *this; }
 
@@ -77,7 +78,8 @@ TEST(Choose, RefusesWhenNobodyIsFitUntilSomebodyIs) {
   EXPECT_EQ(Case{"dd"}.current(0).on_none(OnNone::drop).text(), "none no-server-up (no-server-up)");
   EXPECT_EQ(Case{"dd"}.refused().text(), "none no-server-up (no-server-up)");
   EXPECT_EQ(Case{"d?"}.refused().text(), "none no-server-up (no-server-up)") << "once refused, not knowing is no reason to be silent";
-  EXPECT_EQ(Case{"?u"}.refused().text(), "1 failover (failover)") << "nor to wait for a better one";
+  EXPECT_EQ(Case{"?u"}.refused().text(), "1 failover (recovered)") << "nor to wait for a better one";
+  EXPECT_EQ(Case{"ud"}.refused().text(), "0 primary-up (recovered)") << "the first move after an outage is no failover";
 }
 
 TEST(Choose, KeepsTheLastTargetWhereTheOperatorWantsThat) {
@@ -85,6 +87,17 @@ TEST(Choose, KeepsTheLastTargetWhereTheOperatorWantsThat) {
   EXPECT_EQ(Case{"du"}.current(1).on_none(OnNone::keep).text(), "1 failover (starting)") << "the kept one is up again: nothing happens";
   EXPECT_EQ(Case{"ud"}.current(1).on_none(OnNone::keep).text(), "0 primary-up (failover)") << "another is: a normal flip";
   EXPECT_EQ(Case{"dd"}.on_none(OnNone::keep).text(), "none no-server-up (no-server-up)") << "nobody had it";
+}
+
+TEST(Choose, SaysWhenTheTrafficGoesBackToAServerThatIsRecovering) {
+  EXPECT_EQ(Case{"du"}.current(1).chosen().failback_at, std::nullopt);
+  EXPECT_EQ(Case{"du"}.current(1).up_in(0, 3s).chosen().failback_at, at_noon + 3s);
+  EXPECT_EQ(Case{"du"}.current(1).up_in(0, 3s).chosen().server, 1U) << "it stays where it is until then";
+  EXPECT_EQ(Case{"du"}.current(1).up_in(0, 3s).after(30s).chosen().failback_at, at_noon + 33s);
+  EXPECT_EQ(Case{"du"}.current(1).up_in(0, 3s).window(2h, 4h).at(12h).chosen().failback_at, at_noon + 14h);
+  EXPECT_EQ(Case{"ddu"}.current(2).up_in(0, 9s).up_in(1, 3s).chosen().failback_at, at_noon + 3s) << "first to the backup";
+  EXPECT_EQ(Case{"du"}.current(1).up_in(0, 3s).manual().chosen().failback_at, std::nullopt);
+  EXPECT_EQ(Case{"udd"}.current(0).up_in(1, 3s).chosen().failback_at, std::nullopt) << "it is not preferred";
 }
 
 TEST(Choose, AnAdoptedTargetStaysWhileItIsUnknown) {
@@ -99,7 +112,7 @@ TEST(Choose, AFullServerGetsNoNewFlowsWhereAnotherIsUp) {
   EXPECT_EQ(Case{"ffu"}.current(1).text(), "2 full (full)");
   EXPECT_EQ(Case{"fu"}.current(1).text(), "1 full (starting)") << "and the backup keeps them while it is full";
   EXPECT_EQ(Case{"fu"}.text(), "1 full (full)") << "at the start, too";
-  EXPECT_EQ(Case{"fu"}.refused().text(), "1 full (full)");
+  EXPECT_EQ(Case{"fu"}.refused().text(), "1 full (recovered)");
 }
 
 TEST(Choose, AFullServerKeepsTheTrafficWhereNoOtherIsUp) {

@@ -203,9 +203,10 @@ constexpr std::array promises{
               const Reason at_a_backup = full && *full < d.server ? Reason::full : Reason::failover;
               return d.reason == (d.server == 0 ? Reason::primary_up : at_a_backup);
             }},
-    Promise{"the word of a flip from nowhere is the status's",
+    Promise{"the word of a flip from nowhere is the status's, unless a server is up again after an outage",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
-              return input.forced || input.current || d.kind != TargetKind::server || d.flip_reason == d.reason;
+              if (input.forced || input.current || d.kind != TargetKind::server) return true;
+              return d.flip_reason == (input.refused && first_up(input) ? Reason::recovered : d.reason);
             }},
     Promise{"a decision once made is made again: nothing swings",
             [](const DecisionInput& input, const Policy&, const Decision& d) {

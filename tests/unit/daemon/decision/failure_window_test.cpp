@@ -35,6 +35,23 @@ TEST(FailureWindow, IsDownWithTheLastOfMWithinT) {
   EXPECT_EQ(window_with({1s, 5s, 10'999ms}).health(), Health::down);
 }
 
+TEST(FailureWindow, TellsHowFarAServerHasRecovered) {
+  FailureWindow window = window_with({1s, 2s, 3s});
+  EXPECT_EQ(window.recovery(began + 3s), std::nullopt);
+  window.record(Outcome::pass, began + 4s);
+  EXPECT_EQ(window.recovery(began + 4s), (Recovery{.passes = 1, .of = 2, .lasts = 0s, .stable_for = 5s}));
+  EXPECT_EQ(window.up_at(), std::nullopt) << "one pass is too few";
+  window.record(Outcome::pass, began + 5s);
+  EXPECT_EQ(window.recovery(began + 6s), (Recovery{.passes = 2, .of = 2, .lasts = 2s, .stable_for = 5s}));
+  EXPECT_EQ(window.up_at(), began + 9s);
+  window.record(Outcome::fail, began + 7s);
+  EXPECT_EQ(window.recovery(began + 7s), std::nullopt) << "from the beginning";
+  EXPECT_EQ(window.up_at(), std::nullopt);
+  for (const auto at : {8s, 9s}) window.record(Outcome::pass, began + at);
+  window.evaluate(nobody_waits, began + 9s);
+  EXPECT_EQ(window.recovery(began + 9s), std::nullopt) << "it is up";
+}
+
 TEST(FailureWindow, AFailThatIsExactlyTOldCountsNoMore) {
   EXPECT_EQ(window_with({1s, 5s, 11s - 1ns}).health(), Health::down);
   EXPECT_EQ(window_with({1s, 5s, 11s}).health(), Health::up);

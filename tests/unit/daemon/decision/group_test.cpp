@@ -73,6 +73,21 @@ TEST(Group, AServerIsUpForAllSinceItIsForTheLast) {
   for (const Health health : every_health) EXPECT_EQ(merge_health({health, group_moment}, neutral), (Candidate{health, group_moment}));
 }
 
+TEST(Group, AServerIsUpForAllWhenItIsForTheLast) {
+  const Candidate up{.health = Health::up, .up_since = {}}, down{.health = Health::down, .up_since = {}};
+  const Candidate soon{.health = Health::down, .up_since = {}, .up_at = group_moment + 1s};
+  const Candidate late{.health = Health::down, .up_since = {}, .up_at = group_moment + 2s};
+  const auto merged = [](const Candidate& one, const Candidate& other) {
+    EXPECT_EQ(merge_health(one, other), merge_health(other, one));
+    return merge_health(one, other).up_at;
+  };
+  EXPECT_EQ(merged(soon, late), late.up_at);
+  EXPECT_EQ(merged(soon, up), soon.up_at);
+  EXPECT_EQ(merged(soon, neutral), soon.up_at);
+  EXPECT_EQ(merged(soon, down), std::nullopt) << "nobody knows when the other will be";
+  EXPECT_EQ(merged(up, up), std::nullopt);
+}
+
 TEST(Group, EveryServiceLearnsWhatAllTheOthersKnow) {
   std::vector<ServiceState> services(4);
   std::vector<ServiceState*> group;

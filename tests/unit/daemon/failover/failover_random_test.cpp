@@ -83,7 +83,7 @@ protected:
                      registry, outbox);
       break;
     case 3:
-      if (one != nullptr) end_override(*one, registry, outbox);
+      if (one != nullptr) end_override(*one, "root", registry, outbox);
       break;
     case 4:
       if (chance(30)) apply(any_services());

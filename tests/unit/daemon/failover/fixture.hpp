@@ -26,7 +26,8 @@ inline constexpr const char *refused = "refused a change", *recovered = "accepts
                             *drain_void = "has the traffic again: its old", *drained = "has drained",
                             *drain_ended = "cut now: ", *unexpected = "unexpected flow", *left_alone = "leaves them alone",
                             *inconclusive = "cannot be probed", *flipped = "new connections go", *first_target = "connections go to",
-                            *adopted = "found loaded rules", *is_down = " is down", *is_up = " is up", *forced = "forced to";
+                            *adopted = "found loaded rules", *is_down = " is down", *is_up = " is up", *forced = "forced to",
+                            *goes_on = " goes on for another ";
 } // namespace said
 inline std::size_t events_of(const Outbox& outbox, const char* words) {
   return static_cast<std::size_t>(

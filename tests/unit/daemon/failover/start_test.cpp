@@ -93,7 +93,8 @@ TEST_F(StartTest, AnOverrideGoesOn) {
   EXPECT_EQ(force->since, since);
   EXPECT_GT(force->until, now + 590s);
   EXPECT_LE(force->until, now + 600s);
-  EXPECT_EQ(events(said::forced), 1U);
+  EXPECT_EQ(events(said::goes_on), 1U);
+  EXPECT_EQ(events(said::forced), 0U) << "it is no new one";
   run_until_idle();
   EXPECT_EQ(service("web").current, 1U);
 }

@@ -146,7 +146,7 @@ TEST_F(TransitionTest, AfterAnOverrideTrafficGoesBackEvenWhereFailbackIsManual) 
     if (by_time)
       now += 60s;
     else
-      end_override(service, registry, outbox);
+      end_override(service, "root", registry, outbox);
     registry.mark_dirty(service);
     decide_and_apply();
     EXPECT_EQ(service.current, 0U) << by_time;
@@ -208,6 +208,23 @@ TEST_F(TransitionTest, TheFirstTargetIsNoFlip) {
   EXPECT_NE(service.since, WallTime{});
 }
 
+TEST_F(TransitionTest, AServiceThatStartsAnewDoesSoSinceNow) {
+  ServiceState& service = add_at(small_service("web", 80), 0);
+  set(service, "uu");
+  decide_and_apply();
+  const WallTime long_ago{1h};
+  service.since = long_ago;
+  registry.mark_dirty(service);
+  decide_and_apply();
+  EXPECT_EQ(service.since, long_ago) << "it stays where it is";
+  service.current.reset(); // as after a reload that took its server away
+  service.loaded = {};
+  set(service, "??");
+  decide_and_apply();
+  EXPECT_EQ(service.reason, Reason::starting);
+  EXPECT_NE(service.since, long_ago);
+}
+
 TEST_F(TransitionTest, AFlipIsRecordedWithItsReason) {
   ServiceState& service = add_at(small_service("web", 80), 0);
   set(service, "du");
@@ -240,6 +257,8 @@ TEST_F(TransitionTest, WithoutAServerClientsAreRefusedAndThatIsAFlip) {
   decide_and_apply();
   EXPECT_EQ(service.flips, 2U);
   EXPECT_EQ(service.last_flip->from, "none");
+  EXPECT_EQ(service.last_flip->reason, Reason::recovered);
+  EXPECT_EQ(service.since, service.last_flip->at) << "one reading of the clock";
   EXPECT_FALSE(service.refused);
 }
 

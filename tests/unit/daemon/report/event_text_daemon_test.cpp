@@ -54,9 +54,9 @@ TEST(EventText, TheDaemonsStartAndEnd) {
   for (const nat::DeleteMethod method :
        {nat::DeleteMethod::full_dump, nat::DeleteMethod::filtered_dump, nat::DeleteMethod::filtered_delete})
     EXPECT_EQ(text(CutMethod{.family = Family::ipv4, .method = method, .failed_check = {}}),
-              fmt::format("IPv4 flows are cut by {}", to_text(method)));
+              fmt::format("IPv4 flows are cut by {}, the fastest method that this kernel has", to_text(method)));
   EXPECT_EQ(text(CutMethod{.family = Family::ipv6, .method = nat::DeleteMethod::full_dump, .failed_check = "no filter"}),
-            fmt::format("IPv6 flows are cut by {}; no action needed: a faster method failed its test on this kernel: no filter",
+            fmt::format("IPv6 flows are cut by {}, the fastest method that this kernel has (of a faster one: no filter)",
                         to_text(nat::DeleteMethod::full_dump)));
   EXPECT_EQ(text(Started{.kernel_release = "6.12", .table = "hanat", .owns_table = true}),
             "started on Linux 6.12; table inet hanat belongs to hanatd: no other program can change it");
@@ -80,16 +80,32 @@ TEST(EventText, Reloads) {
             "no group \"ops\" (operators): only root may change things now; make it with groupadd ops, or name another (a group of a "
             "directory service may not have been there yet), then hanatctl reload");
   EXPECT_EQ(text(ConfigError{"hanat.toml:1:2: wrong"}), "hanat.toml:1:2: wrong");
-  EXPECT_EQ(text(ConfigRefused{1}), "the new configuration has 1 error; nothing was changed, the old one stays in force");
-  EXPECT_EQ(text(ConfigRefused{2}), "the new configuration has 2 errors; nothing was changed, the old one stays in force");
-  EXPECT_EQ(text(ReloadFailed{.error = "no such group"}), "the reload failed: no such group");
-  EXPECT_EQ(text(ReloadFailed{.error = "no such group", .nothing_changed = true}),
-            "no such group; nothing was changed, the old configuration stays in force");
+  const std::string rest = "; nothing was changed, the old one stays in force";
+  EXPECT_EQ(text(ConfigRefused{1}), "reload refused: the new configuration has 1 error" + rest);
+  EXPECT_EQ(text(ConfigRefused{.errors = 1, .by = "root", .first = "a.toml:1:2: bad"}),
+            "reload refused (by root): the new configuration has 1 error: a.toml:1:2: bad" + rest);
+  EXPECT_EQ(text(ConfigRefused{.errors = 2, .by = "root", .first = "a.toml:1:2: bad"}),
+            "reload refused (by root): the new configuration has 2 errors, the first: a.toml:1:2: bad" + rest);
+  EXPECT_EQ(text(ReloadFailed{.error = "no such group", .by = "SIGHUP"}), "the reload (by SIGHUP) failed: no such group");
+  EXPECT_EQ(text(ReloadFailed{.error = "no such group", .nothing_changed = true, .by = "root"}),
+            "reload refused (by root): no such group; nothing was changed, the old configuration stays in force");
   for (const Payload& error : {Payload{OperatorsUnknown{}}, Payload{ConfigError{}}, Payload{ConfigRefused{}}, Payload{ReloadFailed{}}})
     EXPECT_EQ(level(error), Level::error) << text(error);
-  EXPECT_EQ(text(ConfigReloaded{.services = 3, .added = {}, .changed = {}, .removed = {}}), "configuration read again, services: 3");
-  EXPECT_EQ(text(ConfigReloaded{.services = 3, .added = {"a", "b"}, .changed = {"c"}, .removed = {"d"}}),
-            "configuration read again, services: 3; added: a, b; changed: c; removed: d");
+  EXPECT_EQ(text(ConfigReloaded{.services = 3, .added = {}, .changed = {}, .removed = {}}),
+            "configuration read again: 3 services; nothing changed");
+  ConfigReloaded reloaded{.services = 1, .added = {"a", "b"}, .changed = {"c"}, .removed = {"d"}, .settings = {"metrics"}, .by = "root"};
+  EXPECT_EQ(text(reloaded),
+            "configuration read again (by root): 1 service; 2 added (a, b); 1 changed (c); 1 removed (d); 1 settings changed "
+            "(metrics)");
+  reloaded.added.assign(6000, "name");
+  EXPECT_LT(text(reloaded).size(), 200U) << "many names are counted";
+  const auto entry = history_entry_of(web(reloaded));
+  EXPECT_EQ(entry->kind, "reload");
+  EXPECT_EQ(entry->by, "root");
+  EXPECT_EQ(entry->reload->added, 6000U);
+  EXPECT_EQ(entry->reload->removed, 1U);
+  EXPECT_EQ(kind(ConfigRefused{}), "reload");
+  EXPECT_EQ(kind(ReloadFailed{}), "reload");
   EXPECT_EQ(level(ConfigReloaded{}), Level::notice);
 }
 
@@ -126,7 +142,7 @@ TEST(EventText, AMessageIsWhatItSays) {
   }
 }
 
-TEST(EventText, TheHistoryKeepsNothingOfTheDaemonItself) {
+TEST(EventText, TheHistoryKeepsOfTheDaemonItselfOnlyItsReloads) {
   for (const Payload& what : {Payload{ProbesInconclusive{}},
                               Payload{ProbesConclusive{}},
                               Payload{ClientsNotHeard{}},
@@ -141,9 +157,6 @@ TEST(EventText, TheHistoryKeepsNothingOfTheDaemonItself) {
                               Payload{NudgingOff{}},
                               Payload{OperatorsUnknown{}},
                               Payload{ConfigError{}},
-                              Payload{ConfigRefused{}},
-                              Payload{ConfigReloaded{}},
-                              Payload{ReloadFailed{}},
                               Payload{ConfigNotCopied{}},
                               Payload{StateNotSaved{}},
                               Payload{HistoryNotWritten{}},

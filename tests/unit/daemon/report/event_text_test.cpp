@@ -65,8 +65,9 @@ TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
 }
 
 TEST(EventText, TheReasonOfAFlipIsTheWordOfTheStatus) {
-  for (const Reason reason : {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept,
-                              Reason::failback, Reason::forced, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
+  for (const Reason reason :
+       {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept, Reason::failback,
+        Reason::recovered, Reason::forced, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
     Flipped flip = a_flip();
     flip.reason = reason;
     EXPECT_NE(text(flip).find(fmt::format(": {};", to_text(reason))), std::string::npos) << text(flip);
@@ -147,6 +148,13 @@ TEST(EventText, TheHealthOfAServer) {
   EXPECT_EQ(level(changed), Level::warning);
   EXPECT_EQ(kind(changed), "health");
   EXPECT_EQ(fields(changed), only_the_service);
+  HealthChanged several = changed;
+  several.probe = "http 10.0.0.11:8443 GET /";
+  several.last =
+      probes::ProbeResult{.outcome = probes::Outcome::fail, .reason = probes::Reason::wrong_status, .latency = {}, .detail = "503"};
+  several.wanted = "status 200-299";
+  EXPECT_EQ(text(several), "primary (10.0.0.11:8443) is down: 3 failed probes (http 10.0.0.11:8443 GET /) within 10 s, the last: "
+                           "wrong-status (503), wanted: status 200-299");
   changed.another_up = false;
   changed.fails = 1;
   changed.within = 500ms;
@@ -174,18 +182,23 @@ TEST(EventText, TheHealthOfAServer) {
 TEST(EventText, Overrides) {
   EXPECT_EQ(text(Forced{.server = backup(), .by = "root", .until = {}, .reason = {}}),
             "forced to backup (10.0.0.12:8443) by root; no failover until `hanatctl auto web`");
-  EXPECT_EQ(text(Forced{.server = backup(), .by = "root", .until = made_at, .reason = "kernel update"}),
-            "forced to backup (10.0.0.12:8443) by root until 2026-01-31T10:00:00.123Z (kernel update); no failover until then; "
-            "`hanatctl auto web` ends it");
+  const Forced timed{.server = backup(), .by = "root", .until = made_at, .lasts = std::chrono::minutes{30}, .reason = "kernel update"};
+  EXPECT_EQ(text(timed), "forced to backup (10.0.0.12:8443) by root for 30m (kernel update); no failover until then; `hanatctl auto web` "
+                         "ends it");
+  EXPECT_EQ(history_entry_of(web(timed))->until, to_text(made_at)) << "the moment itself is for who shows it in a time zone";
+  EXPECT_EQ(history_entry_of(web(timed))->by, "root");
+  EXPECT_EQ(text(OverrideRestored{timed}), "the override to backup (10.0.0.12:8443) by root goes on for another 30m (kernel update); "
+                                           "`hanatctl auto web` ends it");
+  EXPECT_EQ(kind(OverrideRestored{timed}), "") << "the history has its beginning";
   EXPECT_EQ(text(OverrideWaits{.role = "backup", .by = "root"}),
             "mode is observe now: the override to backup by root is kept, and moves nothing until mode is auto again; `hanatctl auto web` "
             "ends it");
   EXPECT_EQ(text(OverrideEnded{.expired = true}), "the override has expired: health decides again");
-  EXPECT_EQ(text(OverrideEnded{.expired = false}), "the override was ended: health decides again");
+  EXPECT_EQ(text(OverrideEnded{.by = "root"}), "the override was ended by root: health decides again");
   EXPECT_EQ(text(OverrideLost{.role = "backup", .by = "root", .reason = "a test"}),
             "no longer configured: its override ends (to backup, by root: a test)");
   EXPECT_EQ(text(OverrideLost{.role = {}, .by = "root", .reason = {}}), "no longer configured: its override ends (by root)");
-  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the saved override to backup2 is dropped: the service no longer has that server");
+  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the override to backup2 is dropped: the service no longer has that server");
   EXPECT_EQ(text(OverrideClock{90s}), "this machine's clock shows a time before the override began: the override ends 90 s from now");
   EXPECT_EQ(text(OverrideShared{.owner = "sip", .group = "voice"}),
             "moves together with sip (group voice): the override of sip applies to both");
@@ -195,8 +208,9 @@ TEST(EventText, Overrides) {
   EXPECT_EQ(level(OverrideEnded{}), Level::notice);
   EXPECT_EQ(kind(Forced{}), "override");
   EXPECT_EQ(kind(OverrideEnded{}), "override");
-  for (const Payload& other :
-       {Payload{OverrideWaits{}}, Payload{OverrideLost{}}, Payload{OverrideDropped{}}, Payload{OverrideClock{}}, Payload{OverrideShared{}}})
+  EXPECT_EQ(kind(OverrideLost{}), "override");
+  EXPECT_EQ(kind(OverrideDropped{}), "override");
+  for (const Payload& other : {Payload{OverrideWaits{}}, Payload{OverrideClock{}}, Payload{OverrideShared{}}})
     EXPECT_EQ(kind(other), "") << text(other);
   EXPECT_EQ(fields(Forced{}), only_the_service);
 }

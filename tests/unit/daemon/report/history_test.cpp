@@ -1,11 +1,14 @@
 // The file and the memory of the history, without a daemon. Not here: which events it keeps (event_text_test), a real flip in it (netns).
 #include "daemon/report/history.hpp"
 
+#include <cstdlib>
+#include <ctime>
+
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
-#include "cli/show.hpp"
+#include "cli/show_history.hpp"
 #include "daemon/report/event_text.hpp"
 #include "tests/unit/temp_dir.hpp"
 
@@ -243,6 +246,52 @@ TEST(History, IsShownALineAnEntry) {
   EXPECT_THAT(shown, HasSubstr("  web  up\\x1b[2J\\x0a\n"));
   EXPECT_THAT(shown, Not(HasSubstr("\x1b")));
   EXPECT_EQ(cli::show_history({}, {.colour = true, .now = moment}), "nothing has happened yet\n");
+}
+
+TEST(History, KnowsTheLastFlipOfAServiceAsLongAsItIsAmongTheEntries) {
+  HistoryRing ring;
+  EXPECT_FALSE(ring.last_flip("web"));
+  ring.add(entry(flip_event("web", "backup")));
+  ring.add(entry(flip_event("mail", "backup")));
+  ring.add(entry(flip_event("web", flip_of_web(moment + 5s, "backup", "primary"))));
+  ring.add(entry(health_event("x")));
+  EXPECT_EQ(ring.last_flip("web").value().to, "primary");
+  EXPECT_EQ(ring.last_flip("mail").value().to, "backup");
+  for (std::size_t count = 0; count < HistoryRing::at_most - 2; ++count) ring.add(entry(health_event("x")));
+  EXPECT_FALSE(ring.last_flip("mail")) << "it is gone";
+  EXPECT_EQ(ring.last_flip("web").value().to, "primary");
+  ring.add(entry(health_event("x")));
+  EXPECT_FALSE(ring.last_flip("web"));
+}
+
+TEST(History, AFilterTakesAServiceWithTheReloadsAndTimes) {
+  const HistoryEntry web = entry(health_event("up"));
+  HistoryEntry reload = web, mail = web;
+  reload.kind = "reload";
+  reload.service.clear();
+  mail.service = "mail";
+  const HistoryFilter all{}, of_web{.service = "web", .since = {}, .until = {}};
+  for (const HistoryEntry& one : {web, reload, mail}) EXPECT_TRUE(all.accepts(one));
+  EXPECT_TRUE(of_web.accepts(web));
+  EXPECT_TRUE(of_web.accepts(reload)) << "it may have moved the service";
+  EXPECT_FALSE(of_web.accepts(mail));
+  EXPECT_TRUE((HistoryFilter{.service = {}, .since = web.at, .until = web.at}.accepts(web)));
+  EXPECT_FALSE((HistoryFilter{.service = {}, .since = to_text(moment + 1ms), .until = {}}.accepts(web)));
+  EXPECT_FALSE((HistoryFilter{.service = {}, .since = {}, .until = to_text(moment - 1ms)}.accepts(web)));
+}
+
+TEST(History, OfSeveralDaysHasALineBeforeEach) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  HistoryEntry first = entry(health_event("one")), second = first, third = first;
+  second.at = "2026-02-01T09:00:00.000Z";
+  third.at = "2026-02-01T09:00:01.000Z";
+  second.until = "2026-02-01T09:30:00.000Z";
+  EXPECT_EQ(cli::show_history({first, second, third}, {.colour = false, .now = moment + 24h}),
+            "2026-01-31 (UTC)\n10:00:00  web  one\n2026-02-01 (UTC)\n09:00:00  web  one; until 09:30:00\n09:00:01  web  one\n");
+  std::string day = "2026-02-01";
+  EXPECT_EQ(cli::show_history({third}, {.colour = false, .now = moment}, day), "09:00:01  web  one\n") << "the day has its line already";
+  EXPECT_EQ(cli::show_history({}, {.colour = false, .now = moment}, day), "");
 }
 
 } // namespace

@@ -145,7 +145,12 @@ TEST(MakeEvent, Overrides) {
   Web web;
   const WallTime until{1'769'853'600'123ms};
   const Override force{.server = 1, .until = {}, .until_wall = until, .reason = "a test", .by = "root"};
-  EXPECT_EQ(what<Forced>(forced(web.service, force)), (Forced{.server = Web::backup(), .by = "root", .until = until, .reason = "a test"}));
+  EXPECT_EQ(what<Forced>(forced(web.service, force)),
+            (Forced{.server = Web::backup(), .by = "root", .until = until, .lasts = 0s, .reason = "a test"}));
+  Override later = force;
+  later.until_wall = wall_now() + 30min;
+  EXPECT_EQ(what<Forced>(forced(web.service, later)).lasts, 30min);
+  EXPECT_EQ(what<OverrideRestored>(override_restored(web.service, later)).forced, what<Forced>(forced(web.service, later)));
   web.service.force = force;
   EXPECT_EQ(what<OverrideWaits>(override_waits(web.service)), (OverrideWaits{.role = "backup", .by = "root"}));
   EXPECT_EQ(what<OverrideLost>(override_lost(web.service)), (OverrideLost{.role = "backup", .by = "root", .reason = "a test"}));
@@ -154,7 +159,8 @@ TEST(MakeEvent, Overrides) {
   EXPECT_EQ(what<OverrideShared>(override_shared(web.service, owner.service)), (OverrideShared{.owner = "sip", .group = "voice"}));
   web.service.servers.clear();
   EXPECT_EQ(what<OverrideLost>(override_lost(web.service)), (OverrideLost{.role = "", .by = "root", .reason = "a test"}));
-  EXPECT_TRUE(what<OverrideEnded>(override_ended(web.service, true)).expired);
+  EXPECT_TRUE(what<OverrideEnded>(override_ended(web.service, {})).expired);
+  EXPECT_EQ(what<OverrideEnded>(override_ended(web.service, "root")), (OverrideEnded{.expired = false, .by = "root"}));
   EXPECT_EQ(override_dropped("web", "backup2").service, "web");
   EXPECT_EQ(what<OverrideDropped>(override_dropped("web", "backup2")).role, "backup2");
   EXPECT_EQ(override_clock("web", 90s).service, "web");

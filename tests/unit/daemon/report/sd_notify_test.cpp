@@ -28,6 +28,8 @@ TEST(Summary, NamesOnlyWhatThereIs) {
   services.push_back(service_in_summary(std::nullopt, true));
   services.push_back(service_in_summary(std::nullopt));
   EXPECT_EQ(summary(services), "4 services: 1 at the primary, 1 at a backup, 1 without a server, 1 starting");
+  services[2]->force.emplace();
+  EXPECT_EQ(summary(services), "4 services: 1 at the primary, 1 at a backup, 1 without a server, 1 starting; 1 forced");
 }
 
 } // namespace

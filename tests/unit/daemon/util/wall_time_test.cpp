@@ -26,5 +26,17 @@ TEST(WallTimeText, RefusesEverythingElse) {
     EXPECT_EQ(parse_wall_time(bad), std::nullopt) << bad;
 }
 
+TEST(EventClock, DoesNotDecreaseUnlessTheClockIsSetBackFar) {
+  const WallTime noon{std::chrono::hours{12}};
+  using std::chrono::seconds;
+  EventClock clock;
+  EXPECT_EQ(clock.at(noon), noon);
+  EXPECT_EQ(clock.at(noon - seconds{9}), noon);
+  EXPECT_EQ(clock.at(noon - seconds{1}), noon);
+  EXPECT_EQ(clock.at(noon + seconds{1}), noon + seconds{1});
+  EXPECT_EQ(clock.at(noon - std::chrono::hours{1}), noon - std::chrono::hours{1}) << "it had been wrong before";
+  EXPECT_EQ(clock.at(noon - std::chrono::hours{1}), noon - std::chrono::hours{1});
+}
+
 } // namespace
 } // namespace hanat

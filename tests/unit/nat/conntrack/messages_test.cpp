@@ -84,13 +84,23 @@ TEST(ConntrackMessages, TellTheMasterOfARelatedFlow) {
   EXPECT_EQ(master_of(read(batch)), original_of(master));
 }
 
-/// The entry of a flow in that state; assured as put_new() makes them, or not.
-TcpPhase phase_in(std::uint8_t state, bool assured, Protocol protocol = Protocol::tcp) {
+/// What `of` says of the entry of a flow in that state; assured as put_new() makes them, or not.
+template <typename Of> auto in_state(Of of, std::uint8_t state, bool assured, Protocol protocol = Protocol::tcp) {
   MessageBatch batch = shown(mapping(protocol), client());
   batch.insert(batch.end(), {16, 0, CTA_PROTOINFO, 0x80, 12, 0, CTA_PROTOINFO_TCP, 0x80, 5, 0, CTA_PROTOINFO_TCP_STATE, 0, state, 0, 0, 0});
   if (!assured) batch.insert(batch.end(), {8, 0, CTA_STATUS, 0, 0, 0, 0, IPS_CONFIRMED | IPS_SEEN_REPLY});
   reinterpret_cast<nlmsghdr*>(batch.data())->nlmsg_len = static_cast<std::uint32_t>(batch.size());
-  return phase_of(parse_entry(message(batch)).value());
+  return of(parse_entry(message(batch)).value());
+}
+TcpPhase phase_in(std::uint8_t state, bool assured, Protocol protocol = Protocol::tcp) {
+  return in_state(phase_of, state, assured, protocol);
+}
+
+TEST(ConntrackMessages, KnowAConnectionThatBothSidesHaveClosed) {
+  EXPECT_TRUE(in_state(is_finished, TCP_CONNTRACK_TIME_WAIT, true));
+  for (const std::uint8_t state : {TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_LAST_ACK, TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_NONE})
+    EXPECT_FALSE(in_state(is_finished, state, true)) << int{state};
+  EXPECT_FALSE(in_state(is_finished, TCP_CONNTRACK_TIME_WAIT, true, Protocol::udp));
 }
 
 TEST(ConntrackMessages, KnowThePhaseOfAConnection) {

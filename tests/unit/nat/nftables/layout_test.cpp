@@ -110,7 +110,9 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                           {2, "server of a port range; the port is kept"},
                                                           {4, "no target"},
                                                           {4, "new flow of a server that lost its traffic"}}));
-  EXPECT_EQ(comments_in(layout, "source").size(), 10U);
+  EXPECT_EQ(comments_in(layout, "source"), each({{1, "picked up"}, {2, "to a server whose clients may get another source address"}}));
+  for (const char* chain : {chain_source_ipv4, chain_source_ipv6})
+    EXPECT_EQ(comments_in(layout, chain).size(), 12U) << chain; // of each protocol, masquerade and fixed, endpoints and ranges
 }
 
 TEST(Layout, IsTheSameInEveryTable) {
@@ -138,7 +140,7 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
 
 TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
   const Layout layout = make_layout("hanat");
-  const Names by_element{chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6};
+  const Names by_element{chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, chain_source_ipv4, chain_source_ipv6};
   const Names by_verdict = named_by(layout, "immediate", NFTNL_EXPR_IMM_CHAIN);
   Names chains;
   for (const auto& chain : layout.chains) {
@@ -152,7 +154,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 4");
+  EXPECT_EQ(table_comment(), "hanat layout 5");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;

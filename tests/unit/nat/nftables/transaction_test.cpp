@@ -69,11 +69,11 @@ std::vector<Message> messages_of(const Transaction& transaction) {
 
 Transaction change(const TableState& from, const TableState& to, std::uint32_t first_sequence = 7) {
   TransactionBuilder builder{"hanat", first_sequence};
-  return builder.change(from, to, guarded_by(from), guarded_by(to)).finish();
+  return builder.change(from, to, gates_of(from), gates_of(to)).finish();
 }
 Transaction whole_table(const TableState& state) {
   TransactionBuilder builder{"hanat", 7};
-  return builder.delete_table().add_table(0).add_layout().change({}, state, {}, guarded_by(state)).finish();
+  return builder.delete_table().add_table(0).add_layout().change({}, state, {}, gates_of(state)).finish();
 }
 
 /// The number of elements for each set: "dnat4: 1".
@@ -175,7 +175,7 @@ TEST(Transaction, AnElementListNeverExceedsItsAttribute) {
     EXPECT_LT(message.length, 65'535U);
     lists += message.type == nft_type(NFT_MSG_NEWSETELEM);
   }
-  EXPECT_EQ(lists, 3U * 6) << "1,000 elements are six lists of at most 190";
+  EXPECT_EQ(lists, 3U * 6 + 1) << "1,000 elements are six lists of at most 190; and the server's address is one";
 }
 
 TEST(Difference, HasOnlyWhatDiffers) {
@@ -255,15 +255,21 @@ TEST(Difference, ANewCommentIsANewElement) {
   EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"vips4", 1}}));
 }
 
-TEST(GuardedAddresses, CountsRejectStaleAndRecentEntriesByAddress) {
-  const GuardedAddresses expected{
-      {address("203.0.113.10"), 2}, {address("203.0.113.11"), 1}, {address("2001:db8::10"), 2}, {address("2001:db8::11"), 1}};
-  EXPECT_EQ(guarded_by(everything()), expected);
+TEST(Gates, CountEntriesByAddress) {
+  const auto guarded = [](const char* text) { return Gate{SetKind::guarded, address(text)}; };
+  const auto translated = [](const char* text) { return Gate{SetKind::translated, address(text)}; };
+  const Gates servers{
+      {translated("198.18.1.2"), 1}, {translated("198.18.2.2"), 1}, {translated("fd00:1::2"), 1}, {translated("fd00:2::2"), 1}};
+  Gates expected{{guarded("203.0.113.10"), 2}, {guarded("203.0.113.11"), 1}, {guarded("2001:db8::10"), 2}, {guarded("2001:db8::11"), 1}};
+  expected.insert(servers.begin(), servers.end());
+  EXPECT_EQ(gates_of(everything()), expected);
   TableState normal = everything();
   normal.reject.clear();
   normal.stale.clear();
   normal.recent.clear();
-  EXPECT_TRUE(guarded_by(normal).empty());
+  EXPECT_EQ(gates_of(normal), servers) << "no server lost its traffic";
+  normal.snat.clear();
+  EXPECT_TRUE(gates_of(normal).empty());
 }
 
 } // namespace

@@ -104,6 +104,11 @@ TEST(DnsResponse, ARefusalHasItsCode) {
                                                     {4, "NOTIMP"},  {5, "REFUSED"},  {9, "rcode 9"}};
   for (const auto& [rcode, word] : cases)
     EXPECT_EQ(judge_dns(spec, dns_id, dns_response(spec, 0x8100U | rcode, {})), (Verdict{.reason = Reason::wrong_answer, .detail = word}));
+  // What is asked without a configuration, most servers for some domains alone refuse.
+  const DnsSpec root{};
+  EXPECT_EQ(judge_dns(root, dns_id, dns_response(root, 0x8105U, {})).value_or(Verdict{}).detail,
+            "REFUSED: set the probe's name to one that this server answers for");
+  EXPECT_EQ(judge_dns(root, dns_id, dns_response(root, 0x8102U, {})).value_or(Verdict{}).detail, "SERVFAIL");
   // without the question section
   EXPECT_EQ(judge_dns(spec, dns_id, "\x12\x34\x81\5\0\0\0\0\0\0\0\0"s), (Verdict{.reason = Reason::wrong_answer, .detail = "REFUSED"}));
 }

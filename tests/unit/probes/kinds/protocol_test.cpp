@@ -99,7 +99,9 @@ TEST(ProtocolRedis, AnErrorIsTheDetail) {
   EXPECT_EQ(judged(redis_client(), "+PANG\r\n"), "wrong-answer: +PANG");
   EXPECT_EQ(judged(redis_client(), "HTTP/1.1 400 Bad Request\r\n"), "garbled: HTTP/1.1 400 Bad Request");
   EXPECT_EQ(judged(redis_client(), "+PONG"), "-");
-  EXPECT_EQ(run_session(redis_client(), std::string(1'025, 'x')).verdict.value_or(Verdict{}).reason, Reason::garbled);
+  const std::string protected_mode = "-DENIED Redis is running in protected mode" + std::string(1'024, '.'); // a line of 1,067 bytes
+  EXPECT_TRUE(judged(redis_client(), protected_mode + "\r\n").starts_with("wrong-answer: DENIED Redis is running in protected mode..."));
+  EXPECT_EQ(run_pieces(redis_client(), {std::string(4'097, 'x')}, 512).verdict.value_or(Verdict{}).reason, Reason::garbled);
 }
 
 TEST(ProtocolRedis, AServerWithTooManyClientsIsFullWhateverIsAsked) {
@@ -312,6 +314,8 @@ TEST(ProtocolTls, AnInvalidHandshakeFailsWithOpenSslsMessage) {
     EXPECT_EQ(alert.reason, Reason::tls_failed);
     EXPECT_TRUE(alert.detail.ends_with("alert handshake failure")) << alert.detail; // OpenSSL 3.0 puts "sslv3" before it, 4 "ssl/tls"
   }
+  EXPECT_EQ(run_pieces(client, {"\x15\3\1\0\2\2\x46"s}, 100).verdict,
+            (Verdict{Reason::tls_failed, "the server speaks TLS 1.1 at most (tlsv1 alert protocol version)"}));
   EXPECT_NE(client()->begin().send.find("www.example.com"), std::string::npos);
   const auto unnamed = tls({.host = "", .verify = true, .expires_within = {}}, *Address::parse("10.0.0.1"));
   EXPECT_EQ(unnamed->begin().send.find("10.0.0.1"), std::string::npos); // an address is not sent as SNI

@@ -1,0 +1,26 @@
+// What an operator should know about a service besides where its traffic is: sentences, the troubles first.
+// Pure. Not here: the screen they stand on (show_status).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "daemon/api/status.hpp"
+#include "daemon/util/wall_time.hpp"
+
+namespace hanat::cli {
+
+struct Notice {
+  bool trouble = false; // needs action; false: for information
+  std::string text;
+  bool operator==(const Notice&) const = default;
+};
+std::vector<Notice> notices(const ServiceStatus& service, WallTime now);
+
+/// "passes 3.1 of 5 s", "1 of 2 passes"
+std::string show_recovery(const RecoveringStatus& recovering);
+
+/// False: its clients get no service, as far as probes can tell.
+bool is_served(const ServiceStatus& service);
+
+} // namespace hanat::cli

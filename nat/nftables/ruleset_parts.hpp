@@ -1,0 +1,42 @@
+// What the files with the rules share: the writer of chains, and one function for each part of the ruleset. Not here: their order
+// (ruleset), expressions (rule_writer).
+#pragma once
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nat/nftables/rule_writer.hpp"
+#include "nat/nftables/set_elements.hpp"
+
+namespace hanat::nat {
+
+// nft loads a rule that names a port of conntrack or of a translation only if the rule names the protocol, too, in a comparison. (A set of
+// protocols would do if it was anonymous; a named one does not.) Where a match of a port follows, nft's listing leaves the protocol out,
+// and a listing has to load: so such a rule takes the server's port from conntrack, not from the packet.
+constexpr std::array all_protocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
+
+/// Writes one chain after the other.
+class ChainWriter {
+public:
+  explicit ChainWriter(const std::string& table) : table_(table) {}
+  RuleWriter rule(const std::string& comment) { return {table_, chain_, comment}; }
+  void add(RuleWriter& writer) { rules_.push_back(writer.take()); }
+  void open(const std::string& chain) { chain_ = chain; }
+  std::vector<RulePtr> take() { return std::move(rules_); }
+
+private:
+  const std::string& table_;
+  std::string chain_;
+  std::vector<RulePtr> rules_;
+};
+
+/// The chains of the guard, and those that it goes to.
+void write_guard(ChainWriter& writer, bool tcp_loose);
+/// New flows get their server. Reached from the hooks prerouting and output.
+void write_dnat(ChainWriter& writer);
+/// New flows get their source address. Reached from the hook postrouting.
+void write_source(ChainWriter& writer);
+
+} // namespace hanat::nat

@@ -1,0 +1,180 @@
+// The sentences about a service, word for word: a changed text is changed here too. Not here: the screen (show_status_test).
+#include "cli/notices.hpp"
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/cli/show_fixture.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using Notices = Show;
+
+/// The server is full, as its last probe says.
+void make_full(ServerStatus& server) {
+  server.health = "full";
+  server.last = LastResult{.outcome = "full", .reason = "full", .detail = "53300 too many clients", .latency_ms = 0.214, .age_s = 0.4};
+}
+
+TEST_F(Notices, AFullServerIsNamedWhetherItHasTheTrafficOrNot) {
+  const auto texts = [](const ServiceStatus& service) {
+    std::vector<std::string> found;
+    for (const Notice& notice : notices(service, now)) found.push_back((notice.trouble ? "!! " : "! ") + notice.text);
+    return found;
+  };
+  auto moved = failed_over();
+  moved.why = "full";
+  make_full(moved.servers[0]);
+  EXPECT_THAT(texts(moved), ElementsAre("!! redundancy lost: primary is full (53300 too many clients); nothing with room to fail over to"));
+  auto alone = web();
+  alone.why = "full-kept";
+  make_full(alone.servers[0]);
+  alone.servers[1] = server("backup", "10.0.0.12:8443", "down", "refused", 3);
+  EXPECT_THAT(texts(alone), ElementsAre("!! primary is full, and no other server may take over: it keeps the traffic",
+                                        "!! redundancy lost: backup is down (refused); nothing to fail over to"));
+  auto forced = web();
+  make_full(forced.servers[0]);
+  forced.why = "forced";
+  EXPECT_THAT(texts(forced), ElementsAre("!! primary has the traffic and is full"));
+  auto grouped = web();
+  grouped.servers[1].group_health = "full";
+  EXPECT_THAT(texts(grouped),
+              ElementsAre("!! redundancy lost: backup is up here, but full in the group; nothing with room to fail over to"));
+}
+
+TEST_F(Notices, AnOverrideSaysWhoUntilWhenWhyAndHowToEndIt) {
+  auto service = web();
+  service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T14:30:05.000Z", .reason = "new disk", .by = "root"};
+  service.target = "backup";
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "forced to backup by root until 14:30:05 (in 30 min): \"new disk\"; no failover "
+                                        "until it ends: hanatctl auto web"}));
+  service.servers[1].health = "down";
+  service.forced->until.reset();
+  service.forced->reason.clear();
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true, "forced to backup, WHICH IS DOWN, by root; clients are not served; to end it: hanatctl auto web"}));
+}
+
+TEST_F(Notices, EveryOtherNotice) {
+  auto service = web();
+  EXPECT_THAT(notices(service, now), IsEmpty());
+
+  service.why = "starting";
+  service.target = "none";
+  service.servers[0].health = service.servers[1].health = "unknown";
+  EXPECT_THAT(
+      notices(service, now),
+      ElementsAre(Notice{false, "nothing is decided yet: new connections are dropped until the first server is known to be up or down"},
+                  Notice{false, "primary is unknown, backup is unknown"}));
+
+  service = web();
+  service.servers[1].health = "unknown";
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, "no redundancy yet: backup is unknown; nothing to fail over to"}));
+
+  service = web();
+  service.servers.push_back(server("backup2", "10.0.0.13:8443", "down", "timeout", 3));
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, "backup2 is down (timeout)"}));
+
+  service = web();
+  service.why = "no-server-up-kept";
+  service.servers[0].health = service.servers[1].health = "down";
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{true, "no server is up: primary keeps the traffic (on_none = \"keep\")"},
+                                                 Notice{false, "backup is down"}));
+
+  service.why = "adopted";
+  EXPECT_EQ(notices(service, now)[0], (Notice{true, "primary has the traffic and is down"}));
+
+  service = failed_over();
+  service.servers[0] = web().servers[0];
+  service.failback_in_s = 43;
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, "failback in 43 s"}));
+
+  service = web();
+  service.mode = "observe";
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, "observe: hanatd decides and logs, but does not touch traffic"}));
+}
+
+TEST_F(Notices, ARecoveringServerIsRedundancyAsSoonAsItHasPassedOftenEnough) {
+  auto service = failed_over();
+  service.servers[0].recovering = RecoveringStatus{.passes = 4, .of = 2, .for_s = 3.14, .stable_for_s = 5};
+  service.failback_in_s = 1.86;
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "primary is recovering (passes 3.1 of 5 s); it takes over at once if backup fails"},
+                          Notice{false, "failback in 1.9 s"}));
+  service.servers[0].recovering->passes = 1;
+  service.failback_in_s.reset();
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true, "redundancy lost: primary is recovering (1 of 2 passes); nothing to fail over to"}));
+  service.servers[0].recovering->passes = 4;
+  service.group = "voice";
+  EXPECT_TRUE(notices(service, now)[0].trouble) << "the server may be down for another service of the group";
+  service.failback.to = "primary";
+  EXPECT_FALSE(notices(service, now)[0].trouble);
+}
+
+TEST_F(Notices, AManualFailbackSaysTheCommandsThatEndTheWait) {
+  auto service = failed_over();
+  service.servers[0] = web().servers[0];
+  service.failback = {.mode = "manual", .to = "primary", .waits_for = "operator"};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "primary is up; failback is manual: hanatctl force-primary web, then hanatctl auto web"}));
+  service.failback.to = "backup";
+  EXPECT_EQ(notices(service, now)[0].text,
+            "backup is up; failback is manual: hanatctl force-backup web --server backup, then hanatctl auto web");
+  service.failback = {.mode = "auto", .to = "primary", .waits_for = "after"};
+  service.failback_in_s = 43;
+  EXPECT_EQ(notices(service, now)[0].text,
+            "failback to primary in 43 s (after of failback); at once: hanatctl force-primary web, then hanatctl auto web");
+  service.failback_in_s.reset();
+  EXPECT_THAT(notices(service, now), IsEmpty());
+}
+
+TEST_F(Notices, ModeObserveSaysWhatIsAndWhatWouldHappen) {
+  const std::string begin = "observe: hanatd decides and logs, but does not touch traffic; ";
+  auto service = web();
+  service.mode = "observe";
+  service.why = "observe";
+  service.would_target = "primary";
+  service.would_why = "primary-up";
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, begin + "it would leave new connections on primary (primary-up)"}));
+  service.would_target = "backup";
+  service.would_why = "failover";
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, begin + "it would send new connections to backup (failover)"}));
+
+  service.would_target = "none";
+  service.would_why = "no-server-up";
+  EXPECT_EQ(notices(service, now)[0].text, begin + "it would turn clients away: no server is up");
+  service.would_why = "starting";
+  EXPECT_EQ(notices(service, now)[0].text, begin + "it has not decided yet");
+
+  service.target = "none";
+  service.target_address.reset();
+  EXPECT_EQ(notices(service, now)[1].text, "the kernel has no target for it, and hanatd sets none");
+  service.target_address = "10.0.0.99:8443";
+  EXPECT_EQ(notices(service, now)[1].text, "the kernel sends its traffic to 10.0.0.99:8443, which is no server of this configuration");
+
+  service = web();
+  service.mode = "observe";
+  service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root"};
+  EXPECT_EQ(notices(service, now)[1].text,
+            "forced to primary by root; it has no effect until mode is auto again; to end it: hanatctl auto web");
+}
+
+TEST_F(Notices, AServerThatIsDownForTheGroupIsNoRedundancy) {
+  auto service = web();
+  service.group = "voice";
+  service.servers[0].group_health = service.servers[1].group_health = "up";
+  EXPECT_THAT(notices(service, now), IsEmpty());
+  service.servers[1].group_health = "down";
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true, "redundancy lost: backup is up here, but down in the group; nothing to fail over to"}));
+  service.target = "none";
+  service.why = "no-server-up";
+  EXPECT_EQ(notices(service, now)[0].text, "no server is up for all of group voice: clients are turned away until one is");
+}
+
+} // namespace
+} // namespace hanat::cli
