@@ -173,7 +173,7 @@ void RuleChecks::try_chain(const Trial& trial) {
   passed_over_accept_ = false;
   Outcome outcome = pass(trial, trial.base, true, 0);
   if (outcome.end == End::goes_on && trial.hook.drops)
-    outcome = {End::dropped, fmt::format("{} drops what none of its rules accepts (policy drop), and none accepts", to_text(trial.base))};
+    outcome = {End::dropped, fmt::format("{} has the policy drop, and none of its rules accepts", to_text(trial.base))};
   if (outcome.end != End::dropped || passed_over_accept_) return;
   const bool forward = trial.hook.hook == Hook::forward;
   add(make_finding(Severity::warning, forward ? "forward-drop" : "rule-drop",

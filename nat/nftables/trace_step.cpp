@@ -136,6 +136,8 @@ std::optional<TraceStep> trace_step_in(const nlmsghdr& message, TraceInterfaces&
   if (step.table.empty() || step.chain.empty()) return std::nullopt;
   if (nftnl_trace_is_set(trace.get(), NFTNL_TRACE_RULE_HANDLE))
     step.rule_handle = nftnl_trace_get_u64(trace.get(), NFTNL_TRACE_RULE_HANDLE);
+  // At the end of a chain the kernel reports a rule without a handle, which is none.
+  if (step.kind == TraceKind::rule && step.rule_handle == 0 && step.verdict == TraceVerdict::next) step.kind = TraceKind::chain_return;
   interfaces = {.iif = number_in(*trace, NFTNL_TRACE_IIF), .oif = number_in(*trace, NFTNL_TRACE_OIF)};
   step.header = traced_header_in(bytes_in(*trace, NFTNL_TRACE_NETWORK_HEADER), bytes_in(*trace, NFTNL_TRACE_TRANSPORT_HEADER));
   return step;

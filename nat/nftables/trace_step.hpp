@@ -22,7 +22,7 @@ std::optional<TableFamily> to_table_family(std::uint32_t number);
 
 enum class TraceKind : std::uint8_t {
   rule,         // the packet matched the rule
-  chain_return, // a rule without a verdict was the last of a chain, or the verdict was `return`
+  chain_return, // the end of a chain, or `return`
   policy,       // no rule decided: the policy of the base chain
 };
 

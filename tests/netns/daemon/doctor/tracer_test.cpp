@@ -99,6 +99,7 @@ TEST_P(TraceNames, TheCulpritAndItsRemedy) {
   lab.must(Host::gateway, one.rules);
   const auto began = TestClock::now();
   const TraceResult result = trace_connect(lab);
+  SCOPED_TRACE(trace_text(result.packets));
   EXPECT_EQ(result.error, "");
   EXPECT_LT(TestClock::now() - began, milliseconds{2500});
   ASSERT_FALSE(result.packets.empty());
@@ -141,6 +142,7 @@ TEST_P(TraceFindsNothing, OnACleanGateway) {
   lab.must(Host::gateway, GetParam().rules);
   ASSERT_EQ(connect_once(lab, Host::client, Lab::vip(443)).text, "primary");
   const TraceResult result = trace_connect(lab);
+  SCOPED_TRACE(trace_text(result.packets));
   ASSERT_EQ(result.error, "");
   const auto found = culprit_of(result.packets, result.ruleset, web_context());
   EXPECT_FALSE(found) << found->what;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <uv.h>
 
 #include "daemon/doctor/culprit.hpp"
@@ -61,6 +62,19 @@ inline TraceResult trace_on_gateway(Lab& lab, const TraceSetup& setup, const std
 /// The same with one connect of a client, whose result is left out.
 inline TraceResult trace_connect(Lab& lab, const TraceSetup& setup = {}, milliseconds patience = milliseconds{400}) {
   return trace_on_gateway(lab, setup, [&] { connect_once(lab, setup.client, {setup.vip.address, setup.vip.port}, patience); });
+}
+
+/// What a failed expectation prints.
+inline std::string trace_text(const std::vector<TracedPacket>& packets) {
+  std::string text;
+  for (const TracedPacket& packet : packets) {
+    text += packet.reply ? "reply\n" : "request\n";
+    for (const nat::TraceStep& step : packet.steps)
+      text += fmt::format("  {} {} {} kind {} handle {} verdict {} {} {}>{} {}\n", to_text(step.family), step.table, step.chain,
+                          static_cast<int>(step.kind), step.rule_handle, static_cast<int>(step.verdict), step.target, step.iif, step.oif,
+                          step.header ? to_text(step.header->from) + " to " + to_text(step.header->to) : "");
+  }
+  return text;
 }
 
 inline TraceContext web_context(const Vip& vip = traced_vip(), Host client = Host::client) {

@@ -171,6 +171,14 @@ TEST_F(CheckingRules, WhatManyServicesShareIsOneFinding) {
   EXPECT_THAT(together.front().what, HasSubstr("(services a, b, c and 2 more)"));
 }
 
+TEST_F(CheckingRules, FlowtablesOfTheWay) {
+  ruleset.flowtables = {{.family = TableFamily::inet, .table = "fast", .name = "ft", .devices = {"eth0", "eth1"}},
+                        {.family = TableFamily::inet, .table = "fast", .name = "elsewhere", .devices = {"eth7"}}};
+  ASSERT_EQ(found().size(), 1U);
+  EXPECT_EQ(found().front().severity, Severity::note);
+  EXPECT_THAT(found().front().what, HasSubstr("flowtable inet fast ft (eth0, eth1)"));
+}
+
 TEST(SavedRuleset, CopiesOfTheTableAndFlushes) {
   const auto codes = [](const std::string& text, bool at_boot) {
     std::string all;

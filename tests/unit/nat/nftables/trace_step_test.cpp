@@ -91,6 +91,13 @@ TEST(TraceStep, JumpsAndPolicies) {
   EXPECT_EQ(dropped->verdict, TraceVerdict::drop);
 }
 
+TEST(TraceStep, ARuleWithoutAHandleIsTheEndOfAChain) {
+  TraceInterfaces interfaces;
+  Message message;
+  message.type(NFT_TRACETYPE_RULE).verdict(static_cast<std::uint32_t>(NFT_CONTINUE));
+  EXPECT_EQ(trace_step_in(*message.header, interfaces)->kind, TraceKind::chain_return);
+}
+
 TEST(TraceStep, NothingInWhatMakesNoSense) {
   TraceInterfaces interfaces;
   Message no_type;
