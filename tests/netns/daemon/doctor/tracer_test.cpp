@@ -33,8 +33,8 @@ std::string nft_chain(const std::string& head, const std::string& rule) {
   return fmt::format("nft 'add table inet fw; add chain inet fw chain1 {{ {}; }}; add rule inet fw chain1 {}'", head, rule);
 }
 
-const std::vector<TraceCase>& trace_cases() {
-  static const std::vector<TraceCase> cases{
+std::vector<TraceCase> nft_cases() {
+  return {
       {"NftRaw", nft_chain("type filter hook prerouting priority raw", "tcp dport 443 drop comment \"no web\""), "rule-drop",
        "dropped by inet fw chain1 rule 1 \"no web\""},
       {"NftPrerouting", nft_chain("type filter hook prerouting priority mangle", "ip daddr 203.0.113.0/24 counter drop"), "rule-drop",
@@ -58,6 +58,11 @@ const std::vector<TraceCase>& trace_cases() {
        "other-nat", "ip docker PREROUTING rule 3 translated it to 10.0.0.9:443 first"},
       {"NftNotrack", nft_chain("type filter hook prerouting priority raw", "ip daddr 203.0.113.10 notrack"), "notrack",
        "inet fw chain1 rule 1 takes it out of connection tracking"},
+  };
+}
+
+std::vector<TraceCase> iptables_cases() {
+  return {
       {"IptablesRaw", "iptables -t raw -A PREROUTING -p udp -j ACCEPT && iptables -t raw -A PREROUTING -p tcp --dport 443 -j DROP",
        "rule-drop", "dropped by ip raw PREROUTING rule 2"},
       {"IptablesMangle", "iptables -t mangle -A PREROUTING -p tcp -m multiport --dports 80,443 -m comment --comment 'no web here' -j DROP",
@@ -72,6 +77,11 @@ const std::vector<TraceCase>& trace_cases() {
        "dropped by ip mangle POSTROUTING rule 1"},
       {"IptablesNotrack", "iptables -t raw -A PREROUTING -p tcp --dport 443 -j CT --notrack", "notrack",
        "ip raw PREROUTING rule 1 takes it out of connection tracking"},
+  };
+}
+
+std::vector<TraceCase> other_cases() {
+  return {
       {"Docker", "iptables-restore <<'X'\n" + docker_like() + "X\n", "forward-drop", "dropped by ip filter FORWARD, policy drop"},
       {"Ufw", "iptables-restore <<'X'\n" + ufw_like() + "X\n", "forward-drop", "dropped by ip filter FORWARD, policy drop", false},
       {"Firewalld", "nft -f - <<'X'\n" + firewalld_like(false) + "X\n", "forward-drop", "rejected by inet firewalld filter_FORWARD rule 6",
@@ -80,7 +90,6 @@ const std::vector<TraceCase>& trace_cases() {
       {"HanatsOwnDrop", "nft 'delete element inet hanat dnat4 { 203.0.113.10 . tcp . 443 }'", "own-drop",
        "dropped by inet hanat dnat_prerouting rule 5 \"no target\"", false},
   };
-  return cases;
 }
 
 class TraceNames : public testing::TestWithParam<TraceCase> {
@@ -88,7 +97,10 @@ protected:
   Lab lab;
   TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
 };
-INSTANTIATE_TEST_SUITE_P(, TraceNames, testing::ValuesIn(trace_cases()), [](const auto& instance) { return instance.param.name; });
+constexpr auto name_of_case = [](const auto& instance) { return instance.param.name; };
+INSTANTIATE_TEST_SUITE_P(Nft, TraceNames, testing::ValuesIn(nft_cases()), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Iptables, TraceNames, testing::ValuesIn(iptables_cases()), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Others, TraceNames, testing::ValuesIn(other_cases()), name_of_case);
 
 TEST_P(TraceNames, TheCulpritAndItsRemedy) {
   const TraceCase& one = GetParam();
