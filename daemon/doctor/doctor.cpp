@@ -21,8 +21,9 @@ struct Doctor::Work {
   Examination examination;
   OnDone on_done;
   unsigned passes = 0;
-  std::size_t traces = 0; // that have not ended
-  bool sent = false;      // no pass is left
+  std::size_t traces = 0;  // that have not ended
+  std::size_t unready = 0; // of the suspects' ones: not traced yet
+  bool sent = false;       // no pass is left
 };
 
 Doctor::Doctor(uv_loop_t* loop, Options options) : loop_(loop), options_(std::move(options)), worker_(loop, [this] { on_job_ended(); }) {
@@ -62,7 +63,7 @@ void Doctor::on_job_ended() {
   if (!work_) return;
   if (++work_->passes == 1 && work_->examination.has_suspects()) {
     trace_suspects();
-    run([this](Work& work) { work.examination.second_pass(cancelled_); });
+    if (work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
     return;
   }
   work_->sent = true;
@@ -75,33 +76,39 @@ void Doctor::trace_suspects() {
   for (ExaminedFlow& flow : examination.flows()) {
     if (!flow.suspect) continue;
     ++work_->traces;
-    options_.tracing->start({.service = examination.services()[flow.service].name,
+    ++work_->unready;
+    const TraceTarget target{.service = examination.services()[flow.service].name,
                              .client = flow.result.client.address,
                              .client_port = std::nullopt,
                              .vip = examination.endpoint(flow).vip,
-                             .seen_by = examination.seen_by()},
-                            own_trace_limit, [this, &flow](const Traced& traced) {
-                              flow.culprit_known = !traced.found.empty();
-                              work_->examination.add_traced(traced, true);
-                              --work_->traces;
-                              finish_if_done();
-                            });
+                             .seen_by = examination.seen_by()};
+    const auto on_ready = [this] {
+      if (--work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
+    };
+    options_.tracing->start(target, own_trace_limit, on_ready, [this, &flow](const Traced& traced) {
+      flow.culprit_known = !traced.found.empty();
+      work_->examination.add_traced(traced, true);
+      --work_->traces;
+      finish_if_done();
+    });
   }
 }
 
 void Doctor::trace_client(const ServiceCheck& service) {
   if (options_.tracing == nullptr) return;
   ++work_->traces;
-  options_.tracing->start({.service = service.name,
-                           .client = service.unanswered->client.address,
-                           .client_port = std::nullopt,
-                           .vip = service.unanswered->vip,
-                           .seen_by = "client " + service.unanswered->client.address.text()},
-                          client_trace_limit, [this](const Traced& traced) {
-                            work_->examination.add_traced(traced, false);
-                            --work_->traces;
-                            finish_if_done();
-                          });
+  options_.tracing->start(
+      {.service = service.name,
+       .client = service.unanswered->client.address,
+       .client_port = std::nullopt,
+       .vip = service.unanswered->vip,
+       .seen_by = "client " + service.unanswered->client.address.text()},
+      client_trace_limit, [] {},
+      [this](const Traced& traced) {
+        work_->examination.add_traced(traced, false);
+        --work_->traces;
+        finish_if_done();
+      });
 }
 
 void Doctor::finish_if_done() {

@@ -128,6 +128,8 @@ void check_bridge(const HostFacts& host, const CheckedPath& path, std::vector<Fi
   if (path.snat.kind != nat::SnatKind::hairpin && path.snat.kind != nat::SnatKind::masquerade) return;
   const InterfaceFacts* const link = host.find(path.path.to_server.interface);
   if (link == nullptr || !link->bridge || !(is_ipv4(path) ? host.bridge_nf_ipv4 : host.bridge_nf_ipv6)) return;
+  const auto bars = [&](const InterfaceFacts& port) { return port.master == link->index && !port.hairpin; };
+  if (std::ranges::none_of(host.interfaces, bars)) return;
   const char* const name = is_ipv4(path) ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables";
   Finding result = setting(
       Severity::warning, "bridge-nf",

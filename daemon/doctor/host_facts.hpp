@@ -15,8 +15,9 @@ struct InterfaceFacts {
   unsigned index = 0;
   std::string name;
   bool up = false;
-  bool bridge = false;                            // it has ports of its own
+  bool bridge = false;
   unsigned master = 0;                            // the bridge or bond that it is a port of; 0: none
+  bool hairpin = false;                           // of a port of a bridge: a packet may leave by the port that it came by
   bool forwarding = true;                         // IPv4; IPv6 has one switch for all
   int rp_filter = 0;                              // as set: the kernel takes the larger of this and that of "all"
   std::vector<std::pair<Address, unsigned>> nets; // its addresses, with the length of their prefix

@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
@@ -69,17 +70,15 @@ void read_links(Rtnetlink& netlink, HostFacts& host) {
     link.name = mnl_attr_get_str(name);
     link.up = (info.ifi_flags & IFF_UP) != 0;
     link.master = number_in(attribute_of(message, sizeof info, IFLA_MASTER));
-    link.bridge = std::ifstream{fmt::format("/sys/class/net/{}/bridge/stp_state", link.name)}.good();
+    const nlattr* const about = attribute_of(message, sizeof info, IFLA_LINKINFO);
+    const nlattr* const kind = nested_of(about, IFLA_INFO_KIND);
+    link.bridge = kind != nullptr && std::string_view{mnl_attr_get_str(kind)} == "bridge";
+    const nlattr* const mode = nested_of(nested_of(about, IFLA_INFO_SLAVE_DATA), IFLA_BRPORT_MODE);
+    link.hairpin = mode != nullptr && mnl_attr_get_u8(mode) != 0;
     link.forwarding = sysctl(fmt::format("ipv4/conf/{}/forwarding", link.name), 1) != 0;
     link.rp_filter = static_cast<int>(sysctl(fmt::format("ipv4/conf/{}/rp_filter", link.name), 0));
     host.interfaces.push_back(std::move(link));
   });
-  // A test's /sys may be that of another network namespace: what has ports is known without it, too.
-  for (InterfaceFacts& link : host.interfaces) {
-    const auto is_port = [&](const InterfaceFacts& other) { return other.master == link.index; };
-    link.bridge = std::ranges::any_of(host.interfaces, is_port) &&
-                  (link.bridge || !std::ifstream{fmt::format("/sys/class/net/{}/bonding/mode", link.name)}.good());
-  }
 }
 
 void read_addresses(Rtnetlink& netlink, HostFacts& host) {

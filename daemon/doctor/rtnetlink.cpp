@@ -73,19 +73,28 @@ void Rtnetlink::must(RtMessage& message, const char* what) {
   if (const int error = request(message); error != 0) throw std::system_error(error, std::generic_category(), what);
 }
 
+namespace {
+
+struct Search {
+  std::uint16_t type;
+  const nlattr* found = nullptr;
+};
+int look_at(const nlattr* attribute, void* data) {
+  auto& search = *static_cast<Search*>(data);
+  if (mnl_attr_get_type(attribute) == search.type && search.found == nullptr) search.found = attribute;
+  return MNL_CB_OK;
+}
+
+} // namespace
+
 const nlattr* attribute_of(const nlmsghdr& message, std::size_t header_bytes, std::uint16_t type) {
-  struct Search {
-    std::uint16_t type;
-    const nlattr* found = nullptr;
-  } search{.type = type};
-  mnl_attr_parse(
-      &message, static_cast<unsigned>(header_bytes),
-      [](const nlattr* attribute, void* data) {
-        auto& wanted = *static_cast<Search*>(data);
-        if (mnl_attr_get_type(attribute) == wanted.type && wanted.found == nullptr) wanted.found = attribute;
-        return MNL_CB_OK;
-      },
-      &search);
+  Search search{.type = type};
+  mnl_attr_parse(&message, static_cast<unsigned>(header_bytes), look_at, &search);
+  return search.found;
+}
+const nlattr* nested_of(const nlattr* attribute, std::uint16_t type) {
+  Search search{.type = type};
+  if (attribute != nullptr) mnl_attr_parse_nested(attribute, look_at, &search);
   return search.found;
 }
 std::uint32_t number_in(const nlattr* attribute) {

@@ -54,6 +54,8 @@ private:
 
 /// The first attribute of that type behind a header of `header_bytes`; nullptr: none.
 const nlattr* attribute_of(const nlmsghdr& message, std::size_t header_bytes, std::uint16_t type);
+/// The same inside an attribute; nullptr in nullptr.
+const nlattr* nested_of(const nlattr* attribute, std::uint16_t type);
 std::uint32_t number_in(const nlattr* attribute);
 std::optional<Address> address_in(const nlattr* attribute);
 

@@ -29,11 +29,12 @@ struct Traced {
 class Tracing {
 public:
   virtual ~Tracing() = default;
+  using OnReady = std::function<void()>;
   using OnDone = std::function<void(const Traced&)>;
-  /// When it returns, the next packet is traced. `on_done` is called once, on the loop and not from inside: when a packet was followed to
-  /// its end, or when `limit` is over.
-  virtual void start(const TraceTarget& target, Clock::duration limit, OnDone on_done) = 0;
-  /// Ends all traces; their on_done is not called.
+  /// Both are called on the loop, once, and not from inside: `on_ready` when the next packet is traced, or cannot be; `on_done` behind it,
+  /// when a packet was followed to its end or `limit` is over.
+  virtual void start(const TraceTarget& target, Clock::duration limit, OnReady on_ready, OnDone on_done) = 0;
+  /// Ends all traces; nothing is called for them any more.
   virtual void stop() = 0;
 };
 
