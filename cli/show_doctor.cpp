@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t named = 5; // services that are listed by name
+constexpr std::size_t listed_at_most = 5; // services that are listed by name
 
 std::string text_in(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -82,8 +82,8 @@ int show_clients(const json& status, Page& page) {
 
 std::string listed(const std::vector<std::string>& names) {
   std::string text;
-  for (std::size_t index = 0; index < std::min(names.size(), named); ++index) text += (index == 0 ? "" : ", ") + names[index];
-  return names.size() > named ? text + fmt::format(" and {} more", names.size() - named) : text;
+  for (std::size_t index = 0; index < std::min(names.size(), listed_at_most); ++index) text += (index == 0 ? "" : ", ") + names[index];
+  return names.size() > listed_at_most ? text + fmt::format(" and {} more", names.size() - listed_at_most) : text;
 }
 
 void show_checked(const json& reply, bool well, Page& page) {

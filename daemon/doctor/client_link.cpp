@@ -12,7 +12,6 @@
 #include <net/if.h>
 
 #include <linux/if_link.h>
-#include <linux/ip.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -22,6 +21,8 @@ namespace {
 
 constexpr std::string_view name_prefix = "hanat-c";
 constexpr unsigned most_names = 64;
+// Of <linux/ip.h>, which cannot stand beside libc's <netinet/ip.h>.
+constexpr std::uint16_t devconf_forwarding = 1, devconf_rp_filter = 8;
 constexpr std::uint32_t no_generated_address = 1; // IN6_ADDR_GEN_MODE_NONE: nothing but the client's packets crosses the pair
 
 using Hardware = std::array<std::uint8_t, 6>;
@@ -142,7 +143,7 @@ void ClientLink::configure(const std::string& table) {
     nlattr* const families = message.open(IFLA_AF_SPEC);
     nlattr* const ipv4 = message.open(AF_INET);
     nlattr* const settings = message.open(IFLA_INET_CONF);
-    message.put(IPV4_DEVCONF_RP_FILTER, 0U).put(IPV4_DEVCONF_FORWARDING, forwards && index == inner_index_ ? 1U : 0U);
+    message.put(devconf_rp_filter, 0U).put(devconf_forwarding, forwards && index == inner_index_ ? 1U : 0U);
     message.close(settings);
     message.close(ipv4);
     message.close(families);

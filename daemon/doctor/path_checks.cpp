@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t batch_size = 250;        // flows for which one veth pair is made
 constexpr Clock::duration most_spacing = 20ms; // a few services are checked at once
-constexpr std::size_t most_suspects = 8;       // examined in one go
+constexpr std::size_t most_at_once = 8;        // examined in one go
 
 std::uint64_t milliseconds_of(Clock::duration time) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(time).count(), 1));
@@ -92,7 +92,7 @@ void PathChecks::on_batch_ended() {
     ServiceCheck& service = batch->services[index];
     if (!silent[index]) {
       if (batch->failure.empty() && reported_.erase(service.name) > 0) found_(service.name, {});
-    } else if (suspects.size() < most_suspects) {
+    } else if (suspects.size() < most_at_once) {
       names.push_back(service.name);
       suspects.push_back(std::move(service));
     }

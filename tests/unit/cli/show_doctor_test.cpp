@@ -27,10 +27,10 @@ json finding(const char* severity) {
           {"remedy", "sysctl -w net.ipv4.ip_forward=1"},
           {"seen_by", nullptr}};
 }
-const json status = {{"services", json::array()}};
+const json no_clients = {{"services", json::array()}};
 
 TEST(ShowDoctor, IsOneLineWhereAllIsWell) {
-  const DoctorText shown = show_doctor(reply(json::array()), status, {});
+  const DoctorText shown = show_doctor(reply(json::array()), no_clients, {});
   EXPECT_EQ(shown.exit, 0);
   EXPECT_EQ(shown.text,
             "1 service: the whole way works (0.3 ms by hanat-c0); forwarding, routes, rp_filter, conntrack and listen addresses "
@@ -43,7 +43,7 @@ TEST(ShowDoctor, ShowsProblemsWithTheirCommandWithin80Columns) {
   all[1]["seen_by"] = "client 192.0.2.7 by eth0";
   View view;
   view.width = 80;
-  const DoctorText shown = show_doctor(reply(all), status, view);
+  const DoctorText shown = show_doctor(reply(all), no_clients, view);
   EXPECT_EQ(shown.exit, 2);
   EXPECT_THAT(shown.text, HasSubstr("1 problem, 1 warning\n\n!! net.ipv4.ip_forward is 0"));
   EXPECT_THAT(shown.text, HasSubstr("\n   -> sysctl -w net.ipv4.ip_forward=1\n"));
@@ -54,13 +54,13 @@ TEST(ShowDoctor, ShowsProblemsWithTheirCommandWithin80Columns) {
 }
 
 TEST(ShowDoctor, HasAnExitStatusForEachSeverity) {
-  EXPECT_EQ(show_doctor(reply({finding("note")}), status, {}).exit, 0);
-  EXPECT_EQ(show_doctor(reply({finding("warning")}), status, {}).exit, 1);
-  EXPECT_EQ(show_doctor(reply({finding("warning"), finding("problem")}), status, {}).exit, 2);
+  EXPECT_EQ(show_doctor(reply({finding("note")}), no_clients, {}).exit, 0);
+  EXPECT_EQ(show_doctor(reply({finding("warning")}), no_clients, {}).exit, 1);
+  EXPECT_EQ(show_doctor(reply({finding("warning"), finding("problem")}), no_clients, {}).exit, 2);
   json failed = reply(json::array());
   failed["failure"] = "make a veth pair: Operation not permitted";
-  EXPECT_EQ(show_doctor(failed, status, {}).exit, 1);
-  EXPECT_THAT(show_doctor(failed, status, {}).text, HasSubstr("not permitted"));
+  EXPECT_EQ(show_doctor(failed, no_clients, {}).exit, 1);
+  EXPECT_THAT(show_doctor(failed, no_clients, {}).text, HasSubstr("not permitted"));
 }
 
 TEST(ShowDoctor, SaysWhatRealClientsSee) {
@@ -73,7 +73,7 @@ TEST(ShowDoctor, SaysWhatRealClientsSee) {
 TEST(ShowDoctor, EscapesWhatCameFromOutside) {
   json bad = finding("problem");
   bad["what"] = "a\x1b[31mb";
-  EXPECT_EQ(show_doctor(reply({bad}), status, {}).text.find('\x1b'), std::string::npos);
+  EXPECT_EQ(show_doctor(reply({bad}), no_clients, {}).text.find('\x1b'), std::string::npos);
 }
 
 } // namespace

@@ -22,7 +22,7 @@ using nlohmann::json;
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string both_families(const std::string& extra = {}) {
+std::string web_of_both(const std::string& extra = {}) {
   return fmt::format("[service.web]\nlisten = [\"203.0.113.10:443/tcp\", \"[2001:db8::10]:443/tcp\"]\n"
                      "primary = [\"{}\", \"{}\"]\nprobe = {{ type = \"tcp\", interval = \"50ms\", timeout = \"200ms\" }}\n"
                      "up = {{ passes = 2, stable_for = \"100ms\" }}\n{}\n",
@@ -62,7 +62,7 @@ protected:
     if (!lab_) lab_.emplace(options);
     return *lab_;
   }
-  Hanatd& start(const std::string& config = both_families()) {
+  Hanatd& start(const std::string& config = web_of_both()) {
     server_.emplace(lab(), Host::primary, 8443, "primary");
     daemon_.emplace(lab(), config);
     daemon_->wait_target("web", "primary");
@@ -112,7 +112,7 @@ TEST_F(DoctorTest, FindsNothingWithLocalVipsAndEverySnat) {
   start();
   EXPECT_EQ(doctor(*daemon_).status, 0);
   for (const char* snat : {"masquerade", "hairpin"}) {
-    EXPECT_EQ(daemon_->reload(both_families(fmt::format("snat = \"{}\"", snat))).exit, 0);
+    EXPECT_EQ(daemon_->reload(web_of_both(fmt::format("snat = \"{}\"", snat))).exit, 0);
     const Examined examined = doctor(*daemon_);
     EXPECT_EQ(examined.status, 0) << snat << examined.reply.dump(1);
     EXPECT_EQ(examined.reply.at("checked").at(0).at("answered"), 2) << snat;
@@ -169,7 +169,7 @@ TEST_F(DoctorTest, NamesAServerWithoutAReturnRoute) {
   options.return_routes = false;
   start();
   expect_trap("no-return-route", HasSubstr(fmt::format("ip route replace default via {} ", Lab::gateway_address(Host::primary).text())));
-  EXPECT_EQ(daemon_->reload(both_families("snat = \"masquerade\"")).exit, 0);
+  EXPECT_EQ(daemon_->reload(web_of_both("snat = \"masquerade\"")).exit, 0);
   EXPECT_EQ(doctor(*daemon_).status, 0) << "with masquerade the server needs no route";
 }
 

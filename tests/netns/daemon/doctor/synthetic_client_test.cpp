@@ -23,7 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::atomic<bool> not_cancelled = false;
+const std::atomic<bool> never = false;
 
 std::chrono::nanoseconds cpu_time() {
   rusage usage{};
@@ -55,7 +55,7 @@ TEST_F(SyntheticClientTest, ChecksAThousandServicesWithOnePercentOfACoreAMinute)
     const auto start = cpu_time();
     const auto wall = TestClock::now();
     SyntheticClient client("t", path_check_client());
-    const auto results = client.run(flows(1000), {.spacing = 500us}, not_cancelled);
+    const auto results = client.run(flows(1000), {.spacing = 500us}, never);
     const auto used = cpu_time() - start;
     const auto count = std::ranges::count(results, FlowOutcome::answered, &FlowResult::outcome);
     EXPECT_EQ(count, 1000);
@@ -70,7 +70,7 @@ TEST_F(SyntheticClientTest, ChecksAThousandServicesWithOnePercentOfACoreAMinute)
 TEST_F(SyntheticClientTest, SaysByWhichInterfacesPacketsLeftAndCameBack) {
   lab.in(Host::gateway, [&] {
     SyntheticClient client("t", doctor_client());
-    const auto results = client.run(flows(2), {.watch = true}, not_cancelled);
+    const auto results = client.run(flows(2), {.watch = true}, never);
     ASSERT_EQ(results.size(), 2U);
     for (const FlowResult& result : results) {
       EXPECT_EQ(result.outcome, FlowOutcome::answered);
@@ -90,7 +90,7 @@ TEST_F(SyntheticClientTest, TellsRefusedUnreachableAndSilentApart) {
     auto wanted = flows(3);
     wanted[1].vip.address = *Address::parse("203.0.113.20");
     wanted[2].vip.address = *Address::parse("203.0.113.21");
-    const auto results = client.run(wanted, {}, not_cancelled);
+    const auto results = client.run(wanted, {}, never);
     EXPECT_EQ(results[0].outcome, FlowOutcome::refused);
     EXPECT_EQ(results[1].outcome, FlowOutcome::unreachable);
     EXPECT_EQ(results[2].outcome, FlowOutcome::silent);

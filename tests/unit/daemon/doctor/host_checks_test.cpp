@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-Address address(const char* text) { return *Address::parse(text); }
+Address ip_of(const char* text) { return *Address::parse(text); }
 
 std::vector<std::string> codes(const std::vector<Finding>& all) {
   std::vector<std::string> result;
@@ -37,12 +37,12 @@ protected:
       made.nets = std::move(nets);
       return made;
     };
-    host.interfaces = {link(1, "lo"), link(2, "eth0", {{address("192.0.2.1"), 24}, {address("2001:db8:1::1"), 64}}),
-                       link(3, "eth1", {{address("10.0.0.1"), 24}}), link(4, "eth2")};
+    host.interfaces = {link(1, "lo"), link(2, "eth0", {{ip_of("192.0.2.1"), 24}, {ip_of("2001:db8:1::1"), 64}}),
+                       link(3, "eth1", {{ip_of("10.0.0.1"), 24}}), link(4, "eth2")};
     path.service = "web";
-    path.vip = {.address = address("203.0.113.10"), .protocol = Protocol::tcp, .port = 443};
-    path.server = Endpoint{address("10.0.0.11"), 8443};
-    path.client = {address("198.19.255.253"), 20'000};
+    path.vip = {.address = ip_of("203.0.113.10"), .protocol = Protocol::tcp, .port = 443};
+    path.server = Endpoint{ip_of("10.0.0.11"), 8443};
+    path.client = {ip_of("198.19.255.253"), 20'000};
     path.seen_by = "hanatd's own client by hanat-c0";
     path.path.to_server = {.error = 0, .interface = 3, .via = {}, .local = false};
     path.path.to_client = {.error = 0, .interface = 2, .via = {}, .local = false};
@@ -76,7 +76,7 @@ TEST_F(HostChecks, NameForwarding) {
   EXPECT_EQ(settings().at(0).severity, Severity::warning) << "clients may come by another interface";
   path.own_client = false;
   EXPECT_EQ(settings().at(0).severity, Severity::problem) << "this client does";
-  path.vip.address = address("2001:db8::10");
+  path.vip.address = ip_of("2001:db8::10");
   EXPECT_THAT(settings(), IsEmpty()) << "IPv6 has a switch of its own";
   host.ip6_forward = false;
   EXPECT_THAT(codes(settings()), ElementsAre("ipv6-forward-off"));
@@ -98,7 +98,7 @@ TEST_F(HostChecks, NameAFullConntrackTable) {
 }
 
 TEST_F(HostChecks, NameAListenAddressThatNobodyOwns) {
-  path.vip.address = address("192.0.2.77");
+  path.vip.address = ip_of("192.0.2.77");
   EXPECT_THAT(codes(settings()), ElementsAre("listen-address-unowned"));
   EXPECT_THAT(settings()[0].remedy, HasSubstr("ip address add 192.0.2.77/32 dev eth0"));
   path.path.vip = Neighbour::answers;
@@ -106,7 +106,7 @@ TEST_F(HostChecks, NameAListenAddressThatNobodyOwns) {
   path.path.proxied = true;
   EXPECT_THAT(settings(), IsEmpty()) << "this machine answers for it";
   path.path.proxied = false;
-  host.interfaces[3].nets = {{address("192.0.2.77"), 32}};
+  host.interfaces[3].nets = {{ip_of("192.0.2.77"), 32}};
   EXPECT_THAT(settings(), IsEmpty());
 }
 
@@ -118,15 +118,15 @@ TEST_F(HostChecks, NameRoutesAndSourceAddresses) {
   path.path.to_client.error = ENETUNREACH;
   EXPECT_THAT(codes(settings()), ElementsAre("no-route-to-client"));
   path.path.to_client.error = 0;
-  path.snat = {.kind = nat::SnatKind::address, .address = address("10.0.0.99")};
+  path.snat = {.kind = nat::SnatKind::address, .address = ip_of("10.0.0.99")};
   EXPECT_THAT(codes(settings()), ElementsAre("snat-address-unowned"));
-  path.snat.address = address("10.0.0.1");
+  path.snat.address = ip_of("10.0.0.1");
   EXPECT_THAT(settings(), IsEmpty());
 }
 
 TEST_F(HostChecks, NameAClientInTheServersNet) {
   path.own_client = false;
-  path.client.address = address("10.0.0.50");
+  path.client.address = ip_of("10.0.0.50");
   EXPECT_THAT(codes(settings()), ElementsAre("hairpin"));
   path.snat.kind = nat::SnatKind::hairpin;
   EXPECT_THAT(settings(), IsEmpty());
@@ -175,7 +175,7 @@ TEST_F(HostChecks, NameOtherReplies) {
   EXPECT_THAT(codes(flow()), ElementsAre("clients-refused"));
   path.result->outcome = FlowOutcome::unreachable;
   path.result->error = ClientReply{};
-  path.result->error->reporter = address("10.0.0.254");
+  path.result->error->reporter = ip_of("10.0.0.254");
   EXPECT_THAT(codes(flow()), ElementsAre("icmp-unreachable"));
   EXPECT_THAT(flow()[0].what, HasSubstr("10.0.0.254"));
 }

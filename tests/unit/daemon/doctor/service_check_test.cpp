@@ -6,15 +6,15 @@
 namespace hanat {
 namespace {
 
-Vip vip(const char* address, Protocol protocol, std::uint16_t port) {
+Vip listener(const char* address, Protocol protocol, std::uint16_t port) {
   return {.address = *Address::parse(address), .protocol = protocol, .port = port};
 }
 
-ServiceConfig service() {
+ServiceConfig configured() {
   ServiceConfig config;
   config.name = "web";
-  config.listen = {vip("203.0.113.10", Protocol::tcp, 443), vip("203.0.113.10", Protocol::tcp, 80), vip("2001:db8::10", Protocol::tcp, 443),
-                   vip("203.0.113.10", Protocol::udp, 53)};
+  config.listen = {listener("203.0.113.10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::tcp, 80), listener("2001:db8::10", Protocol::tcp, 443),
+                   listener("203.0.113.10", Protocol::udp, 53)};
   ServerConfig server;
   server.role = "primary";
   server.addresses = {{*Address::parse("10.0.0.11"), 0}};
@@ -27,7 +27,7 @@ ServiceConfig service() {
 }
 
 TEST(ServiceCheck, TakesOneEndpointOfEachFamilyAndProtocolThatIsServed) {
-  const ServiceConfig config = service();
+  const ServiceConfig config = configured();
   const ServiceCheck check = check_of(config, &config.servers[0], true);
   EXPECT_TRUE(check.probes_pass);
   ASSERT_EQ(check.endpoints.size(), 2U) << "the server has no IPv6 address";
@@ -38,7 +38,7 @@ TEST(ServiceCheck, TakesOneEndpointOfEachFamilyAndProtocolThatIsServed) {
 }
 
 TEST(ServiceCheck, HasNoNewsWithoutATarget) {
-  const ServiceConfig config = service();
+  const ServiceConfig config = configured();
   EXPECT_FALSE(check_of(config, nullptr, true).probes_pass);
   EXPECT_FALSE(check_of(config, &config.servers[0], false).probes_pass);
 }
