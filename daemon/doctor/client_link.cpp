@@ -3,10 +3,12 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <system_error>
+#include <thread>
 
 #include <fmt/format.h>
 #include <net/if.h>
@@ -21,6 +23,7 @@ namespace {
 
 constexpr std::string_view name_prefix = "hanat-c";
 constexpr unsigned most_names = 64;
+constexpr int most_waits = 200; // milliseconds
 // Of <linux/ip.h>, which cannot stand beside libc's <netinet/ip.h>.
 constexpr std::uint16_t devconf_forwarding = 1, devconf_rp_filter = 8;
 constexpr std::uint32_t no_generated_address = 1; // IN6_ADDR_GEN_MODE_NONE: nothing but the client's packets crosses the pair
@@ -89,6 +92,7 @@ ClientLink::ClientLink(const std::string& table, const std::vector<Address>& cli
   try {
     configure(table);
     for (const Address& client : clients) add_client(table, client);
+    wait_until_running();
   } catch (...) {
     remove();
     throw;
@@ -165,6 +169,23 @@ void ClientLink::configure(const std::string& table) {
     const std::string alias = alias_of(table); // for who wonders
     message.put_bytes(IFLA_IFALIAS, alias.data(), alias.size());
     netlink_.must(message, "set hanatd's veth pair up");
+  }
+}
+
+/// The kernel gives an end its queue some moments after its carrier; what is sent before is lost. Then the first packets are sent once
+/// more.
+void ClientLink::wait_until_running() {
+  for (const unsigned index : {inner_index_, outer_index_}) {
+    for (int tries = 0; tries < most_waits; ++tries) {
+      bool running = false;
+      RtMessage query(RTM_GETLINK, 0);
+      query.extra<ifinfomsg>().ifi_index = static_cast<int>(index);
+      netlink_.request(query, [&](const nlmsghdr& message) {
+        running = (static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(&message))->ifi_flags & IFF_RUNNING) != 0;
+      });
+      if (running) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
   }
 }
 

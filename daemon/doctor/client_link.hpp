@@ -34,6 +34,7 @@ private:
   void make(const std::string& table);
   void configure(const std::string& table);
   void add_client(const std::string& table, const Address& client);
+  void wait_until_running();
   void remove() noexcept;
 
   Rtnetlink netlink_;

@@ -113,6 +113,23 @@ void check_routes(const HostFacts& host, const CheckedPath& path, std::vector<Fi
                                       host.on_link(path.snat.address)->name)));
 }
 
+/// A client's own packets may come in by another interface than the route back to it names; by which one is not known here.
+void check_client_filter(const HostFacts& before, const HostFacts& after, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.own_client || !is_ipv4(path) || after.rp_filter_drops <= before.rp_filter_drops) return;
+  std::string strict;
+  for (const InterfaceFacts& link : after.interfaces)
+    if (link.name != "lo" && link.up && link.index != path.path.to_client.interface && is_strict(after, link))
+      strict += (strict.empty() ? "" : ", ") + link.name;
+  if (strict.empty()) return;
+  Finding result = setting(Severity::warning, "rp-filter",
+                           fmt::format("a strict rp_filter dropped {} packets meanwhile, and the client's may be among them (by {})",
+                                       after.rp_filter_drops - before.rp_filter_drops, strict),
+                           fmt::format("net.ipv4.conf.{}.rp_filter", strict.substr(0, strict.find(','))), "2");
+  result.service = path.service;
+  result.seen_by = path.seen_by;
+  all.push_back(std::move(result));
+}
+
 /// The server and the client share a link, and the server answers its neighbour directly.
 void check_hairpin(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
   if (path.own_client || !path.server || path.snat.kind != nat::SnatKind::none) return;
@@ -192,6 +209,7 @@ std::vector<Finding> check_settings(const HostFacts& before, const HostFacts& af
   check_conntrack(before, after, all);
   check_listen_address(after, path, all);
   check_routes(after, path, all);
+  check_client_filter(before, after, path, all);
   check_hairpin(after, path, all);
   check_bridge(after, path, all);
   return all;
