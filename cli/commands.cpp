@@ -17,6 +17,7 @@
 #include "cli/replies.hpp"
 #include "cli/screen.hpp"
 #include "cli/show_check.hpp"
+#include "cli/show_doctor.hpp"
 #include "cli/show_history.hpp"
 #include "cli/show_status.hpp"
 #include "cli/text.hpp"
@@ -37,6 +38,7 @@ constexpr const char* default_socket = "/run/hanat/control.sock";
 constexpr const char* default_config = "/etc/hanat/hanat.toml";
 constexpr std::chrono::seconds watch_period{1};
 constexpr std::chrono::milliseconds follow_period{100};
+constexpr auto doctor_deadline = std::chrono::seconds{60}; // it may have to wait for the examinations of others
 constexpr auto version_deadline = std::chrono::seconds{2}; // hanatctl's own version should not wait long for hanatd's
 
 /// A closed pipe or a full disk is a failure: a script must not take half a reply for a whole one.
@@ -203,6 +205,16 @@ Exit run_history(const Invocation& invocation) {
   return invocation.follow && status == Exit::done ? follow_history(invocation, reply.at("next"), day) : status;
 }
 
+Exit run_doctor(const Invocation& invocation) {
+  json parameters = json::object();
+  if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
+  const json reply = call(socket_of(invocation), "Doctor", parameters, doctor_deadline);
+  const json status = request(invocation, "Status", parameters).at("status");
+  const DoctorText shown = show_doctor(reply, status, view_of(invocation.color));
+  const auto exit = static_cast<Exit>(shown.exit); // numbers of its own
+  return invocation.json ? print_json(reply, exit) : print(shown.text, exit);
+}
+
 Exit run_metrics(const Invocation& invocation) {
   const auto text = metrics_text(request(invocation, "Status", json::object()).at("status").get<Status>());
   return invocation.json ? print_json({{"metrics", text}}) : print(text);
@@ -265,6 +277,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::automatic: return run_auto(invocation);
   case Command::reload: return run_reload(invocation);
   case Command::history: return run_history(invocation);
+  case Command::doctor: return run_doctor(invocation);
   case Command::metrics: return run_metrics(invocation);
   case Command::check: return run_check(invocation);
   case Command::version: return run_version(invocation);

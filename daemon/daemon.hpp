@@ -17,6 +17,8 @@
 #include "daemon/config_watch.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/server.hpp"
+#include "daemon/doctor/doctor.hpp"
+#include "daemon/doctor/path_checks.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
@@ -60,6 +62,7 @@ private:
   std::optional<ClientNotifier> make_client_notifier() const;
   std::string operators_of(const Config& config) const;
   void serve_metrics(const std::optional<Endpoint>& at);
+  void start_doctor();
   void on_signal(int number);
   void watch_signal(int number);
   void trim_memory();
@@ -75,6 +78,8 @@ private:
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Doctor> doctor_;
+  std::unique_ptr<PathChecks> path_checks_;
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
   std::string operators_;              // as configured: there may be no such group

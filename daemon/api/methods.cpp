@@ -25,6 +25,7 @@ constexpr std::array methods = {
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
     Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
+    Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
 };
 
@@ -93,6 +94,11 @@ type Forced (
 type Unforced (
   name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string
 )
+# Doctor examines the way of clients, of one service or of all; it replies within some seconds.
+# severity: problem, warning or note; service: null for the gateway; remedy: a command; seen_by: whose packet showed it, null for a setting
+type Finding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
+# sent: flows that hanatd's own client opened, by interface; failure: why it could not
+type CheckedService (service: string, sent: int, answered: int, slowest_ms: float)
 )";
 
 constexpr std::string_view errors = R"(
@@ -112,10 +118,10 @@ bool has_type(const nlohmann::json& value, std::string_view type) {
 }
 
 std::string describe() {
-  std::string text =
-      fmt::format("# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History and Version;\n"
-                  "# root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
-                  control_interface, types);
+  std::string text = fmt::format(
+      "# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History, Doctor and Version;\n"
+      "# root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
+      control_interface, types);
   for (const auto& method : methods) {
     std::string parameters;
     for (const auto& parameter : method.parameters)

@@ -1,15 +1,17 @@
 // One client of the control socket: bytes in, one message at a time, bytes out, and a deadline for each. However a client behaves, one
 // wakeup costs one read of 16 KiB and one write, and all clients together cost one message, or one piece of a long reply, per turn of the
-// loop. Not here: what a message means, who may connect (server).
+// loop. A client whose replies come later is not read meanwhile, and one that does not read them costs nothing. Not here: what a message means, who may connect (server).
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <uv.h>
 
 #include "daemon/api/varlink.hpp"
+#include "daemon/control/pending_reply.hpp"
 #include "daemon/util/credentials.hpp"
 #include "nat/fd.hpp"
 #include "probes/io/uv.hpp"
@@ -23,6 +25,7 @@ public:
     std::string bytes;
     bool last = false;
     std::function<std::string()> more = {}; // the rest, made piece by piece as the client reads it; an empty piece is the end
+    std::shared_ptr<PendingReply> later = {}; // instead of bytes: the replies come when they are there
   };
   struct Owner {
     std::function<Response(const std::string& message, const Credentials& peer)> on_message; // throws nothing
@@ -34,6 +37,7 @@ public:
 
   /// Takes over a connected, non-blocking socket. `owner` outlives the connection. Throws std::system_error.
   Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner);
+  ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -42,7 +46,7 @@ public:
   std::size_t unsent() const { return out_.size() - sent_; }
 
 private:
-  enum class Phase : std::uint8_t { request, idle, response };
+  enum class Phase : std::uint8_t { request, idle, response, waiting };
 
   static void on_poll(uv_poll_t* handle, int status, int events);
   static void on_timer(uv_timer_t* handle);
@@ -52,6 +56,7 @@ private:
   bool flush();
   void respond_to_next();
   bool make_more();
+  void take_later();
   void wait();
   void enter(Phase phase);
 
@@ -65,6 +70,7 @@ private:
   std::string out_;
   std::size_t sent_ = 0;
   std::function<std::string()> more_;
+  std::shared_ptr<PendingReply> later_;
   bool last_ = false;
 };
 

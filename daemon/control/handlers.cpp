@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/api/methods.hpp"
+#include "daemon/control/diagnosis.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/version.hpp"
@@ -136,6 +137,7 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "Auto") return end_override(call);
   if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
+  if (call.method == "Doctor") return examine(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
 }
@@ -204,6 +206,19 @@ Reply Handlers::status(const json& parameters) const {
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
+}
+
+/// Of one service or all. The reply comes when the examination has ended.
+Reply Handlers::examine(const json& parameters) const {
+  if (doctor_ == nullptr) throw ControlError{"Failed", "hanatd is about to end"};
+  const bool one = optional_of<std::string>(parameters, "service").has_value();
+  std::vector<ServiceCheck> checks;
+  for (const ServiceState* service : one ? selected(parameters) : selected({{"all", true}})) checks.push_back(check_of(*service));
+  auto pending = std::make_shared<PendingReply>();
+  const auto reply = [pending](const Diagnosis& diagnosis) { pending->finish(diagnosis_json(diagnosis)); };
+  if (!doctor_->examine(std::move(checks), reply))
+    throw ControlError{"Refused", "as many examinations as hanatd takes wait already: try again in some seconds"};
+  return pending;
 }
 
 /// Of one service and the reloads, or of all. A service that is no longer configured may still have a history.

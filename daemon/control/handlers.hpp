@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/control/server.hpp"
+#include "daemon/doctor/doctor.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/report/history.hpp"
 
@@ -29,18 +30,22 @@ public:
   void set_config(std::string file, std::optional<std::string> fallback);
   void set_reload_refused(const std::string& by, std::size_t errors, std::string first);
   void set_config_stale(bool stale) { config_stale_ = stale; }
+  /// Before the first call of Doctor. nullptr: there is none any more.
+  void set_doctor(Doctor* doctor) { doctor_ = doctor; }
   bool reload_refused() const { return reload_refused_.has_value(); }
   const std::optional<std::string>& fallback() const { return fallback_; }
 
 private:
   Reply status(const nlohmann::json& parameters) const;
   Reply history(const nlohmann::json& parameters) const;
+  Reply examine(const nlohmann::json& parameters) const;
   nlohmann::json force(const Call& call);
   nlohmann::json end_override(const Call& call);
   std::vector<ServiceState*> selected(const nlohmann::json& parameters) const;
   std::vector<ServiceState*> with_their_groups(std::vector<ServiceState*> services) const;
 
   Controller& controller_;
+  Doctor* doctor_ = nullptr;
   const History& history_;
   std::string config_file_;
   std::optional<std::string> fallback_;

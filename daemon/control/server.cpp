@@ -173,7 +173,10 @@ Connection::Response ControlServer::Impl::respond(const std::string& message, co
       return {error_of("InvalidParameter", with_message({{"parameter", ""}}, "not a varlink call: " + malformed->why)), true};
     const auto& request = std::get<varlink::Request>(parsed);
     auto response = respond_to(request, peer);
-    if (request.oneway) return {};
+    if (request.oneway) {
+      if (response.later) response.later->abandon();
+      return {};
+    }
     if (unsent() + response.bytes.size() > max_unsent)
       return {error_of("Failed", fmt::format("the reply has {} bytes, more than hanatd can hold for its clients now; ask for one service",
                                              response.bytes.size()))};
@@ -224,6 +227,7 @@ Connection::Response ControlServer::Impl::piecewise(Reply reply) {
 Connection::Response ControlServer::Impl::run(const Method& method, const varlink::Request& request, const Credentials& peer) {
   try {
     Reply reply = handler({.method = request.method, .parameters = request.parameters, .peer = peer});
+    if (reply.later) return {.bytes = {}, .later = std::move(reply.later)};
     if (reply.next) return piecewise(std::move(reply));
     return {varlink::reply_bytes(reply.parameters)};
   } catch (const ControlError& error) {
@@ -246,6 +250,8 @@ Reply::Reply(json head, std::string name, Next elements) : Reply(std::move(head)
 ControlServer::ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler)
     : impl_(std::make_unique<Impl>(loop, path, operators, std::move(handler))) {}
 ControlServer::~ControlServer() = default;
+
+Reply::Reply(std::shared_ptr<PendingReply> pending) : parameters(json::object()), later(std::move(pending)) {}
 
 void ControlServer::set_operators(const std::string& operators) { impl_->set_operators(operators); }
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <uv.h>
 
+#include "daemon/control/pending_reply.hpp"
 #include "daemon/util/credentials.hpp"
 
 namespace hanat {
@@ -37,12 +38,15 @@ struct Reply {
   /// Throws std::logic_error unless `all` is an object.
   Reply(nlohmann::json all); // NOLINT(google-explicit-constructor): most replies are short
   Reply(nlohmann::json head, std::string name, Next elements);
+  /// Comes later, or in parts. Whoever has to send it keeps the other pointer.
+  Reply(std::shared_ptr<PendingReply> pending); // NOLINT(google-explicit-constructor): likewise
   /// `return {{"version", v}}` would be the array ["version", v]: write json{{"version", v}}, which is an object.
   Reply(nlohmann::json::initializer_list_t) = delete;
 
   nlohmann::json parameters;
   std::string list;
   Next next;
+  std::shared_ptr<PendingReply> later;
 };
 
 class ControlServer {

@@ -9,7 +9,7 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status force-backup force-primary auto reload history metrics check version help"
+  local commands="status force-backup force-primary auto reload history doctor metrics check version help"
   local common="--socket --json --color --help --version"
   local command="" i options
   COMPREPLY=()
@@ -45,7 +45,7 @@ _hanatctl() {
   fi
   case $command in
     "") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
-    status | history | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
+    status | history | doctor | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
   esac
