@@ -109,7 +109,12 @@ void Daemon::start_doctor() {
   } catch (const std::system_error& error) {
     log(events::Message{Level::warning, fmt::format("the veth pair of an earlier hanatd is still there: {}", error.what())});
   }
-  doctor_ = std::make_unique<Doctor>(loop_, Doctor::Options{.table = paths_.table});
+  rule_tracing_ = std::make_unique<RuleTracing>(loop_, paths_.table);
+  const auto check_rules = [table = paths_.table](const std::vector<ServiceCheck>& services) {
+    return check_foreign_rules(services, table);
+  };
+  doctor_ =
+      std::make_unique<Doctor>(loop_, Doctor::Options{.table = paths_.table, .tracing = rule_tracing_.get(), .check_rules = check_rules});
   path_checks_ = std::make_unique<PathChecks>(
       loop_, paths_.table, *doctor_,
       [this] {
@@ -200,6 +205,7 @@ void Daemon::stop() {
   handlers_->set_doctor(nullptr);
   path_checks_.reset();
   doctor_.reset();
+  rule_tracing_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
   signals_.clear(); // the loop ends when the last handle is closed

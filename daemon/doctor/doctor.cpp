@@ -14,6 +14,13 @@ constexpr std::size_t most_waiting = 16;
 constexpr auto own_trace_limit = 1'500ms;    // the second pass sends at once, and once more
 constexpr auto client_trace_limit = 3'000ms; // a client repeats its SYN after 1, 2 and 4 seconds
 
+std::vector<Endpoint> servers_of(const ServiceCheck& service) {
+  std::vector<Endpoint> servers;
+  for (const EndpointCheck& endpoint : service.endpoints)
+    if (endpoint.server) servers.push_back(*endpoint.server);
+  return servers;
+}
+
 } // namespace
 
 struct Doctor::Work {
@@ -81,12 +88,15 @@ void Doctor::trace_suspects() {
                              .client = flow.result.client.address,
                              .client_port = std::nullopt,
                              .vip = examination.endpoint(flow).vip,
-                             .seen_by = examination.seen_by()};
+                             .servers = servers_of(examination.services()[flow.service]),
+                             .seen_by = examination.seen_by(),
+                             .own_client = true};
     const auto on_ready = [this] {
       if (--work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
     };
     options_.tracing->start(target, own_trace_limit, on_ready, [this, &flow](const Traced& traced) {
       flow.culprit_known = !traced.found.empty();
+      flow.traced = !traced.refused;
       work_->examination.add_traced(traced, true);
       --work_->traces;
       finish_if_done();
@@ -102,6 +112,7 @@ void Doctor::trace_client(const ServiceCheck& service) {
        .client = service.unanswered->client.address,
        .client_port = std::nullopt,
        .vip = service.unanswered->vip,
+       .servers = servers_of(service),
        .seen_by = "client " + service.unanswered->client.address.text()},
       client_trace_limit, [] {},
       [this](const Traced& traced) {
@@ -114,6 +125,7 @@ void Doctor::trace_client(const ServiceCheck& service) {
 void Doctor::finish_if_done() {
   if (!work_ || !work_->sent || work_->traces > 0) return;
   const std::unique_ptr<Work> done = std::move(work_);
+  done->examination.assume_for_untraced();
   if (!waiting_.empty()) uv_async_send(next_.get());
   done->on_done(done->examination.diagnosis());
 }

@@ -132,6 +132,17 @@ void Examination::read_paths() try {
 
 void Examination::add_traced(const Traced& traced, bool own) { append(own ? by_own_ : by_real_, traced.found); }
 
+void Examination::assume_for_untraced() {
+  bool any = false;
+  for (const ExaminedFlow& flow : flows_) {
+    if (!flow.suspect || !flow.traced) continue;
+    if (!flow.culprit_known) return;
+    any = true;
+  }
+  for (ExaminedFlow& flow : flows_)
+    if (any && flow.suspect && !flow.traced) flow.culprit_known = true;
+}
+
 std::vector<Finding> Examination::of_flow(const ExaminedFlow& flow) const {
   const ServiceCheck& service = services_[flow.service];
   const EndpointCheck& checked = endpoint(flow);

@@ -19,6 +19,7 @@ struct ExaminedFlow {
   FlowResult result;
   bool suspect = false; // it got no reply though probes pass: it is looked at again, and traced
   bool pings = false;
+  bool traced = false;
   bool culprit_known = false;
 };
 
@@ -39,6 +40,8 @@ public:
 
   /// Rules that a trace found. `own`: by a packet of hanatd's own client.
   void add_traced(const Traced& traced, bool own);
+  /// Of many suspects only some are traced. What a rule does to all of those it probably does to the others, too.
+  void assume_for_untraced();
   /// Pure, once all passes are over.
   Diagnosis diagnosis() const;
 

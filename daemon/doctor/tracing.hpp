@@ -18,11 +18,14 @@ struct TraceTarget {
   Address client;
   std::optional<std::uint16_t> client_port; // nullopt: any
   Vip vip;
-  std::string seen_by; // whose packets these are, for Finding::seen_by
+  std::vector<Endpoint> servers;
+  std::string seen_by;     // whose packets these are, for Finding::seen_by
+  bool own_client = false; // of hanatd: a finding says only that
 };
 struct Traced {
   std::vector<Finding> found;         // rules that took or dropped the packet
   std::optional<std::string> left_by; // the interface by which it left this machine
+  bool refused = false;               // too many are traced
 };
 
 /// Used on the loop's thread. Never blocks it.
