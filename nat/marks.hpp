@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace hanat::nat {
 
@@ -22,5 +23,8 @@ inline constexpr const char* log_reconnect = "hanat reconnect"; // a client's SY
 inline constexpr std::uint32_t packet_mark = 0x68616e61;
 inline constexpr std::uint16_t probe_port_first = 61000;
 inline constexpr std::uint16_t probe_port_last = 61999;
+
+/// Interfaces of hanatd's own: a veth pair for its client, while that opens flows. Nobody else comes by them.
+inline constexpr std::string_view own_link_prefix = "hanat-c";
 
 } // namespace hanat::nat

@@ -18,10 +18,12 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 
+#include "nat/marks.hpp"
+
 namespace hanat {
 namespace {
 
-constexpr std::string_view name_prefix = "hanat-c";
+constexpr std::string_view name_prefix = nat::own_link_prefix;
 constexpr unsigned most_names = 64;
 constexpr int most_waits = 200; // milliseconds
 // Of <linux/ip.h>, which cannot stand beside libc's <netinet/ip.h>.
