@@ -147,7 +147,7 @@ std::optional<Notice> notice_failback(const ServiceStatus& service) {
   const std::string force = to == "primary" ? "force-primary " + name : fmt::format("force-backup {} --server {}", name, to);
   const std::string commands = fmt::format("hanatctl {}, then hanatctl auto {}", force, name);
   if (waits_for == "operator") {
-    const auto* const server = find_server(service, *service.failback.to);
+    const auto* const server = find_server(service, service.failback.to.value_or(""));
     if (server == nullptr || server->recovering) return std::nullopt;
     return Notice{false, fmt::format("{} is up; failback is manual: {}", to, commands)};
   }

@@ -109,22 +109,8 @@ void Daemon::start_doctor() {
   } catch (const std::system_error& error) {
     log(events::Message{Level::warning, fmt::format("the veth pair of an earlier hanatd is still there: {}", error.what())});
   }
-  rule_tracing_ = std::make_unique<RuleTracing>(loop_, paths_.table);
-  const auto check_rules = [table = paths_.table](const std::vector<ServiceCheck>& services) {
-    return check_foreign_rules(services, table);
-  };
-  doctor_ =
-      std::make_unique<Doctor>(loop_, Doctor::Options{.table = paths_.table, .tracing = rule_tracing_.get(), .check_rules = check_rules});
-  path_checks_ = std::make_unique<PathChecks>(
-      loop_, paths_.table, *doctor_,
-      [this] {
-        std::vector<ServiceCheck> checks;
-        for (const auto& service : controller_->registry().services())
-          if (!service->removed) checks.push_back(check_of(*service));
-        return checks;
-      },
-      [](const std::string&, const std::vector<Finding>&) {});
-  handlers_->set_doctor(doctor_.get());
+  examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_);
+  handlers_->set_doctor(&examinations_->doctor());
 }
 
 void Daemon::log_capabilities(const nat::Cutter& cutter) const {
@@ -203,9 +189,7 @@ void Daemon::stop() {
   metrics_.reset();
   config_watch_.reset();
   handlers_->set_doctor(nullptr);
-  path_checks_.reset();
-  doctor_.reset();
-  rule_tracing_.reset();
+  examinations_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
   signals_.clear(); // the loop ends when the last handle is closed

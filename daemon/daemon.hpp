@@ -17,9 +17,7 @@
 #include "daemon/config_watch.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/server.hpp"
-#include "daemon/doctor/doctor.hpp"
-#include "daemon/doctor/path_checks.hpp"
-#include "daemon/doctor/rule_tracing.hpp"
+#include "daemon/examinations.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
@@ -79,9 +77,7 @@ private:
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
-  std::unique_ptr<RuleTracing> rule_tracing_;
-  std::unique_ptr<Doctor> doctor_;
-  std::unique_ptr<PathChecks> path_checks_;
+  std::unique_ptr<Examinations> examinations_;
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
   std::string operators_;              // as configured: there may be no such group
