@@ -15,7 +15,19 @@
 
 namespace hanat::cli {
 
-enum class Command : std::uint8_t { status, force_backup, force_primary, automatic, reload, history, doctor, metrics, check, version, help };
+enum class Command : std::uint8_t {
+  status,
+  force_backup,
+  force_primary,
+  automatic,
+  reload,
+  history,
+  doctor,
+  metrics,
+  check,
+  version,
+  help
+};
 
 enum class Option : std::uint8_t {
   socket,

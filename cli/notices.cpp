@@ -36,7 +36,8 @@ bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
 /// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"
 std::string state_of(const ServerStatus& server) {
   if (worse_in_group(server))
-    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health), escaped(server.group_health.value_or("")));
+    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health),
+                       escaped(server.group_health.value_or("")));
   if (server.recovering) return fmt::format("{} is recovering ({})", escaped(server.role), show_recovery(*server.recovering));
   std::string reason;
   if (server.health == "down" && server.last && server.last->outcome != "pass") reason = server.last->reason;

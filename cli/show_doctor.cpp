@@ -25,7 +25,6 @@ std::size_t number_in(const json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_number() ? found->get<std::size_t>() : 0;
 }
-std::string plural(std::size_t count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
 
 class Page {
 public:

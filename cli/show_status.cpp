@@ -53,8 +53,6 @@ std::string joined(const std::vector<std::string>& items) {
   return text;
 }
 
-std::string plural(std::size_t number, std::string_view what) { return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s"); }
-
 /// As many names as fit in `room` columns: "web, mail and 295 more".
 std::string fitting(const std::vector<const ServiceStatus*>& services, std::size_t room) {
   std::string text;

@@ -29,9 +29,9 @@ bool is_server(const Endpoint& endpoint, const std::vector<Endpoint>& servers) {
 }
 
 /// The reports of one packet beside the ruleset.
-class Examination {
+class CulpritSearch {
 public:
-  Examination(const TracedPacket& packet, const ForeignRuleset& ruleset, const TraceContext& context)
+  CulpritSearch(const TracedPacket& packet, const ForeignRuleset& ruleset, const TraceContext& context)
       : packet_(packet), ruleset_(ruleset), context_(context), trace_table_(nat::trace_table_of(context.table)) {}
 
   std::optional<Finding> result() const;
@@ -60,18 +60,18 @@ private:
 };
 
 /// The report with which the base chain of a step began: the first of each has the packet's headers.
-std::size_t Examination::base_of(std::size_t step) const {
+std::size_t CulpritSearch::base_of(std::size_t step) const {
   while (step > 0 && !steps()[step].header) --step;
   return step;
 }
 
-const nat::BaseChain* Examination::hook_of(std::size_t step) const {
+const nat::BaseChain* CulpritSearch::hook_of(std::size_t step) const {
   const auto chain = ruleset_.chains.find(chain_of(steps()[base_of(step)]));
   return chain == ruleset_.chains.end() || !chain->second.base ? nullptr : &*chain->second.base;
 }
 
 /// "ip filter FORWARD rule 3 \"no guests\"", "ip filter FORWARD, policy drop"
-std::string Examination::where(std::size_t index) const {
+std::string CulpritSearch::where(std::size_t index) const {
   const TraceStep& step = steps()[index];
   std::string text = to_text(chain_of(step));
   if (step.kind == TraceKind::policy) return text + ", policy drop";
@@ -83,14 +83,14 @@ std::string Examination::where(std::size_t index) const {
   return text;
 }
 
-std::string Examination::seen_by() const {
+std::string CulpritSearch::seen_by() const {
   const TraceStep& first = steps().front();
   const std::string by = first.iif.empty() ? " on this machine" : " by " + first.iif;
   if (!packet_.reply) return fmt::format("client {}{}", context_.traced.client.text(), by);
   return first.header ? fmt::format("reply of {}{}", to_text(first.header->from), by) : "a reply" + by;
 }
 
-Finding Examination::make(std::string code, std::string what, std::string remedy) const {
+Finding CulpritSearch::make(std::string code, std::string what, std::string remedy) const {
   return {.severity = Severity::problem,
           .code = std::move(code),
           .service = context_.service,
@@ -99,9 +99,9 @@ Finding Examination::make(std::string code, std::string what, std::string remedy
           .seen_by = seen_by()};
 }
 
-std::string Examination::subject() const { return packet_.reply ? "the server's reply is " : ""; }
+std::string CulpritSearch::subject() const { return packet_.reply ? "the server's reply is " : ""; }
 
-std::string Examination::remedy_at(std::size_t index) const {
+std::string CulpritSearch::remedy_at(std::size_t index) const {
   const std::size_t base = base_of(index);
   const nat::BaseChain* hook = hook_of(index);
   if (hook == nullptr) return show_command(chain_of(steps()[index]));
@@ -124,7 +124,7 @@ std::string Examination::remedy_at(std::size_t index) const {
 }
 
 /// Dropped, rejected, or given to another program.
-std::optional<Finding> Examination::stopped() const {
+std::optional<Finding> CulpritSearch::stopped() const {
   if (steps().empty()) return std::nullopt;
   const std::size_t last = steps().size() - 1;
   const TraceStep& step = steps()[last];
@@ -145,7 +145,7 @@ std::optional<Finding> Examination::stopped() const {
 }
 
 /// Another NAT chain came first, so hanat's was not asked.
-std::optional<Finding> Examination::translated_by_another() const {
+std::optional<Finding> CulpritSearch::translated_by_another() const {
   if (packet_.reply) return std::nullopt;
   const Endpoint* to = nullptr;
   std::size_t translator = steps().size(); // the last rule of a NAT chain before the destination changed
@@ -176,7 +176,7 @@ std::optional<Finding> Examination::translated_by_another() const {
 }
 
 /// It went on to the virtual endpoint itself: conntrack does not know it, or knows its flow as untranslated.
-std::optional<Finding> Examination::untranslated() const {
+std::optional<Finding> CulpritSearch::untranslated() const {
   if (packet_.reply || reached_by(packet_, trace_table_) < Reached::routing) return std::nullopt;
   const auto is_translated = [&](const TraceStep& step) { return step.header && step.header->to.address != context_.traced.vip.address; };
   if (std::ranges::any_of(steps(), is_translated)) return std::nullopt;
@@ -192,7 +192,7 @@ std::optional<Finding> Examination::untranslated() const {
               fmt::format("conntrack -D -s {} -d {}", context_.traced.client.text(), context_.traced.vip.address.text()));
 }
 
-std::string Examination::legacy_command() const {
+std::string CulpritSearch::legacy_command() const {
   const auto of = [&](std::string_view family) {
     return std::ranges::any_of(ruleset_.legacy_tables, [&](const std::string& table) { return table.starts_with(family); });
   };
@@ -202,7 +202,7 @@ std::string Examination::legacy_command() const {
 }
 
 /// Between two moments, and no rule of nf_tables did it.
-std::optional<Finding> Examination::lost() const {
+std::optional<Finding> CulpritSearch::lost() const {
   const Reached reached = reached_by(packet_, trace_table_);
   const char* between = nullptr;
   switch (reached) {
@@ -229,7 +229,7 @@ std::optional<Finding> Examination::lost() const {
               fmt::format("ip route get {} from {} iif {}", last.to.address.text(), last.from.address.text(), iif));
 }
 
-std::optional<Finding> Examination::result() const {
+std::optional<Finding> CulpritSearch::result() const {
   if (auto found = translated_by_another()) return found;
   if (auto found = stopped()) return found;
   if (auto found = untranslated()) return found;
@@ -266,7 +266,7 @@ Passage passage_of(const std::vector<TracedPacket>& packets, const std::string& 
 std::optional<Finding> culprit_of(const std::vector<TracedPacket>& packets, const ForeignRuleset& ruleset, const TraceContext& context) {
   for (const TracedPacket& packet : std::views::reverse(packets))
     if (!packet.steps.empty())
-      if (auto found = Examination{packet, ruleset, context}.result()) return found;
+      if (auto found = CulpritSearch{packet, ruleset, context}.result()) return found;
   return std::nullopt;
 }
 
