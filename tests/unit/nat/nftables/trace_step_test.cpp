@@ -21,21 +21,21 @@ namespace {
 constexpr std::array<std::uint8_t, 20> ipv4{0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 198, 18, 0, 7, 203, 0, 113, 10};
 constexpr std::array<std::uint8_t, 20> tcp{0x9c, 0x40, 0x01, 0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0xa0, 0x02, 0xfa, 0xf0, 0, 0, 0, 0};
 
-struct Message {
+struct TraceMessage {
   alignas(nlmsghdr) std::array<std::uint8_t, 1024> bytes{};
   nlmsghdr* header = put_nft_header(bytes, nft_type(NFT_MSG_TRACE), 0, 0);
 
-  explicit Message(std::uint8_t family = NFPROTO_IPV4) {
+  explicit TraceMessage(std::uint8_t family = NFPROTO_IPV4) {
     static_cast<nfgenmsg*>(mnl_nlmsg_get_payload(header))->nfgen_family = family;
     mnl_attr_put_u32(header, NFTA_TRACE_ID, htonl(7));
     mnl_attr_put_strz(header, NFTA_TRACE_TABLE, "filter");
     mnl_attr_put_strz(header, NFTA_TRACE_CHAIN, "FORWARD");
   }
-  Message& type(std::uint32_t number) {
+  TraceMessage& type(std::uint32_t number) {
     mnl_attr_put_u32(header, NFTA_TRACE_TYPE, htonl(number));
     return *this;
   }
-  Message& verdict(std::uint32_t code, const char* target = nullptr) {
+  TraceMessage& verdict(std::uint32_t code, const char* target = nullptr) {
     nlattr* nest = mnl_attr_nest_start(header, NFTA_TRACE_VERDICT);
     mnl_attr_put_u32(header, NFTA_VERDICT_CODE, htonl(code));
     if (target != nullptr) mnl_attr_put_strz(header, NFTA_VERDICT_CHAIN, target);
@@ -45,7 +45,7 @@ struct Message {
 };
 
 TEST(TraceStep, ARuleWithHeaders) {
-  Message message;
+  TraceMessage message;
   message.type(NFT_TRACETYPE_RULE).verdict(NF_DROP);
   mnl_attr_put_u64(message.header, NFTA_TRACE_RULE_HANDLE, htobe64(9));
   mnl_attr_put_u32(message.header, NFTA_TRACE_IIF, htonl(3));
@@ -75,13 +75,13 @@ TEST(TraceStep, ARuleWithHeaders) {
 
 TEST(TraceStep, JumpsAndPolicies) {
   TraceInterfaces interfaces;
-  Message jump;
+  TraceMessage jump;
   jump.type(NFT_TRACETYPE_RULE).verdict(static_cast<std::uint32_t>(NFT_JUMP), "DOCKER-USER");
   const auto jumped = trace_step_in(*jump.header, interfaces);
   ASSERT_TRUE(jumped);
   EXPECT_EQ(jumped->verdict, TraceVerdict::jump);
   EXPECT_EQ(jumped->target, "DOCKER-USER");
-  Message policy{NFPROTO_IPV6};
+  TraceMessage policy{NFPROTO_IPV6};
   policy.type(NFT_TRACETYPE_POLICY);
   mnl_attr_put_u32(policy.header, NFTA_TRACE_POLICY, htonl(NF_DROP));
   const auto dropped = trace_step_in(*policy.header, interfaces);
@@ -93,21 +93,21 @@ TEST(TraceStep, JumpsAndPolicies) {
 
 TEST(TraceStep, ARuleWithoutAHandleIsTheEndOfAChain) {
   TraceInterfaces interfaces;
-  Message message;
+  TraceMessage message;
   message.type(NFT_TRACETYPE_RULE).verdict(static_cast<std::uint32_t>(NFT_CONTINUE));
   EXPECT_EQ(trace_step_in(*message.header, interfaces)->kind, TraceKind::chain_return);
 }
 
 TEST(TraceStep, NothingInWhatMakesNoSense) {
   TraceInterfaces interfaces;
-  Message no_type;
+  TraceMessage no_type;
   EXPECT_FALSE(trace_step_in(*no_type.header, interfaces));
-  Message odd_family{99};
+  TraceMessage odd_family{99};
   EXPECT_FALSE(trace_step_in(*odd_family.type(NFT_TRACETYPE_RULE).verdict(NF_DROP).header, interfaces));
-  Message other;
+  TraceMessage other;
   other.type(NFT_TRACETYPE_RULE).verdict(NF_DROP).header->nlmsg_type = nft_type(NFT_MSG_NEWRULE);
   EXPECT_FALSE(trace_step_in(*other.header, interfaces));
-  Message odd_verdict;
+  TraceMessage odd_verdict;
   EXPECT_FALSE(trace_step_in(*odd_verdict.type(NFT_TRACETYPE_RULE).verdict(77).header, interfaces));
 }
 
