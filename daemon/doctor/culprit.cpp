@@ -256,9 +256,11 @@ Passage passage_of(const std::vector<TracedPacket>& packets, const std::string& 
     furthest = reached;
     if (packet.reply) continue;
     passage.came_by = packet.steps.front().iif;
-    passage.left_by = reached == Reached::left ? packet.steps.back().oif : "";
-    for (const TraceStep& step : packet.steps)
-      if (step.header) passage.sent_to = step.header->to;
+    for (const TraceStep& step : packet.steps) {
+      if (!step.header) continue; // only these reports have interfaces, too
+      passage.sent_to = step.header->to;
+      passage.left_by = reached == Reached::left ? step.oif : "";
+    }
   }
   return passage;
 }

@@ -45,8 +45,9 @@ struct TraceStep {
   TraceVerdict verdict = TraceVerdict::next;
   std::string target; // of a jump
   std::uint32_t mark = 0;
-  std::string iif, oif;                 // names; empty: none at this hook, or the interface is gone
-  std::optional<TracedHeader> header{}; // only in the first report of each base chain
+  // Only in the first report of each base chain:
+  std::string iif, oif; // names; empty: none at this hook, or the interface is gone
+  std::optional<TracedHeader> header{};
   bool operator==(const TraceStep&) const = default;
 };
 

@@ -67,8 +67,8 @@ private:
                         .rule_handle = handle,
                         .verdict = verdict,
                         .target = target,
-                        .iif = iif_,
-                        .oif = oif_};
+                        .iif = fresh_ ? iif_ : "",
+                        .oif = fresh_ ? oif_ : ""};
     if (fresh_) step.header = nat::TracedHeader{.from = from_, .to = to_, .protocol = 6, .tcp_flags = 2};
     fresh_ = false;
     packet_.steps.push_back(std::move(step));
