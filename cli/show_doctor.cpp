@@ -70,7 +70,7 @@ int show_clients(const json& status, Page& page) {
   for (const json& service : status.value("services", json::array())) {
     const auto path = service.find("path");
     if (path == service.end() || !path->is_object()) continue;
-    const std::size_t unanswered = number_in(*path, "unanswered"), refused = number_in(*path, "refused");
+    const std::size_t unanswered = number_in(*path, "unanswered_clients"), refused = number_in(*path, "refused_clients");
     const std::string name = text_in(service, "name");
     if (unanswered > 0)
       page.add(Colour::red, "!! ", fmt::format("{}: {} got no answer in the last minute", name, plural(unanswered, "client")));

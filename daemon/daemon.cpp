@@ -118,7 +118,7 @@ void Daemon::start_doctor() {
           if (!service->removed) checks.push_back(check_of(*service));
         return checks;
       },
-      [](const std::string&, const std::vector<Finding>&) {});
+      [](const std::string&, bool, const std::vector<Finding>&) {});
   handlers_->set_doctor(doctor_.get());
 }
 
