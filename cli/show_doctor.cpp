@@ -127,7 +127,7 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
   page.blank();
   const int clients = show_clients(status, page);
   if (!failure.empty()) page.add(Colour::yellow, "!  ", "hanatd's own client could not be sent: " + failure);
-  show_checked(reply, all.empty() && failure.empty(), page);
+  show_checked(reply, all.empty() && failure.empty() && clients == 0, page);
   const int exit = problems > 0 ? 2 : warnings > 0 || !failure.empty() ? 1 : 0;
   return {.exit = std::max(exit, clients), .text = page.take()};
 }

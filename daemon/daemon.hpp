@@ -15,10 +15,9 @@
 #include "daemon/config/config.hpp"
 #include "daemon/config_copy.hpp"
 #include "daemon/config_watch.hpp"
+#include "daemon/control/examinations.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/server.hpp"
-#include "daemon/doctor/doctor.hpp"
-#include "daemon/doctor/path_checks.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
@@ -62,7 +61,6 @@ private:
   std::optional<ClientNotifier> make_client_notifier() const;
   std::string operators_of(const Config& config) const;
   void serve_metrics(const std::optional<Endpoint>& at);
-  void start_doctor();
   void on_signal(int number);
   void watch_signal(int number);
   void trim_memory();
@@ -78,8 +76,7 @@ private:
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
-  std::unique_ptr<Doctor> doctor_;
-  std::unique_ptr<PathChecks> path_checks_;
+  std::unique_ptr<Examinations> examinations_;
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
   std::string operators_;              // as configured: there may be no such group

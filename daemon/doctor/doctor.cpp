@@ -63,7 +63,6 @@ void Doctor::on_job_ended() {
   if (!work_) return;
   if (++work_->passes == 1 && work_->examination.has_suspects()) {
     trace_suspects();
-    if (work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
     return;
   }
   work_->sent = true;
@@ -71,20 +70,21 @@ void Doctor::on_job_ended() {
 }
 
 void Doctor::trace_suspects() {
-  if (options_.tracing == nullptr) return;
   Examination& examination = work_->examination;
+  const auto on_ready = [this] {
+    if (--work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
+  };
+  ++work_->unready; // until all are started: a trace may be ready at once
   for (ExaminedFlow& flow : examination.flows()) {
-    if (!flow.suspect) continue;
+    if (!flow.suspect || options_.tracing == nullptr) continue;
     ++work_->traces;
     ++work_->unready;
     const TraceTarget target{.service = examination.services()[flow.service].name,
                              .client = flow.result.client.address,
                              .client_port = std::nullopt,
                              .vip = examination.endpoint(flow).vip,
+                             .server = examination.endpoint(flow).server,
                              .seen_by = examination.seen_by()};
-    const auto on_ready = [this] {
-      if (--work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
-    };
     options_.tracing->start(target, own_trace_limit, on_ready, [this, &flow](const Traced& traced) {
       flow.culprit_known = !traced.found.empty();
       work_->examination.add_traced(traced, true);
@@ -92,6 +92,7 @@ void Doctor::trace_suspects() {
       finish_if_done();
     });
   }
+  on_ready();
 }
 
 void Doctor::trace_client(const ServiceCheck& service) {
