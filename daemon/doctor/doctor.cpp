@@ -103,6 +103,7 @@ void Doctor::trace_client(const ServiceCheck& service) {
        .client = service.unanswered->client.address,
        .client_port = std::nullopt,
        .vip = service.unanswered->vip,
+       .server = service.endpoints.empty() ? std::nullopt : service.endpoints.front().server,
        .seen_by = "client " + service.unanswered->client.address.text()},
       client_trace_limit, [] {},
       [this](const Traced& traced) {
