@@ -54,7 +54,7 @@ private:
   UvHandle<uv_timer_t> timer_;
 };
 
-Finding rule(const char* what) {
+Finding rule_finding(const char* what) {
   return {
       .severity = Severity::problem, .code = "forward-drop", .service = "web", .what = what, .remedy = "nft delete rule", .seen_by = {}};
 }
@@ -108,14 +108,14 @@ TEST_F(TracedExamination, NamesTheRuleAndNotItsEffect) {
   ASSERT_EQ(targets.size(), 1U);
   EXPECT_EQ(targets[0].client, doctor_client().ipv4);
   EXPECT_EQ(targets[0].server, Lab::endpoint(Host::primary, 8443));
-  EXPECT_THAT(facts_of(examine([](ScriptedTracing& tracing) { tracing.found[true] = {rule("policy drop")}; })), ElementsAre("policy drop"));
+  EXPECT_THAT(facts_of(examine([](ScriptedTracing& tracing) { tracing.found[true] = {rule_finding("policy drop")}; })), ElementsAre("policy drop"));
 }
 
 TEST_F(TracedExamination, PutsWhatARealClientMetFirst) {
   check.unanswered = UnansweredClient{.client = Lab::endpoint(Host::client, 40'000), .vip = check.endpoints[0].vip};
   const auto facts = facts_of(examine([](ScriptedTracing& tracing) {
-    tracing.found[true] = {rule("for hanatd's own")};
-    tracing.found[false] = {rule("for the client")};
+    tracing.found[true] = {rule_finding("for hanatd's own")};
+    tracing.found[false] = {rule_finding("for the client")};
   }));
   EXPECT_THAT(facts, ElementsAre("for the client", "for hanatd's own"));
   EXPECT_EQ(targets.size(), 2U);
