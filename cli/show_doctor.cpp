@@ -69,7 +69,7 @@ int show_clients(const json& status, Page& page) {
   for (const json& service : status.value("services", json::array())) {
     const auto path = service.find("path");
     if (path == service.end() || !path->is_object()) continue;
-    const std::size_t unanswered = number_in(*path, "unanswered"), refused = number_in(*path, "refused");
+    const std::size_t unanswered = number_in(*path, "unanswered_clients"), refused = number_in(*path, "refused_clients");
     const std::string name = text_in(service, "name");
     if (unanswered > 0)
       page.add(Colour::red, "!! ", fmt::format("{}: {} got no answer in the last minute", name, plural(unanswered, "client")));
@@ -126,7 +126,7 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
   page.blank();
   const int clients = show_clients(status, page);
   if (!failure.empty()) page.add(Colour::yellow, "!  ", "hanatd's own client could not be sent: " + failure);
-  show_checked(reply, all.empty() && failure.empty(), page);
+  show_checked(reply, all.empty() && failure.empty() && clients == 0, page);
   const int exit = problems > 0 ? 2 : warnings > 0 || !failure.empty() ? 1 : 0;
   return {.exit = std::max(exit, clients), .text = page.take()};
 }

@@ -20,8 +20,6 @@
 
 #include "daemon/config/fingerprint.hpp"
 #include "daemon/config/load_config.hpp"
-#include "daemon/control/diagnosis.hpp"
-#include "daemon/doctor/client_link.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
@@ -89,7 +87,12 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
   handlers_ = std::make_unique<Handlers>(*controller_, *history_, [this](const std::string& by) { return reload(by); });
-  start_doctor();
+  examinations_ = std::make_unique<Examinations>(
+      loop_, paths_.table, controller_->registry(), [](const std::string&, bool, const std::vector<Finding>&) {},
+      [this](const std::string& warning) {
+        log(events::Message{Level::warning, warning});
+      });
+  handlers_->set_doctor(&examinations_->doctor());
   operators_ = config.operators;
   handlers_->set_config(start.file, start.fallback);
   if (start.fallback)
@@ -100,17 +103,6 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_watch_->set_in_use(start.content);
   serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
-}
-
-/// What a killed hanatd left is removed first. Without CAP_NET_ADMIN there is nothing to remove, and an examination says so.
-void Daemon::start_doctor() {
-  try {
-    remove_old_client_links(paths_.table);
-  } catch (const std::system_error& error) {
-    log(events::Message{Level::warning, fmt::format("the veth pair of an earlier hanatd is still there: {}", error.what())});
-  }
-  examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_);
-  handlers_->set_doctor(&examinations_->doctor());
 }
 
 void Daemon::log_capabilities(const nat::Cutter& cutter) const {

@@ -15,9 +15,9 @@
 #include "daemon/config/config.hpp"
 #include "daemon/config_copy.hpp"
 #include "daemon/config_watch.hpp"
+#include "daemon/control/examinations.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/server.hpp"
-#include "daemon/examinations.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
@@ -61,7 +61,6 @@ private:
   std::optional<ClientNotifier> make_client_notifier() const;
   std::string operators_of(const Config& config) const;
   void serve_metrics(const std::optional<Endpoint>& at);
-  void start_doctor();
   void on_signal(int number);
   void watch_signal(int number);
   void trim_memory();

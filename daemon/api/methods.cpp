@@ -25,7 +25,7 @@ constexpr std::array methods = {
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
     Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
-    Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
+    Method{"Doctor", false, status_parameters, "findings: []DoctorFinding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
 };
 
@@ -96,7 +96,7 @@ type Unforced (
 )
 # Doctor examines the way of clients, of one service or of all; it replies within some seconds.
 # severity: problem, warning or note; service: null for the gateway; remedy: a command; seen_by: whose packet showed it, null for a setting
-type Finding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
+type DoctorFinding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
 # sent: flows that hanatd's own client opened, by interface; failure: why it could not
 type CheckedService (service: string, sent: int, answered: int, slowest_ms: float)
 )";

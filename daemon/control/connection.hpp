@@ -1,6 +1,7 @@
 // One client of the control socket: bytes in, one message at a time, bytes out, and a deadline for each. However a client behaves, one
 // wakeup costs one read of 16 KiB and one write, and all clients together cost one message, or one piece of a long reply, per turn of the
-// loop. A client whose replies come later is not read meanwhile, and one that does not read them costs nothing. Not here: what a message means, who may connect (server).
+// loop. A client whose replies come later is not read meanwhile, and one that does not read them costs nothing. Not here: what a message
+// means, who may connect (server).
 #pragma once
 
 #include <cstddef>
@@ -24,7 +25,7 @@ public:
   struct Response {
     std::string bytes;
     bool last = false;
-    std::function<std::string()> more = {}; // the rest, made piece by piece as the client reads it; an empty piece is the end
+    std::function<std::string()> more = {};   // the rest, made piece by piece as the client reads it; an empty piece is the end
     std::shared_ptr<PendingReply> later = {}; // instead of bytes: the replies come when they are there
   };
   struct Owner {

@@ -14,13 +14,6 @@ constexpr std::size_t most_waiting = 16;
 constexpr auto own_trace_limit = 1'500ms;    // the second pass sends at once, and once more
 constexpr auto client_trace_limit = 3'000ms; // a client repeats its SYN after 1, 2 and 4 seconds
 
-std::vector<Endpoint> servers_of(const ServiceCheck& service) {
-  std::vector<Endpoint> servers;
-  for (const EndpointCheck& endpoint : service.endpoints)
-    if (endpoint.server) servers.push_back(*endpoint.server);
-  return servers;
-}
-
 } // namespace
 
 struct Doctor::Work {
@@ -70,7 +63,6 @@ void Doctor::on_job_ended() {
   if (!work_) return;
   if (++work_->passes == 1 && work_->examination.has_suspects()) {
     trace_suspects();
-    if (work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
     return;
   }
   work_->sent = true;
@@ -78,22 +70,22 @@ void Doctor::on_job_ended() {
 }
 
 void Doctor::trace_suspects() {
-  if (options_.tracing == nullptr) return;
   Examination& examination = work_->examination;
+  const auto on_ready = [this] {
+    if (--work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
+  };
+  ++work_->unready; // until all are started: a trace may be ready at once
   for (ExaminedFlow& flow : examination.flows()) {
-    if (!flow.suspect) continue;
+    if (!flow.suspect || options_.tracing == nullptr) continue;
     ++work_->traces;
     ++work_->unready;
     const TraceTarget target{.service = examination.services()[flow.service].name,
                              .client = flow.result.client.address,
                              .client_port = std::nullopt,
                              .vip = examination.endpoint(flow).vip,
-                             .servers = servers_of(examination.services()[flow.service]),
+                             .server = examination.endpoint(flow).server,
                              .seen_by = examination.seen_by(),
                              .own_client = true};
-    const auto on_ready = [this] {
-      if (--work_->unready == 0) run([this](Work& work) { work.examination.second_pass(cancelled_); });
-    };
     options_.tracing->start(target, own_trace_limit, on_ready, [this, &flow](const Traced& traced) {
       flow.culprit_known = !traced.found.empty();
       flow.traced = !traced.refused;
@@ -102,6 +94,7 @@ void Doctor::trace_suspects() {
       finish_if_done();
     });
   }
+  on_ready();
 }
 
 void Doctor::trace_client(const ServiceCheck& service) {
@@ -112,7 +105,7 @@ void Doctor::trace_client(const ServiceCheck& service) {
        .client = service.unanswered->client.address,
        .client_port = std::nullopt,
        .vip = service.unanswered->vip,
-       .servers = servers_of(service),
+       .server = service.endpoints.empty() ? std::nullopt : service.endpoints.front().server,
        .seen_by = "client " + service.unanswered->client.address.text()},
       client_trace_limit, [] {},
       [this](const Traced& traced) {

@@ -91,7 +91,7 @@ void PathChecks::on_batch_ended() {
   for (std::size_t index = 0; index < batch->services.size(); ++index) {
     ServiceCheck& service = batch->services[index];
     if (!silent[index]) {
-      if (batch->failure.empty() && reported_.erase(service.name) > 0) found_(service.name, {});
+      if (batch->failure.empty()) found_(service.name, true, {});
     } else if (suspects.size() < most_at_once) {
       names.push_back(service.name);
       suspects.push_back(std::move(service));
@@ -108,16 +108,12 @@ void PathChecks::on_batch_ended() {
 void PathChecks::report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects) {
   for (std::size_t index = 0; index < suspects.size(); ++index) {
     const auto checked = std::ranges::find(diagnosis.services, suspects[index], &Diagnosis::Checked::service);
-    if (checked == diagnosis.services.end() || checked->answered == checked->sent) continue; // it was a moment
+    if (checked == diagnosis.services.end() || checked->sent == 0) continue;
+    const bool answered = checked->answered == checked->sent; // it was a moment
     std::vector<Finding> found;
     for (const Finding& finding : diagnosis.found)
       if (finding.service.empty() || finding.service == suspects[index]) found.push_back(finding);
-    std::set<std::string> codes;
-    for (const Finding& finding : found) codes.insert(finding.code);
-    const auto before = reported_.find(suspects[index]);
-    if (before != reported_.end() && before->second == codes) continue;
-    reported_[suspects[index]] = std::move(codes);
-    found_(suspects[index], std::move(found));
+    found_(suspects[index], answered, std::move(found));
   }
 }
 

@@ -5,10 +5,8 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -25,8 +23,9 @@ class PathChecks {
 public:
   /// The services as they are now; those that no probe passes are left out by themselves.
   using Services = std::function<std::vector<ServiceCheck>()>;
-  /// What is wrong with a service; empty: the client gets through again. Called when that, or a code of it, changes.
-  using Found = std::function<void(const std::string& service, std::vector<Finding> found)>;
+  /// Called for every service once per period: whether hanatd's own client got its replies, and otherwise what may be the reason. A service
+  /// that does not get its turn in an examination, because too many fail, is left out.
+  using Found = std::function<void(const std::string& service, bool answered, std::vector<Finding> found)>;
   PathChecks(uv_loop_t* loop, std::string table, Doctor& doctor, Services services, Found found);
   ~PathChecks();
   PathChecks(const PathChecks&) = delete;
@@ -50,7 +49,6 @@ private:
   std::optional<Clock::duration> period_;
   std::vector<ServiceCheck> pass_; // what is left of it
   Clock::duration spacing_{};
-  std::map<std::string, std::set<std::string>> reported_;      // services about which something was found, with the codes
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); // the doctor may answer after the end
   std::unique_ptr<Batch> batch_;
   std::atomic<bool> cancelled_ = false;

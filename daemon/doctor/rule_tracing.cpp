@@ -13,8 +13,8 @@ namespace {
 
 Traced traced_from(const TraceResult& result, const TraceTarget& target, const std::string& table) {
   Traced traced;
-  const TraceContext context{
-      .service = target.service, .traced = {.client = target.client, .vip = target.vip}, .servers = target.servers, .table = table};
+  TraceContext context{.service = target.service, .traced = {.client = target.client, .vip = target.vip}, .servers = {}, .table = table};
+  if (target.server) context.servers.push_back(*target.server);
   if (auto culprit = culprit_of(result.packets, result.ruleset, context)) {
     if (target.own_client) culprit->seen_by = target.seen_by;
     traced.found.push_back(std::move(*culprit));

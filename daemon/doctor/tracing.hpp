@@ -18,9 +18,9 @@ struct TraceTarget {
   Address client;
   std::optional<std::uint16_t> client_port; // nullopt: any
   Vip vip;
-  std::vector<Endpoint> servers;
-  std::string seen_by;     // whose packets these are, for Finding::seen_by
-  bool own_client = false; // of hanatd: a finding says only that
+  std::optional<Endpoint> server; // where its flows go
+  std::string seen_by;            // whose packets these are, for Finding::seen_by
+  bool own_client = false;        // of hanatd: a finding says only that
 };
 struct Traced {
   std::vector<Finding> found;         // rules that took or dropped the packet
@@ -34,7 +34,7 @@ public:
   virtual ~Tracing() = default;
   using OnReady = std::function<void()>;
   using OnDone = std::function<void(const Traced&)>;
-  /// Both are called on the loop, once, and not from inside: `on_ready` when the next packet is traced, or cannot be; `on_done` behind it,
+  /// Both are called on the loop, once: `on_ready` when the next packet is traced, or cannot be; `on_done` behind it,
   /// when a packet was followed to its end or `limit` is over.
   virtual void start(const TraceTarget& target, Clock::duration limit, OnReady on_ready, OnDone on_done) = 0;
   /// Ends all traces; nothing is called for them any more.

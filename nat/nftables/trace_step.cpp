@@ -49,6 +49,53 @@ std::optional<TraceKind> to_trace_kind(std::uint32_t number) {
   }
 }
 
+/// The form that nf_tables gives an attribute; MNL_TYPE_UNSPEC: any bytes.
+mnl_attr_data_type form_of(std::uint16_t attribute) {
+  switch (attribute) {
+  case NFTA_TRACE_TABLE:
+  case NFTA_TRACE_CHAIN: return MNL_TYPE_NUL_STRING;
+  case NFTA_TRACE_RULE_HANDLE: return MNL_TYPE_U64;
+  case NFTA_TRACE_VERDICT: return MNL_TYPE_NESTED;
+  case NFTA_TRACE_IIFTYPE:
+  case NFTA_TRACE_OIFTYPE: return MNL_TYPE_U16;
+  case NFTA_TRACE_ID:
+  case NFTA_TRACE_TYPE:
+  case NFTA_TRACE_IIF:
+  case NFTA_TRACE_OIF:
+  case NFTA_TRACE_MARK:
+  case NFTA_TRACE_NFPROTO:
+  case NFTA_TRACE_POLICY: return MNL_TYPE_U32;
+  default: return MNL_TYPE_UNSPEC;
+  }
+}
+
+bool is_verdict(const nlattr& nested) {
+  bool has_code = false;
+  const nlattr* part = nullptr;
+  mnl_attr_for_each_nested(part, &nested) {
+    const std::uint16_t type = mnl_attr_get_type(part);
+    if (type == NFTA_VERDICT_CODE && mnl_attr_validate(part, MNL_TYPE_U32) < 0) return false;
+    if (type == NFTA_VERDICT_CHAIN && mnl_attr_validate(part, MNL_TYPE_NUL_STRING) < 0) return false;
+    has_code |= type == NFTA_VERDICT_CODE;
+  }
+  return has_code;
+}
+
+/// libnftnl ends the process where a report lacks something or has another form. Numbers that later kernels add are left out by it.
+bool is_well_formed(const nlmsghdr& message) {
+  bool has_id = false, has_type = false;
+  const nlattr* attribute = nullptr;
+  mnl_attr_for_each(attribute, &message, sizeof(nfgenmsg)) {
+    const std::uint16_t type = mnl_attr_get_type(attribute);
+    const auto form = form_of(type);
+    if (form != MNL_TYPE_UNSPEC && mnl_attr_validate(attribute, form) < 0) return false;
+    if (type == NFTA_TRACE_VERDICT && !is_verdict(*attribute)) return false;
+    has_id |= type == NFTA_TRACE_ID;
+    has_type |= type == NFTA_TRACE_TYPE;
+  }
+  return has_id && has_type;
+}
+
 std::span<const std::uint8_t> bytes_in(const nftnl_trace& trace, std::uint16_t attribute) {
   if (!nftnl_trace_is_set(&trace, attribute)) return {};
   std::uint32_t length = 0;
@@ -116,6 +163,7 @@ std::optional<TracedHeader> traced_header_in(std::span<const std::uint8_t> netwo
 
 std::optional<TraceStep> trace_step_in(const nlmsghdr& message, TraceInterfaces& interfaces) {
   if (message.nlmsg_type != nft_type(NFT_MSG_TRACE) || mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return std::nullopt;
+  if (!is_well_formed(message)) return std::nullopt;
   const auto trace = made(TracePtr{nftnl_trace_alloc()});
   if (nftnl_trace_nlmsg_parse(&message, trace.get()) != 0) return std::nullopt;
   const auto family = to_table_family(number_in(*trace, NFTNL_TRACE_FAMILY));

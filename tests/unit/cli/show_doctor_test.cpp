@@ -64,8 +64,9 @@ TEST(ShowDoctor, HasAnExitStatusForEachSeverity) {
 }
 
 TEST(ShowDoctor, SaysWhatRealClientsSee) {
-  const json seen = {{"services", {{{"name", "web"}, {"path", {{"unanswered", 37}, {"refused", 1}}}}}}};
+  const json seen = json::parse(R"({"services": [{"name": "web", "path": {"unanswered_clients": 37, "refused_clients": 1}}]})");
   const DoctorText shown = show_doctor(reply(json::array()), seen, {});
+  EXPECT_EQ(shown.exit, 2);
   EXPECT_THAT(shown.text, HasSubstr("!! web: 37 clients got no answer in the last minute\n"));
   EXPECT_THAT(shown.text, HasSubstr("!  web: 1 client refused in the last minute\n"));
 }

@@ -237,11 +237,11 @@ TEST_F(DoctorTest, LeavesNoConnectionAtTheServer) {
 TEST_F(DoctorTest, RemovesTheLinkThatAKilledDaemonLeft) {
   options.return_routes = false; // the examination takes its time
   Hanatd& daemon = start();
-  std::thread asking([&] { static_cast<void>(daemon.ctl({"doctor"})); });
+  std::thread examination([&] { static_cast<void>(daemon.ctl({"doctor"})); });
   for (const auto end = TestClock::now() + 5s; links_of_gateway(lab()).find("hanat-c0") == std::string::npos && TestClock::now() < end;) {
   }
   daemon.kill9();
-  asking.join();
+  examination.join();
   EXPECT_THAT(links_of_gateway(lab()), HasSubstr("hanat-c0"));
   daemon.start();
   EXPECT_THAT(links_of_gateway(lab()), testing::Not(HasSubstr("hanat-c")));
@@ -251,7 +251,7 @@ TEST_F(DoctorTest, OthersAreServedMeanwhile) {
   options.return_routes = false;
   Hanatd& daemon = start();
   std::atomic<bool> over = false;
-  std::thread asking([&] {
+  std::thread examination([&] {
     static_cast<void>(daemon.ctl({"doctor"}));
     over = true;
   });
@@ -260,7 +260,7 @@ TEST_F(DoctorTest, OthersAreServedMeanwhile) {
     static_cast<void>(daemon.status());
     ++served;
   }
-  asking.join();
+  examination.join();
   EXPECT_GT(served, 20U);
 }
 
