@@ -69,31 +69,33 @@ mnl_attr_data_type form_of(std::uint16_t attribute) {
   }
 }
 
-bool is_verdict(const nlattr& nested) {
-  bool has_code = false;
-  const nlattr* part = nullptr;
-  mnl_attr_for_each_nested(part, &nested) {
-    const std::uint16_t type = mnl_attr_get_type(part);
-    if (type == NFTA_VERDICT_CODE && mnl_attr_validate(part, MNL_TYPE_U32) < 0) return false;
-    if (type == NFTA_VERDICT_CHAIN && mnl_attr_validate(part, MNL_TYPE_NUL_STRING) < 0) return false;
-    has_code |= type == NFTA_VERDICT_CODE;
-  }
-  return has_code;
+/// Which attributes there are; each is of its form.
+struct Seen {
+  bool id = false, type = false, code = false;
+};
+
+int see_verdict(const nlattr* part, void* seen) {
+  const std::uint16_t type = mnl_attr_get_type(part);
+  if (type == NFTA_VERDICT_CODE) static_cast<Seen*>(seen)->code = true;
+  const auto form = type == NFTA_VERDICT_CODE ? MNL_TYPE_U32 : type == NFTA_VERDICT_CHAIN ? MNL_TYPE_NUL_STRING : MNL_TYPE_UNSPEC;
+  return form != MNL_TYPE_UNSPEC && mnl_attr_validate(part, form) < 0 ? MNL_CB_ERROR : MNL_CB_OK;
 }
 
-/// libnftnl ends the process where a report lacks something or has another form. Numbers that later kernels add are left out by it.
+int see(const nlattr* attribute, void* seen) {
+  auto& all = *static_cast<Seen*>(seen);
+  const std::uint16_t type = mnl_attr_get_type(attribute);
+  const auto form = form_of(type);
+  if (form != MNL_TYPE_UNSPEC && mnl_attr_validate(attribute, form) < 0) return MNL_CB_ERROR;
+  if (type == NFTA_TRACE_VERDICT && (mnl_attr_parse_nested(attribute, see_verdict, seen) < 0 || !all.code)) return MNL_CB_ERROR;
+  all.id |= type == NFTA_TRACE_ID;
+  all.type |= type == NFTA_TRACE_TYPE;
+  return MNL_CB_OK;
+}
+
+/// libnftnl ends the process where a report lacks something or has another form.
 bool is_well_formed(const nlmsghdr& message) {
-  bool has_id = false, has_type = false;
-  const nlattr* attribute = nullptr;
-  mnl_attr_for_each(attribute, &message, sizeof(nfgenmsg)) {
-    const std::uint16_t type = mnl_attr_get_type(attribute);
-    const auto form = form_of(type);
-    if (form != MNL_TYPE_UNSPEC && mnl_attr_validate(attribute, form) < 0) return false;
-    if (type == NFTA_TRACE_VERDICT && !is_verdict(*attribute)) return false;
-    has_id |= type == NFTA_TRACE_ID;
-    has_type |= type == NFTA_TRACE_TYPE;
-  }
-  return has_id && has_type;
+  Seen seen;
+  return mnl_attr_parse(&message, sizeof(nfgenmsg), see, &seen) >= 0 && seen.id && seen.type;
 }
 
 std::span<const std::uint8_t> bytes_in(const nftnl_trace& trace, std::uint16_t attribute) {
