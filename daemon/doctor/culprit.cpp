@@ -67,7 +67,9 @@ std::size_t CulpritSearch::base_of(std::size_t step) const {
 
 const nat::BaseChain* CulpritSearch::hook_of(std::size_t step) const {
   const auto chain = ruleset_.chains.find(chain_of(steps()[base_of(step)]));
-  return chain == ruleset_.chains.end() || !chain->second.base ? nullptr : &*chain->second.base;
+  if (chain == ruleset_.chains.end()) return nullptr;
+  const auto& base = chain->second.base;
+  return base ? &*base : nullptr;
 }
 
 /// "ip filter FORWARD rule 3 \"no guests\"", "ip filter FORWARD, policy drop"
@@ -158,14 +160,10 @@ std::optional<Finding> CulpritSearch::translated_by_another() const {
       translator = at;
   }
   // Without another address: a rule that only changes the port.
-  if (to == nullptr) {
-    const auto changed = std::ranges::find_if(steps(), [&](const TraceStep& step) {
-      const auto& vip = context_.traced.vip;
-      return step.header && (step.header->to.port < vip.port || step.header->to.port > last_port(vip));
-    });
-    if (changed == steps().end()) return std::nullopt;
-    to = &changed->header->to;
-  }
+  const auto& vip = context_.traced.vip;
+  for (const TraceStep& step : steps())
+    if (to == nullptr && step.header && (step.header->to.port < vip.port || step.header->to.port > last_port(vip))) to = &step.header->to;
+  if (to == nullptr) return std::nullopt;
   if (is_server(*to, context_.servers) || (translator < steps().size() && steps()[translator].table == context_.table)) return std::nullopt;
   if (translator == steps().size())
     return make(

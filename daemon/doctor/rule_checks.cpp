@@ -126,7 +126,7 @@ RuleChecks::Outcome RuleChecks::meet(const Trial& trial, const ChainName& name, 
   switch (rule.action) {
   case RuleAction::none:
   case RuleAction::snat:
-  case RuleAction::offload: return {};
+  case RuleAction::offload:
   case RuleAction::back: return {};
   case RuleAction::notrack: note_taken(trial, name, rule, certain); return {};
   case RuleAction::dnat:

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <exception>
+#include <memory>
 #include <set>
 #include <system_error>
 
@@ -112,8 +113,8 @@ void TraceThread::wait() const {
 
 void TraceThread::begin(Tracer::Id id, const TraceRequest& request) {
   try {
-    if (!reader_) reader_.emplace();
-    if (!trace_table_) trace_table_.emplace(table_);
+    if (!reader_) reader_ = std::make_unique<nat::TraceReader>();
+    if (!trace_table_) trace_table_ = std::make_unique<nat::TraceTable>(table_);
     const auto now = Clock::now();
     trace_table_->add(request.traced);
     sessions_[id] = {.traced = request.traced, .begun = now, .deadline = now + std::min(request.limit, Tracer::longest)};

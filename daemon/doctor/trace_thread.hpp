@@ -66,8 +66,8 @@ private:
 
   // Used by the thread only.
   std::map<Tracer::Id, TraceSession> sessions_;
-  std::optional<nat::TraceTable> trace_table_;
-  std::optional<nat::TraceReader> reader_;
+  std::unique_ptr<nat::TraceTable> trace_table_;
+  std::unique_ptr<nat::TraceReader> reader_;
   PacketCollector collector_;
   bool lost_reports_ = false;
 

@@ -18,7 +18,7 @@
 namespace hanat::nat {
 namespace {
 
-constexpr std::array<std::uint8_t, 20> ipv4{0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 198, 18, 0, 7, 203, 0, 113, 10};
+constexpr std::array<std::uint8_t, 20> ipv4_header{0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6, 0, 0, 198, 18, 0, 7, 203, 0, 113, 10};
 constexpr std::array<std::uint8_t, 20> tcp_header{0x9c, 0x40, 0x01, 0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0xa0, 0x02, 0xfa, 0xf0, 0, 0, 0, 0};
 
 struct TraceMessage {
@@ -49,7 +49,7 @@ TEST(TraceStep, ARuleWithHeaders) {
   message.type(NFT_TRACETYPE_RULE).verdict(NF_DROP);
   mnl_attr_put_u64(message.header, NFTA_TRACE_RULE_HANDLE, htobe64(9));
   mnl_attr_put_u32(message.header, NFTA_TRACE_IIF, htonl(3));
-  mnl_attr_put(message.header, NFTA_TRACE_NETWORK_HEADER, ipv4.size(), ipv4.data());
+  mnl_attr_put(message.header, NFTA_TRACE_NETWORK_HEADER, ipv4_header.size(), ipv4_header.data());
   mnl_attr_put(message.header, NFTA_TRACE_TRANSPORT_HEADER, tcp_header.size(), tcp_header.data());
   TraceInterfaces interfaces;
   const auto step = trace_step_in(*message.header, interfaces);
@@ -113,14 +113,14 @@ TEST(TraceStep, NothingInWhatMakesNoSense) {
 
 TEST(TraceStep, HeadersThatAreTooShort) {
   EXPECT_FALSE(traced_header_in({}, tcp_header));
-  EXPECT_FALSE(traced_header_in(std::span{ipv4}.first(19), tcp_header));
-  const auto without_ports = traced_header_in(ipv4, std::span{tcp_header}.first(3));
+  EXPECT_FALSE(traced_header_in(std::span{ipv4_header}.first(19), tcp_header));
+  const auto without_ports = traced_header_in(ipv4_header, std::span{tcp_header}.first(3));
   ASSERT_TRUE(without_ports);
   EXPECT_EQ(without_ports->to.port, 0);
-  EXPECT_EQ(traced_header_in(ipv4, std::span{tcp_header}.first(8))->tcp_flags, 0);
-  std::vector<std::uint8_t> ipv6(40);
-  ipv6[0] = 0x60, ipv6[6] = 17, ipv6[23] = 1, ipv6[39] = 2;
-  const auto six = traced_header_in(ipv6, tcp_header);
+  EXPECT_EQ(traced_header_in(ipv4_header, std::span{tcp_header}.first(8))->tcp_flags, 0);
+  std::vector<std::uint8_t> ipv6_header(40);
+  ipv6_header[0] = 0x60, ipv6_header[6] = 17, ipv6_header[23] = 1, ipv6_header[39] = 2;
+  const auto six = traced_header_in(ipv6_header, tcp_header);
   ASSERT_TRUE(six);
   EXPECT_EQ(six->to, (Endpoint{Address::parse("::2").value(), 443}));
 }
