@@ -36,7 +36,8 @@ bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
 /// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"
 std::string state_of(const ServerStatus& server) {
   if (worse_in_group(server))
-    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health), escaped(server.group_health.value_or("")));
+    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health),
+                       escaped(server.group_health.value_or("")));
   if (server.recovering) return fmt::format("{} is recovering ({})", escaped(server.role), show_recovery(*server.recovering));
   std::string reason;
   if (server.health == "down" && server.last && server.last->outcome != "pass") reason = server.last->reason;
@@ -98,6 +99,20 @@ std::optional<Notice> notice_target(const ServiceStatus& service) {
   if (server != nullptr && (health_of(*server) == "full" || (server->health == "down" && !service.forced)))
     return Notice{true, fmt::format("{} has the traffic and is {}", escaped(service.target), escaped(health_of(*server)))};
   return std::nullopt;
+}
+
+/// Clients wait for an answer although their server works, and why.
+void add_path_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
+  constexpr std::uint64_t counted = 1'024; // hanatd counts no more
+  const PathStatus& path = service.path;
+  if (path.state != "unanswered") return;
+  const std::uint64_t number = path.unanswered_clients;
+  const std::string who = number == 0 ? "clients get no answer"
+                                      : fmt::format("{}{} client{} got no answer in the last minute", number < counted ? "" : "at least ",
+                                                    number, number == 1 ? "" : "s");
+  notices.push_back({true, fmt::format("{}, though {} passes its probes", who, escaped(service.target))});
+  for (const FindingStatus& found : path.findings)
+    notices.push_back({true, fmt::format("{}{}{}", escaped(found.what), found.remedy.empty() ? "" : "  -> ", escaped(found.remedy))});
 }
 
 /// Old flows that are still at their old server: what happens to them, and when.
@@ -169,6 +184,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   std::vector<Notice> found;
   if (service.mode == "observe") found.push_back(notice_observe(service));
   if (service.forced) found.push_back(notice_forced(service, *service.forced, now));
+  add_path_notices(service, found);
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining));
