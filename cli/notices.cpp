@@ -101,6 +101,20 @@ std::optional<Notice> notice_target(const ServiceStatus& service) {
   return std::nullopt;
 }
 
+/// Clients wait for an answer although their server works, and why.
+void add_path_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
+  constexpr std::uint64_t counted = 1'024; // hanatd counts no more
+  const PathStatus& path = service.path;
+  if (path.state != "unanswered") return;
+  const std::uint64_t number = path.unanswered_clients;
+  const std::string who = number == 0 ? "clients get no answer"
+                                      : fmt::format("{}{} client{} got no answer in the last minute", number < counted ? "" : "at least ",
+                                                    number, number == 1 ? "" : "s");
+  notices.push_back({true, fmt::format("{}, though {} passes its probes", who, escaped(service.target))});
+  for (const FindingStatus& found : path.findings)
+    notices.push_back({true, fmt::format("{}{}{}", escaped(found.what), found.remedy.empty() ? "" : "  -> ", escaped(found.remedy))});
+}
+
 /// Old flows that are still at their old server: what happens to them, and when.
 Notice notice_draining(const DrainingStatus& draining) {
   const std::string server = fmt::format("{} ({})", escaped(draining.server), escaped(draining.address));
@@ -170,6 +184,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   std::vector<Notice> found;
   if (service.mode == "observe") found.push_back(notice_observe(service));
   if (service.forced) found.push_back(notice_forced(service, *service.forced, now));
+  add_path_notices(service, found);
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining));

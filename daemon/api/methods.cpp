@@ -46,7 +46,7 @@ type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
-  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, totals: Totals
+  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, totals: Totals
 )
 # until is null: until Auto
 type Override (target: string, until: ?string, reason: string, by: string)
@@ -74,8 +74,15 @@ type Cut (tcp: int, udp: int, sctp: int)
 type Draining (server: string, address: string, drained: int, left: ?int, ends_in_s: ?float)
 # flows at a server that hanat did not send them to, which came back after they were cut
 type Foreign (listen: string, server: string, flows: int)
-# since hanatd started; flips: by why; nudged: clients that nudges were sent to
-type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
+# whether clients get an answer. state: no-evidence, ok, unanswered; the counts are of the last minute, and at least that; since: when the
+# clients began to get none
+type Path (state: string, unanswered_clients: int, refused_clients: int, since: ?string, findings: []Finding)
+# severity: note, warning, problem; remedy: a command or a line, empty where there is none; seen_by: whose packet showed it, or empty
+type Finding (severity: string, code: string, what: string, remedy: string, seen_by: string)
+# since hanatd started; flips: by why; nudged: clients that nudges were sent to; clients_unanswered, clients_refused: connections, at least
+type Totals (
+  flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int
+)
 # History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
 # interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null. until: of an override with an end; by: who did it;

@@ -83,13 +83,27 @@ struct TotalsStatus {
   std::map<std::string, std::uint64_t> flips; // by reason
   CutStatus cut;
   std::uint64_t nudged = 0;
-  std::uint64_t drained = 0; // without what `draining` shows
+  std::uint64_t drained = 0;                                 // without what `draining` shows
+  std::uint64_t clients_unanswered = 0, clients_refused = 0; // connections, at least so many
 };
 /// The way back to a preferred server.
 struct FailbackStatus {
   std::string mode = "auto";            // "manual"
   std::optional<std::string> to;        // the preferred server that is up, or recovering
   std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
+};
+/// What is wrong with the way of the clients: see daemon/doctor/finding.hpp.
+struct FindingStatus {
+  std::string severity, code, what, remedy, seen_by;
+  bool operator==(const FindingStatus&) const = default;
+};
+/// Whether clients get an answer. Counts are of the last minute, and at least that: hanatd sees a sample where clients are many.
+struct PathStatus {
+  std::string state = "no-evidence"; // "ok", "unanswered"
+  std::uint64_t unanswered_clients = 0, refused_clients = 0;
+  std::optional<std::string> since = {}; // RFC 3339, UTC: since when they are unanswered
+  std::vector<FindingStatus> findings = {};
+  bool operator==(const PathStatus&) const = default;
 };
 struct ServiceStatus {
   std::string name, target;
@@ -106,6 +120,7 @@ struct ServiceStatus {
   std::optional<FlipStatus> last_flip;
   std::vector<DrainingStatus> draining;
   std::vector<ForeignStatus> foreign;
+  PathStatus path = {};
   TotalsStatus totals;
 };
 struct RefusedReload {
@@ -137,7 +152,7 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at;                        // RFC 3339, UTC, milliseconds
-  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload"
+  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload", "path"
   std::string service;                   // empty: the daemon itself; null in JSON
   std::string text;                      // the journal's text
   std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC

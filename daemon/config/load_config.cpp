@@ -67,7 +67,12 @@ bool read_text(std::string_view text, std::size_t file, bool main_file, RawConfi
 
 /// `has_main`: the main file could be read. Without its [defaults] the services cannot be put together.
 ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostics) {
-  Config result{.on_stop = raw.on_stop, .operators = raw.operators, .reconcile = raw.reconcile, .metrics = raw.metrics, .services = {}};
+  Config result{.on_stop = raw.on_stop,
+                .operators = raw.operators,
+                .reconcile = raw.reconcile,
+                .metrics = raw.metrics,
+                .path_check = raw.path_check,
+                .services = {}};
   if (has_main) {
     std::vector<Resolved> services = apply_defaults(raw, diagnostics);
     join_groups(raw, services, diagnostics);

@@ -88,6 +88,7 @@ struct ServiceState {
   bool refused = false;
   Reason reason = Reason::starting;
   WallTime since{};
+  Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   std::optional<Override> force;
   bool override_ended = false;

@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "daemon/failover/client_evidence.hpp"
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
@@ -60,8 +61,7 @@ private:
   KernelCallbacks callbacks();
   void sync(Time now);
   void applied(Change& change, Time now);
-  void finish_commit();
-  void wait_for_commits();
+  void join_commits(bool all);
   void wake_up(Time now);
 
   Publish publish_;
@@ -79,6 +79,10 @@ private:
   HealthMonitor health_;
   ConntrackAudit audit_;
   Reload reload_;
+
+public:
+  /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
+  ClientEvidence clients{registry_, outbox_};
 };
 
 } // namespace hanat

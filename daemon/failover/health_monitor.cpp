@@ -148,10 +148,11 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
   if (event.server)
     for (ServiceState* service : registry_.at(event.server->address)) trigger(*service, *event.server, now);
-  if (!event.vip) return;
-  for (const auto& service : registry_.services())
-    if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())
-      return trigger(*service, target->second.server, now);
+  if (!event.vip || event.kind == probes::KernelEventKind::refused) return;
+  ServiceState* const service = registry_.listening_at(*event.vip);
+  if (service == nullptr) return;
+  if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())
+    trigger(*service, target->second.server, now);
 }
 
 /// The probes of the servers at this address; port 0 is any.

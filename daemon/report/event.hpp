@@ -15,6 +15,7 @@
 #include "daemon/config/config.hpp"
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/service_state.hpp"
+#include "daemon/doctor/finding.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "probes/result.hpp"
@@ -104,6 +105,27 @@ struct ProbesConclusive {
 struct ClientsNotHeard {
   std::string error;
   bool operator==(const ClientsNotHeard&) const = default;
+};
+
+// The clients' way
+
+/// Clients get no answer, although the target passes its probes.
+struct PathTrouble {
+  ServerName target;
+  std::optional<Address> client; // one of them; nullopt: hanatd's own check
+  bool operator==(const PathTrouble&) const = default;
+};
+/// Why: the cause, or one of several.
+struct PathFinding {
+  Finding finding;
+  bool operator==(const PathFinding&) const = default;
+};
+struct PathTroubleEnded {
+  Clock::duration lasted{};
+  std::uint64_t connections = 0; // that got no answer meanwhile, at least
+  bool answered = false;         // a client that had waited; otherwise none was seen any more
+  bool target_changed = false;   // or went down
+  bool operator==(const PathTroubleEnded&) const = default;
 };
 
 // Overrides
@@ -340,12 +362,13 @@ struct Message {
 };
 
 using Payload =
-    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
-                 OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
-                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed,
-                 KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved,
-                 CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
-                 ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard,
+                 PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost,
+                 OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded,
+                 UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered, TableRestored,
+                 TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff,
+                 OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
+                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events
 

@@ -134,6 +134,29 @@ std::string Sentences::operator()(const ClientsNotHeard& clients) const {
                      clients.error);
 }
 
+std::string Sentences::operator()(const PathTrouble& trouble) const {
+  const std::string who = trouble.client ? fmt::format("a client ({})", trouble.client->text()) : std::string{"hanatd's own check"};
+  return fmt::format("{} gets no answer, although {} passes its probes: something between them drops packets; nothing is moved", who,
+                     to_text(trouble.target));
+}
+
+std::string Sentences::operator()(const PathFinding& found) const {
+  const Finding& finding = found.finding;
+  return fmt::format("clients get no answer: {}{}{}{}", finding.what,
+                     finding.seen_by.empty() ? "" : fmt::format(" (seen by {})", finding.seen_by),
+                     finding.remedy.empty() ? "" : "; remedy: ", finding.remedy);
+}
+
+std::string Sentences::operator()(const PathTroubleEnded& ended) const {
+  const std::string why = ended.target_changed ? "the target changed or went down: whether clients get an answer is judged anew"
+                          : ended.answered     ? "clients are answered again"
+                                               : "no client has gone without an answer for a minute";
+  const std::string connections = ended.connections == 0 ? ""
+                                                         : fmt::format(", and at least {} connection{} got no answer", ended.connections,
+                                                                       ended.connections == 1 ? "" : "s");
+  return fmt::format("{}; it lasted {:.1f} s{}", why, seconds(ended.lasted), connections);
+}
+
 std::string Sentences::operator()(const Forced& forced) const {
   std::string text = fmt::format("forced to {} by {}{}", to_text(forced.server), forced.by, lasting("", forced.lasts));
   if (!forced.reason.empty()) text += fmt::format(" ({})", forced.reason);
@@ -184,8 +207,9 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, DrainBegun, DrainVoid, Drained, DrainEnded,
-                               KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+  Level
+  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, DrainBegun, DrainVoid, Drained, DrainEnded,
+                         PathTroubleEnded, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
@@ -193,14 +217,22 @@ struct Levels {
                                TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
-  Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,
-                               HistoryNotWritten, MetricsNotServed> auto&) const {
+  Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
+                               StateNotSaved, HistoryNotWritten, MetricsNotServed> auto&) const {
     return Level::error;
   }
   Level operator()(const Flipped& flip) const { return flip.to ? Level::warning : Level::error; }
   Level operator()(const FirstTarget& first) const { return first.to ? Level::notice : Level::error; }
   Level operator()(const ShadowMoved& moved) const { return moved.to ? Level::notice : Level::warning; }
   Level operator()(const HealthChanged& changed) const { return changed.health == Health::up ? Level::notice : Level::warning; }
+  Level operator()(const PathFinding& found) const {
+    switch (found.finding.severity) {
+    case Severity::note: return Level::notice;
+    case Severity::warning: return Level::warning;
+    case Severity::problem: return Level::error;
+    }
+    return Level::error;
+  }
   Level operator()(const Message& message) const { return message.level; }
 };
 
@@ -216,6 +248,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<Forced, OverrideEnded, OverrideLost, OverrideDropped> auto&) const { return "override"; }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
   std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
+  std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -226,6 +259,7 @@ struct FieldsOf {
     return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
   }
   Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
+  Fields operator()(const PathFinding& found) const { return {{"HANAT_FINDING", found.finding.code}}; }
   Fields operator()(const ShadowMoved& moved) const {
     return {{"HANAT_WOULD_TO", role_of(moved.to)}, {"HANAT_WHY", std::string{hanat::to_text(moved.reason)}}};
   }

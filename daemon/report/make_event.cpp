@@ -115,6 +115,11 @@ Event probes_inconclusive(const probes::ProbeResult& result) {
 Event probes_conclusive() { return make({}, ProbesConclusive{}); }
 Event clients_not_heard(std::string failure) { return make({}, ClientsNotHeard{std::move(failure)}); }
 
+Event path_trouble(const ServiceState& service, const std::optional<Address>& client) {
+  return make(service.config.name, PathTrouble{.target = named(service, service.current).value_or(ServerName{}), .client = client});
+}
+Event path_finding(std::string service, Finding finding) { return make(std::move(service), PathFinding{std::move(finding)}); }
+
 namespace {
 
 Forced forced_now(const ServiceState& service, const Override& force, WallTime at) {

@@ -95,6 +95,14 @@ std::optional<std::uint32_t> parse_entry_counter(const nlmsghdr& message) {
   return number<std::uint32_t>(attributes<CTA_STATS_GLOBAL_MAX + 1>(bytes)[CTA_STATS_GLOBAL_ENTRIES]);
 }
 
+std::optional<FlowTuples> parse_flow(std::span<const std::uint8_t> bytes) {
+  const auto parts = attributes<CTA_MAX + 1>(bytes);
+  const auto original = parse_tuple(parts[CTA_TUPLE_ORIG]);
+  const auto reply = parse_tuple(parts[CTA_TUPLE_REPLY]);
+  if (!original || !reply || original->protocol != reply->protocol) return std::nullopt;
+  return FlowTuples{.original = *original, .reply = *reply};
+}
+
 std::optional<Entry> parse_entry(const nlmsghdr& message) {
   if (message.nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)) return std::nullopt;
   const auto parts = attributes<CTA_MAX + 1>(body(message));

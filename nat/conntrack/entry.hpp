@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include <libmnl/libmnl.h>
 
@@ -57,6 +58,14 @@ std::optional<Mapping> mapping_opened_by_server(const Entry& entry);
 
 /// The original tuple of the flow that this one is related to (expected by a helper: FTP data, TFTP); nullopt: none.
 std::optional<Tuple> master_of(const Entry& entry);
+
+/// Both tuples of a flow: its first packet before translation, and the replies to it.
+struct FlowTuples {
+  Tuple original, reply;
+  bool operator==(const FlowTuples&) const = default;
+};
+/// From the attributes of an entry, as nflog adds them to a packet; nullopt: incomplete, or another protocol.
+std::optional<FlowTuples> parse_flow(std::span<const std::uint8_t> attributes);
 
 /// nullopt if the message is not a complete entry of a protocol that hanat translates.
 std::optional<Entry> parse_entry(const nlmsghdr& message);

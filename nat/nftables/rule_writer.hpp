@@ -31,6 +31,7 @@ public:
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
   RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
+  RuleWriter& load_original_client(Family family, unsigned index);  // ct original ip saddr
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
   RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet

@@ -113,6 +113,8 @@ void write_masquerade(ChainWriter& writer) {
 } // namespace
 
 void write_dnat(ChainWriter& writer) {
+  writer.open("dnat_prerouting");
+  write_attempt(writer);
   write_dnat_chain(writer, "dnat_prerouting");
   write_displaced(writer);
   write_dnat_chain(writer, "dnat_output");
