@@ -113,7 +113,6 @@ KernelCallbacks Controller::callbacks() {
 
 void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
-  settings_ = settings_of(config);
   nat::Loaded found = table_.start(now);
   reload_.start(config, std::move(found.state), saved, now);
   servers_.on_start(found.endpoints, now);
@@ -126,15 +125,17 @@ Reloaded Controller::reload(const Config& config, std::string by) {
   wait_for_commits();
   Event cause = events::make({}, events::ConfigReloaded{}); // before all that follows from it
   const auto place = static_cast<std::ptrdiff_t>(outbox_.events.size());
-  Reloaded result = reload_.apply(config, Clock::now());
-  result.settings = changed_settings(settings_, config);
-  settings_ = settings_of(config);
+  const Time now = Clock::now();
+  auto plan = std::make_shared<const ReloadPlan>(reload_.plan(config, now));
+  Reloaded result = reload_.apply(config, now);
+  result.plan = plan;
   cause.what = events::ConfigReloaded{.services = config.services.size(),
                                       .added = result.added,
                                       .changed = result.changed,
                                       .removed = result.removed,
                                       .settings = result.settings,
-                                      .by = std::move(by)};
+                                      .by = std::move(by),
+                                      .plan = std::move(plan)};
   outbox_.events.insert(outbox_.events.begin() + place, std::move(cause));
   servers_.on_config_changed();
   sync_now();
@@ -147,7 +148,7 @@ void Controller::stop() {
   health_.stop();
   kernel_.stop();
   evictions_.cancel();
-  if (settings_.on_stop == OnStop::remove) kernel_.table().remove();
+  if (reload_.settings().on_stop == OnStop::remove) kernel_.table().remove();
 }
 
 void Controller::set_override(ServiceState& service, std::optional<Override> override, std::string by) {

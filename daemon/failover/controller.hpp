@@ -39,6 +39,8 @@ public:
   void start(const Config& config, const State& saved);
   /// Changes what differs and nothing else. `by`: who asked for it.
   Reloaded reload(const Config& config, std::string by);
+  /// What that would change.
+  ReloadPlan plan(const Config& config) const { return reload_.plan(config, Clock::now()); }
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
@@ -66,7 +68,6 @@ private:
 
   Publish publish_;
   Outbox outbox_;
-  Config settings_; // of the daemon itself: without services
   bool stopped_ = false;
 
   // in the order in which they depend on each other
