@@ -72,9 +72,12 @@ public:
     const testing::ScopedTrace trace{__FILE__, __LINE__, situation};
     control("Version");
     control("History");
+    control("Why");
     for (const auto& service : control("Status").at("status").at("services")) {
       control("Status", {{"service", service.at("name")}});
       control("History", {{"service", service.at("name")}});
+      control("Why", {{"service", service.at("name")}});
+      control("Connections", {{"service", service.at("name")}, {"list", 5}});
     }
     call("org.varlink.service.GetInfo");
   }
@@ -149,6 +152,11 @@ protected:
   }
   static void check_reload(const Hanatd& hanatd, Conformance& daemon) {
     hanatd.write_config(config() + fast_service({.name = "more", .listen = "203.0.113.10:446/tcp"}));
+    EXPECT_EQ(daemon.control("Plan").at("plan").at("changes").at(0).at("change"), "added");
+    EXPECT_EQ(daemon.error_of("Plan", {{"files", json::array({{{"name", "x"}, {"text", "nonsense"}}})}}), "BadConfiguration");
+    EXPECT_EQ(daemon.error_of("Plan", {{"files", json::array({5})}}), "InvalidParameter");
+    daemon.control("Probe", {{"service", "web"}});
+    daemon.control("Ask");
     EXPECT_EQ(daemon.control("Reload").at("added"), json::array({"more"}));
     hanatd.write_config(config() + "[service.bad]\nlisten = 5\n");
     EXPECT_EQ(daemon.error_of("Reload"), "BadConfiguration");
