@@ -106,7 +106,7 @@ Exit run_ask(const Invocation& invocation) {
 }
 
 Exit run_probe(const Invocation& invocation) {
-  return print_answers(invocation, request(invocation, "Probe", service_parameter(invocation), probes_deadline));
+  return print_answers(invocation, request(invocation, "ProbeServers", service_parameter(invocation), probes_deadline));
 }
 
 Exit run_connections(const Invocation& invocation) {

@@ -50,15 +50,15 @@ std::string show_unplugging(const ConnectionsReport& report, const ConnectionSer
 
 std::string show_connections(const ConnectionsReport& report, const View& view) {
   const Colorizer paint{view.colour};
-  std::string text = paint(Colour::bold, fmt::format("{:<24} {:>6} {:>7} {:>11} {:>7} {:>8} {:>9}", escaped(report.service), "health",
-                                                     "opening", "established", "closing", "answered", "not answ.")) +
+  std::string text = paint(Colour::bold, fmt::format("{:<25} {:>7} {:>7} {:>11} {:>7} {:>8} {:>6}", escaped(report.service), "health",
+                                                     "opening", "established", "closing", "answered", "silent")) +
                      "\n";
   std::uint64_t by_server = 0, offloaded = 0;
   for (const ConnectionServer& server : report.servers) {
     const ConnectionCounts& counts = server.counts;
     const std::string name =
         server.role.empty() ? escaped(server.address) : fmt::format("{} {}", escaped(server.role), escaped(server.address));
-    text += fmt::format("{:<24} {:>6} {:>7} {:>11} {:>7} {:>8} {:>9}{}\n", name, escaped(server.health), counts.opening, counts.established,
+    text += fmt::format("{:<25} {:>7} {:>7} {:>11} {:>7} {:>8} {:>6}{}\n", name, escaped(server.health), counts.opening, counts.established,
                         counts.closing, counts.answered, counts.unanswered, server.target ? " <-" : "");
     by_server += counts.opened_by_server;
     offloaded += counts.offloaded;

@@ -45,17 +45,23 @@ std::string event_phrase(const ObservationStatus& event) {
   return fmt::format("{}: {}{}", server, escaped(event.reason), where);
 }
 
-std::string result_phrase(const ObservationStatus& result) {
+/// Which probe it is of stands with the first of several.
+std::string result_phrase(const ObservationStatus& result, bool with_probe) {
   std::string text = fmt::format("{} {}", escaped(result.server), result.kind == "pass" ? "passed" : escaped(result.reason));
   if (!result.detail.empty()) text += fmt::format(" ({})", escaped(result.detail));
   if (!result.wanted.empty()) text += fmt::format(", wanted: {}", escaped(result.wanted));
-  text += fmt::format("  {} of {}  {}", result.count, result.of, escaped(result.probe));
-  return text.substr(0, text.find_last_not_of(' ') + 1);
+  text += result.kind == "pass" ? fmt::format("  {} in a row", result.count) : fmt::format("  {} of {}", result.count, result.of);
+  return with_probe && !result.probe.empty() ? fmt::format("{}  {}", text, escaped(result.probe)) : text;
 }
 
-Step step_of(const ObservationStatus& one) {
-  if (one.kind == "event") return {.at = one.at, .text = event_phrase(one) + ": probed at once"};
-  return {.at = one.at, .text = result_phrase(one)};
+void add_observations(const std::vector<ObservationStatus>& observations, std::vector<Step>& steps) {
+  std::string probe;
+  for (const ObservationStatus& one : observations) {
+    if (one.kind == "event")
+      steps.push_back({.at = one.at, .text = event_phrase(one) + ": probed at once"});
+    else
+      steps.push_back({.at = one.at, .text = result_phrase(one, std::exchange(probe, one.probe) != one.probe)});
+  }
 }
 
 std::string rule_of(const HealthChangeStatus& change) {
@@ -70,7 +76,7 @@ void add_health(const HistoryEntry& entry, Detail detail, std::vector<Step>& ste
     return;
   }
   const HealthChangeStatus& change = *entry.health;
-  for (const ObservationStatus& one : change.observations) steps.push_back(step_of(one));
+  add_observations(change.observations, steps);
   const std::string verdict = fmt::format("=> {} ({})", escaped(change.health), rule_of(change));
   const bool same = !change.observations.empty() && change.observations.back().kind != "event" &&
                     (change.health == "up") == (change.observations.back().kind == "pass");
@@ -138,8 +144,7 @@ std::vector<Step> steps_of(const WhyReport& report, Detail detail) {
     else
       steps.push_back({.at = entry.at, .text = escaped(entry.text)});
   }
-  if (detail == Detail::full)
-    for (const ObservationStatus& one : report.pending) steps.push_back(step_of(one));
+  if (detail == Detail::full) add_observations(report.pending, steps);
   std::ranges::stable_sort(steps, {}, &Step::at);
   if (detail == Detail::overview && steps.size() > steps_in_brief) steps.erase(steps.begin(), steps.end() - steps_in_brief);
   return steps;

@@ -38,7 +38,7 @@ public:
   }
   /// The next one of several; it may take any time.
   std::string next() {
-    constexpr std::chrono::hours any_time{24 * 365};
+    constexpr std::chrono::hours any_time{24 * 20}; // poll() takes 24 days at most; a follower then calls again
     deadline_ = Monotonic::now() + any_time;
     return receive_one();
   }

@@ -36,7 +36,7 @@ constexpr std::array methods = {
     Method{"Follow", false, follow_parameters, "event: ?HistoryEntry, next: ?int, skipped: ?int", true},
     Method{"Plan", true, files_parameters, "plan: ReloadPlan"},
     Method{"Ask", true, files_parameters, "answers: []ProbeAnswer"},
-    Method{"Probe", true, follow_parameters, "answers: []ProbeAnswer"},
+    Method{"ProbeServers", true, follow_parameters, "answers: []ProbeAnswer"},
     Method{"Connections", false, connections_parameters, "connections: ConnectionsReport"},
 };
 

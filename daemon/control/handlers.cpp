@@ -120,7 +120,7 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "Follow") return inquiry_->follow(call.parameters);
   if (call.method == "Plan") return inquiry_->plan(call.parameters);
   if (call.method == "Ask") return inquiry_->ask(call);
-  if (call.method == "Probe") return inquiry_->probe(call.parameters);
+  if (call.method == "ProbeServers") return inquiry_->probe(call.parameters);
   if (call.method == "Connections") return inquiry_->connections(call.parameters);
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
 }

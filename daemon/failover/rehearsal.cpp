@@ -112,6 +112,7 @@ public:
     service = original;
     service.dirty = service.changing = service.followup_due = false;
     service.timer.reset();
+    for (Eviction& eviction : service.evictions) eviction.in_job = false; // a move that waits for a job comes some milliseconds later
     for (ServerState& server : service.servers)
       for (ProbeState& probe : server.probes)
         if (probe.last && probe.last->outcome == probes::Outcome::inconclusive) probe.last.reset(); // this HealthMonitor counted none

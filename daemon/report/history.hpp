@@ -1,4 +1,4 @@
-// The history of events, kept over restarts: DIR/history, one JSON value a line, appended; at 1 MiB it becomes DIR/history.old. The newest
+// The history of events, kept over restarts: DIR/history, one JSON value a line, appended; at 2 MiB it becomes DIR/history.old. The newest
 // entries are also in memory, for `hanatctl history`. A thread of its own writes the file: a disk that hangs delays nothing.
 // Not here: the text of an entry (event_text), its JSON (api/status).
 #pragma once

@@ -105,7 +105,7 @@ TEST_F(ConnectionsOfAGateway, AreCountedFastBesideManyAndNeverInTheWayOfAFlip) {
   EXPECT_LT(report.took_ms, 3'000) << "that of a debug build on a busy machine";
 
   std::atomic<bool> stop = false;
-  std::thread asking{[&] {
+  std::thread counting{[&] {
     while (!stop) connections(hanatd);
   }};
   std::vector<std::chrono::milliseconds> took;
@@ -115,7 +115,7 @@ TEST_F(ConnectionsOfAGateway, AreCountedFastBesideManyAndNeverInTheWayOfAFlip) {
     took.push_back(std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start));
   }
   stop = true;
-  asking.join();
+  counting.join();
   std::ranges::sort(took);
   EXPECT_LE(took[took.size() / 2], std::chrono::milliseconds{50});
 }

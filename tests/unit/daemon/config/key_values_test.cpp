@@ -65,8 +65,8 @@ TEST(KeyValues, OfServersStandUnderTheirRoles) {
 }
 
 TEST(KeyValues, ThatMayBeSecretAreNotShown) {
-  const auto found = between("probe = { type = \"http\", headers = { Authorization = \"Bearer one\" } }",
-                             "probe = { type = \"http\", headers = { Authorization = \"Bearer two\" } }");
+  const auto found = between("probe = { type = \"http\", headers = [\"Authorization: Bearer one\"] }",
+                             "probe = { type = \"http\", headers = [\"Authorization: Bearer two\"] }");
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].key, "probe.headers");
   for (const std::string& text : {found[0].before, found[0].after}) EXPECT_THAT(text, Not(HasSubstr("Bearer")));

@@ -26,7 +26,7 @@ class LaterReplies : public testing::Test {
 protected:
   std::shared_ptr<PendingReply> reply; // the loop's
   Served served{[this](const Call& call) -> Reply {
-    if (call.method != "Follow" && call.method != "Probe") return json{{"method", call.method}};
+    if (call.method != "Follow" && call.method != "ProbeServers") return json{{"method", call.method}};
     reply = std::make_shared<PendingReply>();
     return reply;
   }};
@@ -49,7 +49,7 @@ protected:
 };
 
 TEST_F(LaterReplies, ReachAClientThatWaits) {
-  auto waiting = std::async(std::launch::async, [this] { return call(served.path(), "Probe"); });
+  auto waiting = std::async(std::launch::async, [this] { return call(served.path(), "ProbeServers"); });
   wait_for_reply();
   on_loop([this] {
     reply->finish({{"answers", 5}});
@@ -59,7 +59,7 @@ TEST_F(LaterReplies, ReachAClientThatWaits) {
 }
 
 TEST_F(LaterReplies, MayBeErrors) {
-  auto waiting = std::async(std::launch::async, [this] { return call(served.path(), "Probe"); });
+  auto waiting = std::async(std::launch::async, [this] { return call(served.path(), "ProbeServers"); });
   wait_for_reply();
   on_loop([this] {
     reply->fail("Failed", "no luck");
