@@ -5,6 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/api/health_change.hpp"
+#include "daemon/api/reload_plan.hpp"
+
 namespace hanat {
 namespace {
 
@@ -301,6 +304,8 @@ void to_json(json& target, const HistoryEntry& entry) {
   target["text"] = entry.text;
   if (entry.until) target["until"] = *entry.until;
   if (!entry.by.empty()) target["by"] = entry.by;
+  if (entry.health) target["health"] = *entry.health;
+  if (entry.changes) target["changes"] = *entry.changes;
   if (entry.reload)
     target["reload"] = {{"added", entry.reload->added}, {"changed", entry.reload->changed}, {"removed", entry.reload->removed}};
 }
@@ -317,10 +322,16 @@ void from_json(const json& source, HistoryEntry& entry) {
     const auto& reload = source.at("reload");
     entry.reload = ReloadCounts{.added = reload.at("added"), .changed = reload.at("changed"), .removed = reload.at("removed")};
   }
+  entry.health.reset();
+  if (source.contains("health")) entry.health = std::make_shared<const HealthChangeStatus>(source.at("health").get<HealthChangeStatus>());
+  entry.changes.reset();
+  if (source.contains("changes"))
+    entry.changes = std::make_shared<const std::vector<ServicePlan>>(source.at("changes").get<std::vector<ServicePlan>>());
   entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
 }
 
 void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
+void from_json(const json& source, ServiceStatus& service) { service = service_from(source); }
 
 void to_json(json& target, const Status& status) {
   json services = json::array();

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include <nlohmann/json_fwd.hpp>
 
 namespace hanat {
+
+struct HealthChangeStatus; // health_change.hpp
+struct ServicePlan;        // reload_plan.hpp
 
 /// Of the JSON of the status and the history. It changes when the words that the keys hold are renamed.
 inline constexpr int status_version = 2;
@@ -158,6 +162,8 @@ struct HistoryEntry {
   std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC
   std::string by = {};                   // who did it; empty: nobody
   std::optional<ReloadCounts> reload = {};
+  std::shared_ptr<const HealthChangeStatus> health = {};        // of a change of health; null: of an older hanatd
+  std::shared_ptr<const std::vector<ServicePlan>> changes = {}; // of a reload: the first of what it changed; null: nothing
   std::optional<FlipStatus> flip;
 };
 
@@ -165,6 +171,7 @@ void to_json(nlohmann::json& json, const HistoryEntry& entry);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
+void from_json(const nlohmann::json& json, ServiceStatus& service);
 void to_json(nlohmann::json& json, const Status& status);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, Status& status);

@@ -19,9 +19,9 @@ constexpr std::size_t read_bytes = std::size_t{16} << 10;
 
 } // namespace
 
-Connection::Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner)
+Connection::Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner, std::size_t longest_message)
     : owner_(owner), peer_(std::move(peer)), socket_(std::move(socket)), poll_(make_poll(loop, socket_.get(), this)),
-      deadline_(make_timer(loop, this)) {
+      deadline_(make_timer(loop, this)), in_(longest_message) {
   enter(Phase::request);
   check_uv(uv_poll_start(poll_.get(), UV_READABLE, on_poll), "watch a client");
 }

@@ -35,9 +35,10 @@ public:
     bool may_respond = true;                 // cleared by the first message of a turn of the loop; later messages wait for the next turn
   };
   static constexpr std::size_t max_message = std::size_t{64} << 10;
+  static constexpr std::size_t max_config = std::size_t{2} << 20; // of who may send a configuration: some eight thousand services
 
   /// Takes over a connected, non-blocking socket. `owner` outlives the connection. Throws std::system_error.
-  Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner);
+  Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner, std::size_t longest_message);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -67,7 +68,7 @@ private:
   UvHandle<uv_poll_t> poll_;
   UvHandle<uv_timer_t> deadline_;
   Phase phase_ = Phase::request;
-  varlink::Framer in_{max_message};
+  varlink::Framer in_;
   std::string out_;
   std::size_t sent_ = 0;
   std::function<std::string()> more_;

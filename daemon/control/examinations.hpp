@@ -1,33 +1,36 @@
-// The doctor of a running daemon, and its path checks, over the daemon's services. Not here: what they do (doctor), the reply to a client
-// (handlers, diagnosis).
+// The doctor of a running daemon: it looks for the cause when clients get no answer, and its path checks are evidence of their own. Not
+// here: what they do (doctor), the reply to a client (handlers, diagnosis).
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include <uv.h>
 
 #include "daemon/doctor/doctor.hpp"
 #include "daemon/doctor/path_checks.hpp"
 #include "daemon/doctor/rule_tracing.hpp"
-#include "daemon/failover/service_registry.hpp"
+#include "daemon/failover/controller.hpp"
 
 namespace hanat {
 
 class Examinations {
 public:
-  /// First removes the veth pair of a hanatd that was killed; `on_warning` is told if that fails. `found`: of path checks.
-  /// `table`: the name of hanat's table.
-  Examinations(uv_loop_t* loop, const std::string& table, const ServiceRegistry& registry, PathChecks::Found found,
+  /// First removes the veth pair of a hanatd that was killed; `on_warning` is told if that fails. `table`: the name of hanat's table.
+  Examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
                const std::function<void(const std::string&)>& on_warning);
+  ~Examinations();
+  Examinations(const Examinations&) = delete;
+  Examinations& operator=(const Examinations&) = delete;
 
   Doctor& doctor() { return doctor_; }
-  /// nullopt: no path checks.
-  void set_period(std::optional<Clock::duration> period) { path_checks_.set_period(period); }
+  /// [hanatd] path_check, at the start and after a reload.
+  void configure(const PathCheck& check) { path_checks_.set_period(check.interval); }
 
 private:
+  void diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip);
+
+  Controller& controller_;
   RuleTracing tracing_;
   Doctor doctor_;
   PathChecks path_checks_;

@@ -19,7 +19,8 @@ namespace hanat {
 struct Call {
   std::string method; // without the interface's name
   nlohmann::json parameters;
-  Credentials peer; // the caller; may use the method
+  Credentials peer;        // the caller; may use the method
+  bool may_change = false; // it is root or an operator
 };
 
 /// Thrown by a handler; becomes {"error": "io.hanat.Control.<name>", "parameters": {"message": <message>}}.

@@ -40,6 +40,8 @@ public:
   void start(const Config& config, const State& saved);
   /// Changes what differs and nothing else. `by`: who asked for it.
   Reloaded reload(const Config& config, std::string by);
+  /// What that would change.
+  ReloadPlan plan(const Config& config) const { return reload_.plan(config, Clock::now()); }
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
@@ -56,6 +58,9 @@ public:
   std::function<void(Urgency)> on_state_changed;
 
   const TableSync& table() const { return table_; }
+  /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
+  ClientEvidence& clients() { return clients_; }
+  const ClientEvidence& clients() const { return clients_; }
 
 private:
   KernelCallbacks callbacks();
@@ -66,7 +71,6 @@ private:
 
   Publish publish_;
   Outbox outbox_;
-  Config settings_; // of the daemon itself: without services
   bool stopped_ = false;
 
   // in the order in which they depend on each other
@@ -79,10 +83,7 @@ private:
   HealthMonitor health_;
   ConntrackAudit audit_;
   Reload reload_;
-
-public:
-  /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
-  ClientEvidence clients{registry_, outbox_};
+  ClientEvidence clients_{registry_, outbox_};
 };
 
 } // namespace hanat

@@ -6,11 +6,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "daemon/api/reload_plan.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/decision/decision.hpp"
@@ -81,6 +83,15 @@ struct ShadowMoved {
 
 // Health
 
+/// What led to a change of health: the first and the last of equal results in a row, and by which rule.
+struct HealthCause {
+  std::vector<Observation> observations;
+  std::vector<probes::Probe> probes; // that they are of, by place
+  Time now{};                        // of the steady clock, when it was made
+  unsigned of = 0;                   // so many results
+  Clock::duration within{};          // up: over this time
+  bool operator==(const HealthCause&) const = default;
+};
 struct HealthChanged {
   ServerName server;
   Health health = Health::unknown;
@@ -90,6 +101,7 @@ struct HealthChanged {
   bool another_up = false; // a server of the service that is up
   std::string probe = {};  // which one stands for the server, where it has several
   std::string wanted = {}; // by that probe, where another answer came
+  HealthCause cause = {};
   bool operator==(const HealthChanged&) const = default;
 };
 /// A probe is inconclusive, and no other one was.
@@ -323,6 +335,7 @@ struct ConfigReloaded {
   std::vector<std::string> added, changed, removed;
   std::vector<std::string> settings = {}; // of [hanatd] that have changed
   std::string by = {};
+  std::shared_ptr<const ReloadPlan> plan = {}; // in detail
   bool operator==(const ConfigReloaded&) const = default;
 };
 struct ReloadFailed {

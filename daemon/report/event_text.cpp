@@ -2,11 +2,14 @@
 // Not here: the sentences about old flows (event_text_drain) and about the daemon itself (event_text_daemon).
 #include "daemon/report/event_text.hpp"
 
+#include <algorithm>
 #include <concepts>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include "daemon/report/event_sentences.hpp"
+#include "daemon/report/observation_status.hpp"
 #include "daemon/util/duration.hpp"
 
 namespace hanat {
@@ -88,7 +91,7 @@ std::string Sentences::operator()(const Adopted& adopted) const {
                            : loaded.other
                                ? std::string{"their target is not a server of this configuration; the first server that is up takes over"}
                                : std::string{"they have no target; the first server that is up takes over"};
-  return fmt::format("found loaded rules: {}", what);
+  return fmt::format("{}{}", adopted_words, what);
 }
 
 std::string Sentences::operator()(const ShadowMoved& moved) const {
@@ -282,6 +285,22 @@ struct FlipOf {
   }
 };
 
+/// As many as a line of the history has room for; nullptr: none.
+std::shared_ptr<const std::vector<ServicePlan>> first_changes(const ReloadPlan& plan) {
+  constexpr std::size_t most_services = 16, most_keys = 32, most_flows = 4;
+  std::vector<ServicePlan> first;
+  std::size_t keys = 0;
+  for (const ServicePlan& change : plan.changes) {
+    if (first.size() == most_services || keys == most_keys) break;
+    first.push_back(change);
+    std::vector<KeyChange>& all = first.back().keys;
+    all.resize(std::min(all.size(), most_keys - keys));
+    keys += all.size();
+    if (first.back().flows.size() > most_flows) first.back().flows.resize(most_flows);
+  }
+  return first.empty() ? nullptr : std::make_shared<const std::vector<ServicePlan>>(std::move(first));
+}
+
 } // namespace
 } // namespace events
 
@@ -307,8 +326,12 @@ std::optional<HistoryEntry> history_entry_of(const Event& event, std::string tex
                      .flip = {}};
   if (const auto* forced = std::get_if<events::Forced>(&event.what); forced != nullptr && forced->until)
     entry.until = to_text(*forced->until);
-  if (const auto* reloaded = std::get_if<events::ConfigReloaded>(&event.what))
+  if (const auto* reloaded = std::get_if<events::ConfigReloaded>(&event.what)) {
     entry.reload = ReloadCounts{.added = reloaded->added.size(), .changed = reloaded->changed.size(), .removed = reloaded->removed.size()};
+    if (reloaded->plan) entry.changes = events::first_changes(*reloaded->plan);
+  }
+  if (const auto* changed = std::get_if<events::HealthChanged>(&event.what))
+    entry.health = std::make_shared<const HealthChangeStatus>(health_change_status(*changed, event.at));
   entry.by = std::visit(events::ByWhom{}, event.what);
   entry.flip = std::visit(events::FlipOf{}, event.what);
   if (entry.flip) entry.at = entry.flip->at; // by which its entry is found

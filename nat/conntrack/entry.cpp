@@ -164,4 +164,28 @@ TcpPhase phase_of(const Entry& entry) {
   }
 }
 
+std::string_view to_text(FlowState state) {
+  switch (state) {
+  case FlowState::opening: return "opening";
+  case FlowState::established: return "established";
+  case FlowState::closing: return "closing";
+  case FlowState::answered: return "answered";
+  case FlowState::unanswered: return "unanswered";
+  }
+  return "?";
+}
+
+FlowState state_of(const Entry& entry) {
+  const std::uint32_t status = number<std::uint32_t>(entry.status).value_or(0);
+  if (entry.mapping.vip.protocol != Protocol::tcp) return (status & IPS_SEEN_REPLY) != 0 ? FlowState::answered : FlowState::unanswered;
+  if (is_offloaded(entry)) return FlowState::established;
+  switch (tcp_state(entry).value_or(TCP_CONNTRACK_NONE)) { // a number from a message, not an enum
+  case TCP_CONNTRACK_SYN_SENT:
+  case TCP_CONNTRACK_SYN_RECV:
+  case TCP_CONNTRACK_SYN_SENT2: return FlowState::opening;
+  case TCP_CONNTRACK_ESTABLISHED: return FlowState::established;
+  default: return FlowState::closing;
+  }
+}
+
 } // namespace hanat::nat

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include <libmnl/libmnl.h>
 
@@ -50,6 +51,17 @@ bool is_finished(const Entry& entry);
 
 /// Whether a flowtable forwards the packets of the flow. They meet no rule, so the guard cannot reset their sender.
 bool is_offloaded(const Entry& entry);
+
+enum class FlowState : std::uint8_t {
+  opening,     // TCP: not connected yet
+  established, // TCP
+  closing,     // TCP: one side has closed it or reset it; the entry waits for late packets
+  answered,    // UDP, SCTP: packets went both ways
+  unanswered,  // UDP, SCTP: packets went one way
+};
+std::string_view to_text(FlowState state);
+/// An offloaded entry has no state of its own: only established connections are offloaded.
+FlowState state_of(const Entry& entry);
 
 /// The mapping of an entry if the server opened its flow, and a rule of the gateway (masquerade, snat) made the virtual endpoint its
 /// source: the original source is the server, the reply destination the virtual endpoint, and the reply source the client. nullopt if the

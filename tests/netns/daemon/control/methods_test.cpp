@@ -1,6 +1,7 @@
 // The running daemon against its own interface description: every reply and error in the situations that change them. Not here: the
 // description against the structs (unit), who may call what (server_test).
 #include "daemon/api/methods.hpp"
+#include "daemon/util/wall_time.hpp"
 
 #include <memory>
 #include <set>
@@ -72,9 +73,12 @@ public:
     const testing::ScopedTrace trace{__FILE__, __LINE__, situation};
     control("Version");
     control("History");
+    control("Why");
     for (const auto& service : control("Status").at("status").at("services")) {
       control("Status", {{"service", service.at("name")}});
       control("History", {{"service", service.at("name")}});
+      control("Why", {{"service", service.at("name")}});
+      control("Connections", {{"service", service.at("name")}, {"list", 5}});
     }
     call("org.varlink.service.GetInfo");
   }
@@ -141,6 +145,8 @@ protected:
     web_primary.status(503);
     hanatd.wait_target("web", "backup");
     daemon.read_everything("after a failover");
+    daemon.control("ProbeServers", {{"service", "web"}});
+    daemon.control("Why", {{"service", "web"}, {"at", hanat::to_text(wall_now())}});
     hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->cut_ms.has_value(); });
     daemon.read_everything("after the cut");
     web_primary.status(200);
@@ -148,7 +154,12 @@ protected:
     daemon.read_everything("before a failback");
   }
   static void check_reload(const Hanatd& hanatd, Conformance& daemon) {
-    hanatd.write_config(config() + fast_service({.name = "more", .listen = "203.0.113.10:446/tcp"}));
+    hanatd.write_config("[hanatd]\nreconcile = \"50s\"\n" + config() + fast_service({.name = "more", .listen = "203.0.113.10:446/tcp"}));
+    EXPECT_EQ(daemon.control("Plan").at("plan").at("changes").at(0).at("change"), "added");
+    EXPECT_EQ(daemon.error_of("Plan", {{"files", json::array({{{"name", "x"}, {"text", "nonsense"}}})}}), "BadConfiguration");
+    EXPECT_EQ(daemon.error_of("Plan", {{"files", json::array({5})}}), "InvalidParameter");
+    daemon.control("ProbeServers", {{"service", "web"}});
+    daemon.control("Ask");
     EXPECT_EQ(daemon.control("Reload").at("added"), json::array({"more"}));
     hanatd.write_config(config() + "[service.bad]\nlisten = 5\n");
     EXPECT_EQ(daemon.error_of("Reload"), "BadConfiguration");
@@ -214,10 +225,30 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   EXPECT_TRUE(hanatd.status().daemon.fallback);
   check_limits(hanatd, daemon);
   // The first two need a local failure, those of Foreign another program's rules, and the last one a crash, which the unit test of the
-  // description stands for; the other two are always null.
-  EXPECT_EQ(daemon.unseen(),
-            (std::set<std::string>{"Daemon.blind", "Daemon.kernel_error", "Foreign.flows", "Foreign.listen", "Foreign.server",
-                                   "Service.foreign", "HistoryEntry.drain_ends_in_s", "Unforced.forced", "HistoryEntry.interrupted"}));
+  // description stands for; the other two are always null. Followers have a test of their own; files are parameters; and here no reload
+  // moves traffic.
+  EXPECT_EQ(daemon.unseen(), (std::set<std::string>{"Daemon.blind",
+                                                    "Daemon.kernel_error",
+                                                    "Foreign.flows",
+                                                    "Foreign.listen",
+                                                    "Foreign.server",
+                                                    "Service.foreign",
+                                                    "HistoryEntry.drain_ends_in_s",
+                                                    "Unforced.forced",
+                                                    "HistoryEntry.interrupted",
+                                                    "Follow.event",
+                                                    "Follow.next",
+                                                    "Follow.skipped",
+                                                    "ConfigFile.name",
+                                                    "ConfigFile.text",
+                                                    "ReloadPlan.moves_unknown",
+                                                    "ServicePlan.move",
+                                                    "Move.from",
+                                                    "Move.to",
+                                                    "Move.why",
+                                                    "OldFlows.flows",
+                                                    "OldFlows.server",
+                                                    "OldFlows.action"}));
 }
 
 TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {
