@@ -182,7 +182,8 @@ Reply Handlers::examine(const json& parameters) const {
   if (doctor_ == nullptr) throw ControlError{"Failed", "hanatd is about to end"};
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   std::vector<ServiceCheck> checks;
-  for (const ServiceState* service : one ? selected(parameters) : selected({{"all", true}})) checks.push_back(check_of(*service));
+  for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}}))
+    checks.push_back(check_of(*service));
   auto pending = std::make_shared<PendingReply>();
   const auto reply = [pending](const Diagnosis& diagnosis) { pending->finish(diagnosis_json(diagnosis)); };
   if (!doctor_->examine(std::move(checks), reply))

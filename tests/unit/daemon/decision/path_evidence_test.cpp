@@ -10,7 +10,7 @@ namespace hanat {
 namespace {
 
 using namespace std::chrono_literals;
-using Change = PathEvidence::Change;
+using PathChange = PathEvidence::Change;
 
 Endpoint client(std::uint16_t port = 40'000, const char* address = "198.18.1.2") {
   return {.address = Address::parse(address).value(), .port = port};
@@ -33,10 +33,10 @@ protected:
     now = began + at;
   }
   void evaluate() {
-    const Change change = evidence.evaluate(target, now);
-    begun += change == Change::begun ? 1 : 0;
-    ended += change == Change::ended ? 1 : 0;
-    if (change == Change::begun) begun_at = now - began;
+    const PathChange change = evidence.evaluate(target, now);
+    begun += change == PathChange::begun ? 1 : 0;
+    ended += change == PathChange::ended ? 1 : 0;
+    if (change == PathChange::begun) begun_at = now - began;
   }
 
   const Time began{1'000s};
