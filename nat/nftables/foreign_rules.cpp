@@ -41,6 +41,16 @@ std::optional<Hook> to_hook(TableFamily family, std::uint32_t number) {
   }
 }
 
+/// A rule with an expression that this libnftnl does not know: it has been read up to there, counts, and may do anything.
+ForeignRule unknown_rule(const nftnl_rule& rule) {
+  return {.handle = nftnl_rule_get_u64(&rule, NFTNL_RULE_HANDLE),
+          .position = 0,
+          .action = RuleAction::other,
+          .target = {},
+          .comment = {},
+          .matches = {Condition{}}};
+}
+
 /// Reads with a socket of its own, and with a new one after a dump that was given up.
 class ForeignReader {
 public:
@@ -123,11 +133,11 @@ void ForeignReader::read_rules(ForeignRuleset& into, const ChainName& name, std:
   };
   const auto on_rule = [&](const nlmsghdr& reply) {
     const auto rule = made(RulePtr{nftnl_rule_alloc()});
-    if (nftnl_rule_nlmsg_parse(&reply, rule.get()) != 0) return;
+    const bool is_known = nftnl_rule_nlmsg_parse(&reply, rule.get()) == 0;
     const char* of = nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN); // a kernel that does not filter by chain sends all of the table
     if (of == nullptr || name.chain != of) return;
     if (chain.rules.size() >= at_most) throw EnoughRead{};
-    ForeignRule& added = chain.rules.emplace_back(parse_rule(*rule));
+    ForeignRule& added = chain.rules.emplace_back(is_known ? parse_rule(*rule) : unknown_rule(*rule));
     added.position = static_cast<std::uint32_t>(chain.rules.size());
   };
   try {

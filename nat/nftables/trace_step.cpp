@@ -1,22 +1,20 @@
-// libnftnl parses the attributes; the headers are parsed here.
+// Reads the attributes with libmnl: libnftnl ends the process at a message that it does not understand.
 #include "nat/nftables/trace_step.hpp"
 
-#include <memory>
+#include <array>
 
+#include <arpa/inet.h>
+#include <endian.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/trace.h>
 #include <netinet/in.h>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include "nat/nftables/handles.hpp"
 #include "nat/nftables/request.hpp"
 
 namespace hanat::nat {
 namespace {
-
-using TracePtr = std::unique_ptr<nftnl_trace, Releaser<nftnl_trace_free>>;
 
 std::uint16_t big_endian_at(std::span<const std::uint8_t> bytes, std::size_t offset) {
   return static_cast<std::uint16_t>(bytes[offset] << 8 | bytes[offset + 1]);
@@ -49,70 +47,26 @@ std::optional<TraceKind> to_trace_kind(std::uint32_t number) {
   }
 }
 
-/// The form that nf_tables gives an attribute; MNL_TYPE_UNSPEC: any bytes.
-mnl_attr_data_type form_of(std::uint16_t attribute) {
-  switch (attribute) {
-  case NFTA_TRACE_TABLE:
-  case NFTA_TRACE_CHAIN: return MNL_TYPE_NUL_STRING;
-  case NFTA_TRACE_RULE_HANDLE: return MNL_TYPE_U64;
-  case NFTA_TRACE_VERDICT: return MNL_TYPE_NESTED;
-  case NFTA_TRACE_IIFTYPE:
-  case NFTA_TRACE_OIFTYPE: return MNL_TYPE_U16;
-  case NFTA_TRACE_ID:
-  case NFTA_TRACE_TYPE:
-  case NFTA_TRACE_IIF:
-  case NFTA_TRACE_OIF:
-  case NFTA_TRACE_MARK:
-  case NFTA_TRACE_NFPROTO:
-  case NFTA_TRACE_POLICY: return MNL_TYPE_U32;
-  default: return MNL_TYPE_UNSPEC;
-  }
-}
+/// Attributes by their type; null: none.
+template <std::size_t size> using Attributes = std::array<const nlattr*, size>;
 
-/// Which attributes there are; each is of its form.
-struct Seen {
-  bool id = false, type = false, code = false;
-};
-
-int see_verdict(const nlattr* part, void* seen) {
-  const std::uint16_t type = mnl_attr_get_type(part);
-  if (type == NFTA_VERDICT_CODE) static_cast<Seen*>(seen)->code = true;
-  const auto form = type == NFTA_VERDICT_CODE ? MNL_TYPE_U32 : type == NFTA_VERDICT_CHAIN ? MNL_TYPE_NUL_STRING : MNL_TYPE_UNSPEC;
-  return form != MNL_TYPE_UNSPEC && mnl_attr_validate(part, form) < 0 ? MNL_CB_ERROR : MNL_CB_OK;
-}
-
-int see(const nlattr* attribute, void* seen) {
-  auto& all = *static_cast<Seen*>(seen);
-  const std::uint16_t type = mnl_attr_get_type(attribute);
-  const auto form = form_of(type);
-  if (form != MNL_TYPE_UNSPEC && mnl_attr_validate(attribute, form) < 0) return MNL_CB_ERROR;
-  if (type == NFTA_TRACE_VERDICT && (mnl_attr_parse_nested(attribute, see_verdict, seen) < 0 || !all.code)) return MNL_CB_ERROR;
-  all.id |= type == NFTA_TRACE_ID;
-  all.type |= type == NFTA_TRACE_TYPE;
+template <std::size_t size> int take_trace_attribute(const nlattr* attribute, void* data) {
+  auto& attributes = *static_cast<Attributes<size>*>(data);
+  if (const std::size_t type = mnl_attr_get_type(attribute); type < size) attributes[type] = attribute;
   return MNL_CB_OK;
 }
 
-/// libnftnl ends the process where a report lacks something or has another form.
-bool is_well_formed(const nlmsghdr& message) {
-  Seen seen;
-  return mnl_attr_parse(&message, sizeof(nfgenmsg), see, &seen) >= 0 && seen.id && seen.type;
+std::span<const std::uint8_t> bytes_in(const nlattr* attribute) {
+  if (attribute == nullptr) return {};
+  return {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
 }
 
-std::span<const std::uint8_t> bytes_in(const nftnl_trace& trace, std::uint16_t attribute) {
-  if (!nftnl_trace_is_set(&trace, attribute)) return {};
-  std::uint32_t length = 0;
-  const auto* bytes = static_cast<const std::uint8_t*>(nftnl_trace_get_data(&trace, attribute, &length));
-  if (bytes == nullptr) return {};
-  return {bytes, length};
+std::uint32_t number_in(const nlattr* attribute) {
+  return attribute != nullptr && mnl_attr_validate(attribute, MNL_TYPE_U32) >= 0 ? ntohl(mnl_attr_get_u32(attribute)) : 0;
 }
 
-std::uint32_t number_in(const nftnl_trace& trace, std::uint16_t attribute) {
-  return nftnl_trace_is_set(&trace, attribute) ? nftnl_trace_get_u32(&trace, attribute) : 0;
-}
-
-std::string text_in(const nftnl_trace& trace, std::uint16_t attribute) {
-  const char* text = nftnl_trace_is_set(&trace, attribute) ? nftnl_trace_get_str(&trace, attribute) : nullptr;
-  return text == nullptr ? std::string{} : std::string{text};
+std::string text_in(const nlattr* attribute) {
+  return attribute != nullptr && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(attribute) : std::string{};
 }
 
 } // namespace
@@ -165,31 +119,36 @@ std::optional<TracedHeader> traced_header_in(std::span<const std::uint8_t> netwo
 
 std::optional<TraceStep> trace_step_in(const nlmsghdr& message, TraceInterfaces& interfaces) {
   if (message.nlmsg_type != nft_type(NFT_MSG_TRACE) || mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return std::nullopt;
-  if (!is_well_formed(message)) return std::nullopt;
-  const auto trace = made(TracePtr{nftnl_trace_alloc()});
-  if (nftnl_trace_nlmsg_parse(&message, trace.get()) != 0) return std::nullopt;
-  const auto family = to_table_family(number_in(*trace, NFTNL_TRACE_FAMILY));
-  const auto kind = to_trace_kind(number_in(*trace, NFTNL_TRACE_TYPE));
+  Attributes<NFTA_TRACE_MAX + 1> found{};
+  mnl_attr_parse(&message, sizeof(nfgenmsg), take_trace_attribute<found.size()>, &found);
+  Attributes<NFTA_VERDICT_MAX + 1> nested{};
+  if (found[NFTA_TRACE_VERDICT] != nullptr && mnl_attr_validate(found[NFTA_TRACE_VERDICT], MNL_TYPE_NESTED) >= 0)
+    mnl_attr_parse_nested(found[NFTA_TRACE_VERDICT], take_trace_attribute<nested.size()>, &nested);
+  const auto family = to_table_family(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->nfgen_family);
+  const auto kind = to_trace_kind(number_in(found[NFTA_TRACE_TYPE]));
   const bool by_policy = kind == TraceKind::policy;
-  const auto verdict = to_trace_verdict(number_in(*trace, by_policy ? NFTNL_TRACE_POLICY : NFTNL_TRACE_VERDICT));
-  if (!family || !kind || !verdict || !nftnl_trace_is_set(trace.get(), NFTNL_TRACE_ID)) return std::nullopt;
-  TraceStep step{.packet = number_in(*trace, NFTNL_TRACE_ID),
+  const nlattr* decided = by_policy ? found[NFTA_TRACE_POLICY] : nested[NFTA_VERDICT_CODE];
+  if (!family || !kind || found[NFTA_TRACE_ID] == nullptr || decided == nullptr || mnl_attr_validate(decided, MNL_TYPE_U32) < 0)
+    return std::nullopt;
+  const auto verdict = to_trace_verdict(number_in(decided));
+  if (!verdict) return std::nullopt;
+  TraceStep step{.packet = number_in(found[NFTA_TRACE_ID]),
                  .family = *family,
-                 .table = text_in(*trace, NFTNL_TRACE_TABLE),
-                 .chain = text_in(*trace, NFTNL_TRACE_CHAIN),
+                 .table = text_in(found[NFTA_TRACE_TABLE]),
+                 .chain = text_in(found[NFTA_TRACE_CHAIN]),
                  .kind = *kind,
                  .verdict = *verdict,
-                 .target = text_in(*trace, NFTNL_TRACE_JUMP_TARGET),
-                 .mark = number_in(*trace, NFTNL_TRACE_MARK),
+                 .target = text_in(nested[NFTA_VERDICT_CHAIN]),
+                 .mark = number_in(found[NFTA_TRACE_MARK]),
                  .iif = {},
                  .oif = {}};
   if (step.table.empty() || step.chain.empty()) return std::nullopt;
-  if (nftnl_trace_is_set(trace.get(), NFTNL_TRACE_RULE_HANDLE))
-    step.rule_handle = nftnl_trace_get_u64(trace.get(), NFTNL_TRACE_RULE_HANDLE);
+  if (const nlattr* handle = found[NFTA_TRACE_RULE_HANDLE]; handle != nullptr && mnl_attr_validate(handle, MNL_TYPE_U64) >= 0)
+    step.rule_handle = be64toh(mnl_attr_get_u64(handle));
   // At the end of a chain the kernel reports a rule without a handle, which is none.
   if (step.kind == TraceKind::rule && step.rule_handle == 0 && step.verdict == TraceVerdict::next) step.kind = TraceKind::chain_return;
-  interfaces = {.iif = number_in(*trace, NFTNL_TRACE_IIF), .oif = number_in(*trace, NFTNL_TRACE_OIF)};
-  step.header = traced_header_in(bytes_in(*trace, NFTNL_TRACE_NETWORK_HEADER), bytes_in(*trace, NFTNL_TRACE_TRANSPORT_HEADER));
+  interfaces = {.iif = number_in(found[NFTA_TRACE_IIF]), .oif = number_in(found[NFTA_TRACE_OIF])};
+  step.header = traced_header_in(bytes_in(found[NFTA_TRACE_NETWORK_HEADER]), bytes_in(found[NFTA_TRACE_TRANSPORT_HEADER]));
   return step;
 }
 

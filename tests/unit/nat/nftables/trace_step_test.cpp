@@ -102,6 +102,8 @@ TEST(TraceStep, NothingInWhatMakesNoSense) {
   TraceInterfaces interfaces;
   TraceMessage no_type;
   EXPECT_FALSE(trace_step_in(*no_type.header, interfaces));
+  TraceMessage no_verdict;
+  EXPECT_FALSE(trace_step_in(*no_verdict.type(NFT_TRACETYPE_RULE).header, interfaces)) << "and not a drop, whose number is 0";
   TraceMessage odd_family{99};
   EXPECT_FALSE(trace_step_in(*odd_family.type(NFT_TRACETYPE_RULE).verdict(NF_DROP).header, interfaces));
   TraceMessage other;
