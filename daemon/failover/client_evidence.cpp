@@ -57,6 +57,7 @@ void ClientEvidence::on_applied(Change& change, Time now) {
 void ClientEvidence::on_kernel_event(const probes::KernelEvent& event, Time now) {
   if (!on_ || !event.client) return;
   const std::vector<ServiceState*> services = services_of(event);
+  if (services.empty()) return;
   switch (event.kind) {
   case probes::KernelEventKind::unanswered:
   case probes::KernelEventKind::undelivered:
@@ -135,7 +136,7 @@ void ClientEvidence::evaluate(const std::string& name, Known& known, Time now) {
   if (known.trouble) known.trouble->connections += more;
   const bool by_check = known.check == std::optional{false} && target != TargetState::none;
   if (known.trouble && known.evidence.state(now) != PathState::unanswered && !by_check)
-    end(name, known, known.evidence.state(now) == PathState::ok, target == TargetState::none, now);
+    end(name, known, known.check == std::optional{true} || known.evidence.state(now) == PathState::ok, target == TargetState::none, now);
   if (!suspect && !known.trouble && known.found_at && now - *known.found_at >= findings_for) known.findings.clear();
   if (!known.evidence.next_wakeup()) known.vips.clear();
 }

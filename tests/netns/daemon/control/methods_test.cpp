@@ -224,15 +224,21 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   daemon.read_everything("with an older configuration");
   EXPECT_TRUE(hanatd.status().daemon.fallback);
   check_limits(hanatd, daemon);
-  // The first two need a local failure, those of Foreign another program's rules, and the last one a crash, which the unit test of the
-  // description stands for; the other two are always null. Followers have a test of their own; files are parameters; and here no reload
-  // moves traffic.
+  // The first two need a local failure, those of Foreign another program's rules, those of Path and Finding clients without an answer, and
+  // the last one a crash, which the unit test of the description stands for; the other two are always null. Followers have a test of their
+  // own; files are parameters; and here no reload moves traffic.
   EXPECT_EQ(daemon.unseen(), (std::set<std::string>{"Daemon.blind",
                                                     "Daemon.kernel_error",
                                                     "Foreign.flows",
                                                     "Foreign.listen",
                                                     "Foreign.server",
                                                     "Service.foreign",
+                                                    "Path.since",
+                                                    "Finding.severity",
+                                                    "Finding.code",
+                                                    "Finding.what",
+                                                    "Finding.remedy",
+                                                    "Finding.seen_by",
                                                     "HistoryEntry.drain_ends_in_s",
                                                     "Unforced.forced",
                                                     "HistoryEntry.interrupted",
