@@ -73,7 +73,7 @@ protected:
         "nft add table ip t && nft 'add chain ip t pre { type nat hook prerouting priority -100; }' && nft 'add rule ip t pre ip daddr "
         "203.0.113.10 tcp dport 443 dnat to " +
             Lab::address(Host::primary).text() +
-            ":8443' && nft 'add chain ip t fwd { type filter hook forward priority 0; policy drop; }'");
+            ":8443' && nft 'add chain ip t through { type filter hook forward priority 0; policy drop; }'");
     check.name = "web";
     check.endpoints = {
         {.vip = {.address = Lab::vip(443).address, .port = 443}, .server = Lab::endpoint(Host::primary, 8443), .snat = {}, .payload = {}}};
@@ -108,7 +108,8 @@ TEST_F(TracedExamination, NamesTheRuleAndNotItsEffect) {
   ASSERT_EQ(targets.size(), 1U);
   EXPECT_EQ(targets[0].client, doctor_client().ipv4);
   EXPECT_EQ(targets[0].server, Lab::endpoint(Host::primary, 8443));
-  EXPECT_THAT(facts_of(examine([](ScriptedTracing& tracing) { tracing.found[true] = {rule_finding("policy drop")}; })), ElementsAre("policy drop"));
+  EXPECT_THAT(facts_of(examine([](ScriptedTracing& tracing) { tracing.found[true] = {rule_finding("policy drop")}; })),
+              ElementsAre("policy drop"));
 }
 
 TEST_F(TracedExamination, PutsWhatARealClientMetFirst) {
@@ -122,7 +123,7 @@ TEST_F(TracedExamination, PutsWhatARealClientMetFirst) {
 }
 
 TEST_F(TracedExamination, TracesNobodyWhereAllIsWell) {
-  lab.must(Host::gateway, "nft 'add chain ip t fwd { policy accept; }'");
+  lab.must(Host::gateway, "nft 'add chain ip t through { policy accept; }'");
   EXPECT_THAT(facts_of(examine([](ScriptedTracing&) {})), testing::IsEmpty());
   EXPECT_TRUE(targets.empty());
 }
