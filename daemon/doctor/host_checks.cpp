@@ -49,9 +49,10 @@ void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vecto
                             "net.ipv6.conf.all.forwarding", "1"));
     return;
   }
-  const auto forwards = [](const InterfaceFacts& link) { return link.name != "lo" && link.forwarding; };
-  const bool none = std::ranges::none_of(host.interfaces, forwards);
-  if (none || (!host.ip_forward && !path.path.to_server.interface)) {
+  const auto forwards = [](const InterfaceFacts& link) {
+    return link.name != "lo" && link.forwarding && !link.name.starts_with(nat::own_link_prefix);
+  };
+  if (!host.ip_forward && std::ranges::none_of(host.interfaces, forwards)) {
     all.push_back(
         setting(Severity::problem, "ip-forward-off", "net.ipv4.ip_forward is 0: no IPv4 packet is forwarded", "net.ipv4.ip_forward", "1"));
     return;
