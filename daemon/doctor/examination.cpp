@@ -18,9 +18,10 @@ constexpr auto spacing = 500us;
 constexpr auto ping_wait = 300ms;
 
 /// Settings that explain why a packet does not get through: no second reason is wanted then.
-constexpr std::array explaining{"ip-forward-off", "ipv6-forward-off", "interface-forward-off", "conntrack-full", "no-route-to-server"};
+constexpr std::array explaining{"ip-forward-off", "ipv6-forward-off",   "interface-forward-off",
+                                "conntrack-full", "no-route-to-server", "snat-address-unowned"};
 /// Findings that tell only that something is wrong.
-constexpr std::array vague{"not-forwarded", "reply-lost", "clients-refused"};
+constexpr std::array vague{"not-forwarded", "reply-lost", "clients-refused", "server-drops-clients"};
 
 template <typename Codes> bool is_one_of(const Finding& finding, const Codes& codes) {
   return std::ranges::find(codes, finding.code) != codes.end();

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "nat/marks.hpp"
+
 namespace hanat {
 namespace {
 
@@ -47,9 +49,10 @@ void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vecto
                             "net.ipv6.conf.all.forwarding", "1"));
     return;
   }
-  const auto forwards = [](const InterfaceFacts& link) { return link.name != "lo" && link.forwarding; };
-  const bool none = std::ranges::none_of(host.interfaces, forwards);
-  if (none || (!host.ip_forward && !path.path.to_server.interface)) {
+  const auto forwards = [](const InterfaceFacts& link) {
+    return link.name != "lo" && link.forwarding && !link.name.starts_with(nat::own_link_prefix);
+  };
+  if (!host.ip_forward && std::ranges::none_of(host.interfaces, forwards)) {
     all.push_back(
         setting(Severity::problem, "ip-forward-off", "net.ipv4.ip_forward is 0: no IPv4 packet is forwarded", "net.ipv4.ip_forward", "1"));
     return;
@@ -113,13 +116,19 @@ void check_routes(const HostFacts& host, const CheckedPath& path, std::vector<Fi
                                       host.on_link(path.snat.address)->name)));
 }
 
+/// Interfaces whose strict rp_filter drops what comes in by them, although the route to it is by another.
+std::string strict_besides(const HostFacts& host, unsigned interface) {
+  std::string names;
+  for (const InterfaceFacts& link : host.interfaces)
+    if (link.name != "lo" && link.up && link.index != interface && !link.name.starts_with(nat::own_link_prefix) && is_strict(host, link))
+      names += (names.empty() ? "" : ", ") + link.name;
+  return names;
+}
+
 /// A client's own packets may come in by another interface than the route back to it names; by which one is not known here.
 void check_client_filter(const HostFacts& before, const HostFacts& after, const CheckedPath& path, std::vector<Finding>& all) {
   if (path.own_client || !is_ipv4(path) || after.rp_filter_drops <= before.rp_filter_drops) return;
-  std::string strict;
-  for (const InterfaceFacts& link : after.interfaces)
-    if (link.name != "lo" && link.up && link.index != path.path.to_client.interface && is_strict(after, link))
-      strict += (strict.empty() ? "" : ", ") + link.name;
+  const std::string strict = strict_besides(after, path.path.to_client.interface);
   if (strict.empty()) return;
   Finding result = setting(Severity::warning, "rp-filter",
                            fmt::format("a strict rp_filter dropped {} packets meanwhile, and the client's may be among them (by {})",
@@ -175,8 +184,11 @@ Finding no_return(const HostFacts& host, const CheckedPath& path) {
     return shown(Severity::problem, "server-drops-clients", path,
                  fmt::format("{} answers pings of {} and not its connections: it drops clients", server, path.client.address.text()),
                  "on the server: let clients in   (nft list ruleset; iptables -S)");
+  // A strict filter drops even the ARP request for where to send a reply, and counts that nowhere.
+  const std::string strict = is_ipv4(path) ? strict_besides(host, path.path.to_server.interface) : std::string{};
+  const std::string strict_too = strict.empty() ? "" : fmt::format("; by {} they could not, rp_filter is strict there", strict);
   return shown(Severity::problem, "no-return-route", path,
-               fmt::format("{} gets what clients send (by {}), and its replies do not come back here", server, left),
+               fmt::format("{} gets what clients send (by {}), and its replies do not come back here{}", server, left, strict_too),
                fmt::format("on the server: ip {}route replace default via {}   (or snat = \"masquerade\" here)", is_ipv4(path) ? "" : "-6 ",
                            gateway_for(host, path)));
 }

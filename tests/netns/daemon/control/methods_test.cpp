@@ -153,6 +153,12 @@ protected:
     hanatd.wait_for([](const Status& now) { return service(now, "web").failback_in_s.has_value(); });
     daemon.read_everything("before a failback");
   }
+  void check_doctor(Conformance& daemon) {
+    EXPECT_EQ(daemon.control("Doctor", {{"service", "web"}}).at("findings"), json::array());
+    lab.must(Host::gateway, "nft add table ip f && nft 'add chain ip f forward { type filter hook forward priority 0; policy drop; }'");
+    EXPECT_EQ(daemon.control("Doctor").at("findings").at(0).at("code"), "forward-drop");
+    lab.must(Host::gateway, "nft delete table ip f");
+  }
   static void check_reload(const Hanatd& hanatd, Conformance& daemon) {
     hanatd.write_config("[hanatd]\nreconcile = \"50s\"\n" + config() + fast_service({.name = "more", .listen = "203.0.113.10:446/tcp"}));
     EXPECT_EQ(daemon.control("Plan").at("plan").at("changes").at(0).at("change"), "added");
@@ -214,6 +220,7 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   daemon.read_everything("at the start");
   hanatd.wait_for(all_up);
   daemon.read_everything("in peace");
+  check_doctor(daemon);
   check_overrides(hanatd, daemon);
   check_failover(hanatd, daemon);
   check_reload(hanatd, daemon);
@@ -224,36 +231,23 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   daemon.read_everything("with an older configuration");
   EXPECT_TRUE(hanatd.status().daemon.fallback);
   check_limits(hanatd, daemon);
-  // The first two need a local failure, those of Foreign another program's rules, those of Path and Finding clients without an answer, and
-  // the last one a crash, which the unit test of the description stands for; the other two are always null. Followers have a test of their
-  // own; files are parameters; and here no reload moves traffic.
-  EXPECT_EQ(daemon.unseen(), (std::set<std::string>{"Daemon.blind",
-                                                    "Daemon.kernel_error",
-                                                    "Foreign.flows",
-                                                    "Foreign.listen",
-                                                    "Foreign.server",
-                                                    "Service.foreign",
-                                                    "Path.since",
-                                                    "Finding.severity",
-                                                    "Finding.code",
-                                                    "Finding.what",
-                                                    "Finding.remedy",
-                                                    "Finding.seen_by",
-                                                    "HistoryEntry.drain_ends_in_s",
-                                                    "Unforced.forced",
-                                                    "HistoryEntry.interrupted",
-                                                    "Follow.event",
-                                                    "Follow.next",
-                                                    "Follow.skipped",
-                                                    "ConfigFile.name",
-                                                    "ConfigFile.text",
-                                                    "ReloadPlan.moves_unknown",
-                                                    "ServicePlan.move",
-                                                    "Move.from",
-                                                    "Move.to",
-                                                    "Move.why",
-                                                    "OldFlows.flows",
-                                                    "OldFlows.server",
+  // The first three need a local failure, those of Foreign another program's rules, those of Path and Finding clients without an answer,
+  // and the last one a crash, which the unit test of the description stands for; the other two are always null. Followers have a test of
+  // their own; files are parameters; and here no reload moves traffic.
+  EXPECT_EQ(daemon.unseen(), (std::set<std::string>{"Daemon.blind",     "Daemon.kernel_error",
+                                                    "Doctor.failure",   "Foreign.flows",
+                                                    "Foreign.listen",   "Foreign.server",
+                                                    "Service.foreign",  "Path.since",
+                                                    "Finding.severity", "Finding.code",
+                                                    "Finding.what",     "Finding.remedy",
+                                                    "Finding.seen_by",  "HistoryEntry.drain_ends_in_s",
+                                                    "Unforced.forced",  "HistoryEntry.interrupted",
+                                                    "Follow.event",     "Follow.next",
+                                                    "Follow.skipped",   "ConfigFile.name",
+                                                    "ConfigFile.text",  "ReloadPlan.moves_unknown",
+                                                    "ServicePlan.move", "Move.from",
+                                                    "Move.to",          "Move.why",
+                                                    "OldFlows.flows",   "OldFlows.server",
                                                     "OldFlows.action"}));
 }
 

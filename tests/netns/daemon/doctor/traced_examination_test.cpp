@@ -73,7 +73,7 @@ protected:
         "nft add table ip t && nft 'add chain ip t pre { type nat hook prerouting priority -100; }' && nft 'add rule ip t pre ip daddr "
         "203.0.113.10 tcp dport 443 dnat to " +
             Lab::address(Host::primary).text() +
-            ":8443' && nft 'add chain ip t fwd { type filter hook forward priority 0; policy drop; }'");
+            ":8443' && nft 'add chain ip t through { type filter hook forward priority 0; policy drop; }'");
     check.name = "web";
     check.endpoints = {
         {.vip = {.address = Lab::vip(443).address, .port = 443}, .server = Lab::endpoint(Host::primary, 8443), .snat = {}, .payload = {}}};
@@ -123,7 +123,7 @@ TEST_F(TracedExamination, PutsWhatARealClientMetFirst) {
 }
 
 TEST_F(TracedExamination, TracesNobodyWhereAllIsWell) {
-  lab.must(Host::gateway, "nft 'add chain ip t fwd { policy accept; }'");
+  lab.must(Host::gateway, "nft 'add chain ip t through { policy accept; }'");
   EXPECT_THAT(facts_of(examine([](ScriptedTracing&) {})), testing::IsEmpty());
   EXPECT_TRUE(targets.empty());
 }
