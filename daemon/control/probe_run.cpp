@@ -43,6 +43,7 @@ void ProbeRun::start_next(Run& run) {
   const std::size_t place = run.started++;
   auto started = prober_.start(run.probes[place], [this, &run, place](const probes::ProbeResult& result) {
     --in_flight_;
+    run.pending[place].reset(); // at once: its socket would call again
     end(run, place, result);
   });
   if (const auto* result = std::get_if<probes::ProbeResult>(&started)) {
