@@ -74,7 +74,8 @@ public:
     control("Version");
     control("History");
     control("Why");
-    for (const auto& service : control("Status").at("status").at("services")) {
+    const json status = control("Status"); // it has to outlive the loop
+    for (const auto& service : status.at("status").at("services")) {
       control("Status", {{"service", service.at("name")}});
       control("History", {{"service", service.at("name")}});
       control("Why", {{"service", service.at("name")}});
