@@ -38,23 +38,23 @@ Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller
       path_checks_(
           loop, table, doctor_, [this] { return checks_of(controller_.registry()); },
           [this](const std::string& service, bool answered, std::vector<Finding> found) {
-            controller_.clients().checked(service, answered, std::move(found));
+            controller_.clients.checked(service, answered, std::move(found));
           }) {
   remove_old_links(table, on_warning);
-  controller_.clients().diagnose = [this](const ServiceState& service, const Endpoint& client, const Vip& vip) {
+  controller_.clients.diagnose = [this](const ServiceState& service, const Endpoint& client, const Vip& vip) {
     diagnose(service, client, vip);
   };
 }
 
-Examinations::~Examinations() { controller_.clients().diagnose = {}; }
+Examinations::~Examinations() { controller_.clients.diagnose = {}; }
 
 void Examinations::diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip) {
   ServiceCheck check = check_of(service);
   check.unanswered = UnansweredClient{client, vip};
   const auto hand_back = [this, name = service.config.name](const Diagnosis& diagnosis) {
-    controller_.clients().found(name, diagnosis.found);
+    controller_.clients.found(name, diagnosis.found);
   };
-  if (!doctor_.examine({std::move(check)}, hand_back)) controller_.clients().found(service.config.name, {});
+  if (!doctor_.examine({std::move(check)}, hand_back)) controller_.clients.found(service.config.name, {});
 }
 
 } // namespace hanat

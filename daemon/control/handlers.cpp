@@ -155,8 +155,8 @@ DaemonStatus Handlers::daemon_status() const {
 ServiceStatus Handlers::service_status(const ServiceState& service) const {
   ServiceStatus status = report(service, Clock::now());
   if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
-  status.path = controller_.clients().status(service.config.name, Clock::now());
-  controller_.clients().add_totals(service.config.name, status.totals);
+  status.path = controller_.clients.status(service.config.name, Clock::now());
+  controller_.clients.add_totals(service.config.name, status.totals);
   return status;
 }
 

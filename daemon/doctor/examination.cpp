@@ -206,7 +206,10 @@ Diagnosis Examination::diagnosis() const {
     ++checked.answered;
     checked.slowest = std::max(checked.slowest, flow.result.latency);
   }
-  append(all, rules_);
+  for (const Finding& rule : rules_) { // a trap that a packet has met needs no warning
+    const auto is_same = [&rule](const Finding& met) { return met.code == rule.code && met.service == rule.service; };
+    if (std::ranges::none_of(all, is_same)) all.push_back(rule);
+  }
   arrange(all);
   return diagnosis;
 }

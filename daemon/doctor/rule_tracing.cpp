@@ -15,7 +15,10 @@ Traced traced_from(const TraceResult& result, const TraceTarget& target, const s
   Traced traced;
   TraceContext context{.service = target.service, .traced = {.client = target.client, .vip = target.vip}, .servers = {}, .table = table};
   if (target.server) context.servers.push_back(*target.server);
-  if (auto culprit = culprit_of(result.packets, result.ruleset, context)) {
+  // Where no rule did it, the settings of the host tell more, unless there are rules that cannot be traced.
+  auto culprit = culprit_of(result.packets, result.ruleset, context);
+  const bool by_a_rule = culprit && culprit->code != "lost" && culprit->code != "not-forwarded";
+  if (culprit && (by_a_rule || !result.ruleset.legacy_tables.empty())) {
     if (target.own_client) culprit->seen_by = target.seen_by;
     traced.found.push_back(std::move(*culprit));
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/doctor/synthetic_client.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
@@ -55,7 +56,7 @@ void ClientEvidence::on_applied(Change& change, Time now) {
 }
 
 void ClientEvidence::on_kernel_event(const probes::KernelEvent& event, Time now) {
-  if (!on_ || !event.client) return;
+  if (!on_ || !event.client || is_own_client(event.client->address)) return;
   const std::vector<ServiceState*> services = services_of(event);
   if (services.empty()) return;
   switch (event.kind) {

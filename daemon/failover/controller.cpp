@@ -57,7 +57,7 @@ void Controller::sync(Time now) {
   servers_.update(now);
   table_.maintain(health_.is_conntrack_full());
   heartbeat_.run(now);
-  clients_.run(now);
+  clients.run(now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
   evictions_.run(now);
@@ -74,7 +74,7 @@ void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const bool flipped = !service.shadow && record_target(change, outbox_);
   servers_.on_applied(change);
-  clients_.on_applied(change, now);
+  clients.on_applied(change, now);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
   heartbeat_.on_applied(service, now);
@@ -116,7 +116,7 @@ KernelCallbacks Controller::callbacks() {
               [this](probes::ProbeId id, const probes::ProbeResult& result) { health_.on_probe_result(id, result, Clock::now()); }),
           .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
           .event =
-              unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients_, evictions_, health_, Clock::now()); })};
+              unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); })};
 }
 
 void Controller::start(const Config& config, const State& saved) {
@@ -124,7 +124,7 @@ void Controller::start(const Config& config, const State& saved) {
   nat::Loaded found = table_.start(now);
   reload_.start(config, std::move(found.state), saved, now);
   servers_.on_start(found.endpoints, now);
-  clients_.configure(config.path_check);
+  clients.configure(config.path_check);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
   if (table_.busy()) join_commits(true); // ready means that the table stands: at a boot the network comes up behind it
@@ -147,7 +147,7 @@ Reloaded Controller::reload(const Config& config, std::string by) {
                                       .plan = std::move(plan)};
   outbox_.events.insert(outbox_.events.begin() + place, std::move(cause));
   servers_.on_config_changed();
-  clients_.configure(config.path_check);
+  clients.configure(config.path_check);
   sync_now();
   return result;
 }
@@ -188,7 +188,7 @@ void Controller::join_commits(bool all) {
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients_.next_wakeup()})
+  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

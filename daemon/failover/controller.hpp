@@ -58,9 +58,6 @@ public:
   std::function<void(Urgency)> on_state_changed;
 
   const TableSync& table() const { return table_; }
-  /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
-  ClientEvidence& clients() { return clients_; }
-  const ClientEvidence& clients() const { return clients_; }
 
 private:
   KernelCallbacks callbacks();
@@ -83,7 +80,10 @@ private:
   HealthMonitor health_;
   ConntrackAudit audit_;
   Reload reload_;
-  ClientEvidence clients_{registry_, outbox_};
+
+public:
+  /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
+  ClientEvidence clients{registry_, outbox_};
 };
 
 } // namespace hanat

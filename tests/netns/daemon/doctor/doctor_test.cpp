@@ -202,10 +202,10 @@ TEST_F(DoctorTest, NamesASourceAddressThatNobodyOwns) {
   expect_trap("snat-address-unowned", HasSubstr(fmt::format("ip address add {}/32 dev to-primary", address)));
 }
 
-TEST_F(DoctorTest, SaysThatPacketsDoNotLeave) {
+TEST_F(DoctorTest, NamesAForwardChainThatDrops) {
   start();
   lab().must(Host::gateway, "nft add table ip f && nft 'add chain ip f forward { type filter hook forward priority 0; policy drop; }'");
-  expect_trap("not-forwarded", HasSubstr("nft list ruleset"));
+  expect_trap("forward-drop", HasSubstr("nft insert rule ip f forward"));
 }
 
 TEST_F(DoctorTest, WarnsOfBridgesWhosePacketsPassIptables) {
