@@ -101,9 +101,10 @@ void Examination::second_pass(const std::atomic<bool>& cancelled) try {
     if (flow.result.outcome != FlowOutcome::silent || !left || !flow.result.back_by.empty() || !server ||
         endpoint(flow).snat.kind != nat::SnatKind::none || cancelled)
       continue;
+    if (!pinged.contains(server->address) && pinged.size() < most_pings)
+      pinged[server->address] = client_->pings(server->address, ping_wait);
     const auto known = pinged.find(server->address);
-    if (known == pinged.end() && pinged.size() >= most_pings) continue;
-    flow.pings = known != pinged.end() ? known->second : pinged[server->address] = client_->pings(server->address, ping_wait);
+    flow.pings = known != pinged.end() && known->second;
   }
   after_ = read_host();
   read_paths();
