@@ -5,6 +5,7 @@
 #include <array>
 #include <exception>
 #include <iterator>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t most_suspects = 8; // traced at once; the others have the same cause, or wait for the next examination
 constexpr auto spacing = 500us;
 constexpr auto ping_wait = 300ms;
+constexpr std::size_t most_pings = 3; // an examination ends within 5 s
 
 /// Settings that explain why a packet does not get through: no second reason is wanted then.
 constexpr std::array explaining{"ip-forward-off", "ipv6-forward-off",   "interface-forward-off",
@@ -90,13 +92,19 @@ void Examination::second_pass(const std::atomic<bool>& cancelled) try {
     again.push_back(&flow);
   }
   const std::vector<FlowResult> results = client_->run(flows, {.spacing = spacing, .watch = true}, cancelled);
+  std::map<Address, bool> pinged;
   for (std::size_t index = 0; index < again.size(); ++index) {
     ExaminedFlow& flow = *again[index];
     flow.result = results[index];
     const auto& server = endpoint(flow).server;
-    if (flow.result.outcome == FlowOutcome::silent && flow.result.back_by.empty() && server &&
-        endpoint(flow).snat.kind == nat::SnatKind::none && !cancelled)
-      flow.pings = client_->pings(server->address, ping_wait);
+    const bool left = !flow.result.left_by.empty() || endpoint(flow).vip.protocol == Protocol::udp; // datagrams are not watched
+    if (flow.result.outcome != FlowOutcome::silent || !left || !flow.result.back_by.empty() || !server ||
+        endpoint(flow).snat.kind != nat::SnatKind::none || cancelled)
+      continue;
+    if (!pinged.contains(server->address) && pinged.size() < most_pings)
+      pinged[server->address] = client_->pings(server->address, ping_wait);
+    const auto known = pinged.find(server->address);
+    flow.pings = known != pinged.end() && known->second;
   }
   after_ = read_host();
   read_paths();

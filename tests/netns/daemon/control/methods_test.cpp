@@ -106,7 +106,7 @@ private:
   static json exchanged(const Hanatd& hanatd, const std::string& method, const json& parameters) {
     RawClient client{hanatd.socket()};
     client.say(json{{"method", method}, {"parameters", parameters}}.dump());
-    return json::parse(client.hear());
+    return json::parse(client.hear(std::chrono::seconds{6})); // an examination takes up to 5
   }
   static std::string description_of(const Hanatd& hanatd, std::string_view interface) {
     return exchanged(hanatd, "org.varlink.service.GetInterfaceDescription", {{"interface", interface}})
