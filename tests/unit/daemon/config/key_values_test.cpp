@@ -70,7 +70,8 @@ TEST(KeyValues, ThatMayBeSecretAreNotShown) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].key, "probe.headers");
   for (const std::string& text : {found[0].before, found[0].after}) EXPECT_THAT(text, Not(HasSubstr("Bearer")));
-  const auto sent = between("probe = { type = \"tcp\", send = \"one\" }", "probe = { type = \"tcp\", send = \"two\" }");
+  const auto sent =
+      between("probe = { type = \"tcp\", send = \"one\", expect = \"x\" }", "probe = { type = \"tcp\", send = \"two\", expect = \"x\" }");
   EXPECT_THAT(sent, ElementsAre(KeyDifference{.key = "probe.send", .before = "(not shown)", .after = "(not shown)"}));
 }
 
