@@ -49,8 +49,32 @@ private:
   std::string text_;
 };
 
-void show_finding(const json& finding, Page& page) {
-  const std::string severity = text_in(finding, "severity"), service = text_in(finding, "service");
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t index = 0; index < std::min(names.size(), listed_at_most); ++index) text += (index == 0 ? "" : ", ") + names[index];
+  return names.size() > listed_at_most ? text + fmt::format(" and {} more", names.size() - listed_at_most) : text;
+}
+
+/// One finding and the services that have it.
+struct SameFinding {
+  json finding; // without the service
+  std::vector<std::string> services;
+};
+std::vector<SameFinding> by_cause(const json& findings) {
+  std::vector<SameFinding> all;
+  for (const json& finding : findings) {
+    json plain = finding;
+    plain.erase("service");
+    auto same = std::ranges::find(all, plain, &SameFinding::finding);
+    if (same == all.end()) same = all.insert(all.end(), {.finding = std::move(plain), .services = {}});
+    if (const std::string service = text_in(finding, "service"); !service.empty()) same->services.push_back(service);
+  }
+  return all;
+}
+
+void show_finding(const SameFinding& same, Page& page) {
+  const json& finding = same.finding;
+  const std::string severity = text_in(finding, "severity");
   const bool problem = severity == "problem", warning = severity == "warning";
   page.add(problem   ? Colour::red
            : warning ? Colour::yellow
@@ -58,7 +82,7 @@ void show_finding(const json& finding, Page& page) {
            problem   ? "!! "
            : warning ? "!  "
                      : "   ",
-           (service.empty() ? std::string{} : service + ": ") + text_in(finding, "what"));
+           (same.services.empty() ? std::string{} : listed(same.services) + ": ") + text_in(finding, "what"));
   if (const std::string seen = text_in(finding, "seen_by"); !seen.empty()) page.add(Colour::none, "   ", "seen by " + seen);
   if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add(Colour::bold, "   -> ", remedy);
 }
@@ -77,12 +101,6 @@ int show_clients(const json& status, Page& page) {
     exit = std::max(exit, unanswered > 0 ? 2 : refused > 0 ? 1 : 0);
   }
   return exit;
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t index = 0; index < std::min(names.size(), listed_at_most); ++index) text += (index == 0 ? "" : ", ") + names[index];
-  return names.size() > listed_at_most ? text + fmt::format(" and {} more", names.size() - listed_at_most) : text;
 }
 
 void show_checked(const json& reply, bool well, Page& page) {
@@ -107,9 +125,9 @@ void show_checked(const json& reply, bool well, Page& page) {
 
 DoctorText show_doctor(const json& reply, const json& status, const View& view) {
   std::size_t problems = 0, warnings = 0;
-  const json& all = reply.at("findings");
-  for (const json& finding : all) {
-    const std::string severity = text_in(finding, "severity");
+  const std::vector<SameFinding> all = by_cause(reply.at("findings"));
+  for (const SameFinding& same : all) {
+    const std::string severity = text_in(same.finding, "severity");
     problems += severity == "problem" ? 1U : 0U;
     warnings += severity == "warning" ? 1U : 0U;
   }
@@ -119,9 +137,9 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
     page.add(problems > 0 ? Colour::red : Colour::yellow, "",
              problems > 0 ? plural(problems, "problem") + (warnings > 0 ? ", " + plural(warnings, "warning") : "")
                           : plural(warnings, "warning"));
-  for (const json& finding : all) {
+  for (const SameFinding& same : all) {
     page.blank();
-    show_finding(finding, page);
+    show_finding(same, page);
   }
   page.blank();
   const int clients = show_clients(status, page);

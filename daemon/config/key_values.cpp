@@ -66,6 +66,7 @@ std::string key_text(const nat::Snat& snat) {
 
 std::string statuses_of(const std::vector<probes::StatusRange>& ranges) {
   std::vector<std::string> texts;
+  texts.reserve(ranges.size());
   for (const auto& [first, last] : ranges) texts.push_back(first == last ? fmt::to_string(first) : fmt::format("{}-{}", first, last));
   return fmt::format("{}", fmt::join(texts, ", "));
 }
@@ -143,6 +144,7 @@ void add_probe(KeyValues& values, const std::string& prefix, const probes::Probe
 
 void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) {
   std::vector<std::string> addresses;
+  addresses.reserve(server.addresses.size());
   for (const Endpoint& address : server.addresses) addresses.push_back(to_text(address));
   values[server.role] = {fmt::format("{}", fmt::join(addresses, ", "))};
   values[server.role + ".snat"] = {key_text(server.snat)};
@@ -155,6 +157,7 @@ void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) 
 /// `own_probes`: each server's probes stand under its role; otherwise all have those of the first.
 KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   std::vector<std::string> vips;
+  vips.reserve(service.listen.size());
   for (const Vip& vip : service.listen) vips.push_back(to_text(vip));
   KeyValues values;
   values["listen"] = {fmt::format("{}", fmt::join(service.listen_text.empty() ? vips : service.listen_text, ", "))};

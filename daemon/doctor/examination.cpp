@@ -215,7 +215,9 @@ Diagnosis Examination::diagnosis() const {
     checked.slowest = std::max(checked.slowest, flow.result.latency);
   }
   for (const Finding& rule : rules_) { // a trap that a packet has met needs no warning
-    const auto is_same = [&rule](const Finding& met) { return met.code == rule.code && met.service == rule.service; };
+    const auto is_same = [&rule](const Finding& met) {
+      return met.code == rule.code && (rule.service.empty() || met.service == rule.service);
+    };
     if (std::ranges::none_of(all, is_same)) all.push_back(rule);
   }
   arrange(all);

@@ -107,7 +107,7 @@ std::vector<ServiceState*> ClientEvidence::services_of(const probes::KernelEvent
 }
 
 void ClientEvidence::on_repeated_syn(const ServiceState& service, const probes::KernelEvent& event, Time now) {
-  if (now - service.target_loaded_at < settles_within) return;
+  if (!event.client || !event.vip || now - service.target_loaded_at < settles_within) return;
   Known& known = known_[service.config.name];
   if (known.vips.size() >= PathEvidence::connections_at_most) known.vips.clear();
   known.vips[*event.client] = *event.vip;
@@ -152,6 +152,7 @@ void ClientEvidence::begin(const ServiceState& service, Known& known, const std:
 }
 
 void ClientEvidence::end(const std::string& name, Known& known, bool answered, bool target_changed, Time now) {
+  if (!known.trouble) return;
   outbox_.log(events::make(name, events::PathTroubleEnded{.lasted = now - known.trouble->since,
                                                           .connections = known.trouble->connections,
                                                           .answered = answered,

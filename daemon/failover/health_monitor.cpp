@@ -147,9 +147,11 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
 }
 
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
+  using Kind = probes::KernelEventKind;
+  if (event.kind == Kind::undelivered || event.kind == Kind::answered) return; // say nothing about the server
   if (event.server)
     for (ServiceState* service : registry_.at(event.server->address)) trigger(*service, *event.server, event, now);
-  if (!event.vip || event.kind == probes::KernelEventKind::refused) return;
+  if (!event.vip || event.kind == Kind::refused) return;
   ServiceState* const service = registry_.listening_at(*event.vip);
   if (service == nullptr) return;
   if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())

@@ -148,7 +148,7 @@ private:
     std::ranges::sort(flows, {}, [](const FlowsPlan& one) { return std::tie(one.flows, one.server, one.action); });
     flows.erase(std::ranges::unique(flows).begin(), flows.end());
     std::optional<MovePlan> move;
-    if (!service.shadow && record_target(change, outbox_))
+    if (!service.shadow && record_target(change, outbox_) && service.last_flip)
       move = MovePlan{.from = service.last_flip->from, .to = service.last_flip->to, .why = std::string{to_text(service.last_flip->reason)}};
     if (!move && flows.empty()) return;
     auto found = std::ranges::find(plan.changes, service.config.name, &ServicePlan::service);

@@ -16,7 +16,7 @@ constexpr std::size_t reports_per_turn = 4'096;
 
 } // namespace
 
-TraceReader::TraceReader(std::size_t buffer_bytes) : socket_(buffer_bytes) { socket_.listen(NFNLGRP_NFTRACE, true); }
+TraceReader::TraceReader(std::size_t bytes) : socket_(bytes) { socket_.listen(NFNLGRP_NFTRACE, true); }
 
 const std::string& TraceReader::name_of_interface(std::uint32_t number) {
   const auto [known, added] = interfaces_.try_emplace(number);
