@@ -42,9 +42,9 @@ inline constexpr std::chrono::milliseconds orphans_now_for{1'000};
 inline constexpr std::uint32_t orphans_at_most = 65'536; // once a set is full, nobody is reset
 
 /// Also filled by packets: `attempts` has clients that sent the first SYN of a connection to a virtual endpoint, as the orphans by original
-/// tuple. A SYN whose entry in conntrack stands does not come to the rule that looks there; so one that is found there is the second whose
-/// first has not left the gateway. At most attempts_per_second are added: a quiet gateway sees every client, a busy one a sample.
-/// `waiting` has clients that repeated a SYN (client . virtual endpoint), so that the first answer that one of them gets is logged.
+/// tuple, until the SYN leaves the gateway. One that is found there is the second whose first has not left. At most attempts_per_second are
+/// added: a quiet gateway sees every client, a busy one a sample. `waiting` has clients that repeated a SYN (client . virtual endpoint), so
+/// that the first answer that one of them gets is logged.
 constexpr const char* attempts_set(Family family) { return family == Family::ipv4 ? "attempts4" : "attempts6"; }
 constexpr const char* waiting_set(Family family) { return family == Family::ipv4 ? "waiting4" : "waiting6"; }
 inline constexpr std::chrono::milliseconds attempts_for{4'000}; // a SYN is repeated 1 and 3 s after the first

@@ -1,6 +1,6 @@
 // The rules that tell whether clients get an answer: those that repeat a SYN are logged, and those of them that are answered at last. A SYN
-// of a client that a rule, a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only here
-// does its repetition look different from a first one. Not here: what hanatd makes of it (daemon/decision/path_evidence).
+// of a client that a rule, a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only
+// here does its repetition look different from a first one. Not here: what hanatd makes of it (daemon/decision/path_evidence).
 #include "nat/nftables/ruleset_parts.hpp"
 
 #include <linux/netfilter.h>
@@ -67,12 +67,21 @@ void write_attempts(ChainWriter& writer) {
                      .add_to_set(attempts_set(family)));
 }
 
+/// Reached by SYNs that have come as far as the source chain: no rule, route or filter of the gateway dropped them. Behind it conntrack
+/// makes the entry, by which `unanswered` knows a repetition.
+void write_delivered(ChainWriter& writer) {
+  writer.open("delivered");
+  for (const Family family : both_families)
+    writer.add(writer.rule("leaves the gateway").only(family).only_tcp().load_original_tuple(family).delete_from_set(attempts_set(family)));
+}
+
 } // namespace
 
 void write_evidence(ChainWriter& writer) {
   write_unanswered(writer);
   write_answered(writer);
   write_attempts(writer);
+  write_delivered(writer);
 }
 
 void write_attempt(ChainWriter& writer) {

@@ -115,7 +115,8 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                           {2, "server of a port range; the port is kept"},
                                                           {4, "no target"},
                                                           {4, "new flow of a server that lost its traffic"}}));
-  EXPECT_EQ(comments_in(layout, "source"), each({{1, "picked up"}, {2, "to a server whose clients may get another source address"}}));
+  EXPECT_EQ(comments_in(layout, "source"),
+            each({{1, "picked up"}, {1, "delivered"}, {2, "to a server whose clients may get another source address"}}));
   for (const char* chain : {chain_source_ipv4, chain_source_ipv6})
     EXPECT_EQ(comments_in(layout, chain).size(), 12U) << chain; // of each protocol, masquerade and fixed, endpoints and ranges
 }
