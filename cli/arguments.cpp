@@ -35,8 +35,11 @@ constexpr std::array option_rows = {
     OptionRow{"--since", "TIME", "from then on: 14:00, \"2026-11-28 14:00\", or 2h (ago)"},
     OptionRow{"--until", "TIME", "up to then, likewise"},
     OptionRow{"--follow", "", "go on with what happens, until interrupted", "-f"},
+    OptionRow{"--at", "TIME", "then, instead of now: 14:02 (that whole minute), \"2026-11-28 14:02:30\", or 2h (ago)"},
+    OptionRow{"--ask", "", "have hanatd probe every server once, too; exit status 1 if one fails"},
+    OptionRow{"--list", "N", "N of the connections, too, one a line"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::follow) + 1);
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::list) + 1);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
@@ -88,11 +91,11 @@ Color color_of(std::string_view text) {
   throw UsageError(fmt::format("--color {}: write auto, always or never", escaped(text)));
 }
 
-std::int64_t number_of(std::string_view text) {
+std::int64_t number_of(std::string_view option, std::string_view text) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end != text.data() + text.size() || number < 1)
-    throw UsageError(fmt::format("--number {}: write a number from 1 on", escaped(text)));
+    throw UsageError(fmt::format("{} {}: write a number from 1 on", option, escaped(text)));
   return number;
 }
 
@@ -116,10 +119,13 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::watch: invocation.watch = true; break;
   case Option::color: invocation.color = color_of(value); break;
   case Option::check: invocation.check = true; break;
-  case Option::number: invocation.number = number_of(value); break;
+  case Option::number: invocation.number = number_of("--number", value); break;
   case Option::since: invocation.since = moment_of("--since", value); break;
   case Option::until: invocation.until = moment_of("--until", value); break;
   case Option::follow: invocation.follow = true; break;
+  case Option::at: invocation.at = moment_of("--at", value); break;
+  case Option::ask: invocation.ask = true; break;
+  case Option::list: invocation.list = number_of("--list", value); break;
   }
 }
 
@@ -168,8 +174,22 @@ std::span<const Subcommand> subcommands() {
        "SERVICE",
        {number, since, until, follow},
        "show flips, changes of health, overrides and reloads, newest last (default: of all services)"},
+      {Command::events,
+       "events",
+       "SERVICE",
+       {number, since, until, follow},
+       "the same for programs: a line an event; with --follow as they happen (default: the newest 20)"},
+      {Command::why, "why", "SERVICE", {at}, "show why the traffic is where it is, or was at a time: what was learnt, decided and done"},
+      {Command::plan, "plan", "FILE", {}, "show what a reload would change (default: with the file that it reads)"},
+      {Command::probe, "probe", "SERVICE", {}, "probe its servers once, now, and show the answers; exit status 1 if one fails"},
+      {Command::connections, "connections", "SERVICE", {list}, "count its connections by server and state; may a server be unplugged?"},
+      {Command::doctor,
+       "doctor",
+       "SERVICE",
+       {},
+       "examine the way of clients, and name what is in it and the command that helps; exit status 0 nothing, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
-      {Command::check, "check", "FILE", {}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
+      {Command::check, "check", "FILE", {ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
       {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
   };

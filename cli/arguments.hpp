@@ -15,7 +15,24 @@
 
 namespace hanat::cli {
 
-enum class Command : std::uint8_t { status, force_backup, force_primary, automatic, reload, history, metrics, check, version, help };
+enum class Command : std::uint8_t {
+  status,
+  force_backup,
+  force_primary,
+  automatic,
+  reload,
+  history,
+  events,
+  why,
+  plan,
+  probe,
+  connections,
+  doctor,
+  metrics,
+  check,
+  version,
+  help
+};
 
 enum class Option : std::uint8_t {
   socket,
@@ -33,7 +50,10 @@ enum class Option : std::uint8_t {
   number,
   since,
   until,
-  follow
+  follow,
+  at,
+  ask,
+  list
 };
 
 struct Subcommand {
@@ -61,7 +81,9 @@ struct Invocation {
   Color color = Color::automatic;
   bool watch = false, check = false, follow = false;
   std::optional<std::int64_t> number; // of entries
-  std::optional<WallTime> since, until;
+  std::optional<WallTime> since, until, at;
+  bool ask = false;
+  std::optional<std::int64_t> list; // so many connections
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

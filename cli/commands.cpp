@@ -1,4 +1,4 @@
-// One function per command.
+// One function per command; those that only ask: diagnosis, follow.
 #include "cli/commands.hpp"
 
 #include <algorithm>
@@ -14,10 +14,11 @@
 #include <fnmatch.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/diagnosis.hpp"
 #include "cli/replies.hpp"
+#include "cli/requests.hpp"
 #include "cli/screen.hpp"
 #include "cli/show_check.hpp"
-#include "cli/show_history.hpp"
 #include "cli/show_status.hpp"
 #include "cli/text.hpp"
 #include "daemon/api/client.hpp"
@@ -33,33 +34,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* default_socket = "/run/hanat/control.sock";
-constexpr const char* default_config = "/etc/hanat/hanat.toml";
 constexpr std::chrono::seconds watch_period{1};
-constexpr std::chrono::milliseconds follow_period{100};
 constexpr auto version_deadline = std::chrono::seconds{2}; // hanatctl's own version should not wait long for hanatd's
-
-/// A closed pipe or a full disk is a failure: a script must not take half a reply for a whole one.
-Exit print(const std::string& text, Exit status = Exit::done) {
-  const bool whole = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (whole) return status;
-  std::perror("hanatctl: stdout");
-  return status == Exit::done ? Exit::refused : status;
-}
-
-Exit print_json(const json& value, Exit status = Exit::done) {
-  return print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n", status);
-}
-
-std::string socket_of(const Invocation& invocation) {
-  if (invocation.socket) return *invocation.socket;
-  const char* const named = std::getenv("HANAT_SOCKET"); // NOLINT(concurrency-mt-unsafe): one thread
-  return named != nullptr && *named != '\0' ? named : default_socket;
-}
-
-json request(const Invocation& invocation, const char* method, const json& parameters) {
-  return call(socket_of(invocation), method, parameters);
-}
 
 /// {"service": ...}, {"all": true} or neither, which the daemon accepts when there is only one service.
 json selection(const Invocation& invocation) {
@@ -150,59 +126,6 @@ Exit run_reload(const Invocation& invocation) {
   return invocation.json ? print_json(reply) : print(reload_reply(reply));
 }
 
-json history_parameters(const Invocation& invocation) {
-  json parameters = json::object();
-  if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
-  if (invocation.number) parameters["last"] = *invocation.number;
-  if (invocation.since) parameters["since"] = to_text(*invocation.since);
-  if (invocation.until) parameters["until"] = to_text(*invocation.until);
-  return parameters;
-}
-
-/// Until interrupted. `next`: the number of the entry that comes next. After a restart of hanatd the numbers begin anew.
-Exit follow_history(const Invocation& invocation, std::int64_t next, std::string day) {
-  const View view = view_of(invocation.color);
-  for (;;) {
-    std::this_thread::sleep_for(follow_period);
-    json parameters = json::object();
-    if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
-    parameters["after"] = next;
-    json reply;
-    try {
-      reply = request(invocation, "History", parameters);
-    } catch (const NoDaemon&) {
-      continue; // it may be restarted
-    }
-    const auto end = reply.at("next").get<std::int64_t>();
-    if (end < next) { // begun anew: what was written before the end was shown already
-      next = end;
-      continue;
-    }
-    next = end;
-    std::string text;
-    if (invocation.json)
-      for (const json& entry : reply.at("history")) text += entry.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    else
-      text = show_history(reply.at("history").get<std::vector<HistoryEntry>>(), view, day);
-    if (const Exit status = print(text); status != Exit::done) return status;
-  }
-}
-
-Exit run_history(const Invocation& invocation) {
-  const json reply = request(invocation, "History", history_parameters(invocation));
-  if (invocation.json && !invocation.follow) return print_json(reply);
-  const auto entries = reply.at("history").get<std::vector<HistoryEntry>>();
-  std::string text, day;
-  if (invocation.json)
-    for (const json& entry : reply.at("history")) text += entry.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-  else if (invocation.follow)
-    text = show_history(entries, view_of(invocation.color), day);
-  else
-    text = show_history(entries, view_of(invocation.color));
-  const Exit status = print(text);
-  return invocation.follow && status == Exit::done ? follow_history(invocation, reply.at("next"), day) : status;
-}
-
 Exit run_metrics(const Invocation& invocation) {
   const auto text = metrics_text(request(invocation, "Status", json::object()).at("status").get<Status>());
   return invocation.json ? print_json({{"metrics", text}}) : print(text);
@@ -218,16 +141,11 @@ Exit print_ok(const std::string& file, const Config& config, bool as_json) {
 }
 
 Exit run_check(const Invocation& invocation) {
+  if (invocation.ask) return run_ask(invocation);
   const std::string file = invocation.operand.empty() ? default_config : invocation.operand;
   const auto result = load_config(file);
   if (const auto* const config = std::get_if<Config>(&result)) return print_ok(file, *config, invocation.json);
-  json list = json::array();
-  for (const auto& error : std::get<std::vector<ConfigError>>(result)) {
-    fmt::print(stderr, "{}\n", escaped(to_text(error)));
-    list.push_back({{"file", error.file}, {"line", error.line}, {"column", error.column}, {"message", error.message}});
-  }
-  if (!invocation.json) return Exit::usage;
-  return print_json({{"file", file}, {"ok", false}, {"errors", std::move(list)}}, Exit::usage);
+  return print_config_errors(file, std::get<std::vector<ConfigError>>(result), invocation.json);
 }
 
 /// hanatd's version, or why there is none.
@@ -264,7 +182,13 @@ Exit dispatch(const Invocation& invocation) {
   case Command::force_primary: return run_force(invocation);
   case Command::automatic: return run_auto(invocation);
   case Command::reload: return run_reload(invocation);
-  case Command::history: return run_history(invocation);
+  case Command::history:
+  case Command::events: return run_history(invocation);
+  case Command::why: return run_why(invocation);
+  case Command::plan: return run_plan(invocation);
+  case Command::probe: return run_probe(invocation);
+  case Command::doctor: return run_doctor(invocation);
+  case Command::connections: return run_connections(invocation);
   case Command::metrics: return run_metrics(invocation);
   case Command::check: return run_check(invocation);
   case Command::version: return run_version(invocation);

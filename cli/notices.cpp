@@ -36,7 +36,8 @@ bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
 /// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"
 std::string state_of(const ServerStatus& server) {
   if (worse_in_group(server))
-    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health), escaped(server.group_health.value_or("")));
+    return fmt::format("{} is {} here, but {} in the group", escaped(server.role), escaped(server.health),
+                       escaped(server.group_health.value_or("")));
   if (server.recovering) return fmt::format("{} is recovering ({})", escaped(server.role), show_recovery(*server.recovering));
   std::string reason;
   if (server.health == "down" && server.last && server.last->outcome != "pass") reason = server.last->reason;
@@ -100,6 +101,20 @@ std::optional<Notice> notice_target(const ServiceStatus& service) {
   return std::nullopt;
 }
 
+/// Clients wait for an answer although their server works, and why.
+void add_path_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
+  constexpr std::uint64_t counted = 1'024; // hanatd counts no more
+  const PathStatus& path = service.path;
+  if (path.state != "unanswered") return;
+  const std::uint64_t number = path.unanswered_clients;
+  const std::string who = number == 0 ? "clients get no answer"
+                                      : fmt::format("{}{} client{} got no answer in the last minute", number < counted ? "" : "at least ",
+                                                    number, number == 1 ? "" : "s");
+  notices.push_back({true, fmt::format("{}, though {} passes its probes", who, escaped(service.target))});
+  for (const FindingStatus& found : path.findings)
+    notices.push_back({true, fmt::format("{}{}{}", escaped(found.what), found.remedy.empty() ? "" : "  -> ", escaped(found.remedy))});
+}
+
 /// Old flows that are still at their old server: what happens to them, and when.
 Notice notice_draining(const DrainingStatus& draining) {
   const std::string server = fmt::format("{} ({})", escaped(draining.server), escaped(draining.address));
@@ -147,7 +162,7 @@ std::optional<Notice> notice_failback(const ServiceStatus& service) {
   const std::string force = to == "primary" ? "force-primary " + name : fmt::format("force-backup {} --server {}", name, to);
   const std::string commands = fmt::format("hanatctl {}, then hanatctl auto {}", force, name);
   if (waits_for == "operator") {
-    const auto* const server = find_server(service, *service.failback.to);
+    const auto* const server = find_server(service, service.failback.to.value_or(""));
     if (server == nullptr || server->recovering) return std::nullopt;
     return Notice{false, fmt::format("{} is up; failback is manual: {}", to, commands)};
   }
@@ -169,6 +184,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   std::vector<Notice> found;
   if (service.mode == "observe") found.push_back(notice_observe(service));
   if (service.forced) found.push_back(notice_forced(service, *service.forced, now));
+  add_path_notices(service, found);
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining));

@@ -16,7 +16,8 @@ constexpr std::size_t named = 5; // of the services in question
 
 struct Counts {
   std::size_t services = 0, primary = 0, backup = 0, none = 0, starting = 0, forced = 0, servers_down = 0;
-  std::vector<std::string> unserved, troubled, moved; // by name
+  std::uint64_t clients = 0;                                      // that got no answer in the last minute
+  std::vector<std::string> unserved, unanswered, troubled, moved; // by name
 };
 
 Counts count(const Status& status, WallTime now) {
@@ -28,9 +29,12 @@ Counts count(const Status& status, WallTime now) {
     if (service.forced) ++counts.forced;
     for (const ServerStatus& server : service.servers)
       if (server.health == "down") ++counts.servers_down;
+    counts.clients += service.path.unanswered_clients;
     const auto all = notices(service, now);
     if (!is_served(service))
       counts.unserved.push_back(escaped(service.name));
+    else if (service.path.state == "unanswered")
+      counts.unanswered.push_back(escaped(service.name));
     else if (std::ranges::any_of(all, &Notice::trouble))
       counts.troubled.push_back(escaped(service.name));
     else if (service.mode == "auto" && !service.forced && !starts && service.target != "primary")
@@ -71,6 +75,7 @@ CheckLine show_check(const Status& status, WallTime now) {
   Causes causes;
   if (daemon.kernel == "failed") causes.add(Alarm::critical, "the kernel refuses changes");
   causes.add_services(Alarm::critical, "clients not served", counts.unserved);
+  causes.add_services(Alarm::critical, "clients get no answer", counts.unanswered);
   if (daemon.kernel == "repairing") causes.add(Alarm::warning, "the table is being repaired");
   if (daemon.inconclusive) causes.add(Alarm::warning, "servers cannot be probed: " + escaped(*daemon.inconclusive));
   if (daemon.fallback)
@@ -84,9 +89,11 @@ CheckLine show_check(const Status& status, WallTime now) {
   constexpr std::string_view words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
   std::string text = causes.text();
   if (text.empty()) text = fmt::format("{} of {} services at their primary", counts.primary, counts.services);
-  text = fmt::format("{}: {} | services={} primary={} backup={} none={} starting={} forced={} servers_down={} unserved={} trouble={}\n",
+  text = fmt::format("{}: {} | services={} primary={} backup={} none={} starting={} forced={} servers_down={} unserved={} trouble={} "
+                     "unanswered={} unanswered_clients={}\n",
                      words[static_cast<std::size_t>(causes.worst())], text, counts.services, counts.primary, counts.backup, counts.none,
-                     counts.starting, counts.forced, counts.servers_down, counts.unserved.size(), counts.troubled.size());
+                     counts.starting, counts.forced, counts.servers_down, counts.unserved.size(), counts.troubled.size(),
+                     counts.unanswered.size(), counts.clients);
   return {.alarm = causes.worst(), .text = std::move(text)};
 }
 

@@ -53,8 +53,6 @@ std::string joined(const std::vector<std::string>& items) {
   return text;
 }
 
-std::string plural(std::size_t number, std::string_view what) { return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s"); }
-
 /// As many names as fit in `room` columns: "web, mail and 295 more".
 std::string fitting(const std::vector<const ServiceStatus*>& services, std::size_t room) {
   std::string text;
@@ -88,6 +86,10 @@ std::string cause_of(const ServiceStatus& service, Rank rank) {
                          server.health != "up" && server.last ? server.last->reason : "");
   cause += fmt::format(" {} {} {}", service.failback.waits_for.value_or(""), service.would_target.value_or(""), service.draining.empty());
   if (!service.foreign.empty()) cause += " " + service.name;
+  if (service.path.state == "unanswered") {
+    cause += " unanswered";
+    for (const FindingStatus& found : service.path.findings) cause += " " + found.what;
+  }
   return cause;
 }
 
@@ -185,6 +187,8 @@ ServiceStatus common_of(const Block& block) {
   common.name = "SERVICE";
   common.failback_in_s.reset();
   common.draining.clear();
+  common.path.unanswered_clients = 0;
+  for (const ServiceStatus* service : block.services) common.path.unanswered_clients += service->path.unanswered_clients;
   return common;
 }
 

@@ -21,6 +21,8 @@ std::tm local(WallTime time) {
 
 } // namespace
 
+std::string plural(std::size_t number, std::string_view what) { return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s"); }
+
 std::string duration(double seconds) {
   if (!(seconds >= 0)) seconds = 0; // NaN too
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);

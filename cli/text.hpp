@@ -13,6 +13,8 @@
 
 namespace hanat::cli {
 
+/// "1 service", "2 services".
+std::string plural(std::size_t number, std::string_view what);
 /// "0.4 s", "43 s", "9 min 5 s", "2 h 3 min", "3 d 4 h".
 std::string duration(double seconds);
 

@@ -86,7 +86,13 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   utsname system{};
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
-  handlers_ = std::make_unique<Handlers>(*controller_, *history_, [this](const std::string& by) { return reload(by); });
+  handlers_ =
+      std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, [this](const std::string& by) { return reload(by); });
+  examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_, [this](const std::string& warning) {
+    log(events::Message{Level::warning, warning});
+  });
+  examinations_->configure(config.path_check);
+  handlers_->set_doctor(&examinations_->doctor());
   operators_ = config.operators;
   handlers_->set_config(start.file, start.fallback);
   if (start.fallback)
@@ -174,6 +180,9 @@ void Daemon::stop() {
   control_.reset();
   metrics_.reset();
   config_watch_.reset();
+  handlers_->stop();
+  handlers_->set_doctor(nullptr);
+  examinations_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
@@ -204,13 +213,11 @@ nlohmann::json Daemon::reload(const std::string& by) {
   }
   const Reloaded done = controller_->reload(config, by);
   accepted(content);
+  examinations_->configure(config.path_check);
   serve_metrics(config.metrics);
   trim_memory();
-  return {{"services", config.services.size()},
-          {"added", done.added},
-          {"changed", done.changed},
-          {"removed", done.removed},
-          {"settings", done.settings}};
+  return {{"services", config.services.size()}, {"added", done.added}, {"changed", done.changed}, {"removed", done.removed},
+          {"settings", done.settings},          {"plan", *done.plan}};
 }
 
 /// Without CAP_NET_RAW hanatd does everything else.

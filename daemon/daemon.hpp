@@ -15,6 +15,7 @@
 #include "daemon/config/config.hpp"
 #include "daemon/config_copy.hpp"
 #include "daemon/config_watch.hpp"
+#include "daemon/control/examinations.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
@@ -75,6 +76,7 @@ private:
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Examinations> examinations_;
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
   std::string operators_;              // as configured: there may be no such group

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace hanat::nat {
 
-/// The guard logs the packets of clients in trouble to this nfnetlink_log group, at most 100 per second for each kind and family, and 1,000
-/// of those that connect again. "ha"
+/// The table logs the packets of clients in trouble to this nfnetlink_log group, at most 100 per second for each kind and family, and 1,000
+/// of those that connect again or are answered at last. "ha"
 inline constexpr std::uint16_t log_group = 0x4861;
 inline constexpr const char* log_refused = "hanat refused";         // a server's reset of a SYN or ABORT of an INIT, held or not
-inline constexpr const char* log_unanswered = "hanat unanswered";   // a client repeats its SYN: no reply to the first
+inline constexpr const char* log_unanswered = "hanat unanswered";   // a client repeats its SYN: its server has not replied to the first
+inline constexpr const char* log_undelivered = "hanat undelivered"; // a client repeats its SYN: the first has not left the gateway
+inline constexpr const char* log_answered = "hanat answered";       // a server accepts a connection of a client that had repeated a SYN
 inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP destination unreachable for a client's packet, held or not
 
 /// The packet that renews the heartbeat carries this mark; a rule drops it on its way out. "hanb"
@@ -22,5 +25,8 @@ inline constexpr const char* log_reconnect = "hanat reconnect"; // a client's SY
 inline constexpr std::uint32_t packet_mark = 0x68616e61;
 inline constexpr std::uint16_t probe_port_first = 61000;
 inline constexpr std::uint16_t probe_port_last = 61999;
+
+/// Interfaces of hanatd's own: a veth pair for its client, while that opens flows. Nobody else comes by them.
+inline constexpr std::string_view own_link_prefix = "hanat-c";
 
 } // namespace hanat::nat

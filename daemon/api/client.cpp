@@ -36,6 +36,12 @@ public:
     send_all(request);
     return receive_one();
   }
+  /// The next one of several; it may take any time.
+  std::string next() {
+    constexpr std::chrono::hours any_time{24 * 20}; // poll() takes 24 days at most; a follower then calls again
+    deadline_ = Monotonic::now() + any_time;
+    return receive_one();
+  }
 
 private:
   [[noreturn]] void hung() const {
@@ -52,6 +58,7 @@ private:
   std::chrono::milliseconds timeout_;
   Monotonic::time_point deadline_;
   Fd fd_;
+  std::string received_; // and not returned yet
 };
 
 void Exchange::unreachable(int error) const {
@@ -99,15 +106,18 @@ void Exchange::send_all(const std::string& bytes) {
 }
 
 std::string Exchange::receive_one() {
-  std::string reply;
   std::array<char, std::size_t{64} << 10> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by recv
-  for (;;) {
+  for (std::size_t searched = 0;;) {
+    if (const auto nul = received_.find('\0', searched); nul != std::string::npos) {
+      std::string reply = received_.substr(0, nul);
+      received_.erase(0, nul + 1);
+      return reply;
+    }
+    searched = received_.size();
     const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (count > 0) {
-      const std::size_t before = reply.size();
-      reply.append(buffer.data(), static_cast<std::size_t>(count));
-      if (const auto nul = reply.find('\0', before); nul != std::string::npos) return reply.substr(0, nul);
-      if (reply.size() > max_reply) throw NoDaemon(fmt::format("what listens at {} sends without end: it is not hanatd", path_));
+      received_.append(buffer.data(), static_cast<std::size_t>(count));
+      if (received_.size() > max_reply) throw NoDaemon(fmt::format("what listens at {} sends without end: it is not hanatd", path_));
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
       throw NoDaemon(fmt::format("hanatd at {} closed the connection without a reply; see journalctl -u hanatd", path_));
     } else if (errno == EAGAIN) {
@@ -129,10 +139,8 @@ std::string message_of(const std::string& error, const json& parameters) {
   return fmt::format("hanatd replied {} {}", error, varlink::to_text(parameters));
 }
 
-} // namespace
-
-json call(const std::string& socket_path, const std::string& method, const json& parameters, std::chrono::milliseconds deadline) {
-  const auto text = Exchange{socket_path, deadline}.run(varlink::call_bytes(fmt::format("{}.{}", control_interface, method), parameters));
+/// The parameters of a reply. Throws NoDaemon or Refusal.
+json parameters_of(const std::string& text, const std::string& socket_path, bool* continues = nullptr) {
   json reply;
   try {
     reply = varlink::parse_json(text);
@@ -143,11 +151,31 @@ json call(const std::string& socket_path, const std::string& method, const json&
 
   auto details = reply.value("parameters", json(nullptr));
   if (!details.is_object()) details = json::object();
+  if (continues != nullptr) {
+    const auto found = reply.find("continues");
+    *continues = found != reply.end() && found->is_boolean() && found->get<bool>();
+  }
   const auto error = reply.find("error");
   if (error == reply.end()) return details;
   const std::string full = error->is_string() ? error->get<std::string>() : varlink::to_text(*error);
   const std::string name = full.substr(full.rfind('.') + 1); // npos + 1 is 0: the whole name
   throw Refusal(name, message_of(name, details), details);
+}
+
+std::string full_name(const std::string& method) { return fmt::format("{}.{}", control_interface, method); }
+
+} // namespace
+
+json call(const std::string& socket_path, const std::string& method, const json& parameters, std::chrono::milliseconds deadline) {
+  return parameters_of(Exchange{socket_path, deadline}.run(varlink::call_bytes(full_name(method), parameters)), socket_path);
+}
+
+void call_more(const std::string& socket_path, const std::string& method, const json& parameters,
+               const std::function<bool(const json&)>& on_reply, std::chrono::milliseconds deadline) {
+  Exchange exchange{socket_path, deadline};
+  bool continues = true;
+  std::string text = exchange.run(varlink::call_bytes(full_name(method), parameters, true));
+  while (on_reply(parameters_of(text, socket_path, &continues)) && continues) text = exchange.next();
 }
 
 } // namespace hanat

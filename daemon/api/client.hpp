@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -25,5 +26,10 @@ struct Refusal : std::runtime_error {
 /// Calls io.hanat.Control.<method> at the socket and returns the reply's parameters. Throws NoDaemon or Refusal.
 nlohmann::json call(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters = nlohmann::json::object(),
                     std::chrono::milliseconds deadline = std::chrono::seconds{10});
+
+/// Calls a method that replies again and again, and passes the parameters of each reply on until `on_reply` returns false. The deadline is
+/// that of the first reply. Throws NoDaemon, also when the daemon ends, or Refusal.
+void call_more(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters,
+               const std::function<bool(const nlohmann::json&)>& on_reply, std::chrono::milliseconds deadline = std::chrono::seconds{10});
 
 } // namespace hanat

@@ -19,13 +19,26 @@ constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Paramet
 constexpr std::array history_parameters = {Parameter{"service", "?string"}, Parameter{"last", "?int"}, Parameter{"since", "?string"},
                                            Parameter{"until", "?string"}, Parameter{"after", "?int"}};
 
+constexpr std::array why_parameters = {Parameter{"service", "?string"}, Parameter{"at", "?string"}};
+constexpr std::array follow_parameters = {Parameter{"service", "?string"}};
+constexpr std::array files_parameters = {Parameter{"files", "?[]ConfigFile"}};
+constexpr std::array connections_parameters = {Parameter{"service", "?string"}, Parameter{"list", "?int"}};
+
 constexpr std::array methods = {
     Method{"Status", false, status_parameters, "status: StatusReport"},
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
-    Method{"Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string"},
+    Method{
+        "Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
+    Method{"Doctor", false, status_parameters, "findings: []DoctorFinding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
+    Method{"Why", false, why_parameters, "services: []WhyReport, others: int"},
+    Method{"Follow", false, follow_parameters, "event: ?HistoryEntry, next: ?int, skipped: ?int", true},
+    Method{"Plan", true, files_parameters, "plan: ReloadPlan"},
+    Method{"Ask", true, files_parameters, "answers: []ProbeAnswer"},
+    Method{"ProbeServers", true, follow_parameters, "answers: []ProbeAnswer"},
+    Method{"Connections", false, connections_parameters, "connections: ConnectionsReport"},
 };
 
 // Varlink wants a name only once among types, methods and errors: hence not Status, but StatusReport.
@@ -45,7 +58,7 @@ type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
-  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, totals: Totals
+  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, totals: Totals
 )
 # until is null: until Auto
 type Override (target: string, until: ?string, reason: string, by: string)
@@ -73,8 +86,15 @@ type Cut (tcp: int, udp: int, sctp: int)
 type Draining (server: string, address: string, drained: int, left: ?int, ends_in_s: ?float)
 # flows at a server that hanat did not send them to, which came back after they were cut
 type Foreign (listen: string, server: string, flows: int)
-# since hanatd started; flips: by why; nudged: clients that nudges were sent to
-type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
+# whether clients get an answer. state: no-evidence, ok, unanswered; the counts are of the last minute, and at least that; since: when the
+# clients began to get none
+type Path (state: string, unanswered_clients: int, refused_clients: int, since: ?string, findings: []Finding)
+# severity: note, warning, problem; remedy: a command or a line, empty where there is none; seen_by: whose packet showed it, or empty
+type Finding (severity: string, code: string, what: string, remedy: string, seen_by: string)
+# since hanatd started; flips: by why; nudged: clients that nudges were sent to; clients_unanswered, clients_refused: connections, at least
+type Totals (
+  flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int
+)
 # History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
 # interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null. until: of an override with an end; by: who did it;
@@ -82,8 +102,50 @@ type Totals (flips: [string]int, cut: Cut, nudged: int, drained: int)
 type HistoryEntry (
   at: string, kind: string, service: ?string, text: string, from: ?string, to: ?string, why: ?string, commit_us: ?int, cut: ?Cut,
   nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float, interrupted: ?bool, until: ?string, by: ?string,
-  reload: ?ReloadCounts
+  reload: ?ReloadCounts, health: ?HealthChange, changes: ?[]ServicePlan
 )
+# the rule: `of` results within, or passes over, within_s
+type HealthChange (server: string, address: string, health: string, of: int, within_s: float, observations: []Observation)
+# kind: event (of the kernel; it has no probe), fail, full, pass; count: the second of three
+type Observation (
+  at: string, kind: string, server: string, probe: ?string, reason: string, detail: ?string, wanted: ?string, latency_ms: ?float,
+  count: ?int, of: ?int
+)
+# Why: of one service; without a name in brief of those that are not fine, or that changed in the ten minutes before `at`, and how many
+# others there are. The time itself is always the end: entries behind it do not count. status, pending: without `at` only
+type WhyReport (
+  service: string, at: ?string, target: string, why: string, since: string, chain: []HistoryEntry, last_reload: ?HistoryEntry,
+  last_override: ?HistoryEntry, pending: []Observation, status: ?Service
+)
+# Follow, with "more": first a reply without an event, then one for each event, also of kind "cut". skipped: so many events were left out,
+# because they were not read; History with `after` has them.
+# Plan and Ask: without files of the configuration that a reload reads; otherwise the main file, then those of conf.d
+type ConfigFile (name: string, text: string)
+# moves_unknown: so many services change that their moves were not worked out
+type ReloadPlan (
+  services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string, moves_unknown: ?bool
+)
+# change: added, changed, removed, moved (by the change of another one)
+type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges)
+# an empty text: the key is not there
+type KeyChange (key: string, before: string, after: string)
+type Move (from: string, to: string, why: string)
+# action: reset, keep, "drain 60s"
+type OldFlows (flows: string, server: string, action: string)
+type ProbeChanges (kept: int, started: int, ended: int)
+type ProbeAnswer (
+  service: string, role: string, probe: string, outcome: string, reason: string, detail: ?string, wanted: ?string, explanation: ?string,
+  latency_ms: float
+)
+# list: as many connections as were asked for
+type ConnectionsReport (service: string, took_ms: float, servers: []ConnectionServer, list: []Connection)
+# role is empty: not in the configuration; leaving: drain, keep, cut or empty; opened_by_server, offloaded: counted by state, too
+type ConnectionServer (
+  role: string, address: string, health: string, target: bool, leaving: string, ends_in_s: ?float, returns_in_s: ?float,
+  also_target_of: []string,
+  opening: int, established: int, closing: int, answered: int, unanswered: int, opened_by_server: int, offloaded: int, total: int
+)
+type Connection (client: string, listen: string, server: string, state: string, opened_by_server: bool, offloaded: bool)
 type ReloadCounts (added: int, changed: int, removed: int)
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
@@ -93,6 +155,11 @@ type Forced (
 type Unforced (
   name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string
 )
+# Doctor examines the way of clients, of one service or of all; it replies within some seconds.
+# severity: problem, warning or note; service: null for the gateway; remedy: a command; seen_by: whose packet showed it, null for a setting
+type DoctorFinding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
+# sent: flows that hanatd's own client opened, by interface; failure: why it could not
+type CheckedService (service: string, sent: int, answered: int, slowest_ms: float)
 )";
 
 constexpr std::string_view errors = R"(
@@ -108,13 +175,14 @@ bool has_type(const nlohmann::json& value, std::string_view type) {
   if (type == "string") return value.is_string();
   if (type == "bool") return value.is_boolean();
   if (type == "int") return value.is_number_integer();
+  if (type.starts_with("[]")) return value.is_array();
   return value.is_number(); // "float"
 }
 
 std::string describe() {
   std::string text =
-      fmt::format("# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History and Version;\n"
-                  "# root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
+      fmt::format("# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History, Doctor, Version,\n"
+                  "# Why, Follow and Connections; root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
                   control_interface, types);
   for (const auto& method : methods) {
     std::string parameters;
@@ -170,6 +238,7 @@ error InterfaceNotFound (interface: string)
 error MethodNotFound (method: string)
 error MethodNotImplemented (method: string)
 error InvalidParameter (parameter: string)
+error ExpectedMore ()
 )";
 }
 

@@ -24,6 +24,7 @@ struct Method {
   bool changes; // only root and the operators' group may call it
   std::span<const Parameter> parameters;
   std::string_view result; // the fields of the reply, as varlink writes them
+  bool streams = false;    // it replies again and again, to a call with "more"
 };
 
 std::span<const Method> control_methods();

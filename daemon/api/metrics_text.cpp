@@ -22,6 +22,9 @@ enum class Metric : std::uint8_t {
   nudged,
   drained,
   old_flows,
+  unanswered,
+  refused,
+  path,
   flip_time,
   flip_commit,
   up,
@@ -44,6 +47,11 @@ constexpr std::array rows = {
     Row{Metric::nudged, "hanat_nudged_total", "counter", "Clients that a nudge was sent to after a flip"},
     Row{Metric::drained, "hanat_drained_total", "counter", "Flows of old targets that ended by themselves while draining or kept"},
     Row{Metric::old_flows, "hanat_old_flows", "gauge", "Flows of old targets that are draining or kept; absent: none, or not counted yet"},
+    Row{Metric::unanswered, "hanat_clients_unanswered_total", "counter",
+        "Connections of clients that got no answer although the target passed its probes; at least so many"},
+    Row{Metric::refused, "hanat_clients_refused_total", "counter", "Connections of clients that a server refused; at least so many"},
+    Row{Metric::path, "hanat_path_state", "gauge",
+        "1 while clients get no answer although the target passes its probes; 0: they are answered, or none is seen"},
     Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",
         "Time of the last change of the target, also before the start; absent: none is known"},
     Row{Metric::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "Time from decision to kernel acknowledgement of the last flip"},
@@ -120,6 +128,9 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
   line(families_, Metric::cut, label + ",protocol=\"udp\"", service.totals.cut.udp);
   line(families_, Metric::cut, label + ",protocol=\"sctp\"", service.totals.cut.sctp);
+  line(families_, Metric::unanswered, label, service.totals.clients_unanswered);
+  line(families_, Metric::refused, label, service.totals.clients_refused);
+  line(families_, Metric::path, label, service.path.state == "unanswered" ? 1 : 0);
   line(families_, Metric::nudged, label, service.totals.nudged);
   std::uint64_t drained = service.totals.drained;
   std::map<std::string, std::uint64_t> left; // a server may have both kept and draining flows

@@ -5,6 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/api/health_change.hpp"
+#include "daemon/api/reload_plan.hpp"
+
 namespace hanat {
 namespace {
 
@@ -151,18 +154,47 @@ DrainingStatus draining_from(const json& from) {
           .ends_in_s = optional_at<double>(from, "ends_in_s")};
 }
 
+json to_value(const PathStatus& path) {
+  json found = json::array();
+  for (const FindingStatus& one : path.findings)
+    found.push_back({{"severity", one.severity}, {"code", one.code}, {"what", one.what}, {"remedy", one.remedy}, {"seen_by", one.seen_by}});
+  return {{"state", path.state},
+          {"unanswered_clients", path.unanswered_clients},
+          {"refused_clients", path.refused_clients},
+          {"since", or_null(path.since)},
+          {"findings", std::move(found)}};
+}
+PathStatus path_from(const json& from) {
+  PathStatus path{.state = from.at("state"),
+                  .unanswered_clients = from.at("unanswered_clients"),
+                  .refused_clients = from.at("refused_clients"),
+                  .since = optional_at<std::string>(from, "since"),
+                  .findings = {}};
+  for (const auto& one : from.at("findings"))
+    path.findings.push_back({.severity = one.at("severity"),
+                             .code = one.at("code"),
+                             .what = one.at("what"),
+                             .remedy = one.at("remedy"),
+                             .seen_by = one.at("seen_by")});
+  return path;
+}
+
 json to_value(const TotalsStatus& totals) {
   return {{"flips", totals.flips},
           {"cut", {{"tcp", totals.cut.tcp}, {"udp", totals.cut.udp}, {"sctp", totals.cut.sctp}}},
           {"nudged", totals.nudged},
-          {"drained", totals.drained}};
+          {"drained", totals.drained},
+          {"clients_unanswered", totals.clients_unanswered},
+          {"clients_refused", totals.clients_refused}};
 }
 TotalsStatus totals_from(const json& from) {
   const auto& cut = from.at("cut");
   return {.flips = from.at("flips").get<std::map<std::string, std::uint64_t>>(),
           .cut = {.tcp = cut.at("tcp"), .udp = cut.at("udp"), .sctp = cut.at("sctp")},
           .nudged = from.at("nudged"),
-          .drained = from.value("drained", std::uint64_t{0})};
+          .drained = from.value("drained", std::uint64_t{0}),
+          .clients_unanswered = from.value("clients_unanswered", std::uint64_t{0}),
+          .clients_refused = from.value("clients_refused", std::uint64_t{0})};
 }
 
 json to_value(const ServiceStatus& service) {
@@ -182,6 +214,7 @@ json to_value(const ServiceStatus& service) {
                 {"listen", service.listen},
                 {"servers", std::move(servers)},
                 {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)},
+                {"path", to_value(service.path)},
                 {"totals", to_value(service.totals)}};
   for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
   for (const auto& [listen, server, flows] : service.foreign)
@@ -209,6 +242,7 @@ ServiceStatus service_from(const json& from) {
                         .last_flip = std::nullopt,
                         .draining = {},
                         .foreign = {},
+                        .path = {},
                         .totals = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
@@ -218,6 +252,7 @@ ServiceStatus service_from(const json& from) {
   if (const auto foreign = from.find("foreign"); foreign != from.end())
     for (const auto& one : *foreign)
       service.foreign.push_back({.listen = one.at("listen"), .server = one.at("server"), .flows = one.at("flows")});
+  if (from.contains("path")) service.path = path_from(from.at("path"));
   if (from.contains("totals")) service.totals = totals_from(from.at("totals"));
   return service;
 }
@@ -269,6 +304,8 @@ void to_json(json& target, const HistoryEntry& entry) {
   target["text"] = entry.text;
   if (entry.until) target["until"] = *entry.until;
   if (!entry.by.empty()) target["by"] = entry.by;
+  if (entry.health) target["health"] = *entry.health;
+  if (entry.changes) target["changes"] = *entry.changes;
   if (entry.reload)
     target["reload"] = {{"added", entry.reload->added}, {"changed", entry.reload->changed}, {"removed", entry.reload->removed}};
 }
@@ -285,10 +322,16 @@ void from_json(const json& source, HistoryEntry& entry) {
     const auto& reload = source.at("reload");
     entry.reload = ReloadCounts{.added = reload.at("added"), .changed = reload.at("changed"), .removed = reload.at("removed")};
   }
+  entry.health.reset();
+  if (source.contains("health")) entry.health = std::make_shared<const HealthChangeStatus>(source.at("health").get<HealthChangeStatus>());
+  entry.changes.reset();
+  if (source.contains("changes"))
+    entry.changes = std::make_shared<const std::vector<ServicePlan>>(source.at("changes").get<std::vector<ServicePlan>>());
   entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
 }
 
 void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
+void from_json(const json& source, ServiceStatus& service) { service = service_from(source); }
 
 void to_json(json& target, const Status& status) {
   json services = json::array();

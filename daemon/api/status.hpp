@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@
 #include <nlohmann/json_fwd.hpp>
 
 namespace hanat {
+
+struct HealthChangeStatus; // health_change.hpp
+struct ServicePlan;        // reload_plan.hpp
 
 /// Of the JSON of the status and the history. It changes when the words that the keys hold are renamed.
 inline constexpr int status_version = 2;
@@ -83,13 +87,27 @@ struct TotalsStatus {
   std::map<std::string, std::uint64_t> flips; // by reason
   CutStatus cut;
   std::uint64_t nudged = 0;
-  std::uint64_t drained = 0; // without what `draining` shows
+  std::uint64_t drained = 0;                                 // without what `draining` shows
+  std::uint64_t clients_unanswered = 0, clients_refused = 0; // connections, at least so many
 };
 /// The way back to a preferred server.
 struct FailbackStatus {
   std::string mode = "auto";            // "manual"
   std::optional<std::string> to;        // the preferred server that is up, or recovering
   std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
+};
+/// What is wrong with the way of the clients: see daemon/doctor/finding.hpp.
+struct FindingStatus {
+  std::string severity, code, what, remedy, seen_by;
+  bool operator==(const FindingStatus&) const = default;
+};
+/// Whether clients get an answer. Counts are of the last minute, and at least that: hanatd sees a sample where clients are many.
+struct PathStatus {
+  std::string state = "no-evidence"; // "ok", "unanswered"
+  std::uint64_t unanswered_clients = 0, refused_clients = 0;
+  std::optional<std::string> since = {}; // RFC 3339, UTC: since when they are unanswered
+  std::vector<FindingStatus> findings = {};
+  bool operator==(const PathStatus&) const = default;
 };
 struct ServiceStatus {
   std::string name, target;
@@ -106,6 +124,7 @@ struct ServiceStatus {
   std::optional<FlipStatus> last_flip;
   std::vector<DrainingStatus> draining;
   std::vector<ForeignStatus> foreign;
+  PathStatus path = {};
   TotalsStatus totals;
 };
 struct RefusedReload {
@@ -137,12 +156,14 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at;                        // RFC 3339, UTC, milliseconds
-  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload"
+  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload", "path"
   std::string service;                   // empty: the daemon itself; null in JSON
   std::string text;                      // the journal's text
   std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC
   std::string by = {};                   // who did it; empty: nobody
   std::optional<ReloadCounts> reload = {};
+  std::shared_ptr<const HealthChangeStatus> health = {};        // of a change of health; null: of an older hanatd
+  std::shared_ptr<const std::vector<ServicePlan>> changes = {}; // of a reload: the first of what it changed; null: nothing
   std::optional<FlipStatus> flip;
 };
 
@@ -150,6 +171,7 @@ void to_json(nlohmann::json& json, const HistoryEntry& entry);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
+void from_json(const nlohmann::json& json, ServiceStatus& service);
 void to_json(nlohmann::json& json, const Status& status);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, Status& status);

@@ -85,12 +85,17 @@ std::variant<Request, Malformed> parse_request(std::string_view text) {
   return request;
 }
 
-std::string call_bytes(std::string_view method, const json& parameters) { return framed({{"method", method}, {"parameters", parameters}}); }
+std::string call_bytes(std::string_view method, const json& parameters, bool more) {
+  json message = {{"method", method}, {"parameters", parameters}};
+  if (more) message["more"] = true;
+  return framed(message);
+}
 std::string reply_bytes(const json& parameters) { // by hand: wrapping would copy a status of ten thousand services
   std::string text = R"({"parameters":)" + to_text(parameters) + "}";
   text.push_back('\0');
   return text;
 }
+std::string continued_bytes(const json& parameters) { return framed({{"parameters", parameters}, {"continues", true}}); }
 std::string error_bytes(std::string_view error, const json& parameters) { return framed({{"error", error}, {"parameters", parameters}}); }
 
 } // namespace hanat::varlink

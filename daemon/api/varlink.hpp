@@ -52,8 +52,10 @@ nlohmann::json parse_json(std::string_view text);
 std::string to_text(const nlohmann::json& json);
 
 /// The bytes of a call, a reply and an error, each with its NUL.
-std::string call_bytes(std::string_view method, const nlohmann::json& parameters);
+std::string call_bytes(std::string_view method, const nlohmann::json& parameters, bool more = false);
 std::string reply_bytes(const nlohmann::json& parameters);
+/// A reply to who called with "more"; others follow.
+std::string continued_bytes(const nlohmann::json& parameters);
 std::string error_bytes(std::string_view error, const nlohmann::json& parameters);
 
 } // namespace hanat::varlink

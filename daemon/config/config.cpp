@@ -30,8 +30,12 @@ bool serves_at(const ServerConfig& server, const Endpoint& at) {
 }
 
 Config settings_of(const Config& config) {
-  return {
-      .on_stop = config.on_stop, .operators = config.operators, .reconcile = config.reconcile, .metrics = config.metrics, .services = {}};
+  return {.on_stop = config.on_stop,
+          .operators = config.operators,
+          .reconcile = config.reconcile,
+          .metrics = config.metrics,
+          .path_check = config.path_check,
+          .services = {}};
 }
 
 std::vector<std::string> changed_settings(const Config& before, const Config& after) {
@@ -40,6 +44,7 @@ std::vector<std::string> changed_settings(const Config& before, const Config& af
   if (before.operators != after.operators) changed.emplace_back("operators");
   if (before.reconcile != after.reconcile) changed.emplace_back("reconcile");
   if (before.metrics != after.metrics) changed.emplace_back("metrics");
+  if (before.path_check != after.path_check) changed.emplace_back("path_check");
   return changed;
 }
 

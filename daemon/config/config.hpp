@@ -82,11 +82,20 @@ struct ServiceConfig {
 std::optional<Endpoint> endpoint_for(const ServerConfig& server, const Vip& vip);
 /// Whether the server serves something at this endpoint. Port 0 matches any port.
 bool serves_at(const ServerConfig& server, const Endpoint& at);
+
+/// How hanatd finds out whether clients get an answer: path_check = "clients", "off", or an interval.
+struct PathCheck {
+  bool clients = true;                                    // by what its real clients send; false: "off"
+  std::optional<Clock::duration> interval = std::nullopt; // beside it a check of hanatd's own, so often
+  bool operator==(const PathCheck&) const = default;
+};
+
 struct Config {
   OnStop on_stop = OnStop::keep;
   std::string operators;                                // group that may use commands that change something; empty: only root
   Clock::duration reconcile = std::chrono::seconds{60}; // interval of the conntrack audit
   std::optional<Endpoint> metrics;                      // where the metrics are served
+  PathCheck path_check = {};
   std::vector<ServiceConfig> services;
   bool operator==(const Config&) const = default;
 };

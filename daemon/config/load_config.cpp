@@ -2,6 +2,7 @@
 // Not here: each step (read_files, read_service, apply_defaults, read_group, validate).
 #include "daemon/config/load_config.hpp"
 
+#include <array>
 #include <cstddef>
 #include <utility>
 
@@ -67,7 +68,12 @@ bool read_text(std::string_view text, std::size_t file, bool main_file, RawConfi
 
 /// `has_main`: the main file could be read. Without its [defaults] the services cannot be put together.
 ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostics) {
-  Config result{.on_stop = raw.on_stop, .operators = raw.operators, .reconcile = raw.reconcile, .metrics = raw.metrics, .services = {}};
+  Config result{.on_stop = raw.on_stop,
+                .operators = raw.operators,
+                .reconcile = raw.reconcile,
+                .metrics = raw.metrics,
+                .path_check = raw.path_check,
+                .services = {}};
   if (has_main) {
     std::vector<Resolved> services = apply_defaults(raw, diagnostics);
     join_groups(raw, services, diagnostics);
@@ -81,11 +87,30 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
 } // namespace
 
 ConfigResult parse_config(std::string_view text, const std::string& name) {
+  const std::array files{ConfigText{.name = name, .text = std::string{text}}};
+  return parse_config(files);
+}
+
+ConfigResult parse_config(std::span<const ConfigText> files) {
   Diagnostics diagnostics;
   RawConfig raw;
-  const std::size_t file = diagnostics.add_file(name);
-  const bool has_main = read_text(text, file, true, raw, diagnostics);
+  bool has_main = false;
+  for (const ConfigText& file : files) {
+    const bool main_file = &file == &files.front();
+    const bool valid = read_text(file.text, diagnostics.add_file(file.name), main_file, raw, diagnostics);
+    if (main_file) has_main = valid;
+  }
   return finish(raw, has_main, diagnostics);
+}
+
+std::vector<ConfigText> config_texts(const std::filesystem::path& file) {
+  std::vector<ConfigText> texts;
+  const auto add = [&texts](const std::string& name, const FileContent& content) {
+    if (const auto* text = std::get_if<std::string>(&content)) texts.push_back({.name = name, .text = *text});
+  };
+  add(file.string(), read_main_file(file));
+  for (const ExtraFile& extra : read_extra_files(file)) add(extra.name, extra.content);
+  return texts;
 }
 
 ConfigResult load_config(const std::filesystem::path& file) {

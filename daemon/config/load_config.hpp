@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,6 +19,14 @@ using ConfigResult = std::variant<Config, std::vector<ConfigError>>;
 /// Reads `file` and the files conf.d/*.toml beside it, in the order of their names. Returns the errors of all files together. Never blocks
 /// on a fifo, reads at most 16 MiB per file, and does not throw for the content of a file.
 ConfigResult load_config(const std::filesystem::path& file);
+/// A file as text; `name` is the file name in errors.
+struct ConfigText {
+  std::string name, text;
+};
+/// The same for texts in memory: the main file, then those of conf.d.
+ConfigResult parse_config(std::span<const ConfigText> files);
+/// The texts that load_config() reads; without those that it cannot read.
+std::vector<ConfigText> config_texts(const std::filesystem::path& file);
 /// The same for text in memory. `name` is the file name in errors.
 ConfigResult parse_config(std::string_view text, const std::string& name);
 

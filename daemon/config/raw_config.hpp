@@ -77,6 +77,7 @@ struct RawConfig {
   std::string operators;
   Clock::duration reconcile = Config{}.reconcile;
   std::optional<Endpoint> metrics;
+  PathCheck path_check;
   RawService defaults;
   std::vector<RawService> services; // in the order of the files
   std::vector<RawGroup> groups;

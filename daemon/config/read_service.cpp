@@ -19,6 +19,7 @@ constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10
 constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};
 constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = "30s"};
 constexpr DurationLimits reconcile_limits{.least = 1s, .most = day, .example = "60s"};
+constexpr DurationLimits path_check_limits{.least = 5s, .most = day, .example = "60s"};
 
 constexpr Choice<OnNone> on_none_choices[] = {
     {.text = "refuse", .value = OnNone::refuse}, {.text = "drop", .value = OnNone::drop}, {.text = "keep", .value = OnNone::keep}};
@@ -113,7 +114,7 @@ void report_misplaced(TableReader& service) {
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics", "path_check"};
   static constexpr std::string_view group_keys[] = {"group", "services"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
@@ -141,6 +142,17 @@ Parsed<Endpoint> parse_metrics(std::string_view text) {
   return result;
 }
 
+/// "clients", "off", or the interval of checks beside those by clients.
+Parsed<PathCheck> parse_path_check(std::string_view text) {
+  if (text == "clients") return PathCheck{};
+  if (text == "off") return PathCheck{.clients = false};
+  if (text.empty() || !is_digit(text.front()))
+    return error("path_check = {} is not known: write \"clients\", \"off\" or an interval like \"60s\"", shown(text));
+  auto interval = parse_duration(text, "path_check", path_check_limits);
+  if (auto* failed = std::get_if<Error>(&interval)) return std::move(*failed);
+  return PathCheck{.interval = std::get<Clock::duration>(interval)};
+}
+
 void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics) {
   TableReader reader{table, file, {}, diagnostics};
   raw.on_stop = reader.choice<OnStop>("on_stop", on_stop_choices).value.value_or(OnStop::keep);
@@ -152,6 +164,7 @@ void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Dia
   raw.operators = group.value.value_or("");
   raw.reconcile = reader.duration("reconcile", reconcile_limits).value.value_or(raw.reconcile);
   raw.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
+  raw.path_check = reader.parsed<PathCheck>("path_check", "clients", parse_path_check).value.value_or(PathCheck{});
   reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();
 }

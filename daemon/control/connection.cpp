@@ -14,20 +14,26 @@ namespace {
 constexpr std::uint64_t request_ms = 5'000;  // to complete a request; the first one counts from connecting
 constexpr std::uint64_t response_ms = 5'000; // to read the next piece of a response
 constexpr std::uint64_t idle_ms = 60'000;    // between requests: a forgotten client must not hold one of the few connections for ever
+constexpr std::uint64_t stopped_ms = 60'000; // for a follower to read on: its socket holds some hundred events, its queue some more
 constexpr std::size_t read_bytes = std::size_t{16} << 10;
 
 } // namespace
 
-Connection::Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner)
+Connection::Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner, std::size_t longest_message)
     : owner_(owner), peer_(std::move(peer)), socket_(std::move(socket)), poll_(make_poll(loop, socket_.get(), this)),
-      deadline_(make_timer(loop, this)) {
+      deadline_(make_timer(loop, this)), in_(longest_message) {
   enter(Phase::request);
   check_uv(uv_poll_start(poll_.get(), UV_READABLE, on_poll), "watch a client");
 }
 
-void Connection::on_poll(uv_poll_t* handle, int status, int /*events*/) {
+Connection::~Connection() {
+  if (later_) later_->abandon();
+}
+
+void Connection::on_poll(uv_poll_t* handle, int status, int events) {
   auto* const self = static_cast<Connection*>(handle->data);
-  if (status < 0 || !self->step()) self->owner_.on_end(*self);
+  const bool left = self->later_ && (events & UV_DISCONNECT) != 0;
+  if (status < 0 || left || !self->step()) self->owner_.on_end(*self);
 }
 
 void Connection::on_timer(uv_timer_t* handle) {
@@ -41,11 +47,15 @@ bool Connection::step() {
   if (unsent() == 0 && more_) {
     if (!make_more() || !flush()) return false;
   }
-  if (unsent() == 0 && !more_) {
+  if (unsent() == 0 && later_) {
+    take_later();
+    if (!flush()) return false;
+  }
+  if (unsent() == 0 && !more_ && !later_) {
     if (last_) return false;
     if (!message_ready() && !receive()) return false;
     respond_to_next();
-    if (!flush() || (last_ && unsent() == 0 && !more_)) return false;
+    if (!flush() || (last_ && unsent() == 0 && !more_ && !later_)) return false;
   }
   wait();
   return true;
@@ -87,9 +97,11 @@ void Connection::respond_to_next() {
   owner_.may_respond = false;
   out_ = std::move(response.bytes);
   more_ = std::move(response.more);
+  later_ = std::move(response.later);
   sent_ = 0;
   last_ = response.last;
   enter(Phase::response);
+  if (later_) take_later();
 }
 
 /// False when there is no memory for the next piece: only this client is closed.
@@ -105,7 +117,25 @@ bool Connection::make_more() {
   return true;
 }
 
+/// What waits is sent on the next turn of the loop: whoever makes an event goes on at once.
+void Connection::take_later() {
+  out_ = later_->take();
+  sent_ = 0;
+  if (!out_.empty()) enter(Phase::response);
+  if (later_->is_complete())
+    later_.reset();
+  else
+    later_->attach([this] {
+      if (unsent() == 0) uv_poll_start(poll_.get(), UV_WRITABLE | UV_DISCONNECT, on_poll);
+    });
+}
+
 void Connection::wait() {
+  if (later_) {
+    if (unsent() == 0) enter(Phase::waiting);
+    uv_poll_start(poll_.get(), unsent() > 0 || later_->has_bytes() ? UV_WRITABLE | UV_DISCONNECT : UV_DISCONNECT, on_poll);
+    return;
+  }
   // A complete message needs no more bytes: "writable" wakes us on the next turn. Nothing is read meanwhile: the client's socket buffer is
   // the queue.
   const bool busy = unsent() > 0 || more_ || message_ready();
@@ -121,11 +151,16 @@ void Connection::wait() {
 
 void Connection::enter(Phase phase) {
   phase_ = phase;
+  if (phase == Phase::waiting) { // for what only hanatd knows the end of
+    uv_timer_stop(deadline_.get());
+    return;
+  }
   std::uint64_t milliseconds = 0;
   switch (phase) {
   case Phase::request: milliseconds = request_ms; break;
   case Phase::idle: milliseconds = idle_ms; break;
-  case Phase::response: milliseconds = response_ms; break;
+  case Phase::response: milliseconds = later_ ? stopped_ms : response_ms; break;
+  case Phase::waiting: break;
   }
   uv_timer_start(deadline_.get(), on_timer, milliseconds, 0);
 }

@@ -1,15 +1,18 @@
 // One client of the control socket: bytes in, one message at a time, bytes out, and a deadline for each. However a client behaves, one
 // wakeup costs one read of 16 KiB and one write, and all clients together cost one message, or one piece of a long reply, per turn of the
-// loop. Not here: what a message means, who may connect (server).
+// loop. A client whose replies come later is not read meanwhile, and one that does not read them costs nothing. Not here: what a message
+// means, who may connect (server).
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include <uv.h>
 
 #include "daemon/api/varlink.hpp"
+#include "daemon/control/pending_reply.hpp"
 #include "daemon/util/credentials.hpp"
 #include "nat/fd.hpp"
 #include "probes/io/uv.hpp"
@@ -22,7 +25,8 @@ public:
   struct Response {
     std::string bytes;
     bool last = false;
-    std::function<std::string()> more = {}; // the rest, made piece by piece as the client reads it; an empty piece is the end
+    std::function<std::string()> more = {};   // the rest, made piece by piece as the client reads it; an empty piece is the end
+    std::shared_ptr<PendingReply> later = {}; // instead of bytes: the replies come when they are there
   };
   struct Owner {
     std::function<Response(const std::string& message, const Credentials& peer)> on_message; // throws nothing
@@ -31,9 +35,11 @@ public:
     bool may_respond = true;                 // cleared by the first message of a turn of the loop; later messages wait for the next turn
   };
   static constexpr std::size_t max_message = std::size_t{64} << 10;
+  static constexpr std::size_t max_config = std::size_t{2} << 20; // of who may send a configuration: some eight thousand services
 
   /// Takes over a connected, non-blocking socket. `owner` outlives the connection. Throws std::system_error.
-  Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner);
+  Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owner, std::size_t longest_message);
+  ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -42,7 +48,7 @@ public:
   std::size_t unsent() const { return out_.size() - sent_; }
 
 private:
-  enum class Phase : std::uint8_t { request, idle, response };
+  enum class Phase : std::uint8_t { request, idle, response, waiting };
 
   static void on_poll(uv_poll_t* handle, int status, int events);
   static void on_timer(uv_timer_t* handle);
@@ -52,6 +58,7 @@ private:
   bool flush();
   void respond_to_next();
   bool make_more();
+  void take_later();
   void wait();
   void enter(Phase phase);
 
@@ -61,10 +68,11 @@ private:
   UvHandle<uv_poll_t> poll_;
   UvHandle<uv_timer_t> deadline_;
   Phase phase_ = Phase::request;
-  varlink::Framer in_{max_message};
+  varlink::Framer in_;
   std::string out_;
   std::size_t sent_ = 0;
   std::function<std::string()> more_;
+  std::shared_ptr<PendingReply> later_;
   bool last_ = false;
 };
 

@@ -1,4 +1,4 @@
-// Status, Force, Auto, Reload, History, Version: parameters to calls of the controller, and its state to replies.
+// Status, Force, Auto, Reload, History, Version: parameters to calls of the controller, and its state to replies. The others: inquiry.
 #include "daemon/control/handlers.hpp"
 
 #include <algorithm>
@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "daemon/api/methods.hpp"
+#include "daemon/control/diagnosis.hpp"
+#include "daemon/control/parameters.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/version.hpp"
@@ -20,29 +22,6 @@ namespace {
 using nlohmann::json;
 
 constexpr double longest_override_s = 10.0 * 365 * 24 * 3600;
-
-[[noreturn]] void bad_parameter(const std::string& name, const std::string& message) {
-  throw ControlError{"InvalidParameter", message, {{"parameter", name}}};
-}
-
-template <typename Value> std::optional<Value> optional_of(const json& parameters, const std::string& name) {
-  const auto found = parameters.find(name);
-  if (found == parameters.end() || found->is_null()) return std::nullopt;
-  try {
-    return found->get<Value>();
-  } catch (const json::exception&) {
-    bad_parameter(name, fmt::format("parameter \"{}\" does not have the type that the interface declares", name));
-  }
-}
-
-/// As an entry of the history has it; empty: not asked for.
-std::string moment_in(const json& parameters, const std::string& name) {
-  const auto text = optional_of<std::string>(parameters, name);
-  if (!text) return {};
-  const auto moment = parse_wall_time(*text);
-  if (!moment) bad_parameter(name, fmt::format("\"{}\" is not a time: write RFC 3339 in UTC, as in 2026-01-31T10:00:00.123Z", *text));
-  return to_text(*moment);
-}
 
 std::string kernel_text(TableSync::State state) {
   switch (state) {
@@ -115,8 +94,9 @@ json reply_for(const ServiceState& service) {
 
 } // namespace
 
-Handlers::Handlers(Controller& controller, const History& history, Reload reload)
-    : controller_(controller), history_(history), reload_(std::move(reload)) {}
+Handlers::Handlers(uv_loop_t* loop, Controller& controller, History& history, std::string config, Reload reload)
+    : controller_(controller), history_(history), reload_(std::move(reload)),
+      inquiry_(std::make_unique<Inquiry>(loop, controller, history, std::move(config))) {}
 
 void Handlers::set_config(std::string file, std::optional<std::string> fallback) {
   config_file_ = std::move(file);
@@ -136,27 +116,15 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "Auto") return end_override(call);
   if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
+  if (call.method == "Doctor") return examine(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
+  if (call.method == "Why") return inquiry_->why(call.parameters);
+  if (call.method == "Follow") return inquiry_->follow(call.parameters);
+  if (call.method == "Plan") return inquiry_->plan(call.parameters);
+  if (call.method == "Ask") return inquiry_->ask(call);
+  if (call.method == "ProbeServers") return inquiry_->probe(call.parameters);
+  if (call.method == "Connections") return inquiry_->connections(call.parameters);
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
-}
-
-/// The services that a call names: one, all, or the only one there is.
-std::vector<ServiceState*> Handlers::selected(const json& parameters) const {
-  const auto name = optional_of<std::string>(parameters, "service");
-  const bool all = optional_of<bool>(parameters, "all").value_or(false);
-  if (name && all) bad_parameter("all", "name a service or use --all, not both");
-  std::vector<ServiceState*> result;
-  std::vector<std::string> names;
-  for (const auto& service : controller_.registry().services()) {
-    if (service->removed) continue;
-    names.push_back(service->config.name);
-    if (!name || service->config.name == *name) result.push_back(service.get());
-  }
-  const std::string list = names.empty() ? "none is configured" : fmt::format("there are: {}", fmt::join(names, ", "));
-  if (name && result.empty())
-    throw ControlError{"UnknownService", fmt::format("no service \"{}\"; {}", *name, list), {{"services", names}}};
-  if (!name && !all && result.size() != 1) throw ControlError{"Refused", fmt::format("name a service, or use --all; {}", list)};
-  return result;
 }
 
 /// Adds the other services of their groups, which share an override; the selected ones come first.
@@ -187,13 +155,16 @@ DaemonStatus Handlers::daemon_status() const {
 ServiceStatus Handlers::service_status(const ServiceState& service) const {
   ServiceStatus status = report(service, Clock::now());
   if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
+  status.path = controller_.clients.status(service.config.name, Clock::now());
+  controller_.clients.add_totals(service.config.name, status.totals);
   return status;
 }
 
 Reply Handlers::status(const json& parameters) const {
   const Status status{.daemon = daemon_status(), .services = {}};
   const bool one = optional_of<std::string>(parameters, "service").has_value();
-  const std::vector<ServiceState*> services = one ? selected(parameters) : selected({{"all", true}});
+  const std::vector<ServiceState*> services =
+      one ? selected_services(controller_.registry(), parameters) : selected_services(controller_.registry(), {{"all", true}});
   std::vector<std::string> names; // a reload may remove services before their turn comes
   names.reserve(services.size());
   for (const ServiceState* service : services) names.push_back(service->config.name);
@@ -206,12 +177,26 @@ Reply Handlers::status(const json& parameters) const {
   return {json{{"status", status}}, "services", std::move(next)};
 }
 
+/// Of one service or all. The reply comes when the examination has ended.
+Reply Handlers::examine(const json& parameters) const {
+  if (doctor_ == nullptr) throw ControlError{"Failed", "hanatd is about to end"};
+  const bool one = optional_of<std::string>(parameters, "service").has_value();
+  std::vector<ServiceCheck> checks;
+  for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}}))
+    checks.push_back(check_of(*service));
+  auto pending = std::make_shared<PendingReply>();
+  const auto reply = [pending](const Diagnosis& diagnosis) { pending->finish(diagnosis_json(diagnosis)); };
+  if (!doctor_->examine(std::move(checks), reply))
+    throw ControlError{"Refused", "as many examinations as hanatd takes wait already: try again in some seconds"};
+  return pending;
+}
+
 /// Of one service and the reloads, or of all. A service that is no longer configured may still have a history.
 Reply Handlers::history(const json& parameters) const {
   HistoryFilter filter{.service = optional_of<std::string>(parameters, "service").value_or(""),
                        .since = moment_in(parameters, "since"),
                        .until = moment_in(parameters, "until")};
-  if (!filter.service.empty() && !history_.knows(filter.service)) selected({{"service", filter.service}});
+  if (!filter.service.empty() && !history_.knows(filter.service)) selected_services(controller_.registry(), {{"service", filter.service}});
   std::uint64_t begin = history_.begin();
   if (const auto after = optional_of<std::int64_t>(parameters, "after"); after && *after > 0)
     begin = std::max(begin, static_cast<std::uint64_t>(*after));
@@ -241,7 +226,7 @@ json Handlers::force(const Call& call) {
   const bool even_if_down = optional_of<bool>(parameters, "even_if_down").value_or(false);
 
   std::vector<std::pair<ServiceState*, std::size_t>> targets; // all are checked before any is forced
-  for (ServiceState* service : with_their_groups(selected(parameters))) {
+  for (ServiceState* service : with_their_groups(selected_services(controller_.registry(), parameters))) {
     refuse_if_observed(*service);
     const std::size_t server = server_for(*service, *role);
     if (!even_if_down) refuse_if_down(*service, service->servers[server]);
@@ -270,7 +255,7 @@ json Handlers::force(const Call& call) {
 
 json Handlers::end_override(const Call& call) {
   std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
-  for (ServiceState* service : with_their_groups(selected(call.parameters))) {
+  for (ServiceState* service : with_their_groups(selected_services(controller_.registry(), call.parameters))) {
     ended.emplace_back(service, service->force.has_value());
     controller_.set_override(*service, std::nullopt, user_name(call.peer.uid));
   }

@@ -78,7 +78,8 @@ struct ControlServer::Impl {
     owner.on_too_long = [] {
       return Connection::Response{
           error_of("InvalidParameter",
-                   with_message({{"parameter", ""}}, fmt::format("a message has at most {} bytes", Connection::max_message))),
+                   with_message({{"parameter", ""}}, fmt::format("a message has at most {} bytes, and one of root or an operator {}",
+                                                                 Connection::max_message, Connection::max_config))),
           true};
     };
     owner.on_end = [this](Connection& ended) { clients.remove_if([&](const Connection& client) { return &client == &ended; }); };
@@ -153,7 +154,8 @@ void ControlServer::Impl::take(Fd socket) {
       send(socket.get(), refusal.data(), refusal.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
       return;
     }
-    clients.emplace_back(loop, std::move(socket), std::move(peer), owner);
+    const std::size_t longest = may_change(peer) ? Connection::max_config : Connection::max_message;
+    clients.emplace_back(loop, std::move(socket), std::move(peer), owner, longest);
   } catch (const std::exception&) {
     // Its credentials cannot be read, or there is no memory for one more client: only this one is closed.
     return;
@@ -173,7 +175,10 @@ Connection::Response ControlServer::Impl::respond(const std::string& message, co
       return {error_of("InvalidParameter", with_message({{"parameter", ""}}, "not a varlink call: " + malformed->why)), true};
     const auto& request = std::get<varlink::Request>(parsed);
     auto response = respond_to(request, peer);
-    if (request.oneway) return {};
+    if (request.oneway) {
+      if (response.later) response.later->abandon();
+      return {};
+    }
     if (unsent() + response.bytes.size() > max_unsent)
       return {error_of("Failed", fmt::format("the reply has {} bytes, more than hanatd can hold for its clients now; ask for one service",
                                              response.bytes.size()))};
@@ -192,6 +197,7 @@ Connection::Response ControlServer::Impl::respond_to(const varlink::Request& req
   if (method->changes && !may_change(peer)) return {not_permitted(peer)};
   if (const auto wrong = check_parameters(*method, request.parameters))
     return {error_of("InvalidParameter", with_message({{"parameter", wrong->parameter}}, wrong->message))};
+  if (method->streams && !request.more) return {varlink::error_bytes(fmt::format("{}.ExpectedMore", service_interface), json::object())};
   return run(*method, request, peer);
 }
 
@@ -223,7 +229,8 @@ Connection::Response ControlServer::Impl::piecewise(Reply reply) {
 
 Connection::Response ControlServer::Impl::run(const Method& method, const varlink::Request& request, const Credentials& peer) {
   try {
-    Reply reply = handler({.method = request.method, .parameters = request.parameters, .peer = peer});
+    Reply reply = handler({.method = request.method, .parameters = request.parameters, .peer = peer, .may_change = may_change(peer)});
+    if (reply.later) return {.bytes = {}, .later = std::move(reply.later)};
     if (reply.next) return piecewise(std::move(reply));
     return {varlink::reply_bytes(reply.parameters)};
   } catch (const ControlError& error) {
@@ -246,6 +253,8 @@ Reply::Reply(json head, std::string name, Next elements) : Reply(std::move(head)
 ControlServer::ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler)
     : impl_(std::make_unique<Impl>(loop, path, operators, std::move(handler))) {}
 ControlServer::~ControlServer() = default;
+
+Reply::Reply(std::shared_ptr<PendingReply> pending) : parameters(json::object()), later(std::move(pending)) {}
 
 void ControlServer::set_operators(const std::string& operators) { impl_->set_operators(operators); }
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <uv.h>
 
+#include "daemon/control/pending_reply.hpp"
 #include "daemon/util/credentials.hpp"
 
 namespace hanat {
@@ -18,7 +19,8 @@ namespace hanat {
 struct Call {
   std::string method; // without the interface's name
   nlohmann::json parameters;
-  Credentials peer; // the caller; may use the method
+  Credentials peer;        // the caller; may use the method
+  bool may_change = false; // it is root or an operator
 };
 
 /// Thrown by a handler; becomes {"error": "io.hanat.Control.<name>", "parameters": {"message": <message>}}.
@@ -37,12 +39,15 @@ struct Reply {
   /// Throws std::logic_error unless `all` is an object.
   Reply(nlohmann::json all); // NOLINT(google-explicit-constructor): most replies are short
   Reply(nlohmann::json head, std::string name, Next elements);
+  /// Comes later, or in parts. Whoever has to send it keeps the other pointer.
+  Reply(std::shared_ptr<PendingReply> pending); // NOLINT(google-explicit-constructor): likewise
   /// `return {{"version", v}}` would be the array ["version", v]: write json{{"version", v}}, which is an object.
   Reply(nlohmann::json::initializer_list_t) = delete;
 
   nlohmann::json parameters;
   std::string list;
   Next next;
+  std::shared_ptr<PendingReply> later;
 };
 
 class ControlServer {

@@ -141,6 +141,40 @@ void evaluate(ServiceState& service, Time now) {
   }
 }
 
+void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now) {
+  if (result.outcome == probes::Outcome::inconclusive) return;
+  Observations& observations = server.observations;
+  const FailureWindow& window = server.probes[probe].window;
+  if (result.outcome == probes::Outcome::pass) {
+    const auto recovery = window.recovery(now);
+    if (recovery) // it is down or full, or was until this pass
+      observations.add({.kind = Observation::Kind::pass,
+                        .at = now,
+                        .event = {},
+                        .detail = {},
+                        .probe = probe,
+                        .reason = result.reason,
+                        .latency = result.latency,
+                        .count = recovery->passes,
+                        .of = recovery->of});
+    else if (!observations.empty() && window.health() == Health::up && !window.in_burst())
+      observations.drop_before(now - service.config.down.within);
+    return;
+  }
+  const bool full = result.outcome == probes::Outcome::full;
+  if (!observations.empty()) observations.drop_passes();
+  if (window.health() == Health::down && server.last_logged == Health::down) return; // nothing new, as long as it lasts
+  observations.add({.kind = full ? Observation::Kind::full : Observation::Kind::fail,
+                    .at = now,
+                    .event = {},
+                    .detail = result.detail,
+                    .probe = probe,
+                    .reason = result.reason,
+                    .latency = result.latency,
+                    .count = full ? window.fails_or_full(now) : window.fails(now),
+                    .of = service.config.down.fails});
+}
+
 probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe) {
   const probes::ProbeSpec& spec = probe.probe->spec;
   if (probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};

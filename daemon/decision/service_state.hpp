@@ -17,6 +17,7 @@
 #include "daemon/decision/eviction.hpp"
 #include "daemon/decision/failure_window.hpp"
 #include "daemon/decision/group.hpp"
+#include "daemon/decision/observations.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "nat/nftables/table_state.hpp"
@@ -43,6 +44,7 @@ struct ServerState {
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
   Candidate group_view = neutral; // what the other services of the group know of it
+  Observations observations = {}; // since its health changed last
 };
 
 /// An operator's override, as long as it lasts.
@@ -88,6 +90,7 @@ struct ServiceState {
   bool refused = false;
   Reason reason = Reason::starting;
   WallTime since{};
+  Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   std::optional<Override> force;
   bool override_ended = false;
@@ -134,6 +137,8 @@ std::vector<Candidate> candidates(const ServiceState& service);
 void share_health(std::span<ServiceState* const> group);
 /// Combines the failure windows of all servers, in the context of the service.
 void evaluate(ServiceState& service, Time now);
+/// Notes a result that the window of the server's probe has just counted, if it may be a part of why its health changes.
+void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
 /// How often a probe is to be sent now.
 probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe);
 /// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.

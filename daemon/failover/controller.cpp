@@ -20,6 +20,16 @@ void publish(Outbox& outbox, const Controller::Publish& publish_one, const std::
   if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
 }
 
+/// What the kernel says of a client concerns its flow, or whether it is served, or calls for a probe.
+void dispatch(const probes::KernelEvent& event, ClientEvidence& clients, Evictions& evictions, HealthMonitor& health, Time now) {
+  clients.on_kernel_event(event, now);
+  if (event.kind == probes::KernelEventKind::answered) return;
+  if (event.kind == probes::KernelEventKind::reconnect)
+    evictions.on_reconnect(event.vip.value(), event.client.value());
+  else if (!event.repeated)
+    health.on_kernel_event(event, now);
+}
+
 } // namespace
 
 /// Once a turn of the loop. It recomputes from state, so a step that failed or was lost is simply tried again. One server that many
@@ -47,6 +57,7 @@ void Controller::sync(Time now) {
   servers_.update(now);
   table_.maintain(health_.is_conntrack_full());
   heartbeat_.run(now);
+  clients.run(now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
   evictions_.run(now);
@@ -63,6 +74,7 @@ void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const bool flipped = !service.shadow && record_target(change, outbox_);
   servers_.on_applied(change);
+  clients.on_applied(change, now);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
   heartbeat_.on_applied(service, now);
@@ -98,56 +110,55 @@ KernelCallbacks Controller::callbacks() {
               },
           .timer_due = [this] { outbox_.sync_due = true; },
           .commit_made = unless_stopped([this] { table_.on_commit(); }),
-          .commit_ended = unless_stopped([this] { finish_commit(); }),
+          .commit_ended = unless_stopped([this] { join_commits(false); }),
           .job_done = unless_stopped([this](const CutResult& result) { evictions_.on_job_done(result, Clock::now()); }),
           .probe_result = unless_stopped(
               [this](probes::ProbeId id, const probes::ProbeResult& result) { health_.on_probe_result(id, result, Clock::now()); }),
           .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
-          .event = unless_stopped([this](const probes::KernelEvent& event) {
-            if (event.kind == probes::KernelEventKind::reconnect)
-              evictions_.on_reconnect(event.vip.value(), event.client.value());
-            else
-              health_.on_kernel_event(event, Clock::now());
-          })};
+          .event =
+              unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); })};
 }
 
 void Controller::start(const Config& config, const State& saved) {
   const Time now = Clock::now();
-  settings_ = settings_of(config);
   nat::Loaded found = table_.start(now);
   reload_.start(config, std::move(found.state), saved, now);
   servers_.on_start(found.endpoints, now);
+  clients.configure(config.path_check);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
-  wait_for_commits(); // ready means that the table stands: at a boot the network comes up behind it
+  if (table_.busy()) join_commits(true); // ready means that the table stands: at a boot the network comes up behind it
 }
 
 Reloaded Controller::reload(const Config& config, std::string by) {
-  wait_for_commits();
+  if (table_.busy()) join_commits(true);
   Event cause = events::make({}, events::ConfigReloaded{}); // before all that follows from it
   const auto place = static_cast<std::ptrdiff_t>(outbox_.events.size());
-  Reloaded result = reload_.apply(config, Clock::now());
-  result.settings = changed_settings(settings_, config);
-  settings_ = settings_of(config);
+  const Time now = Clock::now();
+  auto plan = std::make_shared<const ReloadPlan>(reload_.plan(config, now));
+  Reloaded result = reload_.apply(config, now);
+  result.plan = plan;
   cause.what = events::ConfigReloaded{.services = config.services.size(),
                                       .added = result.added,
                                       .changed = result.changed,
                                       .removed = result.removed,
                                       .settings = result.settings,
-                                      .by = std::move(by)};
+                                      .by = std::move(by),
+                                      .plan = std::move(plan)};
   outbox_.events.insert(outbox_.events.begin() + place, std::move(cause));
   servers_.on_config_changed();
+  clients.configure(config.path_check);
   sync_now();
   return result;
 }
 
 void Controller::stop() {
   stopped_ = true;
-  wait_for_commits();
+  if (table_.busy()) join_commits(true);
   health_.stop();
   kernel_.stop();
   evictions_.cancel();
-  if (settings_.on_stop == OnStop::remove) kernel_.table().remove();
+  if (reload_.settings().on_stop == OnStop::remove) kernel_.table().remove();
 }
 
 void Controller::set_override(ServiceState& service, std::optional<Override> override, std::string by) {
@@ -159,26 +170,25 @@ void Controller::set_override(ServiceState& service, std::optional<Override> ove
 
 void Controller::sync_now() {
   sync(Clock::now());
-  wait_for_commits();
+  if (table_.busy()) join_commits(true);
 }
 
 State Controller::state() const { return {.overrides = saved_overrides(registry_.services()), .drains = evictions_.saved_drains()}; }
 
-void Controller::finish_commit() {
-  kernel_.commits().join();
-  const Time now = Clock::now(); // after the wait, which may be seconds
-  table_.finish_commit(now);
-  sync(now);
-}
-
-void Controller::wait_for_commits() {
-  while (table_.busy()) finish_commit();
+/// The commit under way has ended, or is waited for; `all`: and those that follow from it.
+void Controller::join_commits(bool all) {
+  do {
+    kernel_.commits().join();
+    const Time now = Clock::now(); // after the wait, which may be seconds
+    table_.finish_commit(now);
+    sync(now);
+  } while (all && table_.busy());
 }
 
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup()})
+  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "daemon/failover/client_evidence.hpp"
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
@@ -39,6 +40,8 @@ public:
   void start(const Config& config, const State& saved);
   /// Changes what differs and nothing else. `by`: who asked for it.
   Reloaded reload(const Config& config, std::string by);
+  /// What that would change.
+  ReloadPlan plan(const Config& config) const { return reload_.plan(config, Clock::now()); }
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
@@ -60,13 +63,11 @@ private:
   KernelCallbacks callbacks();
   void sync(Time now);
   void applied(Change& change, Time now);
-  void finish_commit();
-  void wait_for_commits();
+  void join_commits(bool all);
   void wake_up(Time now);
 
   Publish publish_;
   Outbox outbox_;
-  Config settings_; // of the daemon itself: without services
   bool stopped_ = false;
 
   // in the order in which they depend on each other
@@ -79,6 +80,10 @@ private:
   HealthMonitor health_;
   ConntrackAudit audit_;
   Reload reload_;
+
+public:
+  /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
+  ClientEvidence clients{registry_, outbox_};
 };
 
 } // namespace hanat

@@ -138,6 +138,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   probe.last = result;
   if (result.outcome == probes::Outcome::fail) probe.last_failure = result.reason;
   probe.last_at = now;
+  observe(service, server, owner->second.probe, result, now);
   evaluate(service, now);
   if (doubted && server.health == Health::up && !probe.window.in_burst() && service.current == owner->second.server) burst_passed_(service);
   if (known() == before) return; // in peace ten thousand results a second change nothing
@@ -146,20 +147,27 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
 }
 
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
+  using Kind = probes::KernelEventKind;
+  if (event.kind == Kind::undelivered || event.kind == Kind::answered) return; // say nothing about the server
   if (event.server)
-    for (ServiceState* service : registry_.at(event.server->address)) trigger(*service, *event.server, now);
-  if (!event.vip) return;
-  for (const auto& service : registry_.services())
-    if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())
-      return trigger(*service, target->second.server, now);
+    for (ServiceState* service : registry_.at(event.server->address)) trigger(*service, *event.server, event, now);
+  if (!event.vip || event.kind == Kind::refused) return;
+  ServiceState* const service = registry_.listening_at(*event.vip);
+  if (service == nullptr) return;
+  if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())
+    trigger(*service, target->second.server, event, now);
 }
 
 /// The probes of the servers at this address; port 0 is any.
-void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, Time now) {
+void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, const probes::KernelEvent& event, Time now) {
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     if (!serves_at(service.config.servers[index], at)) continue;
+    bool noted = false;
     for (ProbeState& probe : service.servers[index].probes) {
       if (!probe.window.start_burst(now)) continue;
+      if (!std::exchange(noted, true))
+        service.servers[index].observations.add(
+            {.kind = Observation::Kind::event, .at = now, .event = std::string{to_text(event.kind)}, .detail = event.detail});
       update_rates(service); // of a burst: it does not wait for the result of the probe that is under way
       scheduler_.trigger(probe.id);
     }

@@ -46,7 +46,7 @@ public:
 private:
   ProbeState keep_or_add(const probes::Probe& probe, const ServiceConfig& config, std::vector<ProbeState>& old);
   void forget(const ProbeState& probe);
-  void trigger(ServiceState& service, const Endpoint& at, Time now);
+  void trigger(ServiceState& service, const Endpoint& at, const probes::KernelEvent& event, Time now);
   probes::ProbeResult discount_if_full(const probes::ProbeResult& result, probes::Kind kind, Time now);
   void note_inconclusive(bool was, const probes::ProbeResult& now);
 

@@ -7,12 +7,13 @@
 #include <optional>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/failover/port_handover.hpp"
+#include "daemon/failover/rehearsal.hpp"
+#include "daemon/failover/reload_changes.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
 
@@ -77,6 +78,7 @@ std::vector<ServerState> servers_for(const ServiceConfig& config, const std::vec
 } // namespace
 
 void Reload::start(const Config& config, nat::TableState loaded, const State& saved, Time now) {
+  settings_ = settings_of(config);
   for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
   adopt(std::move(loaded), now);
   for (const SavedOverride& override : saved.overrides) restore_override(override, registry_, outbox_, now);
@@ -85,21 +87,25 @@ void Reload::start(const Config& config, nat::TableState loaded, const State& sa
   regroup();
 }
 
+ReloadPlan Reload::plan(const Config& config, Time now) const { return rehearse(registry_, settings_, config, now); }
+
 Reloaded Reload::apply(const Config& config, Time now) {
   audit_.set_period(config.reconcile, now);
   Reloaded result;
-  std::unordered_set<std::string> configured;
-  for (const ServiceConfig& service : config.services) configured.insert(service.name);
-  for (const auto& service : registry_.services())
-    if (!service->removed && !configured.contains(service->config.name)) {
-      result.removed.push_back(service->config.name);
+  result.settings = changed_settings(settings_, config);
+  settings_ = settings_of(config);
+  std::unordered_map<std::string_view, const ServiceConfig*> next;
+  for (const ServiceConfig& service : config.services) next.emplace(service.name, &service);
+  for (const ServicePlan& change : service_changes(registry_, config)) {
+    ServiceState* service = registry_.find(change.service);
+    const auto config_of = next.find(change.service);
+    if (config_of == next.end()) {
+      result.removed.push_back(change.service);
       retire(*service);
+    } else {
+      (service != nullptr ? result.changed : result.added).push_back(change.service);
+      configure(service != nullptr ? *service : registry_.add(change.service), *config_of->second, now);
     }
-  for (const ServiceConfig& next : config.services) {
-    ServiceState* service = registry_.find(next.name);
-    if (service != nullptr && service->config == next) continue;
-    (service != nullptr ? result.changed : result.added).push_back(next.name);
-    configure(service != nullptr ? *service : registry_.add(next.name), next, now);
   }
   transfer_endpoints(now);
   for (const auto* names : {&result.added, &result.changed})

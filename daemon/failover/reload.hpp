@@ -1,10 +1,13 @@
-// From a configuration to services: made at the start from what is loaded, changed by a reload. Owns nothing.
+// From a configuration to services: made at the start from what is loaded, changed by a reload. Owns the settings of [hanatd], and nothing
+// else.
 // Not here: what happens to the services afterwards (controller).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "daemon/api/reload_plan.hpp"
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
@@ -16,6 +19,7 @@ namespace hanat {
 /// The names of the services that a reload touched, and of the daemon's own settings.
 struct Reloaded {
   std::vector<std::string> added, changed, removed, settings;
+  std::shared_ptr<const ReloadPlan> plan = {}; // by which it was done; null: it was not asked for
 };
 
 class Reload {
@@ -26,8 +30,12 @@ public:
   /// Every service of the configuration, with what `loaded` has for its endpoints; what is left of `loaded` belongs to services that are
   /// gone. Overrides and drains of before the restart go on.
   void start(const Config& config, nat::TableState loaded, const State& saved, Time now);
+  /// What apply() will do, and what follows from it at once. Changes nothing.
+  ReloadPlan plan(const Config& config, Time now) const;
   /// Changes what differs and nothing else.
   Reloaded apply(const Config& config, Time now);
+  /// Of [hanatd]; without services.
+  const Config& settings() const { return settings_; }
 
 private:
   void configure(ServiceState& service, const ServiceConfig& config, Time now);
@@ -37,6 +45,7 @@ private:
   void transfer_endpoints(Time now);
   void regroup();
 
+  Config settings_;
   ServiceRegistry& registry_;
   HealthMonitor& health_;
   Evictions& evictions_;

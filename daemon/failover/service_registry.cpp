@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "nat/port_range.hpp"
+
 namespace hanat {
 
 ServiceState* ServiceRegistry::find(const std::string& name) const {
@@ -29,6 +31,15 @@ const std::vector<ServiceState*>& ServiceRegistry::at(const Address& address) {
   return found == by_server_address_.end() ? none : found->second;
 }
 
+ServiceState* ServiceRegistry::listening_at(const Vip& vip) {
+  constexpr std::size_t at_most = 4'096; // the endpoints of clients in trouble; whoever sends them to all ports must not fill the memory
+  if (const auto known = by_vip_.find(vip); known != by_vip_.end()) return known->second;
+  const auto has = [&vip](const Vip& listener) { return covers(listener, vip); };
+  const auto found = std::ranges::find_if(services_, [&](const auto& service) { return std::ranges::any_of(service->config.listen, has); });
+  if (by_vip_.size() >= at_most) by_vip_.clear();
+  return by_vip_[vip] = found == services_.end() ? nullptr : found->get();
+}
+
 ServiceState& ServiceRegistry::add(const std::string& name) {
   ServiceState& service = *services_.emplace_back(std::make_unique<ServiceState>());
   service.config.name = name;
@@ -38,11 +49,13 @@ ServiceState& ServiceRegistry::add(const std::string& name) {
 void ServiceRegistry::list(ServiceState& service) {
   by_name_[service.config.name] = &service;
   by_server_address_.clear();
+  by_vip_.clear();
 }
 
 void ServiceRegistry::unlist(ServiceState& service) {
   if (const auto named = by_name_.find(service.config.name); named != by_name_.end() && named->second == &service) by_name_.erase(named);
   by_server_address_.clear();
+  by_vip_.clear();
   service.removed = true;
   mark_evicting(service);
   mark_dirty(service);

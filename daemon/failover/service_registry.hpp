@@ -24,6 +24,8 @@ public:
   std::span<ServiceState* const> group_of(ServiceState*& service) const;
   /// Those with a server at this address.
   const std::vector<ServiceState*>& at(const Address& address);
+  /// The one with a listener that has this endpoint, a single port; nullptr: none.
+  ServiceState* listening_at(const Vip& vip);
 
   /// A new service, with nothing but its name. It is found by name after list().
   ServiceState& add(const std::string& name);
@@ -61,6 +63,7 @@ private:
   std::unordered_map<std::string, ServiceState*> by_name_;          // the configured ones
   std::map<std::string, std::vector<ServiceState*>> groups_;        // by name
   std::map<Address, std::vector<ServiceState*>> by_server_address_; // empty: made at the next look-up
+  std::map<Vip, ServiceState*> by_vip_;                             // what was looked for since services changed
   std::vector<ServiceState*> dirty_;
   std::set<ServiceState*> evicting_;
   std::set<std::pair<Time, ServiceState*>> timers_;

@@ -34,7 +34,10 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
   share_health(group);
   for (ServiceState* service : group) {
     for (ServerState& server : service->servers)
-      if (server.health != std::exchange(server.last_logged, server.health)) outbox.log(events::health_changed(*service, server, now));
+      if (server.health != std::exchange(server.last_logged, server.health)) {
+        outbox.log(events::health_changed(*service, server, now));
+        server.observations.clear();
+      }
     const auto is_over = [now](const auto& entry) { return entry.second <= now; };
     std::erase_if(service->recent_until, is_over);
     std::erase_if(service->displaced_until, is_over);

@@ -6,15 +6,18 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "daemon/api/reload_plan.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/service_state.hpp"
+#include "daemon/doctor/finding.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "probes/result.hpp"
@@ -80,6 +83,15 @@ struct ShadowMoved {
 
 // Health
 
+/// What led to a change of health: the first and the last of equal results in a row, and by which rule.
+struct HealthCause {
+  std::vector<Observation> observations;
+  std::vector<probes::Probe> probes; // that they are of, by place
+  Time now{};                        // of the steady clock, when it was made
+  unsigned of = 0;                   // so many results
+  Clock::duration within{};          // up: over this time
+  bool operator==(const HealthCause&) const = default;
+};
 struct HealthChanged {
   ServerName server;
   Health health = Health::unknown;
@@ -89,6 +101,7 @@ struct HealthChanged {
   bool another_up = false; // a server of the service that is up
   std::string probe = {};  // which one stands for the server, where it has several
   std::string wanted = {}; // by that probe, where another answer came
+  HealthCause cause = {};
   bool operator==(const HealthChanged&) const = default;
 };
 /// A probe is inconclusive, and no other one was.
@@ -104,6 +117,27 @@ struct ProbesConclusive {
 struct ClientsNotHeard {
   std::string error;
   bool operator==(const ClientsNotHeard&) const = default;
+};
+
+// The clients' way
+
+/// Clients get no answer, although the target passes its probes.
+struct PathTrouble {
+  ServerName target;
+  std::optional<Address> client; // one of them; nullopt: hanatd's own check
+  bool operator==(const PathTrouble&) const = default;
+};
+/// Why: the cause, or one of several.
+struct PathFinding {
+  Finding finding;
+  bool operator==(const PathFinding&) const = default;
+};
+struct PathTroubleEnded {
+  Clock::duration lasted{};
+  std::uint64_t connections = 0; // that got no answer meanwhile, at least
+  bool answered = false;         // a client that had waited; otherwise none was seen any more
+  bool target_changed = false;   // or went down
+  bool operator==(const PathTroubleEnded&) const = default;
 };
 
 // Overrides
@@ -301,6 +335,7 @@ struct ConfigReloaded {
   std::vector<std::string> added, changed, removed;
   std::vector<std::string> settings = {}; // of [hanatd] that have changed
   std::string by = {};
+  std::shared_ptr<const ReloadPlan> plan = {}; // in detail
   bool operator==(const ConfigReloaded&) const = default;
 };
 struct ReloadFailed {
@@ -340,12 +375,13 @@ struct Message {
 };
 
 using Payload =
-    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard, Forced,
-                 OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
-                 DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed,
-                 KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved,
-                 CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
-                 ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard,
+                 PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost,
+                 OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded,
+                 UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered, TableRestored,
+                 TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff,
+                 OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
+                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events
 

@@ -20,6 +20,9 @@ public:
   std::string operator()(const ProbesInconclusive& probes) const;
   std::string operator()(const ProbesConclusive&) const;
   std::string operator()(const ClientsNotHeard& clients) const;
+  std::string operator()(const PathTrouble& trouble) const;
+  std::string operator()(const PathFinding& found) const;
+  std::string operator()(const PathTroubleEnded& ended) const;
   std::string operator()(const Forced& forced) const;
   std::string operator()(const OverrideRestored& restored) const;
   std::string operator()(const OverrideWaits& override) const;

@@ -2,11 +2,14 @@
 // Not here: the sentences about old flows (event_text_drain) and about the daemon itself (event_text_daemon).
 #include "daemon/report/event_text.hpp"
 
+#include <algorithm>
 #include <concepts>
+#include <memory>
 
 #include <fmt/format.h>
 
 #include "daemon/report/event_sentences.hpp"
+#include "daemon/report/observation_status.hpp"
 #include "daemon/util/duration.hpp"
 
 namespace hanat {
@@ -88,7 +91,7 @@ std::string Sentences::operator()(const Adopted& adopted) const {
                            : loaded.other
                                ? std::string{"their target is not a server of this configuration; the first server that is up takes over"}
                                : std::string{"they have no target; the first server that is up takes over"};
-  return fmt::format("found loaded rules: {}", what);
+  return fmt::format("{}{}", adopted_words, what);
 }
 
 std::string Sentences::operator()(const ShadowMoved& moved) const {
@@ -132,6 +135,29 @@ std::string Sentences::operator()(const ProbesConclusive&) const { return "all s
 std::string Sentences::operator()(const ClientsNotHeard& clients) const {
   return fmt::format("the table's log of refused clients cannot be read: {}; servers are probed at their usual intervals only",
                      clients.error);
+}
+
+std::string Sentences::operator()(const PathTrouble& trouble) const {
+  const std::string who = trouble.client ? fmt::format("a client ({})", trouble.client->text()) : std::string{"hanatd's own check"};
+  return fmt::format("{} gets no answer, although {} passes its probes: something between them drops packets; nothing is moved", who,
+                     to_text(trouble.target));
+}
+
+std::string Sentences::operator()(const PathFinding& found) const {
+  const Finding& finding = found.finding;
+  return fmt::format("clients get no answer: {}{}{}{}", finding.what,
+                     finding.seen_by.empty() ? "" : fmt::format(" (seen by {})", finding.seen_by),
+                     finding.remedy.empty() ? "" : "; remedy: ", finding.remedy);
+}
+
+std::string Sentences::operator()(const PathTroubleEnded& ended) const {
+  const std::string why = ended.target_changed ? "the target changed or went down: whether clients get an answer is judged anew"
+                          : ended.answered     ? "clients are answered again"
+                                               : "no client has gone without an answer for a minute";
+  const std::string connections = ended.connections == 0 ? ""
+                                                         : fmt::format(", and at least {} connection{} got no answer", ended.connections,
+                                                                       ended.connections == 1 ? "" : "s");
+  return fmt::format("{}; it lasted {:.1f} s{}", why, seconds(ended.lasted), connections);
 }
 
 std::string Sentences::operator()(const Forced& forced) const {
@@ -184,8 +210,9 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, DrainBegun, DrainVoid, Drained, DrainEnded,
-                               KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+  Level
+  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, DrainBegun, DrainVoid, Drained, DrainEnded,
+                         PathTroubleEnded, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
@@ -193,14 +220,22 @@ struct Levels {
                                TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
-  Level operator()(const OneOf<KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed, StateNotSaved,
-                               HistoryNotWritten, MetricsNotServed> auto&) const {
+  Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
+                               StateNotSaved, HistoryNotWritten, MetricsNotServed> auto&) const {
     return Level::error;
   }
   Level operator()(const Flipped& flip) const { return flip.to ? Level::warning : Level::error; }
   Level operator()(const FirstTarget& first) const { return first.to ? Level::notice : Level::error; }
   Level operator()(const ShadowMoved& moved) const { return moved.to ? Level::notice : Level::warning; }
   Level operator()(const HealthChanged& changed) const { return changed.health == Health::up ? Level::notice : Level::warning; }
+  Level operator()(const PathFinding& found) const {
+    switch (found.finding.severity) {
+    case Severity::note: return Level::notice;
+    case Severity::warning: return Level::warning;
+    case Severity::problem: return Level::error;
+    }
+    return Level::error;
+  }
   Level operator()(const Message& message) const { return message.level; }
 };
 
@@ -216,6 +251,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<Forced, OverrideEnded, OverrideLost, OverrideDropped> auto&) const { return "override"; }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
   std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
+  std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -226,6 +262,7 @@ struct FieldsOf {
     return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
   }
   Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
+  Fields operator()(const PathFinding& found) const { return {{"HANAT_FINDING", found.finding.code}}; }
   Fields operator()(const ShadowMoved& moved) const {
     return {{"HANAT_WOULD_TO", role_of(moved.to)}, {"HANAT_WHY", std::string{hanat::to_text(moved.reason)}}};
   }
@@ -247,6 +284,22 @@ struct FlipOf {
       return std::nullopt;
   }
 };
+
+/// As many as a line of the history has room for; nullptr: none.
+std::shared_ptr<const std::vector<ServicePlan>> first_changes(const ReloadPlan& plan) {
+  constexpr std::size_t most_services = 16, most_keys = 32, most_flows = 4;
+  std::vector<ServicePlan> first;
+  std::size_t keys = 0;
+  for (const ServicePlan& change : plan.changes) {
+    if (first.size() == most_services || keys == most_keys) break;
+    first.push_back(change);
+    std::vector<KeyChange>& all = first.back().keys;
+    all.resize(std::min(all.size(), most_keys - keys));
+    keys += all.size();
+    if (first.back().flows.size() > most_flows) first.back().flows.resize(most_flows);
+  }
+  return first.empty() ? nullptr : std::make_shared<const std::vector<ServicePlan>>(std::move(first));
+}
 
 } // namespace
 } // namespace events
@@ -273,8 +326,12 @@ std::optional<HistoryEntry> history_entry_of(const Event& event, std::string tex
                      .flip = {}};
   if (const auto* forced = std::get_if<events::Forced>(&event.what); forced != nullptr && forced->until)
     entry.until = to_text(*forced->until);
-  if (const auto* reloaded = std::get_if<events::ConfigReloaded>(&event.what))
+  if (const auto* reloaded = std::get_if<events::ConfigReloaded>(&event.what)) {
     entry.reload = ReloadCounts{.added = reloaded->added.size(), .changed = reloaded->changed.size(), .removed = reloaded->removed.size()};
+    if (reloaded->plan) entry.changes = events::first_changes(*reloaded->plan);
+  }
+  if (const auto* changed = std::get_if<events::HealthChanged>(&event.what))
+    entry.health = std::make_shared<const HealthChangeStatus>(health_change_status(*changed, event.at));
   entry.by = std::visit(events::ByWhom{}, event.what);
   entry.flip = std::visit(events::FlipOf{}, event.what);
   if (entry.flip) entry.at = entry.flip->at; // by which its entry is found

@@ -12,6 +12,9 @@
 
 namespace hanat {
 
+/// How the sentence of a restart that changed no target begins, by which it is told from others of the kind "target".
+inline constexpr std::string_view adopted_words = "found loaded rules: ";
+
 /// What happened, to what, and what to do or expect next. Without the name of the service.
 std::string text_of(const Event& event);
 Level level_of(const Event& event);

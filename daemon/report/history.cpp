@@ -24,7 +24,7 @@ namespace {
 using nlohmann::json;
 
 constexpr mode_t history_mode = 0640;
-constexpr std::size_t rotate_at = std::size_t{1} << 20;     // bytes: some four thousand entries
+constexpr std::size_t rotate_at = std::size_t{2} << 20;     // bytes: some four thousand entries
 constexpr off_t read_at_most = off_t{4} << 20;              // bytes at the end of a file; a burst may make it longer than the above
 constexpr std::size_t line_at_most = std::size_t{16} << 10; // bytes; hanatd's own have a few hundred
 constexpr std::size_t waiting_at_most = 65'536;             // entries for a disk that hangs
@@ -172,7 +172,8 @@ void History::add(const Event& event, std::string text) {
   auto entry = history_entry_of(event, std::move(text));
   if (!entry) return;
   if (waiting_.size() < waiting_at_most) waiting_.push_back(*entry);
-  ring_.add(std::move(*entry));
+  ring_.add(*entry);
+  if (on_added) on_added(*entry, ring_.end());
   write();
 }
 

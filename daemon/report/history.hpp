@@ -1,4 +1,4 @@
-// The history of events, kept over restarts: DIR/history, one JSON value a line, appended; at 1 MiB it becomes DIR/history.old. The newest
+// The history of events, kept over restarts: DIR/history, one JSON value a line, appended; at 2 MiB it becomes DIR/history.old. The newest
 // entries are also in memory, for `hanatctl history`. A thread of its own writes the file: a disk that hangs delays nothing.
 // Not here: the text of an entry (event_text), its JSON (api/status).
 #pragma once
@@ -67,6 +67,9 @@ public:
 
   /// `text` is the sentence of the event.
   void add(const Event& event, std::string text);
+  /// Called for each event that is added, those of the kind "cut" included, with the number of the entry that comes next.
+  std::function<void(const HistoryEntry& entry, std::uint64_t next)> on_added;
+  const HistoryRing& ring() const { return ring_; }
   std::uint64_t begin() const { return ring_.begin(); }
   std::uint64_t end() const { return ring_.end(); }
   const HistoryEntry& operator[](std::uint64_t number) const { return ring_[number]; }

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "daemon/report/make_status.hpp"
+#include "daemon/report/observation_status.hpp"
 #include "daemon/report/probe_text.hpp"
 
 namespace hanat::events {
@@ -106,6 +107,7 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
     if (probe.probe != nullptr && server.probes.size() > 1) changed.probe = name_of(*probe.probe);
     if (probe.probe != nullptr && probe.last) changed.wanted = wanted_by(probe.probe->spec, probe.last->reason);
   }
+  changed.cause = cause_of(service, server, now);
   return make(service.config.name, std::move(changed));
 }
 
@@ -114,6 +116,11 @@ Event probes_inconclusive(const probes::ProbeResult& result) {
 }
 Event probes_conclusive() { return make({}, ProbesConclusive{}); }
 Event clients_not_heard(std::string failure) { return make({}, ClientsNotHeard{std::move(failure)}); }
+
+Event path_trouble(const ServiceState& service, const std::optional<Address>& client) {
+  return make(service.config.name, PathTrouble{.target = named(service, service.current).value_or(ServerName{}), .client = client});
+}
+Event path_finding(std::string service, Finding finding) { return make(std::move(service), PathFinding{std::move(finding)}); }
 
 namespace {
 

@@ -29,6 +29,10 @@ Event probes_inconclusive(const probes::ProbeResult& result);
 Event probes_conclusive();
 Event clients_not_heard(std::string failure);
 
+/// `client`: one of those that get no answer; nullopt: hanatd's own check got none.
+Event path_trouble(const ServiceState& service, const std::optional<Address>& client);
+Event path_finding(std::string service, Finding finding);
+
 Event forced(const ServiceState& service, const Override& force);
 Event override_restored(const ServiceState& service, const Override& force);
 Event override_waits(const ServiceState& service);

@@ -63,7 +63,7 @@ std::string days_of(const ProbeSpec& spec) {
 } // namespace
 
 std::string name_of(const probes::Probe& probe) {
-  const std::string text = fmt::format("{} {}", to_text(probe.spec.kind), to_text(probe.server));
+  std::string text = fmt::format("{} {}", to_text(probe.spec.kind), to_text(probe.server));
   switch (probe.spec.kind) {
   case Kind::http:
   case Kind::https: {

@@ -364,6 +364,15 @@ std::optional<Flows> Cutter::count(std::span<const Mapping> mappings, const std:
   return complete ? std::optional{std::move(flows)} : std::nullopt;
 }
 
+std::optional<FlowList> Cutter::list(std::span<const Mapping> mappings, std::size_t at_most, const std::atomic<bool>& cancelled) {
+  FlowList list;
+  bool complete = true;
+  impl_->scan(mappings, Protocols::all, FlowScope::all, [&](Family family, const Scan& scan) {
+    complete = complete && list_flows(impl_->socket, family, scan, at_most, cancelled, list);
+  });
+  return complete ? std::optional{std::move(list)} : std::nullopt;
+}
+
 std::optional<UnexpectedFlows> Cutter::unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled) {
   using Found = std::pair<Mapping, Opener>;
   std::map<Found, std::uint64_t> seen;

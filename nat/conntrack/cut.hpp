@@ -18,6 +18,7 @@
 #include "nat/address.hpp"
 #include "nat/conntrack/capabilities.hpp"
 #include "nat/conntrack/expected_flows.hpp"
+#include "nat/conntrack/flow_list.hpp"
 #include "nat/conntrack/recorded_flows.hpp"
 
 namespace hanat::nat {
@@ -105,6 +106,8 @@ public:
   /// incomplete. Throws std::system_error.
   std::optional<Flows> count(std::span<const Mapping> mappings, const std::atomic<bool>& cancelled);
   std::optional<UnexpectedFlows> unexpected(const ExpectedFlows& expected, const std::atomic<bool>& cancelled);
+  /// Counts the flows of the mappings by state, closed ones included, and lists some of them. nullopt and exceptions likewise.
+  std::optional<FlowList> list(std::span<const Mapping> mappings, std::size_t at_most, const std::atomic<bool>& cancelled);
 
 private:
   struct Impl;

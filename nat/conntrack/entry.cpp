@@ -95,6 +95,14 @@ std::optional<std::uint32_t> parse_entry_counter(const nlmsghdr& message) {
   return number<std::uint32_t>(attributes<CTA_STATS_GLOBAL_MAX + 1>(bytes)[CTA_STATS_GLOBAL_ENTRIES]);
 }
 
+std::optional<FlowTuples> parse_flow(std::span<const std::uint8_t> bytes) {
+  const auto parts = attributes<CTA_MAX + 1>(bytes);
+  const auto original = parse_tuple(parts[CTA_TUPLE_ORIG]);
+  const auto reply = parse_tuple(parts[CTA_TUPLE_REPLY]);
+  if (!original || !reply || original->protocol != reply->protocol) return std::nullopt;
+  return FlowTuples{.original = *original, .reply = *reply};
+}
+
 std::optional<Entry> parse_entry(const nlmsghdr& message) {
   if (message.nlmsg_type != ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_NEW)) return std::nullopt;
   const auto parts = attributes<CTA_MAX + 1>(body(message));
@@ -153,6 +161,30 @@ TcpPhase phase_of(const Entry& entry) {
     return (status & IPS_ASSURED) != 0 ? TcpPhase::closed : TcpPhase::refused;
   }
   default: return TcpPhase::closed;
+  }
+}
+
+std::string_view to_text(FlowState state) {
+  switch (state) {
+  case FlowState::opening: return "opening";
+  case FlowState::established: return "established";
+  case FlowState::closing: return "closing";
+  case FlowState::answered: return "answered";
+  case FlowState::unanswered: return "unanswered";
+  }
+  return "?";
+}
+
+FlowState state_of(const Entry& entry) {
+  const std::uint32_t status = number<std::uint32_t>(entry.status).value_or(0);
+  if (entry.mapping.vip.protocol != Protocol::tcp) return (status & IPS_SEEN_REPLY) != 0 ? FlowState::answered : FlowState::unanswered;
+  if (is_offloaded(entry)) return FlowState::established;
+  switch (tcp_state(entry).value_or(TCP_CONNTRACK_NONE)) { // a number from a message, not an enum
+  case TCP_CONNTRACK_SYN_SENT:
+  case TCP_CONNTRACK_SYN_RECV:
+  case TCP_CONNTRACK_SYN_SENT2: return FlowState::opening;
+  case TCP_CONNTRACK_ESTABLISHED: return FlowState::established;
+  default: return FlowState::closing;
   }
 }
 

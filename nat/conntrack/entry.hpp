@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string_view>
 
 #include <libmnl/libmnl.h>
 
@@ -50,6 +52,17 @@ bool is_finished(const Entry& entry);
 /// Whether a flowtable forwards the packets of the flow. They meet no rule, so the guard cannot reset their sender.
 bool is_offloaded(const Entry& entry);
 
+enum class FlowState : std::uint8_t {
+  opening,     // TCP: not connected yet
+  established, // TCP
+  closing,     // TCP: one side has closed it or reset it; the entry waits for late packets
+  answered,    // UDP, SCTP: packets went both ways
+  unanswered,  // UDP, SCTP: packets went one way
+};
+std::string_view to_text(FlowState state);
+/// An offloaded entry has no state of its own: only established connections are offloaded.
+FlowState state_of(const Entry& entry);
+
 /// The mapping of an entry if the server opened its flow, and a rule of the gateway (masquerade, snat) made the virtual endpoint its
 /// source: the original source is the server, the reply destination the virtual endpoint, and the reply source the client. nullopt if the
 /// source address is not translated.
@@ -57,6 +70,14 @@ std::optional<Mapping> mapping_opened_by_server(const Entry& entry);
 
 /// The original tuple of the flow that this one is related to (expected by a helper: FTP data, TFTP); nullopt: none.
 std::optional<Tuple> master_of(const Entry& entry);
+
+/// Both tuples of a flow: its first packet before translation, and the replies to it.
+struct FlowTuples {
+  Tuple original, reply;
+  bool operator==(const FlowTuples&) const = default;
+};
+/// From the attributes of an entry, as nflog adds them to a packet; nullopt: incomplete, or another protocol.
+std::optional<FlowTuples> parse_flow(std::span<const std::uint8_t> attributes);
 
 /// nullopt if the message is not a complete entry of a protocol that hanat translates.
 std::optional<Entry> parse_entry(const nlmsghdr& message);

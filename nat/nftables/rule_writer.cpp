@@ -150,6 +150,10 @@ RuleWriter& RuleWriter::load_source_key(Family family) {
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, next + 1);
 }
 
+RuleWriter& RuleWriter::load_original_client(Family family, unsigned index) {
+  return load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_ORIGINAL, index);
+}
+
 RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {
   const unsigned next = index + registers_of(family);
   load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, index);

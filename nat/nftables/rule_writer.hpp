@@ -25,15 +25,20 @@ public:
   RuleWriter& only(Family family); // meta nfproto
   RuleWriter& only_tcp();          // meta l4proto tcp
   RuleWriter& only(Protocol protocol);
+  RuleWriter& not_tcp();
   RuleWriter& load_daddr(Family family, unsigned index);
   RuleWriter& load_saddr(Family family, unsigned index);
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
   RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
+  RuleWriter& load_original_client(Family family, unsigned index);  // ct original ip saddr
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
   RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet
   RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
+  RuleWriter& load_client_and_vip(Family family); // saddr . daddr . meta l4proto . th dport of a client's packet
+  RuleWriter&
+      load_original_client_and_vip(Family); // the same for the flow's first packet; of an ICMP error, from the flow that it refers to
   RuleWriter& load_dport(unsigned index);
   RuleWriter& load_protocol(unsigned index); // meta l4proto
   RuleWriter& load_iif(unsigned index);      // 0 for the gateway's own packets
@@ -46,8 +51,9 @@ public:
   RuleWriter& ct_status_any(std::uint32_t mask);                  // any of these bits
   RuleWriter& in_direction(std::uint8_t direction);
   RuleWriter& in_reply_direction();
-  RuleWriter& no_tcp_flags(std::uint8_t mask);                                     // none of them set
-  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value);                    // exactly `value` of these flags
+  RuleWriter& no_tcp_flags(std::uint8_t mask);                  // none of them set
+  RuleWriter& tcp_flags(std::uint8_t mask, std::uint8_t value); // exactly `value` of these flags
+  RuleWriter& any_tcp_flag(std::uint8_t mask);
   RuleWriter& only_destination_unreachable(Family family, bool port_only = false); // ICMP or ICMPv6
   RuleWriter& only_abort_of_init();                                                // SCTP: ABORT in reply to INIT
   RuleWriter& dport_between(std::uint16_t first, std::uint16_t last);              // any protocol with ports at this offset
@@ -63,6 +69,7 @@ public:
   RuleWriter& limit(std::uint64_t per_second); // packets per second, and the same number as a burst
   RuleWriter& log(std::uint16_t group, const char* prefix);
   RuleWriter& notrack();
+  RuleWriter& set_nftrace(); // the packet's way through the chains is reported from here on
   RuleWriter& in_verdict_map(const std::string& map);
   RuleWriter& from_map(const std::string& map); // data into register 0
   RuleWriter& verdict(std::int32_t code, const std::string& chain = {});

@@ -12,6 +12,7 @@ namespace hanat::nat {
 std::vector<RulePtr> make_ruleset(const std::string& table, bool tcp_loose) {
   ChainWriter writer{table};
   write_guard(writer, tcp_loose);
+  write_evidence(writer);
   write_dnat(writer);
   write_source(writer);
   return writer.take();

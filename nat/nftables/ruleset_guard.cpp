@@ -19,7 +19,6 @@
 namespace hanat::nat {
 namespace {
 
-constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
 // A client whose flow nobody knows repeats its packet after 0.2, 0.6, 1.4, 3 and 6 seconds.
 constexpr std::uint64_t orphans_per_minute = 2;
 constexpr std::uint32_t orphans_burst = 3;             // seconds
@@ -29,8 +28,6 @@ constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client
 constexpr std::uint32_t state_invalid = 1U << 0;
 constexpr std::uint32_t state_new = 1U << (IP_CT_NEW + 1);
 constexpr std::uint32_t state_untracked = 1U << 6;
-
-constexpr std::uint8_t opening_flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
 
 void write_refuse(ChainWriter& writer) {
   writer.open(chain_refuse);
@@ -180,18 +177,9 @@ void write_hold(ChainWriter& writer) {
   }
 }
 
-/// Logs a repeated SYN of a client, and an ICMP error about a client's packet: signs that a server is down. The port unreachable of a UDP
-/// server whose process died is held like a reset.
-void write_signs(ChainWriter& writer) {
-  writer.open("unanswered");
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families)
-      writer.add(writer.rule("no reply to a client's SYN")
-                     .only(family)
-                     .load_vip_key(family)
-                     .in_set(name_of({SetKind::vips, family, ranges}))
-                     .limit(logged_per_second)
-                     .log(log_group, log_unanswered));
+/// Logs an ICMP error about a client's packet: a sign that a server is down. The port unreachable of a UDP server whose process died is
+/// held like a reset.
+void write_unreachable(ChainWriter& writer) {
   writer.open("unreachable");
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
@@ -215,9 +203,14 @@ void write_signs(ChainWriter& writer) {
     }
 }
 
-/// Connection setup and errors. Most packets leave the guard at the first of these rules.
-void write_openings(ChainWriter& writer) {
-  writer.add(writer.rule("TCP without SYN or RST").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NF_ACCEPT));
+/// Reached by TCP with SYN or RST.
+void write_opening(ChainWriter& writer) {
+  writer.open("opening");
+  writer.add(writer.rule("a server accepts a connection")
+                 .only_tcp()
+                 .tcp_flags(opening_flags, TH_SYN | TH_ACK)
+                 .in_reply_direction()
+                 .verdict(NFT_GOTO, "answered"));
   writer.add(writer.rule("a server refuses a connection")
                  .only_tcp()
                  .tcp_flags(opening_flags, TH_RST | TH_ACK)
@@ -229,6 +222,12 @@ void write_openings(ChainWriter& writer) {
                  .ct_status(IPS_CONFIRMED | IPS_SEEN_REPLY, IPS_CONFIRMED)
                  .in_direction(IP_CT_DIR_ORIGINAL)
                  .verdict(NFT_GOTO, "unanswered"));
+}
+
+/// Connection setup and errors. Most packets leave the guard at the first of these rules.
+void write_openings(ChainWriter& writer) {
+  writer.add(writer.rule("TCP without SYN or RST").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NF_ACCEPT));
+  writer.add(writer.rule("TCP with SYN or RST").only_tcp().verdict(NFT_GOTO, "opening"));
   writer.add(writer.rule("a server refuses an association").only_abort_of_init().in_reply_direction().verdict(NFT_GOTO, "hold"));
   for (const Family family : both_families)
     writer.add(writer.rule("an ICMP error about a client's packet")
@@ -271,7 +270,8 @@ void write_guard(ChainWriter& writer, bool tcp_loose) {
   for (const Family family : both_families) write_orphan(writer, family, tcp_loose);
   write_midstream(writer, tcp_loose);
   write_hold(writer);
-  write_signs(writer);
+  write_opening(writer);
+  write_unreachable(writer);
   write_untracked(writer);
   write_guard_chain(writer, "guard", true);
   write_guard_chain(writer, "guard_output", false);

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <netinet/tcp.h>
 
 #include "nat/nftables/rule_writer.hpp"
 #include "nat/nftables/set_elements.hpp"
@@ -16,6 +19,11 @@ namespace hanat::nat {
 // protocols would do if it was anonymous; a named one does not.) Where a match of a port follows, nft's listing leaves the protocol out,
 // and a listing has to load: so such a rule takes the server's port from conntrack, not from the packet.
 constexpr std::array all_protocols{Protocol::tcp, Protocol::udp, Protocol::sctp};
+
+inline constexpr std::uint64_t logged_per_second = 100; // one is enough to probe the server; more show how many clients are affected
+
+/// The TCP flags that tell the packets that open or refuse a connection.
+constexpr std::uint8_t opening_flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
 
 /// Writes one chain after the other.
 class ChainWriter {
@@ -34,6 +42,10 @@ private:
 
 /// The chains of the guard, and those that it goes to.
 void write_guard(ChainWriter& writer, bool tcp_loose);
+/// What tells that clients get no answer: the chains that guard and dnat_prerouting go to.
+void write_evidence(ChainWriter& writer);
+/// In dnat_prerouting, before a flow gets its server.
+void write_attempt(ChainWriter& writer);
 /// New flows get their server. Reached from the hooks prerouting and output.
 void write_dnat(ChainWriter& writer);
 /// New flows get their source address. Reached from the hook postrouting.

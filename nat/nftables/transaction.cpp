@@ -93,12 +93,14 @@ void TransactionBuilder::message(std::uint16_t type, std::uint16_t flags, const 
               std::uint8_t{0}); // libmnl does not clear the padding of attributes, so the next message must start with zeros
 }
 
-TransactionBuilder& TransactionBuilder::add_table(std::uint32_t flags) {
+TransactionBuilder& TransactionBuilder::add_table(std::uint32_t flags) { return add_table(flags, table_comment()); }
+
+TransactionBuilder& TransactionBuilder::add_table(std::uint32_t flags, const std::string& comment) {
   const auto object = made(TablePtr{nftnl_table_alloc()});
   nftnl_table_set_u32(object.get(), NFTNL_TABLE_FAMILY, NFPROTO_INET);
   nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table_.c_str());
   nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, flags);
-  const auto data = comment_data(table_comment());
+  const auto data = comment_data(comment);
   nftnl_table_set_data(object.get(), NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
   message(NFT_MSG_NEWTABLE, NLM_F_CREATE, [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
   return *this;
@@ -112,8 +114,9 @@ TransactionBuilder& TransactionBuilder::delete_table() {
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::add_layout(bool tcp_loose) {
-  const Layout layout = make_layout(table_, tcp_loose);
+TransactionBuilder& TransactionBuilder::add_layout(bool tcp_loose) { return add_objects(make_layout(table_, tcp_loose)); }
+
+TransactionBuilder& TransactionBuilder::add_objects(const Layout& layout) {
   for (const auto& set : layout.sets)
     message(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL, [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, set.get()); });
   for (const auto& chain : layout.chains) add_chain(chain.get());
@@ -137,6 +140,16 @@ TransactionBuilder& TransactionBuilder::add_elements(const ElementLists& lists) 
 }
 TransactionBuilder& TransactionBuilder::delete_elements(const ElementLists& lists) {
   elements(NFT_MSG_DELSETELEM, 0, lists, true);
+  return *this;
+}
+
+TransactionBuilder& TransactionBuilder::add_elements(const nftnl_set& set) {
+  message(NFT_MSG_NEWSETELEM, NLM_F_CREATE,
+          [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, const_cast<nftnl_set*>(&set)); }); // only read by libnftnl
+  return *this;
+}
+TransactionBuilder& TransactionBuilder::delete_elements(const nftnl_set& set) {
+  message(NFT_MSG_DELSETELEM, 0, [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, const_cast<nftnl_set*>(&set)); });
   return *this;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "nat/nftables/layout.hpp"
 #include "nat/nftables/set_elements.hpp"
 #include "nat/nftables/table_state.hpp"
 
@@ -38,11 +39,16 @@ public:
 
   /// NEWTABLE; the flags may claim ownership, if the kernel knows them.
   TransactionBuilder& add_table(std::uint32_t flags);
+  TransactionBuilder& add_table(std::uint32_t flags, const std::string& comment);
   TransactionBuilder& delete_table();
   /// The sets, chains and rules of the layout.
   TransactionBuilder& add_layout(bool tcp_loose = true);
+  TransactionBuilder& add_objects(const Layout& layout);
   TransactionBuilder& add_elements(const ElementLists& lists);
   TransactionBuilder& delete_elements(const ElementLists& lists);
+  /// The elements of one libnftnl set.
+  TransactionBuilder& add_elements(const nftnl_set& set);
+  TransactionBuilder& delete_elements(const nftnl_set& set);
   /// The elements that differ: all deletes before all adds, so that a key can get other data or another service.
   TransactionBuilder& change(std::span<const Step> steps, const Gates& gates_before, const Gates& gates_after);
   TransactionBuilder& change(const TableState& from, const TableState& to, const Gates& gates_before, const Gates& gates_after) {

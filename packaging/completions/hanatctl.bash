@@ -9,14 +9,14 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status force-backup force-primary auto reload history metrics check version help"
+  local commands="status force-backup force-primary auto reload history events why plan probe connections doctor metrics check version help"
   local common="--socket --json --color --help --version"
   local command="" i options
   COMPREPLY=()
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --socket | --for | --reason | --server | --color | --number | -n | --since | --until) ((i++)) ;;
+      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -27,8 +27,8 @@ _hanatctl() {
     --for) mapfile -t COMPREPLY < <(compgen -W "5m 15m 30m 1h 4h" -- "$current"); return ;;
     --server) mapfile -t COMPREPLY < <(compgen -W "backup backup2 backup3" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
-    --since | --until) mapfile -t COMPREPLY < <(compgen -W "10m 1h 24h" -- "$current"); return ;;
-    --reason | --number | -n) return ;;
+    --since | --until | --at) mapfile -t COMPREPLY < <(compgen -W "10m 1h 24h" -- "$current"); return ;;
+    --reason | --number | -n | --list) return ;;
   esac
 
   case $command in
@@ -36,7 +36,10 @@ _hanatctl() {
     force-primary) options="--all --for --reason --even-if-down" ;;
     auto) options="--all" ;;
     "" | status) options="--all --watch --check" ;;
-    history) options="--number --since --until --follow" ;;
+    history | events) options="--number --since --until --follow" ;;
+    why) options="--at" ;;
+    connections) options="--list" ;;
+    check) options="--ask" ;;
     *) options="" ;;
   esac
   if [[ $current == -* ]]; then
@@ -45,8 +48,10 @@ _hanatctl() {
   fi
   case $command in
     "") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
-    status | history | force-backup | force-primary | auto) mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current") ;;
-    check) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    status | history | events | why | probe | connections | doctor | force-backup | force-primary | auto)
+      mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current")
+      ;;
+    check | plan) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
   esac
 }

@@ -13,6 +13,8 @@ std::string_view to_text(KernelEventKind kind) {
   case KernelEventKind::refused: return "refused";
   case KernelEventKind::unanswered: return "unanswered";
   case KernelEventKind::unreachable: return "unreachable";
+  case KernelEventKind::undelivered: return "undelivered";
+  case KernelEventKind::answered: return "answered";
   case KernelEventKind::reconnect: return "reconnect";
   case KernelEventKind::carrier_lost: return "carrier-lost";
   case KernelEventKind::route_gone: return "route-gone";

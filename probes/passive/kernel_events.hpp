@@ -1,6 +1,6 @@
 // Kernel events that call for a probe at once: a client was refused, a link lost its carrier, a route was removed. An event is never a
-// result. One kind is about flows instead: a client connects again while its old connection still has an entry. Not here: where events
-// come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
+// result. Two kinds are about clients alone: one connects again while its old connection still has an entry, and one that had waited is
+// answered. Not here: where events come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,10 @@ namespace hanat::probes {
 
 enum class KernelEventKind : std::uint8_t {
   refused,          // a server's RST or ABORT to a real client
-  unanswered,       // a client sent its SYN again
+  unanswered,       // a client sent its SYN again, and the server has not replied to the first
+  undelivered,      // a client sent its SYN again, and the first has not left this machine
   unreachable,      // ICMP from the path
+  answered,         // a server accepts a connection of a client that had sent a SYN again
   reconnect,        // a client's SYN belongs to an entry of its old connection, and was dropped
   carrier_lost,     // the outgoing interface lost its carrier, was set down or deleted
   route_gone,       // the route was removed, or replaced by another one
@@ -34,8 +36,12 @@ struct KernelEvent {
   KernelEventKind kind = KernelEventKind::refused;
   std::optional<Endpoint> server = std::nullopt;
   std::optional<Vip> vip = std::nullopt;
-  std::optional<Endpoint> client = std::nullopt; // of a reconnect
-  std::string detail = {};                       // the name of an interface or the sender of the ICMP message: short, printable
+  // Of a packet of a server it is who the packet goes to: the gateway where that translates sources, and `vip` is not set, unless the
+  // kernel tells which flow the packet belongs to (CONFIG_NETFILTER_NETLINK_GLUE_CT, which distributions set).
+  std::optional<Endpoint> client = std::nullopt;
+  std::uint32_t sequence = 0; // of a client's SYN; that of a repeated one is the same
+  bool repeated = false;      // an event before it in the same turn differs only in its client
+  std::string detail = {};    // the name of an interface or the sender of the ICMP message: short, printable
   bool operator==(const KernelEvent&) const = default;
 };
 

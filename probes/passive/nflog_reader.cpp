@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -62,21 +63,35 @@ std::optional<Packet> ipv6_in(Bytes bytes) {
 
 std::optional<Packet> packet_in(Family family, Bytes bytes) { return family == Family::ipv4 ? ipv4_in(bytes) : ipv6_in(bytes); }
 
+KernelEvent from_server(KernelEventKind kind, const Packet& packet) {
+  return {.kind = kind,
+          .server = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)},
+          .client = Endpoint{.address = packet.to, .port = word_at(packet.rest, 2)}};
+}
+
 std::optional<KernelEvent> refused_in(const Packet& packet) {
   if (packet.rest.size() < 14) return std::nullopt;
   const bool reset = packet.protocol == IPPROTO_TCP && (packet.rest[13] & tcp_rst) != 0;
   const bool abort = packet.protocol == IPPROTO_SCTP && packet.rest[12] == sctp_abort;
   if (!reset && !abort) return std::nullopt;
-  return KernelEvent{.kind = KernelEventKind::refused, .server = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)}};
+  return from_server(KernelEventKind::refused, packet);
 }
 
 /// A client's SYN.
 std::optional<KernelEvent> syn_in(KernelEventKind kind, const Packet& packet) {
   if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14) return std::nullopt;
   if ((packet.rest[13] & (tcp_syn | tcp_rst | tcp_ack)) != tcp_syn) return std::nullopt;
-  KernelEvent event{.kind = kind, .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)}};
-  if (kind == KernelEventKind::reconnect) event.client = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)};
-  return event;
+  return KernelEvent{.kind = kind,
+                     .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)},
+                     .client = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)},
+                     .sequence = std::uint32_t{word_at(packet.rest, 4)} << 16 | word_at(packet.rest, 6)};
+}
+
+/// A server's SYN ACK.
+std::optional<KernelEvent> answered_in(const Packet& packet) {
+  if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14) return std::nullopt;
+  if ((packet.rest[13] & (tcp_syn | tcp_rst | tcp_ack)) != (tcp_syn | tcp_ack)) return std::nullopt;
+  return from_server(KernelEventKind::answered, packet);
 }
 
 /// The text of an ICMP or ICMPv6 destination unreachable; empty for a code that says nothing about the path.
@@ -132,17 +147,30 @@ constexpr std::uint32_t message_bytes = 512;
 // Read in one turn of the loop; the rest waits for the next.
 constexpr std::size_t packets_per_turn = 256;
 
+/// Begins a message that configures the group.
+nlmsghdr* put_config(std::span<std::uint8_t> bytes, std::uint32_t sequence) {
+  nlmsghdr* const header = mnl_nlmsg_put_header(bytes.data());
+  header->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
+  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  header->nlmsg_seq = sequence;
+  auto* const group = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
+  *group = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(nat::log_group)};
+  return header;
+}
+
 struct Logged {
   std::string_view prefix;
   Bytes packet;
+  std::optional<nat::FlowTuples> flow;
 };
 
 int take_attribute(const nlattr* attribute, void* data) {
   auto& logged = *static_cast<Logged*>(data);
   if (mnl_attr_get_type(attribute) == NFULA_PREFIX && mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) >= 0)
     logged.prefix = mnl_attr_get_str(attribute);
-  if (mnl_attr_get_type(attribute) == NFULA_PAYLOAD)
-    logged.packet = {static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
+  const Bytes bytes{static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute)), mnl_attr_get_payload_len(attribute)};
+  if (mnl_attr_get_type(attribute) == NFULA_PAYLOAD) logged.packet = bytes;
+  if (mnl_attr_get_type(attribute) == NFULA_CT) logged.flow = nat::parse_flow(bytes);
   return MNL_CB_OK;
 }
 
@@ -153,19 +181,29 @@ std::optional<KernelEvent> event_of(const nlmsghdr& message) {
   if (family != AF_INET && family != AF_INET6) return std::nullopt;
   Logged logged;
   mnl_attr_parse(&message, sizeof(nfgenmsg), take_attribute, &logged);
-  return event_in(logged.prefix, family == AF_INET ? Family::ipv4 : Family::ipv6, logged.packet);
+  return event_in(logged.prefix, family == AF_INET ? Family::ipv4 : Family::ipv6, logged.packet, logged.flow);
 }
 
 } // namespace
 
-std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std::span<const std::uint8_t> bytes) {
+std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std::span<const std::uint8_t> bytes,
+                                    const std::optional<nat::FlowTuples>& flow) {
   const auto packet = packet_in(family, bytes);
   if (!packet) return std::nullopt;
-  if (prefix == nat::log_refused) return refused_in(*packet);
   if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet);
+  if (prefix == nat::log_undelivered) return syn_in(KernelEventKind::undelivered, *packet);
   if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet);
-  if (prefix == nat::log_unreachable) return unreachable_in(family, *packet);
-  return std::nullopt;
+  auto event = prefix == nat::log_refused       ? refused_in(*packet)
+               : prefix == nat::log_answered    ? answered_in(*packet)
+               : prefix == nat::log_unreachable ? unreachable_in(family, *packet)
+                                                : std::nullopt;
+  if (event && flow && flow->original.source.address.family() == family) {
+    const nat::Tuple& first = flow->original;
+    event->client = first.source;
+    event->vip = Vip{.address = first.destination.address, .protocol = first.protocol, .port = first.destination.port};
+    event->server = flow->reply.source;
+  }
+  return event;
 }
 
 NflogReader::NflogReader(uv_loop_t* loop, OnKernelEvent on_event, std::size_t buffer_bytes)
@@ -178,12 +216,7 @@ NflogReader::NflogReader(uv_loop_t* loop, OnKernelEvent on_event, std::size_t bu
 
 void NflogReader::bind() {
   alignas(nlmsghdr) std::array<std::uint8_t, 256> bytes{};
-  nlmsghdr* const header = mnl_nlmsg_put_header(bytes.data());
-  header->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
-  header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  header->nlmsg_seq = netlink_.next_sequence();
-  auto* const group = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(nfgenmsg)));
-  *group = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(nat::log_group)};
+  nlmsghdr* const header = put_config(bytes, netlink_.next_sequence());
   const nfulnl_msg_config_cmd command{.command = NFULNL_CFG_CMD_BIND};
   mnl_attr_put(header, NFULA_CFG_CMD, sizeof command, &command);
   nfulnl_msg_config_mode mode{};
@@ -194,14 +227,30 @@ void NflogReader::bind() {
   mnl_attr_put_u32(header, NFULA_CFG_TIMEOUT, htonl(1)); // 1/100 s
   mnl_attr_put_u32(header, NFULA_CFG_QTHRESH, htonl(1)); // every packet at once
   netlink_.exchange({bytes.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "read the nflog group");
+  try {
+    set_flags(NFULNL_CFG_F_CONNTRACK);
+  } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): it tells no flows: see KernelEvent::client
+  }
+}
+
+void NflogReader::set_flags(std::uint16_t flags) {
+  alignas(nlmsghdr) std::array<std::uint8_t, 64> bytes{};
+  nlmsghdr* const header = put_config(bytes, netlink_.next_sequence());
+  mnl_attr_put_u16(header, NFULA_CFG_FLAGS, htons(flags));
+  netlink_.exchange({bytes.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "read the flows of logged packets");
 }
 
 void NflogReader::on_readable() {
-  std::vector<KernelEvent> events; // distinct: a thousand refused clients of one server are one event
+  std::vector<KernelEvent> events;
   netlink_.drain(
       [&](const nlmsghdr& message) {
         auto event = event_of(message);
-        if (event && std::ranges::find(events, *event) == events.end()) events.push_back(*std::move(event));
+        if (!event) return;
+        // A thousand refused clients of one server are reason for one probe.
+        event->repeated = std::ranges::any_of(events, [&](const KernelEvent& before) {
+          return before.kind == event->kind && before.server == event->server && before.vip == event->vip && before.detail == event->detail;
+        });
+        events.push_back(*std::move(event));
       },
       packets_per_turn); // packets lost in a flood are like those that were read
   for (const KernelEvent& event : events) on_event_(event);

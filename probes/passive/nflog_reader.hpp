@@ -11,15 +11,17 @@
 #include <uv.h>
 
 #include "nat/address.hpp"
+#include "nat/conntrack/entry.hpp"
 #include "nat/netlink.hpp"
 #include "probes/io/uv.hpp"
 #include "probes/passive/kernel_events.hpp"
 
 namespace hanat::probes {
 
-/// The event of one logged packet. `prefix` is the rule's; `packet` starts with the IP header of `family` and may be truncated. nullopt:
-/// the packet does not match its prefix.
-std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std::span<const std::uint8_t> packet);
+/// The event of one logged packet. `prefix` is the rule's; `packet` starts with the IP header of `family` and may be truncated; `flow` is
+/// the one that it belongs to. nullopt: the packet does not match its prefix.
+std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std::span<const std::uint8_t> packet,
+                                    const std::optional<nat::FlowTuples>& flow = std::nullopt);
 
 class NflogReader {
 public:
@@ -30,6 +32,7 @@ public:
 
 private:
   void bind();
+  void set_flags(std::uint16_t flags);
   void on_readable();
 
   OnKernelEvent on_event_;

@@ -18,6 +18,8 @@
 #include <netlink/route/route.h>
 #include <sys/socket.h>
 
+#include "nat/marks.hpp"
+
 namespace hanat::probes {
 namespace {
 
@@ -60,8 +62,8 @@ bool is_ip(int family) { return family == AF_INET || family == AF_INET6; }
 
 // ---- changes: header and one or two attributes; parsing whole objects would take ten times as long for a million route changes
 
-bool is_inner(unsigned flags, bool has_master, std::string_view kind) {
-  return (flags & IFF_LOOPBACK) != 0 || has_master || kind == "dummy" || kind == "ifb";
+bool is_inner(unsigned flags, bool has_master, std::string_view kind, std::string_view name) {
+  return (flags & IFF_LOOPBACK) != 0 || has_master || kind == "dummy" || kind == "ifb" || name.starts_with(nat::own_link_prefix);
 }
 
 std::string_view text_in(const nlattr* attribute) {
@@ -84,7 +86,8 @@ std::optional<Change> link_in(nlmsghdr& message) {
               .inner = is_inner(info.ifi_flags, attribute(IFLA_MASTER) != nullptr,
                                 about == nullptr
                                     ? std::string_view{}
-                                    : text_in(nla_find(static_cast<const nlattr*>(nla_data(about)), nla_len(about), IFLA_INFO_KIND))),
+                                    : text_in(nla_find(static_cast<const nlattr*>(nla_data(about)), nla_len(about), IFLA_INFO_KIND)),
+                                text_in(attribute(IFLA_IFNAME))),
               .lower = lower == nullptr || nla_len(lower) < 4 ? 0 : nla_get_u32(lower)};
 }
 
@@ -310,7 +313,7 @@ std::optional<Link> RouteSocket::link(unsigned index) {
               .name = name == nullptr ? "" : name,
               .up = (flags & IFF_UP) != 0,
               .carrier = (flags & lower_up) != 0,
-              .inner = is_inner(flags, rtnl_link_get_master(link.get()) != 0, kind == nullptr ? "" : kind),
+              .inner = is_inner(flags, rtnl_link_get_master(link.get()) != 0, kind == nullptr ? "" : kind, name == nullptr ? "" : name),
               .lower = static_cast<unsigned>(lower)};
 }
 

@@ -46,7 +46,7 @@ struct Link {
   unsigned index = 0;
   std::string name;
   bool up = false, carrier = false, gone = false;
-  bool inner = false; // nothing comes by it from outside: loopback, a dummy, a port of a bridge or bond
+  bool inner = false; // nothing comes by it from outside: loopback, a dummy, a port of a bridge or bond, hanatd's own
   unsigned lower = 0; // the link that it is made upon: that of a VLAN; 0: none, or in another namespace
   bool usable() const { return up && carrier && !gone; }
   bool operator==(const Link&) const = default;

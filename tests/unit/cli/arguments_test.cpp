@@ -52,6 +52,14 @@ TEST(Arguments, OfEveryCommandAreUnderstood) {
   EXPECT_TRUE(parse({"auto", "--all"}).all);
   EXPECT_EQ(parse({"reload"}).command, Command::reload);
   EXPECT_EQ(parse({"check", "/tmp/x.toml"}).operand, "/tmp/x.toml");
+  EXPECT_EQ(parse({"events", "web", "--follow"}).command, Command::events);
+  EXPECT_TRUE(parse({"events", "web", "--follow"}).follow);
+  EXPECT_EQ(parse({"why", "web"}).operand, "web");
+  EXPECT_TRUE(parse({"why", "--at", "14:02"}).at);
+  EXPECT_EQ(parse({"plan", "/tmp/x.toml"}).operand, "/tmp/x.toml");
+  EXPECT_EQ(parse({"probe", "web"}).command, Command::probe);
+  EXPECT_EQ(parse({"connections", "web", "--list", "20"}).list, 20);
+  EXPECT_TRUE(parse({"check", "--ask"}).ask);
   EXPECT_EQ(parse({"version"}).command, Command::version);
   EXPECT_EQ(parse({"--version"}).command, Command::version);
   EXPECT_EQ(parse({"-V", "--json"}).command, Command::version);
@@ -105,7 +113,7 @@ TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
     EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
   }
   for (const auto* option : {"--socket", "--json", "--help", "--version", "--all", "--for", "--reason", "--server", "--even-if-down",
-                             "--watch", "--color", "--check", "--number", "--since", "--until", "--follow"}) {
+                             "--watch", "--color", "--check", "--number", "--since", "--until", "--follow", "--at", "--ask", "--list"}) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
     EXPECT_THAT(completion, HasSubstr(option));
   }

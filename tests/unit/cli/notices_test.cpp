@@ -44,6 +44,29 @@ TEST_F(Notices, AFullServerIsNamedWhetherItHasTheTrafficOrNot) {
               ElementsAre("!! redundancy lost: backup is up here, but full in the group; nothing with room to fail over to"));
 }
 
+TEST_F(Notices, ClientsWithoutAnAnswerAreCountedAndTheCauseHasItsRemedy) {
+  auto service = web();
+  service.path = {.state = "unanswered", .unanswered_clients = 37, .refused_clients = 0, .since = "2026-01-31T13:59:22.000Z"};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true, "37 clients got no answer in the last minute, though primary passes its probes"}));
+  service.path.unanswered_clients = 1;
+  service.path.findings = {{.severity = "problem",
+                            .code = "ip-forward-off",
+                            .what = "net.ipv4.ip_forward is 0",
+                            .remedy = "sysctl -w net.ipv4.ip_forward=1",
+                            .seen_by = ""},
+                           {.severity = "problem", .code = "odd", .what = "nobody knows", .remedy = "", .seen_by = ""}};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true, "1 client got no answer in the last minute, though primary passes its probes"},
+                          Notice{true, "net.ipv4.ip_forward is 0  -> sysctl -w net.ipv4.ip_forward=1"}, Notice{true, "nobody knows"}));
+  service.path.unanswered_clients = 1'024;
+  EXPECT_EQ(notices(service, now).front().text, "at least 1024 clients got no answer in the last minute, though primary passes its probes");
+  service.path.unanswered_clients = 0;
+  EXPECT_EQ(notices(service, now).front().text, "clients get no answer, though primary passes its probes");
+  service.path.state = "ok";
+  EXPECT_THAT(notices(service, now), IsEmpty());
+}
+
 TEST_F(Notices, AnOverrideSaysWhoUntilWhenWhyAndHowToEndIt) {
   auto service = web();
   service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T14:30:05.000Z", .reason = "new disk", .by = "root"};

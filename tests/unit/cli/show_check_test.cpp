@@ -24,14 +24,14 @@ TEST_F(ShowCheck, CountsWhereAllIsWell) {
   const auto line = show_check(with({web(), web()}), now);
   EXPECT_EQ(line.alarm, Alarm::ok);
   EXPECT_EQ(line.text, "OK: 2 of 2 services at their primary | services=2 primary=2 backup=0 none=0 starting=0 forced=0 servers_down=0 "
-                       "unserved=0 trouble=0\n");
+                       "unserved=0 trouble=0 unanswered=0 unanswered_clients=0\n");
 }
 
 TEST_F(ShowCheck, IsCriticalWhereClientsAreNotServed) {
   const auto line = show_check(with({web(), failed_over(), without_servers()}), now);
   EXPECT_EQ(line.alarm, Alarm::critical);
   EXPECT_EQ(line.text, "CRITICAL: clients not served: db; trouble: web | services=3 primary=1 backup=1 none=1 starting=0 forced=0 "
-                       "servers_down=3 unserved=1 trouble=1\n");
+                       "servers_down=3 unserved=1 trouble=1 unanswered=0 unanswered_clients=0\n");
   auto forced = web();
   forced.servers[0].health = "down";
   forced.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root"};
@@ -39,6 +39,15 @@ TEST_F(ShowCheck, IsCriticalWhereClientsAreNotServed) {
   auto status = with({web()});
   status.daemon.kernel = "failed";
   EXPECT_EQ(show_check(status, now).alarm, Alarm::critical);
+}
+
+TEST_F(ShowCheck, IsCriticalWhereClientsGetNoAnswerThoughTheirServerPasses) {
+  auto silent = web();
+  silent.path = {.state = "unanswered", .unanswered_clients = 37};
+  const auto line = show_check(with({web(), silent}), now);
+  EXPECT_EQ(line.alarm, Alarm::critical);
+  EXPECT_EQ(line.text, "CRITICAL: clients get no answer: web | services=2 primary=2 backup=0 none=0 starting=0 forced=0 servers_down=0 "
+                       "unserved=0 trouble=0 unanswered=1 unanswered_clients=37\n");
 }
 
 TEST_F(ShowCheck, WarnsOfLostRedundancyAndOfAConfigurationThatIsNotInUse) {

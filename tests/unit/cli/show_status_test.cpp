@@ -57,6 +57,27 @@ no problems; 1 of 1 service at its primary
 )");
 }
 
+TEST_F(ShowStatus, ClientsWithoutAnAnswerAreAProblemWithItsRemedyAndThoseOfOneCauseStandTogether) {
+  auto silent = web();
+  silent.path = {.state = "unanswered",
+                 .unanswered_clients = 37,
+                 .refused_clients = 0,
+                 .since = "2026-01-31T13:59:22.000Z",
+                 .findings = {{.severity = "problem",
+                               .code = "ip-forward-off",
+                               .what = "net.ipv4.ip_forward is 0",
+                               .remedy = "sysctl -w net.ipv4.ip_forward=1",
+                               .seen_by = ""}}};
+  const std::string one = overview(with({silent, named(web(), "mail")}), narrow);
+  EXPECT_THAT(one, HasSubstr("1 problem; 2 of 2 services at their primary\n"));
+  EXPECT_THAT(one, HasSubstr("!! web -> primary 10.0.0.11:8443, primary-up, since 11:57:05 (2 h 3 min)\n"
+                             "   37 clients got no answer in the last minute, though primary passes its probes\n"
+                             "   net.ipv4.ip_forward is 0  -> sysctl -w net.ipv4.ip_forward=1\n"));
+  const std::string both = overview(with({silent, named(silent, "mail")}), narrow);
+  EXPECT_THAT(both, HasSubstr("!! 2 services -> primary"));
+  EXPECT_THAT(both, HasSubstr("   74 clients got no answer"));
+}
+
 TEST_F(ShowStatus, TroubleStandsFirstWithItsServers) {
   EXPECT_EQ(overview(with({web(), named(failed_over(), "mail"), unserved("db", 2)})), R"(14:00:05 UTC  hanatd 0.1.0 up 3 d 4 h
 2 problems; 1 of 3 services at their primary

@@ -41,7 +41,7 @@ constexpr Renamed renamed[] = {
          "hand_over_endpoints > transfer_endpoints, find_current > infer_target, flip_has_a_rest > followup_due"},
     {"", "Telling > ClientNotifier, make_telling > make_client_notifier, telling > notifier, CutWorker > ConntrackWorker, "
          "SideThread > WorkerThread, AcceptedConfig > LastGoodConfig, accepted_config > last_good_config, keep_accepted > save_last_good, "
-         "Complaint > Error, complaint > error_text, complain > report_error, Findings > Diagnostics, findings > diagnostics, "
+         "Complaint > Error, complaint > error_text, complain > report_error, "
          "Merged > Resolved, Said > Field, Facts > HistoryRing, note_moved > note_recent, moved_until > recent_until, "
          "moved_for > recent_for, none_fit > no_server_up, none_fit_kept > no_server_up_kept, none_up > no_server_up, "
          "fit > up, unfit > down, fit_left > up_left"},
@@ -68,7 +68,7 @@ constexpr Renamed renamed[] = {
                "Why > Reason, Standing > Placement, choose > decide, touch > mark_dirty, touched > dirty, "
                "Window > FailureWindow, Kernel > NftTable, Commands > Handlers, Notify > SdNotify, Force > Override, Places > Paths, "
                "Signals > KernelEvents, Engine > Scheduler, alarm > timer, alarms_ > timers_, remember > retain"},
-    {"daemon/config", "Service > ServiceConfig, Server > ServerConfig"},
+    {"daemon/config", "Service > ServiceConfig, Server > ServerConfig, Findings > Diagnostics, findings > diagnostics"},
     {"daemon/failover", "wanted > desired_state, would > shadow, told > last_logged, elsewhere > group_view, "
                         "together > merge_health, resume > resume_evictions, beat > heartbeat"},
     {"cli", "Word > Subcommand, Reader > ArgumentParser, Remark > Notice, remarks > notices, Paint > Colorizer, said_of_auto > auto_reply, "

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/netns/lab/hanatd.hpp"
@@ -67,6 +68,17 @@ protected:
   TcpServer backup{lab, Host::backup, 8443, "backup"};
   Hanatd hanatd{lab, fast_service()};
 };
+
+TEST_F(FullConntrack, IsNamedByTheDoctor) {
+  Output output;
+  for (int round = 0; round < 5 && output.exit != 2; ++round) { // entries may end meanwhile
+    fill();
+    output = hanatd.ctl({"doctor", "--json"});
+  }
+  EXPECT_EQ(output.exit, 2) << output.out;
+  EXPECT_THAT(output.out, testing::HasSubstr("conntrack-full"));
+  EXPECT_THAT(output.out, testing::HasSubstr("sysctl -w net.netfilter.nf_conntrack_max="));
+}
 
 TEST_F(FullConntrack, DoesNotKeepProbesFromTheirServers) {
   const char* look = "nft list chain inet hanat untracked";

@@ -1,5 +1,6 @@
 // The guard logs packets of clients in trouble: a reader of its nfnetlink_log group on the gateway gets a packet of each kind.
 // Not here: what hanatd does with them (probes/passive).
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <string>
@@ -25,6 +26,7 @@ namespace hanat::test {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::IsEmpty;
 
 /// Bound to the group in the gateway's namespace.
@@ -107,6 +109,29 @@ TEST_P(GuardLog, ARepeatedSynWithoutAReplyToTheFirst) {
   lab.silent(Host::primary, true);
   EXPECT_EQ(connect_once(lab, Host::client, vip, milliseconds{1300}).result, Result::timeout);
   EXPECT_THAT(log->prefixes(), Contains(nat::log_unanswered));
+  lab.silent(Host::primary, false);
+  EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
+  EXPECT_THAT(log->prefixes(), Contains(nat::log_answered)) << "the client had waited";
+  EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
+  EXPECT_THAT(log->prefixes(), IsEmpty()) << "the answer is logged once";
+}
+
+TEST_P(GuardLog, ARepeatedSynWhoseFirstHasNotLeftTheGateway) {
+  begin();
+  const char* const forwarding = family == Family::ipv4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding";
+  lab.sysctl(Host::gateway, forwarding, "0");
+  EXPECT_EQ(connect_once(lab, Host::client, vip, milliseconds{1300}).result, Result::timeout);
+  EXPECT_THAT(log->prefixes(), ElementsAre(nat::log_undelivered));
+  lab.sysctl(Host::gateway, forwarding, "1");
+  EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
+  EXPECT_THAT(log->prefixes(), ElementsAre(nat::log_answered));
+}
+
+TEST_P(GuardLog, AConnectionFromAPortThatWasUsedASecondAgoIsAnsweredAndSoNoRepetitionFollows) {
+  begin();
+  for (int number = 0; number < 3; ++number) EXPECT_EQ(connect_once(lab, Host::client, vip, milliseconds{3000}, 40'000).text, "primary");
+  std::vector<std::string> prefixes = log->prefixes();
+  EXPECT_EQ(std::ranges::count(prefixes, nat::log_undelivered), std::ranges::count(prefixes, nat::log_answered));
 }
 
 } // namespace

@@ -4,7 +4,11 @@
 
 #include <gmock/gmock.h>
 
+#include "daemon/api/connections.hpp"
+#include "daemon/api/probe_answer.hpp"
+#include "daemon/api/reload_plan.hpp"
 #include "daemon/api/status.hpp"
+#include "daemon/api/why.hpp"
 #include "tests/unit/daemon/api/varlink_idl.hpp"
 
 namespace hanat {
@@ -41,6 +45,7 @@ Status full_status() {
   service.last_flip = flip;
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = 1, .ends_in_s = 4.5}};
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
+  service.path = {.state = "unanswered", .unanswered_clients = 1, .refused_clients = 2, .since = "t", .findings = {FindingStatus{}}};
   service.totals.flips = {{"failover", 2}};
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
@@ -66,6 +71,27 @@ Status bare_status() {
   return status;
 }
 
+ObservationStatus observed(const char* kind) {
+  return {.at = "t",
+          .kind = kind,
+          .server = "primary",
+          .probe = "p",
+          .reason = "refused",
+          .detail = "d",
+          .wanted = "w",
+          .latency_ms = 1,
+          .count = 1,
+          .of = 3};
+}
+ServicePlan full_service_plan() {
+  return {.service = "web",
+          .change = "changed",
+          .keys = {{.key = "down", .before = "3 in 10s", .after = "2 in 10s"}},
+          .move = MovePlan{.from = "primary", .to = "backup", .why = "forced"},
+          .flows = {{.flows = "web primary", .server = "10.0.0.1:1", .action = "reset"}},
+          .probes = {.kept = 1, .started = 2, .ended = 3}};
+}
+
 TEST(Methods, AreDescribedWithTheirParameters) {
   const test::Idl idl = parse_idl(interface_description());
   EXPECT_EQ(idl.name, control_interface);
@@ -87,6 +113,12 @@ TEST(Methods, AreDescribedWithTheirParameters) {
   EXPECT_EQ(parse_idl(service_description()).name, "org.varlink.service");
 }
 
+/// Types that no status has.
+const std::set<std::string> of_others = {
+    "DoctorFinding", "CheckedService", "HistoryEntry", "ReloadCounts",      "HealthChange",     "Observation",
+    "WhyReport",     "ConfigFile",     "ReloadPlan",   "ServicePlan",       "KeyChange",        "Move",
+    "OldFlows",      "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer", "Connection"};
+
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};
   EXPECT_EQ(checker.check_result("Status", {{"status", bare_status()}}), "");
@@ -94,8 +126,7 @@ TEST(Methods, DeclareEveryFieldOfAStatus) {
   std::set<std::string> fields;
   for (const std::string& field : checker.declared()) {
     const std::string type = field.substr(0, field.find('.'));
-    if (checker.idl().types.contains(type) && type != "HistoryEntry" && type != "ReloadCounts" && !type.ends_with("orced"))
-      fields.insert(field);
+    if (checker.idl().types.contains(type) && !of_others.contains(type) && !type.ends_with("orced")) fields.insert(field);
   }
   EXPECT_GT(fields.size(), 60U);
   EXPECT_THAT(checker.seen(), IsSupersetOf(fields)) << "declared and never sent";
@@ -106,22 +137,79 @@ TEST(Methods, DeclareEveryFieldOfTheHistory) {
   const HistoryEntry plain{.at = "t", .kind = "repair", .service = {}, .text = "x", .flip = {}};
   const HistoryEntry flip{.at = "t", .kind = "flip", .service = "web", .text = "x", .flip = full_status().services[0].last_flip};
   const HistoryEntry forced{.at = "t", .kind = "override", .service = "web", .text = "x", .until = "t", .by = "root", .flip = {}};
-  const HistoryEntry reload{.at = "t", .kind = "reload", .service = {}, .text = "x", .reload = ReloadCounts{}, .flip = {}};
+  HistoryEntry reload{.at = "t", .kind = "reload", .service = {}, .text = "x", .reload = ReloadCounts{}, .flip = {}};
+  reload.changes = std::make_shared<const std::vector<ServicePlan>>(std::vector<ServicePlan>{full_service_plan()});
+  HistoryEntry health{.at = "t", .kind = "health", .service = "web", .text = "x", .flip = {}};
+  health.health = std::make_shared<const HealthChangeStatus>(HealthChangeStatus{.server = "primary",
+                                                                                .address = "a",
+                                                                                .health = "down",
+                                                                                .of = 3,
+                                                                                .within_s = 10,
+                                                                                .observations = {observed("event"), observed("fail")}});
   HistoryEntry interrupted = flip;
   interrupted.flip->cut_ms.reset();
   interrupted.flip->interrupted = true;
-  EXPECT_EQ(
-      checker.check_result(
-          "History", {{"version", status_version}, {"next", 5}, {"history", json::array({plain, flip, interrupted, forced, reload})}}),
-      "");
-  for (const std::string& field : checker.unseen()) EXPECT_FALSE(field.starts_with("HistoryEntry.")) << field;
+  EXPECT_EQ(checker.check_result(
+                "History",
+                {{"version", status_version}, {"next", 5}, {"history", json::array({plain, flip, interrupted, forced, reload, health})}}),
+            "");
+  for (const std::string& field : checker.unseen())
+    for (const char* type :
+         {"HistoryEntry.", "HealthChange.", "Observation.", "ServicePlan.", "KeyChange.", "Move.", "OldFlows.", "ProbeChanges."})
+      EXPECT_FALSE(field.starts_with(type)) << field;
+}
+
+TEST(Methods, DeclareEveryFieldOfAnswers) {
+  IdlChecker checker{parse_idl(interface_description())};
+  const HistoryEntry plain{.at = "t", .kind = "repair", .service = {}, .text = "x", .flip = {}};
+  WhyReport why{.service = "web",
+                .at = "t",
+                .target = "backup",
+                .why = "failover",
+                .since = "t",
+                .chain = {plain},
+                .last_reload = plain,
+                .last_override = plain,
+                .pending = {observed("pass")},
+                .status = full_status().services[0]};
+  EXPECT_EQ(checker.check_result("Why", {{"services", json::array({why, WhyReport{}})}, {"others", 0}}), "");
+  ReloadPlan plan{.services = 1,
+                  .changes = {full_service_plan()},
+                  .settings = {{.key = "k", .before = "", .after = "v"}},
+                  .warnings = {"w"},
+                  .moves_unknown = true};
+  EXPECT_EQ(checker.check_result("Plan", {{"plan", plan}}), "");
+  EXPECT_EQ(checker.check_result("Plan", {{"plan", ReloadPlan{}}}), "");
+  const ProbeAnswer answer{.service = "web",
+                           .role = "primary",
+                           .probe = "p",
+                           .outcome = "fail",
+                           .reason = "refused",
+                           .detail = "d",
+                           .wanted = "w",
+                           .explanation = "e",
+                           .latency_ms = 1};
+  EXPECT_EQ(checker.check_result("Ask", {{"answers", json::array({answer, ProbeAnswer{}})}}), "");
+  ConnectionsReport connections{.service = "web", .took_ms = 1.5, .servers = {{}, {}}, .list = {{}}};
+  connections.servers[0].ends_in_s = connections.servers[0].returns_in_s = 1.5;
+  EXPECT_EQ(checker.check_result("Connections", {{"connections", connections}}), "");
+  EXPECT_EQ(checker.check_result("Follow", {{"event", plain}, {"next", 4}}), "");
+  EXPECT_EQ(checker.check_result("Follow", {{"skipped", 4}}), "");
+  const std::set<std::string> unseen = checker.unseen();
+  for (const char* type :
+       {"WhyReport.", "ReloadPlan.", "ServicePlan.", "ProbeAnswer.", "ConnectionsReport.", "ConnectionServer.", "Connection."})
+    for (const std::string& field : unseen) EXPECT_FALSE(field.starts_with(type)) << field;
+  EXPECT_EQ(json(json(plan).get<ReloadPlan>()), json(plan)) << "and back";
+  EXPECT_EQ(json(json(why).get<WhyReport>()), json(why));
+  EXPECT_EQ(json(json(connections).get<ConnectionsReport>()), json(connections));
+  EXPECT_EQ(json(answer).get<ProbeAnswer>(), answer);
 }
 
 TEST(Methods, ThatOnlyReadAreThese) {
   std::vector<std::string_view> reading;
   for (const auto& method : control_methods())
     if (!method.changes) reading.push_back(method.name);
-  EXPECT_EQ(reading, (std::vector<std::string_view>{"Status", "History", "Version"}));
+  EXPECT_EQ(reading, (std::vector<std::string_view>{"Status", "History", "Doctor", "Version", "Why", "Follow", "Connections"}));
 }
 
 TEST(Methods, CheckNamesAndTypesOfParameters) {
@@ -139,6 +227,8 @@ TEST(Methods, CheckNamesAndTypesOfParameters) {
   EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"for_s", "30m"}}), "for_s");
   EXPECT_EQ(wrong("Force", {{"server", "backup"}, {"even_if_down", 1}}), "even_if_down");
   EXPECT_EQ(wrong("Reload", {{"x", 1}}), "x");
+  EXPECT_EQ(wrong("Plan", {{"files", json::array()}}), "");
+  EXPECT_EQ(wrong("Plan", {{"files", "text"}}), "files");
   EXPECT_EQ(find_method("status"), nullptr);
 }
 

@@ -41,6 +41,9 @@ Status example() {
                              .nudged = 41,
                              .cut_ms = {}};
   web.totals = {.flips = {{"failover", 2}, {"primary-up", 1}}, .cut = {.tcp = 41, .udp = 7, .sctp = 0}, .nudged = 40, .drained = 5};
+  web.totals.clients_unanswered = 37;
+  web.totals.clients_refused = 4;
+  web.path.state = "unanswered";
   web.draining = {{.server = "primary", .address = "10.0.0.11:8443", .drained = 2, .left = 12, .ends_in_s = 43},
                   {.server = "primary", .address = "10.0.0.11:8443", .drained = 1, .left = 3, .ends_in_s = {}}};
   ServiceStatus idle;
@@ -104,6 +107,11 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_cut_total{service="web",protocol="tcp"} 41)",
            R"(hanat_cut_total{service="web",protocol="udp"} 7)",
            R"(hanat_nudged_total{service="web"} 40)",
+           R"(hanat_clients_unanswered_total{service="web"} 37)",
+           R"(hanat_clients_unanswered_total{service="idle"} 0)",
+           R"(hanat_clients_refused_total{service="web"} 4)",
+           R"(hanat_path_state{service="web"} 1)",
+           R"(hanat_path_state{service="idle"} 0)",
            R"(hanat_drained_total{service="web"} 8)",
            R"(hanat_old_flows{service="web",server="primary"} 15)",
            R"(hanat_last_flip_timestamp_seconds{service="web"} 1769853600.123)",

@@ -43,6 +43,7 @@ constexpr std::string_view whole_example = R"(
 on_stop = "remove"
 operators = "adm"
 reconcile = "5m"
+path_check = "60s"
 
 [defaults]
 snat = "masquerade"
@@ -65,11 +66,18 @@ hold  = false
 nudge = false
 )";
 
+TEST(Config, ClientsTellWhetherTheyGetAnAnswerUnlessThatIsOff) {
+  EXPECT_EQ(good("[hanatd]\n").path_check, PathCheck{});
+  EXPECT_EQ(good("[hanatd]\npath_check = \"clients\"\n").path_check, (PathCheck{.clients = true, .interval = std::nullopt}));
+  EXPECT_EQ(good("[hanatd]\npath_check = \"off\"\n").path_check, (PathCheck{.clients = false, .interval = std::nullopt}));
+}
+
 TEST(Config, AWholeServiceBecomesValues) {
   const Config config = good(whole_example);
   EXPECT_EQ(config.on_stop, OnStop::remove);
   EXPECT_EQ(config.operators, "adm");
   EXPECT_EQ(config.reconcile, std::chrono::minutes{5});
+  EXPECT_EQ(config.path_check, (PathCheck{.clients = true, .interval = std::chrono::seconds{60}}));
   ASSERT_EQ(config.services.size(), 1U);
   const ServiceConfig& web = config.services[0];
   EXPECT_EQ(web.name, "web");

@@ -26,6 +26,7 @@ constexpr Row line_rows[] = {
     {R"(reconcile = "60s")", R"(4:13: reconcile does not belong here: write it in [hanatd])"},
     {R"(on_stop = "keep")", R"(4:11: on_stop does not belong here: write it in [hanatd])"},
     {R"(metrics = "127.0.0.1:9717")", R"(4:11: metrics does not belong here: write it in [hanatd])"},
+    {R"(path_check = "60s")", R"(4:14: path_check does not belong here: write it in [hanatd])"},
     {R"(snat = true)", R"(4:8: snat must be a string, not a boolean: write snat = "masquerade")"},
     {R"(snat = "harpin")", R"(4:8: snat = "harpin" is not known: did you mean "hairpin"?)"},
     {R"(snat = "masquerde")", R"(4:8: snat = "masquerde" is not known: did you mean "masquerade"?)"},
@@ -144,6 +145,9 @@ constexpr Row hanatd_rows[] = {
     {R"(operators = ["adm"])", R"(2:13: operators must be a string, not a list: write operators = "hanat-operators")"},
     {R"(operators = "a b")", R"(2:13: operators = "a b" is not a group: write the name of one group, as in "adm"; root needs no group)"},
     {R"(operators = "")", R"(2:13: operators = "" is not a group: write the name of one group, as in "adm"; root needs no group)"},
+    {R"(path_check = "client")", R"(2:14: path_check = "client" is not known: write "clients", "off" or an interval like "60s")"},
+    {R"(path_check = "1s")", R"(2:14: path_check = "1s" is shorter than 5s, the minimum: write a time like "60s")"},
+    {R"(path_check = true)", R"(2:14: path_check must be a string, not a boolean: write path_check = "clients")"},
     {R"(reconcile = "500ms")", R"(2:13: reconcile = "500ms" is shorter than 1s, the minimum: write a time like "60s")"},
     {R"(operator = "adm")", R"(2:1: unknown key "operator": did you mean "operators"?)"},
 };

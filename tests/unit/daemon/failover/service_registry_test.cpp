@@ -52,6 +52,21 @@ TEST_F(ServiceRegistryTest, ServicesAreFoundByTheAddressOfAServer) {
   EXPECT_TRUE(registry.at(address("198.18.1.2")).empty());
 }
 
+TEST_F(ServiceRegistryTest, AServiceIsFoundByAnEndpointOfItsListeners) {
+  ServiceState& one = add(small_service("one", 80));
+  Vip web = one.config.listen.front();
+  EXPECT_EQ(registry.listening_at(web), &one);
+  const Vip other{.address = web.address, .protocol = Protocol::tcp, .port = 81};
+  EXPECT_EQ(registry.listening_at(other), nullptr);
+  one.config.listen = {{.address = web.address, .protocol = Protocol::tcp, .port = 81, .last = 90}};
+  registry.list(one); // another configuration
+  EXPECT_EQ(registry.listening_at(web), nullptr);
+  EXPECT_EQ(registry.listening_at(other), &one) << "of a range";
+  one.config.listen.clear();
+  registry.unlist(one);
+  EXPECT_EQ(registry.listening_at(other), nullptr);
+}
+
 TEST_F(ServiceRegistryTest, ATombstoneIsMadeOnceAndNeverAConfiguredService) {
   ServiceState& configured = add(small_service("web", 80));
   ServiceState& tombstone = registry.tombstone("web");

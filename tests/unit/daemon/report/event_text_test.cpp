@@ -46,6 +46,38 @@ TEST(EventText, AFlipSaysWhereFromWhereToAndWhy) {
   EXPECT_EQ(entry->flip, flip_status());
 }
 
+TEST(EventText, ClientsThatGetNoAnswerTheCauseAndTheEnd) {
+  const PathTrouble trouble{.target = primary(), .client = Address::parse("198.18.0.7").value()};
+  EXPECT_EQ(text(trouble), "a client (198.18.0.7) gets no answer, although primary (10.0.0.11:8443) passes its probes: something between "
+                           "them drops packets; nothing is moved");
+  EXPECT_EQ(level(trouble), Level::error);
+  EXPECT_EQ(kind(trouble), "path");
+  EXPECT_EQ(text(PathTrouble{.target = primary(), .client = {}}).substr(0, 35), "hanatd's own check gets no answer, ");
+  PathFinding found{.finding = {.severity = Severity::problem,
+                                .code = "forward-drop",
+                                .service = "web",
+                                .what = "dropped by ip filter FORWARD, policy drop",
+                                .remedy = "iptables -P FORWARD ACCEPT",
+                                .seen_by = "client 198.18.0.7 by eth0"}};
+  EXPECT_EQ(text(found), "clients get no answer: dropped by ip filter FORWARD, policy drop (seen by client 198.18.0.7 by eth0); remedy: "
+                         "iptables -P FORWARD ACCEPT");
+  EXPECT_EQ(level(found), Level::error);
+  EXPECT_EQ(fields(found), (Fields{{"HANAT_SERVICE", "web"}, {"HANAT_FINDING", "forward-drop"}}));
+  EXPECT_EQ(kind(found), "path");
+  found.finding.severity = Severity::warning;
+  EXPECT_EQ(level(found), Level::warning);
+  found.finding.severity = Severity::note;
+  EXPECT_EQ(level(found), Level::notice);
+  EXPECT_EQ(text(PathTroubleEnded{.lasted = 12'340ms, .connections = 37, .answered = true}),
+            "clients are answered again; it lasted 12.3 s, and at least 37 connections got no answer");
+  EXPECT_EQ(text(PathTroubleEnded{.lasted = 61s, .connections = 1}),
+            "no client has gone without an answer for a minute; it lasted 61.0 s, and at least 1 connection got no answer");
+  EXPECT_EQ(text(PathTroubleEnded{.lasted = 5s, .answered = true, .target_changed = true}),
+            "the target changed or went down: whether clients get an answer is judged anew; it lasted 5.0 s");
+  EXPECT_EQ(level(PathTroubleEnded{}), Level::notice);
+  EXPECT_EQ(kind(PathTroubleEnded{}), "path");
+}
+
 TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
   Flipped lost = a_flip();
   lost.to.reset();

@@ -124,6 +124,8 @@ TEST(MakeEvent, HealthIsThatOfTheWorstProbe) {
   primary.health = Health::down;
   web.service.servers[1].health = Health::up;
   auto changed = what<HealthChanged>(health_changed(web.service, primary, event_moment));
+  EXPECT_EQ(changed.cause.of, 3U);
+  changed.cause = {};
   EXPECT_EQ(changed,
             (HealthChanged{.server = Web::primary(), .health = Health::down, .fails = 0, .within = 10s, .last = {}, .another_up = true}))
       << "a server without probes";

@@ -55,16 +55,19 @@ constexpr std::uint8_t syn = 2, rst = 4, ack = 16;
 Endpoint endpoint_of(const char* address, std::uint16_t port) { return {.address = Address::parse(address).value(), .port = port}; }
 
 TEST(NflogReader, AResetNamesTheServerThatSentIt) {
-  const KernelEvent v4{.kind = KernelEventKind::refused, .server = endpoint_of("198.18.11.2", 8443)};
+  const KernelEvent v4{
+      .kind = KernelEventKind::refused, .server = endpoint_of("198.18.11.2", 8443), .client = endpoint_of("198.18.1.2", 40'000)};
   EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(6, "198.18.11.2", "198.18.1.2", segment(8443, 40'000, rst | ack))), v4);
-  const KernelEvent v6{.kind = KernelEventKind::refused, .server = endpoint_of("fd00:11::2", 8443)};
+  const KernelEvent v6{
+      .kind = KernelEventKind::refused, .server = endpoint_of("fd00:11::2", 8443), .client = endpoint_of("fd00:1::2", 40'000)};
   EXPECT_EQ(event_in(nat::log_refused, Family::ipv6, logged_ipv6(6, "fd00:11::2", "fd00:1::2", segment(8443, 40'000, rst))), v6);
   EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(6, "198.18.11.2", "198.18.1.2", segment(8443, 1, syn | ack))),
             std::nullopt);
 }
 
 TEST(NflogReader, AnAbortOfAnAssociationNamesTheServerThatSentIt) {
-  const KernelEvent expected{.kind = KernelEventKind::refused, .server = endpoint_of("198.18.11.2", 3868)};
+  const KernelEvent expected{
+      .kind = KernelEventKind::refused, .server = endpoint_of("198.18.11.2", 3868), .client = endpoint_of("198.18.1.2", 40'000)};
   Packet abort{15, 28, 156, 64, 0, 0, 0, 1, 0, 0, 0, 0, 6, 0, 0, 4};
   EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, logged_ipv4(132, "198.18.11.2", "198.18.1.2", abort)), expected);
   abort[12] = 2; // INIT ACK
@@ -73,7 +76,7 @@ TEST(NflogReader, AnAbortOfAnAssociationNamesTheServerThatSentIt) {
 
 TEST(NflogReader, ARetransmittedSynNamesTheVip) {
   const Vip vip{.address = Address::parse("203.0.113.10").value(), .protocol = Protocol::tcp, .port = 443};
-  const KernelEvent expected{.kind = KernelEventKind::unanswered, .vip = vip};
+  const KernelEvent expected{.kind = KernelEventKind::unanswered, .vip = vip, .client = endpoint_of("198.18.1.2", 40'000), .sequence = 1};
   EXPECT_EQ(event_in(nat::log_unanswered, Family::ipv4, logged_ipv4(6, "198.18.1.2", "203.0.113.10", segment(40'000, 443, syn))), expected);
   for (const int flags : {syn | ack, syn | rst, int{ack}})
     EXPECT_EQ(event_in(nat::log_unanswered, Family::ipv4,
@@ -81,9 +84,41 @@ TEST(NflogReader, ARetransmittedSynNamesTheVip) {
               std::nullopt);
 }
 
+TEST(NflogReader, ASynThatHasNotLeftTheGatewayIsToldFromOneThatItsServerDoesNotAnswer) {
+  const auto event = event_in(nat::log_undelivered, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, syn)));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, KernelEventKind::undelivered);
+  EXPECT_EQ(event->client, endpoint_of("fd00:1::2", 40'000));
+  EXPECT_EQ(event->sequence, 1U);
+}
+
+/// A client whose source address the gateway translates, and the packets of its server.
+TEST(NflogReader, TheFlowOfAServersPacketNamesTheClientAndTheVip) {
+  const Endpoint client = endpoint_of("198.18.1.2", 40'000), vip = endpoint_of("203.0.113.10", 443),
+                 gateway = endpoint_of("198.18.11.1", 1'234), server = endpoint_of("198.18.11.2", 8443);
+  const nat::FlowTuples flow{.original = {.protocol = Protocol::tcp, .source = client, .destination = vip},
+                             .reply = {.protocol = Protocol::tcp, .source = server, .destination = gateway}};
+  const Vip listener{.address = vip.address, .protocol = Protocol::tcp, .port = 443};
+  const auto packet = [](std::uint8_t flags) { return logged_ipv4(6, "198.18.11.2", "198.18.11.1", segment(8443, 1'234, flags)); };
+  EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, packet(rst | ack), flow),
+            (KernelEvent{.kind = KernelEventKind::refused, .server = server, .vip = listener, .client = client}));
+  EXPECT_EQ(event_in(nat::log_answered, Family::ipv4, packet(syn | ack), flow),
+            (KernelEvent{.kind = KernelEventKind::answered, .server = server, .vip = listener, .client = client}));
+  EXPECT_EQ(event_in(nat::log_answered, Family::ipv4, packet(rst | ack), flow), std::nullopt);
+  EXPECT_EQ(event_in(nat::log_answered, Family::ipv4, packet(syn | ack)),
+            (KernelEvent{.kind = KernelEventKind::answered, .server = server, .client = gateway}))
+      << "without its flow";
+  const auto quoted = logged_ipv4(6, "198.18.11.1", "198.18.11.2", segment(1'234, 8443, syn));
+  const auto event = event_in(nat::log_unreachable, Family::ipv4, logged_ipv4(1, "198.18.0.9", "198.18.11.1", icmp(3, 1, quoted)), flow);
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->vip, listener);
+  EXPECT_EQ(event->client, client);
+  EXPECT_EQ(event->server, server);
+}
+
 TEST(NflogReader, ASynOnTheEntryOfAnOldConnectionNamesTheClient) {
   const Vip vip{.address = Address::parse("2001:db8::10").value(), .protocol = Protocol::tcp, .port = 443};
-  const KernelEvent expected{.kind = KernelEventKind::reconnect, .vip = vip, .client = endpoint_of("fd00:1::2", 40'000)};
+  const KernelEvent expected{.kind = KernelEventKind::reconnect, .vip = vip, .client = endpoint_of("fd00:1::2", 40'000), .sequence = 1};
   EXPECT_EQ(event_in(nat::log_reconnect, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, syn))), expected);
   EXPECT_EQ(event_in(nat::log_reconnect, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, ack))),
             std::nullopt);

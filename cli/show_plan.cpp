@@ -1,0 +1,68 @@
+// A block a service, a line a key.
+#include "cli/show_plan.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/text.hpp"
+#include "daemon/util/escape.hpp"
+
+namespace hanat::cli {
+namespace {
+
+std::string value_text(const std::string& text) { return text.empty() ? "(none)" : escaped(text); }
+
+void add_row(std::string& text, const View& view, std::string_view name, const std::string& value, Colour colour = Colour::none) {
+  const Colorizer paint{view.colour};
+  const std::string row = fmt::format("    {:<16} {}", name, value);
+  for (const std::string& line : wrapped(row, view.width, 21)) text += paint(colour, line) + "\n";
+}
+
+void add_keys(std::string& text, const View& view, const std::vector<KeyChange>& keys) {
+  for (const KeyChange& key : keys)
+    add_row(text, view, escaped(key.key), fmt::format("{} -> {}", value_text(key.before), value_text(key.after)));
+}
+
+void add_service(std::string& text, const View& view, const ServicePlan& plan) {
+  const Colorizer paint{view.colour};
+  text += paint(Colour::bold, fmt::format("{}  {}", escaped(plan.change), escaped(plan.service))) + "\n";
+  add_keys(text, view, plan.keys);
+  if (const auto& [kept, started, ended] = plan.probes; plan.change != "moved" && kept + started + ended > 0)
+    add_row(text, view, "probes", fmt::format("{} kept, {} new, {} ended", kept, started, ended));
+  if (plan.move)
+    add_row(text, view, "traffic", fmt::format("{} -> {} ({})", escaped(plan.move->from), escaped(plan.move->to), escaped(plan.move->why)),
+            Colour::yellow);
+  for (const FlowsPlan& flows : plan.flows)
+    add_row(text, view, "old connections",
+            fmt::format("of {} at {}: {}", escaped(flows.flows), escaped(flows.server), escaped(flows.action)),
+            flows.action == "reset" ? Colour::yellow : Colour::none);
+}
+
+std::string counted(const ReloadPlan& plan) {
+  std::string text;
+  for (const char* change : {"added", "changed", "removed", "moved"}) {
+    const auto number = std::ranges::count(plan.changes, change, &ServicePlan::change);
+    if (number > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", number, change);
+  }
+  return text.empty() ? "no service changes" : text;
+}
+
+} // namespace
+
+std::string show_plan(const ReloadPlan& plan, const std::string& file, const View& view) {
+  std::string text;
+  const std::string head =
+      fmt::format("{}: {} service{}; a reload: {}", escaped(file), plan.services, plan.services == 1 ? "" : "s", counted(plan));
+  for (const std::string& line : wrapped(head, view.width, 2)) text += line + "\n";
+  for (const ServicePlan& change : plan.changes) add_service(text, view, change);
+  if (!plan.settings.empty()) text += Colorizer{view.colour}(Colour::bold, "[hanatd]") + "\n";
+  add_keys(text, view, plan.settings);
+  const Colorizer paint{view.colour};
+  for (const std::string& warning : plan.warnings)
+    for (const std::string& line : wrapped("!  " + escaped(warning), view.width, 3)) text += paint(Colour::yellow, line) + "\n";
+  if (plan.moves_unknown) text += "!  so many services change that the moves of their traffic were not worked out\n";
+  return text;
+}
+
+} // namespace hanat::cli

@@ -1,0 +1,48 @@
+// A plan to JSON and back.
+#include "daemon/api/reload_plan.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+
+using nlohmann::json;
+
+void to_json(json& target, const KeyChange& change) { target = {{"key", change.key}, {"before", change.before}, {"after", change.after}}; }
+void from_json(const json& source, KeyChange& change) {
+  change = {.key = source.at("key"), .before = source.at("before"), .after = source.at("after")};
+}
+
+void to_json(json& target, const ServicePlan& plan) {
+  json flows = json::array();
+  for (const auto& [name, server, action] : plan.flows) flows.push_back({{"flows", name}, {"server", server}, {"action", action}});
+  target = {{"service", plan.service},
+            {"change", plan.change},
+            {"keys", plan.keys},
+            {"flows", std::move(flows)},
+            {"probes", {{"kept", plan.probes.kept}, {"started", plan.probes.started}, {"ended", plan.probes.ended}}}};
+  if (plan.move) target["move"] = {{"from", plan.move->from}, {"to", plan.move->to}, {"why", plan.move->why}};
+}
+void from_json(const json& source, ServicePlan& plan) {
+  plan = {.service = source.at("service"), .change = source.at("change")};
+  plan.keys = source.at("keys").get<std::vector<KeyChange>>();
+  for (const auto& flows : source.at("flows"))
+    plan.flows.push_back({.flows = flows.at("flows"), .server = flows.at("server"), .action = flows.at("action")});
+  const auto& probes = source.at("probes");
+  plan.probes = {.kept = probes.at("kept"), .started = probes.at("started"), .ended = probes.at("ended")};
+  if (const auto move = source.find("move"); move != source.end() && !move->is_null())
+    plan.move = MovePlan{.from = move->at("from"), .to = move->at("to"), .why = move->at("why")};
+}
+
+void to_json(json& target, const ReloadPlan& plan) {
+  target = {{"services", plan.services}, {"changes", plan.changes}, {"settings", plan.settings}, {"warnings", plan.warnings}};
+  if (plan.moves_unknown) target["moves_unknown"] = true;
+}
+void from_json(const json& source, ReloadPlan& plan) {
+  plan = {.services = source.at("services"),
+          .changes = source.at("changes").get<std::vector<ServicePlan>>(),
+          .settings = source.at("settings").get<std::vector<KeyChange>>(),
+          .warnings = source.at("warnings").get<std::vector<std::string>>(),
+          .moves_unknown = source.value("moves_unknown", false)};
+}
+
+} // namespace hanat

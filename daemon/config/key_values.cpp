@@ -1,0 +1,232 @@
+// Two maps from keys to texts, compared.
+#include "daemon/config/key_values.hpp"
+
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "daemon/util/duration.hpp"
+#include "nat/printable.hpp"
+
+namespace hanat {
+namespace {
+
+constexpr std::size_t longest_value = 60;
+
+/// `secret`: only whether it differs is told.
+struct KeyValue {
+  std::string text;
+  bool secret = false;
+  bool operator==(const KeyValue&) const = default;
+};
+using KeyValues = std::map<std::string, KeyValue>;
+
+std::string yes_no(bool value) { return value ? "true" : "false"; }
+std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", text); }
+
+std::string key_text(const FlowPolicy& policy) {
+  switch (policy.action) {
+  case FlowAction::reset: return "reset";
+  case FlowAction::drain: return "drain " + duration_text(policy.time);
+  case FlowAction::keep: return "keep";
+  }
+  return {};
+}
+
+std::string key_text(OnNone on_none) {
+  switch (on_none) {
+  case OnNone::refuse: return "refuse";
+  case OnNone::drop: return "drop";
+  case OnNone::keep: return "keep";
+  }
+  return {};
+}
+
+std::string key_text(const Failback& failback) {
+  if (!failback.automatic) return "manual";
+  std::string text = "auto";
+  if (failback.after != Clock::duration::zero()) text += " after " + duration_text(failback.after);
+  const auto minutes = [](std::chrono::minutes time) { return fmt::format("{:02}:{:02}", time.count() / 60, time.count() % 60); };
+  if (failback.window) text += fmt::format(" window {}-{}", minutes(failback.window->from), minutes(failback.window->to));
+  return text;
+}
+
+std::string key_text(const nat::Snat& snat) {
+  switch (snat.kind) {
+  case nat::SnatKind::none: return "none";
+  case nat::SnatKind::masquerade: return "masquerade";
+  case nat::SnatKind::address: return snat.address.text();
+  case nat::SnatKind::hairpin: return "hairpin";
+  }
+  return {};
+}
+
+std::string statuses_of(const std::vector<probes::StatusRange>& ranges) {
+  std::vector<std::string> texts;
+  texts.reserve(ranges.size());
+  for (const auto& [first, last] : ranges) texts.push_back(first == last ? fmt::to_string(first) : fmt::format("{}-{}", first, last));
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+/// The keys of each kind of probe, into `values`.
+class ProbeKeys {
+public:
+  ProbeKeys(KeyValues& values, std::string prefix) : values_(values), prefix_(std::move(prefix)) {}
+
+  void set(std::string_view key, std::string text) { values_[prefix_ + std::string{key}] = {std::move(text)}; }
+  void hide(std::string_view key, std::string text) { values_[prefix_ + std::string{key}] = {std::move(text), true}; }
+  void set(std::string_view key, const probes::Pattern& pattern) {
+    if (!pattern.empty()) set(key, in_quotes(pattern.source()) + (pattern == probes::Pattern::text(pattern.source()) ? "" : " (regex)"));
+  }
+
+  void operator()(const probes::SendExpectSpec& spec) {
+    hide("send", spec.send);
+    set("expect", spec.expect);
+  }
+  void operator()(const probes::TlsSpec& spec) {
+    set("host", spec.host);
+    set("verify", yes_no(spec.verify));
+    set("expires_within", duration_text(spec.expires_within));
+  }
+  void operator()(const probes::HttpSpec& spec) {
+    set("method", spec.method);
+    set("path", spec.path);
+    set("host", spec.host);
+    hide("headers", fmt::format("{}", fmt::join(spec.headers, "\n")));
+    set("status", statuses_of(spec.status));
+    set("full", statuses_of(spec.full));
+    set("body", spec.body);
+    set("http2", yes_no(spec.http2));
+    set("verify", yes_no(spec.verify));
+    set("expires_within", duration_text(spec.expires_within));
+  }
+  void operator()(const probes::DnsSpec& spec) {
+    set("name", spec.name);
+    set("record", spec.record);
+    set("answer", spec.answer);
+  }
+  void operator()(const probes::GrpcSpec& spec) {
+    set("service", spec.service);
+    set("host", spec.host);
+    set("tls", yes_no(spec.tls));
+    set("verify", yes_no(spec.verify));
+  }
+  void operator()(const probes::RedisSpec& spec) { set("master", yes_no(spec.master)); }
+  void operator()(const probes::SqlSpec& spec) {
+    set("writable", yes_no(spec.writable));
+    set("user", spec.user);
+    set("database", spec.database);
+  }
+  void operator()(const probes::SmtpSpec& spec) { set("hello", spec.hello); }
+  void operator()(const probes::ExecSpec& spec) { hide("command", fmt::format("{}", fmt::join(spec.command, "\n"))); }
+
+private:
+  KeyValues& values_;
+  std::string prefix_;
+};
+
+void add_probe(KeyValues& values, const std::string& prefix, const probes::ProbeSpec& spec) {
+  ProbeKeys keys{values, prefix + "."};
+  keys.set("type", std::string{to_text(spec.kind)});
+  keys.set("interval", duration_text(spec.interval));
+  keys.set("fast_interval", duration_text(spec.fast_interval));
+  keys.set("timeout", duration_text(spec.timeout));
+  if (spec.slow) keys.set("slow", duration_text(*spec.slow));
+  if (spec.port) keys.set("port", fmt::to_string(*spec.port));
+  if (spec.address) keys.set("address", spec.address->text());
+  if (spec.source) keys.set("source", spec.source->text());
+  keys.set("interface", spec.interface);
+  if (spec.details.get() != nullptr) std::visit(keys, *spec.details.get());
+}
+
+void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) {
+  std::vector<std::string> addresses;
+  addresses.reserve(server.addresses.size());
+  for (const Endpoint& address : server.addresses) addresses.push_back(to_text(address));
+  values[server.role] = {fmt::format("{}", fmt::join(addresses, ", "))};
+  values[server.role + ".snat"] = {key_text(server.snat)};
+  for (const auto& [vip, port] : server.mapped) values[fmt::format("{}.port of {}", server.role, to_text(vip))] = {fmt::to_string(port)};
+  if (!own_probes) return;
+  for (std::size_t index = 0; index < server.probes.size(); ++index)
+    add_probe(values, fmt::format("{}.probe{}", server.role, index == 0 ? "" : fmt::format("[{}]", index + 1)), server.probes[index]);
+}
+
+/// `own_probes`: each server's probes stand under its role; otherwise all have those of the first.
+KeyValues values_of(const ServiceConfig& service, bool own_probes) {
+  std::vector<std::string> vips;
+  vips.reserve(service.listen.size());
+  for (const Vip& vip : service.listen) vips.push_back(to_text(vip));
+  KeyValues values;
+  values["listen"] = {fmt::format("{}", fmt::join(service.listen_text.empty() ? vips : service.listen_text, ", "))};
+  values["down"] = {fmt::format("{} in {}", service.down.fails, duration_text(service.down.within))};
+  values["up"] = {fmt::format("{} over {}", service.up.passes, duration_text(service.up.stable_for))};
+  values["failback"] = {key_text(service.failback)};
+  values["on_failover"] = {key_text(service.on_failover)};
+  values["on_failback"] = {key_text(service.on_failback)};
+  values["on_forced"] = {key_text(service.on_forced)};
+  values["on_none"] = {key_text(service.on_none)};
+  values["hold"] = {yes_no(service.hold)};
+  values["nudge"] = {yes_no(service.nudge)};
+  values["mode"] = {service.mode == Mode::observe ? "observe" : "auto"};
+  values["group"] = {service.group};
+  for (const ServerConfig& server : service.servers) add_server(values, server, own_probes);
+  if (!own_probes && !service.servers.empty())
+    for (std::size_t index = 0; index < service.servers.front().probes.size(); ++index)
+      add_probe(values, index == 0 ? "probe" : fmt::format("probe[{}]", index + 1), service.servers.front().probes[index]);
+  return values;
+}
+
+bool same_probes_everywhere(const ServiceConfig& service) {
+  for (const ServerConfig& server : service.servers)
+    if (server.probes != service.servers.front().probes) return false;
+  return true;
+}
+
+std::string shown_value(const KeyValue* value) {
+  if (value == nullptr || value->text.empty()) return {};
+  if (value->secret) return "(not shown)";
+  const std::string text = printable(value->text);
+  return text.size() <= longest_value ? text : text.substr(0, longest_value - 3) + "...";
+}
+
+const KeyValue* find_value(const KeyValues& values, const std::string& key) {
+  const auto found = values.find(key);
+  return found == values.end() || found->second.text.empty() ? nullptr : &found->second;
+}
+
+std::vector<KeyDifference> compared(const KeyValues& before, const KeyValues& after) {
+  std::vector<KeyDifference> result;
+  KeyValues all = before;
+  all.insert(after.begin(), after.end());
+  for (const auto& [key, ignored] : all) {
+    const KeyValue *old_value = find_value(before, key), *new_value = find_value(after, key);
+    if ((old_value == nullptr) != (new_value == nullptr) || (old_value != nullptr && *old_value != *new_value))
+      result.push_back({.key = key, .before = shown_value(old_value), .after = shown_value(new_value)});
+  }
+  return result;
+}
+
+} // namespace
+
+std::vector<KeyDifference> differences(const ServiceConfig& before, const ServiceConfig& after) {
+  if (before == after) return {};
+  const bool own_probes = !same_probes_everywhere(before) || !same_probes_everywhere(after);
+  auto result = compared(values_of(before, own_probes), values_of(after, own_probes));
+  if (result.empty()) result.push_back({.key = "(order or form)", .before = {}, .after = {}}); // the same written in another way
+  return result;
+}
+
+std::vector<KeyDifference> differences(const Config& before, const Config& after) {
+  const auto values = [](const Config& config) {
+    return KeyValues{{"on_stop", {config.on_stop == OnStop::keep ? "keep" : "remove"}},
+                     {"operators", {config.operators}},
+                     {"reconcile", {duration_text(config.reconcile)}},
+                     {"metrics", {config.metrics ? to_text(*config.metrics) : ""}}};
+  };
+  return compared(values(before), values(after));
+}
+
+} // namespace hanat

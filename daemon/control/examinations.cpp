@@ -1,0 +1,60 @@
+// Puts them together.
+#include "daemon/control/examinations.hpp"
+
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "daemon/control/diagnosis.hpp"
+#include "daemon/doctor/client_link.hpp"
+
+namespace hanat {
+namespace {
+
+Doctor::Options options_of(const std::string& table, RuleTracing& tracing) {
+  return {.table = table, .tracing = &tracing, .check_rules = [table](const std::vector<ServiceCheck>& services) {
+            return check_foreign_rules(services, table);
+          }};
+}
+
+std::vector<ServiceCheck> checks_of(const ServiceRegistry& registry) {
+  std::vector<ServiceCheck> checks;
+  for (const auto& service : registry.services())
+    if (!service->removed) checks.push_back(check_of(*service));
+  return checks;
+}
+
+void remove_old_links(const std::string& table, const std::function<void(const std::string&)>& on_warning) try {
+  remove_old_client_links(table);
+} catch (const std::system_error& error) {
+  on_warning(fmt::format("the veth pair of an earlier hanatd is still there: {}", error.what()));
+}
+
+} // namespace
+
+Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
+                           const std::function<void(const std::string&)>& on_warning)
+    : controller_(controller), tracing_(loop, table), doctor_(loop, options_of(table, tracing_)),
+      path_checks_(
+          loop, table, doctor_, [this] { return checks_of(controller_.registry()); },
+          [this](const std::string& service, bool answered, std::vector<Finding> found) {
+            controller_.clients.checked(service, answered, std::move(found));
+          }) {
+  remove_old_links(table, on_warning);
+  controller_.clients.diagnose = [this](const ServiceState& service, const Endpoint& client, const Vip& vip) {
+    diagnose(service, client, vip);
+  };
+}
+
+Examinations::~Examinations() { controller_.clients.diagnose = {}; }
+
+void Examinations::diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip) {
+  ServiceCheck check = check_of(service);
+  check.unanswered = UnansweredClient{client, vip};
+  const auto hand_back = [this, name = service.config.name](const Diagnosis& diagnosis) {
+    controller_.clients.found(name, diagnosis.found);
+  };
+  if (!doctor_.examine({std::move(check)}, hand_back)) controller_.clients.found(service.config.name, {});
+}
+
+} // namespace hanat

@@ -1,0 +1,39 @@
+// The doctor of a running daemon: it looks for the cause when clients get no answer, and its path checks are evidence of their own. Not
+// here: what they do (doctor), the reply to a client (handlers, diagnosis).
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <uv.h>
+
+#include "daemon/doctor/doctor.hpp"
+#include "daemon/doctor/path_checks.hpp"
+#include "daemon/doctor/rule_tracing.hpp"
+#include "daemon/failover/controller.hpp"
+
+namespace hanat {
+
+class Examinations {
+public:
+  /// First removes the veth pair of a hanatd that was killed; `on_warning` is told if that fails. `table`: the name of hanat's table.
+  Examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
+               const std::function<void(const std::string&)>& on_warning);
+  ~Examinations();
+  Examinations(const Examinations&) = delete;
+  Examinations& operator=(const Examinations&) = delete;
+
+  Doctor& doctor() { return doctor_; }
+  /// [hanatd] path_check, at the start and after a reload.
+  void configure(const PathCheck& check) { path_checks_.set_period(check.interval); }
+
+private:
+  void diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip);
+
+  Controller& controller_;
+  RuleTracing tracing_;
+  Doctor doctor_;
+  PathChecks path_checks_;
+};
+
+} // namespace hanat

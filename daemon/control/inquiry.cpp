@@ -1,0 +1,200 @@
+// One function a method.
+#include "daemon/control/inquiry.hpp"
+
+#include <algorithm>
+#include <set>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "daemon/api/probe_answer.hpp"
+#include "daemon/config/load_config.hpp"
+#include "daemon/config/probe_targets.hpp"
+#include "daemon/control/parameters.hpp"
+#include "daemon/report/make_connections.hpp"
+#include "daemon/report/make_status.hpp"
+#include "daemon/report/make_why.hpp"
+#include "daemon/report/observation_status.hpp"
+#include "daemon/report/probe_text.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t services_in_brief = 8; // of a question about all of them
+constexpr std::int64_t listed_at_most = 10'000;
+
+bool is_fine(const ServiceState& service) {
+  const bool at_primary = !service.current || *service.current == 0;
+  return at_primary && !service.refused && !service.force &&
+         std::ranges::all_of(service.servers, [](const ServerState& server) { return server.health == Health::up; });
+}
+
+json errors_of(const std::vector<ConfigError>& errors) {
+  json lines = json::array();
+  for (const ConfigError& error : errors) lines.push_back(to_text(error));
+  return lines;
+}
+
+ProbeAnswer answer_of(const std::string& service, const std::string& role, const probes::Probe& probe, const probes::ProbeResult& result) {
+  return {.service = service,
+          .role = role,
+          .probe = name_of(probe),
+          .outcome = std::string{to_text(result.outcome)},
+          .reason = std::string{to_text(result.reason)},
+          .detail = result.detail,
+          .wanted = wanted_by(probe.spec, result.reason),
+          .explanation = result.outcome == probes::Outcome::pass ? "" : std::string{explain(result.reason)},
+          .latency_ms = std::chrono::duration<double, std::milli>(result.latency).count()};
+}
+
+/// A program in a text that somebody sends runs as hanatd: only root may do that.
+void refuse_programs(const Config& config, const Call& call) {
+  if (call.peer.uid == 0 || !call.parameters.contains("files")) return;
+  for (const ServiceConfig& service : config.services)
+    for (const ServerConfig& server : service.servers)
+      for (const probes::ProbeSpec& probe : server.probes)
+        if (probe.kind == probes::Kind::exec)
+          throw ControlError{"Refused",
+                             fmt::format("{} has an exec probe, and hanatd would run its program: only root may ask for that with "
+                                         "a file that is not in use",
+                                         service.name)};
+}
+
+} // namespace
+
+Inquiry::Inquiry(uv_loop_t* loop, const Controller& controller, History& history, std::string config)
+    : controller_(controller), history_(history), config_(std::move(config)), probes_(loop), flows_(loop) {
+  history_.on_added = [this](const HistoryEntry& entry, std::uint64_t next) { followers_.publish(entry, next); };
+}
+
+Inquiry::~Inquiry() { history_.on_added = {}; }
+
+WhyReport Inquiry::why_one(const std::string& service, const std::string& at) const {
+  ServiceState* const state = controller_.registry().find(service);
+  std::set<std::string> group{service};
+  ServiceState* member = state;
+  if (state != nullptr)
+    for (const ServiceState* each : controller_.registry().group_of(member)) group.insert(each->config.name);
+  WhyReport report = make_why(history_.ring(), service, at, group);
+  if (!at.empty() || state == nullptr) return report;
+  const Time now = Clock::now();
+  for (const ServerState& server : state->servers)
+    for (ObservationStatus& one : observation_statuses(server.role, cause_of(*state, server, now), wall_now()))
+      report.pending.push_back(std::move(one));
+  std::ranges::stable_sort(report.pending, {}, &ObservationStatus::at);
+  report.status = hanat::report(*state, now);
+  report.target = report.status->target; // what is so now, whatever the history still has
+  report.why = report.status->why;
+  report.since = report.status->since;
+  return report;
+}
+
+/// Of one service, or in brief of those that are not fine; with a time, of those that changed before it.
+Reply Inquiry::why(const json& parameters) const {
+  const std::string at = moment_in(parameters, "at");
+  std::vector<std::string> names;
+  std::size_t others = 0;
+  if (const auto name = optional_of<std::string>(parameters, "service")) {
+    if (!history_.knows(*name)) selected_services(controller_.registry(), {{"service", *name}});
+    names.push_back(*name);
+  } else {
+    const auto all = selected_services(controller_.registry(), {{"all", true}});
+    if (all.size() == 1)
+      names.push_back(all.front()->config.name);
+    else if (!at.empty())
+      names = services_changed_before(history_.ring(), at, services_in_brief);
+    else
+      for (const ServiceState* service : all)
+        if (!is_fine(*service) && (names.size() < services_in_brief || ++others == 0)) names.push_back(service->config.name);
+  }
+  json services = json::array();
+  for (const std::string& name : names) services.push_back(why_one(name, at));
+  return json{{"services", std::move(services)}, {"others", others}};
+}
+
+Reply Inquiry::follow(const json& parameters) {
+  const std::string service = optional_of<std::string>(parameters, "service").value_or("");
+  if (!service.empty() && !history_.knows(service)) selected_services(controller_.registry(), {{"service", service}});
+  return followers_.add(service, history_.end());
+}
+
+/// The file of a reload, or the texts that the call has.
+Config Inquiry::config_of(const json& parameters) const {
+  std::vector<ConfigText> texts;
+  if (const auto files = parameters.find("files"); files != parameters.end() && !files->is_null()) try {
+      for (const json& file : *files) texts.push_back({.name = file.at("name"), .text = file.at("text")});
+    } catch (const json::exception&) {
+      bad_parameter("files", "each of the files has a name and a text");
+    }
+  ConfigResult result = texts.empty() ? load_config(config_) : parse_config(texts);
+  if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result))
+    throw ControlError{"BadConfiguration",
+                       fmt::format("the configuration has {} error{}", errors->size(), errors->size() == 1 ? "" : "s"),
+                       {{"errors", errors_of(*errors)}}};
+  return std::get<Config>(std::move(result));
+}
+
+Reply Inquiry::plan(const json& parameters) const { return json{{"plan", controller_.plan(config_of(parameters))}}; }
+
+std::shared_ptr<PendingReply> Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers) {
+  struct Origin {
+    std::string service, role;
+  };
+  std::vector<probes::Probe> probes;
+  std::vector<Origin> origins;
+  for (const auto& [service, server] : servers)
+    for (const probes::Probe& probe : probes_for(*service, *server)) {
+      probes.push_back(probe);
+      origins.push_back({.service = service->name, .role = server->role});
+    }
+  auto reply = std::make_shared<PendingReply>();
+  const auto done = [reply, probes, origins](const std::vector<probes::ProbeResult>& results) {
+    if (reply->is_over()) return;
+    json answers = json::array();
+    for (std::size_t index = 0; index < results.size(); ++index)
+      answers.push_back(answer_of(origins[index].service, origins[index].role, probes[index], results[index]));
+    reply->finish({{"answers", std::move(answers)}});
+  };
+  if (!probes_.start(probes, done)) throw ControlError{"Failed", "hanatd sends probes for others already: try again in some seconds"};
+  return reply;
+}
+
+Reply Inquiry::ask(const Call& call) {
+  const Config config = config_of(call.parameters);
+  refuse_programs(config, call);
+  std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
+  for (const ServiceConfig& service : config.services)
+    for (const ServerConfig& server : service.servers) servers.emplace_back(&service, &server);
+  return send_probes(servers);
+}
+
+Reply Inquiry::probe(const json& parameters) {
+  std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
+  for (const ServiceState* service : selected_services(controller_.registry(), parameters))
+    for (const ServerConfig& server : service->config.servers) servers.emplace_back(&service->config, &server);
+  return send_probes(servers);
+}
+
+Reply Inquiry::connections(const json& parameters) {
+  const auto list = optional_of<std::int64_t>(parameters, "list").value_or(0);
+  if (list < 0 || list > listed_at_most) bad_parameter("list", fmt::format("{} connections at most can be listed", listed_at_most));
+  const ServiceState& service = *selected_services(controller_.registry(), parameters).front();
+  auto reply = std::make_shared<PendingReply>();
+  const auto found = [this, reply, name = service.config.name](const FlowLister::Found& flows) {
+    const ServiceState* const now = controller_.registry().find(name);
+    if (reply->is_over()) return;
+    if (!flows.list)
+      reply->fail("Failed", fmt::format("conntrack could not be read: {}", flows.failure));
+    else if (now == nullptr)
+      reply->fail("Failed", fmt::format("{} is not configured any more", name));
+    else
+      reply->finish({{"connections", make_connections(*now, controller_.registry().services(), *flows.list, flows.took, Clock::now())}});
+  };
+  if (!flows_.list(mappings_of(service), static_cast<std::size_t>(list), found))
+    throw ControlError{"Failed", "hanatd counts connections for others already: try again in some seconds"};
+  return reply;
+}
+
+} // namespace hanat

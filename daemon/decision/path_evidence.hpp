@@ -1,0 +1,90 @@
+// Do the clients of a service get an answer? What they send tells: a client without an answer sends its SYN again after 1, 3 and 7 seconds.
+// The rule, while the target passes its probes:
+//   a connection is unanswered when its SYN has come three times, or twice and a second has gone by, and no server has accepted or refused
+//     it since;
+//   clients go unanswered from the first connection whose SYN has come three times, or the third one within ten seconds whose SYN has come
+//     twice, unless clients are refused at the same time;
+//   that ends when all of them are answered, or one is and no SYN is repeated for ten seconds, or none is repeated for a minute, or when
+//   the
+//     target changes or goes down.
+// It says nothing about a server, and nothing is moved because of it. Pure: `now` is an argument. Not here: where events come from
+// (probes/passive), what is done about it (failover/client_evidence).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+
+#include "daemon/decision/failure_window.hpp"
+#include "nat/address.hpp"
+
+namespace hanat {
+
+enum class PathState : std::uint8_t {
+  no_evidence, // no client has needed to repeat a SYN: they are served, or there are none
+  ok,          // a client that had waited is answered
+  unanswered,  // clients get no answer
+};
+std::string_view to_text(PathState state);
+
+/// What is known of the server that clients are sent to.
+enum class TargetState : std::uint8_t {
+  passes,   // it is up, and so it was by the last result of every probe
+  in_doubt, // up, and the last result of a probe says something else
+  none,     // there is none, it is down, or it has been the target for a moment only
+};
+
+class PathEvidence {
+public:
+  static constexpr std::size_t connections_at_most = 1'024; // remembered, 100 KiB; with that many a count means "at least"
+  static constexpr std::size_t refused_at_most = 1'024;     // clients
+  static constexpr Clock::duration window = std::chrono::seconds{60};
+
+  /// A client sent a SYN again. One of another sequence number is of another connection from the same port.
+  void on_repeated_syn(const Endpoint& client, std::uint32_t sequence, Time now);
+  /// A server accepts a connection of the client.
+  void on_answered(const Address& client, Time now);
+  /// A server refuses one: that is an answer, too.
+  void on_refused(const Address& client, Time now);
+  /// Its old connection is in the way of a new one from the same port: hanat itself makes it wait.
+  void on_reconnect(const Endpoint& client) { connections_.erase(client); }
+
+  enum class Change : std::uint8_t { none, begun, ended };
+  /// Once something is heard, and at next_wakeup().
+  Change evaluate(TargetState target, Time now);
+  /// When evaluate() may say something new; nullopt: nothing is remembered.
+  std::optional<Time> next_wakeup() const { return next_; }
+
+  PathState state(Time now) const;
+  /// Clients that got no answer, or were refused, within the last minute.
+  std::size_t unanswered(Time now) const;
+  std::size_t refused(Time now) const;
+  /// A connection that waits long enough to look for the cause, the newest: its next SYN is still to come.
+  std::optional<Endpoint> suspect(Time now) const;
+  /// Unanswered connections that evaluate() found since the last call.
+  std::uint64_t take_new();
+
+private:
+  struct Connection {
+    std::uint32_t sequence = 0;
+    Time first{}, last{};  // repetitions
+    unsigned repeated = 1; // the first SYN apart
+    bool counted = false;
+  };
+  static bool is_unanswered(const Connection& connection, Time now);
+  bool begins(Time now) const;
+  bool ends(Time now) const;
+  void forget_old(Time now);
+  void plan(Time now);
+
+  std::map<Endpoint, Connection> connections_; // by client
+  std::map<Address, Time> refused_;            // when last
+  std::optional<Time> answered_at_, repeated_at_, refused_at_;
+  bool unanswered_ = false;
+  std::uint64_t new_ = 0;
+  std::optional<Time> next_;
+};
+
+} // namespace hanat

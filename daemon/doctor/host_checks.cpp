@@ -1,0 +1,268 @@
+// The traps in which a probe passes and clients hang, in the order in which a packet meets them.
+#include "daemon/doctor/host_checks.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "nat/marks.hpp"
+
+namespace hanat {
+namespace {
+
+// Where a setting lasts. The remedy itself mends the running system.
+constexpr const char* permanent = "to keep it: a file in /etc/sysctl.d";
+constexpr double nearly_full = 0.9;
+
+Finding finding(Severity severity, const char* code, const CheckedPath& path, std::string what, std::string remedy) {
+  return {.severity = severity, .code = code, .service = path.service, .what = std::move(what), .remedy = std::move(remedy), .seen_by = {}};
+}
+/// What a packet of this client showed.
+Finding shown(Severity severity, const char* code, const CheckedPath& path, std::string what, std::string remedy) {
+  Finding result = finding(severity, code, path, std::move(what), std::move(remedy));
+  result.seen_by = path.seen_by;
+  return result;
+}
+/// A setting of the whole machine.
+Finding setting(Severity severity, const char* code, std::string what, const std::string& name, const std::string& value) {
+  return {.severity = severity,
+          .code = code,
+          .service = {},
+          .what = std::move(what),
+          .remedy = fmt::format("sysctl -w {}={}   ({})", name, value, permanent),
+          .seen_by = {}};
+}
+
+bool is_ipv4(const CheckedPath& path) { return path.vip.address.family() == Family::ipv4; }
+std::string name_of(const HostFacts& host, unsigned index) {
+  const InterfaceFacts* const link = host.find(index);
+  return link == nullptr ? fmt::format("interface {}", index) : link->name;
+}
+bool is_strict(const HostFacts& host, const InterfaceFacts& link) { return std::max(host.rp_filter_all, link.rp_filter) == 1; }
+
+void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.path.to_server.local) return; // a server on this machine needs none
+  if (!is_ipv4(path)) {
+    if (host.ip6_forward == false)
+      all.push_back(setting(Severity::problem, "ipv6-forward-off", "net.ipv6.conf.all.forwarding is 0: no IPv6 packet is forwarded",
+                            "net.ipv6.conf.all.forwarding", "1"));
+    return;
+  }
+  const auto forwards = [](const InterfaceFacts& link) {
+    return link.name != "lo" && link.forwarding && !link.name.starts_with(nat::own_link_prefix);
+  };
+  if (!host.ip_forward && std::ranges::none_of(host.interfaces, forwards)) {
+    all.push_back(
+        setting(Severity::problem, "ip-forward-off", "net.ipv4.ip_forward is 0: no IPv4 packet is forwarded", "net.ipv4.ip_forward", "1"));
+    return;
+  }
+  const auto complain_of = [&](unsigned index, Severity severity, const char* whose) {
+    const InterfaceFacts* const link = host.find(index);
+    if (link == nullptr || link->forwarding || link->name == "lo") return;
+    all.push_back(
+        setting(severity, "interface-forward-off",
+                fmt::format("net.ipv4.conf.{0}.forwarding is 0: what comes in by {0}, as {1} do, is not forwarded", link->name, whose),
+                fmt::format("net.ipv4.conf.{}.forwarding", link->name), "1"));
+  };
+  complain_of(path.path.to_server.interface, Severity::problem, fmt::format("replies of {}", path.service).c_str());
+  if (!path.own_client) complain_of(path.path.to_client.interface, Severity::problem, "this client's packets");
+  for (const InterfaceFacts& link : host.interfaces)
+    if (link.up && link.index != path.path.to_server.interface && link.name != "lo" && !link.nets.empty() && link.master == 0)
+      if (path.own_client || link.index != path.path.to_client.interface) complain_of(link.index, Severity::warning, "clients may");
+}
+
+void check_conntrack(const HostFacts& before, const HostFacts& after, std::vector<Finding>& all) {
+  if (after.conntrack_max == 0) return;
+  const bool full = after.conntrack_count >= after.conntrack_max || after.conntrack_drops > before.conntrack_drops;
+  if (!full && static_cast<double>(after.conntrack_count) < nearly_full * static_cast<double>(after.conntrack_max)) return;
+  all.push_back(setting(full ? Severity::problem : Severity::warning, full ? "conntrack-full" : "conntrack-nearly-full",
+                        fmt::format("conntrack has {} entries of at most {}: {}", after.conntrack_count, after.conntrack_max,
+                                    full ? "new connections are dropped" : "behind that new connections are dropped"),
+                        "net.netfilter.nf_conntrack_max", std::to_string(after.conntrack_max * 4)));
+}
+
+void check_listen_address(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  const InterfaceFacts* const link = host.on_link(path.vip.address);
+  if (link == nullptr || host.owner_of(path.vip.address) != nullptr || path.path.to_vip.local || path.path.proxied) return;
+  const std::string address = path.vip.address.text();
+  if (path.path.vip == Neighbour::answers) {
+    all.push_back(finding(Severity::warning, "listen-address-elsewhere", path,
+                          fmt::format("another machine on {} answers for {}: clients there do not reach this one", link->name, address),
+                          fmt::format("ip neighbour show {}   (which one)", address)));
+    return;
+  }
+  all.push_back(finding(Severity::problem, "listen-address-unowned", path,
+                        fmt::format("{} is in the net of {} and no interface has it: nobody answers {} for it", address, link->name,
+                                    is_ipv4(path) ? "ARP" : "neighbour discovery"),
+                        fmt::format("ip address add {}/{} dev {}   (to keep it: the network configuration of {})", address,
+                                    is_ipv4(path) ? 32 : 128, link->name, link->name)));
+}
+
+void check_routes(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.server && path.path.to_server.error != 0)
+    all.push_back(finding(Severity::problem, "no-route-to-server", path,
+                          fmt::format("there is no route to {}: {}", path.server->address.text(), std::strerror(path.path.to_server.error)),
+                          fmt::format("ip route add {} via ROUTER", path.server->address.text())));
+  if (!path.own_client && path.path.to_client.error != 0)
+    all.push_back(finding(Severity::problem, "no-route-to-client", path,
+                          fmt::format("there is no route back to the client {}", path.client.address.text()),
+                          fmt::format("ip route add {} via ROUTER", path.client.address.text())));
+  if (path.snat.kind == nat::SnatKind::address && path.snat.address.family() == path.vip.address.family() &&
+      host.owner_of(path.snat.address) == nullptr && host.on_link(path.snat.address) != nullptr)
+    all.push_back(finding(Severity::problem, "snat-address-unowned", path,
+                          fmt::format("servers reply to {}, the snat address, and no interface has it", path.snat.address.text()),
+                          fmt::format("ip address add {}/{} dev {}", path.snat.address.text(), is_ipv4(path) ? 32 : 128,
+                                      host.on_link(path.snat.address)->name)));
+}
+
+/// Interfaces whose strict rp_filter drops what comes in by them, although the route to it is by another.
+std::string strict_besides(const HostFacts& host, unsigned interface) {
+  std::string names;
+  for (const InterfaceFacts& link : host.interfaces)
+    if (link.name != "lo" && link.up && link.index != interface && !link.name.starts_with(nat::own_link_prefix) && is_strict(host, link))
+      names += (names.empty() ? "" : ", ") + link.name;
+  return names;
+}
+
+/// A client's own packets may come in by another interface than the route back to it names; by which one is not known here.
+void check_client_filter(const HostFacts& before, const HostFacts& after, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.own_client || !is_ipv4(path) || after.rp_filter_drops <= before.rp_filter_drops) return;
+  const std::string strict = strict_besides(after, path.path.to_client.interface);
+  if (strict.empty()) return;
+  Finding result = setting(Severity::warning, "rp-filter",
+                           fmt::format("a strict rp_filter dropped {} packets meanwhile, and the client's may be among them (by {})",
+                                       after.rp_filter_drops - before.rp_filter_drops, strict),
+                           fmt::format("net.ipv4.conf.{}.rp_filter", strict.substr(0, strict.find(','))), "2");
+  result.service = path.service;
+  result.seen_by = path.seen_by;
+  all.push_back(std::move(result));
+}
+
+/// The server and the client share a link, and the server answers its neighbour directly.
+void check_hairpin(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.own_client || !path.server || path.snat.kind != nat::SnatKind::none) return;
+  const InterfaceFacts* const link = host.on_link(path.client.address);
+  if (link == nullptr || link != host.on_link(path.server->address) || link->index != path.path.to_server.interface) return;
+  all.push_back(
+      finding(Severity::problem, "hairpin", path,
+              fmt::format("the client {} is in the server's own net: the server answers it past this gateway", path.client.address.text()),
+              fmt::format("snat = \"hairpin\" in [service.{}], then hanatctl reload", path.service)));
+}
+
+void check_bridge(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.snat.kind != nat::SnatKind::hairpin && path.snat.kind != nat::SnatKind::masquerade) return;
+  const InterfaceFacts* const link = host.find(path.path.to_server.interface);
+  if (link == nullptr || !link->bridge || !(is_ipv4(path) ? host.bridge_nf_ipv4 : host.bridge_nf_ipv6)) return;
+  const auto bars = [&](const InterfaceFacts& port) { return port.master == link->index && !port.hairpin; };
+  if (std::ranges::none_of(host.interfaces, bars)) return;
+  const char* const name = is_ipv4(path) ? "net.bridge.bridge-nf-call-iptables" : "net.bridge.bridge-nf-call-ip6tables";
+  Finding result = setting(
+      Severity::warning, "bridge-nf",
+      fmt::format("{} is 1 and the server is on the bridge {}: a server that calls its own service gets no reply", name, link->name), name,
+      "0");
+  result.remedy = fmt::format("sysctl -w {}=0   (or: bridge link set dev PORT hairpin on)", name);
+  all.push_back(std::move(result));
+}
+
+/// The gateway's own address in the server's net, which the server has to route by.
+std::string gateway_for(const HostFacts& host, const CheckedPath& path) {
+  if (const InterfaceFacts* const link = host.find(path.path.to_server.interface))
+    for (const auto& [address, bits] : link->nets)
+      if (address.family() == path.vip.address.family() && !address.is_link_local()) return address.text();
+  return "THIS_GATEWAY";
+}
+
+Finding no_return(const HostFacts& host, const CheckedPath& path) {
+  const std::string server = path.server ? to_text(*path.server) : "the server";
+  const std::string left = path.result->left_by.empty() ? std::string{"the server's interface"} : path.result->left_by;
+  if (path.snat.kind != nat::SnatKind::none && path.snat.kind != nat::SnatKind::hairpin)
+    return shown(Severity::problem, "server-drops-clients", path,
+                 fmt::format("{} gets what clients send (by {}) and does not reply, though it replies to probes", server, left),
+                 fmt::format("on the server: look for a rule that drops {}   (nft list ruleset; iptables -S)", to_text(path.vip.protocol)));
+  if (path.server_pings)
+    return shown(Severity::problem, "server-drops-clients", path,
+                 fmt::format("{} answers pings of {} and not its connections: it drops clients", server, path.client.address.text()),
+                 "on the server: let clients in   (nft list ruleset; iptables -S)");
+  // A strict filter drops even the ARP request for where to send a reply, and counts that nowhere.
+  const std::string strict = is_ipv4(path) ? strict_besides(host, path.path.to_server.interface) : std::string{};
+  const std::string strict_too = strict.empty() ? "" : fmt::format("; by {} they could not, rp_filter is strict there", strict);
+  return shown(Severity::problem, "no-return-route", path,
+               fmt::format("{} gets what clients send (by {}), and its replies do not come back here{}", server, left, strict_too),
+               fmt::format("on the server: ip {}route replace default via {}   (or snat = \"masquerade\" here)", is_ipv4(path) ? "" : "-6 ",
+                           gateway_for(host, path)));
+}
+
+/// The reply reached this machine and not the client.
+Finding lost_here(const HostFacts& before, const HostFacts& after, const CheckedPath& path) {
+  const std::string& back = path.result->back_by;
+  const InterfaceFacts* const link = after.find(back);
+  if (link != nullptr && is_ipv4(path) && is_strict(after, *link) &&
+      (after.rp_filter_drops > before.rp_filter_drops || link->index != path.path.to_server.interface)) {
+    Finding result = setting(Severity::problem, "rp-filter",
+                             fmt::format("replies of {} come in by {}, the route to it is by {}, and rp_filter of {} is strict",
+                                         path.server ? path.server->address.text() : "the server", back,
+                                         name_of(after, path.path.to_server.interface), back),
+                             fmt::format("net.ipv4.conf.{}.rp_filter", back), "2");
+    result.service = path.service;
+    result.seen_by = path.seen_by;
+    return result;
+  }
+  return shown(Severity::problem, "reply-lost", path,
+               fmt::format("replies of the server come in by {} and do not get out again: something here drops them", back),
+               "nft list ruleset   (rules for forwarded packets)");
+}
+
+} // namespace
+
+std::vector<Finding> check_settings(const HostFacts& before, const HostFacts& after, const CheckedPath& path) {
+  std::vector<Finding> all;
+  check_forwarding(after, path, all);
+  check_conntrack(before, after, all);
+  check_listen_address(after, path, all);
+  check_routes(after, path, all);
+  check_client_filter(before, after, path, all);
+  check_hairpin(after, path, all);
+  check_bridge(after, path, all);
+  return all;
+}
+
+std::vector<Finding> check_flow(const HostFacts& before, const HostFacts& after, const CheckedPath& path) {
+  std::vector<Finding> all;
+  if (!path.result || path.culprit_known) return all;
+  const FlowResult& result = *path.result;
+  const std::string server = path.server ? to_text(*path.server) : std::string{"the server"};
+  switch (result.outcome) {
+  case FlowOutcome::answered:
+  case FlowOutcome::not_sent: return all;
+  case FlowOutcome::refused:
+    all.push_back(shown(Severity::problem, "clients-refused", path,
+                        fmt::format("{} is refused to clients though probes of {} pass", to_text(path.vip), server),
+                        fmt::format("on the server: see what listens on its port and for whom   (ss -ltn)")));
+    return all;
+  case FlowOutcome::unreachable:
+    all.push_back(shown(Severity::problem, "icmp-unreachable", path,
+                        fmt::format("{} says \"unreachable\" (ICMP type {}, code {})", result.error->reporter.text(), result.error->type,
+                                    result.error->code),
+                        fmt::format("there: ip route get {}; nft list ruleset", path.server ? path.server->address.text() : "SERVER")));
+    return all;
+  case FlowOutcome::silent: break;
+  }
+  if (!result.back_by.empty())
+    all.push_back(lost_here(before, after, path));
+  else if (!result.left_by.empty() || path.vip.protocol == Protocol::udp)
+    all.push_back(no_return(after, path));
+  else if (path.path.server == Neighbour::failed)
+    all.push_back(shown(Severity::problem, "server-no-neighbour", path,
+                        fmt::format("{} does not answer {} on {}",
+                                    path.path.to_server.via.value_or(path.server ? path.server->address : Address{}).text(),
+                                    is_ipv4(path) ? "ARP" : "neighbour discovery", name_of(after, path.path.to_server.interface)),
+                        "check its cable, VLAN and address"));
+  else
+    all.push_back(shown(Severity::problem, "not-forwarded", path,
+                        fmt::format("packets for {} do not leave this machine: something here drops them", to_text(path.vip)),
+                        "nft list ruleset   (rules for forwarded packets)"));
+  return all;
+}
+
+} // namespace hanat

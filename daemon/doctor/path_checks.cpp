@@ -1,0 +1,120 @@
+// A timer per period, and batches on a worker thread with a pause between them.
+#include "daemon/doctor/path_checks.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/doctor/synthetic_client.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t batch_size = 250;        // flows for which one veth pair is made
+constexpr Clock::duration most_spacing = 20ms; // a few services are checked at once
+constexpr std::size_t most_at_once = 8;        // examined in one go
+
+std::uint64_t milliseconds_of(Clock::duration time) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(time).count(), 1));
+}
+
+} // namespace
+
+struct PathChecks::Batch {
+  std::vector<ServiceCheck> services;
+  std::vector<ClientFlow> flows;
+  std::vector<std::size_t> service_of; // each flow
+  std::vector<FlowResult> results;
+  std::string failure;
+};
+
+PathChecks::PathChecks(uv_loop_t* loop, std::string table, Doctor& doctor, Services services, Found found)
+    : table_(std::move(table)), doctor_(doctor), services_(std::move(services)), found_(std::move(found)), timer_(make_timer(loop, this)),
+      worker_(loop, [this] { on_batch_ended(); }) {}
+
+PathChecks::~PathChecks() { cancelled_ = true; }
+
+void PathChecks::set_period(std::optional<Clock::duration> period) {
+  if (period == period_) return;
+  period_ = period;
+  pass_.clear();
+  uv_timer_stop(timer_.get());
+  if (!period_) return;
+  const std::uint64_t repeat = milliseconds_of(*period_);
+  // The first pass waits for the probes, which have to pass first.
+  uv_timer_start(
+      timer_.get(), [](uv_timer_t* timer) { static_cast<PathChecks*>(timer->data)->begin_pass(); }, std::min<std::uint64_t>(repeat, 2'000),
+      repeat);
+}
+
+void PathChecks::begin_pass() {
+  if (batch_ || !pass_.empty()) return; // the one before is not over yet
+  pass_ = services_();
+  std::erase_if(pass_, [](const ServiceCheck& service) { return !service.probes_pass || service.endpoints.empty(); });
+  if (pass_.empty()) return;
+  spacing_ = std::min(most_spacing, *period_ / 2 / static_cast<std::int64_t>(pass_.size()));
+  next_batch();
+}
+
+void PathChecks::next_batch() {
+  batch_ = std::make_unique<Batch>();
+  while (!pass_.empty() && batch_->flows.size() < batch_size) {
+    for (const EndpointCheck& endpoint : pass_.back().endpoints) {
+      batch_->flows.push_back(flow_of(endpoint));
+      batch_->service_of.push_back(batch_->services.size());
+    }
+    batch_->services.push_back(std::move(pass_.back()));
+    pass_.pop_back();
+  }
+  const auto job = [this, batch = batch_.get()] {
+    try {
+      SyntheticClient client(table_, path_check_client());
+      batch->results = client.run(batch->flows, {.spacing = spacing_}, cancelled_);
+    } catch (const std::exception& error) {
+      batch->failure = error.what();
+    }
+  };
+  if (worker_.run(job, Clock::duration::zero())) on_batch_ended();
+}
+
+void PathChecks::on_batch_ended() {
+  const std::unique_ptr<Batch> batch = std::move(batch_);
+  if (!batch || !period_) return;
+  std::vector<bool> silent(batch->services.size());
+  for (std::size_t flow = 0; flow < batch->results.size(); ++flow) {
+    const FlowOutcome outcome = batch->results[flow].outcome;
+    if (outcome != FlowOutcome::answered && outcome != FlowOutcome::not_sent) silent[batch->service_of[flow]] = true;
+  }
+  std::vector<ServiceCheck> suspects;
+  std::vector<std::string> names;
+  for (std::size_t index = 0; index < batch->services.size(); ++index) {
+    ServiceCheck& service = batch->services[index];
+    if (!silent[index]) {
+      if (batch->failure.empty()) found_(service.name, true, {});
+    } else if (suspects.size() < most_at_once) {
+      names.push_back(service.name);
+      suspects.push_back(std::move(service));
+    }
+  }
+  if (!suspects.empty())
+    doctor_.examine(std::move(suspects), [this, alive = std::weak_ptr{alive_}, names](const Diagnosis& diagnosis) {
+      if (!alive.expired()) report(diagnosis, names);
+    });
+  if (!pass_.empty()) next_batch();
+}
+
+/// A finding of the whole gateway is told of each service that does not get through.
+void PathChecks::report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects) {
+  for (std::size_t index = 0; index < suspects.size(); ++index) {
+    const auto checked = std::ranges::find(diagnosis.services, suspects[index], &Diagnosis::Checked::service);
+    if (checked == diagnosis.services.end() || checked->sent == 0) continue;
+    const bool answered = checked->answered == checked->sent; // it was a moment
+    std::vector<Finding> found;
+    for (const Finding& finding : diagnosis.found)
+      if (finding.service.empty() || finding.service == suspects[index]) found.push_back(finding);
+    found_(suspects[index], answered, std::move(found));
+  }
+}
+
+} // namespace hanat

@@ -1,0 +1,39 @@
+// What is to be examined of a service, made from its configuration, and the flows that a client of it would open. Pure.
+// Not here: opening them (synthetic_client), what they show (doctor).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/config/config.hpp"
+#include "daemon/doctor/synthetic_client.hpp"
+#include "nat/address.hpp"
+#include "nat/snat.hpp"
+
+namespace hanat {
+
+struct EndpointCheck {
+  Vip vip;
+  std::optional<Endpoint> server; // where its flows go
+  nat::Snat snat;
+  std::string payload; // of UDP; empty: none is known
+};
+struct UnansweredClient {
+  Endpoint client;
+  Vip vip;
+};
+struct ServiceCheck {
+  std::string name;
+  std::vector<EndpointCheck> endpoints; // one of each family and protocol
+  bool probes_pass = true;              // of its target; otherwise silence is no news
+  bool clients_served = false;          // real clients have got replies just now: they outweigh hanatd's own
+  std::optional<UnansweredClient> unanswered = std::nullopt;
+};
+
+/// `target`: nullptr where there is none.
+ServiceCheck check_of(const ServiceConfig& service, const ServerConfig* target, bool probes_pass);
+
+ClientFlow flow_of(const EndpointCheck& endpoint);
+
+} // namespace hanat

@@ -1,0 +1,15 @@
+// A reload before it takes place: what it would change, and what traffic and flows would do at once. It is found out by the code of the
+// reload and of the decisions themselves, on copies of the services that are concerned, between a kernel and probes that do nothing. Not
+// here: the reload (reload).
+#pragma once
+
+#include "daemon/api/reload_plan.hpp"
+#include "daemon/config/config.hpp"
+#include "daemon/failover/service_registry.hpp"
+
+namespace hanat {
+
+/// `settings`: of [hanatd], those in use. Moves that come later, as when a new server has to be judged first, are not part of it.
+ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now);
+
+} // namespace hanat

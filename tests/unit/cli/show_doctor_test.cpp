@@ -1,0 +1,81 @@
+// A diagnosis as text. Not here: the examination.
+#include "cli/show_doctor.hpp"
+
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace hanat::cli {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+json reply(json found) {
+  return {{"findings", std::move(found)},
+          {"checked", {{{"service", "web"}, {"sent", 2}, {"answered", 2}, {"slowest_ms", 0.31}}}},
+          {"interface", "hanat-c0"},
+          {"failure", nullptr}};
+}
+json finding(const char* severity) {
+  return {{"severity", severity},
+          {"code", "ip-forward-off"},
+          {"service", nullptr},
+          {"what", "net.ipv4.ip_forward is 0: no IPv4 packet is forwarded, whatever the rest of this machine's rules may say"},
+          {"remedy", "sysctl -w net.ipv4.ip_forward=1"},
+          {"seen_by", nullptr}};
+}
+const json no_clients = {{"services", json::array()}};
+
+TEST(ShowDoctor, IsOneLineWhereAllIsWell) {
+  const DoctorText shown = show_doctor(reply(json::array()), no_clients, {});
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_EQ(shown.text,
+            "1 service: the whole way works (0.3 ms by hanat-c0); forwarding, routes, rp_filter, conntrack and listen addresses "
+            "are in order\n");
+}
+
+TEST(ShowDoctor, ShowsProblemsWithTheirCommandWithin80Columns) {
+  json all = {finding("problem"), finding("warning")};
+  all[1]["service"] = "web";
+  all[1]["seen_by"] = "client 192.0.2.7 by eth0";
+  View view;
+  view.width = 80;
+  const DoctorText shown = show_doctor(reply(all), no_clients, view);
+  EXPECT_EQ(shown.exit, 2);
+  EXPECT_THAT(shown.text, HasSubstr("1 problem, 1 warning\n\n!! net.ipv4.ip_forward is 0"));
+  EXPECT_THAT(shown.text, HasSubstr("\n   -> sysctl -w net.ipv4.ip_forward=1\n"));
+  EXPECT_THAT(shown.text, HasSubstr("\n!  web: net.ipv4"));
+  EXPECT_THAT(shown.text, HasSubstr("   seen by client 192.0.2.7 by eth0\n"));
+  std::istringstream lines(shown.text);
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+}
+
+TEST(ShowDoctor, HasAnExitStatusForEachSeverity) {
+  EXPECT_EQ(show_doctor(reply({finding("note")}), no_clients, {}).exit, 0);
+  EXPECT_EQ(show_doctor(reply({finding("warning")}), no_clients, {}).exit, 1);
+  EXPECT_EQ(show_doctor(reply({finding("warning"), finding("problem")}), no_clients, {}).exit, 2);
+  json failed = reply(json::array());
+  failed["failure"] = "make a veth pair: Operation not permitted";
+  EXPECT_EQ(show_doctor(failed, no_clients, {}).exit, 1);
+  EXPECT_THAT(show_doctor(failed, no_clients, {}).text, HasSubstr("not permitted"));
+}
+
+TEST(ShowDoctor, SaysWhatRealClientsSee) {
+  const json seen = json::parse(R"({"services": [{"name": "web", "path": {"unanswered_clients": 37, "refused_clients": 1}}]})");
+  const DoctorText shown = show_doctor(reply(json::array()), seen, {});
+  EXPECT_EQ(shown.exit, 2);
+  EXPECT_THAT(shown.text, HasSubstr("!! web: 37 clients got no answer in the last minute\n"));
+  EXPECT_THAT(shown.text, HasSubstr("!  web: 1 client refused in the last minute\n"));
+}
+
+TEST(ShowDoctor, EscapesWhatCameFromOutside) {
+  json bad = finding("problem");
+  bad["what"] = "a\x1b[31mb";
+  EXPECT_EQ(show_doctor(reply({bad}), no_clients, {}).text.find('\x1b'), std::string::npos);
+}
+
+} // namespace
+} // namespace hanat::cli

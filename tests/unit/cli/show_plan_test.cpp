@@ -1,0 +1,115 @@
+// The screens of plan, probe and connections, on 80 columns. Not here: the values (failover/rehearsal_test, report/make_connections_test).
+#include <gmock/gmock.h>
+
+#include "cli/show_connections.hpp"
+#include "cli/show_plan.hpp"
+#include "cli/show_probes.hpp"
+#include "tests/golden/golden.hpp"
+#include "tests/unit/cli/show_fixture.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::size_t columns = 80;
+View on_screen() { return {.colour = false, .now = now, .width = columns}; }
+
+void expect_to_fit(const std::string& text) {
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), columns) << line;
+}
+
+TEST(ShowPlan, NamesWhatChanges) {
+  ReloadPlan plan{.services = 3, .changes = {}, .settings = {{.key = "metrics", .before = "", .after = "127.0.0.1:9717"}}, .warnings = {}};
+  plan.changes.push_back({.service = "old", .change = "removed", .probes = {.ended = 2}});
+  plan.changes.push_back({.service = "web",
+                          .change = "changed",
+                          .keys = {{.key = "down", .before = "3 in 10s", .after = "2 in 10s"},
+                                   {.key = "probe.body", .before = "\"ok\"", .after = "\"okay\""},
+                                   {.key = "primary", .before = "10.0.0.11:8443", .after = "10.0.0.13:8443"}},
+                          .move = MovePlan{.from = "backup", .to = "primary", .why = "failback"},
+                          .flows = {{.flows = "web backup", .server = "10.0.0.12:8443", .action = "drain 1m"}},
+                          .probes = {.kept = 1, .started = 1, .ended = 1}});
+  plan.changes.push_back({.service = "mail", .change = "added", .probes = {.started = 2}});
+  plan.warnings = {"web: 1 probe begins anew: the servers are unknown until they have answered"};
+  const std::string text = show_plan(plan, "/etc/hanat/hanat.toml", on_screen());
+  test::expect_golden("plan.txt", text);
+  expect_to_fit(text);
+  EXPECT_EQ(show_plan({.services = 3, .changes = {}, .settings = {}, .warnings = {}}, "x", on_screen()),
+            "x: 3 services; a reload: no service changes\n");
+}
+
+ProbeAnswer answer(const char* role, const char* probe, const char* outcome, const char* reason) {
+  ProbeAnswer made;
+  made.service = "web";
+  made.role = role;
+  made.probe = probe;
+  made.outcome = outcome;
+  made.reason = reason;
+  made.latency_ms = 0.214;
+  return made;
+}
+
+TEST(ShowProbes, NamesEachAnswerAndExplainsTheBadOnes) {
+  std::vector<ProbeAnswer> answers{answer("primary", "tcp 10.0.0.11:8443", "pass", "connected"),
+                                   answer("primary", "tcp [fd00::11]:8443", "fail", "refused")};
+  answers[1].explanation =
+      "the server's machine reported that nothing listens on the port: the service is stopped, or a firewall rejects the probe";
+  const std::string text = show_probes(answers, on_screen());
+  test::expect_golden("probe.txt", text);
+  expect_to_fit(text);
+  EXPECT_TRUE(is_good(answers[0]));
+  EXPECT_FALSE(is_good(answers[1]));
+  EXPECT_TRUE(is_good(answer("primary", "redis 10.0.0.11:6379", "full", "full")));
+  EXPECT_FALSE(is_good(answer("primary", "redis 10.0.0.11:6379", "inconclusive", "no-ports")));
+}
+
+ConnectionServer row(const char* role, const char* address, bool target, std::uint64_t established) {
+  ConnectionServer made;
+  made.role = role;
+  made.address = address;
+  made.health = "up";
+  made.target = target;
+  made.counts.established = established;
+  return made;
+}
+
+TEST(ShowConnections, SaysWhetherTheServerMayBeUnplugged) {
+  ConnectionsReport report;
+  report.service = "web";
+  report.servers = {row("primary", "10.0.0.11:8443", false, 0), row("backup", "10.0.0.12:8443", true, 212)};
+  report.servers[0].counts.closing = 3;
+  report.servers[1].counts = {
+      .opening = 2, .established = 212, .closing = 17, .answered = 5, .unanswered = 1, .opened_by_server = 4, .offloaded = 100};
+  report.list = {
+      {.client = "198.18.0.2:40000", .listen = "203.0.113.10:443/tcp", .server = "backup", .state = "established", .offloaded = true}};
+  const std::string text = show_connections(report, on_screen());
+  test::expect_golden("connections.txt", text);
+  expect_to_fit(text);
+  EXPECT_THAT(text, HasSubstr("primary: 0 connections, gets no new ones: may be unplugged\n"));
+}
+
+TEST(ShowConnections, SaysWhyTheServerMayNotBeUnplugged) {
+  ConnectionsReport report;
+  report.service = "web";
+  report.servers = {row("primary", "10.0.0.11:8443", true, 1), row("backup", "10.0.0.12:8443", false, 2)};
+  const ConnectionServer& primary = report.servers[0];
+  ConnectionServer& backup = report.servers[1];
+  EXPECT_EQ(show_unplugging(report, primary), "primary: 1 connection, gets new ones: not now; backup is up: hanatctl force-backup web");
+  EXPECT_EQ(show_unplugging(report, backup), "backup: 2 connections, gets no new ones: these break when it is unplugged");
+  backup.leaving = "drain";
+  backup.ends_in_s = 30;
+  EXPECT_EQ(show_unplugging(report, backup), "backup: 2 connections, gets no new ones: not yet; the drain ends in 30 s");
+  backup.leaving = "cut";
+  EXPECT_THAT(show_unplugging(report, backup), HasSubstr("they are being cut"));
+  backup.also_target_of = {"mail"};
+  EXPECT_THAT(show_unplugging(report, backup), HasSubstr("but it has the traffic of mail: not yet"));
+  backup.health = "down";
+  EXPECT_THAT(show_unplugging(report, primary), HasSubstr("no other server is up"));
+  backup.returns_in_s = 43;
+  EXPECT_THAT(show_unplugging(report, backup), HasSubstr("gets new ones again in 43 s: not yet"));
+}
+
+} // namespace
+} // namespace hanat::cli

@@ -1,0 +1,55 @@
+// What is examined of a service. Not here: examining it.
+#include "daemon/doctor/service_check.hpp"
+
+#include <gtest/gtest.h>
+
+namespace hanat {
+namespace {
+
+Vip listener(const char* address, Protocol protocol, std::uint16_t port) {
+  return {.address = *Address::parse(address), .protocol = protocol, .port = port};
+}
+
+ServiceConfig configured() {
+  ServiceConfig config;
+  config.name = "web";
+  config.listen = {listener("203.0.113.10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::tcp, 80), listener("2001:db8::10", Protocol::tcp, 443),
+                   listener("203.0.113.10", Protocol::udp, 53)};
+  ServerConfig server;
+  server.role = "primary";
+  server.addresses = {{*Address::parse("10.0.0.11"), 0}};
+  probes::ProbeSpec probe;
+  probe.kind = probes::Kind::udp;
+  probe.edit<probes::SendExpectSpec>().send = "hello";
+  server.probes = {probe};
+  config.servers = {server};
+  return config;
+}
+
+TEST(ServiceCheck, TakesOneEndpointOfEachFamilyAndProtocolThatIsServed) {
+  const ServiceConfig config = configured();
+  const ServiceCheck check = check_of(config, &config.servers[0], true);
+  EXPECT_TRUE(check.probes_pass);
+  ASSERT_EQ(check.endpoints.size(), 2U) << "the server has no IPv6 address";
+  EXPECT_EQ(check.endpoints[0].vip, config.listen[0]);
+  EXPECT_EQ(to_text(*check.endpoints[0].server), "10.0.0.11:443");
+  EXPECT_EQ(check.endpoints[0].payload, "");
+  EXPECT_EQ(check.endpoints[1].payload, "hello");
+}
+
+TEST(ServiceCheck, HasNoNewsWithoutATarget) {
+  const ServiceConfig config = configured();
+  EXPECT_FALSE(check_of(config, nullptr, true).probes_pass);
+  EXPECT_FALSE(check_of(config, &config.servers[0], false).probes_pass);
+}
+
+TEST(OwnClient, IsKnownByItsAddresses) {
+  for (const ClientAddresses& client : {doctor_client(), path_check_client()}) {
+    EXPECT_TRUE(is_own_client(client.ipv4));
+    EXPECT_TRUE(is_own_client(client.ipv6));
+  }
+  EXPECT_FALSE(is_own_client(*Address::parse("198.19.255.252")));
+}
+
+} // namespace
+} // namespace hanat

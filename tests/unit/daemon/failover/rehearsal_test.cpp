@@ -1,0 +1,230 @@
+// A plan is what the reload then does: names, keys, probes, moves of traffic and flows, for a thousand random edits. Not here: how a reload
+// works (reload_test), which keys there are (config/key_values_test).
+#include "daemon/failover/rehearsal.hpp"
+
+#include <random>
+#include <tuple>
+
+#include "daemon/config/key_values.hpp"
+#include "daemon/config/probe_targets.hpp"
+#include "daemon/failover/overrides.hpp"
+#include "tests/unit/daemon/failover/reload_fixture.hpp"
+
+namespace hanat::test {
+namespace {
+
+using Moves = std::multiset<std::tuple<std::string, std::string, std::string, std::string>>; // service, from, to, why
+using OldFlows = std::set<std::tuple<std::string, std::string, std::string, bool>>;          // service, flows, server, at once
+
+class RehearsalTest : public ReloadTest {
+protected:
+  std::mt19937 random;
+  Config config;
+
+  unsigned below(unsigned bound) { return static_cast<unsigned>(random() % bound); }
+  bool chance(unsigned percent) { return below(100) < percent; }
+
+  static ServiceConfig any_service(const std::string& name, std::uint16_t port) { return probed(small_service(name, port)); }
+
+  void edit_servers(ServiceConfig& service) {
+    switch (below(6)) {
+    case 0:
+    case 5: std::swap(service.servers[0].addresses, service.servers[1].addresses); break;
+    case 1: service.servers[below(2)].addresses = {endpoint(chance(50) ? "198.18.3.2" : "198.18.4.2", 0)}; break;
+    case 2:
+      if (service.servers.size() == 2)
+        service.servers.push_back(
+            {.role = "backup2", .addresses = {endpoint("198.18.5.2", 0)}, .snat = {}, .probes = service.servers[0].probes});
+      else
+        service.servers.pop_back();
+      break;
+    case 3: service.servers[below(2)].snat.kind = chance(50) ? nat::SnatKind::masquerade : nat::SnatKind::none; break;
+    default:
+      for (ServerConfig& server : service.servers) server.probes[0].timeout = 100ms * (1 + below(3));
+    }
+  }
+  void edit_service(ServiceConfig& service) {
+    switch (below(8)) {
+    case 0: service.down.fails = 1 + below(4); break;
+    case 1: service.up.passes = 1 + below(4); break;
+    case 2: service.on_forced = chance(50) ? FlowPolicy{} : a_minute; break;
+    case 3: service.on_failover = chance(50) ? FlowPolicy{} : a_minute; break;
+    case 4: service.on_none = chance(50) ? OnNone::refuse : OnNone::keep; break;
+    case 5: service.failback.automatic = chance(50); break;
+    default: edit_servers(service);
+    }
+  }
+  /// Endpoints change hands; services come, go, and join a group.
+  void edit() {
+    static constexpr std::array names{"one", "two", "three", "four"};
+    auto& services = config.services;
+    switch (below(6)) {
+    case 0:
+      if (!services.empty()) services.erase(services.begin() + below(static_cast<unsigned>(services.size())));
+      break;
+    case 1: {
+      const std::string name = names.at(below(4));
+      const auto port = static_cast<std::uint16_t>(1 + below(6));
+      const auto has = [&](const ServiceConfig& one) { return one.name == name || one.listen.front().port == port; };
+      if (std::ranges::none_of(services, has)) services.push_back(any_service(name, port));
+      break;
+    }
+    case 2:
+      if (services.size() > 1) std::swap(services[0].listen, services[1].listen);
+      break;
+    case 3: config.reconcile = std::chrono::seconds{30 + below(3)}; break;
+    default:
+      if (!services.empty()) edit_service(services[below(static_cast<unsigned>(services.size()))]);
+    }
+  }
+  void between_reloads() {
+    for (const auto& one : registry.services()) {
+      if (one->removed) continue;
+      if (chance(60))
+        judge(*one, below(static_cast<unsigned>(one->servers.size())), chance(70) ? probes::Outcome::pass : probes::Outcome::fail);
+      if (chance(35))
+        begin_override(*one,
+                       {.server = below(static_cast<unsigned>(one->servers.size())),
+                        .until = {},
+                        .until_wall = {},
+                        .since = {},
+                        .reason = {},
+                        .by = "root"},
+                       registry, outbox);
+      if (chance(20)) end_override(*one, "root", registry, outbox);
+    }
+    now += std::chrono::milliseconds{below(20'000)};
+    for (int turn = 0; turn < 3; ++turn) {
+      run_until_idle();
+      while (run()) finish();
+      run_until_idle();
+    }
+    outbox = {};
+  }
+
+  std::set<probes::ProbeId> probe_ids() const {
+    std::set<probes::ProbeId> ids;
+    for (const auto& [id, scheduled] : scheduler.scheduled) ids.insert(id);
+    return ids;
+  }
+  static Moves moves_of(const ReloadPlan& plan) {
+    Moves moves;
+    for (const ServicePlan& change : plan.changes)
+      if (change.move) moves.emplace(change.service, change.move->from, change.move->to, change.move->why);
+    return moves;
+  }
+  static OldFlows flows_of(const ReloadPlan& plan) {
+    OldFlows all;
+    for (const ServicePlan& change : plan.changes)
+      for (const FlowsPlan& flows : change.flows) all.emplace(change.service, flows.flows, flows.server, flows.action == "reset");
+    return all;
+  }
+  /// What the table is given right behind the reload.
+  void check_turn(const ReloadPlan& plan) {
+    OldFlows flows;
+    registry.run_due(now);
+    const std::size_t events_before = outbox.events.size();
+    for (Change& change : decide_dirty(registry, evictions, outbox, now)) {
+      for (const Eviction& eviction : change.plan.evictions)
+        if (!eviction.untranslated && !eviction.drain_end && !eviction.mappings.empty())
+          flows.emplace(change.service->config.name, eviction.comment, to_text(eviction.mappings.front().server), !eviction.drain);
+      applied(change);
+    }
+    registry.take_dirty();
+    Moves moves;
+    for (std::size_t index = events_before; index < outbox.events.size(); ++index)
+      if (const auto* flip = std::get_if<events::Flipped>(&outbox.events[index].what))
+        moves.emplace(outbox.events[index].service, flip->flip.from, flip->flip.to, flip->flip.why);
+    EXPECT_EQ(moves, moves_of(plan));
+    EXPECT_EQ(flows, flows_of(plan));
+    for (const auto& one : registry.services()) registry.mark_dirty(*one);
+  }
+  void check_probes(const ReloadPlan& plan, const std::set<probes::ProbeId>& before) {
+    const std::set<probes::ProbeId> after = probe_ids();
+    std::uint64_t started = 0, ended = 0;
+    for (const ServicePlan& change : plan.changes) {
+      started += change.probes.started;
+      ended += change.probes.ended;
+    }
+    EXPECT_EQ(started, static_cast<std::uint64_t>(std::ranges::count_if(after, [&](auto id) { return !before.contains(id); })));
+    EXPECT_EQ(ended, static_cast<std::uint64_t>(std::ranges::count_if(before, [&](auto id) { return !after.contains(id); })));
+  }
+  static void check_names(const ReloadPlan& plan, const Reloaded& done) {
+    const auto named = [&](const char* change) {
+      Names names;
+      for (const ServicePlan& one : plan.changes)
+        if (one.change == change) names.push_back(one.service);
+      return names;
+    };
+    EXPECT_EQ(named("added"), done.added);
+    EXPECT_EQ(named("changed"), done.changed);
+    EXPECT_EQ(named("removed"), done.removed);
+    Names settings;
+    for (const KeyChange& key : plan.settings) settings.push_back(key.key);
+    EXPECT_EQ(settings, done.settings);
+  }
+};
+
+TEST_F(RehearsalTest, IsWhatTheReloadThenDoesForAThousandRandomEdits) {
+  std::size_t moved = 0, drained = 0, changed = 0;
+  for (unsigned number = 0; number < 1'000 && !HasFailure(); ++number) {
+    random.seed(number);
+    between_reloads();
+    for (unsigned edits = 1 + below(3); edits > 0; --edits) edit();
+    const Services* const same = &registry.services();
+    const std::set<probes::ProbeId> before = probe_ids();
+    const ReloadPlan plan = reload.plan(config, now);
+    ASSERT_EQ(reload.plan(config, now), plan) << "it changes nothing";
+    EXPECT_EQ(&registry.services(), same);
+    EXPECT_EQ(probe_ids(), before);
+    const Reloaded done = reload.apply(config, now);
+    check_names(plan, done);
+    check_probes(plan, before);
+    check_turn(plan);
+    moved += moves_of(plan).size();
+    drained += static_cast<std::size_t>(std::ranges::count_if(flows_of(plan), [](const auto& flows) { return !std::get<3>(flows); }));
+    changed += plan.changes.size();
+    if (HasFailure()) ADD_FAILURE() << "edit " << number;
+  }
+  EXPECT_GT(changed, 600U);
+  EXPECT_GT(moved, 20U);
+  EXPECT_GT(drained, 1U);
+}
+
+TEST_F(RehearsalTest, OfTheSameConfigurationIsEmpty) {
+  start({any_service("web", 443)});
+  config.services = {any_service("web", 443)};
+  const ReloadPlan plan = reload.plan(config, now);
+  EXPECT_EQ(plan.services, 1U);
+  EXPECT_TRUE(plan.changes.empty());
+  EXPECT_TRUE(plan.warnings.empty());
+}
+
+TEST_F(RehearsalTest, NamesKeysProbesMovesAndWarnings) {
+  start({any_service("web", 443)});
+  judge(service("web"), 0, probes::Outcome::pass);
+  judge(service("web"), 1, probes::Outcome::pass);
+  run_until_idle();
+  begin_override(service("web"), {.server = 1, .until = {}, .until_wall = {}, .since = {}, .reason = {}, .by = "root"}, registry, outbox);
+  run_until_idle();
+  outbox = {};
+  config.services = {any_service("web", 443)};
+  config.services[0].down.fails = 2;
+  config.services[0].on_forced = a_minute;
+  config.services[0].servers.pop_back();
+  const ReloadPlan plan = reload.plan(config, now);
+  ASSERT_EQ(plan.changes.size(), 1U);
+  const ServicePlan& web = plan.changes[0];
+  EXPECT_EQ(web.change, "changed");
+  EXPECT_EQ(web.probes, (ProbesPlan{.kept = 1, .started = 0, .ended = 1}));
+  EXPECT_NE(std::ranges::find(web.keys, KeyChange{.key = "down", .before = "3 in 10s", .after = "2 in 10s"}), web.keys.end());
+  EXPECT_NE(std::ranges::find(web.keys, "backup", &KeyChange::key), web.keys.end());
+  ASSERT_TRUE(web.move);
+  EXPECT_EQ(web.move->to, "primary");
+  EXPECT_FALSE(web.flows.empty());
+  EXPECT_TRUE(std::ranges::any_of(plan.warnings,
+                                  [](const std::string& text) { return text.find("override to backup is dropped") != std::string::npos; }));
+}
+
+} // namespace
+} // namespace hanat::test

@@ -1,0 +1,121 @@
+// Which entries of a history led to a target: the near ones, or the last; of the service and its group; each once. Not here: what is in an
+// entry (event_text_test), the text (cli/show_why_test).
+#include "daemon/report/make_why.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+namespace hanat {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::string at(int minute, int second = 0, int millisecond = 0) {
+  return fmt::format("2026-01-31T14:{:02}:{:02}.{:03}Z", minute, second, millisecond);
+}
+HistoryEntry entry(std::string when, std::string kind, std::string service, std::string text) {
+  HistoryEntry made;
+  made.at = std::move(when);
+  made.kind = std::move(kind);
+  made.service = std::move(service);
+  made.text = std::move(text);
+  return made;
+}
+HistoryEntry flip(const std::string& when, const std::string& from, const std::string& to, const std::string& service = "web") {
+  HistoryEntry made = entry(when, "flip", service, from + " -> " + to);
+  made.flip = FlipStatus{.at = when, .from = from, .to = to, .why = "failover", .commit_us = 14, .cut = {}, .cut_ms = 1.0};
+  return made;
+}
+HistoryRing ring(std::vector<HistoryEntry> entries) {
+  HistoryRing made;
+  for (HistoryEntry& one : entries) made.add(std::move(one));
+  return made;
+}
+std::vector<std::string> texts(const WhyReport& report) {
+  std::vector<std::string> all;
+  for (const HistoryEntry& one : report.chain) all.push_back(one.text);
+  return all;
+}
+WhyReport why(const HistoryRing& history, const std::string& when = {}, const std::set<std::string>& group = {"web"}) {
+  return make_why(history, "web", when, group);
+}
+
+const std::vector<HistoryEntry> day = {entry(at(0), "reload", "", "first reload"),    entry(at(1), "health", "web", "primary is up"),
+                                       entry(at(1), "target", "web", "first target"), entry(at(2), "health", "mail", "mail is down"),
+                                       entry(at(2, 1), "health", "web", "is down"),   flip(at(2, 1, 1), "primary", "backup"),
+                                       entry(at(2, 30), "health", "web", "is up"),    entry(at(3), "override", "web", "forced"),
+                                       flip(at(3, 0, 1), "backup", "primary"),        entry(at(9), "reload", "", "last reload")};
+
+TEST(WhyOfAService, IsWhatStoodNearItsLastChange) {
+  const WhyReport report = why(ring(day));
+  EXPECT_THAT(texts(report), ElementsAre("is up", "forced", "backup -> primary"));
+  EXPECT_EQ(report.target, "primary");
+  EXPECT_EQ(report.since, at(3, 0, 1));
+  ASSERT_TRUE(report.last_reload);
+  EXPECT_EQ(report.last_reload->text, "last reload");
+  EXPECT_FALSE(report.last_override) << "it is in the chain";
+}
+
+TEST(WhyOfAService, AtATimeKnowsNothingOfWhatCameLater) {
+  const WhyReport report = why(ring(day), at(2, 59, 999));
+  EXPECT_THAT(texts(report), ElementsAre("is down", "primary -> backup", "is up"));
+  EXPECT_EQ(report.target, "backup");
+  EXPECT_EQ(report.last_reload->text, "first reload");
+  EXPECT_FALSE(report.last_override);
+  EXPECT_EQ(report.at, at(2, 59, 999));
+}
+
+TEST(WhyOfAService, GoesBackToTheLastCauseWhereNoneIsNear) {
+  const HistoryRing history = ring({flip(at(1), "primary", "backup"), entry(at(2), "health", "web", "primary is up"),
+                                    flip(at(40), "backup", "primary")}); // failback after half an hour
+  EXPECT_THAT(texts(why(history)), ElementsAre("primary is up", "backup -> primary"));
+}
+
+TEST(WhyOfAService, GoesBackBehindARestartThatKeptTheTarget) {
+  const HistoryRing history = ring({entry(at(1), "health", "web", "is down"), flip(at(1, 0, 1), "primary", "backup"),
+                                    entry(at(5), "target", "web", "found loaded rules: connections stay on backup")});
+  const WhyReport report = why(history);
+  EXPECT_THAT(texts(report), ElementsAre("is down", "primary -> backup", "found loaded rules: connections stay on backup"));
+  EXPECT_EQ(report.target, "backup");
+}
+
+TEST(WhyOfAService, HasTheReloadThatMovedIt) {
+  const HistoryRing history = ring({entry(at(1), "reload", "", "moved it"), flip(at(1, 0, 2), "primary", "backup")});
+  const WhyReport report = why(history);
+  EXPECT_THAT(texts(report), ElementsAre("moved it", "primary -> backup"));
+  EXPECT_FALSE(report.last_reload);
+}
+
+TEST(WhyOfAService, HasWhatAnotherServiceOfItsGroupLearnt) {
+  const HistoryRing history = ring({entry(at(1), "health", "rtp", "rtp primary is down"), entry(at(1), "health", "mail", "mail is down"),
+                                    flip(at(1, 0, 1), "primary", "backup", "rtp"), flip(at(1, 0, 1), "primary", "backup")});
+  EXPECT_THAT(texts(why(history, {}, {"web", "rtp"})), ElementsAre("rtp primary is down", "primary -> backup"));
+  EXPECT_THAT(texts(why(history)), ElementsAre("primary -> backup"));
+}
+
+TEST(WhyOfAService, BeforeTheHistoryBeginsIsTakenFromItsFirstFlip) {
+  const HistoryRing history = ring({entry(at(1), "health", "web", "is down"), flip(at(2), "primary", "backup")});
+  const WhyReport report = why(history, at(1, 30));
+  EXPECT_EQ(report.target, "primary");
+  EXPECT_THAT(texts(report), ElementsAre("is down"));
+  EXPECT_EQ(why(ring({}), at(1)).target, "");
+  EXPECT_THAT(why(ring({}), at(1)).chain, IsEmpty());
+}
+
+TEST(WhyOfAService, IsBounded) {
+  std::vector<HistoryEntry> many{flip(at(0), "primary", "backup")};
+  for (int number = 0; number < 1'000; ++number) many.push_back(entry(at(1, number / 20 % 60, number % 20), "health", "web", "is down"));
+  const WhyReport report = why(ring(many));
+  EXPECT_LE(report.chain.size(), 24U);
+  EXPECT_EQ(report.chain.front().text, "primary -> backup");
+}
+
+TEST(WhyOfAllServices, NamesThoseThatChangedBefore) {
+  EXPECT_THAT(services_changed_before(ring(day), at(2, 59), 8), ElementsAre("web", "mail"));
+  EXPECT_THAT(services_changed_before(ring(day), at(2, 59), 1), ElementsAre("web"));
+  EXPECT_THAT(services_changed_before(ring(day), at(20), 8), IsEmpty());
+}
+
+} // namespace
+} // namespace hanat
