@@ -187,7 +187,7 @@ std::span<const Subcommand> subcommands() {
        "doctor",
        "SERVICE",
        {},
-       "examine the way of clients, and name what is in it and the command that helps; exit status 0 nothing, 1 warnings, 2 problems"},
+       "find out why clients hang although the servers are up, and how to mend it; exit status 0 nothing, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
       {Command::check, "check", "FILE", {ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},

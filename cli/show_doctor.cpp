@@ -2,6 +2,8 @@
 #include "cli/show_doctor.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <vector>
 
 #include <fmt/format.h>
@@ -88,15 +90,27 @@ void show_finding(const SameFinding& same, Page& page) {
 }
 
 /// What the daemon counts of real clients, as far as it does; the exit status that follows from it.
-int show_clients(const json& status, Page& page) {
+/// `known`: what is printed already.
+int show_clients(const json& status, const std::set<std::string>& known, Page& page) {
   int exit = 0;
   for (const json& service : status.value("services", json::array())) {
+    if (text_in(service, "target") == "none") {
+      page.add(Colour::red, "!! ", fmt::format("{}: no server is up, and clients are refused", text_in(service, "name")));
+      page.add(Colour::bold, "   -> ", fmt::format("hanatctl why {}", text_in(service, "name")));
+      exit = 2;
+    }
     const auto path = service.find("path");
     if (path == service.end() || !path->is_object()) continue;
     const std::size_t unanswered = number_in(*path, "unanswered_clients"), refused = number_in(*path, "refused_clients");
     const std::string name = text_in(service, "name");
-    if (unanswered > 0)
+    if (unanswered > 0) {
       page.add(Colour::red, "!! ", fmt::format("{}: {} got no answer in the last minute", name, plural(unanswered, "client")));
+      for (const json& finding : path->value("findings", json::array())) {
+        if (known.contains(text_in(finding, "what"))) continue;
+        page.add(Colour::none, "   ", text_in(finding, "what"));
+        if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add(Colour::bold, "   -> ", remedy);
+      }
+    }
     if (refused > 0) page.add(Colour::yellow, "!  ", fmt::format("{}: {} refused in the last minute", name, plural(refused, "client")));
     exit = std::max(exit, unanswered > 0 ? 2 : refused > 0 ? 1 : 0);
   }
@@ -113,9 +127,12 @@ void show_checked(const json& reply, bool well, Page& page) {
   }
   const std::string by = text_in(reply, "interface");
   if (!whole.empty())
-    page.add(Colour::none, "",
-             fmt::format("{}: the whole way works ({:.1f} ms by {}){}", plural(whole.size(), "service"), slowest, by,
-                         well ? "; forwarding, routes, rp_filter, conntrack and listen addresses are in order" : ""));
+    page.add(
+        Colour::none, "",
+        well ? fmt::format("{}: the whole way works ({:.1f} ms by {}); forwarding, routes, rp_filter, conntrack and listen addresses are "
+                           "in order",
+                           plural(whole.size(), "service"), slowest, by)
+             : fmt::format("{}: hanatd's own client gets through ({:.1f} ms by {})", plural(whole.size(), "service"), slowest, by));
   if (!broken.empty()) page.add(Colour::none, "", fmt::format("{}: hanatd's own client did not get through", listed(broken)));
   if (!skipped.empty())
     page.add(Colour::none, "", fmt::format("{}: nothing was sent (no server is up, or its protocol has no probe for it)", listed(skipped)));
@@ -142,7 +159,9 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
     show_finding(same, page);
   }
   page.blank();
-  const int clients = show_clients(status, page);
+  std::set<std::string> known;
+  for (const SameFinding& same : all) known.insert(text_in(same.finding, "what"));
+  const int clients = show_clients(status, known, page);
   if (!failure.empty()) page.add(Colour::yellow, "!  ", "hanatd's own client could not be sent: " + failure);
   show_checked(reply, all.empty() && failure.empty() && clients == 0, page);
   const int exit = problems > 0 ? 2 : warnings > 0 || !failure.empty() ? 1 : 0;

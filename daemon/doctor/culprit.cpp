@@ -125,6 +125,18 @@ std::string CulpritSearch::remedy_at(std::size_t index) const {
   return remedy_for(obstructed);
 }
 
+/// Whether the rule asks for the client's address, as a list of blocked addresses does: an accept in front of it would open the service
+/// to all of them.
+bool asks_for_client(const ForeignRule& rule, bool reply) {
+  constexpr std::uint32_t saddr4 = 12, saddr6 = 8, daddr4 = 16, daddr6 = 24; // offsets in the IP headers
+  return std::ranges::any_of(rule.matches, [reply, &rule](const nat::Condition& condition) {
+    using Field = nat::Condition::Field;
+    if (condition.field == Field::opaque) return !rule.from_iptables; // of iptables a port is opaque, too
+    const std::uint32_t key = condition.key;
+    return condition.field == Field::network_header && (reply ? key == daddr4 || key == daddr6 : key == saddr4 || key == saddr6);
+  });
+}
+
 /// Dropped, rejected, or given to another program.
 std::optional<Finding> CulpritSearch::stopped() const {
   if (steps().empty()) return std::nullopt;
@@ -140,10 +152,14 @@ std::optional<Finding> CulpritSearch::stopped() const {
   if (step.verdict != TraceVerdict::drop) return std::nullopt;
   const bool rejected = rule != nullptr && rule->action == nat::RuleAction::reject;
   const std::string what = fmt::format("{}{} by {}", subject(), rejected ? "rejected" : "dropped", where(last));
+  if (step.table == context_.table && packet_.reply) // held, so that another server may answer
+    return make("clients-refused", "its server refuses connections of clients, though not hanatd's probes",
+                "on the server: see what listens on the port and for whom, and which rules reject   (ss -ltn; nft list ruleset)");
   if (step.table == context_.table)
     return make("own-drop", what + ": a rule of hanat's own", fmt::format("hanatctl status {}", context_.service));
   const bool forward = hook != nullptr && hook->hook == nat::Hook::forward;
-  return make(forward ? "forward-drop" : "rule-drop", what, remedy_at(last));
+  const bool is_meant = rule != nullptr && asks_for_client(*rule, packet_.reply);
+  return make(forward ? "forward-drop" : "rule-drop", what, is_meant ? show_command(chain_of(step)) : remedy_at(last));
 }
 
 /// Another NAT chain came first, so hanat's was not asked.

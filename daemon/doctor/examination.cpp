@@ -58,7 +58,7 @@ bool Examination::has_suspects() const { return std::ranges::any_of(flows_, &Exa
 
 void Examination::first_pass(const std::string& table, const Doctor::CheckRules& check_rules, const std::atomic<bool>& cancelled) try {
   before_ = after_ = read_host();
-  if (check_rules) rules_ = check_rules(services_);
+  if (check_rules) check_rules_with(check_rules);
   client_.emplace(table, doctor_client());
   interface_ = client_->interface();
   std::vector<ClientFlow> flows;
@@ -79,11 +79,27 @@ void Examination::first_pass(const std::string& table, const Doctor::CheckRules&
 } catch (const std::exception& error) {
   failure_ = error.what();
   client_.reset();
-  for (ExaminedFlow& flow : flows_) flow.result.outcome = FlowOutcome::not_sent;
+  for (ExaminedFlow& flow : flows_) {
+    flow.result.outcome = FlowOutcome::not_sent;
+    flow.suspect = false;
+  }
   read_paths();
 }
 
+/// Where rules change all the time they cannot be read; the client is sent all the same.
+void Examination::check_rules_with(const Doctor::CheckRules& check_rules) try {
+  rules_ = check_rules(services_);
+} catch (const std::exception& error) {
+  rules_ = {{.severity = Severity::note,
+             .code = "rules-not-read",
+             .service = {},
+             .what = fmt::format("the rules of nf_tables could not be read: {}", error.what()),
+             .remedy = "nft list ruleset",
+             .seen_by = {}}};
+}
+
 void Examination::second_pass(const std::atomic<bool>& cancelled) try {
+  if (!client_) return;
   std::vector<ClientFlow> flows;
   std::vector<ExaminedFlow*> again;
   for (ExaminedFlow& flow : flows_) {

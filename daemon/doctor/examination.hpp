@@ -46,6 +46,7 @@ public:
   Diagnosis diagnosis() const;
 
 private:
+  void check_rules_with(const Doctor::CheckRules& check_rules);
   void read_paths();
   std::vector<Finding> of_flow(const ExaminedFlow& flow) const;
   void add_unanswered(const ServiceCheck& service, const UnansweredClient& unanswered, std::vector<Finding>& all) const;

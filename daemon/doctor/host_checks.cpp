@@ -74,8 +74,10 @@ void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vecto
 
 void check_conntrack(const HostFacts& before, const HostFacts& after, std::vector<Finding>& all) {
   if (after.conntrack_max == 0) return;
-  const bool full = after.conntrack_count >= after.conntrack_max || after.conntrack_drops > before.conntrack_drops;
-  if (!full && static_cast<double>(after.conntrack_count) < nearly_full * static_cast<double>(after.conntrack_max)) return;
+  const bool nearly = static_cast<double>(after.conntrack_count) >= nearly_full * static_cast<double>(after.conntrack_max);
+  // Drops alone are no sign: two packets of a new flow that come at once are counted, too.
+  const bool full = after.conntrack_count >= after.conntrack_max || (nearly && after.conntrack_drops > before.conntrack_drops);
+  if (!full && !nearly) return;
   all.push_back(setting(full ? Severity::problem : Severity::warning, full ? "conntrack-full" : "conntrack-nearly-full",
                         fmt::format("conntrack has {} entries of at most {}: {}", after.conntrack_count, after.conntrack_max,
                                     full ? "new connections are dropped" : "behind that new connections are dropped"),

@@ -106,6 +106,7 @@ void PathChecks::on_batch_ended() {
 
 /// A finding of the whole gateway is told of each service that does not get through.
 void PathChecks::report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects) {
+  if (!period_) return; // switched off meanwhile
   for (std::size_t index = 0; index < suspects.size(); ++index) {
     const auto checked = std::ranges::find(diagnosis.services, suspects[index], &Diagnosis::Checked::service);
     if (checked == diagnosis.services.end() || checked->sent == 0) continue;

@@ -1,6 +1,7 @@
 // From a trace to findings.
 #include "daemon/doctor/rule_tracing.hpp"
 
+#include <memory>
 #include <utility>
 
 #include "daemon/doctor/culprit.hpp"
@@ -17,6 +18,10 @@ Traced traced_from(const TraceResult& result, const TraceTarget& target, const s
   if (target.server) context.servers.push_back(*target.server);
   // Where no rule did it, the settings of the host tell more, unless there are rules that cannot be traced.
   auto culprit = culprit_of(result.packets, result.ruleset, context);
+  const auto is_dropped_by_a_rule = [](const Finding& finding) {
+    return finding.code == "forward-drop" || finding.code == "rule-drop" || finding.code == "clients-refused";
+  };
+  if (culprit && result.incomplete && !is_dropped_by_a_rule(*culprit)) culprit.reset(); // reports are missing
   const bool by_a_rule = culprit && culprit->code != "lost" && culprit->code != "not-forwarded";
   if (culprit && (by_a_rule || !result.ruleset.legacy_tables.empty())) {
     if (target.own_client) culprit->seen_by = target.seen_by;
@@ -39,11 +44,24 @@ RuleTracing::RuleTracing(uv_loop_t* loop, std::string table)
 void RuleTracing::start(const TraceTarget& target, Clock::duration limit, OnReady on_ready, OnDone on_done) {
   const TraceRequest request{.traced = {.client = target.client, .vip = target.vip},
                              .limit = std::chrono::duration_cast<std::chrono::milliseconds>(limit)};
-  const auto id = tracer_.start(
-      request, [this, target, on_done](const TraceResult& result) { on_done(traced_from(result, target, table_)); }, on_ready);
-  if (id) {
-    running_.push_back(*id);
-    return;
+  // Who waits for the begin is told of it even where nothing can be traced.
+  const auto ready = std::make_shared<OnReady>(on_ready);
+  const auto begin = [ready] {
+    if (const OnReady call = std::exchange(*ready, {})) call();
+  };
+  const auto own = std::make_shared<Tracer::Id>();
+  const auto done = [this, target, on_done, begin, own](const TraceResult& result) {
+    running_.erase(*own);
+    begin();
+    on_done(traced_from(result, target, table_));
+  };
+  try {
+    if (const auto id = tracer_.start(request, done, begin)) {
+      *own = *id;
+      running_.insert(*id);
+      return;
+    }
+  } catch (const std::exception&) { // no thread or descriptor is left: as if too many were traced
   }
   refused_.push_back({std::move(on_ready), std::move(on_done)});
   uv_async_send(next_.get());

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <deque>
-#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +33,7 @@ private:
     OnDone on_done;
   };
   std::deque<Refused> refused_; // too many are traced: these are answered from the loop
-  std::vector<Tracer::Id> running_;
+  std::set<Tracer::Id> running_;
   UvHandle<uv_async_t> next_;
 };
 

@@ -40,6 +40,11 @@ FindingStatus report(const Finding& finding) {
 
 void ClientEvidence::configure(const PathCheck& check) {
   on_ = check.clients;
+  if (!check.interval)
+    for (auto& [name, known] : known_) {
+      known.check.reset();
+      evaluate(name, known, Clock::now());
+    }
   std::erase_if(known_, [&](const auto& entry) { return !on_ || registry_.find(entry.first) == nullptr; });
   std::erase_if(totals_, [&](const auto& entry) { return registry_.find(entry.first) == nullptr; });
 }
@@ -135,7 +140,7 @@ void ClientEvidence::evaluate(const std::string& name, Known& known, Time now) {
   if (target == TargetState::passes && suspect) look_for_cause(*service, known, now);
   if (change == PathEvidence::Change::begun) begin(*service, known, suspect ? std::optional{suspect->address} : std::nullopt, now);
   if (known.trouble) known.trouble->connections += more;
-  const bool by_check = known.check == std::optional{false} && target != TargetState::none;
+  const bool by_check = known.check == std::optional{false} && target != TargetState::none && known.evidence.state(now) != PathState::ok;
   if (known.trouble && known.evidence.state(now) != PathState::unanswered && !by_check)
     end(name, known, known.check == std::optional{true} || known.evidence.state(now) == PathState::ok, target == TargetState::none, now);
   if (!suspect && !known.trouble && known.found_at && now - *known.found_at >= findings_for) known.findings.clear();

@@ -13,8 +13,8 @@ Vip listener(const char* address, Protocol protocol, std::uint16_t port) {
 ServiceConfig configured() {
   ServiceConfig config;
   config.name = "web";
-  config.listen = {listener("203.0.113.10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::tcp, 80), listener("2001:db8::10", Protocol::tcp, 443),
-                   listener("203.0.113.10", Protocol::udp, 53)};
+  config.listen = {listener("203.0.113.10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::tcp, 80),
+                   listener("2001:db8::10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::udp, 53)};
   ServerConfig server;
   server.role = "primary";
   server.addresses = {{*Address::parse("10.0.0.11"), 0}};
