@@ -244,8 +244,8 @@ TEST(HttpFailure, LocalFailuresAreInconclusive) {
 }
 
 TEST(HttpFailure, ACodeThatNobodyKnowsIsTheServersFailureOnceItIsAsked) {
-  const auto unknown = static_cast<CURLcode>(120);
-  const auto result = [unknown](Phase phase, bool tls, bool attempted) {
+  constexpr auto unknown = static_cast<CURLcode>(120);
+  const auto result = [](Phase phase, bool tls, bool attempted) {
     return result_from_curl({.code = unknown, .phase = phase, .tls = tls, .attempted = attempted, .message = "odd"}, 1ms);
   };
   for (const Phase phase : {Phase::waiting, Phase::receiving})
