@@ -54,9 +54,9 @@ TEST(ShowDoctor, ShowsProblemsWithTheirCommandWithin80Columns) {
 }
 
 TEST(ShowDoctor, HasAnExitStatusForEachSeverity) {
-  EXPECT_EQ(show_doctor(reply({finding("note")}), no_clients, {}).exit, 0);
-  EXPECT_EQ(show_doctor(reply({finding("warning")}), no_clients, {}).exit, 1);
-  EXPECT_EQ(show_doctor(reply({finding("warning"), finding("problem")}), no_clients, {}).exit, 2);
+  EXPECT_EQ(show_doctor(reply(json::array({finding("note")})), no_clients, {}).exit, 0);
+  EXPECT_EQ(show_doctor(reply(json::array({finding("warning")})), no_clients, {}).exit, 1);
+  EXPECT_EQ(show_doctor(reply(json::array({finding("warning"), finding("problem")})), no_clients, {}).exit, 2);
   json failed = reply(json::array());
   failed["failure"] = "make a veth pair: Operation not permitted";
   EXPECT_EQ(show_doctor(failed, no_clients, {}).exit, 1);
@@ -74,7 +74,7 @@ TEST(ShowDoctor, SaysWhatRealClientsSee) {
 TEST(ShowDoctor, EscapesWhatCameFromOutside) {
   json bad = finding("problem");
   bad["what"] = "a\x1b[31mb";
-  EXPECT_EQ(show_doctor(reply({bad}), no_clients, {}).text.find('\x1b'), std::string::npos);
+  EXPECT_EQ(show_doctor(reply(json::array({bad})), no_clients, {}).text.find('\x1b'), std::string::npos);
 }
 
 } // namespace
