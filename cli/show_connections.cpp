@@ -18,6 +18,7 @@ std::string number_of(std::uint64_t count) { return fmt::format("{} connection{}
 
 std::string other_services(const ConnectionServer& server) {
   std::vector<std::string> names;
+  names.reserve(server.also_target_of.size());
   for (const std::string& name : server.also_target_of) names.push_back(escaped(name));
   return fmt::format("{}", fmt::join(names, ", "));
 }

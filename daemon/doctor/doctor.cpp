@@ -98,15 +98,16 @@ void Doctor::trace_suspects() {
 }
 
 void Doctor::trace_client(const ServiceCheck& service) {
-  if (options_.tracing == nullptr) return;
+  if (options_.tracing == nullptr || !service.unanswered) return;
+  const UnansweredClient& unanswered = *service.unanswered;
   ++work_->traces;
   options_.tracing->start(
       {.service = service.name,
-       .client = service.unanswered->client.address,
+       .client = unanswered.client.address,
        .client_port = std::nullopt,
-       .vip = service.unanswered->vip,
+       .vip = unanswered.vip,
        .server = service.endpoints.empty() ? std::nullopt : service.endpoints.front().server,
-       .seen_by = "client " + service.unanswered->client.address.text()},
+       .seen_by = "client " + unanswered.client.address.text()},
       client_trace_limit, [] {},
       [this](const Traced& traced) {
         work_->examination.add_traced(traced, false);

@@ -177,7 +177,8 @@ std::string gateway_for(const HostFacts& host, const CheckedPath& path) {
 
 Finding no_return(const HostFacts& host, const CheckedPath& path) {
   const std::string server = path.server ? to_text(*path.server) : "the server";
-  const std::string left = path.result->left_by.empty() ? std::string{"the server's interface"} : path.result->left_by;
+  const std::string left_by = path.result ? path.result->left_by : std::string{};
+  const std::string left = left_by.empty() ? std::string{"the server's interface"} : left_by;
   if (path.snat.kind != nat::SnatKind::none && path.snat.kind != nat::SnatKind::hairpin)
     return shown(Severity::problem, "server-drops-clients", path,
                  fmt::format("{} gets what clients send (by {}) and does not reply, though it replies to probes", server, left),
@@ -197,7 +198,7 @@ Finding no_return(const HostFacts& host, const CheckedPath& path) {
 
 /// The reply reached this machine and not the client.
 Finding lost_here(const HostFacts& before, const HostFacts& after, const CheckedPath& path) {
-  const std::string& back = path.result->back_by;
+  const std::string back = path.result ? path.result->back_by : std::string{};
   const InterfaceFacts* const link = after.find(back);
   if (link != nullptr && is_ipv4(path) && is_strict(after, *link) &&
       (after.rp_filter_drops > before.rp_filter_drops || link->index != path.path.to_server.interface)) {
@@ -242,12 +243,13 @@ std::vector<Finding> check_flow(const HostFacts& before, const HostFacts& after,
                         fmt::format("{} is refused to clients though probes of {} pass", to_text(path.vip), server),
                         fmt::format("on the server: see what listens on its port and for whom   (ss -ltn)")));
     return all;
-  case FlowOutcome::unreachable:
+  case FlowOutcome::unreachable: {
+    const ClientReply error = result.error.value_or(ClientReply{});
     all.push_back(shown(Severity::problem, "icmp-unreachable", path,
-                        fmt::format("{} says \"unreachable\" (ICMP type {}, code {})", result.error->reporter.text(), result.error->type,
-                                    result.error->code),
+                        fmt::format("{} says \"unreachable\" (ICMP type {}, code {})", error.reporter.text(), error.type, error.code),
                         fmt::format("there: ip route get {}; nft list ruleset", path.server ? path.server->address.text() : "SERVER")));
     return all;
+  }
   case FlowOutcome::silent: break;
   }
   if (!result.back_by.empty())

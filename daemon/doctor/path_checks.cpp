@@ -49,7 +49,7 @@ void PathChecks::set_period(std::optional<Clock::duration> period) {
 }
 
 void PathChecks::begin_pass() {
-  if (batch_ || !pass_.empty()) return; // the one before is not over yet
+  if (!period_ || batch_ || !pass_.empty()) return; // the one before is not over yet
   pass_ = services_();
   std::erase_if(pass_, [](const ServiceCheck& service) { return !service.probes_pass || service.endpoints.empty(); });
   if (pass_.empty()) return;

@@ -61,7 +61,7 @@ void RuleTracing::start(const TraceTarget& target, Clock::duration limit, OnRead
       running_.insert(*id);
       return;
     }
-  } catch (const std::exception&) { // no thread or descriptor is left: as if too many were traced
+  } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): no thread or descriptor is left: as if too many were traced
   }
   refused_.push_back({std::move(on_ready), std::move(on_done)});
   uv_async_send(next_.get());

@@ -39,7 +39,7 @@ public:
     while (end_ > history_.begin() && !at_.empty() && history_[end_ - 1].at > at_) --end_;
     find_anchor();
     if (anchor_) {
-      const HistoryEntry& entry = history_[*anchor_];
+      const HistoryEntry& entry = history_[anchor()];
       report_.since = entry.at;
       if (entry.flip) {
         report_.target = entry.flip->to;
@@ -69,23 +69,25 @@ private:
   /// The history begins after the target was set: the first flip that is known says where the traffic was.
   void target_from_later() {
     for (std::uint64_t number = end_; number < history_.end(); ++number)
-      if (history_[number].service == service_ && history_[number].flip) {
-        report_.target = history_[number].flip->from;
+      if (const auto& flip = history_[number].flip; flip && history_[number].service == service_) {
+        report_.target = flip->from;
         return;
       }
   }
 
+  std::uint64_t anchor() const { return anchor_.value_or(history_.begin()); } // only where there is one
+
   bool may_cause(const HistoryEntry& entry) const {
-    if (entry.kind == "reload") return entry.at >= moment_moved(history_[*anchor_].at, -reload_is_near);
+    if (entry.kind == "reload") return entry.at >= moment_moved(history_[anchor()].at, -reload_is_near);
     if (entry.kind == "override") return entry.service == service_;
     return entry.kind == "health" && (entry.service == service_ || group_.contains(entry.service));
   }
 
   /// Since the change of target before this one: what stands near it, or else the last thing of all.
   void collect_causes() {
-    const std::string from = moment_moved(history_[*anchor_].at, -cause_is_near);
+    const std::string from = moment_moved(history_[anchor()].at, -cause_is_near);
     std::vector<std::uint64_t> causes;
-    for (std::uint64_t number = *anchor_; number-- > history_.begin();) {
+    for (std::uint64_t number = anchor(); number-- > history_.begin();) {
       const HistoryEntry& entry = history_[number];
       if (entry.service == service_ && sets_target(entry)) break;
       if (!may_cause(entry)) continue;
