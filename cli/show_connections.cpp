@@ -14,8 +14,6 @@ namespace {
 
 std::string name_of(const ConnectionServer& server) { return escaped(server.role.empty() ? server.address : server.role); }
 
-std::string number_of(std::uint64_t count) { return fmt::format("{} connection{}", count, count == 1 ? "" : "s"); }
-
 std::string other_services(const ConnectionServer& server) {
   std::vector<std::string> names;
   names.reserve(server.also_target_of.size());
@@ -25,7 +23,7 @@ std::string other_services(const ConnectionServer& server) {
 
 std::string of_target(const ConnectionsReport& report, const ConnectionServer& server) {
   const auto other = std::ranges::find_if(report.servers, [](const auto& one) { return !one.target && one.health == "up"; });
-  const std::string begin = fmt::format("{}: {}, gets new ones: not now", name_of(server), number_of(server.counts.live()));
+  const std::string begin = fmt::format("{}: {}, gets new ones: not now", name_of(server), plural(server.counts.live(), "connection"));
   if (other == report.servers.end()) return begin + "; no other server is up, so its clients would not be served";
   const bool to_primary = other->role == "primary";
   return begin +
@@ -39,8 +37,8 @@ std::string show_unplugging(const ConnectionsReport& report, const ConnectionSer
   const std::uint64_t live = server.counts.live();
   if (server.returns_in_s)
     return fmt::format("{}: {}, gets new ones again in {}: not yet; hanatctl force-backup {} keeps them away", name_of(server),
-                       number_of(live), duration(*server.returns_in_s), escaped(report.service));
-  const std::string begin = fmt::format("{}: {}, gets no new ones", name_of(server), number_of(live));
+                       plural(live, "connection"), duration(*server.returns_in_s), escaped(report.service));
+  const std::string begin = fmt::format("{}: {}, gets no new ones", name_of(server), plural(live, "connection"));
   if (!server.also_target_of.empty()) return fmt::format("{}; but it has the traffic of {}: not yet", begin, other_services(server));
   if (live == 0) return begin + ": may be unplugged";
   if (server.leaving == "drain")

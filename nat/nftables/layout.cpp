@@ -1,7 +1,6 @@
 // The sets and chains of the table. A packet passes the base chains in this order:
 //   untracked_output (output -300): hanatd's heartbeat is noted and dropped, its nudges and probes bypass conntrack; while conntrack's
-//   table
-//     is full, replies to the probes bypass it, too, in untracked (prerouting -300);
+//     table is full, replies to the probes bypass it, too, in untracked (prerouting -300);
 //   guard (prerouting -110), guard_output (output -110): resets, rejects or drops what must not reach a server, holds refusals, and logs
 //     clients in trouble;
 //   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup;

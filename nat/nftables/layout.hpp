@@ -1,6 +1,6 @@
 // The fixed part of the table: its sets and chains, with the rules of the ruleset. While hanatd runs it changes only with the sysctl
-// nf_conntrack_tcp_loose, and by one chain that exists while conntrack's table is full. Not here: the rules in the order in which a packet
-// meets them (ruleset), elements (set_elements), messages (transaction).
+// nf_conntrack_tcp_loose, and by one chain that exists while conntrack's table is full. Not here: the rules (ruleset), elements
+// (set_elements), messages (transaction).
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// The rules of the table's chains, in the order in which a packet meets them. Pure.
+// The rules of the table's chains, put together from their parts (ruleset_guard, ruleset_evidence, ruleset_nat). Pure.
 // Not here: the sets and chains themselves (layout), how a rule is written (rule_writer).
 #pragma once
 
