@@ -156,6 +156,16 @@ constexpr const char* orphans_now_comment = "the same within the last second: co
 
 constexpr const char* attempts_comment = "client . virtual endpoint: sent a SYN within the last seconds; one found again is repeated";
 
+constexpr const char* waiting_comment = "client . virtual endpoint: repeated a SYN; the first answer that it gets is logged";
+
+/// A client, whatever its port, and a virtual endpoint.
+SetShape shape_of_waiting(Family family) {
+  const std::uint32_t address = family == Family::ipv4 ? type_ipv4 : type_ipv6;
+  return {.key_type = concatenated({address, address, type_protocol, type_service}),
+          .key_length = 2 * 4 * registers_of(family) + 8,
+          .comment = waiting_comment};
+}
+
 constexpr const char* heartbeat_comment = "renewed by hanatd every second, by a packet that is dropped; without an element refusals pass";
 constexpr const char* hairpin_ifaces_comment = "interface . itself: recognises packets that leave by the interface they came in by";
 
@@ -198,13 +208,14 @@ Layout make_layout(const std::string& table, bool tcp_loose) {
   for (const Family family : both_families) {
     const SetShape attempts = shape_of_client(family, attempts_comment);
     layout.sets.push_back(make_timeout_set(table, attempts_set(family), attempts, attempts_for, attempts_at_most, ++number));
+    layout.sets.push_back(make_timeout_set(table, waiting_set(family), shape_of_waiting(family), waiting_for, waiting_at_most, ++number));
   }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4,   chain_guard6, chain_source_ipv4, chain_source_ipv6,
-        "picked_up",  "reconnect",      "orphan4",     "orphan6",      "midstream",  "guarded",         "segment",
-        "opening",    "hold",           "unanswered",  "repeated_syn", "client_syn", "unreachable",     "undelivered"})
+       {chain_refuse, chain_masquerade, chain_hairpin,  chain_guard4, chain_guard6,  chain_source_ipv4, chain_source_ipv6, "picked_up",
+        "reconnect",  "orphan4",        "orphan6",      "midstream",  "guarded",     "segment",         "opening",         "hold",
+        "unanswered", "answered",       "repeated_syn", "client_syn", "unreachable", "undelivered"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -43,10 +43,14 @@ inline constexpr std::uint32_t orphans_at_most = 65'536; // once a set is full, 
 
 /// Also filled by packets: `attempts` has clients that sent a SYN to anywhere, by original tuple. One that is found there repeats its SYN.
 /// If the first one was delivered, conntrack has an entry, and hanatd looks for it. Once the set is full, SYNs are not noted: a quiet
-/// gateway sees every client, a busy one a sample.
+/// gateway sees every client, a busy one a sample. `waiting` has clients that repeated a SYN (client . virtual endpoint), so that the first
+/// answer that one of them gets is logged.
 constexpr const char* attempts_set(Family family) { return family == Family::ipv4 ? "attempts4" : "attempts6"; }
+constexpr const char* waiting_set(Family family) { return family == Family::ipv4 ? "waiting4" : "waiting6"; }
 inline constexpr std::chrono::milliseconds attempts_for{4'000}; // since its last SYN; one is repeated 1, 3 and 7 s after the first
 inline constexpr std::uint32_t attempts_at_most = 256;          // noting one costs more than all other rules for a new connection
+inline constexpr std::chrono::milliseconds waiting_for{60'000};
+inline constexpr std::uint32_t waiting_at_most = 4'096; // once the set is full, answers to further clients are not logged
 
 /// Also filled by packets: every interface on which clients of hairpin services arrived recently, paired with itself. A rule cannot compare
 /// two interfaces, but it can look up a pair. Each packet adds its pair before the lookup, so the set is never out of date.

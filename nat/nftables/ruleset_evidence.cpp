@@ -1,7 +1,7 @@
-// The rules that tell whether clients get an answer: those that repeat a SYN are logged. A SYN of a client that a rule, a missing route or
-// the kernel itself drops on its way through the gateway leaves no entry in conntrack: only here does its repetition look different from a
-// first one. Not here: what hanatd makes of it (daemon/decision/path_evidence), and whether they are answered at last, which hanatd looks
-// up in conntrack (daemon/failover/answer_lookup).
+// The rules that tell whether clients get an answer: those that repeat a SYN are logged, and those of them that are answered at last. A SYN
+// of a client that a rule, a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only
+// here does its repetition look different from a first one. Not here: whether such a SYN belongs to a port that is used again
+// (daemon/failover/undelivered_syns), what hanatd makes of it all (daemon/decision/path_evidence).
 #include "nat/nftables/ruleset_parts.hpp"
 
 #include <linux/netfilter.h>
@@ -39,7 +39,19 @@ void write_unanswered(ChainWriter& writer) {
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
                      .limit(logged_per_second)
-                     .log(log_group, log_unanswered));
+                     .log(log_group, log_unanswered)
+                     .load_client_and_vip(family)
+                     .update_set(waiting_set(family)));
+}
+
+/// Reached by SYN ACKs. In peace `waiting` is empty. An original address of the other family ends a rule by itself.
+void write_answered(ChainWriter& writer) {
+  writer.open("answered");
+  for (const Family family : both_families) {
+    auto rule = writer.rule("a client that had repeated a SYN is answered");
+    rule.only_tcp().load_original_client_and_vip(family).in_set(waiting_set(family)).log(log_group, log_answered);
+    writer.add(rule.load_original_client_and_vip(family).delete_from_set(waiting_set(family)));
+  }
 }
 
 /// Reached by the SYNs of clients. One lookup notes a SYN and finds the one before it, and a full set ends the rule: on a busy gateway most
@@ -61,7 +73,9 @@ void write_client_syn(ChainWriter& writer) {
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
                      .limit(attempts_logged_per_second)
-                     .log(log_group, log_undelivered));
+                     .log(log_group, log_undelivered)
+                     .load_client_and_vip(family)
+                     .update_set(waiting_set(family)));
 }
 
 } // namespace
@@ -69,6 +83,7 @@ void write_client_syn(ChainWriter& writer) {
 void write_evidence(ChainWriter& writer) {
   write_unanswered(writer);
   write_repeated_syn(writer);
+  write_answered(writer);
   write_client_syn(writer);
 }
 

@@ -207,6 +207,8 @@ void write_unreachable(ChainWriter& writer) {
 void write_opening(ChainWriter& writer) {
   writer.open("opening");
   writer.add(writer.rule("a client's SYN").only_tcp().tcp_flags(opening_flags, TH_SYN).verdict(NFT_GOTO, "client_syn"));
+  writer.add(
+      writer.rule("a server accepts a connection").only_tcp().tcp_flags(opening_flags, TH_SYN | TH_ACK).verdict(NFT_GOTO, "answered"));
   writer.add(writer.rule("a server refuses a connection")
                  .only_tcp()
                  .tcp_flags(opening_flags, TH_RST | TH_ACK)

@@ -1,7 +1,6 @@
 // Kernel events that call for a probe at once: a client was refused, a link lost its carrier, a route was removed. An event is never a
 // result. Two kinds are about clients alone: one connects again while its old connection still has an entry, and one that had waited is
-// answered. Not here: where events come from (nflog_reader, route_monitor; daemon/failover/repeated_syns for answered clients), which
-// probes they trigger (daemon/failover/health_monitor).
+// answered. Not here: where events come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
 #pragma once
 
 #include <cstddef>

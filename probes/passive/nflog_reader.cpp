@@ -88,6 +88,13 @@ std::optional<KernelEvent> syn_in(KernelEventKind kind, const Packet& packet, co
                      .zone = flow ? flow->zone : std::uint16_t{0}};
 }
 
+/// A server's SYN ACK.
+std::optional<KernelEvent> answered_in(const Packet& packet) {
+  if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14) return std::nullopt;
+  if ((packet.rest[13] & (tcp_syn | tcp_rst | tcp_ack)) != (tcp_syn | tcp_ack)) return std::nullopt;
+  return from_server(KernelEventKind::answered, packet);
+}
+
 /// The text of an ICMP or ICMPv6 destination unreachable; empty for a code that says nothing about the path.
 std::string_view unreachable_text(Family family, std::uint8_t code) {
   if (family == Family::ipv6) {
@@ -188,6 +195,7 @@ std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std:
   if (prefix == nat::log_undelivered) return syn_in(KernelEventKind::undelivered, *packet, flow);
   if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet, flow);
   auto event = prefix == nat::log_refused       ? refused_in(*packet)
+               : prefix == nat::log_answered    ? answered_in(*packet)
                : prefix == nat::log_unreachable ? unreachable_in(family, *packet)
                                                 : std::nullopt;
   if (event && flow && flow->original.source.address.family() == family) {

@@ -78,7 +78,8 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
                                                 {1, "TCP with SYN or RST"},
                                                 {1, "a server refuses an association"},
                                                 {2, "an ICMP error about a client's packet"}}));
-  EXPECT_EQ(comments_in(layout, "opening"), each({{1, "a client's SYN"}, {1, "a server refuses a connection"}}));
+  EXPECT_EQ(comments_in(layout, "opening"),
+            each({{1, "a client's SYN"}, {1, "a server accepts a connection"}, {1, "a server refuses a connection"}}));
   EXPECT_EQ(comments_in(layout, "guard_output"), each({{1, "addresses of this family are in guarded"}}));
   EXPECT_EQ(comments_in(layout, "guarded"), each({{2, "in reject, stale or recent"}}));
   EXPECT_EQ(
@@ -140,7 +141,7 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
   used.insert(filled_by_packets.begin(), filled_by_packets.end());
   EXPECT_EQ(used, sets);
   EXPECT_EQ(filled_by_packets, (Names{"attempts4", "attempts6", "hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6",
-                                      "held6_other", "orphans4", "orphans6", "orphans_now4", "orphans_now6"}));
+                                      "held6_other", "orphans4", "orphans6", "orphans_now4", "orphans_now6", "waiting4", "waiting6"}));
   for (const SetId id : set_ids()) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
 }
 

@@ -102,8 +102,11 @@ TEST(NflogReader, TheFlowOfAServersPacketNamesTheClientAndTheVip) {
   const auto packet = [](std::uint8_t flags) { return logged_ipv4(6, "198.18.11.2", "198.18.11.1", segment(8443, 1'234, flags)); };
   EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, packet(rst | ack), flow),
             (KernelEvent{.kind = KernelEventKind::refused, .server = server, .vip = listener, .client = client}));
-  EXPECT_EQ(event_in(nat::log_refused, Family::ipv4, packet(rst | ack)),
-            (KernelEvent{.kind = KernelEventKind::refused, .server = server, .client = gateway}))
+  EXPECT_EQ(event_in(nat::log_answered, Family::ipv4, packet(syn | ack), flow),
+            (KernelEvent{.kind = KernelEventKind::answered, .server = server, .vip = listener, .client = client}));
+  EXPECT_EQ(event_in(nat::log_answered, Family::ipv4, packet(rst | ack), flow), std::nullopt);
+  EXPECT_EQ(event_in(nat::log_answered, Family::ipv4, packet(syn | ack)),
+            (KernelEvent{.kind = KernelEventKind::answered, .server = server, .client = gateway}))
       << "without its flow";
   const auto quoted = logged_ipv4(6, "198.18.11.1", "198.18.11.2", segment(1'234, 8443, syn));
   const auto event = event_in(nat::log_unreachable, Family::ipv4, logged_ipv4(1, "198.18.0.9", "198.18.11.1", icmp(3, 1, quoted)), flow);
