@@ -82,6 +82,9 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   controller_->on_state_changed = [this](Controller::Urgency urgency) {
     urgency == Controller::Urgency::now ? writer_.save_now(controller_->state()) : writer_.save_soon(controller_->state());
   };
+  controller_->before_waiting = [this] {
+    if (control_) control_->send_waiting();
+  };
   controller_->start(config, kept.state);
   utsname system{};
   uname(&system);

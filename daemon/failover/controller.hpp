@@ -57,6 +57,9 @@ public:
   enum class Urgency : std::uint8_t { now, soon };
   std::function<void(Urgency)> on_state_changed;
 
+  /// Called when events were published and the loop may wait for the kernel next: whoever follows them gets them now.
+  std::function<void()> before_waiting;
+
   const TableSync& table() const { return table_; }
 
 private:
@@ -64,6 +67,7 @@ private:
   void sync(Time now);
   void applied(Change& change, Time now);
   void join_commits(bool all);
+  void tell_early();
   void wake_up(Time now);
 
   Publish publish_;
