@@ -53,7 +53,6 @@ class PathEvidence {
 public:
   static constexpr std::size_t connections_at_most = 1'024; // remembered, 100 KiB; with that many a count means "at least"
   static constexpr std::size_t refused_at_most = 1'024;     // clients
-  static constexpr std::size_t excused_at_most = 256;       // clients
   static constexpr Clock::duration window = std::chrono::seconds{60};
 
   /// A client sent a SYN again. One of another sequence number is of another connection from the same port.
@@ -96,19 +95,23 @@ private:
     Examined::Verdict what = Examined::Verdict::nothing;
     Time at{};
   };
+  /// What examinations have shown.
+  struct Examinations {
+    std::map<Address, Time> excused; // clients that a rule about them stops: since when that is known
+    std::optional<Verdict> verdict;
+    std::optional<Time> due;    // of the examination that is under way
+    bool own_is_silent = false; // hanatd's own client got no answer last time
+    bool is_mended = false;     // and got one since
+    bool confirm(std::size_t clients, Time now) const;
+  };
   bool begins(Time now) const;
-  bool is_confirmed(std::size_t clients, Time now) const;
   bool ends(Time now) const;
   void forget_old(Time now);
   void plan(Time now);
 
   std::map<Endpoint, Connection> connections_; // by client
   std::map<Address, Time> refused_;            // when last
-  std::map<Address, Time> excused_;            // clients that a rule about them stops: since when that is known
-  std::optional<Verdict> verdict_;
-  std::optional<Time> verdict_due_; // of the examination that is under way
-  bool own_is_silent_ = false;      // hanatd's own client got no answer last time
-  bool is_mended_ = false;          // and got one since
+  Examinations examined_;
   std::optional<Time> answered_at_, repeated_at_, refused_at_;
   bool unanswered_ = false;
   std::uint64_t new_ = 0;

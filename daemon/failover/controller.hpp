@@ -26,7 +26,10 @@ namespace hanat {
 
 class Controller {
 public:
-  using Publish = std::function<void(const Event&)>;
+  struct Publish {
+    std::function<void(const Event&)> event;
+    std::function<void()> send_now = {}; // the loop may wait for the kernel next: whoever follows the events gets them now
+  };
 
   /// Without a notifier no client is nudged; the rest works.
   Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
@@ -57,9 +60,6 @@ public:
   enum class Urgency : std::uint8_t { now, soon };
   std::function<void(Urgency)> on_state_changed;
 
-  /// Called when events were published and the loop may wait for the kernel next: whoever follows them gets them now.
-  std::function<void()> before_waiting;
-
   const TableSync& table() const { return table_; }
 
 private:
@@ -67,7 +67,6 @@ private:
   void sync(Time now);
   void applied(Change& change, Time now);
   void join_commits(bool all);
-  void tell_early();
   void wake_up(Time now);
 
   Publish publish_;
