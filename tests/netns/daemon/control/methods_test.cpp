@@ -239,19 +239,21 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   std::erase_if(unseen, [](const std::string& field) { // by what conntrack and the history have at this moment
     return field.starts_with("OldFlows.") || field == "WhyReport.last_override";
   });
-  EXPECT_EQ(unseen, (std::set<std::string>{"Daemon.blind",     "Daemon.kernel_error",
-                                           "Doctor.failure",   "Foreign.flows",
-                                           "Foreign.listen",   "Foreign.server",
-                                           "Service.foreign",  "Path.since",
-                                           "Finding.severity", "Finding.code",
-                                           "Finding.what",     "Finding.remedy",
-                                           "Finding.seen_by",  "HistoryEntry.drain_ends_in_s",
-                                           "Unforced.forced",  "HistoryEntry.interrupted",
-                                           "Follow.event",     "Follow.next",
-                                           "Follow.skipped",   "ConfigFile.name",
-                                           "ConfigFile.text",  "ReloadPlan.moves_unknown",
-                                           "ServicePlan.move", "Move.from",
-                                           "Move.to",          "Move.why"}));
+  EXPECT_EQ(unseen, (std::set<std::string>{"Daemon.blind",      "Daemon.kernel_error",
+                                           "Doctor.failure",    "Foreign.flows",
+                                           "Foreign.listen",    "Foreign.server",
+                                           "Service.foreign",   "Path.since",
+                                           "Finding.severity",  "Finding.code",
+                                           "Finding.what",      "Finding.remedy",
+                                           "Finding.seen_by",   "HistoryEntry.drain_ends_in_s",
+                                           "Unforced.forced",   "HistoryEntry.interrupted",
+                                           "Follow.event",      "Follow.next",
+                                           "Follow.skipped",    "ConfigFile.name",
+                                           "ConfigFile.text",   "ReloadPlan.moves_unknown",
+                                           "ServicePlan.move",  "Move.from",
+                                           "Move.to",           "Move.why",
+                                           "Move.from_address", "Move.to_address",
+                                           "WhyReport.from",    "Forced.replaced"}));
 }
 
 TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {
