@@ -11,12 +11,13 @@
 
 namespace hanat::cli {
 
+std::string place_of(const std::string& role, const std::string& address) {
+  if (address.empty()) return escaped(role);
+  return role == "none" ? escaped(address) + " (no longer configured)" : fmt::format("{} {}", escaped(role), escaped(address));
+}
+
 std::string show_flip(const FlipStatus& flip, const std::string& from_address, const std::string& to_address) {
-  const auto place = [](const std::string& role, const std::string& address) {
-    if (address.empty()) return escaped(role);
-    return role == "none" ? escaped(address) + " (no longer configured)" : fmt::format("{} {}", escaped(role), escaped(address));
-  };
-  std::string text = fmt::format("{} -> {}, {}; committed in {} us", place(flip.from, from_address), place(flip.to, to_address),
+  std::string text = fmt::format("{} -> {}, {}; committed in {} us", place_of(flip.from, from_address), place_of(flip.to, to_address),
                                  escaped(flip.why), flip.commit_us);
   std::string cut;
   for (const auto& [number, protocol] : {std::pair{flip.cut.tcp, "tcp"}, std::pair{flip.cut.udp, "udp"}, std::pair{flip.cut.sctp, "sctp"}})

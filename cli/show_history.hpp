@@ -10,6 +10,8 @@
 
 namespace hanat::cli {
 
+/// "primary 10.0.0.11:8443"; without an address the role alone.
+std::string place_of(const std::string& role, const std::string& address);
 /// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp in 3.1 ms; nudge sent to 41 clients". The addresses of the servers
 /// stand behind their roles where they are given.
 std::string show_flip(const FlipStatus& flip, const std::string& from_address = {}, const std::string& to_address = {});

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/show_history.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -12,11 +13,6 @@ namespace hanat::cli {
 namespace {
 
 std::string value_text(const std::string& text) { return text.empty() ? "(none)" : escaped(text); }
-
-/// "primary 10.0.0.11:8443", "none"
-std::string place(const std::string& role, const std::string& address) {
-  return address.empty() ? escaped(role) : fmt::format("{} {}", escaped(role), escaped(address));
-}
 
 void add_row(std::string& text, const View& view, std::string_view name, const std::string& value, Colour colour = Colour::none) {
   const Colorizer paint{view.colour};
@@ -37,7 +33,7 @@ void add_service(std::string& text, const View& view, const ServicePlan& plan) {
     add_row(text, view, "probes", fmt::format("{} kept, {} new, {} ended", kept, started, ended));
   if (plan.move)
     add_row(text, view, "traffic",
-            fmt::format("{} -> {} ({})", place(plan.move->from, plan.move->from_address), place(plan.move->to, plan.move->to_address),
+            fmt::format("{} -> {} ({})", place_of(plan.move->from, plan.move->from_address), place_of(plan.move->to, plan.move->to_address),
                         escaped(plan.move->why)),
             Colour::yellow);
   for (const FlowsPlan& flows : plan.flows)

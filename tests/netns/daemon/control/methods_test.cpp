@@ -253,7 +253,7 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
                                            "ServicePlan.move",  "Move.from",
                                            "Move.to",           "Move.why",
                                            "Move.from_address", "Move.to_address",
-                                           "WhyReport.from",    "Forced.replaced"}));
+                                           "WhyReport.from",    "HistoryEntry.flip_at"}));
 }
 
 TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {
