@@ -52,6 +52,7 @@ Unplugging unplugging_of(const ConnectionsReport& report, const ConnectionServer
   const std::string has =
       live == 0 ? "it has no connections and gets no new ones" : fmt::format("it gets no new connections, and has {}", counted(live));
   std::vector<std::string> others;
+  others.reserve(server.also_target_of.size());
   for (const std::string& name : server.also_target_of) others.push_back(escaped(name));
   if (!others.empty())
     return {fmt::format("{}: not yet: {} here, but it has the traffic of {}. To see that:", name_of(server), has, fmt::join(others, ", ")),

@@ -110,6 +110,7 @@ std::string changes_for(const HistoryEntry& reload, const std::string& service) 
 std::string by_whom(const HistoryEntry& entry) { return entry.by.empty() ? "" : " by " + escaped(entry.by); }
 
 std::string reload_phrase(const HistoryEntry& entry, const std::string& service) {
+  if (!entry.reload) return escaped(entry.text);
   const std::string changes = changes_for(entry, service);
   const bool touched_nothing = entry.reload->added + entry.reload->changed + entry.reload->removed == 0;
   return fmt::format("reload{}: {}", by_whom(entry),

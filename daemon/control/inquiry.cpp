@@ -186,6 +186,7 @@ Reply Inquiry::ask(const Call& call) {
 Reply Inquiry::probe(const json& parameters) {
   std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
   const ServiceState& service = one_service(controller_.registry(), parameters);
+  servers.reserve(service.config.servers.size());
   for (const ServerConfig& server : service.config.servers) servers.emplace_back(&service.config, &server);
   return send_probes(servers);
 }
