@@ -129,10 +129,12 @@ TEST(WhyOfAService, BeforeTheHistoryBeginsIsTakenFromItsFirstFlip) {
 }
 
 TEST(WhyOfAService, OfAMinuteHasEveryMoveOfThatMinuteWithItsCauses) {
+  HistoryEntry recovered = flip(at(2, 40, 1), "none", "primary");
+  recovered.flip->why = "recovered";
   const HistoryRing history =
       ring({flip(at(1), "backup", "primary"), health(at(2, 1), "primary", "down"), flip(at(2, 1, 1), "primary", "backup"),
-            health(at(2, 20), "backup", "down"), flip(at(2, 20, 1), "backup", "none"), health(at(2, 40), "primary", "up"),
-            flip(at(2, 40, 1), "none", "primary"), flip(at(3, 10), "primary", "backup")});
+            health(at(2, 20), "backup", "down"), flip(at(2, 20, 1), "backup", "none"), health(at(2, 40), "primary", "up"), recovered,
+            flip(at(3, 10), "primary", "backup")});
   const WhyReport report = make_why(history, {.service = "web", .from = at(2), .at = at(2, 59, 999), .group = {"web"}});
   EXPECT_THAT(texts(report),
               ElementsAre("primary is down", "primary -> backup", "backup is down", "backup -> none", "primary is up", "none -> primary"));
