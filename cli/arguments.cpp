@@ -24,7 +24,7 @@ constexpr std::array option_rows = {
     OptionRow{"--help", "", "print this text", "-h"},
     OptionRow{"--version", "", "like the command version", "-V"},
     OptionRow{"--all", "", "every service"},
-    OptionRow{"--for", "TIME", "end the override after this time: 90s, 30m, 2h, 1h30m"},
+    OptionRow{"--for", "TIME", "it ends after this time: 90s, 30m, 2h, 1h30m"},
     OptionRow{"--reason", "TEXT", "why, for the journal and the status"},
     OptionRow{"--server", "NAME", "this backup, e.g. backup2, instead of the first one that is up"},
     OptionRow{"--even-if-down", "", "force the server although it is down: clients are then not served"},
@@ -38,8 +38,13 @@ constexpr std::array option_rows = {
     OptionRow{"--at", "TIME", "then, instead of now: 14:02 (that whole minute), \"2026-11-28 14:02:30\", or 2h (ago)"},
     OptionRow{"--ask", "", "have hanatd probe every server once, too; exit status 1 if one fails"},
     OptionRow{"--list", "N", "N of the connections, too, one a line"},
+    OptionRow{"--drain", "TIME", "connections of the old target go on for so long; what is left then is cut (default: as on_forced says)"},
+    OptionRow{"--reset", "", "connections of the old target are reset at once"},
+    OptionRow{"--wait", "", "return when the connections of the old target have ended or were cut"},
+    OptionRow{"--until-down", "", "end the override, too, when the server goes down: then another one takes over"},
+    OptionRow{"--yes", "", "also the last server that can have the traffic: clients are then turned away"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::list) + 1);
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::yes) + 1);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
@@ -51,6 +56,7 @@ bool takes(const Subcommand& subcommand, Option option) {
 
 std::string usage_of(const Subcommand& subcommand) {
   if (subcommand.operand.empty()) return std::string{subcommand.name};
+  if (subcommand.operand.starts_with('[')) return fmt::format("{} {}", subcommand.name, subcommand.operand);
   return fmt::format("{} [{}{}]", subcommand.name, subcommand.operand, takes(subcommand, Option::all) ? "|--all" : "");
 }
 
@@ -70,6 +76,15 @@ std::chrono::milliseconds override_time(std::string_view text) {
   const auto time = parse_duration(text);
   if (!time || *time > longest || *time < std::chrono::milliseconds{1})
     throw UsageError(fmt::format("--for {}: not a time; write for example 90s, 30m, 2h or 1h30m (ten years at most)", escaped(text)));
+  return std::chrono::floor<std::chrono::milliseconds>(*time);
+}
+
+std::chrono::milliseconds drain_time(std::string_view text) {
+  constexpr std::chrono::days longest{30};
+  const auto time = parse_duration(text);
+  if (!time || *time > longest || *time < std::chrono::seconds{1})
+    throw UsageError(
+        fmt::format("--drain {}: not a time from 1s to 30d; write for example 60s or 10m; without a drain: --reset", escaped(text)));
   return std::chrono::floor<std::chrono::milliseconds>(*time);
 }
 
@@ -126,6 +141,11 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::at: invocation.at = moment_of("--at", value); break;
   case Option::ask: invocation.ask = true; break;
   case Option::list: invocation.list = number_of("--list", value); break;
+  case Option::drain: invocation.drain = drain_time(value); break;
+  case Option::reset: invocation.reset = true; break;
+  case Option::wait: invocation.wait = true; break;
+  case Option::until_down: invocation.until_down = true; break;
+  case Option::yes: invocation.yes = true; break;
   }
 }
 
@@ -140,10 +160,19 @@ void check_options(const CommandLine& line, const Subcommand& subcommand) {
   }
 }
 
-std::string operand_of(const CommandLine& line, const Subcommand& subcommand) {
-  const std::size_t most = subcommand.operand.empty() ? 1 : 2; // with the command itself
+/// The operands behind the command: at most one, or a server and before it a service.
+std::string operand_of(const CommandLine& line, const Subcommand& subcommand, std::string& server) {
+  const bool takes_server = subcommand.operand.ends_with("SERVER");
+  const std::size_t most = subcommand.operand.empty() ? 1 : takes_server ? 3 : 2; // with the command itself
   if (line.operands.size() > most)
     throw UsageError(fmt::format("unexpected argument \"{}\"; usage: hanatctl {}", escaped(line.operands[most]), usage_of(subcommand)));
+  if (takes_server) {
+    if (line.operands.size() < 2)
+      throw UsageError(
+          fmt::format("name a server: hanatctl {}; SERVER is primary, backup, backup2, ... or its address", usage_of(subcommand)));
+    server = line.operands.back();
+    return line.operands.size() == 3 ? std::string{line.operands[1]} : std::string{};
+  }
   return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
 }
 
@@ -160,14 +189,28 @@ std::span<const Subcommand> subcommands() {
       {Command::force_backup,
        "force-backup",
        "SERVICE",
-       {all, for_time, reason, server, even_if_down},
-       "pin a backup: no failover until auto"},
+       {all, for_time, until_down, reason, server, even_if_down, drain, reset, wait},
+       "pin a backup: no failover until auto; connections of the old target drain (on_forced)"},
       {Command::force_primary,
        "force-primary",
        "SERVICE",
-       {all, for_time, reason, even_if_down},
-       "pin the primary: no failover until auto"},
-      {Command::automatic, "auto", "SERVICE", {all}, "end an override"},
+       {all, for_time, until_down, reason, even_if_down, drain, reset, wait},
+       "pin the primary: no failover until auto; connections of the old target drain (on_forced)"},
+      {Command::automatic,
+       "auto",
+       "SERVICE",
+       {all, drain, reset, wait},
+       "end an override; connections of the old target drain (on_forced)"},
+      {Command::disable,
+       "disable",
+       "[SERVICE] SERVER",
+       {for_time, reason, drain, reset, wait, yes},
+       "take a server out of service: it is never chosen; of the target the traffic moves to the next, and its connections drain"},
+      {Command::enable,
+       "enable",
+       "[SERVICE] SERVER",
+       {drain, reset, wait},
+       "let a disabled server back; failback says when it has the traffic"},
       {Command::reload, "reload", "", {}, "read the configuration again; one with errors changes nothing"},
       {Command::history,
        "history",
@@ -212,11 +255,13 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
     return invocation;
   }
   invocation.command = has(line, Option::version) ? Command::version : subcommand.command;
-  invocation.operand = operand_of(line, subcommand);
+  invocation.operand = operand_of(line, subcommand, invocation.server);
   check_options(line, subcommand);
   if (invocation.all && !invocation.operand.empty())
     throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
   if (invocation.watch && (invocation.json || invocation.check)) throw UsageError("--watch is for a screen: without --json and --check");
+  if (invocation.drain && invocation.reset) throw UsageError("give either --drain or --reset, not both");
+  if (invocation.until_down && invocation.even_if_down) throw UsageError("give either --until-down or --even-if-down, not both");
   if (invocation.follow && invocation.until) throw UsageError("give either --follow or --until, not both");
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;
