@@ -16,6 +16,7 @@
 #include "daemon/api/methods.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/failover/maintenance.hpp"
+#include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 
@@ -222,7 +223,9 @@ json force_server(Controller& controller, const Call& call) {
   }
   for (const auto& [subject, server] : targets) {
     force.server = server;
-    controller.set_override(*subject.service, force, force.by, flows);
+    controller.change(*subject.service, flows, [&force](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      begin_override(service, force, registry, outbox);
+    });
   }
   controller.sync_now();
   json services = json::array();
@@ -239,7 +242,9 @@ json end_override(Controller& controller, const Call& call) {
   std::vector<std::pair<Subject, bool>> ended; // and whether each was forced
   for (const Subject& subject : subjects_of(controller, call.parameters)) {
     ended.emplace_back(subject, subject.service->force.has_value());
-    controller.set_override(*subject.service, std::nullopt, user_name(call.peer.uid), flows);
+    controller.change(*subject.service, flows, [&call](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      end_override(service, user_name(call.peer.uid), registry, outbox);
+    });
   }
   controller.sync_now();
   json services = json::array();
@@ -266,7 +271,10 @@ json disable_server(Controller& controller, const Call& call) {
     maintenance.until = Clock::now() + *lasts;
     maintenance.until_wall = maintenance.since + *lasts;
   }
-  for (const Subject& subject : subjects) controller.disable(*subject.service, server, maintenance, flows);
+  for (const Subject& subject : subjects)
+    controller.change(*subject.service, flows, [&](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      disable_server(service, server, maintenance, registry, outbox);
+    });
   controller.sync_now();
   json services = json::array();
   for (const Subject& subject : subjects) services.push_back(reply_for(subject, server));
@@ -281,7 +289,9 @@ json enable_server(Controller& controller, const Call& call) {
   std::vector<bool> was_disabled;
   for (const Subject& subject : subjects) {
     was_disabled.push_back(subject.service->servers[server].maintenance.has_value());
-    controller.enable(*subject.service, server, user_name(call.peer.uid), flows);
+    controller.change(*subject.service, flows, [&](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      enable_server(service, server, user_name(call.peer.uid), registry, outbox);
+    });
   }
   controller.sync_now();
   json services = json::array();

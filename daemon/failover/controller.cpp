@@ -168,23 +168,9 @@ void Controller::stop() {
   if (reload_.settings().on_stop == OnStop::remove) kernel_.table().remove();
 }
 
-void Controller::set_override(ServiceState& service, std::optional<Override> override, std::string by, std::optional<FlowPolicy> flows) {
+void Controller::change(ServiceState& service, std::optional<FlowPolicy> flows, const OperatorChange& make) {
   service.asked_flows = flows;
-  if (override)
-    begin_override(service, *std::move(override), registry_, outbox_);
-  else
-    end_override(service, std::move(by), registry_, outbox_);
-  registry_.mark_dirty(service);
-}
-
-void Controller::disable(ServiceState& service, std::size_t server, Maintenance maintenance, std::optional<FlowPolicy> flows) {
-  service.asked_flows = flows;
-  disable_server(service, server, std::move(maintenance), registry_, outbox_);
-}
-
-void Controller::enable(ServiceState& service, std::size_t server, std::string by, std::optional<FlowPolicy> flows) {
-  service.asked_flows = flows;
-  enable_server(service, server, std::move(by), registry_, outbox_);
+  make(service, registry_, outbox_);
   registry_.mark_dirty(service);
 }
 

@@ -46,13 +46,11 @@ public:
   void stop();
 
   const ServiceRegistry& registry() const { return registry_; }
-  /// Sets an override, or ends it; sync_now() then carries out all that were changed, in one transaction. What came of it stands in the
-  /// services. One of a group is the group's: change it for all of them. `flows`: of the old target, where the traffic moves; nullopt: as
-  /// on_forced says.
-  void set_override(ServiceState& service, std::optional<Override> override, std::string by, std::optional<FlowPolicy> flows = {});
-  /// Likewise: takes a server out of service, or lets it back.
-  void disable(ServiceState& service, std::size_t server, Maintenance maintenance, std::optional<FlowPolicy> flows = {});
-  void enable(ServiceState& service, std::size_t server, std::string by, std::optional<FlowPolicy> flows = {});
+  /// An operator's change of one service, as overrides.hpp and maintenance.hpp have them; sync_now() then carries out all of them, in one
+  /// transaction. What came of it stands in the services. What one of a group is given is the group's: change all of them. `flows`: of the
+  /// old target, where the traffic moves; nullopt: as on_forced says.
+  using OperatorChange = std::function<void(ServiceState& service, ServiceRegistry& registry, Outbox& outbox)>;
+  void change(ServiceState& service, std::optional<FlowPolicy> flows, const OperatorChange& make);
   void sync_now();
   /// What the state file is to hold.
   State state() const;
