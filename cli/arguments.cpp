@@ -25,7 +25,7 @@ constexpr std::array option_rows = {
     OptionRow{"--help", "", "print this text", "-h"},
     OptionRow{"--version", "", "like the command version", "-V"},
     OptionRow{"--all", "", "every service"},
-    OptionRow{"--for", "TIME", "end the override after this time: 90s, 30m, 2h, 1h30m"},
+    OptionRow{"--for", "TIME", "end the override, or enable the server, after this time: 90s, 30m, 2h, 1h30m"},
     OptionRow{"--reason", "TEXT", "why, for the journal and for anyone who looks at the status"},
     OptionRow{"--server", "NAME", "this backup, for example backup2, instead of the first one that is up"},
     OptionRow{"--even-if-down", "", "force the server although it is down: its clients are not served then"},
@@ -39,8 +39,13 @@ constexpr std::array option_rows = {
     OptionRow{"--at", "TIME", "at this time instead of now: 14:02 (that minute), \"2026-11-28 14:02:30\", or 2h (ago)"},
     OptionRow{"--ask", "", "also probe every server once; exit status 1 if one fails"},
     OptionRow{"--list", "N", "also list N of the connections, one per line"},
+    OptionRow{"--drain", "TIME", "let the connections of the old target go on for this time, then cut them (default: on_forced)"},
+    OptionRow{"--reset", "", "reset the connections of the old target at once"},
+    OptionRow{"--wait", "", "return when the connections of the old target have ended or were cut"},
+    OptionRow{"--until-down", "", "also end the override when its server goes down: then another one takes over"},
+    OptionRow{"--yes", "", "even if it is the last server that can have the traffic: clients are then turned away"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::list) + 1);
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::yes) + 1);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
@@ -52,6 +57,7 @@ bool takes(const Subcommand& subcommand, Option option) {
 
 std::string usage_of(const Subcommand& subcommand) {
   if (subcommand.operand.empty()) return std::string{subcommand.name};
+  if (subcommand.operand.starts_with('[')) return fmt::format("{} {}", subcommand.name, subcommand.operand);
   return fmt::format("{} [{}{}]", subcommand.name, subcommand.operand, takes(subcommand, Option::all) ? "|--all" : "");
 }
 
@@ -71,6 +77,15 @@ std::chrono::milliseconds override_time(std::string_view text) {
   const auto time = parse_duration(text);
   if (!time || *time > longest || *time < std::chrono::milliseconds{1})
     throw UsageError(fmt::format("--for {}: not a time; write for example 90s, 30m, 2h or 1h30m (ten years at most)", escaped(text)));
+  return std::chrono::floor<std::chrono::milliseconds>(*time);
+}
+
+std::chrono::milliseconds drain_time(std::string_view text) {
+  constexpr std::chrono::days longest{30};
+  const auto time = parse_duration(text);
+  if (!time || *time > longest || *time < std::chrono::seconds{1})
+    throw UsageError(
+        fmt::format("--drain {}: not a time from 1s to 30d; write for example 60s or 10m; without a drain: --reset", escaped(text)));
   return std::chrono::floor<std::chrono::milliseconds>(*time);
 }
 
@@ -134,6 +149,11 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::at: invocation.at = moment_of("--at", value); break;
   case Option::ask: invocation.ask = true; break;
   case Option::list: invocation.list = number_of("--list", value); break;
+  case Option::drain: invocation.drain = drain_time(value); break;
+  case Option::reset: invocation.reset = true; break;
+  case Option::wait: invocation.wait = true; break;
+  case Option::until_down: invocation.until_down = true; break;
+  case Option::yes: invocation.yes = true; break;
   }
 }
 
@@ -148,10 +168,19 @@ void check_options(const CommandLine& line, const Subcommand& subcommand) {
   }
 }
 
-std::string operand_of(const CommandLine& line, const Subcommand& subcommand) {
-  const std::size_t most = subcommand.operand.empty() ? 1 : 2; // with the command itself
+/// The operands behind the command: at most one, or a server and before it a service.
+std::string operand_of(const CommandLine& line, const Subcommand& subcommand, std::string& server) {
+  const bool takes_server = subcommand.operand.ends_with("SERVER");
+  const std::size_t most = subcommand.operand.empty() ? 1 : takes_server ? 3 : 2; // with the command itself
   if (line.operands.size() > most)
     throw UsageError(fmt::format("unexpected argument \"{}\"; usage: hanatctl {}", escaped(line.operands[most]), usage_of(subcommand)));
+  if (takes_server) {
+    if (line.operands.size() < 2)
+      throw UsageError(
+          fmt::format("name a server: hanatctl {}; SERVER is primary, backup, backup2, ... or its address", usage_of(subcommand)));
+    server = line.operands.back();
+    return line.operands.size() == 3 ? std::string{line.operands[1]} : std::string{};
+  }
   return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
 }
 
@@ -169,14 +198,28 @@ std::span<const Subcommand> subcommands() {
       {Command::force_backup,
        "force-backup",
        "SERVICE",
-       {all, for_time, reason, server, even_if_down},
-       "send the traffic to a backup and keep it there until auto"},
+       {all, for_time, until_down, reason, server, even_if_down, drain, reset, wait},
+       "send the traffic to a backup and keep it there until auto; old connections drain (on_forced)"},
       {Command::force_primary,
        "force-primary",
        "SERVICE",
-       {all, for_time, reason, even_if_down},
-       "send the traffic to the primary and keep it there until auto"},
-      {Command::automatic, "auto", "SERVICE", {all}, "end an override: hanatd decides again"},
+       {all, for_time, until_down, reason, even_if_down, drain, reset, wait},
+       "send the traffic to the primary and keep it there until auto; old connections drain (on_forced)"},
+      {Command::automatic,
+       "auto",
+       "SERVICE",
+       {all, drain, reset, wait},
+       "end an override: hanatd decides again; old connections drain (on_forced)"},
+      {Command::disable,
+       "disable",
+       "[SERVICE] SERVER",
+       {for_time, reason, drain, reset, wait, yes},
+       "take a server out of service: it is never chosen, and its connections drain"},
+      {Command::enable,
+       "enable",
+       "[SERVICE] SERVER",
+       {drain, reset, wait},
+       "let a disabled server back; failback says when it gets the traffic"},
       {Command::reload, "reload", "", {}, "load the configuration again; with errors nothing changes"},
       {Command::history,
        "history",
@@ -225,11 +268,13 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
     return invocation;
   }
   invocation.command = has(line, Option::version) ? Command::version : subcommand.command;
-  invocation.operand = operand_of(line, subcommand);
+  invocation.operand = operand_of(line, subcommand, invocation.server);
   check_options(line, subcommand);
   if (invocation.all && !invocation.operand.empty())
     throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
   if (invocation.watch && (invocation.json || invocation.check)) throw UsageError("--watch is for a screen: without --json and --check");
+  if (invocation.drain && invocation.reset) throw UsageError("give either --drain or --reset, not both");
+  if (invocation.until_down && invocation.even_if_down) throw UsageError("give either --until-down or --even-if-down, not both");
   if (invocation.follow && invocation.until) throw UsageError("give either --follow or --until, not both");
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;

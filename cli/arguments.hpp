@@ -21,6 +21,8 @@ enum class Command : std::uint8_t {
   force_backup,
   force_primary,
   automatic,
+  disable,
+  enable,
   reload,
   history,
   events,
@@ -54,13 +56,18 @@ enum class Option : std::uint8_t {
   follow,
   at,
   ask,
-  list
+  list,
+  drain,
+  reset,
+  wait,
+  until_down,
+  yes
 };
 
 struct Subcommand {
   Command command;
   std::string_view name;
-  std::string_view operand;    // "SERVICE", "FILE", "COMMAND"; empty: takes none
+  std::string_view operand;    // "SERVICE", "[SERVICE] SERVER", "FILE", "COMMAND"; empty: takes none
   std::vector<Option> options; // besides the common ones, which every command takes
   std::string_view help;
 };
@@ -78,14 +85,16 @@ struct Invocation {
   bool json = false, all = false, even_if_down = false;
   std::optional<std::chrono::milliseconds> for_time;
   std::string reason;
-  std::string server; // "primary"; of force-backup: empty without --server
+  std::string server; // "primary"; of force-backup: empty without --server; of disable and enable also an address
   Color color = Color::automatic;
   bool watch = false, check = false, follow = false;
   std::optional<std::int64_t> number; // of entries
   std::optional<WallTime> since, until;
   std::optional<Moment> at;
   bool ask = false;
-  std::optional<std::int64_t> list; // so many connections
+  std::optional<std::int64_t> list;               // so many connections
+  std::optional<std::chrono::milliseconds> drain; // for the connections of the old target
+  bool reset = false, wait = false, until_down = false, yes = false;
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

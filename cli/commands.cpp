@@ -1,4 +1,4 @@
-// One function per command; those that only ask: diagnosis, follow.
+// One function per command; those that move traffic: moves; those that only ask: diagnosis, follow.
 #include "cli/commands.hpp"
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/diagnosis.hpp"
+#include "cli/moves.hpp"
 #include "cli/remedy.hpp"
 #include "cli/replies.hpp"
 #include "cli/requests.hpp"
@@ -23,7 +24,6 @@
 #include "cli/show_status.hpp"
 #include "cli/text.hpp"
 #include "daemon/api/client.hpp"
-#include "daemon/api/methods.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/load_config.hpp"
@@ -38,14 +38,6 @@ using nlohmann::json;
 
 constexpr std::chrono::seconds watch_period{1};
 constexpr auto version_deadline = std::chrono::seconds{2}; // hanatctl's own version should not wait long for hanatd's
-
-/// {"service": ...}, {"all": true} or neither, which the daemon accepts when there is only one service.
-json selection(const Invocation& invocation) {
-  json parameters = json::object();
-  if (invocation.all) parameters["all"] = true;
-  if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
-  return parameters;
-}
 
 /// A name with these selects several services.
 bool is_pattern(const std::string& name) { return name.find_first_of("*?[") != std::string::npos; }
@@ -106,26 +98,6 @@ Exit run_status(const Invocation& invocation) {
   json parameters = json::object();
   if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
   return print_json(request(invocation, "Status", parameters).at("status"));
-}
-
-/// Sentences for people.
-Exit print_message(const Invocation& invocation, const std::string& text) {
-  return print(wrapped_message(text, view_of(invocation.color).width));
-}
-
-Exit run_force(const Invocation& invocation) {
-  json parameters = selection(invocation);
-  parameters["server"] = invocation.server.empty() ? std::string{any_backup} : invocation.server;
-  if (invocation.for_time) parameters["for_s"] = std::chrono::duration<double>(*invocation.for_time).count();
-  if (!invocation.reason.empty()) parameters["reason"] = invocation.reason;
-  if (invocation.even_if_down) parameters["even_if_down"] = true;
-  const json reply = request(invocation, "Force", parameters);
-  return invocation.json ? print_json(reply) : print_message(invocation, force_reply(reply, invocation.for_time, wall_now()));
-}
-
-Exit run_auto(const Invocation& invocation) {
-  const json reply = request(invocation, "Auto", selection(invocation));
-  return invocation.json ? print_json(reply) : print_message(invocation, auto_reply(reply));
 }
 
 Exit run_reload(const Invocation& invocation) {
@@ -194,6 +166,8 @@ Exit dispatch(const Invocation& invocation) {
   case Command::force_backup:
   case Command::force_primary: return run_force(invocation);
   case Command::automatic: return run_auto(invocation);
+  case Command::disable: return run_disable(invocation);
+  case Command::enable: return run_enable(invocation);
   case Command::reload: return run_reload(invocation);
   case Command::history:
   case Command::events: return run_history(invocation);

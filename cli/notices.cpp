@@ -2,6 +2,8 @@
 #include "cli/notices.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -70,11 +72,26 @@ Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, W
     if (const auto until = parse_wall_time(*forced.until); until && *until > now)
       text += fmt::format(" (in {})", duration(std::chrono::duration<double>(*until - now).count()));
   }
+  if (forced.until_down) text += forced.until ? ", or until it goes down" : " until it goes down";
   if (!forced.reason.empty()) text += fmt::format(": \"{}\"", escaped(forced.reason));
   text += service.mode == "observe" ? "; it has no effect until mode is auto again"
           : down                    ? "; clients are not served"
                                     : "; no failover until it ends";
   return {down, text + ". To end it:", {fmt::format("hanatctl auto {}", escaped(service.name))}};
+}
+
+/// A server that an operator took out of service: by whom, until when, and how it comes back.
+Notice notice_disabled(const ServiceStatus& service, const ServerStatus& server, const DisabledStatus& disabled, WallTime now) {
+  std::string text = fmt::format("{} is disabled by {}", escaped(server.role), escaped(disabled.by));
+  if (disabled.until) {
+    text += fmt::format(" until {}", local_time(*disabled.until, now));
+    if (const auto until = parse_wall_time(*disabled.until); until && *until > now)
+      text += fmt::format(" (in {})", duration(std::chrono::duration<double>(*until - now).count()));
+  }
+  if (!disabled.reason.empty()) text += fmt::format(": \"{}\"", escaped(disabled.reason));
+  return {service.target == "none",
+          text + "; it is never chosen. To enable it:",
+          {fmt::format("hanatctl enable {} {}", escaped(service.name), escaped(server.role))}};
 }
 
 std::optional<Notice> notice_target(const ServiceStatus& service) {
@@ -121,13 +138,14 @@ void add_path_notices(const ServiceStatus& service, std::vector<Notice>& notices
 }
 
 /// Old flows that are still at their old server: what happens to them, and when.
-Notice notice_draining(const DrainingStatus& draining) {
+Notice notice_draining(const DrainingStatus& draining, WallTime now) {
   const std::string server = fmt::format("{} ({})", escaped(draining.server), escaped(draining.address));
   const std::string left = draining.left ? fmt::format("{} old flow{}", *draining.left, *draining.left == 1 ? "" : "s")
                                          : std::string{"old flows, not counted yet,"};
   const std::string ended = draining.drained > 0 ? fmt::format("; {} have ended by themselves", draining.drained) : "";
   if (!draining.ends_in_s) return {false, fmt::format("{} on {}: kept until they end{}", left, server, ended)};
-  return {false, fmt::format("draining: {} on {}; the rest is cut in {}{}", left, server, duration(*draining.ends_in_s), ended)};
+  return {false, fmt::format("draining: {} on {}; the rest is cut in {} (at {}){}", left, server, duration(*draining.ends_in_s),
+                             local_time(now + std::chrono::milliseconds{std::llround(*draining.ends_in_s * 1000)}, now), ended)};
 }
 
 /// Somebody else's rule takes clients of the service.
@@ -141,9 +159,13 @@ Notice notice_foreign(const ForeignStatus& foreign) {
 /// The servers that do not have the traffic: is one of them up, so that failover is possible?
 std::optional<Notice> notice_others(const ServiceStatus& service) {
   std::string bad;
-  bool other_up = false, takes_over_soon = false, any_down = false, any_full = false;
+  bool other_up = false, takes_over_soon = false, any_down = false, any_full = false, any_disabled = false;
   for (const auto& server : service.servers) {
     if (server.role == service.target) continue;
+    if (server.disabled) {
+      any_disabled = true; // it has a notice of its own
+      continue;
+    }
     if (health_of(server) == "up") {
       other_up = true;
       continue;
@@ -153,6 +175,8 @@ std::optional<Notice> notice_others(const ServiceStatus& service) {
     any_full = any_full || health_of(server) == "full";
     bad += (bad.empty() ? "" : ", ") + state_of(server);
   }
+  if (bad.empty() && any_disabled && !other_up && service.target != "none")
+    return Notice{false, fmt::format("no redundancy while it is disabled: nothing to fail over to if {} fails", escaped(service.target))};
   if (bad.empty()) return std::nullopt;
   if (other_up || service.target == "none" || service.why == "no-server-up-kept") return Notice{false, bad};
   if (takes_over_soon) return Notice{false, fmt::format("{}; it takes over at once if {} fails", bad, escaped(service.target))};
@@ -191,10 +215,12 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   std::vector<Notice> found;
   if (service.mode == "observe") found.push_back(notice_observe(service));
   if (service.forced) found.push_back(notice_forced(service, *service.forced, now));
+  for (const ServerStatus& server : service.servers)
+    if (server.disabled) found.push_back(notice_disabled(service, server, *server.disabled, now));
   add_path_notices(service, found);
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
-  for (const auto& draining : service.draining) found.push_back(notice_draining(draining));
+  for (const auto& draining : service.draining) found.push_back(notice_draining(draining, now));
   for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (auto notice = notice_failback(service)) found.push_back(std::move(*notice));
   std::stable_partition(found.begin(), found.end(), [](const Notice& notice) { return notice.trouble; });

@@ -16,7 +16,11 @@ namespace hanat::cli {
 
 /// Each takes the reply of a method of io.hanat.Control, and throws nlohmann::json::exception when it is not one.
 std::string force_reply(const nlohmann::json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now);
-std::string auto_reply(const nlohmann::json& reply);
+std::string auto_reply(const nlohmann::json& reply, WallTime now);
+std::string disable_reply(const nlohmann::json& reply, WallTime now);
+std::string enable_reply(const nlohmann::json& reply, WallTime now);
+/// Behind --wait: what became of the connections of the old targets. Empty: there were none.
+std::string waited_reply(const nlohmann::json& reply);
 std::string reload_reply(const nlohmann::json& reply);
 
 /// A refusal for people. Every line is printable. `command`: the word that was typed; `service`: the one that was named; empty: none.

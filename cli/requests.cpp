@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cli/remedy.hpp"
+#include "cli/screen.hpp"
 #include "daemon/api/client.hpp"
 
 namespace hanat::cli {
@@ -23,6 +25,10 @@ Exit print(const std::string& text, Exit status) {
 }
 
 Exit print_json(const json& value, Exit status) { return print(value.dump(2, ' ', false, json::error_handler_t::replace) + "\n", status); }
+
+Exit print_message(const Invocation& invocation, const std::string& text) {
+  return print(wrapped_message(text, view_of(invocation.color).width));
+}
 
 std::string json_line(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
 

@@ -16,6 +16,8 @@ inline constexpr const char* default_config = "/etc/hanat/hanat.toml";
 /// A closed pipe or a full disk is a failure: a script must not take half a reply for a whole one.
 Exit print(const std::string& text, Exit status = Exit::done);
 Exit print_json(const nlohmann::json& value, Exit status = Exit::done);
+/// Sentences for people, wrapped to the width of the terminal.
+Exit print_message(const Invocation& invocation, const std::string& text);
 /// One value on one line.
 std::string json_line(const nlohmann::json& value);
 

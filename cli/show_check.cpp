@@ -37,7 +37,7 @@ Counts count(const Status& status, WallTime now) {
       counts.unanswered.push_back(escaped(service.name));
     else if (std::ranges::any_of(all, &Notice::trouble))
       counts.troubled.push_back(escaped(service.name));
-    else if (service.mode == "auto" && !service.forced && !starts && service.target != "primary")
+    else if (service.mode == "auto" && !service.forced && !starts && service.target != "primary" && service.why != "disabled")
       counts.moved.push_back(escaped(service.name));
   }
   return counts;

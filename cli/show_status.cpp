@@ -86,7 +86,8 @@ std::string cause_of(const ServiceStatus& service, Rank rank) {
     cause += fmt::format(" forced {} {} {} {}", service.forced->target, service.forced->by, service.forced->reason,
                          service.forced->until.value_or(""));
   for (const ServerStatus& server : service.servers)
-    cause += fmt::format(" {} {} {} {} {}", server.role, host_of(server.address), server.health, server.recovering.has_value(),
+    cause += fmt::format(" {} {} {} {} {} {}", server.disabled ? server.disabled->by + server.disabled->reason : "", server.role,
+                         host_of(server.address), server.health, server.recovering.has_value(),
                          server.health != "up" && server.last ? server.last->reason : "");
   cause += fmt::format(" {} {} {}", service.failback.waits_for.value_or(""), service.would_target.value_or(""), service.draining.empty());
   if (!service.foreign.empty()) cause += " " + service.name;
@@ -146,6 +147,7 @@ std::string show_last(const std::optional<LastResult>& last, const FailsStatus& 
 }
 
 Colour colour_of(const ServerStatus& server) {
+  if (server.disabled) return Colour::yellow;
   if (server.health == "up") return Colour::none;
   return server.health == "down" && !server.recovering ? Colour::red : Colour::yellow;
 }
@@ -160,8 +162,10 @@ void add_servers(Screen& screen, const ServiceStatus& service) {
     address = std::max(address, address_of(server).size());
   }
   for (const auto& server : service.servers) {
-    const std::string state = server.recovering ? fmt::format("recovering: {}", show_recovery(*server.recovering))
-                                                : fmt::format("{:<7}  {}", escaped(server.health), show_last(server.last, server.fails));
+    const std::string disabled = server.disabled ? "disabled, " : "";
+    const std::string state =
+        disabled + (server.recovering ? fmt::format("recovering: {}", show_recovery(*server.recovering))
+                                      : fmt::format("{:<7}  {}", escaped(server.health), show_last(server.last, server.fails)));
     screen.add(colour_of(server),
                fmt::format("   {} {:<{}}  {:<{}}  {}", server.role == service.target ? "->" : "  ", escaped(server.role), role,
                            address_of(server), address, state),
@@ -179,7 +183,11 @@ void add_hosts(Screen& screen, const ServiceStatus& service) {
     const std::string reason = server.health != "up" && server.last ? ", " + escaped(server.last->reason) : "";
     screen.add(colour_of(server),
                fmt::format("   {} {} {}: {}{}", server.role == service.target ? "->" : "  ", escaped(server.role),
-                           escaped(host_of(server.address)), server.recovering ? "recovering" : escaped(server.health), reason),
+                           escaped(host_of(server.address)),
+                           server.disabled     ? "disabled"
+                           : server.recovering ? "recovering"
+                                               : escaped(server.health),
+                           reason),
                8);
   }
 }

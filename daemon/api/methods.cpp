@@ -11,10 +11,17 @@ namespace hanat {
 namespace {
 
 constexpr std::array status_parameters = {Parameter{"service", "?string"}};
-constexpr std::array force_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"},
-                                         Parameter{"server", "string"},   Parameter{"for_s", "?float"},
-                                         Parameter{"reason", "?string"},  Parameter{"even_if_down", "?bool"}};
-constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}};
+constexpr std::array force_parameters = {
+    Parameter{"service", "?string"},  Parameter{"all", "?bool"},      Parameter{"server", "string"},
+    Parameter{"for_s", "?float"},     Parameter{"reason", "?string"}, Parameter{"even_if_down", "?bool"},
+    Parameter{"until_down", "?bool"}, Parameter{"drain_s", "?float"}, Parameter{"reset", "?bool"}};
+constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}, Parameter{"drain_s", "?float"},
+                                        Parameter{"reset", "?bool"}};
+constexpr std::array disable_parameters = {
+    Parameter{"service", "?string"},    Parameter{"server", "string"},  Parameter{"for_s", "?float"}, Parameter{"reason", "?string"},
+    Parameter{"even_if_last", "?bool"}, Parameter{"drain_s", "?float"}, Parameter{"reset", "?bool"}};
+constexpr std::array enable_parameters = {Parameter{"service", "?string"}, Parameter{"server", "string"}, Parameter{"drain_s", "?float"},
+                                          Parameter{"reset", "?bool"}};
 
 constexpr std::array history_parameters = {Parameter{"service", "?string"}, Parameter{"last", "?int"}, Parameter{"since", "?string"},
                                            Parameter{"until", "?string"}, Parameter{"after", "?int"}};
@@ -28,6 +35,8 @@ constexpr std::array methods = {
     Method{"Status", false, status_parameters, "status: StatusReport"},
     Method{"Force", true, force_parameters, "services: []Forced"},
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
+    Method{"Disable", true, disable_parameters, "services: []DisabledServer"},
+    Method{"Enable", true, enable_parameters, "services: []EnabledServer"},
     Method{
         "Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
@@ -60,15 +69,18 @@ type Service (
   servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, totals: Totals
 )
-# until is null: until Auto
-type Override (target: string, until: ?string, reason: string, by: string)
+# until is null: until Auto; until_down: it ends, too, when the server goes down
+type Override (target: string, until: ?string, reason: string, by: string, until_down: ?bool)
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
 type Failback (mode: string, to: ?string, waits_for: ?string)
-# addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet
+# addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
+# disabled: it is never chosen
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, probes: ?[]Probe
+  last: ?ProbeResult, probes: ?[]Probe, disabled: ?Maintenance
 )
+# until is null: until Enable
+type Maintenance (since: string, until: ?string, reason: string, by: string)
 # one of several probes of a server, whose own fails and last are those of the worst
 type Probe (name: string, health: string, fails: Fails, last: ?ProbeResult)
 # for_s: they last so long; of, stable_for_s: so many, over so long a time, make it up
@@ -155,13 +167,28 @@ type Connection (client: string, listen: string, server: string, state: string, 
 type ReloadCounts (added: int, changed: int, removed: int)
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
-# replaced: the override that was there before
+# drain_s, reset: what happens to the connections of the old target, instead of what on_forced says; old_connections is null where the
+# traffic did not move; replaced: the override that was there before
 type Forced (
-  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, group: ?string,
-  replaced: ?Override
+  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, until_down: bool,
+  group: ?string, replaced: ?Override, old_connections: ?OldConnections
 )
 type Unforced (
-  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string
+  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string,
+  old_connections: ?OldConnections
+)
+# action: reset, drain (what is left at until is cut), keep
+type OldConnections (server: string, address: ?string, action: string, until: ?string)
+# Disable takes a server, by its role or address, out of service, and Enable lets it back: for the whole group. The last usable one only
+# with even_if_last. pending: the traffic is still to move away; until is null: until Enable
+type DisabledServer (
+  name: string, server: string, server_address: string, until: ?string, target: string, target_address: ?string, forced: ?string,
+  pending: bool, group: ?string, old_connections: ?OldConnections
+)
+# failback_in_s, waits_for: what the traffic's way back to it waits for
+type EnabledServer (
+  name: string, server: string, server_address: string, was_disabled: bool, target: string, target_address: ?string, forced: ?string,
+  pending: bool, group: ?string, old_connections: ?OldConnections, failback_in_s: ?float, waits_for: ?string
 )
 # Doctor examines the way of clients, of one service or of all; it replies within some seconds.
 # sent: flows that hanatd's own client opened, by interface; served: real clients got answers meanwhile; failure: why none could be opened

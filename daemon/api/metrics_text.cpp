@@ -30,6 +30,7 @@ enum class Metric : std::uint8_t {
   up,
   full,
   unknown,
+  disabled,
   fails,
   latency,
   age
@@ -58,6 +59,7 @@ constexpr std::array rows = {
     Row{Metric::up, "hanat_up", "gauge", "1 while the server is up"},
     Row{Metric::full, "hanat_full", "gauge", "1 while the server works and takes no more clients"},
     Row{Metric::unknown, "hanat_unknown", "gauge", "1 while the health of the server is unknown"},
+    Row{Metric::disabled, "hanat_disabled", "gauge", "1 while an operator has taken the server out of service"},
     Row{Metric::fails, "hanat_probe_fails", "gauge", "Failed probes in the server's failure window"},
     Row{Metric::latency, "hanat_probe_latency_seconds", "gauge", "Latency of the last probe"},
     Row{Metric::age, "hanat_probe_age_seconds", "gauge", "Age of the last probe result"},
@@ -122,7 +124,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
   line(families_, Metric::forced, label, service.forced ? 1 : 0);
   auto flips = service.totals.flips;
-  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "no-server-up"})
+  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "disabled", "no-server-up"})
     flips.try_emplace(why, 0U); // rate() needs the zero before the first
   for (const auto& [why, count] : flips) line(families_, Metric::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
@@ -153,6 +155,7 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::up, fmt::format("{},address=\"{}\"", label, escaped(server.address)), server.health == "up" ? 1 : 0);
   line(families_, Metric::full, label, server.health == "full" ? 1 : 0);
   line(families_, Metric::unknown, label, server.health == "unknown" ? 1 : 0);
+  line(families_, Metric::disabled, label, server.disabled ? 1 : 0);
   line(families_, Metric::fails, label, server.fails.count);
   if (!server.last) return;
   line(families_, Metric::latency, label,

@@ -74,6 +74,13 @@ ProbeStatus probe_from(const json& from) {
   return probe;
 }
 
+json to_value(const DisabledStatus& disabled) {
+  return {{"since", disabled.since}, {"until", or_null(disabled.until)}, {"reason", disabled.reason}, {"by", disabled.by}};
+}
+DisabledStatus disabled_from(const json& from) {
+  return {.since = from.at("since"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
+}
+
 json to_value(const ServerStatus& server) {
   json value = {{"role", server.role},
                 {"address", server.address},
@@ -84,6 +91,7 @@ json to_value(const ServerStatus& server) {
   if (server.group_health) value["group_health"] = *server.group_health;
   if (server.recovering) value["recovering"] = to_value(*server.recovering);
   for (const ProbeStatus& probe : server.probes) value["probes"].push_back(to_value(probe));
+  if (server.disabled) value["disabled"] = to_value(*server.disabled);
   return value;
 }
 ServerStatus server_from(const json& from) {
@@ -94,6 +102,7 @@ ServerStatus server_from(const json& from) {
                       .group_health = optional_or_absent<std::string>(from, "group_health"),
                       .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
+  if (from.contains("disabled")) server.disabled = disabled_from(from.at("disabled"));
   if (from.contains("recovering")) server.recovering = recovering_from(from.at("recovering"));
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
   if (const auto probes = from.find("probes"); probes != from.end())
@@ -102,10 +111,16 @@ ServerStatus server_from(const json& from) {
 }
 
 json to_value(const ForcedStatus& forced) {
-  return {{"target", forced.target}, {"until", or_null(forced.until)}, {"reason", forced.reason}, {"by", forced.by}};
+  json value = {{"target", forced.target}, {"until", or_null(forced.until)}, {"reason", forced.reason}, {"by", forced.by}};
+  if (forced.until_down) value["until_down"] = true;
+  return value;
 }
 ForcedStatus forced_from(const json& from) {
-  return {.target = from.at("target"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
+  return {.target = from.at("target"),
+          .until = optional_at<std::string>(from, "until"),
+          .reason = from.at("reason"),
+          .by = from.at("by"),
+          .until_down = from.value("until_down", false)};
 }
 
 json to_value(const FlipStatus& flip) {

@@ -39,6 +39,12 @@ struct ProbeStatus {
   FailsStatus fails;
   std::optional<LastResult> last;
 };
+/// An operator took a server out of service.
+struct DisabledStatus {
+  std::string since;                     // RFC 3339, UTC, milliseconds
+  std::optional<std::string> until = {}; // likewise; absent: until it is enabled
+  std::string reason, by;
+};
 struct ServerStatus {
   std::string role, address;
   std::vector<std::string> addresses;           // filled only with more than one
@@ -48,11 +54,13 @@ struct ServerStatus {
   std::optional<RecoveringStatus> recovering = {};
   std::optional<LastResult> last;
   std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
+  std::optional<DisabledStatus> disabled = {};
 };
 struct ForcedStatus {
   std::string target;
   std::optional<std::string> until; // RFC 3339, UTC, milliseconds
   std::string reason, by;
+  bool until_down = false; // it ends, too, when its server goes down
 };
 struct CutStatus {
   std::uint64_t tcp = 0, udp = 0, sctp = 0;
@@ -158,13 +166,14 @@ struct ReloadCounts {
 };
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
-  std::string at;                        // RFC 3339, UTC, milliseconds
-  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload", "path"; "cut": updates a flip
-  std::string service;                   // empty: the daemon itself; null in JSON
-  std::string text;                      // the journal's text
-  std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC
-  std::string by = {};                   // who did it; empty: nobody
-  std::string target = {};               // of kind "target": the role that is the target now, or "none"; empty: it stays unset
+  std::string at; // RFC 3339, UTC, milliseconds
+  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path"; "cut": updates a flip
+  std::string kind;
+  std::string service;                            // empty: the daemon itself; null in JSON
+  std::string text;                               // the journal's text
+  std::optional<std::string> until = {};          // of an override with an end; RFC 3339, UTC
+  std::string by = {};                            // who did it; empty: nobody
+  std::string target = {};                        // of kind "target": the role that is the target now, or "none"; empty: it stays unset
   std::string from_address = {}, to_address = {}; // of a flip: its servers; empty: none, or an entry of an older hanatd
   std::optional<ReloadCounts> reload = {};
   std::shared_ptr<const HealthChangeStatus> health = {};        // of a change of health; null: of an older hanatd

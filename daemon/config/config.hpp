@@ -68,7 +68,7 @@ struct ServiceConfig {
   Failback failback;
   FlowPolicy on_failover = {};
   FlowPolicy on_failback = {};
-  FlowPolicy on_forced = {};
+  FlowPolicy on_forced = {.action = FlowAction::drain, .time = std::chrono::seconds{60}}; // and at moves by a reload
   OnNone on_none = OnNone::refuse;
   bool hold = true;  // drop the first refusal of a server that may be failing, so that the client tries again
   bool nudge = true; // TCP: notify idle clients of a flip

@@ -1,10 +1,8 @@
-// Status, Force, Auto, Reload, History, Version: parameters to calls of the controller, and its state to replies. The others: inquiry.
+// Status, Reload, History, Doctor, Version: the state of the controller to replies. The others: operations, inquiry.
 #include "daemon/control/handlers.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,6 +10,7 @@
 
 #include "daemon/api/methods.hpp"
 #include "daemon/control/diagnosis.hpp"
+#include "daemon/control/operations.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
@@ -23,7 +22,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t clients_followed = 4; // in one examination
-constexpr double longest_override_s = 10.0 * 365 * 24 * 3600;
 
 std::string kernel_text(TableSync::State state) {
   switch (state) {
@@ -33,65 +31,6 @@ std::string kernel_text(TableSync::State state) {
   case TableSync::State::failed: return "failed";
   }
   return {};
-}
-
-std::string roles_of(const ServiceState& service) {
-  std::string roles;
-  for (const ServerState& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.role;
-  return roles;
-}
-
-/// A role names one server.
-std::size_t server_for(const ServiceState& service, const std::string& role) {
-  const auto& servers = service.servers;
-  if (role == any_backup) {
-    if (servers.size() < 2)
-      throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name)};
-    const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
-                                      [](const ServerState& server) { return candidate(server).health; });
-    return up == servers.end() ? 1 : static_cast<std::size_t>(up - servers.begin());
-  }
-  const auto found = std::ranges::find(servers, role, [](const ServerState& server) { return server.role; });
-  if (found == servers.end())
-    throw ControlError{"Refused", fmt::format("{} has no server \"{}\"; it has {}", service.config.name, role, roles_of(service))};
-  return static_cast<std::size_t>(found - servers.begin());
-}
-
-void refuse_if_down(const ServiceState& service, const ServerState& server) {
-  if (server.health != Health::down) return;
-  throw ControlError{"Refused",
-                     fmt::format("{}: {} ({}) is down; forcing it would take the service away. Use --even-if-down to force it anyway",
-                                 service.config.name, server.role, to_text(server.addresses.front()))};
-}
-
-void refuse_if_observed(const ServiceState& service) {
-  if (!service.shadow) return;
-  throw ControlError{"Refused",
-                     fmt::format("{0} is in mode observe: hanat does not touch its traffic, so nothing can be forced. Set mode = "
-                                 "\"auto\" for {0}{1} in the configuration, run hanatctl reload, then force it",
-                                 service.config.name,
-                                 service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group))};
-}
-
-/// Status, history and journal show it in one line.
-std::string override_reason(const json& parameters) {
-  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-  if (std::ranges::any_of(reason, is_control))
-    bad_parameter("reason", "the reason is one line of text: write it without control characters");
-  return reason;
-}
-
-/// "pending": the flip still waits, for a cut that is being cancelled or because the kernel refuses it; hanatd tries again by itself.
-json reply_for(const ServiceState& service) {
-  const ServiceStatus status = report(service, Clock::now());
-  return {{"forced", status.forced ? json(status.forced->target) : json()},
-          {"group", status.group ? json(*status.group) : json()},
-          {"pending", service.force && !service.shadow && service.current != std::optional{service.force->server}},
-          {"name", status.name},
-          {"target", status.target},
-          {"target_address", status.target_address ? json(*status.target_address) : json()},
-          {"until", status.forced && status.forced->until ? json(*status.forced->until) : json()}};
 }
 
 } // namespace
@@ -114,8 +53,10 @@ void Handlers::set_reload_refused(const std::string& by, std::size_t errors, std
 
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
-  if (call.method == "Force") return force(call);
-  if (call.method == "Auto") return end_override(call);
+  if (call.method == "Force") return force_server(controller_, call);
+  if (call.method == "Auto") return end_override(controller_, call);
+  if (call.method == "Disable") return disable_server(controller_, call);
+  if (call.method == "Enable") return enable_server(controller_, call);
   if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Doctor") return examine(call.parameters);
@@ -127,15 +68,6 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "ProbeServers") return inquiry_->probe(call.parameters);
   if (call.method == "Connections") return inquiry_->connections(call.parameters);
   throw ControlError{"Failed", fmt::format("method {} is declared but has no handler", call.method)};
-}
-
-/// Adds the other services of their groups, which share an override; the selected ones come first.
-std::vector<ServiceState*> Handlers::with_their_groups(std::vector<ServiceState*> services) const {
-  std::set<ServiceState*> seen(services.begin(), services.end());
-  for (std::size_t index = 0, named = services.size(); index < named; ++index)
-    for (ServiceState* member : controller_.registry().group_of(services[index]))
-      if (seen.insert(member).second) services.push_back(member);
-  return services;
 }
 
 DaemonStatus Handlers::daemon_status() const {
@@ -229,65 +161,6 @@ Reply Handlers::history(const json& parameters) const {
     return std::nullopt;
   };
   return {json{{"version", status_version}, {"next", history_.end()}, {"history", json::array()}}, "history", std::move(next)};
-}
-
-json Handlers::force(const Call& call) {
-  const json& parameters = call.parameters;
-  const auto role = optional_of<std::string>(parameters, "server");
-  if (!role) bad_parameter("server", fmt::format("name a server: primary, backup, backup2, ..., or {}", any_backup));
-  const auto for_s = optional_of<double>(parameters, "for_s");
-  if (for_s && !(*for_s > 0 && *for_s < longest_override_s))
-    bad_parameter("for_s", "an override lasts more than 0 s and less than ten years");
-  const bool even_if_down = optional_of<bool>(parameters, "even_if_down").value_or(false);
-
-  std::vector<std::pair<ServiceState*, std::size_t>> targets; // all are checked before any is forced
-  for (ServiceState* service : with_their_groups(selected_services(controller_.registry(), parameters))) {
-    refuse_if_observed(*service);
-    const std::size_t server = server_for(*service, *role);
-    if (!even_if_down) refuse_if_down(*service, service->servers[server]);
-    targets.emplace_back(service, server);
-  }
-  Override force{.server = 0,
-                 .until = {},
-                 .until_wall = {},
-                 .since = wall_now(),
-                 .reason = override_reason(parameters),
-                 .by = user_name(call.peer.uid)};
-  if (for_s) {
-    const auto duration = std::chrono::milliseconds{std::llround(*for_s * 1000)};
-    force.until = Clock::now() + duration;
-    force.until_wall = force.since + duration;
-  }
-  std::vector<std::optional<ForcedStatus>> replaced; // the overrides of before
-  for (const auto& [service, server] : targets) {
-    replaced.push_back(report(*service, Clock::now()).forced);
-    force.server = server;
-    controller_.set_override(*service, force, force.by);
-  }
-  controller_.sync_now();
-  json services = json::array();
-  for (std::size_t index = 0; index < targets.size(); ++index) {
-    services.push_back(reply_for(*targets[index].first));
-    services.back()["replaced"] = replaced[index] ? json(*replaced[index]) : json();
-  }
-  return {{"services", std::move(services)}};
-}
-
-json Handlers::end_override(const Call& call) {
-  std::vector<std::pair<ServiceState*, bool>> ended; // and whether each was forced
-  for (ServiceState* service : with_their_groups(selected_services(controller_.registry(), call.parameters))) {
-    ended.emplace_back(service, service->force.has_value());
-    controller_.set_override(*service, std::nullopt, user_name(call.peer.uid));
-  }
-  controller_.sync_now();
-  json services = json::array();
-  for (const auto& [service, was_forced] : ended) {
-    json reply = reply_for(*service);
-    reply.erase("until");
-    reply["was_forced"] = was_forced;
-    services.push_back(std::move(reply));
-  }
-  return {{"services", std::move(services)}};
 }
 
 } // namespace hanat

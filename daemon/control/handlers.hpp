@@ -45,9 +45,6 @@ private:
   Reply status(const nlohmann::json& parameters) const;
   Reply history(const nlohmann::json& parameters) const;
   Reply examine(const nlohmann::json& parameters) const;
-  nlohmann::json force(const Call& call);
-  nlohmann::json end_override(const Call& call);
-  std::vector<ServiceState*> with_their_groups(std::vector<ServiceState*> services) const;
 
   Controller& controller_;
   Doctor* doctor_ = nullptr;

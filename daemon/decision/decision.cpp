@@ -8,13 +8,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Decision at(std::size_t server, Reason reason, Reason flip_reason) {
-  return {TargetKind::server, server, reason, flip_reason, std::nullopt};
+Decision at(std::size_t server, Reason reason, Reason flip_reason, bool planned = false) {
+  return {TargetKind::server, server, reason, flip_reason, std::nullopt, planned};
 }
 Decision nowhere() { return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt}; }
 
 std::optional<std::size_t> first_of(std::span<const Candidate> servers, Health health) {
-  const auto found = std::ranges::find(servers, health, &Candidate::health);
+  const auto found = std::ranges::find(servers, health, usable);
   if (found == servers.end()) return std::nullopt;
   return static_cast<std::size_t>(found - servers.begin());
 }
@@ -23,7 +23,9 @@ std::optional<std::size_t> first_up(std::span<const Candidate> servers) { return
 /// Why a server that is up or unknown has the traffic.
 Reason reason_for(std::span<const Candidate> servers, std::size_t server) {
   if (server == 0) return Reason::primary_up;
-  return first_of(servers.first(server), Health::full) ? Reason::full : Reason::failover;
+  const auto before = servers.first(server);
+  if (first_of(before, Health::full)) return Reason::full;
+  return std::ranges::all_of(before, &Candidate::disabled) ? Reason::disabled : Reason::failover;
 }
 Decision taken_by(std::span<const Candidate> servers, std::size_t server) {
   const Reason reason = reason_for(servers, server);
@@ -55,7 +57,7 @@ std::optional<Time> expected_failback(const DecisionInput& input, std::size_t cu
   std::optional<Time> first;
   if (!input.failback.automatic) return first;
   for (const Candidate& server : input.servers.first(current)) {
-    if (!server.up_at) continue;
+    if (!server.up_at || server.disabled) continue;
     const Time when = failback_time(input.failback, std::max(*server.up_at, now), input.day_time, now);
     first = first ? std::min(*first, when) : when;
   }
@@ -64,7 +66,7 @@ std::optional<Time> expected_failback(const DecisionInput& input, std::size_t cu
 
 /// Nothing has the traffic and nothing was decided: the first server in order that is up, once all before it are known.
 Decision start(std::span<const Candidate> servers) {
-  for (std::size_t server = 0; server < servers.size(); ++server) switch (servers[server].health) {
+  for (std::size_t server = 0; server < servers.size(); ++server) switch (usable(servers[server])) {
     case Health::up: return taken_by(servers, server);
     case Health::unknown: return {};
     case Health::full:
@@ -89,7 +91,8 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
   const bool full = input.servers[current].health == Health::full;
   Decision stay = at(current, reason_to_stay(input, current), Reason::starting);
   if (const auto preferred = first_up(input.servers.first(current))) {
-    const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback);
+    const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback,
+                             input.override_ended || input.servers[*preferred].planned);
     if (input.override_ended) return back;
     if (input.failback.automatic) {
       const Time when = failback_time(input.failback, input.servers[*preferred].up_since, input.day_time, now);
@@ -117,6 +120,7 @@ std::string_view to_text(Reason reason) {
   case Reason::recovered: return "recovered";
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
+  case Reason::disabled: return "disabled";
   case Reason::observe: return "observe";
   case Reason::no_server_up: return "no-server-up";
   case Reason::no_server_up_kept: return "no-server-up-kept";
@@ -125,16 +129,19 @@ std::string_view to_text(Reason reason) {
 }
 
 Decision decide(const DecisionInput& input, Time now) {
-  if (input.forced) return at(*input.forced, Reason::forced, Reason::forced);
+  if (input.forced) return at(*input.forced, Reason::forced, Reason::forced, true);
   const auto best = first_up(input.servers);
   if (!input.current) {
     if (!input.refused) return start(input.servers);
     return best ? at(*best, reason_for(input.servers, *best), Reason::recovered) : last_resort(input.servers);
   }
-  if (input.servers[*input.current].health != Health::down) return stay_or_move(input, *input.current, now);
-  if (best) return at(*best, reason_for(input.servers, *best), Reason::failover);
-  if (const auto full = first_of(input.servers, Health::full)) return at(*full, Reason::full_kept, Reason::failover);
-  if (input.on_none == OnNone::keep) return at(*input.current, Reason::no_server_up_kept, Reason::no_server_up_kept);
+  const Candidate& target = input.servers[*input.current];
+  if (usable(target) != Health::down) return stay_or_move(input, *input.current, now);
+  const bool planned = target.health != Health::down; // it was disabled
+  const Reason left = planned ? Reason::disabled : Reason::failover;
+  if (best) return at(*best, reason_for(input.servers, *best), left, planned);
+  if (const auto full = first_of(input.servers, Health::full)) return at(*full, Reason::full_kept, left, planned);
+  if (input.on_none == OnNone::keep && !target.disabled) return at(*input.current, Reason::no_server_up_kept, Reason::no_server_up_kept);
   return nowhere();
 }
 

@@ -24,6 +24,7 @@ enum class Reason : std::uint8_t {
   recovered,         // (a flip's reason) no server was up, and the first one is again
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
+  disabled,          // all servers before this one are disabled; (a flip's) the old target was
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is
   no_server_up,      // clients are refused (on_none)
   no_server_up_kept, // the last target keeps the traffic (on_none = "keep")
@@ -34,6 +35,8 @@ struct Candidate {
   Health health = Health::unknown;
   Time up_since{};                // meaningful while up: failback.after counts from here
   std::optional<Time> up_at = {}; // when it will be up again if all goes well; nullopt: it is up, or nobody knows
+  bool disabled = false;          // an operator took it out of service: it is never chosen
+  bool planned = false;           // an operator or a reload let it have the traffic: a move to it is planned work
   bool operator==(const Candidate&) const = default;
 };
 
@@ -61,9 +64,14 @@ struct Decision {
   Reason reason = Reason::starting;      // why it is so (status)
   Reason flip_reason = Reason::starting; // why it would be moved there (journal, last_flip)
   std::optional<Time> failback_at;       // a failback waits for this moment (stable_for, after, window)
+  bool planned = false;                  // the move is an operator's: flows of the old target go by on_forced
   bool operator==(const Decision&) const = default;
 };
 
+/// What a decision makes of a server: a disabled one is as good as down.
+inline Health usable(const Candidate& server) { return server.disabled ? Health::down : server.health; }
+
+/// `input.forced` is never a disabled server.
 Decision decide(const DecisionInput& input, Time now);
 
 } // namespace hanat

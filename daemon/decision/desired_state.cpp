@@ -17,34 +17,34 @@ namespace {
 
 std::string label(const ServiceState& service, const std::string& server) { return fmt::format("{} {}", service.config.name, server); }
 
-FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
-  switch (flip_reason) {
-  case Reason::forced: return service.on_forced;
-  case Reason::failback: return service.on_failback;
-  case Reason::full: return {.action = FlowAction::keep, .time = {}}; // they are served
+/// A move that an operator or a reload makes. What is no flip's reason is a change of the configuration.
+bool is_planned(const Decision& decision) {
+  switch (decision.flip_reason) {
   case Reason::starting:
   case Reason::adopted:
   case Reason::observe:
   case Reason::primary_up:
+  case Reason::forced:
+  case Reason::disabled: return true;
   case Reason::failover:
+  case Reason::failback: return decision.planned;
+  case Reason::full:
   case Reason::recovered:
   case Reason::full_kept:
   case Reason::no_server_up:
-  case Reason::no_server_up_kept: return service.on_failover;
+  case Reason::no_server_up_kept: return false;
   }
-  return {};
+  return false;
 }
 
-/// A move away from a server that serves: somebody planned it, or the server is full.
-bool is_served(Reason flip_reason) {
-  return flip_reason == Reason::forced || flip_reason == Reason::failback || flip_reason == Reason::full;
+FlowPolicy policy_of(const ServiceState& service, Reason flip_reason, bool planned) {
+  if (planned) return service.asked_flows.value_or(service.config.on_forced);
+  if (flip_reason == Reason::full) return {.action = FlowAction::keep, .time = {}}; // they are served
+  return flip_reason == Reason::failback ? service.config.on_failback : service.config.on_failover;
 }
 
-/// Its clients may be notified a moment later.
-Clock::duration notify_after(Reason flip_reason) {
-  constexpr std::chrono::milliseconds moment{50};
-  return is_served(flip_reason) ? moment : Clock::duration{};
-}
+/// The clients of a server that serves may be notified a moment later.
+constexpr std::chrono::milliseconds notify_served_after{50};
 
 /// Where new flows of a virtual endpoint should go; nullopt: to no server.
 std::optional<nat::DnatTarget> target_of(const ServiceState& service, const Decision& decision, const Vip& vip) {
@@ -79,7 +79,7 @@ void add_sources(const ServiceState& service, nat::TableState& rules) {
 /// Could another server than this endpoint's take the virtual endpoint over?
 bool has_alternative(const ServiceState& service, const Vip& vip, const Endpoint& server) {
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
-    if (candidate(service.servers[index]).health == Health::down) continue;
+    if (usable(candidate(service.servers[index])) == Health::down) continue;
     const auto other = endpoint_for(service.config.servers[index], vip);
     if (other && *other != server) return true;
   }
@@ -133,20 +133,27 @@ std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& d
 /// The flows of one server leave, some of them later. TCP drains apart from the rest: a drain may end for the others alone.
 void evict(const ServiceState& service, const Decision& decision, Time now, const std::string& comment,
            const std::vector<Mapping>& mappings, Plan& result) {
-  const FlowPolicy policy = policy_of(service.config, decision.flip_reason);
+  const bool gone = std::ranges::none_of(service.config.servers, [&](const ServerConfig& server) { // a reload took it away
+    return endpoint_for(server, mappings.front().vip) == mappings.front().server;
+  });
+  const bool planned = gone || is_planned(decision);
+  const bool served = planned || decision.flip_reason == Reason::failback || decision.flip_reason == Reason::full;
+  const FlowPolicy policy = policy_of(service, decision.flip_reason, planned);
   std::vector<Mapping> going;
   std::vector<Mapping> tcp;
   std::vector<Mapping> non_tcp;
   for (const Mapping& mapping : mappings) {
     const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
-    const bool stays = policy.action != FlowAction::reset && (is_tcp || is_served(decision.flip_reason)) &&
-                       !forbidden(service, decision, mapping, policy.action);
+    const bool stays = policy.action != FlowAction::reset && (is_tcp || served) && !forbidden(service, decision, mapping, policy.action);
     (!stays ? going : is_tcp ? tcp : non_tcp).push_back(mapping);
   }
   const auto add = [&](std::vector<Mapping>& part, std::optional<Drain> drain) {
     if (part.empty()) return;
-    result.evictions.push_back(
-        {.mappings = std::move(part), .comment = comment, .drain = drain, .due = now, .notify_after = notify_after(decision.flip_reason)});
+    result.evictions.push_back({.mappings = std::move(part),
+                                .comment = comment,
+                                .drain = drain,
+                                .due = now,
+                                .notify_after = served ? notify_served_after : Clock::duration{}});
   };
   add(going, std::nullopt);
   Drain drain{.since = now, .until_down = decision.flip_reason == Reason::full};

@@ -15,10 +15,14 @@ std::optional<Time> merge_up_at(const Candidate& one, const Candidate& other) {
 }
 
 /// No member counts more than another: the first server that is up, as if nothing were decided yet.
-Decision decide_anew(DecisionInput input, Time now) {
+Decision decide_anew(DecisionInput input, std::span<const Placement> members, Time now) {
+  const auto left_alive = [&input](const Placement& member) {
+    return !member.current || input.servers[*member.current].health != Health::down;
+  };
   input.current.reset();
   input.refused = false;
   Decision decision = decide(input, now);
+  decision.planned = std::ranges::all_of(members, left_alive); // a reload made them a group
   if (decision.kind == TargetKind::undecided) decision.reason = Reason::adopted;
   if (decision.kind == TargetKind::none && input.on_none == OnNone::keep) // each keeps what it has
     decision = {.kind = TargetKind::undecided,
@@ -34,7 +38,9 @@ Decision decide_anew(DecisionInput input, Time now) {
 Candidate merge_health(const Candidate& one, const Candidate& other) {
   return {.health = combine(std::array{one.health, other.health}),
           .up_since = std::max(one.up_since, other.up_since),
-          .up_at = merge_up_at(one, other)};
+          .up_at = merge_up_at(one, other),
+          .disabled = one.disabled || other.disabled,
+          .planned = one.planned || other.planned};
 }
 
 Decision decide_group(DecisionInput input, std::span<const Placement> members, Time now) {
@@ -48,7 +54,7 @@ Decision decide_group(DecisionInput input, std::span<const Placement> members, T
     input.current = member.current;
   }
   if (input.current) input.refused = false;
-  return apart && !input.forced ? decide_anew(input, now) : decide(input, now);
+  return apart && !input.forced ? decide_anew(input, members, now) : decide(input, now);
 }
 
 } // namespace hanat

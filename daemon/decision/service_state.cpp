@@ -54,7 +54,11 @@ std::optional<Time> up_at(const ServerState& server) {
 
 /// The server as this service alone sees it.
 Candidate own_view(const ServerState& server) {
-  return {.health = server.health, .up_since = server.up_since, .up_at = server.health == Health::up ? std::nullopt : up_at(server)};
+  return {.health = server.health,
+          .up_since = server.up_since,
+          .up_at = server.health == Health::up ? std::nullopt : up_at(server),
+          .disabled = server.maintenance.has_value(),
+          .planned = server.planned};
 }
 
 /// Whether another server than `self` has the traffic, and is not down.
@@ -138,6 +142,7 @@ void evaluate(ServiceState& service, Time now) {
     }
     const Health before = std::exchange(server.health, combine(verdicts));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
+    if (server.health == Health::down && before != Health::down) server.planned = false;
   }
 }
 
@@ -203,8 +208,10 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   };
   at(service.failback_at);
   if (service.force) at(service.force->until);
-  for (const ServerState& server : service.servers)
+  for (const ServerState& server : service.servers) {
+    if (server.maintenance) at(server.maintenance->until);
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());
+  }
   for (const auto& [vip, until] : service.recent_until) at(until);
   for (const auto& [mapping, until] : service.displaced_until) at(until);
   for (const Eviction& eviction : service.evictions) {

@@ -36,6 +36,14 @@ struct ProbeState {
   std::optional<probes::Reason> last_failure = {}; // of the failed results the last: why the server is down
 };
 
+/// An operator took a server out of service, as long as that lasts.
+struct Maintenance {
+  std::optional<Time> until = {};          // rules while hanatd runs
+  std::optional<WallTime> until_wall = {}; // shown, and kept over a restart
+  WallTime since{};
+  std::string reason, by;
+};
+
 struct ServerState {
   std::string role;
   std::vector<Endpoint> addresses; // as configured
@@ -43,8 +51,10 @@ struct ServerState {
   Health health = Health::unknown;
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
-  Candidate group_view = neutral; // what the other services of the group know of it
-  Observations observations = {}; // since its health changed last
+  Candidate group_view = neutral;              // what the other services of the group know of it
+  Observations observations = {};              // since its health changed last
+  std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
+  bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
 };
 
 /// An operator's override, as long as it lasts.
@@ -54,6 +64,7 @@ struct Override {
   std::optional<WallTime> until_wall; // shown, and kept over a restart
   WallTime since{};
   std::string reason, by;
+  bool until_down = false; // it ends, too, when the server goes down
 };
 
 /// Mode observe: where hanat's decisions would have the traffic, while the kernel keeps what it has.
@@ -94,7 +105,8 @@ struct ServiceState {
   std::optional<Time> failback_at;
   std::optional<Override> force;
   bool override_ended = false;
-  std::optional<ShadowState> shadow; // exactly in mode observe
+  std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
+  std::optional<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;
   std::optional<Flip> last_flip;
   std::map<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number

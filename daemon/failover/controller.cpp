@@ -2,10 +2,14 @@
 #include "daemon/failover/controller.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <utility>
 
+#include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
+#include "daemon/failover/rehearsal.hpp"
 #include "daemon/failover/transition.hpp"
 #include "daemon/report/make_event.hpp"
 #include "probes/io/conntrack_usage.hpp"
@@ -148,8 +152,11 @@ Reloaded Controller::reload(const Config& config, std::string by) {
   Event cause = events::make({}, events::ConfigReloaded{}); // before all that follows from it
   const auto place = static_cast<std::ptrdiff_t>(outbox_.events.size());
   const Time now = Clock::now();
-  auto plan = std::make_shared<const ReloadPlan>(reload_.plan(config, now));
+  auto plan = std::make_shared<ReloadPlan>(reload_.plan(config, now));
   Reloaded result = reload_.apply(config, now);
+  if (plan->moves_unknown)
+    std::ranges::move(reload_warnings(std::span{outbox_.events}.subspan(static_cast<std::size_t>(place))),
+                      std::back_inserter(plan->warnings));
   result.plan = plan;
   cause.what = events::ConfigReloaded{.services = config.services.size(),
                                       .added = result.added,
@@ -174,11 +181,10 @@ void Controller::stop() {
   if (reload_.settings().on_stop == OnStop::remove) kernel_.table().remove();
 }
 
-void Controller::set_override(ServiceState& service, std::optional<Override> override, std::string by) {
-  if (override)
-    begin_override(service, *std::move(override), registry_, outbox_);
-  else
-    end_override(service, std::move(by), registry_, outbox_);
+void Controller::change(ServiceState& service, std::optional<FlowPolicy> flows, const OperatorChange& make) {
+  service.asked_flows = flows;
+  make(service, registry_, outbox_);
+  registry_.mark_dirty(service);
 }
 
 void Controller::sync_now() {
@@ -186,7 +192,11 @@ void Controller::sync_now() {
   if (table_.busy()) join_commits(true);
 }
 
-State Controller::state() const { return {.overrides = saved_overrides(registry_.services()), .drains = evictions_.saved_drains()}; }
+State Controller::state() const {
+  return {.overrides = saved_overrides(registry_.services()),
+          .maintenance = saved_maintenance(registry_.services()),
+          .drains = evictions_.saved_drains()};
+}
 
 /// The commit under way has ended, or is waited for; `all`: and those that follow from it.
 void Controller::join_commits(bool all) {

@@ -49,14 +49,16 @@ public:
   void stop();
 
   const ServiceRegistry& registry() const { return registry_; }
-  /// Sets an override, or ends it; sync_now() then carries out all that were changed, in one transaction. What came of it stands in the
-  /// services. One of a group is the group's: change it for all of them.
-  void set_override(ServiceState& service, std::optional<Override> override, std::string by);
+  /// An operator's change of one service, as overrides.hpp and maintenance.hpp have them; sync_now() then carries out all of them, in one
+  /// transaction. What came of it stands in the services. What one of a group is given is the group's: change all of them. `flows`: of the
+  /// old target, where the traffic moves; nullopt: as on_forced says.
+  using OperatorChange = std::function<void(ServiceState& service, ServiceRegistry& registry, Outbox& outbox)>;
+  void change(ServiceState& service, std::optional<FlowPolicy> flows, const OperatorChange& make);
   void sync_now();
   /// What the state file is to hold.
   State state() const;
-  /// Called when an override or a drain began or ended, after the table is in sync with it: the state file is out of date. Who changed an
-  /// override waits until it is in the file.
+  /// Called when an override, a maintenance or a drain began or ended, after the table is in sync with it: the state file is out of date.
+  /// Who changed an override waits until it is in the file.
   enum class Urgency : std::uint8_t { now, soon };
   std::function<void(Urgency)> on_state_changed;
 

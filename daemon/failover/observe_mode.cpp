@@ -38,6 +38,7 @@ void apply_to_shadow(ServiceState& service, const Decision& decision, Outbox& ou
   ShadowState& shadow = *service.shadow;
   if (service.since == WallTime{}) service.since = wall_now();
   service.failback_at = decision.failback_at;
+  service.asked_flows.reset();
   shadow.reason = decision.reason;
   if (decision.kind == TargetKind::undecided) return;
   const Placement next{.current = decision.kind == TargetKind::server ? std::optional{decision.server} : std::nullopt,

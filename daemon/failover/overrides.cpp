@@ -5,25 +5,19 @@
 #include <chrono>
 #include <utility>
 
+#include "daemon/failover/maintenance.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
-namespace {
 
-/// How long a restored override still lasts. The file is text: a date of another millennium must not overflow a time of the loop. And a
-/// machine that comes up with its clock in the past must not make a year of half an hour: never longer than the operator asked for.
-struct Rest {
-  WallTime::duration left{};
-  bool clock_went_back = false;
-};
-Rest rest_of(const SavedOverride& saved, WallTime until) {
+/// The file is text: a date of another millennium must not overflow a time of the loop. And a machine that comes up with its clock in the
+/// past must not make a year of half an hour: never longer than the operator asked for.
+SavedTime time_left(WallTime since, WallTime until) {
   constexpr std::chrono::hours longest{24 * 366 * 10};
-  const auto asked = std::clamp<WallTime::duration>(until - saved.since, WallTime::duration::zero(), longest);
+  const auto asked = std::clamp<WallTime::duration>(until - since, WallTime::duration::zero(), longest);
   const WallTime::duration left = until - wall_now();
   return {.left = std::clamp<WallTime::duration>(left, WallTime::duration::zero(), asked), .clock_went_back = left > asked};
 }
-
-} // namespace
 
 void begin_override(ServiceState& service, Override override, ServiceRegistry& registry, Outbox& outbox) {
   outbox.log(events::forced(service, override));
@@ -50,10 +44,37 @@ void expire_override(ServiceState& service, Outbox& outbox) {
   outbox.log(events::override_ended(service, {}));
 }
 
+void end_override_if_void(ServiceState& service, Outbox& outbox) {
+  if (!service.force) return;
+  const ServerState& server = service.servers[service.force->server];
+  const Candidate all = candidate(server);
+  if (!all.disabled && !(service.force->until_down && all.health == Health::down)) return;
+  outbox.log(events::override_void(service, server, all.disabled));
+  service.force.reset();
+  outbox.overrides_changed = true;
+}
+
+void keep_override(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
+  if (!service.force) return;
+  const ServerState& old = before[service.force->server];
+  const auto place = find_server(service.config.servers, old.addresses, before);
+  if (!place) {
+    outbox.log(events::override_dropped(service.config.name, old, service.force->by));
+    service.force.reset();
+    outbox.overrides_changed = true;
+    return;
+  }
+  service.force->server = *place;
+  const ServerState& server = service.servers[*place];
+  if (server.role == old.role && server.addresses == old.addresses) return;
+  outbox.log(events::override_moved(service, old, server));
+  outbox.overrides_changed = true;
+}
+
 void forget_ended_override(ServiceState& service) {
   const auto better = std::span{service.servers}.first(placement(service).current.value_or(0));
   const bool better_unknown =
-      std::ranges::any_of(better, [](const ServerState& server) { return candidate(server).health == Health::unknown; });
+      std::ranges::any_of(better, [](const ServerState& server) { return usable(candidate(server)) == Health::unknown; });
   if (!better_unknown) service.override_ended = false;
 }
 
@@ -82,32 +103,48 @@ std::vector<SavedOverride> saved_overrides(const Services& services) {
                         .until = override->until_wall,
                         .reason = override->reason,
                         .by = override->by,
-                        .since = override->since});
+                        .since = override->since,
+                        .addresses = service->servers[override->server].addresses,
+                        .until_down = override->until_down});
   return result;
 }
+
+namespace {
+
+/// One of an older hanatd has no addresses: it is of the role.
+std::optional<std::size_t> saved_place(const SavedOverride& saved, const std::vector<ServerConfig>& servers) {
+  if (!saved.addresses.empty()) return find_server(servers, saved.addresses);
+  const auto server = std::ranges::find(servers, saved.target, &ServerConfig::role);
+  return server == servers.end() ? std::nullopt : std::optional{static_cast<std::size_t>(server - servers.begin())};
+}
+
+} // namespace
 
 void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
   ServiceState* service = registry.find(saved.service);
   if (service == nullptr) return;
-  const auto server = std::ranges::find(service->config.servers, saved.target, &ServerConfig::role);
-  if (server == service->config.servers.end()) {
-    outbox.log(events::override_dropped(saved.service, saved.target));
+  const auto server = saved_place(saved, service->config.servers);
+  const ServerState old{.role = saved.target, .addresses = saved.addresses, .probes = {}};
+  if (!server) {
+    outbox.log(events::override_dropped(saved.service, old, saved.by));
     return;
   }
-  Override override{.server = static_cast<std::size_t>(server - service->config.servers.begin()),
+  Override override{.server = *server,
                     .until = std::nullopt,
                     .until_wall = saved.until,
                     .since = saved.since,
                     .reason = saved.reason,
-                    .by = saved.by};
+                    .by = saved.by,
+                    .until_down = saved.until_down};
   if (saved.until) {
-    const Rest rest = rest_of(saved, *saved.until);
+    const SavedTime rest = time_left(saved.since, *saved.until);
     override.until = now + rest.left;
     if (rest.clock_went_back)
       outbox.log(events::override_clock(saved.service, std::chrono::duration_cast<std::chrono::seconds>(rest.left)));
   }
   outbox.log(events::override_restored(*service, override));
   service->force = std::move(override);
+  if (service->servers[*server].role != saved.target) outbox.log(events::override_moved(*service, old, service->servers[*server]));
   if (service->shadow) outbox.log(events::override_waits(*service));
   registry.mark_dirty(*service);
 }

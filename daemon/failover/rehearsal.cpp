@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
@@ -128,16 +130,10 @@ public:
         plan.warnings.push_back(fmt::format("{}: its target {} is no server of it any more: the first of its servers that is up takes over",
                                             service->config.name, to_text(service->loaded.dnat.begin()->second.server)));
     for (Change& change : decide_dirty(registry_, evictions_, outbox_, now)) note(change, plan, now);
-    for (const Event& event : outbox_.events)
-      if (is_warning(event)) plan.warnings.push_back(event.service.empty() ? text_of(event) : event.service + ": " + text_of(event));
+    for (std::string& warning : reload_warnings(outbox_.events)) plan.warnings.push_back(std::move(warning));
   }
 
 private:
-  static bool is_warning(const Event& event) {
-    return std::holds_alternative<events::OverrideDropped>(event.what) || std::holds_alternative<events::OverrideLost>(event.what) ||
-           std::holds_alternative<events::OverrideWaits>(event.what) || std::holds_alternative<events::OverrideShared>(event.what);
-  }
-
   /// Of the flip that was recorded last.
   std::optional<MovePlan> last_move() const {
     const auto address_of = [](const auto& server) { return server ? to_text(server->address) : std::string{}; };
@@ -183,6 +179,20 @@ private:
   Reload reload_{registry_, health_, evictions_, audit_, outbox_};
 };
 
+/// What a reload does to something that an operator set.
+struct IsWarning {
+  bool operator()(const auto&) const { return false; }
+  bool operator()(const events::OverrideDropped&) const { return true; }
+  bool operator()(const events::OverrideLost&) const { return true; }
+  bool operator()(const events::OverrideWaits&) const { return true; }
+  bool operator()(const events::OverrideShared&) const { return true; }
+  bool operator()(const events::OverrideVoid&) const { return true; }
+  bool operator()(const events::OverrideMoved&) const { return true; }
+  bool operator()(const events::MaintenanceMoved&) const { return true; }
+  bool operator()(const events::MaintenanceLost&) const { return true; }
+  bool operator()(const events::ServerDisabled&) const { return true; } // with its group
+};
+
 /// Until its new probes are answered a server is unknown.
 void warn_of_probes(ReloadPlan& plan) {
   for (const ServicePlan& change : plan.changes)
@@ -193,6 +203,14 @@ void warn_of_probes(ReloadPlan& plan) {
 }
 
 } // namespace
+
+std::vector<std::string> reload_warnings(std::span<const Event> events) {
+  std::vector<std::string> warnings;
+  for (const Event& event : events)
+    if (std::visit(IsWarning{}, event.what))
+      warnings.push_back(event.service.empty() ? text_of(event) : fmt::format("{}: {}", event.service, text_of(event)));
+  return warnings;
+}
 
 ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now) {
   ReloadPlan plan{.services = next.services.size(), .changes = service_changes(registry, next), .settings = {}, .warnings = {}};

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/failover/port_handover.hpp"
@@ -82,6 +83,7 @@ void Reload::start(const Config& config, nat::TableState loaded, const State& sa
   for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
   adopt(std::move(loaded), now);
   for (const SavedOverride& override : saved.overrides) restore_override(override, registry_, outbox_, now);
+  for (const SavedMaintenance& maintenance : saved.maintenance) restore_maintenance(maintenance, registry_, outbox_, now);
   evictions_.restore(saved.drains, now);
   audit_.start(config.reconcile, now);
   regroup();
@@ -118,23 +120,13 @@ Reloaded Reload::apply(const Config& config, Time now) {
 /// Makes or changes a service; probes that stay the same keep their history.
 void Reload::configure(ServiceState& service, const ServiceConfig& config, Time now) {
   std::vector<ServerState> before = std::move(service.servers);
-  std::optional<std::string> forced_role;
-  if (service.force) forced_role = before[service.force->server].role;
   service.servers = servers_for(config, before);
   health_.configure(before, service.servers, config);
   service.config = config;
   registry_.list(service);
   health_.assign(service);
-  if (service.force && forced_role) {
-    const auto still = std::ranges::find(config.servers, *forced_role, &ServerConfig::role);
-    if (still != config.servers.end())
-      service.force->server = static_cast<std::size_t>(still - config.servers.begin());
-    else {
-      outbox_.log(events::override_dropped(service.config.name, *forced_role));
-      service.force.reset();
-      outbox_.overrides_changed = true;
-    }
-  }
+  keep_maintenance(service, before, outbox_);
+  keep_override(service, before, outbox_);
   keep_observing(service, before, outbox_);
   infer_target(service); // a place in the old list of servers says nothing about the new one
   evaluate(service, now);
@@ -148,6 +140,7 @@ void Reload::retire(ServiceState& service) {
     outbox_.overrides_changed = true;
     service.force.reset();
   }
+  forget_maintenance(service, outbox_);
   health_.forget(service);
   registry_.unlist(service);
   service.servers.clear();
@@ -223,7 +216,10 @@ void Reload::transfer_endpoints(Time now) {
 
 /// Follows the groups of the configuration; each has one override at the most.
 void Reload::regroup() {
-  for (const auto& [name, members] : registry_.regroup()) share_override(members, registry_, outbox_);
+  for (const auto& [name, members] : registry_.regroup()) {
+    share_maintenance(members, registry_, outbox_);
+    share_override(members, registry_, outbox_);
+  }
 }
 
 } // namespace hanat

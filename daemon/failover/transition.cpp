@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_event.hpp"
 
@@ -27,11 +28,13 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
       group, [now](const ServiceState* service) { return service->force && service->force->until && *service->force->until <= now; });
   for (ServiceState* service : group)
     if (expired) expire_override(*service, outbox);
+  for (ServiceState* service : group) expire_maintenance(*service, outbox, now);
   for (int pass = 0; pass < (group.size() > 1 ? 2 : 1); ++pass) {
     share_health(group);
     for (ServiceState* service : group) evaluate(*service, now);
   }
   share_health(group);
+  for (ServiceState* service : group) end_override_if_void(*service, outbox);
   for (ServiceState* service : group) {
     for (ServerState& server : service->servers)
       if (server.health != std::exchange(server.last_logged, server.health)) {
@@ -129,6 +132,8 @@ bool record_target(Change& change, Outbox& outbox) {
   if (new_target || starts_anew || service.since == WallTime{}) service.since = at;
   service.reason = decision.reason;
   service.failback_at = decision.failback_at;
+  service.asked_flows.reset();
+  if (new_target && service.current) service.servers[*service.current].planned = false;
   if (!service.removed) forget_ended_override(service);
   return flipped;
 }

@@ -18,6 +18,7 @@
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/service_state.hpp"
 #include "daemon/doctor/finding.hpp"
+#include "daemon/report/event_override.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "probes/result.hpp"
@@ -29,12 +30,6 @@ enum class Level : std::uint8_t { info, notice, warning, error };
 } // namespace hanat
 
 namespace hanat::events {
-
-struct ServerName {
-  std::string role; // "primary", "backup2"
-  Endpoint address;
-  bool operator==(const ServerName&) const = default;
-};
 
 /// What the kernel does with a service that is left as it is.
 struct LoadedTarget {
@@ -139,52 +134,6 @@ struct PathTroubleEnded {
   bool target_changed = false;   // or went down
   bool own_client = false;       // hanatd's own gets its answers again; none of these: no client was seen any more
   bool operator==(const PathTroubleEnded&) const = default;
-};
-
-// Overrides
-
-struct Forced {
-  ServerName server;
-  std::string by;
-  std::optional<WallTime> until;
-  std::optional<std::chrono::seconds> lasts = {}; // until then
-  std::string reason;                             // the operator's
-  bool operator==(const Forced&) const = default;
-};
-/// One of before the restart.
-struct OverrideRestored {
-  Forced forced;
-  bool operator==(const OverrideRestored&) const = default;
-};
-/// Mode observe begins, or is found at the start, while an override is set.
-struct OverrideWaits {
-  std::string role, by;
-  bool operator==(const OverrideWaits&) const = default;
-};
-struct OverrideEnded {
-  bool expired = false;
-  std::string by = {}; // who ended it
-  bool operator==(const OverrideEnded&) const = default;
-};
-/// The service is no longer configured.
-struct OverrideLost {
-  std::string role, by, reason;
-  bool operator==(const OverrideLost&) const = default;
-};
-/// The service has no server of this role any more.
-struct OverrideDropped {
-  std::string role;
-  bool operator==(const OverrideDropped&) const = default;
-};
-/// The clock shows a time before the override began.
-struct OverrideClock {
-  std::chrono::seconds ends_after{};
-  bool operator==(const OverrideClock&) const = default;
-};
-/// The override of another service of the group applies.
-struct OverrideShared {
-  std::string owner, group;
-  bool operator==(const OverrideShared&) const = default;
 };
 
 // Old flows; `flows` names their service and server: "web primary"
@@ -379,10 +328,11 @@ struct Message {
 using Payload =
     std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard,
                  PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost,
-                 OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded,
-                 UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered, TableRestored,
-                 TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff,
-                 OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
+                 OverrideDropped, OverrideClock, OverrideShared, OverrideVoid, OverrideMoved, ServerDisabled, ServerEnabled,
+                 MaintenanceRestored, MaintenanceMoved, MaintenanceLost, MaintenanceClock, FlowsCut, CutCancelled, DrainBegun, DrainVoid,
+                 Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered,
+                 TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping,
+                 NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
                  HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
 
 } // namespace hanat::events

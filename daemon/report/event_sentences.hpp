@@ -32,6 +32,16 @@ public:
   std::string operator()(const OverrideClock& override) const;
   std::string operator()(const OverrideShared& override) const;
 
+  // event_text_maintenance.cpp: servers out of service, and what ends or moves an override
+  std::string operator()(const OverrideVoid& override) const;
+  std::string operator()(const OverrideMoved& override) const;
+  std::string operator()(const ServerDisabled& disabled) const;
+  std::string operator()(const ServerEnabled& enabled) const;
+  std::string operator()(const MaintenanceRestored& restored) const;
+  std::string operator()(const MaintenanceMoved& moved) const;
+  std::string operator()(const MaintenanceLost& lost) const;
+  std::string operator()(const MaintenanceClock& clock) const;
+
   // event_text_drain.cpp: old flows
   std::string operator()(const FlowsCut& cut) const;
   std::string operator()(const CutCancelled& cut) const;

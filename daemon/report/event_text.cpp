@@ -167,6 +167,7 @@ std::string Sentences::operator()(const PathTroubleEnded& ended) const {
 std::string Sentences::operator()(const Forced& forced) const {
   std::string text = fmt::format("forced to {} by {}{}", to_text(forced.server), forced.by, lasting("", forced.lasts));
   if (!forced.reason.empty()) text += fmt::format(" ({})", forced.reason);
+  if (forced.until_down) return text + fmt::format("; it ends when that server goes down, or by `hanatctl auto {}`", service_);
   if (forced.until) return text + fmt::format("; no failover until then; `hanatctl auto {}` ends it", service_);
   return text + fmt::format("; no failover until `hanatctl auto {}`", service_);
 }
@@ -193,10 +194,6 @@ std::string Sentences::operator()(const OverrideLost& override) const {
                      override.role.empty() ? "" : ", ", override.by, override.reason.empty() ? "" : ": ", override.reason);
 }
 
-std::string Sentences::operator()(const OverrideDropped& override) const {
-  return fmt::format("the override to {} is dropped: the service no longer has that server", override.role);
-}
-
 std::string Sentences::operator()(const OverrideClock& override) const {
   return fmt::format("this machine's clock shows a time before the override began: the override ends {} s from now",
                      override.ends_after.count());
@@ -214,12 +211,13 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level
-  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, DrainBegun, DrainVoid, Drained, DrainEnded,
-                         PathTroubleEnded, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
+                               DrainVoid, Drained, DrainEnded, PathTroubleEnded, KernelRecovered, HeartbeatByPacket, Stopping,
+                               ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
+                               OverrideVoid, OverrideMoved, ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock,
                                OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored,
                                TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
@@ -252,7 +250,12 @@ struct HistoryKinds {
   }
   std::string_view operator()(const HealthChanged&) const { return "health"; }
   std::string_view operator()(const OneOf<ConfigReloaded, ConfigRefused, ReloadFailed> auto&) const { return "reload"; }
-  std::string_view operator()(const OneOf<Forced, OverrideEnded, OverrideLost, OverrideDropped> auto&) const { return "override"; }
+  std::string_view operator()(const OneOf<Forced, OverrideEnded, OverrideLost, OverrideDropped, OverrideVoid, OverrideMoved> auto&) const {
+    return "override";
+  }
+  std::string_view operator()(const OneOf<ServerDisabled, ServerEnabled, MaintenanceMoved, MaintenanceLost> auto&) const {
+    return "maintenance";
+  }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
   std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
   std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
@@ -275,7 +278,8 @@ struct FieldsOf {
 /// The user, where one did it.
 struct ByWhom {
   std::string operator()(const auto&) const { return {}; }
-  std::string operator()(const OneOf<Forced, OverrideEnded, ConfigReloaded, ConfigRefused, ReloadFailed> auto& event) const {
+  std::string operator()(
+      const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed> auto& event) const {
     return event.by;
   }
 };
@@ -341,6 +345,8 @@ std::optional<HistoryEntry> history_entry_of(const Event& event, std::string tex
                      .flip = {}};
   if (const auto* forced = std::get_if<events::Forced>(&event.what); forced != nullptr && forced->until)
     entry.until = to_text(*forced->until);
+  if (const auto* disabled = std::get_if<events::ServerDisabled>(&event.what); disabled != nullptr && disabled->until)
+    entry.until = to_text(*disabled->until);
   if (const auto* reloaded = std::get_if<events::ConfigReloaded>(&event.what)) {
     entry.reload = ReloadCounts{.added = reloaded->added.size(), .changed = reloaded->changed.size(), .removed = reloaded->removed.size()};
     if (reloaded->plan) entry.changes = events::first_changes(*reloaded->plan);

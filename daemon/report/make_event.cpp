@@ -108,7 +108,7 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
       .fails = fails_of(server, now),
       .within = service.config.down.within,
       .last = last_result(server, now),
-      .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) { return candidate(other).health == Health::up; })};
+      .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) { return usable(candidate(other)) == Health::up; })};
   if (!server.probes.empty()) {
     const ProbeState& probe = worst_probe(server, now);
     if (probe.probe != nullptr && server.probes.size() > 1) changed.probe = name_of(*probe.probe);
@@ -132,8 +132,12 @@ Event path_finding(std::string service, Finding finding) { return make(std::move
 namespace {
 
 Forced forced_now(const ServiceState& service, const Override& force, WallTime at) {
-  Forced made{
-      .server = named(service.servers[force.server]), .by = force.by, .until = force.until_wall, .lasts = {}, .reason = force.reason};
+  Forced made{.server = named(service.servers[force.server]),
+              .by = force.by,
+              .until = force.until_wall,
+              .lasts = {},
+              .reason = force.reason,
+              .until_down = force.until_down};
   if (made.until) made.lasts = std::chrono::round<std::chrono::seconds>(std::max(*made.until - at, WallTime::duration::zero()));
   return made;
 }
@@ -166,7 +170,6 @@ Event override_lost(const ServiceState& service) {
               OverrideLost{.role = known ? service.servers[force.server].role : "", .by = force.by, .reason = force.reason});
 }
 
-Event override_dropped(std::string service, std::string target) { return make(std::move(service), OverrideDropped{std::move(target)}); }
 Event override_clock(std::string service, std::chrono::seconds ends_after) { return make(std::move(service), OverrideClock{ends_after}); }
 
 Event override_shared(const ServiceState& service, const ServiceState& owner) {

@@ -39,10 +39,22 @@ Event override_waits(const ServiceState& service);
 /// `by`: who ended it; empty: it has expired.
 Event override_ended(const ServiceState& service, std::string by);
 Event override_lost(const ServiceState& service);
-/// `target`: the role that the saved override names.
-Event override_dropped(std::string service, std::string target);
+/// `server`: as it was until now.
+Event override_dropped(std::string service, const ServerState& server, std::string by);
 Event override_clock(std::string service, std::chrono::seconds ends_after);
 Event override_shared(const ServiceState& service, const ServiceState& owner);
+/// `disabled`: its server was; otherwise it is down.
+Event override_void(const ServiceState& service, const ServerState& server, bool disabled);
+Event override_moved(const ServiceState& service, const ServerState& from, const ServerState& to);
+
+// make_event_maintenance.cpp
+Event server_disabled(const ServiceState& service, const ServerState& server);
+/// `by`: who did it; empty: its time is over.
+Event server_enabled(const ServiceState& service, const ServerState& server, std::string by);
+Event maintenance_restored(const ServiceState& service, const ServerState& server);
+Event maintenance_moved(const ServiceState& service, const ServerState& from, const ServerState& to);
+Event maintenance_lost(const ServiceState& service, const ServerState& server);
+Event maintenance_clock(std::string service, std::chrono::seconds ends_after);
 
 // With the status of the flip by which the flows of the eviction left.
 Event flows_cut(const ServiceState& service, const Eviction& eviction);

@@ -37,6 +37,11 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
     for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
   status.health = to_text(server.health);
   if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
+  if (const auto& maintenance = server.maintenance)
+    status.disabled = DisabledStatus{.since = to_text(maintenance->since),
+                                     .until = maintenance->until_wall ? std::optional{to_text(*maintenance->until_wall)} : std::nullopt,
+                                     .reason = maintenance->reason,
+                                     .by = maintenance->by};
   const ProbeState& probe = worst_probe(server, now);
   status.fails = fails_of(service, probe, now);
   if (const auto recovery = recovery_of(server, now))
@@ -101,7 +106,7 @@ FailbackStatus failback_of(const ServiceState& service, Time now) {
   for (const ServerState& server : preferred) {
     const Candidate all = candidate(server);
     const bool up = all.health == Health::up;
-    if (!up && (!all.up_at || status.to)) continue;
+    if (all.disabled || (!up && (!all.up_at || status.to))) continue;
     status.to = server.role;
     status.waits_for = !policy.automatic ? "operator" : !up ? "stable-for" : all.up_since + policy.after > now ? "after" : "window";
     if (up) break; // it has the traffic first
@@ -166,7 +171,8 @@ ServiceStatus report(const ServiceState& service, Time now) {
     status.forced = ForcedStatus{.target = service.servers[service.force->server].role,
                                  .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
                                  .reason = service.force->reason,
-                                 .by = service.force->by};
+                                 .by = service.force->by,
+                                 .until_down = service.force->until_down};
   if (service.failback_at && !service.shadow) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
   status.failback = failback_of(service, now);
   status.flips = service.flips;

@@ -32,13 +32,16 @@ bool sets_target(const HistoryEntry& entry) {
   return entry.kind == "flip" || (entry.kind == "target" && !entry.target.empty() && !is_adoption(entry));
 }
 
+/// What an operator did to the service or to one of its servers, and what became of it.
+bool is_operators(const HistoryEntry& entry) { return entry.kind == "override" || entry.kind == "maintenance"; }
+
 /// The new target, and where it was before: empty for a first target.
 std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.flip->to : entry.target; }
 
 /// Whether a change of health can have led to that target: that its server came up, or that another one went away.
 bool explains(const HealthChangeStatus& health, const HistoryEntry& effect) {
   const std::string why = effect.flip ? effect.flip->why : "";
-  if (why == "forced") return false;
+  if (why == "forced" || why == "disabled") return false;
   const bool up = health.health == "up";
   const bool returns = why == "failback" || why == "recovered" || why == "primary-up";
   if (health.server == target_of(effect)) return up && (returns || !effect.flip);
@@ -111,7 +114,7 @@ private:
 
   bool may_cause(const HistoryEntry& entry, const HistoryEntry& effect, std::set<std::string>& judged) const {
     if (entry.kind == "reload") return entry.at >= moment_moved(effect.at, -reload_is_near) && touches(entry, query_.group);
-    if (entry.kind == "override") return is_own(entry);
+    if (is_operators(entry)) return is_own(entry);
     if (entry.kind != "health" || !(is_own(entry) || query_.group.contains(entry.service))) return false;
     if (!entry.health) return true; // of an older hanatd
     const bool newest = judged.insert(entry.service + " " + entry.health->server).second;
@@ -134,7 +137,7 @@ private:
     for (const std::uint64_t number : std::ranges::reverse_view(causes)) add(number);
   }
 
-  /// What has become of the servers since then, each once, and of overrides; and a trouble of the clients' way that is not over.
+  /// What has become of the servers since then, each once, of overrides and maintenance; and trouble of the clients' way that is not over.
   void collect_later() {
     std::vector<std::uint64_t> later;
     std::set<std::string> judged;
@@ -145,7 +148,7 @@ private:
       if (!is_own(entry)) continue;
       path_is_over = path_is_over || (entry.kind == "path" && entry.text.find(path_ended_words) != std::string::npos);
       const bool health = entry.kind == "health" && (!entry.health || judged.insert(entry.health->server).second);
-      if (health || entry.kind == "override" || (entry.kind == "path" && !path_is_over) || is_adoption(entry)) later.push_back(number);
+      if (health || is_operators(entry) || (entry.kind == "path" && !path_is_over) || is_adoption(entry)) later.push_back(number);
     }
     for (const std::uint64_t number : std::ranges::reverse_view(later)) add(number);
   }

@@ -33,8 +33,38 @@ constexpr int max_depth = 4;                 // object, list, item, flows of a d
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
 json to_value(const SavedOverride& item) {
-  return {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
-          {"reason", item.reason},   {"by", item.by},         {"since", to_text(item.since)}};
+  json value = {{"service", item.service}, {"target", item.target}, {"until", item.until ? json(to_text(*item.until)) : json(nullptr)},
+                {"reason", item.reason},   {"by", item.by},         {"since", to_text(item.since)}};
+  for (const Endpoint& address : item.addresses) value["addresses"].push_back(to_text(address));
+  if (item.until_down) value["until_down"] = true;
+  return value;
+}
+
+/// The same keys, without until_down.
+json to_value(const SavedMaintenance& item) {
+  return to_value(SavedOverride{.service = item.service,
+                                .target = item.server,
+                                .until = item.until,
+                                .reason = item.reason,
+                                .by = item.by,
+                                .since = item.since,
+                                .addresses = item.addresses});
+}
+
+/// Of a server. nullopt: one of them is none. Absent: empty.
+std::optional<std::vector<Endpoint>> addresses_in(const json& from) {
+  std::vector<Endpoint> addresses;
+  const auto list = from.find("addresses");
+  if (list == from.end()) return addresses;
+  if (!list->is_array()) return std::nullopt;
+  for (const json& one : *list) {
+    const auto parsed =
+        one.is_string() ? config::parse_server(one.get<std::string>()) : config::Parsed<config::ServerPorts>{config::Error{}};
+    const auto* server = std::get_if<config::ServerPorts>(&parsed);
+    if (server == nullptr || server->last != 0) return std::nullopt;
+    addresses.push_back(server->endpoint);
+  }
+  return addresses;
 }
 
 /// nullopt: a key is missing or has another type.
@@ -47,6 +77,10 @@ std::optional<SavedOverride> override_from(const json& from) {
   const auto start_time = since ? parse_wall_time(*since) : std::nullopt;
   if (!service || service->empty() || !target || target->empty() || !reason || !by || !start_time) return std::nullopt;
   SavedOverride item{.service = *service, .target = *target, .until = std::nullopt, .reason = *reason, .by = *by, .since = *start_time};
+  const auto addresses = addresses_in(from);
+  if (!addresses) return std::nullopt;
+  item.addresses = *addresses;
+  if (const auto until_down = from.find("until_down"); until_down != from.end()) item.until_down = *until_down == json(true);
   // An override with an invalid end must not become one without an end.
   if (!from.contains("until")) return std::nullopt;
   if (from.at("until").is_null()) return item;
@@ -54,6 +88,18 @@ std::optional<SavedOverride> override_from(const json& from) {
   item.until = until ? parse_wall_time(*until) : std::nullopt;
   if (!item.until) return std::nullopt;
   return item;
+}
+
+std::optional<SavedMaintenance> maintenance_from(const json& from) {
+  auto item = override_from(from);
+  if (!item || item->addresses.empty()) return std::nullopt;
+  return SavedMaintenance{.service = std::move(item->service),
+                          .server = std::move(item->target),
+                          .addresses = std::move(item->addresses),
+                          .until = item->until,
+                          .reason = std::move(item->reason),
+                          .by = std::move(item->by),
+                          .since = item->since};
 }
 
 /// "203.0.113.10:443/tcp 198.18.11.2:8443"; for a range "203.0.113.10:5000-9000/tcp 198.18.11.2"
@@ -117,6 +163,11 @@ bool add_item(State& state, const std::string& list, const json& value) {
   if (list == "overrides") {
     auto item = override_from(value);
     if (item) state.overrides.push_back(std::move(*item));
+    return item.has_value();
+  }
+  if (list == "disabled") {
+    auto item = maintenance_from(value);
+    if (item) state.maintenance.push_back(std::move(*item));
     return item.has_value();
   }
   auto item = drain_from(value);
@@ -187,9 +238,12 @@ LoadedState load_file(const std::filesystem::path& dir, const std::string& name)
   std::error_code failed;
   std::filesystem::rename(file, bad_file, failed);
   const auto where = failed ? "could not be renamed: " + failed.message() : "is now " + bad_file.string();
-  loaded.warning =
-      fmt::format("{} {}: {} {} were read from it, others are lost; the file {}", file.string(), loaded.warning,
-                  loaded.state.overrides.size() + loaded.state.drains.size(), name == "drains.json" ? "drains" : "overrides", where);
+  loaded.warning = fmt::format("{} {}: {} {} were read from it, others are lost; the file {}", file.string(), loaded.warning,
+                               loaded.state.overrides.size() + loaded.state.maintenance.size() + loaded.state.drains.size(),
+                               name == "drains.json"              ? "drains"
+                               : loaded.state.maintenance.empty() ? "overrides"
+                                                                  : "overrides and disabled servers",
+                               where);
   return loaded;
 }
 
@@ -211,11 +265,12 @@ LoadedState parse_state(const std::string& text) {
   std::string list; // current key of the outer object
   bool has_list = false;
   std::map<std::string, std::size_t> invalid;
+  const auto is_list = [&list] { return list == "overrides" || list == "disabled" || list == "drains"; };
   const auto collect = [&](int depth, json::parse_event_t event, json& value) {
     if (depth > max_depth) throw std::length_error("nested too deeply");
     if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
-    has_list |= event == json::parse_event_t::array_start && depth == 1 && (list == "overrides" || list == "drains");
-    if (event != json::parse_event_t::object_end || depth != 2 || (list != "overrides" && list != "drains")) return true;
+    has_list |= event == json::parse_event_t::array_start && depth == 1 && is_list();
+    if (event != json::parse_event_t::object_end || depth != 2 || !is_list()) return true;
     if (!add_item(parsed.state, list, value)) ++invalid[list];
     return false; // drops the item from the result: it is collected
   };
@@ -228,7 +283,8 @@ LoadedState parse_state(const std::string& text) {
     parsed.warning = "has unexpected content";
   }
   if (parsed.warning.empty() && !invalid.empty())
-    parsed.warning = fmt::format("has {} invalid {}", invalid.begin()->second, invalid.begin()->first);
+    parsed.warning = fmt::format("has {} invalid {}", invalid.begin()->second,
+                                 invalid.begin()->first == "disabled" ? "disabled servers" : invalid.begin()->first);
   return parsed;
 }
 
@@ -252,7 +308,9 @@ void save_state(const std::filesystem::path& dir, const State& state) {
 
   json overrides = json::array();
   for (const auto& item : state.overrides) overrides.push_back(to_value(item));
-  const std::string text = text_of({{"version", 1}, {"overrides", std::move(overrides)}});
+  json root = {{"version", 1}, {"overrides", std::move(overrides)}};
+  for (const auto& item : state.maintenance) root["disabled"].push_back(to_value(item));
+  const std::string text = text_of(root);
   if (read_file(dir / "state.json").text != text) replace_file(dir, "state.json", text, true);
 }
 

@@ -1,5 +1,5 @@
-// State that survives a restart besides the kernel's table: the overrides of operators, in DIR/state.json, and the flows that drain or are
-// kept, in DIR/drains.json. hanatd starts whatever these files contain.
+// State that survives a restart besides the kernel's table: the overrides of operators and the servers that they disabled, in
+// DIR/state.json, and the flows that drain or are kept, in DIR/drains.json. hanatd starts whatever these files contain.
 // Not here: applying the state (failover), when it is written (state_writer).
 #pragma once
 
@@ -20,7 +20,19 @@ struct SavedOverride {
   std::optional<WallTime> until;
   std::string reason, by;
   WallTime since{};
+  std::vector<Endpoint> addresses = {}; // of the server, which it follows; empty: of an older hanatd, it is of the role
+  bool until_down = false;
   bool operator==(const SavedOverride&) const = default;
+};
+
+/// A server that an operator took out of service.
+struct SavedMaintenance {
+  std::string service, server; // its role then
+  std::vector<Endpoint> addresses;
+  std::optional<WallTime> until;
+  std::string reason, by;
+  WallTime since{};
+  bool operator==(const SavedMaintenance&) const = default;
 };
 
 /// Flows that may stay with a former target.
@@ -34,6 +46,7 @@ struct SavedDrain {
 
 struct State {
   std::vector<SavedOverride> overrides;
+  std::vector<SavedMaintenance> maintenance = {}; // "disabled" in the file, which an older hanatd ignores
   std::vector<SavedDrain> drains;
   bool operator==(const State&) const = default;
 };
@@ -50,8 +63,8 @@ LoadedState parse_state(const std::string& text);
 /// are used; a file of another owner, or one that is not a regular file, is not read. A bad file is renamed to state.json.bad.
 LoadedState load_state(const std::filesystem::path& dir);
 
-/// Replaces each file completely or not at all (mode 0640). Blocks until the disk has written if an override changed, so it must not run on
-/// the loop's thread. Throws std::system_error.
+/// Replaces each file completely or not at all (mode 0640). Blocks until the disk has written if an override or a disabled server changed,
+/// so it must not run on the loop's thread. Throws std::system_error.
 void save_state(const std::filesystem::path& dir, const State& state);
 
 /// Locks DIR/lock during its lifetime, so that no two daemons share a state directory.

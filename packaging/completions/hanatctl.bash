@@ -9,14 +9,14 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status force-backup force-primary auto reload history events why plan probe connections doctor metrics check version help"
+  local commands="status force-backup force-primary auto disable enable reload history events why plan probe connections doctor metrics check version help"
   local common="--socket --json --color --help --version"
   local command="" i options
   COMPREPLY=()
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list) ((i++)) ;;
+      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list | --drain) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -24,6 +24,7 @@ _hanatctl() {
 
   case $previous in
     --socket) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --drain) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m 10m 1h" -- "$current"); return ;;
     --for) mapfile -t COMPREPLY < <(compgen -W "5m 15m 30m 1h 4h" -- "$current"); return ;;
     --server) mapfile -t COMPREPLY < <(compgen -W "backup backup2 backup3" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
@@ -32,9 +33,11 @@ _hanatctl() {
   esac
 
   case $command in
-    force-backup) options="--all --for --reason --server --even-if-down" ;;
-    force-primary) options="--all --for --reason --even-if-down" ;;
-    auto) options="--all" ;;
+    force-backup) options="--all --for --until-down --reason --server --even-if-down --drain --reset --wait" ;;
+    force-primary) options="--all --for --until-down --reason --even-if-down --drain --reset --wait" ;;
+    auto) options="--all --drain --reset --wait" ;;
+    disable) options="--for --reason --drain --reset --wait --yes" ;;
+    enable) options="--drain --reset --wait" ;;
     "" | status) options="--all --watch --check" ;;
     history | events) options="--number --since --until --follow" ;;
     why) options="--at" ;;
@@ -50,6 +53,10 @@ _hanatctl() {
     "") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     status | history | events | why | probe | connections | doctor | force-backup | force-primary | auto)
       mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services)" -- "$current")
+      ;;
+    disable | enable)
+      # the service, then the server; where there is one service the server alone
+      mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services) primary backup backup2 backup3" -- "$current")
       ;;
     check | plan) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;

@@ -1,4 +1,5 @@
-// Feeds any bytes to the parser of the state files: it must not throw, and each override and drain that it returns must be complete.
+// Feeds any bytes to the parser of the state files: it must not throw, and each override, disabled server and drain that it returns must
+// be complete.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -10,6 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto loaded = hanat::parse_state({reinterpret_cast<const char*>(data), size});
   for (const auto& override : loaded.state.overrides)
     if (override.service.empty() || override.target.empty()) std::abort();
+  for (const auto& disabled : loaded.state.maintenance)
+    if (disabled.service.empty() || disabled.server.empty() || disabled.addresses.empty()) std::abort();
   for (const auto& drain : loaded.state.drains) {
     if (drain.service.empty() || !drain.comment.starts_with(drain.service)) std::abort();
     for (const auto& mapping : drain.flows)

@@ -22,14 +22,16 @@ struct FastService {
   std::string extra = {}; // more lines
 };
 
-/// One [service.NAME] with the Lab's primary and backup.
+/// One [service.NAME] with the Lab's primary and backup. Planned moves reset at once, unless `extra` says otherwise: what drains is a
+/// test's own.
 inline std::string fast_service(const FastService& service = {}) {
+  const bool own = service.extra.find("on_forced") != std::string::npos;
+  const std::string more = own ? service.extra : "on_forced = \"reset\"" + (service.extra.empty() ? "" : "\n" + service.extra);
   return fmt::format("[service.{}]\nlisten = [\"{}\"]\nprimary = \"{}\"\nbackup = \"{}\"\n"
                      "probe = {{ {}, interval = \"50ms\", fast_interval = \"10ms\", timeout = \"200ms\" }}\n"
                      "down = {{ {} }}\nup = {{ {} }}\n{}\n",
                      service.name, service.listen, to_text(Lab::endpoint(Host::primary, service.port, service.family)),
-                     to_text(Lab::endpoint(Host::backup, service.port, service.family)), service.probe, service.down, service.up,
-                     service.extra);
+                     to_text(Lab::endpoint(Host::backup, service.port, service.family)), service.probe, service.down, service.up, more);
 }
 
 } // namespace hanat::test

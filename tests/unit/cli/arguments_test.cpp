@@ -52,6 +52,15 @@ TEST(Arguments, OfEveryCommandAreUnderstood) {
   EXPECT_EQ(parse({"force-backup", "web", "--server", "backup2"}).server, "backup2");
   EXPECT_EQ(parse({"auto", "--all"}).command, Command::automatic);
   EXPECT_TRUE(parse({"auto", "--all"}).all);
+  EXPECT_EQ(parse({"disable", "web", "backup2", "--yes"}).operand, "web");
+  EXPECT_EQ(parse({"disable", "web", "backup2", "--yes"}).server, "backup2");
+  EXPECT_TRUE(parse({"disable", "web", "backup2", "--yes"}).yes);
+  EXPECT_EQ(parse({"enable", "10.0.0.12"}).operand, "") << "the only service";
+  EXPECT_EQ(parse({"enable", "10.0.0.12"}).server, "10.0.0.12");
+  EXPECT_EQ(parse({"force-backup", "--drain", "10m"}).drain, std::chrono::minutes{10});
+  EXPECT_TRUE(parse({"auto", "--reset", "--wait"}).reset);
+  EXPECT_TRUE(parse({"auto", "--reset", "--wait"}).wait);
+  EXPECT_TRUE(parse({"force-primary", "--until-down"}).until_down);
   EXPECT_EQ(parse({"reload"}).command, Command::reload);
   EXPECT_EQ(parse({"check", "/tmp/x.toml"}).operand, "/tmp/x.toml");
   EXPECT_EQ(parse({"events", "web", "--follow"}).command, Command::events);
@@ -86,7 +95,13 @@ TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
   EXPECT_THAT(error_text({"reload", "web"}), HasSubstr("unexpected argument \"web\"; usage: hanatctl reload"));
   EXPECT_THAT(error_text({"auto", "web", "--all"}), HasSubstr("either web or --all"));
   EXPECT_THAT(error_text({"auto", "web", "--for", "1m"}),
-              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary"));
+              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary, disable"));
+  EXPECT_THAT(error_text({"disable"}), HasSubstr("name a server: hanatctl disable [SERVICE] SERVER"));
+  EXPECT_THAT(error_text({"enable", "a", "b", "c"}), HasSubstr("unexpected argument \"c\"; usage: hanatctl enable [SERVICE] SERVER"));
+  EXPECT_THAT(error_text({"force-backup", "--drain", "1m", "--reset"}), HasSubstr("either --drain or --reset"));
+  EXPECT_THAT(error_text({"force-backup", "--until-down", "--even-if-down"}), HasSubstr("either --until-down or --even-if-down"));
+  for (const auto* time : {"0s", "500ms", "31d", "soon"})
+    EXPECT_THAT(error_text({"disable", "web", "backup", "--drain", time}), HasSubstr("not a time from 1s to 30d")) << time;
   EXPECT_THAT(error_text({"force-primary", "--server", "backup"}), HasSubstr("force-primary has no option --server"));
   EXPECT_THAT(error_text({"force-backup", "--server", "primary"}), HasSubstr("force-primary"));
   for (const auto* server : {"backup1", "backup0", "backup02", "backupx", "web", "backup-2"})
@@ -123,8 +138,9 @@ TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
     EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
   }
-  for (const auto* option : {"--socket", "--json", "--help", "--version", "--all", "--for", "--reason", "--server", "--even-if-down",
-                             "--watch", "--color", "--check", "--number", "--since", "--until", "--follow", "--at", "--ask", "--list"}) {
+  for (const auto* option : {"--socket",       "--json",  "--help",  "--version", "--all",    "--for",   "--reason",     "--server",
+                             "--even-if-down", "--watch", "--color", "--check",   "--number", "--since", "--until",      "--follow",
+                             "--at",           "--ask",   "--list",  "--drain",   "--reset",  "--wait",  "--until-down", "--yes"}) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
     EXPECT_THAT(completion, HasSubstr(option));
   }

@@ -191,6 +191,30 @@ TEST_F(Notices, ModeObserveSaysWhatIsAndWhatWouldHappen) {
   EXPECT_EQ(notices(service, now)[1].text, "forced to primary by root; it has no effect until mode is auto again. To end it:");
 }
 
+TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
+  auto service = web();
+  service.servers[1].disabled =
+      DisabledStatus{.since = "2026-01-31T13:00:00.000Z", .until = "2026-01-31T14:30:05.000Z", .reason = "new disk", .by = "root"};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false,
+                                 "backup is disabled by root until 14:30:05 (in 30 min): \"new disk\"; it is never chosen. To enable it:",
+                                 {"hanatctl enable web backup"}},
+                          Notice{false, "no redundancy while it is disabled: nothing to fail over to if primary fails"}));
+  service.servers.push_back(server("backup2", "10.0.0.13:8443", "up", "connected", 0));
+  EXPECT_EQ(notices(service, now).size(), 1U);
+  service.servers.pop_back();
+  service.target = "none";
+  service.why = "no-server-up";
+  service.servers[0].health = "down";
+  EXPECT_TRUE(notices(service, now)[0].trouble);
+}
+
+TEST_F(Notices, AnOverrideThatEndsWithItsServerSaysSo) {
+  auto service = web();
+  service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root", .until_down = true};
+  EXPECT_EQ(notices(service, now)[0].text, "forced to primary by root until it goes down; no failover until it ends. To end it:");
+}
+
 TEST_F(Notices, AServerThatIsDownForTheGroupIsNoRedundancy) {
   auto service = web();
   service.group = "voice";

@@ -39,7 +39,7 @@ TEST_F(ReplyText, OfATimeOnAnotherDayHasItsDate) {
 TEST_F(ReplyText, OfAutoSaysWhetherThereWasAnOverride) {
   const json was = {{"name", "web"}, {"target", "primary"}, {"target_address", "10.0.0.11:8443"}, {"was_forced", true}};
   const json was_not = {{"name", "sip"}, {"target", "none"}, {"target_address", nullptr}, {"was_forced", false}};
-  EXPECT_EQ(auto_reply({{"services", {was, was_not}}}),
+  EXPECT_EQ(auto_reply({{"services", {was, was_not}}}, now),
             "web: the override has ended; traffic goes to primary (10.0.0.11:8443), and hanatd decides again\n"
             "sip: was not forced, nothing changed; traffic goes to no server\n");
 }

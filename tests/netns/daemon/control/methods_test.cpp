@@ -139,6 +139,17 @@ protected:
     daemon.control("Force", {{"service", "rtp"}, {"server", "primary"}, {"even_if_down", true}});
     daemon.read_everything("forced back");
     EXPECT_EQ(daemon.control("Auto", {{"service", "sip"}}).at("services").size(), 2U);
+    EXPECT_EQ(daemon.control("Disable", {{"service", "sip"}, {"server", "primary"}, {"for_s", 60}, {"drain_s", 30}}).at("services").size(),
+              2U);
+    daemon.read_everything("a server out of service");
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "primary"}}), "Refused") << "it is disabled";
+    EXPECT_EQ(daemon.error_of("Disable", {{"service", "sip"}, {"server", "backup"}}), "Refused") << "the last one";
+    EXPECT_EQ(daemon.control("Enable", {{"service", "rtp"}, {"server", "primary"}, {"reset", true}}).at("services").size(), 2U);
+    daemon.control("Force", {{"service", "sip"}, {"server", "backup"}, {"until_down", true}});
+    daemon.read_everything("forced until it goes down");
+    EXPECT_EQ(daemon.error_of("Disable", {{"service", "sip"}, {"server", "backup"}}), "Refused") << "it is forced to that";
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "backup"}, {"drain_s", 0.5}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "backup"}, {"drain_s", 5}, {"reset", true}}), "InvalidParameter");
     daemon.control("Auto", {{"all", true}});
   }
   /// A failing primary, and its return before it gets the traffic back.
@@ -250,6 +261,10 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
                                            "HistoryEntry.drain_ends_in_s",
                                            "Unforced.forced",
                                            "HistoryEntry.interrupted",
+                                           "DisabledServer.forced",
+                                           "EnabledServer.forced",
+                                           "EnabledServer.failback_in_s",
+                                           "EnabledServer.waits_for",
                                            "Follow.event",
                                            "Follow.next",
                                            "Follow.skipped",

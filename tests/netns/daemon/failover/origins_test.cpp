@@ -249,7 +249,7 @@ TEST(Origins, TheSourceIsTranslatedForTheServerThatWantsItAlone) {
   Hanatd hanatd{lab, "[service.web]\nlisten = [\"203.0.113.10:443/tcp\", \"203.0.113.10:53/udp\"]\n"
                      "primary = { address = \"198.18.11.2:8443\", snat = \"none\" }\n"
                      "probe = { type = \"tcp\", port = 9000, interval = \"50ms\", fast_interval = \"10ms\", timeout = \"200ms\" }\n"
-                     "up = { passes = 2, stable_for = \"100ms\" }\n"
+                     "up = { passes = 2, stable_for = \"100ms\" }\non_forced = \"reset\"\n"
                      "[[service.web.backup]]\naddress = \"198.18.12.2:8443\"\nsnat = \"masquerade\"\n"};
   wait_until_both_are_up(hanatd);
   for (const bool failed_over : {false, true, false}) {

@@ -259,7 +259,7 @@ TEST(Ranges, OtherBordersCutNoFlowThatStaysOnItsServer) {
   Lab lab;
   Fleet fleet{lab, {700, 2500, 5001, 8500}};
   const auto config = [](const std::string& name, const std::string& listen) {
-    return fmt::format("[service.{}]\nlisten = {}\n", name, listen) + ipv4_servers + pending(700) + paced;
+    return fmt::format("[service.{}]\nlisten = {}\non_forced = \"reset\"\n", name, listen) + ipv4_servers + pending(700) + paced;
   };
   Hanatd hanatd{lab, config("all", "\"203.0.113.10:2000-9000/tcp\"")};
   hanatd.wait_target("all", "primary");

@@ -28,7 +28,7 @@ namespace {
 using std::this_thread::sleep_for;
 
 const std::string fast = "probe = { type = \"tcp\", interval = \"50ms\", fast_interval = \"10ms\", timeout = \"200ms\" }\n"
-                         "down = { fails = 3, within = \"2s\" }\nup = { passes = 2, stable_for = \"100ms\" }\n";
+                         "down = { fails = 3, within = \"2s\" }\nup = { passes = 2, stable_for = \"100ms\" }\non_forced = \"reset\"\n";
 
 std::string who_answers(Lab& lab, const Endpoint& to, Host from = Host::client) { return connect_once(lab, from, to).text; }
 

@@ -39,7 +39,7 @@ Status full_status() {
                         .cut_ms = 5.5};
   ServiceStatus service;
   service.target_address = service.would_target = service.would_why = service.group = "text";
-  service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root"};
+  service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root", .until_down = true};
   service.failback_in_s = 43;
   service.failback.to = service.failback.waits_for = "text";
   service.last_flip = flip;
@@ -56,6 +56,7 @@ Status full_status() {
   server.group_health = "down";
   server.recovering.emplace();
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
+  server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
   service.servers.push_back(server);
   status.services.push_back(service);
@@ -110,18 +111,19 @@ TEST(Methods, AreDescribedWithTheirParameters) {
   }
   const std::string text{interface_description()};
   EXPECT_THAT(text,
-              HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool) "
-                        "-> (services: []Forced)\n"));
+              HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool, "
+                        "until_down: ?bool, drain_s: ?float, reset: ?bool) -> (services: []Forced)\n"));
   for (const auto* error : {"Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"})
     EXPECT_TRUE(idl.errors.contains(error)) << error;
   EXPECT_EQ(parse_idl(service_description()).name, "org.varlink.service");
 }
 
 /// Types that no status has.
-const std::set<std::string> of_others = {
-    "DoctorFinding", "CheckedService", "HistoryEntry", "ReloadCounts",      "HealthChange",     "Observation",
-    "WhyReport",     "ConfigFile",     "ReloadPlan",   "ServicePlan",       "KeyChange",        "Move",
-    "OldFlows",      "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer", "Connection"};
+const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "HistoryEntry", "ReloadCounts",      "HealthChange",
+                                         "Observation",   "WhyReport",      "ConfigFile",   "ReloadPlan",        "ServicePlan",
+                                         "KeyChange",     "Move",           "OldFlows",     "OldConnections",    "DisabledServer",
+                                         "EnabledServer", "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer",
+                                         "Connection"};
 
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};

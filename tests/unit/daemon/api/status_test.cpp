@@ -45,7 +45,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T10:00:00.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   ServiceStatus service;
   service.target = "none";
-  service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root"};
+  service.forced =
+      ForcedStatus{.target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root", .until_down = true};
   service.failback_in_s = 43;
   service.failback = {.mode = "manual", .to = "primary", .waits_for = "operator"};
   service.mode = "observe";
@@ -57,6 +58,7 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   server.group_health = "down";
   server.recovering = RecoveringStatus{.passes = 14, .of = 2, .for_s = 3.1, .stable_for_s = 5};
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
+  server.disabled = DisabledStatus{.since = "2026-01-31T10:00:00.000Z", .until = {}, .reason = "new disk", .by = "root"};
   server.probes = {
       {.name = "tcp 10.0.0.1:1", .health = "up", .fails = {}, .last = {}},
       {.name = "http 10.0.0.1:1 GET /", .health = "down", .fails = {.count = 3, .of = 3, .within_s = 10}, .last = server.last}};

@@ -265,6 +265,12 @@ TEST(Config, TheBuiltInFastIntervalFollowsAShorterInterval) {
   EXPECT_EQ(service.servers[0].probes[0].fast_interval, 20ms);
 }
 
+TEST(Config, PlannedMovesDrainForAMinuteAndOthersReset) {
+  const ServiceConfig web = good("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"10.0.0.11:8443\"\n").services.at(0);
+  EXPECT_EQ(web.on_forced, (FlowPolicy{.action = FlowAction::drain, .time = std::chrono::seconds{60}}));
+  EXPECT_EQ(web.on_failover, web.on_failback);
+}
+
 TEST(Config, DefaultsApplyUnlessAServiceSetsTheKey) {
   const Config config = good(R"(
 [defaults]

@@ -249,7 +249,7 @@ TEST(ControlSocket, ClosesDescriptorsThatAClientSendsAlong) {
   writing.reset();
   char byte = 0;
   EXPECT_EQ(fcntl(reading.get(), F_SETFL, O_NONBLOCK), 0);
-  EXPECT_EQ(read(reading.get(), &byte, 1), 0) << "a writing end is still open somewhere: " << std::strerror(errno);
+  EXPECT_EQ(::read(reading.get(), &byte, 1), 0) << "a writing end is still open somewhere: " << std::strerror(errno);
 }
 
 TEST(ControlSocket, HasItsModeWhateverTheUmask) {

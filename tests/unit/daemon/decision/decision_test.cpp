@@ -119,7 +119,7 @@ constexpr std::array promises{
     Promise{"a forced server is pinned, whatever its health",
             [](const DecisionInput& input, const Policy&, const Decision& d) {
               if (!input.forced) return d.reason != Reason::forced && d.flip_reason != Reason::forced;
-              return d == Decision{TargetKind::server, *input.forced, Reason::forced, Reason::forced, std::nullopt};
+              return d == Decision{TargetKind::server, *input.forced, Reason::forced, Reason::forced, std::nullopt, true};
             }},
     Promise{"the server exists; without a place for the traffic it is not said",
             [](const DecisionInput& input, const Policy&, const Decision& d) {

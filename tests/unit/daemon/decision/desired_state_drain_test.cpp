@@ -219,8 +219,9 @@ TEST(Plan, EachReasonForAFlipHasItsOwnPolicy) {
     Reason flip_reason;
     FlowPolicy ServiceConfig::*policy;
   };
-  for (const Row& row : {Row{Reason::failover, &ServiceConfig::on_failover}, Row{Reason::primary_up, &ServiceConfig::on_failover},
-                         Row{Reason::failback, &ServiceConfig::on_failback}, Row{Reason::forced, &ServiceConfig::on_forced}}) {
+  for (const Row& row : {Row{Reason::failover, &ServiceConfig::on_failover}, Row{Reason::failback, &ServiceConfig::on_failback},
+                         Row{Reason::primary_up, &ServiceConfig::on_forced}, Row{Reason::disabled, &ServiceConfig::on_forced},
+                         Row{Reason::forced, &ServiceConfig::on_forced}}) {
     for (const FlowPolicy& others : {FlowPolicy{}, kept_policy}) {
       ServiceState service = service_at(Destination::backup);
       service.config.on_failover = service.config.on_failback = service.config.on_forced = others;

@@ -39,6 +39,7 @@ inline const Endpoint backup4 = endpoint("198.18.2.2", 443);
 inline ServiceConfig web() {
   ServiceConfig service;
   service.name = "web";
+  service.on_forced = {}; // what drains by default is a test's own
   service.listen.assign(every_vip.begin(), every_vip.end());
   service.servers = {
       {.role = "primary", .addresses = {primary4, primary6}, .snat = {nat::SnatKind::masquerade, {}}, .probes = {}},

@@ -45,6 +45,7 @@ inline Decision to_server(std::size_t server, Reason flip_reason = Reason::failo
 inline ServiceConfig small_service(const std::string& name, std::uint16_t port, Protocol protocol = Protocol::tcp) {
   ServiceConfig config;
   config.name = name;
+  config.on_forced = {};
   config.listen = {{address("203.0.113.20"), protocol, port}};
   config.servers = {{.role = "primary", .addresses = {endpoint("198.18.1.2", 0)}, .snat = {}, .probes = {}},
                     {.role = "backup", .addresses = {endpoint("198.18.2.2", 0)}, .snat = {}, .probes = {}}};

@@ -108,7 +108,7 @@ TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
 TEST(EventText, TheReasonOfAFlipIsTheWordOfTheStatus) {
   for (const Reason reason :
        {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept, Reason::failback,
-        Reason::recovered, Reason::forced, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
+        Reason::recovered, Reason::forced, Reason::disabled, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
     Flipped flip = a_flip();
     flip.reason = reason;
     EXPECT_NE(text(flip).find(fmt::format(": {};", to_text(reason))), std::string::npos) << text(flip);
@@ -239,7 +239,6 @@ TEST(EventText, Overrides) {
   EXPECT_EQ(text(OverrideLost{.role = "backup", .by = "root", .reason = "a test"}),
             "no longer configured: its override ends (to backup, by root: a test)");
   EXPECT_EQ(text(OverrideLost{.role = {}, .by = "root", .reason = {}}), "no longer configured: its override ends (by root)");
-  EXPECT_EQ(text(OverrideDropped{"backup2"}), "the override to backup2 is dropped: the service no longer has that server");
   EXPECT_EQ(text(OverrideClock{90s}), "this machine's clock shows a time before the override began: the override ends 90 s from now");
   EXPECT_EQ(text(OverrideShared{.owner = "sip", .group = "voice"}),
             "moves together with sip (group voice): the override of sip applies to both");

@@ -168,8 +168,9 @@ TEST(MakeEvent, Overrides) {
   EXPECT_EQ(what<OverrideLost>(override_lost(web.service)), (OverrideLost{.role = "", .by = "root", .reason = "a test"}));
   EXPECT_TRUE(what<OverrideEnded>(override_ended(web.service, {})).expired);
   EXPECT_EQ(what<OverrideEnded>(override_ended(web.service, "root")), (OverrideEnded{.expired = false, .by = "root"}));
-  EXPECT_EQ(override_dropped("web", "backup2").service, "web");
-  EXPECT_EQ(what<OverrideDropped>(override_dropped("web", "backup2")).role, "backup2");
+  const ServerState gone{.role = "backup2", .addresses = {}, .probes = {}};
+  EXPECT_EQ(override_dropped("web", gone, "root").service, "web");
+  EXPECT_EQ(what<OverrideDropped>(override_dropped("web", gone, "root")).server.role, "backup2");
   EXPECT_EQ(override_clock("web", 90s).service, "web");
   EXPECT_EQ(what<OverrideClock>(override_clock("web", 90s)).ends_after, 90s);
 }

@@ -106,6 +106,66 @@ TEST(StateFile, LosesOnlyInvalidDrains) {
   }
 }
 
+std::vector<SavedMaintenance> some_maintenance() {
+  const WallTime since{std::chrono::milliseconds{1'769'853'600'123}};
+  const auto at = [](const char* address, std::uint16_t port) {
+    return Endpoint{.address = Address::parse(address).value(), .port = port};
+  };
+  return {{.service = "web",
+           .server = "backup2",
+           .addresses = {at("198.18.11.2", 8443), at("fd00::1", 0)},
+           .until = since + std::chrono::hours{2},
+           .reason = "disk \"sdb\"",
+           .by = "root",
+           .since = since},
+          {.service = "sip",
+           .server = "primary",
+           .addresses = {at("198.18.11.2", 0)},
+           .until = {},
+           .reason = "",
+           .by = "root",
+           .since = since}};
+}
+
+TEST(StateFile, GivesBackDisabledServersAndWhatOverridesFollow) {
+  const TempDir dir;
+  State state{.overrides = some_overrides(), .maintenance = some_maintenance(), .drains = {}};
+  state.overrides[0].addresses = some_maintenance()[0].addresses;
+  state.overrides[1].until_down = true;
+  save_state(dir.path(), state);
+  const auto loaded = load_state(dir.path());
+  EXPECT_EQ(loaded.state, state);
+  EXPECT_EQ(loaded.warning, "");
+  save_state(dir.path(), {.overrides = {}, .drains = {}});
+  EXPECT_EQ(read_text(dir / "state.json").find("disabled"), std::string::npos);
+}
+
+TEST(StateFile, LosesOnlyInvalidDisabledServers) {
+  const std::string good =
+      R"({"service": "web", "target": "backup", "until": null, "reason": "", "by": "root", "since": "2026-01-31T10:00:00.123Z", "addresses": ["10.0.0.1:1"]})";
+  const auto parsed = [&good](const std::string& from, const std::string& to) {
+    std::string bad = good;
+    bad.replace(bad.find(from), from.size(), to);
+    return parse_state(R"({"version": 1, "overrides": [], "disabled": [)" + bad + ", " + good + "]}");
+  };
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"[\"10.0.0.1:1\"]", "[]"},
+                                                                                 {"[\"10.0.0.1:1\"]", "5"},
+                                                                                 {"10.0.0.1:1", "10.0.0.1:1-5"},
+                                                                                 {"10.0.0.1:1", "here"},
+                                                                                 {"null", "\"soon\""},
+                                                                                 {"\"backup\"", "\"\""},
+                                                                                 {"2026-01", "2026-13"}}) {
+    const auto loaded = parsed(from, to);
+    EXPECT_EQ(loaded.state.maintenance.size(), 1U) << to;
+    EXPECT_EQ(loaded.warning, "has 1 invalid disabled servers") << to;
+  }
+}
+
+TEST(StateFile, OfANewerHanatdIsReadWithoutWhatIsUnknown) {
+  const auto loaded = parse_state(R"({"version": 1, "overrides": [], "tomorrow": [{"service": "web"}]})");
+  EXPECT_EQ(loaded.warning, "") << "as an older hanatd reads the disabled servers of this one";
+}
+
 TEST(StateFile, IsNotWorldReadable) {
   const TempDir dir;
   save_state(dir.path(), {.overrides = some_overrides(), .drains = {}});

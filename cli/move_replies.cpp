@@ -1,0 +1,196 @@
+// What hanatctl prints after a command that moves traffic: where it goes, until when, and what becomes of the connections of the old
+// target. Not here: the other replies, refusals (replies).
+#include "cli/replies.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/text.hpp"
+#include "daemon/api/status.hpp"
+#include "daemon/util/escape.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using nlohmann::json;
+
+/// "backup (10.0.0.12:8443)", or "no server".
+std::string place(const json& service) {
+  const auto target = escaped(service.at("target").get<std::string>());
+  const auto& address = service.at("target_address");
+  if (target == "none") return "no server";
+  return address.is_null() ? target : fmt::format("{} ({})", target, escaped(address.get<std::string>()));
+}
+
+/// " (group voice)": why a service that was not named changed too.
+std::string group_of(const json& service) {
+  const auto group = service.find("group");
+  return group == service.end() || !group->is_string() ? "" : fmt::format(" (group {})", escaped(group->get<std::string>()));
+}
+
+std::string name_of(const json& service) { return escaped(service.at("name").get<std::string>()); }
+
+/// The server that a reply about maintenance is about: "backup (10.0.0.12:8443)".
+std::string server_of(const json& service) {
+  return fmt::format("{} ({})", escaped(service.at("server").get<std::string>()), escaped(service.at("server_address").get<std::string>()));
+}
+
+/// "; this replaces the override to backup by ann until 14:30:05 ("new disk")": what a command for all of them would hide.
+std::string replaced_by(const json& service, WallTime now) {
+  const auto found = service.find("replaced");
+  if (found == service.end() || found->is_null()) return {};
+  const auto old = found->get<ForcedStatus>();
+  return fmt::format("; this replaces the override to {} by {}{}{}", escaped(old.target), escaped(old.by),
+                     old.until ? " until " + local_time(*old.until, now) : "",
+                     old.reason.empty() ? "" : fmt::format(" (\"{}\")", escaped(old.reason)));
+}
+
+/// "14:31:05 (in 60 s)"
+std::string moment_text(const std::string& time, WallTime now) {
+  const auto until = parse_wall_time(time);
+  const std::string in = until ? fmt::format(" (in {})", duration(std::max(0.0, std::chrono::duration<double>(*until - now).count()))) : "";
+  return local_time(time, now) + in;
+}
+
+/// A line about the connections of the old target, or nothing.
+std::string old_connections(const json& service, WallTime now) {
+  const auto old = service.find("old_connections");
+  if (old == service.end() || old->is_null()) return {};
+  const std::string server = escaped(old->at("server").get<std::string>());
+  const auto action = old->at("action").get<std::string>();
+  const bool counted = old->contains("number");
+  const std::uint64_t number = counted ? old->at("number").get<std::uint64_t>() : 0;
+  if (counted && number == 0) return fmt::format("  {} had no connections\n", server);
+  const std::string who = counted ? fmt::format("{} of {}", plural(number, "connection"), server) : "the connections of " + server;
+  const bool one = counted && number == 1;
+  if (action == "reset") return fmt::format("  {} {} reset\n", who, one ? "is" : "are");
+  if (action == "keep")
+    return fmt::format("  {} {} until {} by {}\n", who, one ? "stays" : "stay", one ? "it ends" : "they end",
+                       one ? "itself" : "themselves");
+  return fmt::format("  {} {}: what is left at {} is cut (hanatctl status {} shows {})\n", who, one ? "drains" : "drain",
+                     old->at("until").is_null() ? "the end" : moment_text(old->at("until").get<std::string>(), now), name_of(service),
+                     one ? "it" : "them");
+}
+
+/// When an override ends, and the line before the command that ends it.
+struct End {
+  std::string when, how;
+};
+End end_of_force(const json& service, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
+  const auto& until = service.at("until");
+  const bool until_down = service.value("until_down", false);
+  if (until.is_null() && !until_down) return {.when = ", and stays there: no failover", .how = "To end that:"};
+  if (until.is_null()) return {.when = ", and stays there until that server goes down", .how = "To end that earlier:"};
+  return {.when = fmt::format(" until {}{}{}", local_time(until.get<std::string>(), now),
+                              for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "",
+                              until_down ? ", or until that server goes down" : ""),
+          .how = "To end that earlier:"};
+}
+
+/// "web (group voice): traffic goes to backup (10.0.0.12:8443)"
+std::string forced_text(const json& service, WallTime now) {
+  const std::string where = service.value("pending", false)
+                                ? fmt::format("is forced to {}; the traffic is still on {} and moves in a moment",
+                                              escaped(service.value("forced", "")), place(service))
+                                : fmt::format("traffic goes to {}", place(service));
+  return fmt::format("{}{}: {}{}", name_of(service), group_of(service), where, replaced_by(service, now));
+}
+
+/// What `--all`, or the name of any service of a group, is for all of them.
+std::string operand_for(const json& services) {
+  const std::string group = group_of(services.front());
+  const bool one_group = !group.empty() && std::ranges::all_of(services, [&](const json& service) { return group_of(service) == group; });
+  return services.size() == 1 || one_group ? name_of(services.front()) : "--all";
+}
+
+} // namespace
+
+std::string force_reply(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
+  const json& services = reply.at("services");
+  if (services.empty()) return "no services: nothing was forced\n";
+  const End end = end_of_force(services.front(), for_time, now);
+  const std::string command = fmt::format("{}\n-> hanatctl auto {}\n", end.how, operand_for(services));
+  if (services.size() == 1) {
+    const std::string old = old_connections(services.front(), now);
+    return forced_text(services.front(), now) + end.when + (old.empty() ? ". " : "\n" + old) + command;
+  }
+  std::string text;
+  for (const auto& service : services) text += forced_text(service, now) + "\n" + old_connections(service, now);
+  return text + fmt::format("the traffic of {} is forced{}. {}", plural(services.size(), "service"), end.when, command);
+}
+
+std::string auto_reply(const json& reply, WallTime now) {
+  std::string text;
+  for (const auto& service : reply.at("services")) {
+    const auto name = name_of(service);
+    text += service.at("was_forced").get<bool>()
+                ? fmt::format("{}{}: the override has ended; traffic goes to {}, and hanatd decides again\n", name, group_of(service),
+                              place(service))
+                : fmt::format("{}: was not forced, nothing changed; traffic goes to {}\n", name, place(service));
+    text += old_connections(service, now);
+  }
+  return text.empty() ? "no services: nothing was forced\n" : text;
+}
+
+std::string disable_reply(const json& reply, WallTime now) {
+  const json& services = reply.at("services");
+  if (services.empty()) return "no services: nothing was disabled\n";
+  std::string text;
+  for (const auto& service : services) {
+    const auto& until = service.at("until");
+    text += fmt::format("{}{}: {} is disabled{}, and is never chosen\n", name_of(service), group_of(service), server_of(service),
+                        until.is_null() ? "" : " until " + moment_text(until.get<std::string>(), now));
+    if (service.at("pending").get<bool>())
+      text += "  the traffic is still on it and moves in a moment\n";
+    else if (service.at("target") == "none")
+      text += "  no server is left: clients are turned away\n";
+    else
+      text += fmt::format("  traffic goes to {}\n", place(service));
+    text += old_connections(service, now);
+  }
+  const json& first = services.front();
+  return text + fmt::format("To enable it {}:\n-> hanatctl enable {} {}\n", first.at("until").is_null() ? "again" : "earlier",
+                            name_of(first), escaped(first.at("server").get<std::string>()));
+}
+
+std::string enable_reply(const json& reply, WallTime now) {
+  std::string text, commands;
+  for (const auto& service : reply.at("services")) {
+    const std::string name = name_of(service), server = escaped(service.at("server").get<std::string>());
+    if (!service.at("was_disabled").get<bool>()) {
+      text += fmt::format("{}: {} was not disabled, nothing changed; traffic goes to {}\n", name, server_of(service), place(service));
+      continue;
+    }
+    std::string when;
+    if (service.at("waits_for") == "operator" && commands.empty()) // a group moves as one
+      commands =
+          fmt::format("failback is manual. To move the traffic back:\n-> hanatctl {}\n-> hanatctl auto {}\n",
+                      server == "primary" ? "force-primary " + name : fmt::format("force-backup {} --server {}", name, server), name);
+    else if (!service.at("waits_for").is_null() && !service.at("failback_in_s").is_null())
+      when = fmt::format(", and returns to {} in {}", server, duration(service.at("failback_in_s").get<double>()));
+    text +=
+        fmt::format("{}{}: {} is enabled again; traffic goes to {}{}\n", name, group_of(service), server_of(service), place(service), when);
+    text += old_connections(service, now);
+  }
+  return text + commands;
+}
+
+std::string waited_reply(const json& reply) {
+  std::string text;
+  for (const auto& service : reply.at("services")) {
+    const auto old = service.find("old_connections");
+    const bool moved = old != service.end() && !old->is_null();
+    if (!moved && !service.contains("server")) continue;
+    const std::string server = escaped((moved ? *old : service).at("server").get<std::string>());
+    if (moved && old->contains("ended"))
+      text += fmt::format("{}: the old connections of {} are gone: {} ended by themselves, {} were cut\n", name_of(service), server,
+                          old->at("ended").get<std::uint64_t>(), old->at("cut").get<std::uint64_t>());
+    else
+      text += fmt::format("{}: the old connections of {} are gone\n", name_of(service), server);
+  }
+  return text;
+}
+
+} // namespace hanat::cli

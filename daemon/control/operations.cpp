@@ -1,0 +1,321 @@
+// Checks, then calls of the controller, then one transaction for all services.
+#include "daemon/control/operations.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "daemon/api/methods.hpp"
+#include "daemon/control/parameters.hpp"
+#include "daemon/failover/maintenance.hpp"
+#include "daemon/failover/overrides.hpp"
+#include "daemon/report/make_status.hpp"
+#include "daemon/util/credentials.hpp"
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+constexpr double longest_override_s = 10.0 * 365 * 24 * 3600;
+constexpr double shortest_drain_s = 1, longest_drain_s = 30.0 * 24 * 3600; // as in the configuration
+
+ControlError refused(std::string message) { return {.name = "Refused", .message = std::move(message)}; }
+
+std::string roles_of(const ServiceState& service) {
+  std::string roles;
+  for (const ServerState& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.role;
+  return roles;
+}
+
+std::string full_name(const ServerState& server) { return fmt::format("{} ({})", server.role, to_text(server.addresses.front())); }
+
+bool is_enabled(const ServerState& server) { return !candidate(server).disabled; }
+
+/// The first backup that is up, otherwise the first that is not disabled.
+std::size_t any_backup_of(const ServiceState& service) {
+  const auto& servers = service.servers;
+  if (servers.size() < 2) throw refused(fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name));
+  const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
+                                    [](const ServerState& server) { return usable(candidate(server)); });
+  const auto chosen = up != servers.end() ? up : std::ranges::find_if(servers.begin() + 1, servers.end(), is_enabled);
+  return chosen == servers.end() ? 1 : static_cast<std::size_t>(chosen - servers.begin());
+}
+
+/// A role names one server; so does an address, with or without its port, where only one server has it.
+std::size_t server_for(const ServiceState& service, const std::string& name) {
+  if (name == any_backup) return any_backup_of(service);
+  const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
+  std::vector<std::size_t> found;
+  for (std::size_t server = 0; server < service.servers.size(); ++server) {
+    if (service.servers[server].role == name) return server;
+    if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
+  }
+  if (found.size() == 1) return found.front();
+  throw refused(fmt::format("{} has {} server \"{}\"; it has {}", service.config.name, found.empty() ? "no" : "more than one", name,
+                            roles_of(service)));
+}
+
+/// Of the maintenance of a group any member's.
+std::string disabled_text(const ServerState& server) {
+  if (!server.maintenance) return "disabled";
+  const Maintenance& maintenance = *server.maintenance;
+  return fmt::format("disabled by {}{}", maintenance.by, maintenance.reason.empty() ? "" : fmt::format(" ({})", maintenance.reason));
+}
+
+void refuse_to_force(const ServiceState& service, const ServerState& server, bool even_if_down) {
+  const std::string& name = service.config.name;
+  if (!is_enabled(server))
+    throw refused(fmt::format("{0}: {1} is {2}, and is never chosen: hanatctl enable {0} {3} first, then force it", name, full_name(server),
+                              disabled_text(server), server.role));
+  if (server.health == Health::down && !even_if_down)
+    throw refused(fmt::format("{}: {} is down; forcing it would take the service away. Use --even-if-down to force it anyway", name,
+                              full_name(server)));
+}
+
+void refuse_if_observed(const ServiceState& service) {
+  if (!service.shadow) return;
+  throw refused(fmt::format("{0} is in mode observe: hanat does not touch its traffic, so nothing can be forced. Set mode = "
+                            "\"auto\" for {0}{1} in the configuration, run hanatctl reload, then force it",
+                            service.config.name,
+                            service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group)));
+}
+
+void refuse_to_disable(const ServiceState& service, std::size_t index, bool even_if_last) {
+  const std::string& name = service.config.name;
+  const ServerState& server = service.servers[index];
+  if (service.force && service.force->server == index)
+    throw refused(fmt::format("{0} is forced to {1} by {2}: end that first (hanatctl auto {0}), or force it to another server", name,
+                              full_name(server), service.force->by));
+  const bool serves = candidate(server).health != Health::down || service.current == std::optional{index};
+  if (even_if_last || !serves || has_other_usable(service, index)) return;
+  throw refused(fmt::format("{0}: {1} is the last server that can have the traffic: no other one is up and enabled, and without it clients "
+                            "are turned away. See hanatctl status {0} for the others, or use --yes to disable it anyway",
+                            name, full_name(server)));
+}
+
+/// Status, history and journal show it in one line.
+std::string reason_in(const json& parameters) {
+  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (std::ranges::any_of(reason, is_control))
+    bad_parameter("reason", "the reason is one line of text: write it without control characters");
+  return reason;
+}
+
+std::optional<std::chrono::milliseconds> time_in(const json& parameters) {
+  const auto for_s = optional_of<double>(parameters, "for_s");
+  if (!for_s) return std::nullopt;
+  if (!(*for_s > 0 && *for_s < longest_override_s)) bad_parameter("for_s", "it lasts more than 0 s and less than ten years");
+  return std::chrono::milliseconds{std::llround(*for_s * 1000)};
+}
+
+/// What the operator wants for the connections of the old target; nullopt: as on_forced says.
+std::optional<FlowPolicy> flows_in(const json& parameters) {
+  const auto drain_s = optional_of<double>(parameters, "drain_s");
+  const bool reset = optional_of<bool>(parameters, "reset").value_or(false);
+  if (drain_s && reset) bad_parameter("reset", "give either a time to drain, or reset");
+  if (reset) return FlowPolicy{.action = FlowAction::reset, .time = {}};
+  if (!drain_s) return std::nullopt;
+  if (!(*drain_s >= shortest_drain_s && *drain_s <= longest_drain_s)) bad_parameter("drain_s", "a drain lasts from 1 s to 30 days");
+  return FlowPolicy{.action = FlowAction::drain, .time = std::chrono::milliseconds{std::llround(*drain_s * 1000)}};
+}
+
+/// Adds the other services of their groups, which move together; the selected ones come first.
+std::vector<ServiceState*> with_their_groups(const ServiceRegistry& registry, std::vector<ServiceState*> services) {
+  std::set<ServiceState*> seen(services.begin(), services.end());
+  for (std::size_t index = 0, named = services.size(); index < named; ++index)
+    for (ServiceState* member : registry.group_of(services[index]))
+      if (seen.insert(member).second) services.push_back(member);
+  return services;
+}
+
+/// A service that a call is about.
+struct Subject {
+  ServiceState* service = nullptr;
+  std::uint64_t flips = 0; // before the call changed anything
+};
+std::vector<Subject> subjects_of(const ServiceRegistry& registry, std::vector<ServiceState*> selected) {
+  std::vector<Subject> subjects;
+  for (ServiceState* service : with_their_groups(registry, std::move(selected)))
+    subjects.push_back({.service = service, .flips = service->flips});
+  return subjects;
+}
+
+std::vector<Subject> all_subjects(const ServiceRegistry& registry, const json& parameters) {
+  return subjects_of(registry, selected_services(registry, parameters));
+}
+/// A server is of one service, and of its group.
+std::vector<Subject> subjects_with_server(const ServiceRegistry& registry, const json& parameters) {
+  return subjects_of(registry, {&one_service(registry, parameters)});
+}
+
+/// What becomes of the connections of the old target; null: the traffic has not moved, or had no target.
+json old_connections(const Subject& subject) {
+  const ServiceState& service = *subject.service;
+  if (service.flips == subject.flips || !service.last_flip || service.last_flip->from == "none") return {};
+  json value = {{"server", service.last_flip->from}, {"address", nullptr}, {"action", "reset"}, {"until", nullptr}};
+  std::optional<WallTime> until;
+  for (const Eviction& eviction : service.evictions) {
+    if (eviction.flip != service.last_flip->number || eviction.mappings.empty()) continue;
+    value["address"] = to_text(eviction.mappings.front().server);
+    if (!eviction.drain) continue;
+    value["action"] = eviction.drain->until ? "drain" : "keep";
+    if (const auto& end = eviction.drain->until_wall) until = until ? std::max(*until, *end) : *end;
+  }
+  if (until) value["until"] = to_text(*until);
+  return value;
+}
+
+/// "pending": the flip still waits, for a cut that is being cancelled or because the kernel refuses it; hanatd tries again by itself.
+json reply_for(const Subject& subject) {
+  const ServiceState& service = *subject.service;
+  const ServiceStatus status = report(service, Clock::now());
+  return {{"forced", status.forced ? json(status.forced->target) : json()},
+          {"group", status.group ? json(*status.group) : json()},
+          {"pending", service.force && !service.shadow && service.current != std::optional{service.force->server}},
+          {"name", status.name},
+          {"target", status.target},
+          {"target_address", status.target_address ? json(*status.target_address) : json()},
+          {"until", status.forced && status.forced->until ? json(*status.forced->until) : json()},
+          {"old_connections", old_connections(subject)}};
+}
+
+json reply_for(const Subject& subject, std::size_t index) {
+  json reply = reply_for(subject);
+  const ServerState& server = subject.service->servers[index];
+  reply["server"] = server.role;
+  reply["server_address"] = to_text(server.addresses.front());
+  reply["until"] = server.maintenance && server.maintenance->until_wall ? json(to_text(*server.maintenance->until_wall)) : json();
+  // Until the flip that follows: a disabled server has the traffic no longer.
+  reply["pending"] = server.maintenance && !subject.service->shadow && subject.service->current == std::optional{index};
+  return reply;
+}
+
+} // namespace
+
+json force_server(Controller& controller, const Call& call) {
+  const json& parameters = call.parameters;
+  const auto role = optional_of<std::string>(parameters, "server");
+  if (!role) bad_parameter("server", fmt::format("name a server: primary, backup, backup2, ..., or {}", any_backup));
+  const auto lasts = time_in(parameters);
+  const auto flows = flows_in(parameters);
+  const bool even_if_down = optional_of<bool>(parameters, "even_if_down").value_or(false);
+  const bool until_down = optional_of<bool>(parameters, "until_down").value_or(false);
+  if (even_if_down && until_down) bad_parameter("until_down", "give either until_down or even_if_down: they contradict each other");
+  std::vector<std::pair<Subject, std::size_t>> targets; // all are checked before any is forced
+  for (const Subject& subject : all_subjects(controller.registry(), parameters)) {
+    refuse_if_observed(*subject.service);
+    const std::size_t server = server_for(*subject.service, *role);
+    refuse_to_force(*subject.service, subject.service->servers[server], even_if_down);
+    targets.emplace_back(subject, server);
+  }
+  Override force{.server = 0,
+                 .until = {},
+                 .until_wall = {},
+                 .since = wall_now(),
+                 .reason = reason_in(parameters),
+                 .by = user_name(call.peer.uid),
+                 .until_down = until_down};
+  if (lasts) {
+    force.until = Clock::now() + *lasts;
+    force.until_wall = force.since + *lasts;
+  }
+  std::vector<std::optional<ForcedStatus>> replaced; // the overrides of before
+  for (const auto& [subject, server] : targets) {
+    replaced.push_back(report(*subject.service, Clock::now()).forced);
+    force.server = server;
+    controller.change(*subject.service, flows, [&force](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      begin_override(service, force, registry, outbox);
+    });
+  }
+  controller.sync_now();
+  json services = json::array();
+  for (std::size_t index = 0; index < targets.size(); ++index) {
+    json reply = reply_for(targets[index].first);
+    reply["until_down"] = until_down;
+    reply["replaced"] = replaced[index] ? json(*replaced[index]) : json();
+    services.push_back(std::move(reply));
+  }
+  return {{"services", std::move(services)}};
+}
+
+json end_override(Controller& controller, const Call& call) {
+  const auto flows = flows_in(call.parameters);
+  std::vector<std::pair<Subject, bool>> ended; // and whether each was forced
+  for (const Subject& subject : all_subjects(controller.registry(), call.parameters)) {
+    ended.emplace_back(subject, subject.service->force.has_value());
+    controller.change(*subject.service, flows, [&call](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      end_override(service, user_name(call.peer.uid), registry, outbox);
+    });
+  }
+  controller.sync_now();
+  json services = json::array();
+  for (const auto& [subject, was_forced] : ended) {
+    json reply = reply_for(subject);
+    reply.erase("until");
+    reply["was_forced"] = was_forced;
+    services.push_back(std::move(reply));
+  }
+  return {{"services", std::move(services)}};
+}
+
+json disable_server(Controller& controller, const Call& call) {
+  const json& parameters = call.parameters;
+  const auto name = optional_of<std::string>(parameters, "server").value_or("");
+  const auto lasts = time_in(parameters);
+  const auto flows = flows_in(parameters);
+  const bool even_if_last = optional_of<bool>(parameters, "even_if_last").value_or(false);
+  const std::vector<Subject> subjects = subjects_with_server(controller.registry(), parameters);
+  const std::size_t server = server_for(*subjects.front().service, name); // in the whole group: it moves role by role
+  for (const Subject& subject : subjects) refuse_to_disable(*subject.service, server, even_if_last);
+  Maintenance maintenance{.since = wall_now(), .reason = reason_in(parameters), .by = user_name(call.peer.uid)};
+  if (lasts) {
+    maintenance.until = Clock::now() + *lasts;
+    maintenance.until_wall = maintenance.since + *lasts;
+  }
+  for (const Subject& subject : subjects)
+    controller.change(*subject.service, flows, [&](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      disable_server(service, server, maintenance, registry, outbox);
+    });
+  controller.sync_now();
+  json services = json::array();
+  for (const Subject& subject : subjects) services.push_back(reply_for(subject, server));
+  return {{"services", std::move(services)}};
+}
+
+json enable_server(Controller& controller, const Call& call) {
+  const json& parameters = call.parameters;
+  const auto flows = flows_in(parameters);
+  const std::vector<Subject> subjects = subjects_with_server(controller.registry(), parameters);
+  const std::size_t server = server_for(*subjects.front().service, optional_of<std::string>(parameters, "server").value_or(""));
+  std::vector<bool> was_disabled;
+  for (const Subject& subject : subjects) {
+    was_disabled.push_back(subject.service->servers[server].maintenance.has_value());
+    controller.change(*subject.service, flows, [&](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      enable_server(service, server, user_name(call.peer.uid), registry, outbox);
+    });
+  }
+  controller.sync_now();
+  json services = json::array();
+  for (std::size_t index = 0; index < subjects.size(); ++index) {
+    const ServiceStatus status = report(*subjects[index].service, Clock::now());
+    json reply = reply_for(subjects[index], server);
+    reply.erase("until");
+    reply["was_disabled"] = static_cast<bool>(was_disabled[index]);
+    reply["failback_in_s"] = status.failback_in_s ? json(*status.failback_in_s) : json();
+    reply["waits_for"] = status.failback.to == reply.at("server") && status.failback.waits_for ? json(*status.failback.waits_for) : json();
+    services.push_back(std::move(reply));
+  }
+  return {{"services", std::move(services)}};
+}
+
+} // namespace hanat

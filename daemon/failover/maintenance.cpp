@@ -1,0 +1,148 @@
+// Each function changes servers of the service and says so.
+#include "daemon/failover/maintenance.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/failover/overrides.hpp"
+#include "daemon/report/make_event.hpp"
+
+namespace hanat {
+namespace {
+
+void end_maintenance(ServiceState& service, ServerState& server, std::string by, Outbox& outbox) {
+  server.maintenance.reset();
+  server.planned = true;
+  outbox.overrides_changed = true;
+  outbox.log(events::server_enabled(service, server, std::move(by)));
+}
+
+bool shares(const std::vector<Endpoint>& one, const std::vector<Endpoint>& other, bool ports) {
+  return std::ranges::any_of(one, [&](const Endpoint& mine) {
+    return std::ranges::any_of(other, [&](const Endpoint& yours) { return ports ? mine == yours : mine.address == yours.address; });
+  });
+}
+
+} // namespace
+
+std::optional<std::size_t> find_server(const std::vector<ServerConfig>& servers, const std::vector<Endpoint>& addresses,
+                                       std::span<const ServerState> before) {
+  const auto place = [&](const auto& server) { return static_cast<std::size_t>(server - servers.begin()); };
+  const auto same = std::ranges::find(servers, addresses, &ServerConfig::addresses);
+  if (same != servers.end()) return place(same);
+  const auto is_near = [&](const ServerConfig& server) { return shares(server.addresses, addresses, true); };
+  if (const auto near = std::ranges::find_if(servers, is_near); near != servers.end()) return place(near);
+  const auto on_machine = [&](const ServerConfig& server) {
+    return shares(server.addresses, addresses, false) &&
+           std::ranges::none_of(before, [&](const ServerState& old) { return old.addresses == server.addresses; });
+  };
+  const auto only = std::ranges::find_if(servers, on_machine);
+  return std::ranges::count_if(servers, on_machine) == 1 ? std::optional{place(only)} : std::nullopt;
+}
+
+bool has_other_usable(const ServiceState& service, std::size_t server) {
+  for (std::size_t other = 0; other < service.servers.size(); ++other) {
+    if (other == server) continue;
+    const Health health = usable(candidate(service.servers[other]));
+    if (health == Health::up || health == Health::full) return true;
+  }
+  return false;
+}
+
+void disable_server(ServiceState& service, std::size_t server, Maintenance maintenance, ServiceRegistry& registry, Outbox& outbox) {
+  service.servers[server].maintenance = std::move(maintenance);
+  outbox.log(events::server_disabled(service, service.servers[server]));
+  outbox.overrides_changed = true;
+  registry.mark_dirty(service);
+}
+
+void enable_server(ServiceState& service, std::size_t server, std::string by, ServiceRegistry& registry, Outbox& outbox) {
+  if (!service.servers[server].maintenance) return;
+  end_maintenance(service, service.servers[server], std::move(by), outbox);
+  registry.mark_dirty(service);
+}
+
+void expire_maintenance(ServiceState& service, Outbox& outbox, Time now) {
+  for (ServerState& server : service.servers)
+    if (server.maintenance && server.maintenance->until && *server.maintenance->until <= now) end_maintenance(service, server, {}, outbox);
+}
+
+void share_maintenance(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox) {
+  for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
+    const auto owner =
+        std::ranges::find_if(group, [index](const ServiceState* one) { return one->servers[index].maintenance.has_value(); });
+    if (owner == group.end()) continue;
+    const Maintenance shared = (*owner)->servers[index].maintenance.value_or(Maintenance{});
+    for (ServiceState* service : group)
+      if (!service->servers[index].maintenance) disable_server(*service, index, shared, registry, outbox);
+  }
+}
+
+void keep_maintenance(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
+  if (before.empty()) return; // a new service
+  for (std::size_t index = 0; index < service.servers.size(); ++index) {
+    const bool stays = index < before.size() && before[index].addresses == service.servers[index].addresses;
+    service.servers[index].planned = !stays || before[index].planned;
+  }
+  for (const ServerState& old : before) {
+    if (!old.maintenance) continue;
+    outbox.overrides_changed = true;
+    const auto place = find_server(service.config.servers, old.addresses, before);
+    if (!place) {
+      outbox.log(events::maintenance_lost(service, old));
+      continue;
+    }
+    ServerState& server = service.servers[*place];
+    server.maintenance = old.maintenance;
+    if (server.role != old.role || server.addresses != old.addresses) outbox.log(events::maintenance_moved(service, old, server));
+  }
+}
+
+void forget_maintenance(ServiceState& service, Outbox& outbox) {
+  for (const ServerState& server : service.servers) {
+    if (!server.maintenance) continue;
+    outbox.log(events::maintenance_lost(service, server));
+    outbox.overrides_changed = true;
+  }
+}
+
+std::vector<SavedMaintenance> saved_maintenance(const Services& services) {
+  std::vector<SavedMaintenance> result;
+  for (const auto& service : services)
+    for (const ServerState& server : service->servers)
+      if (const auto& maintenance = server.maintenance)
+        result.push_back({.service = service->config.name,
+                          .server = server.role,
+                          .addresses = server.addresses,
+                          .until = maintenance->until_wall,
+                          .reason = maintenance->reason,
+                          .by = maintenance->by,
+                          .since = maintenance->since});
+  return result;
+}
+
+void restore_maintenance(const SavedMaintenance& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
+  ServiceState* service = registry.find(saved.service);
+  if (service == nullptr) return;
+  ServerState old{.role = saved.server, .addresses = saved.addresses, .probes = {}};
+  const auto place = find_server(service->config.servers, saved.addresses);
+  Maintenance maintenance{.until_wall = saved.until, .since = saved.since, .reason = saved.reason, .by = saved.by};
+  if (!place) {
+    old.maintenance = std::move(maintenance);
+    outbox.log(events::maintenance_lost(*service, old));
+    return;
+  }
+  if (saved.until) {
+    const SavedTime rest = time_left(saved.since, *saved.until);
+    maintenance.until = now + rest.left;
+    if (rest.clock_went_back)
+      outbox.log(events::maintenance_clock(saved.service, std::chrono::duration_cast<std::chrono::seconds>(rest.left)));
+  }
+  ServerState& server = service->servers[*place];
+  server.maintenance = std::move(maintenance);
+  outbox.log(events::maintenance_restored(*service, server));
+  if (server.role != saved.server) outbox.log(events::maintenance_moved(*service, old, server));
+  registry.mark_dirty(*service);
+}
+
+} // namespace hanat

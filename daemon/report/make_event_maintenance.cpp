@@ -1,0 +1,67 @@
+// Events of servers out of service, and of what a reload or the server itself does to an override. Not here: the others (make_event).
+#include <algorithm>
+#include <utility>
+
+#include "daemon/report/make_event.hpp"
+
+namespace hanat::events {
+namespace {
+
+ServerName name_with_address(const ServerState& server) {
+  return {.role = server.role, .address = server.addresses.empty() ? Endpoint{} : server.addresses.front()};
+}
+
+ServerDisabled disabled_now(const ServerState& server, WallTime at) {
+  const Maintenance maintenance = server.maintenance.value_or(Maintenance{});
+  ServerDisabled made{.server = name_with_address(server),
+                      .by = maintenance.by,
+                      .until = maintenance.until_wall,
+                      .lasts = {},
+                      .reason = maintenance.reason};
+  if (made.until) made.lasts = std::chrono::round<std::chrono::seconds>(std::max(*made.until - at, WallTime::duration::zero()));
+  return made;
+}
+
+} // namespace
+
+Event override_dropped(std::string service, const ServerState& server, std::string by) {
+  return make(std::move(service), OverrideDropped{.server = name_with_address(server), .by = std::move(by)});
+}
+
+Event override_void(const ServiceState& service, const ServerState& server, bool disabled) {
+  return make(service.config.name, OverrideVoid{.server = name_with_address(server), .disabled = disabled});
+}
+
+Event override_moved(const ServiceState& service, const ServerState& from, const ServerState& to) {
+  return make(service.config.name, OverrideMoved{.from = name_with_address(from), .to = name_with_address(to)});
+}
+
+Event server_disabled(const ServiceState& service, const ServerState& server) {
+  const WallTime at = event_time();
+  return {.at = at, .service = service.config.name, .what = disabled_now(server, at)};
+}
+
+Event server_enabled(const ServiceState& service, const ServerState& server, std::string by) {
+  return make(service.config.name, ServerEnabled{.server = name_with_address(server), .expired = by.empty(), .by = std::move(by)});
+}
+
+Event maintenance_restored(const ServiceState& service, const ServerState& server) {
+  const WallTime at = event_time();
+  return {.at = at, .service = service.config.name, .what = MaintenanceRestored{disabled_now(server, at)}};
+}
+
+Event maintenance_moved(const ServiceState& service, const ServerState& from, const ServerState& to) {
+  return make(service.config.name, MaintenanceMoved{.from = name_with_address(from), .to = name_with_address(to)});
+}
+
+Event maintenance_lost(const ServiceState& service, const ServerState& server) {
+  const Maintenance maintenance = server.maintenance.value_or(Maintenance{});
+  return make(service.config.name,
+              MaintenanceLost{.server = name_with_address(server), .by = maintenance.by, .reason = maintenance.reason});
+}
+
+Event maintenance_clock(std::string service, std::chrono::seconds ends_after) {
+  return make(std::move(service), MaintenanceClock{ends_after});
+}
+
+} // namespace hanat::events
