@@ -11,6 +11,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "daemon/api/stability_status.hpp"
+
 namespace hanat {
 
 struct HealthChangeStatus; // health_change.hpp
@@ -47,6 +49,8 @@ struct ServerStatus {
   FailsStatus fails;
   std::optional<RecoveringStatus> recovering = {};
   std::optional<LastResult> last;
+  std::optional<FlappingStatus> flapping = {};
+  std::optional<WarningStatus> warning = {};
   std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
 };
 struct ForcedStatus {
@@ -94,7 +98,7 @@ struct TotalsStatus {
 struct FailbackStatus {
   std::string mode = "auto";            // "manual"
   std::optional<std::string> to;        // the preferred server that is up, or recovering
-  std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
+  std::optional<std::string> waits_for; // "stable-for", "after", "penalty", "window", "operator"
 };
 /// What is wrong with the way of the clients: see daemon/doctor/finding.hpp.
 struct FindingStatus {
@@ -125,6 +129,8 @@ struct ServiceStatus {
   std::vector<DrainingStatus> draining;
   std::vector<ForeignStatus> foreign;
   PathStatus path = {};
+  std::optional<OutageStatus> outage = {};
+  std::optional<WitnessStatus> witness = {}; // absent: none is configured
   TotalsStatus totals;
 };
 struct RefusedReload {

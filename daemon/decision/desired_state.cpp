@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "daemon/decision/given_up.hpp"
+#include "daemon/decision/reason_policy.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
@@ -17,11 +18,21 @@ namespace {
 
 std::string label(const ServiceState& service, const std::string& server) { return fmt::format("{} {}", service.config.name, server); }
 
-FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
+/// What becomes of the flows of a server that lost its traffic because of results of that reason.
+FlowPolicy standing_policy(probes::Reason reason, const FlowPolicy& on_failover) {
+  switch (policy_of(reason).standing) {
+  case StandingFlows::stay: return {.action = FlowAction::keep, .time = {}}; // they are served
+  case StandingFlows::by_policy: return on_failover;
+  case StandingFlows::never_drain: return on_failover.action == FlowAction::drain ? FlowPolicy{} : on_failover;
+  }
+  return on_failover;
+}
+
+FlowPolicy flow_policy_of(const ServiceConfig& service, Reason flip_reason) {
   switch (flip_reason) {
   case Reason::forced: return service.on_forced;
   case Reason::failback: return service.on_failback;
-  case Reason::full: return {.action = FlowAction::keep, .time = {}}; // they are served
+  case Reason::full: return standing_policy(probes::Reason::full, service.on_failover);
   case Reason::starting:
   case Reason::adopted:
   case Reason::observe:
@@ -29,6 +40,7 @@ FlowPolicy policy_of(const ServiceConfig& service, Reason flip_reason) {
   case Reason::failover:
   case Reason::recovered:
   case Reason::full_kept:
+  case Reason::outage_doubted:
   case Reason::no_server_up:
   case Reason::no_server_up_kept: return service.on_failover;
   }
@@ -123,6 +135,7 @@ const ServerState* server_of(const ServiceState& service, const Mapping& mapping
 /// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP.
 std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const Mapping& mapping, FlowAction action) {
   if (decision.kind == TargetKind::none) return DrainEnd::no_target;
+  if (decision.reason == Reason::outage_doubted) return std::nullopt; // it is not believed that the server is down
   const ServerState* server = server_of(service, mapping);
   if (server == nullptr || server->health != Health::down) return std::nullopt;
   if (mapping.vip.protocol != Protocol::tcp) return DrainEnd::dead;
@@ -133,7 +146,7 @@ std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& d
 /// The flows of one server leave, some of them later. TCP drains apart from the rest: a drain may end for the others alone.
 void evict(const ServiceState& service, const Decision& decision, Time now, const std::string& comment,
            const std::vector<Mapping>& mappings, Plan& result) {
-  const FlowPolicy policy = policy_of(service.config, decision.flip_reason);
+  const FlowPolicy policy = flow_policy_of(service.config, decision.flip_reason);
   std::vector<Mapping> going;
   std::vector<Mapping> tcp;
   std::vector<Mapping> non_tcp;
@@ -199,7 +212,8 @@ DrainEnds ends_of(const ServiceState& service, const Decision& decision, const E
         result.ends[DrainEnd::time].push_back(part);
       else if (const auto end = forbidden(service, decision, part, action))
         result.ends[*end].push_back(part);
-      else if (const auto no_longer_full = drain.until_down ? end_of_full(service, part) : std::nullopt)
+      else if (const auto no_longer_full =
+                   drain.until_down && decision.reason != Reason::outage_doubted ? end_of_full(service, part) : std::nullopt)
         (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(part);
     }
   }
@@ -289,6 +303,8 @@ Plan desired_state(const ServiceState& service, const Decision& decision, Time n
     if (decision.kind == TargetKind::none)
       rules.reject[vip] = {.refusal = service.config.on_none == OnNone::drop ? nat::Refusal::drop : nat::Refusal::reject,
                            .comment = service.config.name};
+    else if (decision.refuse_new)
+      rules.reject[vip] = {.refusal = nat::Refusal::reject_new, .comment = service.config.name};
   }
   add_sources(service, rules);
   add_hold(service, rules);

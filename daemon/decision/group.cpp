@@ -34,7 +34,8 @@ Decision decide_anew(DecisionInput input, Time now) {
 Candidate merge_health(const Candidate& one, const Candidate& other) {
   return {.health = combine(std::array{one.health, other.health}),
           .up_since = std::max(one.up_since, other.up_since),
-          .up_at = merge_up_at(one, other)};
+          .up_at = merge_up_at(one, other),
+          .penalty = std::max(one.penalty, other.penalty)};
 }
 
 Decision decide_group(DecisionInput input, std::span<const Placement> members, Time now) {

@@ -18,6 +18,7 @@
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/service_state.hpp"
 #include "daemon/doctor/finding.hpp"
+#include "daemon/report/event_doubt.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "probes/result.hpp"
@@ -29,12 +30,6 @@ enum class Level : std::uint8_t { info, notice, warning, error };
 } // namespace hanat
 
 namespace hanat::events {
-
-struct ServerName {
-  std::string role; // "primary", "backup2"
-  Endpoint address;
-  bool operator==(const ServerName&) const = default;
-};
 
 /// What the kernel does with a service that is left as it is.
 struct LoadedTarget {
@@ -374,14 +369,14 @@ struct Message {
   bool operator==(const Message&) const = default;
 };
 
-using Payload =
-    std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard,
-                 PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost,
-                 OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled, DrainBegun, DrainVoid, Drained, DrainEnded,
-                 UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered, TableRestored,
-                 TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping, NudgingOff,
-                 OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
-                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+using Payload = std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive,
+                             ClientsNotHeard, PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits,
+                             OverrideEnded, OverrideLost, OverrideDropped, OverrideClock, OverrideShared, FlowsCut, CutCancelled,
+                             DrainBegun, DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed,
+                             KernelRefused, KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket,
+                             TableNotRemoved, CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused,
+                             ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost,
+                             MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, Message>;
 
 } // namespace hanat::events
 

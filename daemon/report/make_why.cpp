@@ -80,6 +80,7 @@ private:
   bool may_cause(const HistoryEntry& entry) const {
     if (entry.kind == "reload") return entry.at >= moment_moved(history_[anchor()].at, -reload_is_near);
     if (entry.kind == "override") return entry.service == service_;
+    if (entry.kind == "outage" || entry.kind == "flapping") return entry.service == service_;
     return entry.kind == "health" && (entry.service == service_ || group_.contains(entry.service));
   }
 
@@ -101,7 +102,8 @@ private:
     const std::uint64_t first = anchor_ ? *anchor_ + 1 : history_.begin();
     for (std::uint64_t number = first; number < end_; ++number) {
       const HistoryEntry& entry = history_[number];
-      const bool tells = entry.kind == "health" || entry.kind == "override" || entry.kind == "path" || is_adoption(entry);
+      const bool tells = entry.kind == "health" || entry.kind == "override" || entry.kind == "path" || entry.kind == "outage" ||
+                         entry.kind == "flapping" || is_adoption(entry);
       if (entry.service == service_ && tells) add(number);
     }
   }

@@ -47,10 +47,14 @@ Status full_status() {
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
   service.path = {.state = "unanswered", .unanswered_clients = 1, .refused_clients = 2, .since = "t", .findings = {FindingStatus{}}};
   service.totals.flips = {{"failover", 2}};
+  service.outage = OutageStatus{.state = "doubted", .for_s = 1, .ends_in_s = 2, .new_refused = true};
+  service.witness = WitnessStatus{.address = "192.0.2.1", .answers = true};
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
   server.group_health = "down";
   server.recovering.emplace();
+  server.flapping.emplace();
+  server.warning.emplace();
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
   service.servers.push_back(server);

@@ -146,7 +146,8 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
 
 TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
   const Layout layout = make_layout("hanat");
-  const Names by_element{chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, chain_source_ipv4, chain_source_ipv6};
+  const Names by_element{chain_refuse, chain_refuse_new, chain_masquerade,  chain_hairpin,
+                         chain_guard4, chain_guard6,     chain_source_ipv4, chain_source_ipv6};
   const Names by_verdict = named_by(layout, "immediate", NFTNL_EXPR_IMM_CHAIN);
   Names chains;
   for (const auto& chain : layout.chains) {
@@ -160,7 +161,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 5");
+  EXPECT_EQ(table_comment(), "hanat layout 6");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
