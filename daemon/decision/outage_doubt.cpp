@@ -19,7 +19,7 @@ public:
     case OutagePhase::none: return from_none();
     case OutagePhase::doubted: return from_doubted();
     case OutagePhase::settling: return from_settling();
-    case OutagePhase::believed: return from_believed();
+    case OutagePhase::confirmed: return from_believed();
     case OutagePhase::returning: return from_returning();
     }
     return {};
@@ -54,7 +54,7 @@ private:
   /// It missed an answer while the target did, whether it answers now or not.
   bool was_silent_too(const WayToServer& way) const {
     const bool not_for_long = !way.is_silent() || *way.silent_since > fell_silent() - input_.window;
-    return way.last_silence && *way.last_silence > fell_silent() - input_.settle && not_for_long;
+    return way.last_silence && *way.last_silence > fell_silent() - input_.settle_time && not_for_long;
   }
   /// Others were silent with the target, and none that works was not: it was the way to all of them.
   bool is_common() const {
@@ -75,7 +75,7 @@ private:
     const bool just_now = *target().way.last_silence > now_ - input_.window && before_.settled != target().way.fell_silent;
     const bool answered = !target().way.is_silent() || another_answers() || (input_.witness && was_silent_too(*input_.witness));
     const bool its_moment = (answered && is_common()) || (!target().way.is_silent() && nobody_works());
-    return just_now && its_moment ? settle(OutagePhase::settling) : no_doubt();
+    return just_now && its_moment ? give_moment(OutagePhase::settling) : no_doubt();
   }
   /// The target has had its moment all the same.
   OutageDoubt no_doubt() const {
@@ -98,8 +98,8 @@ private:
     next.settled = before_.settled;
     return next;
   }
-  OutageDoubt settle(OutagePhase phase) const {
-    OutageDoubt settling = enter(phase, now_ + input_.settle);
+  OutageDoubt give_moment(OutagePhase phase) const {
+    OutageDoubt settling = enter(phase, now_ + input_.settle_time);
     if (input_.current) settling.settled = target().way.fell_silent;
     return settling;
   }
@@ -107,7 +107,7 @@ private:
   OutageDoubt from_doubted() const {
     if (!target_is_down() || target_is_dead()) return no_doubt();
     if (another_answers() && !before_.common) return no_doubt(); // it alone was silent
-    if (!target().way.is_silent() || another_answers()) return settle(OutagePhase::settling);
+    if (!target().way.is_silent() || another_answers()) return give_moment(OutagePhase::settling);
     OutageDoubt doubt = before_;
     if (witness_answers() && !doubt.witness_back) {
       if (!doubt.witness_silent) return no_doubt(); // our way works
@@ -115,7 +115,7 @@ private:
       doubt.witness_back = true;
     }
     doubt = watch(doubt);
-    if (doubt.until && *doubt.until <= now_) return enter(OutagePhase::believed);
+    if (doubt.until && *doubt.until <= now_) return enter(OutagePhase::confirmed);
     return doubt;
   }
 
@@ -128,7 +128,7 @@ private:
     if (input_.current && !target_is_down()) return {};
     if (!input_.current && !input_.refused) return {};
     if (!anyone_passes()) return before_;
-    return settle(input_.current ? OutagePhase::settling : OutagePhase::returning);
+    return give_moment(input_.current ? OutagePhase::settling : OutagePhase::returning);
   }
 
   OutageDoubt from_returning() const {

@@ -44,7 +44,7 @@ struct OutageInput {
   bool pinned = false;                // by an operator: nothing is decided
   std::optional<WayToServer> witness; // nullopt: none is configured
   Clock::duration none_after{};       // zero: no doubt
-  Clock::duration settle{};           // so long after the first answer the other servers must have answered, too
+  Clock::duration settle_time{};      // so long after the first answer the other servers must have answered, too
   Clock::duration window{};           // what is further apart is no common cause
 };
 
@@ -52,7 +52,7 @@ enum class OutagePhase : std::uint8_t {
   none,
   doubted,   // the target and all others are silent: nothing moves yet
   settling,  // somebody answers again: the target, down as it still is, gets a moment to do so, too
-  believed,  // none_after is over: what the decision says; but the next answers will be waited for
+  confirmed, // none_after is over: what the decision says; but the next answers will be waited for
   returning, // no server has the traffic, and one answers again: better ones get a moment to do so, too
 };
 
@@ -71,7 +71,7 @@ struct OutageDoubt {
   /// The target keeps its place although it is down.
   bool keeps_target() const { return phase == OutagePhase::doubted || phase == OutagePhase::settling; }
   /// The probes of all servers are sent as fast as they may.
-  bool is_urgent() const { return phase != OutagePhase::none && phase != OutagePhase::believed; }
+  bool is_urgent() const { return phase != OutagePhase::none && phase != OutagePhase::confirmed; }
 };
 
 OutageDoubt assess_outage(const OutageDoubt& before, const OutageInput& input, Time now);

@@ -151,9 +151,9 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
                     .of = service.config.down.fails});
 }
 
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool urgent) {
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast) {
   const probes::ProbeSpec& spec = probe.probe->spec;
-  if (urgent || probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
+  if (fast || probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
   return {.interval = spec.interval, .in_flight = 1};
 }
 

@@ -150,8 +150,8 @@ void share_health(std::span<ServiceState* const> group);
 void evaluate(ServiceState& service, Time now);
 /// Notes a result that the window of the server's probe has just counted, if it may be a part of why its health changes.
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
-/// How often a probe is to be sent now. `urgent`: as in a burst.
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool urgent = false);
+/// How often a probe is to be sent now. `fast`: as in a burst.
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast = false);
 /// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.
 const ProbeState& worst_probe(const ServerState& server, Time now);
 /// Whether the server answers nothing at all: who waits for it waits for ever.

@@ -35,8 +35,8 @@ probes::ProbeSpec witness_probe(const Endpoint& address) {
   spec.kind = address.port == 0 ? probes::Kind::icmp : probes::Kind::tcp;
   return spec;
 }
-probes::Rate witness_rate(const ProbeState& probe, bool urgent) {
-  return {.interval = urgent ? probe.probe->spec.fast_interval : probe.probe->spec.interval, .in_flight = 1};
+probes::Rate witness_rate(const ProbeState& probe, bool fast) {
+  return {.interval = fast ? probe.probe->spec.fast_interval : probe.probe->spec.interval, .in_flight = 1};
 }
 
 /// Says of a server that works that something is wrong with it, but not each time.
@@ -131,14 +131,14 @@ void HealthMonitor::assign(ServiceState& service) {
 
 void HealthMonitor::watch_witness(ServiceState& service) {
   const auto& address = service.config.witness;
-  std::optional<probes::Probe> wanted;
-  if (address) wanted = probes::Probe{.spec = witness_probe(*address), .server = *address};
-  if (service.witness && wanted && *service.witness->probe == *wanted) return;
+  std::optional<probes::Probe> configured;
+  if (address) configured = probes::Probe{.spec = witness_probe(*address), .server = *address};
+  if (service.witness && configured && *service.witness->probe == *configured) return;
   if (service.witness) forget(*service.witness);
   service.witness.reset();
-  if (!wanted) return;
+  if (!configured) return;
   std::vector<ProbeState> none;
-  service.witness = keep_or_add(*wanted, service.config, none);
+  service.witness = keep_or_add(*configured, service.config, none);
   owners_[service.witness->id] = {&service, witness, 0};
 }
 
@@ -163,10 +163,10 @@ void HealthMonitor::update_rates(ServiceState& service) {
   const auto update = [&](ProbeState& probe, const probes::Rate& rate) {
     if (rate != std::exchange(probe.rate, rate)) scheduler_.set_rate(probe.id, rate);
   };
-  const bool urgent = service.outage.is_urgent();
+  const bool fast = service.outage.is_urgent();
   for (ServerState& server : service.servers)
-    for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, urgent));
-  if (service.witness) update(*service.witness, witness_rate(*service.witness, urgent));
+    for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, fast));
+  if (service.witness) update(*service.witness, witness_rate(*service.witness, fast));
 }
 
 std::optional<probes::ProbeResult> HealthMonitor::precheck(const probes::Probe& probe) {

@@ -70,7 +70,7 @@ void update_outage(std::span<ServiceState* const> group, Outbox& outbox, Time no
                             .pinned = false,
                             .witness = first.witness ? std::optional{first.witness->way} : std::nullopt,
                             .none_after = first.config.none_after,
-                            .settle = settle_time(group),
+                            .settle_time = settle_time(group),
                             .window = first.config.down.within},
                            now);
   }

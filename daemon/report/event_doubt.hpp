@@ -40,10 +40,10 @@ struct OutageDoubted {
 };
 struct OutageDoubtEnded {
   enum class End : std::uint8_t {
-    answered, // the target works
-    dead,     // it does not, or another server has answered and it has not
-    believed, // nobody answered for none_after
-    ended,    // by an override or a reload
+    answered,  // the target works
+    dead,      // it does not, or another server has answered and it has not
+    confirmed, // nobody answered for none_after
+    ended,     // by an override or a reload
   };
   ServerName target;
   End end = End::answered;

@@ -45,7 +45,7 @@ std::string Sentences::operator()(const OutageDoubtEnded& doubt) const {
                        lasted);
   case OutageDoubtEnded::End::dead:
     return fmt::format("the way to the servers works, and {} is down all the same", role_and_address(doubt.target));
-  case OutageDoubtEnded::End::believed: return fmt::format("no server has answered for {:.1f} s: they are taken for dead", lasted);
+  case OutageDoubtEnded::End::confirmed: return fmt::format("no server has answered for {:.1f} s: they are taken for dead", lasted);
   case OutageDoubtEnded::End::ended: return fmt::format("whether {} is down is no longer in doubt", role_and_address(doubt.target));
   }
   return {};

@@ -133,8 +133,8 @@ Event outage_doubted(const ServiceState& service) {
 Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted) {
   OutageDoubtEnded ended{.target = named(service, placement(service).current).value_or(ServerName{}), .lasted = lasted};
   const auto current = placement(service).current;
-  if (service.outage.phase == OutagePhase::believed)
-    ended.end = OutageDoubtEnded::End::believed;
+  if (service.outage.phase == OutagePhase::confirmed)
+    ended.end = OutageDoubtEnded::End::confirmed;
   else if (!current || service.force)
     ended.end = OutageDoubtEnded::End::ended;
   else if (candidate(service.servers[*current]).health == Health::down)

@@ -33,7 +33,7 @@ constexpr Time verdict = start + 700ms;
 struct Outage {
   std::vector<ServerInOutage> servers{{Health::down, silent}, {Health::down, silent}};
   OutageInput input{
-      .servers = {}, .current = 0, .refused = false, .pinned = false, .witness = {}, .none_after = 3s, .settle = 1s, .window = 10s};
+      .servers = {}, .current = 0, .refused = false, .pinned = false, .witness = {}, .none_after = 3s, .settle_time = 1s, .window = 10s};
   OutageDoubt doubt;
   OutagePhase at(Time now) {
     input.servers = servers;
@@ -74,7 +74,7 @@ TEST(OutageDoubt, WhenAllFallSilentNothingMovesForNoneAfter) {
   EXPECT_TRUE(outage.doubt.common);
   EXPECT_EQ(outage.doubt.until, verdict + 3s);
   EXPECT_EQ(outage.at(verdict + 3s - 1ms), OutagePhase::doubted);
-  EXPECT_EQ(outage.at(verdict + 3s), OutagePhase::believed);
+  EXPECT_EQ(outage.at(verdict + 3s), OutagePhase::confirmed);
   EXPECT_FALSE(outage.doubt.keeps_target());
 }
 
@@ -180,11 +180,11 @@ TEST(OutageDoubt, WithoutAnotherServerItDoes) {
 TEST(OutageDoubt, AfterALongOutageTheFirstServerGetsAMomentToo) {
   Outage outage;
   ASSERT_EQ(outage.at(verdict), OutagePhase::doubted);
-  ASSERT_EQ(outage.at(verdict + 3s), OutagePhase::believed);
-  ASSERT_EQ(outage.at(verdict + 4s), OutagePhase::believed) << "until the table holds it";
+  ASSERT_EQ(outage.at(verdict + 3s), OutagePhase::confirmed);
+  ASSERT_EQ(outage.at(verdict + 4s), OutagePhase::confirmed) << "until the table holds it";
   outage.input.current.reset();
   outage.input.refused = true;
-  EXPECT_EQ(outage.at(verdict + 1h), OutagePhase::believed);
+  EXPECT_EQ(outage.at(verdict + 1h), OutagePhase::confirmed);
   outage.servers[1].way = answers;
   EXPECT_EQ(outage.at(verdict + 2h), OutagePhase::returning);
   EXPECT_FALSE(outage.doubt.keeps_target());
@@ -208,7 +208,7 @@ TEST(OutageDoubt, TheWitness) {
   ours.input.witness = way({{verdict + 1h, passed}});
   EXPECT_EQ(ours.at(verdict + 1h), OutagePhase::doubted) << "the servers may need a moment longer";
   EXPECT_EQ(ours.doubt.until, verdict + 1h + 3s);
-  EXPECT_EQ(ours.at(verdict + 1h + 3s), OutagePhase::believed);
+  EXPECT_EQ(ours.at(verdict + 1h + 3s), OutagePhase::confirmed);
 
   Outage theirs;
   theirs.input.witness = answers;

@@ -50,7 +50,7 @@ TEST(DoubtText, OfItsEndSaysWhichItIs) {
   EXPECT_EQ(kind(ended), "outage");
   ended.end = End::dead;
   EXPECT_EQ(text(ended), "the way to the servers works, and primary (10.0.0.11:8443) is down all the same");
-  ended.end = End::believed;
+  ended.end = End::confirmed;
   EXPECT_EQ(text(ended), "no server has answered for 1.3 s: they are taken for dead");
   ended.end = End::ended;
   EXPECT_EQ(text(ended), "whether primary (10.0.0.11:8443) is down is no longer in doubt");
