@@ -94,7 +94,37 @@ Notice notice_disabled(const ServiceStatus& service, const ServerStatus& server,
           {fmt::format("hanatctl enable {} {}", escaped(service.name), escaped(server.role))}};
 }
 
+/// No server answers, and nothing moves yet.
+Notice notice_outage(const ServiceStatus& service, const OutageStatus& outage) {
+  const std::string target = escaped(service.target);
+  if (outage.state == "settling") return {true, fmt::format("servers answer again; {} gets a moment to be up, too", target)};
+  return {true,
+          fmt::format("no server answers for {:.1f} s: that may be this gateway's own failure; connections stay at {} {}{}", outage.for_s,
+                      target, outage.ends_in_s ? "for another " + duration(*outage.ends_in_s) : "until the witness answers",
+                      outage.new_refused ? "; new ones are refused" : "")};
+}
+
+/// Servers that keep losing the traffic, or work with something wrong.
+void add_server_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
+  for (const ServerStatus& server : service.servers) {
+    if (const auto& flapping = server.flapping)
+      notices.push_back(
+          {false, fmt::format("{} is flapping: it lost the traffic soon after it got it, {} time{}; it must be up for {} to get "
+                              "it again; forgiven in {}",
+                              escaped(server.role), flapping->times, flapping->times == 1 ? "" : "s", duration(flapping->wait_s),
+                              duration(flapping->forgiven_in_s))});
+    if (const auto& warning = server.warning)
+      notices.push_back({false, fmt::format("{} passes with a warning: {}{}", escaped(server.role), escaped(warning->reason),
+                                            warning->detail.empty() ? "" : fmt::format(" ({})", escaped(warning->detail)))});
+  }
+  if (service.witness && !service.witness->answers)
+    notices.push_back(
+        {false, fmt::format("the witness {} does not answer: it cannot tell an outage of the servers from one of this gateway",
+                            escaped(service.witness->address))});
+}
+
 std::optional<Notice> notice_target(const ServiceStatus& service) {
+  if (service.outage) return notice_outage(service, *service.outage);
   if (service.why == "full-kept")
     return Notice{true, fmt::format("{} is full, and no other server may take over: it keeps the traffic", escaped(service.target))};
   if (service.why == "no-server-up-kept")
@@ -198,7 +228,7 @@ std::optional<Notice> notice_failback(const ServiceStatus& service) {
   }
   if (!service.failback_in_s) return std::nullopt;
   const std::string when = duration(*service.failback_in_s);
-  if (waits_for != "after" && waits_for != "window") return Notice{false, fmt::format("failback in {}", when)};
+  if (waits_for != "after" && waits_for != "window" && waits_for != "penalty") return Notice{false, fmt::format("failback in {}", when)};
   return Notice{false, fmt::format("failback to {} in {} ({} of failback). To move the traffic back at once:", to, when, waits_for),
                 commands};
 }
@@ -220,6 +250,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   add_path_notices(service, found);
   if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
+  add_server_notices(service, found);
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining, now));
   for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (auto notice = notice_failback(service)) found.push_back(std::move(*notice));

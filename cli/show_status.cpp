@@ -91,6 +91,8 @@ std::string cause_of(const ServiceStatus& service, Rank rank) {
                          server.health != "up" && server.last ? server.last->reason : "");
   cause += fmt::format(" {} {} {}", service.failback.waits_for.value_or(""), service.would_target.value_or(""), service.draining.empty());
   if (!service.foreign.empty()) cause += " " + service.name;
+  for (const ServerStatus& server : service.servers)
+    if (server.flapping || server.warning) cause += " " + service.name;
   if (service.path.state == "unanswered") {
     cause += " unanswered";
     for (const FindingStatus& found : service.path.findings) cause += " " + found.what;

@@ -161,8 +161,12 @@ ProbeResult inconclusive_result(Reason reason, Clock::duration latency, std::str
   return {.outcome = Outcome::inconclusive, .reason = reason, .latency = latency, .detail = std::move(detail)};
 }
 
+ProbeResult warning_result(const ProbeSpec& spec, Reason reason, Clock::duration latency, std::string detail) {
+  return {.outcome = spec.critical ? Outcome::fail : Outcome::pass, .reason = reason, .latency = latency, .detail = std::move(detail)};
+}
+
 ProbeResult pass_result(const ProbeSpec& spec, Reason reason, Clock::duration latency) {
-  if (spec.slow && latency > *spec.slow) return fail_result(Reason::slow, latency);
+  if (spec.slow && latency > *spec.slow) return warning_result(spec, Reason::slow, latency);
   return {.outcome = Outcome::pass, .reason = reason, .latency = latency, .detail = {}};
 }
 
@@ -170,6 +174,7 @@ ProbeResult result_from_verdict(const ProbeSpec& spec, const Verdict& verdict, C
   if (verdict.reason == Reason::answered) return pass_result(spec, Reason::answered, latency);
   if (verdict.reason == Reason::full)
     return {.outcome = Outcome::full, .reason = Reason::full, .latency = latency, .detail = sanitized(verdict.detail)};
+  if (verdict.reason == Reason::certificate_expires) return warning_result(spec, verdict.reason, latency, sanitized(verdict.detail));
   return fail_result(verdict.reason, latency, sanitized(verdict.detail));
 }
 

@@ -28,18 +28,19 @@ enum class Reason : std::uint8_t {
   // full
   full, // the server itself says that it has as many clients as it takes
   // fail
-  refused,             // RST or ICMP port unreachable
-  reset,               // connection reset after the handshake
-  timeout,             // no reply before the deadline
-  host_unreachable,    // ICMP error or neighbour failure
-  net_unreachable,     // no route
-  no_carrier,          // the outgoing interface has no carrier or is down
-  closed,              // the server closed the connection early
-  wrong_status,        // HTTP status outside `status`
-  wrong_answer,        // the reply lacks what is expected, or reports a failure
-  garbled,             // the reply is not of this protocol
-  too_large,           // the reply exceeds its size limit
-  tls_failed,          // handshake or certificate
+  refused,          // RST or ICMP port unreachable
+  reset,            // connection reset after the handshake
+  timeout,          // no reply before the deadline
+  host_unreachable, // ICMP error or neighbour failure
+  net_unreachable,  // no route
+  no_carrier,       // the outgoing interface has no carrier or is down
+  closed,           // the server closed the connection early
+  wrong_status,     // HTTP status outside `status`
+  wrong_answer,     // the reply lacks what is expected, or reports a failure
+  garbled,          // the reply is not of this protocol
+  too_large,        // the reply exceeds its size limit
+  tls_failed,       // handshake or certificate
+  // pass with a warning; fail where the probe is critical
   certificate_expires, // soon, or it has expired
   slow,                // the expected reply, but later than `slow`
   // inconclusive: a local failure
@@ -65,7 +66,7 @@ struct ProbeResult {
   bool operator==(const ProbeResult&) const = default;
 };
 
-/// What a reply of the server means. `answered` is the only reason that passes, `full` that of a full server; all others fail.
+/// What a reply of the server means. `answered` passes, `full` is a full server's, `certificate_expires` a warning; all others fail.
 struct Verdict {
   Reason reason = Reason::answered;
   std::string detail{}; // may hold the server's bytes as they came
@@ -77,7 +78,9 @@ std::string sanitized(std::string_view text, std::size_t longest = 80);
 
 ProbeResult fail_result(Reason reason, Clock::duration latency, std::string detail = {});
 ProbeResult inconclusive_result(Reason reason, Clock::duration latency, std::string detail = {});
-/// pass; fail with `slow` when the latency exceeds the spec's.
+/// What the server does right, with a reason to worry: a fail where the spec is critical, otherwise a pass.
+ProbeResult warning_result(const ProbeSpec& spec, Reason reason, Clock::duration latency, std::string detail = {});
+/// pass; with the warning `slow` when the latency exceeds the spec's.
 ProbeResult pass_result(const ProbeSpec& spec, Reason reason, Clock::duration latency);
 /// Sanitizes the detail.
 ProbeResult result_from_verdict(const ProbeSpec& spec, const Verdict& verdict, Clock::duration latency);

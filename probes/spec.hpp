@@ -38,7 +38,7 @@ struct SendExpectSpec {
 struct TlsSpec {
   std::string host;                    // SNI and the expected name of the certificate; empty: the server's address, without SNI
   bool verify = false;                 // check the certificate against the system's authorities and `host`
-  std::chrono::days expires_within{0}; // a certificate that expires within so many days is a fail; 0: not checked
+  std::chrono::days expires_within{0}; // a certificate that expires within so many days is a warning; 0: not checked
   bool operator==(const TlsSpec&) const = default;
 };
 /// http, https.
@@ -52,7 +52,7 @@ struct HttpSpec {
   Pattern body;                        // must occur in the first 64 KiB of the body; empty: not checked
   bool http2 = false;                  // HTTP/2: by ALPN over TLS, with prior knowledge without
   bool verify = false;                 // https: check the certificate against the system's authorities and `host`
-  std::chrono::days expires_within{0}; // https: a certificate that expires within so many days is a fail; 0: not checked
+  std::chrono::days expires_within{0}; // https: a certificate that expires within so many days is a warning; 0: not checked
   bool operator==(const HttpSpec&) const = default;
 };
 struct DnsSpec {
@@ -96,7 +96,8 @@ struct ProbeSpec {
   Clock::duration interval = std::chrono::seconds{1};
   Clock::duration fast_interval = std::chrono::milliseconds{50};
   Clock::duration timeout = std::chrono::milliseconds{500};
-  std::optional<Clock::duration> slow; // the expected reply is a fail when it comes later than this
+  std::optional<Clock::duration> slow; // the expected reply passes with a warning when it comes later than this
+  bool critical = false;               // what would be a warning is a fail
   std::optional<std::uint16_t> port;   // instead of the server's own
   std::optional<Address> address;      // instead of the server's own
   std::optional<Address> source;       // source address

@@ -62,13 +62,16 @@ type Daemon (
 )
 type RefusedReload (at: string, by: string, errors: int, first: string)
 # target_address: null where the target is none; would_target, would_why: in mode observe;
-# draining: absent when empty
+# draining: absent when empty; outage: while it is in doubt that no server works; witness: if one is configured
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
-  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, totals: Totals
+  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness, totals: Totals
 )
+# state: doubted, settling (somebody answers again); ends_in_s is null: when the witness answers; new_refused: new connections are
+type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)
+type Witness (address: string, answers: bool)
 # until is null: until Auto; until_down: it ends, too, when the server goes down
 type Override (target: string, until: ?string, reason: string, by: string, until_down: ?bool)
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
@@ -77,8 +80,12 @@ type Failback (mode: string, to: ?string, waits_for: ?string)
 # disabled: it is never chosen
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, probes: ?[]Probe, disabled: ?Maintenance
+  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, probes: ?[]Probe, disabled: ?Maintenance
 )
+# times: that it lost the traffic soon, not forgiven yet; wait_s: so long it must be up before it gets it, while another server works
+type Flapping (times: int, wait_s: float, forgiven_in_s: float)
+# of a probe that passes: certificate-expires, slow
+type Warning (reason: string, detail: string)
 # until is null: until Enable
 type Maintenance (since: string, until: ?string, reason: string, by: string)
 # one of several probes of a server, whose own fails and last are those of the worst

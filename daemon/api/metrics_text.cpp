@@ -33,7 +33,11 @@ enum class Metric : std::uint8_t {
   disabled,
   fails,
   latency,
-  age
+  age,
+  flapping,
+  failback_wait,
+  warning,
+  outage
 };
 
 struct Row {
@@ -63,6 +67,13 @@ constexpr std::array rows = {
     Row{Metric::fails, "hanat_probe_fails", "gauge", "Failed probes in the server's failure window"},
     Row{Metric::latency, "hanat_probe_latency_seconds", "gauge", "Latency of the last probe"},
     Row{Metric::age, "hanat_probe_age_seconds", "gauge", "Age of the last probe result"},
+    Row{Metric::flapping, "hanat_flapping", "gauge",
+        "How often the server lost the traffic soon after it got it, without what is forgiven"},
+    Row{Metric::failback_wait, "hanat_failback_wait_seconds", "gauge",
+        "How long the server must be up before it gets the traffic, because it is flapping"},
+    Row{Metric::warning, "hanat_probe_warning", "gauge", "1 while a probe of the server passes with a warning"},
+    Row{Metric::outage, "hanat_outage_doubted", "gauge",
+        "1 while no server answers and the traffic stays, because that may be the gateway's own failure"},
 };
 
 std::string escaped(std::string_view text) {
@@ -133,6 +144,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::unanswered, label, service.totals.clients_unanswered);
   line(families_, Metric::refused, label, service.totals.clients_refused);
   line(families_, Metric::path, label, service.path.state == "unanswered" ? 1 : 0);
+  line(families_, Metric::outage, label, service.outage ? 1 : 0);
   line(families_, Metric::nudged, label, service.totals.nudged);
   std::uint64_t drained = service.totals.drained;
   std::map<std::string, std::uint64_t> left; // a server may have both kept and draining flows
@@ -157,6 +169,9 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::unknown, label, server.health == "unknown" ? 1 : 0);
   line(families_, Metric::disabled, label, server.disabled ? 1 : 0);
   line(families_, Metric::fails, label, server.fails.count);
+  line(families_, Metric::flapping, label, server.flapping ? server.flapping->times : 0U);
+  line(families_, Metric::failback_wait, label, server.flapping ? server.flapping->wait_s : 0.0);
+  line(families_, Metric::warning, label, server.warning ? 1 : 0);
   if (!server.last) return;
   line(families_, Metric::latency, label,
        fmt::format("{:.9g}", server.last->latency_ms / 1e3)); // without the rounding noise of the division

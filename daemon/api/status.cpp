@@ -90,6 +90,8 @@ json to_value(const ServerStatus& server) {
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
   if (server.group_health) value["group_health"] = *server.group_health;
   if (server.recovering) value["recovering"] = to_value(*server.recovering);
+  if (server.flapping) value["flapping"] = *server.flapping;
+  if (server.warning) value["warning"] = *server.warning;
   for (const ProbeStatus& probe : server.probes) value["probes"].push_back(to_value(probe));
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
   return value;
@@ -104,6 +106,8 @@ ServerStatus server_from(const json& from) {
                       .last = std::nullopt};
   if (from.contains("disabled")) server.disabled = disabled_from(from.at("disabled"));
   if (from.contains("recovering")) server.recovering = recovering_from(from.at("recovering"));
+  server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
+  server.warning = optional_or_absent<WarningStatus>(from, "warning");
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
   if (const auto probes = from.find("probes"); probes != from.end())
     for (const auto& one : *probes) server.probes.push_back(probe_from(one));
@@ -224,6 +228,8 @@ json to_value(const ServiceStatus& service) {
   for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
   for (const auto& [listen, server, flows] : service.foreign)
     value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
+  if (service.outage) value["outage"] = *service.outage;
+  if (service.witness) value["witness"] = *service.witness;
   if (service.would_target) value["would_target"] = *service.would_target;
   if (service.would_why) value["would_why"] = *service.would_why;
   return value;
@@ -248,6 +254,8 @@ ServiceStatus service_from(const json& from) {
                         .draining = {},
                         .foreign = {},
                         .path = {},
+                        .outage = {},
+                        .witness = {},
                         .totals = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));
@@ -258,6 +266,8 @@ ServiceStatus service_from(const json& from) {
     for (const auto& one : *foreign)
       service.foreign.push_back({.listen = one.at("listen"), .server = one.at("server"), .flows = one.at("flows")});
   if (from.contains("path")) service.path = path_from(from.at("path"));
+  service.outage = optional_or_absent<OutageStatus>(from, "outage");
+  service.witness = optional_or_absent<WitnessStatus>(from, "witness");
   if (from.contains("totals")) service.totals = totals_from(from.at("totals"));
   return service;
 }

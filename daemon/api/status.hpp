@@ -11,6 +11,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "daemon/api/stability_status.hpp"
+
 namespace hanat {
 
 struct HealthChangeStatus; // health_change.hpp
@@ -53,6 +55,8 @@ struct ServerStatus {
   FailsStatus fails;
   std::optional<RecoveringStatus> recovering = {};
   std::optional<LastResult> last;
+  std::optional<FlappingStatus> flapping = {};
+  std::optional<WarningStatus> warning = {};
   std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
 };
@@ -102,7 +106,7 @@ struct TotalsStatus {
 struct FailbackStatus {
   std::string mode = "auto";            // "manual"
   std::optional<std::string> to;        // the preferred server that is up, or recovering
-  std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
+  std::optional<std::string> waits_for; // "stable-for", "after", "penalty", "window", "operator"
 };
 /// What is wrong with the way of the clients: see daemon/doctor/finding.hpp. In a status and in the reply of the doctor.
 struct FindingStatus {
@@ -136,6 +140,8 @@ struct ServiceStatus {
   std::vector<DrainingStatus> draining;
   std::vector<ForeignStatus> foreign;
   PathStatus path = {};
+  std::optional<OutageStatus> outage = {};
+  std::optional<WitnessStatus> witness = {}; // absent: none is configured
   TotalsStatus totals;
 };
 struct RefusedReload {
@@ -167,7 +173,7 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at; // RFC 3339, UTC, milliseconds
-  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path"; "cut": updates a flip
+  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage"; "cut": updates a flip
   std::string kind;
   std::string service;                            // empty: the daemon itself; null in JSON
   std::string text;                               // the journal's text

@@ -111,11 +111,14 @@ Resolved resolve_service(const RawService& raw, const RawService& defaults, Diag
   apply(raw.on_failback, defaults.on_failback, service.on_failback);
   apply(raw.on_forced, defaults.on_forced, service.on_forced);
   apply(raw.on_none, defaults.on_none, service.on_none);
+  apply(raw.none_after, defaults.none_after, service.none_after);
+  if (const auto& witness = pick(raw.witness, defaults.witness); witness.value) service.witness = *witness.value;
   apply(raw.hold, defaults.hold, service.hold);
   apply(raw.nudge, defaults.nudge, service.nudge);
   apply(raw.mode, defaults.mode, service.mode);
   resolved.down_location = pick(raw.down, defaults.down).location;
   resolved.down_valid = pick(raw.down, defaults.down).present == pick(raw.down, defaults.down).value.has_value();
+  resolved.witness_location = pick(raw.witness, defaults.witness).location;
   resolved.snat_location = pick(raw.snat, defaults.snat).location;
   return resolved;
 }

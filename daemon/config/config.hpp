@@ -35,6 +35,7 @@ struct Failback {
   bool automatic = true;   // false: "manual"
   Clock::duration after{}; // how long the preferred server must have been up
   std::optional<DayWindow> window;
+  Clock::duration penalty = std::chrono::minutes{10}; // the longest wait of a server that keeps losing the traffic; zero: no such wait
   bool operator==(const Failback&) const = default;
 };
 enum class OnNone : std::uint8_t { refuse, drop, keep };
@@ -70,6 +71,8 @@ struct ServiceConfig {
   FlowPolicy on_failback = {};
   FlowPolicy on_forced = {.action = FlowAction::drain, .time = std::chrono::seconds{60}}; // and at moves by a reload
   OnNone on_none = OnNone::refuse;
+  Clock::duration none_after = std::chrono::seconds{3}; // that all servers are silent is not believed before; zero: at once
+  std::optional<Endpoint> witness = {};                 // answers when the way out of this gateway works; port 0: an echo
   bool hold = true;  // drop the first refusal of a server that may be failing, so that the client tries again
   bool nudge = true; // TCP: notify idle clients of a flip
   Mode mode = Mode::automatic;

@@ -51,6 +51,7 @@ std::string key_text(const Failback& failback) {
   if (failback.after != Clock::duration::zero()) text += " after " + duration_text(failback.after);
   const auto minutes = [](std::chrono::minutes time) { return fmt::format("{:02}:{:02}", time.count() / 60, time.count() % 60); };
   if (failback.window) text += fmt::format(" window {}-{}", minutes(failback.window->from), minutes(failback.window->to));
+  if (failback.penalty != Failback{}.penalty) text += " penalty " + duration_text(failback.penalty);
   return text;
 }
 
@@ -140,6 +141,7 @@ void add_probe(KeyValues& values, const std::string& prefix, const probes::Probe
   keys.set("fast_interval", duration_text(spec.fast_interval));
   keys.set("timeout", duration_text(spec.timeout));
   if (spec.slow) keys.set("slow", duration_text(*spec.slow));
+  if (spec.critical) keys.set("critical", yes_no(spec.critical));
   if (spec.port) keys.set("port", fmt::to_string(*spec.port));
   if (spec.address) keys.set("address", spec.address->text());
   if (spec.source) keys.set("source", spec.source->text());
@@ -177,6 +179,8 @@ KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   values["on_failback"] = {key_text(service.on_failback)};
   values["on_forced"] = {key_text(service.on_forced)};
   values["on_none"] = {key_text(service.on_none)};
+  values["none_after"] = {duration_text(service.none_after)};
+  values["witness"] = {service.witness ? to_text(*service.witness) : ""};
   values["hold"] = {yes_no(service.hold)};
   values["nudge"] = {yes_no(service.nudge)};
   values["mode"] = {service.mode == Mode::observe ? "observe" : "auto"};

@@ -56,6 +56,8 @@ struct RawService {
   Field<Failback> failback;
   Field<FlowPolicy> on_failover, on_failback, on_forced;
   Field<OnNone> on_none;
+  Field<Clock::duration> none_after;
+  Field<Endpoint> witness;
   Field<bool> hold, nudge;
   Field<Mode> mode;
 };
@@ -107,6 +109,7 @@ struct Resolved {
   SourceLocation down_location;                             // line 0: the built-in rule
   bool down_valid = true;
   SourceLocation snat_location; // of snat in the service or in [defaults]
+  SourceLocation witness_location;
 };
 /// apply_defaults.cpp: applies [defaults], expands small ranges, sets the roles.
 std::vector<Resolved> apply_defaults(const RawConfig& raw, Diagnostics& diagnostics);

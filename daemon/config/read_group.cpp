@@ -1,8 +1,9 @@
-// Reads [group.X], and checks that the services of a group can move together: the same number of servers and the same failback, on_none and
-// mode.
+// Reads [group.X], and checks that the services of a group can move together: the same number of servers and the same failback, on_none,
+// none_after, witness and mode.
 // Not here: how a group moves (decision/group).
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -50,6 +51,8 @@ std::string setting_text(const Failback& failback) {
   if (const auto& window = failback.window)
     parts += fmt::format("{}window = \"{:02}:{:02}-{:02}:{:02}\"", parts.empty() ? "" : ", ", window->from.count() / 60,
                          window->from.count() % 60, window->to.count() / 60, window->to.count() % 60);
+  if (failback.penalty != Failback{}.penalty)
+    parts += fmt::format("{}penalty = \"{}\"", parts.empty() ? "" : ", ", duration_text(failback.penalty));
   return fmt::format("failback = {{ {} }}", parts);
 }
 std::string setting_text(OnNone on_none) {
@@ -59,6 +62,10 @@ std::string setting_text(OnNone on_none) {
   case OnNone::keep: return "on_none = \"keep\"";
   }
   return {};
+}
+std::string setting_text(Clock::duration none_after) { return fmt::format("none_after = \"{}\"", duration_text(none_after)); }
+std::string setting_text(const std::optional<Endpoint>& witness) {
+  return witness ? fmt::format("witness = \"{}\"", to_text(*witness)) : "no witness";
 }
 std::string setting_text(Mode mode) { return mode == Mode::automatic ? "mode = \"auto\"" : "mode = \"observe\""; }
 
@@ -76,6 +83,8 @@ public:
     check_servers(member, service);
     check_same(member, service, service.service.failback, first_->service.failback, &RawService::failback);
     check_same(member, service, service.service.on_none, first_->service.on_none, &RawService::on_none);
+    check_same(member, service, service.service.none_after, first_->service.none_after, &RawService::none_after);
+    check_same(member, service, service.service.witness, first_->service.witness, &RawService::witness);
     check_same(member, service, service.service.mode, first_->service.mode, &RawService::mode);
   }
 
@@ -96,8 +105,8 @@ private:
                                  member.name, diagnostics_.where(service.raw->location, member.location), own, own == 1 ? "" : "s",
                                  first_->service.name, diagnostics_.where(first_->raw->location, member.location), others, group_.name));
   }
-  template <class T>
-  void check_same(const RawGroup::Member& member, const Resolved& service, const T& own, const T& of_first, Field<T> RawService::*key) {
+  template <class T, class Read>
+  void check_same(const RawGroup::Member& member, const Resolved& service, const T& own, const T& of_first, Field<Read> RawService::*key) {
     if (own == of_first) return;
     diagnostics_.add(member.location,
                      fmt::format("service {} has {} ({}), but {} of the same group has {} ({}): write the same in both, or remove one from "

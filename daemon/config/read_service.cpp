@@ -18,6 +18,8 @@ constexpr unsigned most_results = 1'000; // limit of `fails` and `passes`: each 
 constexpr DurationLimits within_limits{.least = 1ms, .most = day, .example = "10s"};
 constexpr DurationLimits stable_for_limits{.least = 0s, .most = day, .example = "5s"};
 constexpr DurationLimits after_limits{.least = 0s, .most = 30 * day, .example = "30s"};
+constexpr DurationLimits penalty_limits{.least = 0s, .most = day, .example = "10m"};
+constexpr DurationLimits none_after_limits{.least = 0s, .most = 1h, .example = "3s"};
 constexpr DurationLimits reconcile_limits{.least = 1s, .most = day, .example = "60s"};
 constexpr DurationLimits path_check_limits{.least = 5s, .most = day, .example = "60s"};
 
@@ -60,7 +62,7 @@ Field<UpRule> read_up(TableReader& service, std::size_t file, Diagnostics& diagn
 Field<Failback> read_failback(TableReader& service, std::size_t file, Diagnostics& diagnostics) {
   static constexpr Choice<Failback> choices[] = {{.text = "auto", .value = {}},
                                                  {.text = "manual", .value = {.automatic = false, .after = {}, .window = {}}}};
-  static constexpr std::string_view example = "\"auto\", or { after = \"30s\", window = \"02:00-04:00\" }";
+  static constexpr std::string_view example = "\"auto\", or { after = \"30s\", window = \"02:00-04:00\", penalty = \"10m\" }";
   const toml::node* node = service.find("failback");
   if (node == nullptr) return {};
   if (node->is_string()) return service.choice<Failback>("failback", choices);
@@ -74,6 +76,7 @@ Field<Failback> read_failback(TableReader& service, std::size_t file, Diagnostic
   Failback failback;
   failback.after = reader.duration("after", after_limits).value.value_or(failback.after);
   failback.window = reader.parsed<DayWindow>("window", "02:00-04:00", parse_day_window).value;
+  failback.penalty = reader.duration("penalty", penalty_limits).value.value_or(failback.penalty);
   reader.finish();
   result.value = failback;
   return result;
@@ -113,7 +116,7 @@ void report_misplaced(TableReader& service) {
   static constexpr std::string_view probe_keys[] = {"type", "interval", "fast_interval", "timeout", "slow", "port"};
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
-  static constexpr std::string_view failback_keys[] = {"after", "window"};
+  static constexpr std::string_view failback_keys[] = {"after", "window", "penalty"};
   static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics", "path_check"};
   static constexpr std::string_view group_keys[] = {"group", "services"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
@@ -140,6 +143,16 @@ Parsed<Endpoint> parse_metrics(std::string_view text) {
                  shown(text));
   result.address = *address;
   return result;
+}
+
+/// "192.0.2.1", or with a port "192.0.2.1:53".
+Parsed<Endpoint> parse_witness(std::string_view text) {
+  const auto parsed = parse_server(text);
+  const auto* server = std::get_if<ServerPorts>(&parsed);
+  if (server != nullptr && server->last == 0) return server->endpoint;
+  return error("witness = {} is not an address: write one that answers pings, as in \"192.0.2.1\", or one with a TCP port, as in "
+               "\"192.0.2.1:53\" or \"[2001:db8::1]:53\"",
+               shown(text));
 }
 
 /// "clients", "off", or the interval of checks beside those by clients.
@@ -227,6 +240,8 @@ RawService read_service(const toml::table& table, std::string name, std::size_t 
   service.on_failback = read_policy(reader, "on_failback");
   service.on_forced = read_policy(reader, "on_forced");
   service.on_none = reader.choice<OnNone>("on_none", on_none_choices);
+  service.none_after = reader.duration("none_after", none_after_limits);
+  service.witness = reader.parsed<Endpoint>("witness", "192.0.2.1", parse_witness);
   service.hold = reader.flag("hold");
   service.nudge = reader.flag("nudge");
   service.mode = reader.choice<Mode>("mode", mode_choices);

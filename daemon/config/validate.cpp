@@ -63,6 +63,7 @@ public:
       : resolved_{resolved}, service_{resolved.service}, owners_{owners}, diagnostics_{diagnostics} {}
 
   void run() {
+    check_witness();
     for (std::size_t i = 0; i < service_.servers.size(); ++i) {
       if (service_.servers[i].addresses.empty()) continue; // an error is already reported
       check_down_rule(i);
@@ -105,6 +106,7 @@ private:
   bool report_loop(const SourceLocation& at, std::string_view what, const Vip& target);
   void check_probe_ports(std::size_t server);
   void check_probe_sources(std::size_t server);
+  void check_witness();
 
   const Resolved& resolved_;
   const ServiceConfig& service_;
@@ -312,6 +314,24 @@ void ServiceCheck::check_probe_sources(std::size_t server) {
                     source->text(), to_text(source->family()), describe(server),
                     probe.server.port == 0 ? probe.server.address.text() : hanat::to_text(probe.server)));
   }
+}
+
+/// A witness that is a server, or leads to one, says what its probes say.
+void ServiceCheck::check_witness() {
+  if (!service_.witness) return;
+  const SourceLocation& at = resolved_.witness_location;
+  for (std::size_t server = 0; server < service_.servers.size(); ++server)
+    for (const Endpoint& address : service_.servers[server].addresses)
+      if (address.address == service_.witness->address) {
+        diagnostics_.add(at,
+                         fmt::format("witness = \"{}\" is the address of {}: write one that answers although the servers do not, such as "
+                                     "the router behind this gateway",
+                                     hanat::to_text(*service_.witness), describe(server)));
+        return;
+      }
+  if (service_.witness->port == 0) return;
+  report_loop(at, fmt::format("the witness of service {}", service_.name),
+              {.address = service_.witness->address, .protocol = Protocol::tcp, .port = service_.witness->port});
 }
 
 } // namespace

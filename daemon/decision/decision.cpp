@@ -20,6 +20,17 @@ std::optional<std::size_t> first_of(std::span<const Candidate> servers, Health h
 }
 std::optional<std::size_t> first_up(std::span<const Candidate> servers) { return first_of(servers, Health::up); }
 
+bool is_penalised(const Candidate& server, Time now) {
+  return server.penalty > Clock::duration::zero() && now - server.up_since < server.penalty;
+}
+
+/// The first server that is up; one that keeps losing the traffic only where no other is.
+std::optional<std::size_t> best_up(std::span<const Candidate> servers, Time now) {
+  for (std::size_t server = 0; server < servers.size(); ++server)
+    if (usable(servers[server]) == Health::up && !is_penalised(servers[server], now)) return server;
+  return first_up(servers);
+}
+
 /// Why a server that is up or unknown has the traffic.
 Reason reason_for(std::span<const Candidate> servers, std::size_t server) {
   if (server == 0) return Reason::primary_up;
@@ -44,8 +55,8 @@ bool within(const DayWindow& window, std::chrono::seconds day_time) {
 }
 
 /// When a server that has been up since `up_since` may take its traffic back.
-Time failback_time(const Failback& failback, Time up_since, std::chrono::seconds day_time, Time now) {
-  const Time ripe = std::max(up_since + failback.after, now);
+Time failback_time(const Failback& failback, Time up_since, Clock::duration penalty, std::chrono::seconds day_time, Time now) {
+  const Time ripe = std::max(up_since + std::max(failback.after, penalty), now);
   if (!failback.window) return ripe;
   const auto then = (day_time + std::chrono::duration_cast<std::chrono::seconds>(ripe - now)) % 24h;
   if (within(*failback.window, then)) return ripe;
@@ -58,7 +69,7 @@ std::optional<Time> expected_failback(const DecisionInput& input, std::size_t cu
   if (!input.failback.automatic) return first;
   for (const Candidate& server : input.servers.first(current)) {
     if (!server.up_at || server.disabled) continue;
-    const Time when = failback_time(input.failback, std::max(*server.up_at, now), input.day_time, now);
+    const Time when = failback_time(input.failback, std::max(*server.up_at, now), server.penalty, input.day_time, now);
     first = first ? std::min(*first, when) : when;
   }
   return first;
@@ -90,12 +101,14 @@ Reason reason_to_stay(const DecisionInput& input, std::size_t current) {
 Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now) {
   const bool full = input.servers[current].health == Health::full;
   Decision stay = at(current, reason_to_stay(input, current), Reason::starting);
-  if (const auto preferred = first_up(input.servers.first(current))) {
+  const auto before = input.servers.first(current);
+  if (const auto preferred = input.override_ended ? first_up(before) : best_up(before, now)) {
     const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback,
                              input.override_ended || input.servers[*preferred].planned);
     if (input.override_ended) return back;
     if (input.failback.automatic) {
-      const Time when = failback_time(input.failback, input.servers[*preferred].up_since, input.day_time, now);
+      const Candidate& server = input.servers[*preferred];
+      const Time when = failback_time(input.failback, server.up_since, server.penalty, input.day_time, now);
       if (when <= now) return back;
       stay.failback_at = when;
     }
@@ -103,7 +116,7 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
     stay.failback_at = expected_failback(input, current, now);
   }
   if (!full) return stay;
-  const auto behind = first_up(input.servers.subspan(current));
+  const auto behind = best_up(input.servers.subspan(current), now);
   return behind ? at(current + *behind, reason_for(input.servers, current + *behind), Reason::full) : stay;
 }
 
@@ -117,6 +130,7 @@ std::string_view to_text(Reason reason) {
   case Reason::failover: return "failover";
   case Reason::full: return "full";
   case Reason::full_kept: return "full-kept";
+  case Reason::outage_doubted: return "outage-doubted";
   case Reason::recovered: return "recovered";
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
@@ -130,13 +144,16 @@ std::string_view to_text(Reason reason) {
 
 Decision decide(const DecisionInput& input, Time now) {
   if (input.forced) return at(*input.forced, Reason::forced, Reason::forced, true);
-  const auto best = first_up(input.servers);
+  const auto best = best_up(input.servers, now);
   if (!input.current) {
     if (!input.refused) return start(input.servers);
+    const bool better_may_come = best && !std::ranges::all_of(input.servers.first(*best), &Candidate::disabled);
+    if (input.wait_for_first && better_may_come) return nowhere();
     return best ? at(*best, reason_for(input.servers, *best), Reason::recovered) : last_resort(input.servers);
   }
   const Candidate& target = input.servers[*input.current];
   if (usable(target) != Health::down) return stay_or_move(input, *input.current, now);
+  if (input.keep_target && !target.disabled) return at(*input.current, Reason::outage_doubted, Reason::outage_doubted);
   const bool planned = target.health != Health::down; // it was disabled
   const Reason left = planned ? Reason::disabled : Reason::failover;
   if (best) return at(*best, reason_for(input.servers, *best), left, planned);

@@ -21,6 +21,7 @@ enum class Reason : std::uint8_t {
   failover,          // a server before this one is down, or was when this one took over
   full,              // a server before this one is full and takes no new flows; (a flip's) the old target is
   full_kept,         // the target is full, and no other server may take over
+  outage_doubted,    // no server answers, and that may be this machine's own failure: the target stays for none_after
   recovered,         // (a flip's reason) no server was up, and the first one is again
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
@@ -37,6 +38,7 @@ struct Candidate {
   std::optional<Time> up_at = {}; // when it will be up again if all goes well; nullopt: it is up, or nobody knows
   bool disabled = false;          // an operator took it out of service: it is never chosen
   bool planned = false;           // an operator or a reload let it have the traffic: a move to it is planned work
+  Clock::duration penalty = {};   // of one that kept losing the traffic: so long it must have been up, where another server may do
   bool operator==(const Candidate&) const = default;
 };
 
@@ -50,6 +52,8 @@ struct DecisionInput {
   Failback failback;
   OnNone on_none = OnNone::refuse;
   std::chrono::seconds day_time{}; // local time of day, for failback.window
+  bool keep_target = false;        // the current server is down, and whether it is its own fault is in doubt (outage_doubt)
+  bool wait_for_first = false;     // after such an outage: the first server may be up in a moment
 };
 
 enum class TargetKind : std::uint8_t {
@@ -63,8 +67,9 @@ struct Decision {
   std::size_t server = 0;                // of TargetKind::server only
   Reason reason = Reason::starting;      // why it is so (status)
   Reason flip_reason = Reason::starting; // why it would be moved there (journal, last_flip)
-  std::optional<Time> failback_at;       // a failback waits for this moment (stable_for, after, window)
+  std::optional<Time> failback_at;       // a failback waits for this moment (stable_for, after, penalty, window)
   bool planned = false;                  // the move is an operator's: flows of the old target go by on_forced
+  bool refuse_new = false;               // new flows are refused although a server has the traffic
   bool operator==(const Decision&) const = default;
 };
 

@@ -10,12 +10,23 @@
 #include <fmt/format.h>
 
 #include "daemon/decision/given_up.hpp"
+#include "daemon/decision/reason_policy.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
 
 std::string label(const ServiceState& service, const std::string& server) { return fmt::format("{} {}", service.config.name, server); }
+
+/// What becomes of the flows of a server that lost its traffic because of results of that reason.
+FlowPolicy standing_policy(probes::Reason reason, const FlowPolicy& on_failover) {
+  switch (policy_of(reason).standing) {
+  case StandingFlows::stay: return {.action = FlowAction::keep, .time = {}}; // they are served
+  case StandingFlows::by_policy: return on_failover;
+  case StandingFlows::never_drain: return on_failover.action == FlowAction::drain ? FlowPolicy{} : on_failover;
+  }
+  return on_failover;
+}
 
 /// A move that an operator or a reload makes. What is no flip's reason is a change of the configuration.
 bool is_planned(const Decision& decision) {
@@ -31,15 +42,16 @@ bool is_planned(const Decision& decision) {
   case Reason::full:
   case Reason::recovered:
   case Reason::full_kept:
+  case Reason::outage_doubted:
   case Reason::no_server_up:
   case Reason::no_server_up_kept: return false;
   }
   return false;
 }
 
-FlowPolicy policy_of(const ServiceState& service, Reason flip_reason, bool planned) {
+FlowPolicy flow_policy_of(const ServiceState& service, Reason flip_reason, bool planned) {
   if (planned) return service.asked_flows.value_or(service.config.on_forced);
-  if (flip_reason == Reason::full) return {.action = FlowAction::keep, .time = {}}; // they are served
+  if (flip_reason == Reason::full) return standing_policy(probes::Reason::full, service.config.on_failover);
   return flip_reason == Reason::failback ? service.config.on_failback : service.config.on_failover;
 }
 
@@ -123,6 +135,7 @@ const ServerState* server_of(const ServiceState& service, const Mapping& mapping
 /// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP.
 std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const Mapping& mapping, FlowAction action) {
   if (decision.kind == TargetKind::none) return DrainEnd::no_target;
+  if (decision.reason == Reason::outage_doubted) return std::nullopt; // it is not believed that the server is down
   const ServerState* server = server_of(service, mapping);
   if (server == nullptr || server->health != Health::down) return std::nullopt;
   if (mapping.vip.protocol != Protocol::tcp) return DrainEnd::dead;
@@ -138,7 +151,7 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
   });
   const bool planned = gone || is_planned(decision);
   const bool served = planned || decision.flip_reason == Reason::failback || decision.flip_reason == Reason::full;
-  const FlowPolicy policy = policy_of(service, decision.flip_reason, planned);
+  const FlowPolicy policy = flow_policy_of(service, decision.flip_reason, planned);
   std::vector<Mapping> going;
   std::vector<Mapping> tcp;
   std::vector<Mapping> non_tcp;
@@ -206,7 +219,8 @@ DrainEnds ends_of(const ServiceState& service, const Decision& decision, const E
         result.ends[DrainEnd::time].push_back(part);
       else if (const auto end = forbidden(service, decision, part, action))
         result.ends[*end].push_back(part);
-      else if (const auto no_longer_full = drain.until_down ? end_of_full(service, part) : std::nullopt)
+      else if (const auto no_longer_full =
+                   drain.until_down && decision.reason != Reason::outage_doubted ? end_of_full(service, part) : std::nullopt)
         (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(part);
     }
   }
@@ -296,6 +310,8 @@ Plan desired_state(const ServiceState& service, const Decision& decision, Time n
     if (decision.kind == TargetKind::none)
       rules.reject[vip] = {.refusal = service.config.on_none == OnNone::drop ? nat::Refusal::drop : nat::Refusal::reject,
                            .comment = service.config.name};
+    else if (decision.refuse_new)
+      rules.reject[vip] = {.refusal = nat::Refusal::reject_new, .comment = service.config.name};
   }
   add_sources(service, rules);
   add_hold(service, rules);

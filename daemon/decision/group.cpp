@@ -40,7 +40,8 @@ Candidate merge_health(const Candidate& one, const Candidate& other) {
           .up_since = std::max(one.up_since, other.up_since),
           .up_at = merge_up_at(one, other),
           .disabled = one.disabled || other.disabled,
-          .planned = one.planned || other.planned};
+          .planned = one.planned || other.planned,
+          .penalty = std::max(one.penalty, other.penalty)};
 }
 
 Decision decide_group(DecisionInput input, std::span<const Placement> members, Time now) {

@@ -5,40 +5,10 @@
 #include <array>
 #include <utility>
 
+#include "daemon/decision/reason_policy.hpp"
+
 namespace hanat {
 namespace {
-
-/// Reasons that mean that nothing came back.
-bool is_silence(probes::Reason reason) {
-  switch (reason) {
-  case probes::Reason::timeout:
-  case probes::Reason::host_unreachable:
-  case probes::Reason::net_unreachable:
-  case probes::Reason::no_carrier: return true;
-  case probes::Reason::connected:
-  case probes::Reason::answered:
-  case probes::Reason::refused:
-  case probes::Reason::reset:
-  case probes::Reason::closed:
-  case probes::Reason::wrong_status:
-  case probes::Reason::wrong_answer:
-  case probes::Reason::garbled:
-  case probes::Reason::too_large:
-  case probes::Reason::tls_failed:
-  case probes::Reason::certificate_expires:
-  case probes::Reason::slow:
-  case probes::Reason::full:
-  case probes::Reason::no_descriptors:
-  case probes::Reason::no_buffers:
-  case probes::Reason::no_ports:
-  case probes::Reason::no_processes:
-  case probes::Reason::forbidden:
-  case probes::Reason::conntrack_full:
-  case probes::Reason::stalled:
-  case probes::Reason::local_error: return false;
-  }
-  return false;
-}
 
 /// When it will be up if all goes well.
 std::optional<Time> up_at(const ServerState& server) {
@@ -106,6 +76,12 @@ std::optional<Recovery> recovery_of(const ServerState& server, Time now) {
 }
 
 Candidate candidate(const ServerState& server) { return merge_health(own_view(server), server.group_view); }
+
+WayToServer way_to(const ServerState& server) {
+  WayToServer all;
+  for (const ProbeState& probe : server.probes) all = merge_ways(all, probe.way);
+  return all;
+}
 
 std::vector<Candidate> candidates(const ServiceState& service) {
   std::vector<Candidate> result;
@@ -181,9 +157,9 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
                     .of = service.config.down.fails});
 }
 
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe) {
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast) {
   const probes::ProbeSpec& spec = probe.probe->spec;
-  if (probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
+  if (fast || probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
   return {.interval = spec.interval, .in_flight = 1};
 }
 
@@ -197,7 +173,8 @@ const ProbeState& worst_probe(const ServerState& server, Time now) {
 
 bool is_silent(const ServerState& server) {
   return server.health == Health::down && std::ranges::any_of(server.probes, [](const ProbeState& probe) {
-           return probe.window.health() == Health::down && probe.last_failure && is_silence(*probe.last_failure);
+           return probe.window.health() == Health::down && probe.last_failure &&
+                  policy_of(*probe.last_failure).standing == StandingFlows::never_drain;
          });
 }
 
@@ -207,6 +184,8 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
     if (moment && *moment > now) timer = timer ? std::min(*timer, *moment) : *moment;
   };
   at(service.failback_at);
+  at(service.outage.until);
+  for (const ServerState& server : service.servers) at(server.damping.next_change(flap_rule(service.config), now));
   if (service.force) at(service.force->until);
   for (const ServerState& server : service.servers) {
     if (server.maintenance) at(server.maintenance->until);

@@ -16,8 +16,10 @@
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/eviction.hpp"
 #include "daemon/decision/failure_window.hpp"
+#include "daemon/decision/flap_damping.hpp"
 #include "daemon/decision/group.hpp"
 #include "daemon/decision/observations.hpp"
+#include "daemon/decision/outage_doubt.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "nat/nftables/table_state.hpp"
@@ -34,6 +36,8 @@ struct ProbeState {
   std::optional<probes::ProbeResult> last;
   Time last_at{};
   std::optional<probes::Reason> last_failure = {}; // of the failed results the last: why the server is down
+  WayToServer way = {};                            // what the results say of it
+  std::optional<Time> warned_at = {};              // a warning was logged
 };
 
 /// An operator took a server out of service, as long as that lasts.
@@ -55,6 +59,8 @@ struct ServerState {
   Observations observations = {};              // since its health changed last
   std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
+  FlapDamping damping = {};
+  bool flapping_logged = false;
 };
 
 /// An operator's override, as long as it lasts.
@@ -109,6 +115,9 @@ struct ServiceState {
   std::optional<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;
   std::optional<Flip> last_flip;
+  OutageDoubt outage; // the same for all services of a group
+  bool outage_logged = false;
+  std::optional<ProbeState> witness;           // its probe counts for no server
   std::map<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number
   Totals totals;
 
@@ -143,6 +152,8 @@ bool has_evictions_of(const ServiceState& service, std::uint64_t flip);
 std::optional<Recovery> recovery_of(const ServerState& server, Time now);
 /// A server as the whole group sees it.
 Candidate candidate(const ServerState& server);
+/// What all of its probes say of the way to it.
+WayToServer way_to(const ServerState& server);
 /// What decide() needs to know of the servers.
 std::vector<Candidate> candidates(const ServiceState& service);
 /// Merges what the services of a group know of each server into every one of them.
@@ -151,8 +162,8 @@ void share_health(std::span<ServiceState* const> group);
 void evaluate(ServiceState& service, Time now);
 /// Notes a result that the window of the server's probe has just counted, if it may be a part of why its health changes.
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
-/// How often a probe is to be sent now.
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe);
+/// How often a probe is to be sent now. `fast`: as in a burst.
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast = false);
 /// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.
 const ProbeState& worst_probe(const ServerState& server, Time now);
 /// Whether the server answers nothing at all: who waits for it waits for ever.

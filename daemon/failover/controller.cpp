@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "daemon/failover/flapping.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -89,6 +90,7 @@ void Controller::sync(Time now) {
 /// The table holds the change: what follows from it.
 void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
+  const Placement before = placement(service);
   const bool flipped = !service.shadow && record_target(change, outbox_);
   servers_.on_applied(change);
   clients.on_applied(change, now);
@@ -96,6 +98,7 @@ void Controller::applied(Change& change, Time now) {
   service.loaded = std::move(change.plan.rules);
   heartbeat_.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
+  note_move(service, before, change.decision, outbox_, now);
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,

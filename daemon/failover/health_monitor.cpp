@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/config/probe_targets.hpp"
+#include "daemon/decision/reason_policy.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
 
@@ -27,6 +28,46 @@ bool is_routed(const probes::Probe& probe) { return probe.spec.interface.empty()
 bool is_local(probes::Reason reason) { return reason == probes::Reason::no_carrier || reason == probes::Reason::net_unreachable; }
 
 bool is_inconclusive(const ProbeState& probe) { return probe.last && probe.last->outcome == probes::Outcome::inconclusive; }
+
+/// An answer of whatever kind shows that the way works: an echo, or of a port a connection or its refusal.
+probes::ProbeSpec witness_probe(const Endpoint& address) {
+  probes::ProbeSpec spec;
+  spec.kind = address.port == 0 ? probes::Kind::icmp : probes::Kind::tcp;
+  return spec;
+}
+probes::Rate witness_rate(const ProbeState& probe, bool fast) {
+  return {.interval = fast ? probe.probe->spec.fast_interval : probe.probe->spec.interval, .in_flight = 1};
+}
+
+/// Says of a server that works that something is wrong with it, but not each time.
+void note_warning(const ServiceState& service, const ServerState& server, ProbeState& probe, const probes::ProbeResult& result,
+                  Outbox& outbox, Time now) {
+  constexpr auto again_after = 1h;
+  if (result.outcome != probes::Outcome::pass || !policy_of(result.reason).warns) return;
+  if (probe.warned_at && now - *probe.warned_at < again_after) return;
+  probe.warned_at = now;
+  outbox.log(events::probe_warning(service, server, probe, result));
+  outbox.sync_due = true; // publishes the event
+}
+
+/// True: it matters now.
+bool record_witness(ServiceState& service, const probes::ProbeResult& result, Time now) {
+  if (!service.witness || result.outcome == probes::Outcome::inconclusive) return false;
+  service.witness->way.record(result, now);
+  service.witness->last = result;
+  service.witness->last_at = now;
+  return service.outage.is_urgent();
+}
+
+/// The target fell silent: do the others answer, or is the way to all of them lost?
+void ask_others(ProbeScheduler& scheduler, ServiceState& service, std::size_t silent, Time since) {
+  const auto ask = [&](const ProbeState& probe) {
+    if (!probe.way.is_silent() && !has_answered_since(probe.way, since)) scheduler.trigger(probe.id);
+  };
+  for (std::size_t index = 0; index < service.servers.size(); ++index)
+    if (index != silent) std::ranges::for_each(service.servers[index].probes, ask);
+  if (service.witness) ask(*service.witness);
+}
 
 /// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
 bool opens_untracked(probes::Kind kind) {
@@ -88,9 +129,23 @@ void HealthMonitor::assign(ServiceState& service) {
       owners_[service.servers[server].probes[probe].id] = {&service, server, probe};
 }
 
+void HealthMonitor::watch_witness(ServiceState& service) {
+  const auto& address = service.config.witness;
+  std::optional<probes::Probe> configured;
+  if (address) configured = probes::Probe{.spec = witness_probe(*address), .server = *address};
+  if (service.witness && configured && *service.witness->probe == *configured) return;
+  if (service.witness) forget(*service.witness);
+  service.witness.reset();
+  if (!configured) return;
+  std::vector<ProbeState> none;
+  service.witness = keep_or_add(*configured, service.config, none);
+  owners_[service.witness->id] = {&service, witness, 0};
+}
+
 void HealthMonitor::forget(const ServiceState& service) {
   for (const ServerState& server : service.servers)
     for (const ProbeState& probe : server.probes) forget(probe);
+  if (service.witness) forget(*service.witness);
 }
 
 void HealthMonitor::forget(const ProbeState& probe) {
@@ -105,13 +160,13 @@ void HealthMonitor::stop() {
 }
 
 void HealthMonitor::update_rates(ServiceState& service) {
+  const auto update = [&](ProbeState& probe, const probes::Rate& rate) {
+    if (rate != std::exchange(probe.rate, rate)) scheduler_.set_rate(probe.id, rate);
+  };
+  const bool fast = service.outage.is_urgent();
   for (ServerState& server : service.servers)
-    for (ProbeState& probe : server.probes) {
-      const probes::Rate rate = rate_of(service.config, probe);
-      if (rate == probe.rate) continue;
-      probe.rate = rate;
-      scheduler_.set_rate(probe.id, rate);
-    }
+    for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, fast));
+  if (service.witness) update(*service.witness, witness_rate(*service.witness, fast));
 }
 
 std::optional<probes::ProbeResult> HealthMonitor::precheck(const probes::Probe& probe) {
@@ -127,21 +182,34 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   const auto owner = owners_.find(id);
   if (owner == owners_.end()) return;
   ServiceState& service = *owner->second.service;
+  if (owner->second.server == witness) {
+    if (!record_witness(service, received, now)) return;
+    registry_.mark_dirty(service);
+    outbox_.sync_due = true;
+    return;
+  }
   ServerState& server = service.servers[owner->second.server];
   ProbeState& probe = server.probes[owner->second.probe];
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
   const auto known = [&] { return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at()}; };
   const auto before = known();
-  const bool doubted = server.health == Health::up && probe.window.in_burst();
+  const bool suspected = server.health == Health::up && probe.window.in_burst();
+  const bool was_silent = probe.way.is_silent();
   probe.window.record(result.outcome, now);
+  probe.way.record(result, now);
+  if (!was_silent && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server)
+    ask_others(scheduler_, service, owner->second.server, *probe.way.silent_since);
+  note_warning(service, server, probe, result, outbox_, now);
   note_inconclusive(is_inconclusive(probe), result);
   probe.last = result;
   if (result.outcome == probes::Outcome::fail) probe.last_failure = result.reason;
   probe.last_at = now;
   observe(service, server, owner->second.probe, result, now);
   evaluate(service, now);
-  if (doubted && server.health == Health::up && !probe.window.in_burst() && service.current == owner->second.server) burst_passed_(service);
-  if (known() == before) return; // in peace ten thousand results a second change nothing
+  if (suspected && server.health == Health::up && !probe.window.in_burst() && service.current == owner->second.server)
+    burst_passed_(service);
+  // In peace ten thousand results a second change nothing; in doubt each answer counts.
+  if (known() == before && !service.outage.is_urgent()) return;
   registry_.mark_dirty(service);
   outbox_.sync_due = true;
 }

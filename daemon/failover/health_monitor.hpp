@@ -2,6 +2,7 @@
 // probe at once. Not here: sending (probes/scheduling), counting (decision/failure_window), what follows from a verdict (decision).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <unordered_map>
@@ -27,6 +28,8 @@ public:
   void configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const ServiceConfig& config);
   /// Its results belong to the service from now on.
   void assign(ServiceState& service);
+  /// Probes the witness of the configuration, if it has one, and no other any more.
+  void watch_witness(ServiceState& service);
   /// Nothing of the service is probed any more.
   void forget(const ServiceState& service);
   /// No probe is sent any more.
@@ -59,8 +62,9 @@ private:
 
   struct ProbeOwner {
     ServiceState* service;
-    std::size_t server, probe; // places in the service's lists
+    std::size_t server, probe; // places in the service's lists; `server` is `witness` of that
   };
+  static constexpr std::size_t witness = SIZE_MAX;
   std::unordered_map<probes::ProbeId, ProbeOwner> owners_;
   std::size_t inconclusive_ = 0; // probes whose last result was so
 

@@ -72,6 +72,8 @@ std::vector<ServerState> servers_for(const ServiceConfig& config, const std::vec
     state.health = same->health;
     state.last_logged = same->last_logged;
     state.up_since = same->up_since;
+    state.damping = same->damping;
+    state.flapping_logged = same->flapping_logged;
   }
   return servers;
 }
@@ -125,6 +127,7 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   service.config = config;
   registry_.list(service);
   health_.assign(service);
+  health_.watch_witness(service);
   keep_maintenance(service, before, outbox_);
   keep_override(service, before, outbox_);
   keep_observing(service, before, outbox_);
@@ -151,6 +154,9 @@ void Reload::retire(ServiceState& service) {
   service.current.reset();
   service.refused = false;
   service.failback_at.reset();
+  service.outage = {};
+  service.outage_logged = false;
+  service.witness.reset();
 }
 
 void Reload::adopt(nat::TableState loaded, Time now) {

@@ -6,7 +6,9 @@
 #include <span>
 #include <utility>
 
+#include "daemon/failover/flapping.hpp"
 #include "daemon/failover/maintenance.hpp"
+#include "daemon/failover/outage.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_event.hpp"
 
@@ -50,18 +52,25 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
 Decision decision_of(std::span<ServiceState* const> group, Time now) {
   const ServiceState& first = *group.front();
   if (first.removed) return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt};
-  const auto servers = candidates(first);
+  auto servers = candidates(first);
+  for (std::size_t index = 0; index < servers.size(); ++index)
+    servers[index].penalty = first.servers[index].damping.wait(flap_rule(first.config), now);
   std::vector<Placement> placements;
   for (const ServiceState* service : group) placements.push_back(placement(*service));
-  return decide_group({.servers = servers,
-                       .current = {},
-                       .refused = {},
-                       .forced = first.force ? std::optional{first.force->server} : std::nullopt,
-                       .override_ended = first.override_ended,
-                       .failback = first.config.failback,
-                       .on_none = first.config.on_none,
-                       .day_time = first.config.failback.window ? local_day_time() : 0s},
-                      placements, now);
+  Decision decision = decide_group({.servers = servers,
+                                    .current = {},
+                                    .refused = {},
+                                    .forced = first.force ? std::optional{first.force->server} : std::nullopt,
+                                    .override_ended = first.override_ended,
+                                    .failback = first.config.failback,
+                                    .on_none = first.config.on_none,
+                                    .day_time = first.config.failback.window ? local_day_time() : 0s,
+                                    .keep_target = first.outage.keeps_target(),
+                                    .wait_for_first = first.outage.phase == OutagePhase::returning},
+                                   placements, now);
+  decision.refuse_new =
+      decision.reason == Reason::outage_doubted && first.outage.nobody_has_a_path && first.config.on_none == OnNone::refuse;
+  return decision;
 }
 
 /// One service, or the services of a group: one decision, and all of its changes or none.
@@ -107,6 +116,8 @@ std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions
     const auto group = registry.group_of(service);
     if (group.front() != service) continue; // decided with the first of its group
     update_health(group, outbox, now);
+    update_outage(group, outbox, now);
+    for (ServiceState* member : group) end_flapping(*member, outbox, now);
     decide_one(group, evictions, changes, now);
   }
   return changes;

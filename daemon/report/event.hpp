@@ -18,6 +18,7 @@
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/service_state.hpp"
 #include "daemon/doctor/finding.hpp"
+#include "daemon/report/event_doubt.hpp"
 #include "daemon/report/event_override.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
@@ -333,7 +334,8 @@ using Payload =
                  Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered,
                  TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping,
                  NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
-                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Message>;
+                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted,
+                 OutageDoubtEnded, ProbeWarning, Message>;
 
 } // namespace hanat::events
 

@@ -5,16 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "daemon/report/server_name.hpp"
 #include "daemon/util/wall_time.hpp"
-#include "nat/address.hpp"
 
 namespace hanat::events {
-
-struct ServerName {
-  std::string role; // "primary", "backup2"
-  Endpoint address;
-  bool operator==(const ServerName&) const = default;
-};
 
 struct Forced {
   ServerName server;

@@ -17,6 +17,14 @@ public:
   std::string operator()(const Adopted& adopted) const;
   std::string operator()(const ShadowMoved& moved) const;
   std::string operator()(const HealthChanged& changed) const;
+  // event_text_doubt.cpp
+  std::string operator()(const Flapping& flapping) const;
+  std::string operator()(const FlappingEnded& flapping) const;
+  std::string operator()(const OutageDoubted& doubt) const;
+  std::string operator()(const OutageDoubtEnded& doubt) const;
+  std::string operator()(const ProbeWarning& warning) const;
+
+  // event_text.cpp
   std::string operator()(const ProbesInconclusive& probes) const;
   std::string operator()(const ProbesConclusive&) const;
   std::string operator()(const ClientsNotHeard& clients) const;

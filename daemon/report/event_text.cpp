@@ -212,14 +212,15 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
   Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
-                               DrainVoid, Drained, DrainEnded, PathTroubleEnded, KernelRecovered, HeartbeatByPacket, Stopping,
-                               ConfigReloaded, HistoryWritten> auto&) const {
+                               DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded, KernelRecovered,
+                               HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
-  Level operator()(const OneOf<ProbesInconclusive, ClientsNotHeard, Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock,
-                               OverrideVoid, OverrideMoved, ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock,
-                               OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored,
-                               TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+  Level
+  operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, ClientsNotHeard, Forced, OverrideWaits, OverrideLost,
+                         OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled, MaintenanceMoved, MaintenanceLost,
+                         MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored,
+                         TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
@@ -259,6 +260,8 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
   std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
   std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
+  std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
+  std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -268,6 +271,7 @@ struct FieldsOf {
   Fields operator()(const Flipped& flip) const {
     return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
   }
+  Fields operator()(const OneOf<Flapping, FlappingEnded> auto& flapping) const { return {{"HANAT_FLAPPING", flapping.server.role}}; }
   Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
   Fields operator()(const PathFinding& found) const { return {{"HANAT_FINDING", found.finding.code}}; }
   Fields operator()(const ShadowMoved& moved) const {

@@ -118,6 +118,45 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
   return make(service.config.name, std::move(changed));
 }
 
+Event flapping(const ServiceState& service, const ServerState& server, Time now) {
+  const FlapRule rule = flap_rule(service.config);
+  return make(service.config.name,
+              Flapping{.server = named(server), .times = server.damping.level(rule, now), .wait = server.damping.wait(rule, now)});
+}
+Event flapping_ended(const ServiceState& service, const ServerState& server) {
+  return make(service.config.name, FlappingEnded{.server = named(server)});
+}
+
+Event outage_doubted(const ServiceState& service) {
+  const OutageDoubt& outage = service.outage;
+  OutageDoubted doubt{.target = named(service, placement(service).current).value_or(ServerName{}),
+                      .lasts = std::nullopt,
+                      .common = outage.common,
+                      .refuses_new = outage.nobody_has_a_path && service.config.on_none == OnNone::refuse};
+  if (outage.until) doubt.lasts = *outage.until - outage.since;
+  return make(service.config.name, doubt);
+}
+
+Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted) {
+  OutageDoubtEnded ended{.target = named(service, placement(service).current).value_or(ServerName{}), .lasted = lasted};
+  const auto current = placement(service).current;
+  if (service.outage.phase == OutagePhase::confirmed)
+    ended.end = OutageDoubtEnded::End::confirmed;
+  else if (!current || service.force)
+    ended.end = OutageDoubtEnded::End::ended;
+  else if (candidate(service.servers[*current]).health == Health::down)
+    ended.end = OutageDoubtEnded::End::dead;
+  return make(service.config.name, ended);
+}
+
+Event probe_warning(const ServiceState& service, const ServerState& server, const ProbeState& probe, const probes::ProbeResult& result) {
+  const bool several = probe.probe != nullptr && server.probes.size() > 1;
+  return make(service.config.name, ProbeWarning{.server = named(server),
+                                                .result = result,
+                                                .probe = several ? name_of(*probe.probe) : "",
+                                                .wanted = probe.probe == nullptr ? "" : wanted_by(probe.probe->spec, result.reason)});
+}
+
 Event probes_inconclusive(const probes::ProbeResult& result) {
   return make({}, ProbesInconclusive{.reason = result.reason, .detail = result.detail});
 }

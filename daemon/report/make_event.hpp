@@ -25,6 +25,11 @@ Event adopted(const ServiceState& service);
 Event shadow_moved(const ServiceState& service, const Decision& decision);
 
 Event health_changed(const ServiceState& service, const ServerState& server, Time now);
+Event flapping(const ServiceState& service, const ServerState& server, Time now);
+Event flapping_ended(const ServiceState& service, const ServerState& server);
+Event outage_doubted(const ServiceState& service);
+Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted);
+Event probe_warning(const ServiceState& service, const ServerState& server, const ProbeState& probe, const probes::ProbeResult& result);
 Event probes_inconclusive(const probes::ProbeResult& result);
 Event probes_conclusive();
 Event clients_not_heard(std::string failure);

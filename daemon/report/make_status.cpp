@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <map>
 #include <span>
+#include <string_view>
 
 #include <fmt/format.h>
 
+#include "daemon/report/make_stability.hpp"
 #include "daemon/report/probe_text.hpp"
 
 namespace hanat {
@@ -97,19 +99,33 @@ Staying staying_of(const ServiceState& service, const Flip& flip) {
   return staying;
 }
 
-/// The way back to the first preferred server that is up, or will be.
-FailbackStatus failback_of(const ServiceState& service, Time now) {
+/// What the way back to a server waits for; nullptr: nobody knows.
+const char* waits_for(const ServiceState& service, const ServerState& server, Time now) {
+  const Candidate all = candidate(server);
   const Failback& policy = service.config.failback;
-  FailbackStatus status{.mode = policy.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
+  if (all.disabled) return nullptr; // an operator
+  if (all.health != Health::up) return !all.up_at ? nullptr : policy.automatic ? "stable-for" : "operator";
+  if (!policy.automatic) return "operator";
+  const Clock::duration penalty = server.damping.wait(flap_rule(service.config), now);
+  if (penalty > policy.after && all.up_since + penalty > now) return "penalty";
+  return all.up_since + policy.after > now ? "after" : "window";
+}
+
+/// The way back to a preferred server, in the order in which the decision looks at them: the first that is up, one that is flapping only
+/// where no other is, or the first that will be up.
+FailbackStatus failback_of(const ServiceState& service, Time now) {
+  FailbackStatus status{.mode = service.config.failback.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
   if (!service.current || service.force || service.shadow) return status;
-  const auto preferred = std::span{service.servers}.first(*service.current);
-  for (const ServerState& server : preferred) {
-    const Candidate all = candidate(server);
-    const bool up = all.health == Health::up;
-    if (all.disabled || (!up && (!all.up_at || status.to))) continue;
+  const auto rank = [](const ServerState& server, std::string_view waits) {
+    return candidate(server).health != Health::up ? 2 : waits == "penalty" ? 1 : 0;
+  };
+  int best = 3;
+  for (const ServerState& server : std::span{service.servers}.first(*service.current)) {
+    const char* const waits = waits_for(service, server, now);
+    if (waits == nullptr || rank(server, waits) >= best) continue;
+    best = rank(server, waits);
     status.to = server.role;
-    status.waits_for = !policy.automatic ? "operator" : !up ? "stable-for" : all.up_since + policy.after > now ? "after" : "window";
-    if (up) break; // it has the traffic first
+    status.waits_for = waits;
   }
   return status;
 }
@@ -190,6 +206,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
   status.totals.cut = {.tcp = service.totals.cut.tcp, .udp = service.totals.cut.udp, .sctp = service.totals.cut.sctp};
   status.totals.nudged = service.totals.nudged;
   status.totals.drained = service.totals.drained;
+  report_stability(service, status, now);
   return status;
 }
 

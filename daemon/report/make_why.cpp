@@ -35,6 +35,9 @@ bool sets_target(const HistoryEntry& entry) {
 /// What an operator did to the service or to one of its servers, and what became of it.
 bool is_operators(const HistoryEntry& entry) { return entry.kind == "override" || entry.kind == "maintenance"; }
 
+/// Why nothing moved, or a server waits longer than others.
+bool is_doubt(const HistoryEntry& entry) { return entry.kind == "outage" || entry.kind == "flapping"; }
+
 /// The new target, and where it was before: empty for a first target.
 std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.flip->to : entry.target; }
 
@@ -114,7 +117,7 @@ private:
 
   bool may_cause(const HistoryEntry& entry, const HistoryEntry& effect, std::set<std::string>& judged) const {
     if (entry.kind == "reload") return entry.at >= moment_moved(effect.at, -reload_is_near) && touches(entry, query_.group);
-    if (is_operators(entry)) return is_own(entry);
+    if (is_operators(entry) || is_doubt(entry)) return is_own(entry);
     if (entry.kind != "health" || !(is_own(entry) || query_.group.contains(entry.service))) return false;
     if (!entry.health) return true; // of an older hanatd
     const bool newest = judged.insert(entry.service + " " + entry.health->server).second;
@@ -148,7 +151,8 @@ private:
       if (!is_own(entry)) continue;
       path_is_over = path_is_over || (entry.kind == "path" && entry.text.find(path_ended_words) != std::string::npos);
       const bool health = entry.kind == "health" && (!entry.health || judged.insert(entry.health->server).second);
-      if (health || is_operators(entry) || (entry.kind == "path" && !path_is_over) || is_adoption(entry)) later.push_back(number);
+      const bool path = entry.kind == "path" && !path_is_over;
+      if (health || path || is_operators(entry) || is_doubt(entry) || is_adoption(entry)) later.push_back(number);
     }
     for (const std::uint64_t number : std::ranges::reverse_view(later)) add(number);
   }

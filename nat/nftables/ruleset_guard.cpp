@@ -35,6 +35,12 @@ void write_refuse(ChainWriter& writer) {
   writer.add(writer.rule("others: port unreachable, within the kernel's ICMP rate limit").reject_port_unreachable());
 }
 
+/// Flows that stand may go on in a moment.
+void write_refuse_new(ChainWriter& writer) {
+  writer.open(chain_refuse_new);
+  writer.add(writer.rule("new flows").ct_state(state_new).verdict(NFT_GOTO, chain_refuse));
+}
+
 /// Reached only for addresses in `guarded`. Replies to the gateway's own flows, tracked or not, are not packets of clients, but a range may
 /// include their ports. Everywhere, exact endpoints come before ranges.
 void write_address_guard(ChainWriter& writer, Family family) {
@@ -279,6 +285,7 @@ void write_guard_output(ChainWriter& writer) {
 
 void write_guard(ChainWriter& writer, bool tcp_loose) {
   write_refuse(writer);
+  write_refuse_new(writer);
   for (const Family family : both_families) write_address_guard(writer, family);
   write_reconnect(writer);
   for (const Family family : both_families) write_orphan(writer, family, tcp_loose);

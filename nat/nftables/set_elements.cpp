@@ -116,6 +116,7 @@ bool has_verdict(nftnl_set_elem* element, int code, std::string_view chain) {
 std::optional<Refusal> parse_refusal(nftnl_set_elem* element) {
   if (has_verdict(element, NF_DROP, "")) return Refusal::drop;
   if (has_verdict(element, NFT_GOTO, chain_refuse)) return Refusal::reject;
+  if (has_verdict(element, NFT_JUMP, chain_refuse_new)) return Refusal::reject_new;
   return std::nullopt;
 }
 
@@ -230,7 +231,8 @@ nftnl_set_elem* to_message_element(SetId id, const Element& element, bool key_on
   }
   if (key_only) return result;
   if (is_verdict_map(kind)) {
-    const int code = element.jump == nullptr ? NF_DROP : is_gate(kind) ? NFT_JUMP : NFT_GOTO;
+    const bool returns = is_gate(kind) || element.jump == chain_refuse_new;
+    const int code = element.jump == nullptr ? NF_DROP : returns ? NFT_JUMP : NFT_GOTO;
     nftnl_set_elem_set_u32(result, NFTNL_SET_ELEM_VERDICT, static_cast<std::uint32_t>(code));
     if (element.jump != nullptr) nftnl_set_elem_set_str(result, NFTNL_SET_ELEM_CHAIN, element.jump);
   } else if (element.data.size() != 0) {
@@ -288,7 +290,11 @@ void add_dnat(ElementLists& lists, const Vip& vip, const DnatTarget& target) {
 }
 void add_reject(ElementLists& lists, const Vip& vip, const Reject& reject) {
   Element& element = add(lists, SetKind::reject, vip.address.family(), vip, reject.comment);
-  element.jump = reject.refusal == Refusal::reject ? chain_refuse : nullptr;
+  switch (reject.refusal) {
+  case Refusal::reject: element.jump = chain_refuse; return;
+  case Refusal::reject_new: element.jump = chain_refuse_new; return;
+  case Refusal::drop: element.jump = nullptr; return;
+  }
 }
 void add_stale(ElementLists& lists, const Mapping& mapping, const std::string& comment) {
   add(lists, SetKind::stale, mapping.vip.address.family(), mapping, comment);

@@ -75,6 +75,7 @@ private:
 
 /// Chains that elements refer to in verdicts.
 inline constexpr const char* chain_refuse = "refuse";
+inline constexpr const char* chain_refuse_new = "refuse_new";
 inline constexpr const char* chain_masquerade = "masquerade_random";
 inline constexpr const char* chain_hairpin = "hairpin";
 inline constexpr const char* chain_guard4 = "guard4";

@@ -13,8 +13,8 @@
 
 namespace hanat::nat {
 
-/// What happens to clients of a service without a target.
-enum class Refusal : std::uint8_t { reject, drop };
+/// What happens to clients of a service without a target; reject_new: only to new flows, where the target may be back in a moment.
+enum class Refusal : std::uint8_t { reject, drop, reject_new };
 
 struct DnatTarget {
   Endpoint server;

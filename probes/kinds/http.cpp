@@ -175,7 +175,7 @@ std::optional<ProbeResult> PendingHttp::judge_certificate(Clock::duration latenc
   if (!certificate_left_) // a libcurl without OpenSSL
     return inconclusive_result(Reason::local_error, latency, "this libcurl does not expose certificates");
   if (*certificate_left_ > expires_within) return std::nullopt;
-  return fail_result(Reason::certificate_expires, latency, expiry_text(*certificate_left_));
+  return warning_result(probe_.spec, Reason::certificate_expires, latency, expiry_text(*certificate_left_));
 }
 
 ProbeResult PendingHttp::judge(CURLcode code, Clock::duration latency) const {

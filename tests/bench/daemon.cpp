@@ -100,7 +100,7 @@ void starting(bool small) {
 
 class Failovers {
 public:
-  explicit Failovers() : hanatd_{lab_, test::fast_service()} { wait_until_up(); }
+  explicit Failovers() : hanatd_{lab_, test::fast_service({.extra = "failback = { penalty = \"0s\" }"})} { wait_until_up(); }
 
   /// The primary's process dies under 1,000 connects a second. From the flip's moment until the first client is connected to the backup:
   /// an upper bound, as that moment is told up to 1 ms early and clients come 1 ms apart.

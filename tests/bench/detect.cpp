@@ -73,7 +73,8 @@ private:
   static std::string config(bool tuned, bool http) {
     const std::string probe = http ? R"(type = "http")" : R"(type = "tcp")";
     std::string text = fmt::format("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"198.18.11.2:{0}\"\nbackup = "
-                                   "\"198.18.12.2:{0}\"\nup = {{ passes = 2, stable_for = \"300ms\" }}\n",
+                                   "\"198.18.12.2:{0}\"\nup = {{ passes = 2, stable_for = \"300ms\" }}\n"
+                                   "failback = {{ penalty = \"0s\" }}\n", // it dies again and again, and is the primary each time
                                    server_port);
     text += tuned
                 ? fmt::format(

@@ -38,7 +38,7 @@ constexpr double probes_per_second = 2.0 * number_of_services / 0.04; // two ser
 std::string services(unsigned number) {
   std::string text =
       "[defaults]\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\nup = { passes = 2, stable_for = \"100ms\" }\n"
-      "on_forced = \"reset\"\n\n";
+      "failback = { penalty = \"0s\" }\non_forced = \"reset\"\n\n";
   for (unsigned i = 1; i <= number; ++i)
     text += fmt::format("[service.s{0}]\nlisten = [\"203.0.113.10:{0}/tcp\", \"203.0.113.10:{0}/udp\"]\n"
                         "probe = {{ type = \"tcp\", interval = \"40ms\", fast_interval = \"10ms\", timeout = \"{1}ms\" }}\n\n",

@@ -105,6 +105,17 @@ void read_where(TableReader& reader, probes::ProbeSpec& spec) {
   spec.interface = reader.parsed<std::string>("interface", "eth1", parse_interface).value.value_or("");
 }
 
+/// What would only be a warning fails.
+void read_critical(TableReader& reader, probes::ProbeSpec& spec) {
+  const auto critical = reader.flag("critical");
+  spec.critical = critical.value.value_or(false);
+  const bool warns = reader.find("slow") != nullptr || reader.find("expires_within") != nullptr;
+  if (spec.critical && !warns)
+    reader.report_error(
+        *reader.find("critical"),
+        "probe.critical has no effect without slow or expires_within, of which it makes fails: write one of them, or remove critical");
+}
+
 /// Reports keys of other kinds, each with the kinds that have it.
 void report_other_keys(TableReader& reader, Kind kind) {
   for (const KindReader& other : kinds) {
@@ -131,6 +142,7 @@ RawProbe read_probe(const toml::table& table, std::size_t file, Diagnostics& dia
   for (const KindReader& entry : kinds) // without a kind: check the keys of all kinds
     if (!kind.value || entry.kind == *kind.value) entry.read(reader, probe.spec);
   if (kind.value) report_other_keys(reader, *kind.value);
+  read_critical(reader, probe.spec);
   reader.misplaced(rule_keys, "write it in down = { fails, within } or up = { passes, stable_for } of the service");
   reader.finish();
   return probe;

@@ -161,6 +161,51 @@ TEST_F(Notices, AManualFailbackSaysTheCommandsThatEndTheWait) {
   EXPECT_THAT(notices(service, now), IsEmpty());
 }
 
+TEST_F(Notices, AFlappingServerHasItsWaitAndWhenItIsForgiven) {
+  auto service = failed_over();
+  service.servers[0] = web().servers[0];
+  service.servers[0].flapping = FlappingStatus{.times = 3, .wait_s = 40, .forgiven_in_s = 1'740};
+  service.failback = {.mode = "auto", .to = "primary", .waits_for = "penalty"};
+  service.failback_in_s = 31;
+  EXPECT_THAT(
+      notices(service, now),
+      ElementsAre(Notice{false, "primary is flapping: it lost the traffic soon after it got it, 3 times; it must be up for 40 s to get "
+                                "it again; forgiven in 29 min"},
+                  Notice{false,
+                         "failback to primary in 31 s (penalty of failback). To move the traffic back at once:",
+                         {"hanatctl force-primary web", "hanatctl auto web"}}));
+}
+
+TEST_F(Notices, AnOutageInDoubtSaysWhatStaysAndForHowLong) {
+  auto service = web();
+  service.why = "outage-doubted";
+  service.servers[0] = server("primary", "10.0.0.11:8443", "down", "timeout", 3);
+  service.outage = OutageStatus{.state = "doubted", .for_s = 1.2, .ends_in_s = 2, .new_refused = false};
+  EXPECT_EQ(
+      notices(service, now)[0],
+      (Notice{true, "no server answers for 1.2 s: that may be this gateway's own failure; connections stay at primary for another 2.0 s"}));
+  service.outage->new_refused = true;
+  service.outage->ends_in_s.reset();
+  EXPECT_EQ(notices(service, now)[0].text,
+            "no server answers for 1.2 s: that may be this gateway's own failure; connections stay at primary "
+            "until the witness answers; new ones are refused");
+  service.outage->state = "settling";
+  EXPECT_EQ(notices(service, now)[0].text, "servers answer again; primary gets a moment to be up, too");
+}
+
+TEST_F(Notices, AWarningAndASilentWitnessAreNotes) {
+  auto service = web();
+  service.servers[1].warning = WarningStatus{.reason = "certificate-expires", .detail = "expires in 9 days"};
+  service.witness = WitnessStatus{.address = "192.0.2.1", .answers = false};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "backup passes with a warning: certificate-expires (expires in 9 days)"},
+                          Notice{false, "the witness 192.0.2.1 does not answer: it cannot tell an outage of the servers from one of this "
+                                        "gateway"}));
+  service.witness->answers = true;
+  service.servers[1].warning.reset();
+  EXPECT_THAT(notices(service, now), IsEmpty());
+}
+
 TEST_F(Notices, ModeObserveSaysWhatIsAndWhatWouldHappen) {
   const std::string begin = "observe: hanatd decides and logs, but does not touch traffic; ";
   auto service = web();

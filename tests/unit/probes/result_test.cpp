@@ -97,7 +97,17 @@ TEST(PassResult, IsSlowOnlyAfterSlow) {
   EXPECT_EQ(pass_result(spec, Reason::connected, 400ms).reason, Reason::connected);
   spec.slow = 100ms;
   EXPECT_EQ(pass_result(spec, Reason::connected, 100ms).outcome, Outcome::pass);
+  EXPECT_EQ(pass_result(spec, Reason::connected, 101ms), (ProbeResult{Outcome::pass, Reason::slow, 101ms, ""})) << "a warning";
+  spec.critical = true;
   EXPECT_EQ(pass_result(spec, Reason::connected, 101ms), (ProbeResult{Outcome::fail, Reason::slow, 101ms, ""}));
+}
+
+TEST(PassResult, ACertificateThatExpiresIsAWarningUnlessTheProbeIsCritical) {
+  ProbeSpec spec;
+  const Verdict expires{Reason::certificate_expires, "expires in 9 days"};
+  EXPECT_EQ(result_from_verdict(spec, expires, 1ms), (ProbeResult{Outcome::pass, Reason::certificate_expires, 1ms, "expires in 9 days"}));
+  spec.critical = true;
+  EXPECT_EQ(result_from_verdict(spec, expires, 1ms).outcome, Outcome::fail);
 }
 
 TEST(PassResult, AVerdictBecomesAResultWithASanitizedDetail) {

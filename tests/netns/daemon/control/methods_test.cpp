@@ -243,9 +243,10 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   daemon.read_everything("with an older configuration");
   EXPECT_TRUE(hanatd.status().daemon.fallback);
   check_limits(hanatd, daemon);
-  // The first three need a local failure, those of Foreign another program's rules, that of Path clients without an answer, and the last
-  // one a crash, which the unit test of the description stands for; the other two are always null. Followers have a test of their own;
-  // files are parameters; and here no reload moves traffic.
+  // The first three need a local failure, those of Foreign another program's rules, that of Path clients without an answer, those of
+  // Outage, Witness, Flapping and Warning servers that are silent, flap or are slow, and the last one a crash, which the unit test of the
+  // description stands for; the other two are always null. Followers have a test of their own; files are parameters; and here no reload
+  // moves traffic.
   std::set<std::string> unseen = daemon.unseen();
   std::erase_if(unseen, [](const std::string& field) { // by what conntrack and the history have at this moment
     return field.starts_with("OldFlows.") || field == "WhyReport.last_override";
@@ -258,6 +259,21 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
                                            "Foreign.server",
                                            "Service.foreign",
                                            "Path.since",
+                                           "Service.outage",
+                                           "Outage.state",
+                                           "Outage.for_s",
+                                           "Outage.ends_in_s",
+                                           "Outage.new_refused",
+                                           "Service.witness",
+                                           "Witness.address",
+                                           "Witness.answers",
+                                           "Server.flapping",
+                                           "Flapping.times",
+                                           "Flapping.wait_s",
+                                           "Flapping.forgiven_in_s",
+                                           "Server.warning",
+                                           "Warning.reason",
+                                           "Warning.detail",
                                            "HistoryEntry.drain_ends_in_s",
                                            "Unforced.forced",
                                            "HistoryEntry.interrupted",

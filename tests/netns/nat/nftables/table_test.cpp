@@ -67,7 +67,9 @@ TableState random_state(std::mt19937& random) {
           const auto server = [&] { return endpoint_of(listen.last == 0); };
           if (pick(4) == 0) state.vips[listen] = comment();
           if (pick(4) == 0) state.dnat[listen] = {server(), comment()};
-          if (pick(8) == 0) state.reject[listen] = {pick(2) == 0 ? Refusal::reject : Refusal::drop, comment()};
+          if (pick(8) == 0)
+            state.reject[listen] = {std::array{Refusal::reject, Refusal::drop, Refusal::reject_new}[static_cast<std::size_t>(pick(3))],
+                                    comment()};
           if (pick(8) == 0) state.recent[listen] = comment();
           if (pick(4) == 0) state.hold[{listen, server()}] = comment();
           for (int times = pick(3); times > 0; --times) state.stale[{listen, server()}] = comment();

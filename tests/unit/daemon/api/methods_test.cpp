@@ -51,10 +51,14 @@ Status full_status() {
                   .since = "t",
                   .findings = {{.severity = "problem", .code = "c", .service = "web", .what = "w", .remedy = "r", .seen_by = "client"}}};
   service.totals.flips = {{"failover", 2}};
+  service.outage = OutageStatus{.state = "doubted", .for_s = 1, .ends_in_s = 2, .new_refused = true};
+  service.witness = WitnessStatus{.address = "192.0.2.1", .answers = true};
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
   server.group_health = "down";
   server.recovering.emplace();
+  server.flapping.emplace();
+  server.warning.emplace();
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};

@@ -44,6 +44,9 @@ Status example() {
   web.totals.clients_unanswered = 37;
   web.totals.clients_refused = 4;
   web.path.state = "unanswered";
+  web.outage.emplace();
+  web.servers[0].flapping = FlappingStatus{.times = 3, .wait_s = 40, .forgiven_in_s = 1'700};
+  web.servers[1].warning = WarningStatus{.reason = "slow", .detail = {}};
   web.draining = {{.server = "primary", .address = "10.0.0.11:8443", .drained = 2, .left = 12, .ends_in_s = 43},
                   {.server = "primary", .address = "10.0.0.11:8443", .drained = 1, .left = 3, .ends_in_s = {}}};
   ServiceStatus idle;
@@ -124,6 +127,13 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_probe_fails{service="web",server="primary"} 3)",
            R"(hanat_probe_latency_seconds{service="web",server="backup"} 0.00021)",
            R"(hanat_probe_age_seconds{service="web",server="backup"} 0.4)",
+           R"(hanat_flapping{service="web",server="primary"} 3)",
+           R"(hanat_flapping{service="web",server="backup"} 0)",
+           R"(hanat_failback_wait_seconds{service="web",server="primary"} 40)",
+           R"(hanat_probe_warning{service="web",server="primary"} 0)",
+           R"(hanat_probe_warning{service="web",server="backup"} 1)",
+           R"(hanat_outage_doubted{service="web"} 1)",
+           R"(hanat_outage_doubted{service="idle"} 0)",
        })
     EXPECT_THAT("\n" + text, HasSubstr("\n" + std::string{line} + "\n"));
   EXPECT_THAT(text, Not(HasSubstr("hanat_last_flip_commit_seconds{service=\"idle\"}"))) << "it has not flipped";

@@ -56,6 +56,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
   server.group_health = "down";
+  server.flapping = FlappingStatus{.times = 3, .wait_s = 40, .forgiven_in_s = 1'700.5};
+  server.warning = WarningStatus{.reason = "slow", .detail = "late"};
   server.recovering = RecoveringStatus{.passes = 14, .of = 2, .for_s = 3.1, .stable_for_s = 5};
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
   server.disabled = DisabledStatus{.since = "2026-01-31T10:00:00.000Z", .until = {}, .reason = "new disk", .by = "root"};
@@ -69,6 +71,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   service.last_flip->drain_ends_in_s = 4.5;
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = std::nullopt, .ends_in_s = 4.5},
                       {.server = "backup", .address = "10.0.0.2:1", .drained = 0, .left = 2, .ends_in_s = std::nullopt}};
+  service.outage = OutageStatus{.state = "doubted", .for_s = 1.5, .ends_in_s = {}, .new_refused = true};
+  service.witness = WitnessStatus{.address = "192.0.2.1", .answers = true};
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
   status.services.push_back(service);
 
@@ -77,6 +81,11 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   EXPECT_EQ(written["services"][0]["last_flip"]["cut_ms"], nullptr);
   EXPECT_EQ(written["daemon"]["blind"], "no descriptors") << "keys are never renamed";
   EXPECT_EQ(json(written.get<Status>()), written);
+  const auto read = written.get<Status>().services[0];
+  EXPECT_EQ(read.servers[0].flapping, server.flapping);
+  EXPECT_EQ(read.servers[0].warning, server.warning);
+  EXPECT_EQ(read.outage, service.outage);
+  EXPECT_EQ(read.witness, service.witness);
 }
 
 TEST(StatusJson, RoundsToMeaningfulDigits) {

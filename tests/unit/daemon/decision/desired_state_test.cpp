@@ -85,6 +85,27 @@ TEST(Plan, OnNoneDropAnswersNobody) {
   for (const auto& [vip, refused] : result.rules.reject) EXPECT_EQ(refused.refusal, nat::Refusal::drop);
 }
 
+TEST(Plan, WhileAnOutageIsInDoubtNothingLeavesAndNewFlowsMayBeRefused) {
+  ServiceState service = service_at(Destination::primary);
+  for (ServerConfig& server : service.config.servers)
+    service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
+  for (ServerState& server : service.servers) server.health = Health::down;
+  const Eviction draining{.mappings = {{tcp4, backup4}}, .comment = "web backup", .drain = Drain{.until = moment + 10s, .since = moment}};
+  service.evictions.push_back(draining);
+  Decision decision{
+      .kind = TargetKind::server, .server = 0, .reason = Reason::outage_doubted, .flip_reason = Reason::outage_doubted, .failback_at = {}};
+  const Plan waits = desired_state(service, decision, moment);
+  EXPECT_EQ(waits.rules, settled(Destination::primary));
+  EXPECT_TRUE(waits.evictions.empty()) << "nor does a drain end because its server is down";
+  decision.refuse_new = true;
+  const Plan refuses = desired_state(service, decision, moment);
+  EXPECT_EQ(refuses.rules.dnat, waits.rules.dnat);
+  ASSERT_EQ(refuses.rules.reject.size(), every_vip.size());
+  for (const auto& [vip, refused] : refuses.rules.reject) EXPECT_EQ(refused.refusal, nat::Refusal::reject_new);
+  EXPECT_TRUE(refuses.evictions.empty());
+  EXPECT_FALSE(refuses.moves);
+}
+
 TEST(Plan, AnEndpointIsRecentUntilItsTimeAndNotAtIt) {
   ServiceState service = service_at(Destination::primary);
   service.recent_until = {{tcp4, moment + 10s}, {udp4, moment + 10s}, {tcp6, moment + 20s}};

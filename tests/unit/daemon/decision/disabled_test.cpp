@@ -40,6 +40,9 @@ struct Work {
   Work& planned(std::size_t server) { return servers[server].planned = true, *this; }
   Work& override_ended() { return input.override_ended = true, *this; }
   Work& forced(std::size_t server) { return input.forced = server, *this; }
+  Work& doubted() { return input.keep_target = true, *this; }
+  Work& returning() { return input.wait_for_first = true, *this; }
+  Work& flapping(std::size_t server) { return servers[server].penalty = 2h, *this; }
   std::string text() {
     input.servers = servers;
     const Decision decision = decide(input, today);
@@ -78,6 +81,19 @@ TEST(Disabled, TheLastOneKeepsNothing) {
   EXPECT_EQ(Work{"Ud"}.current(0).text(), "none no-server-up (no-server-up)");
   EXPECT_EQ(Work{"Ud"}.current(0).keep().text(), "none no-server-up (no-server-up)") << "on_none keeps a server that serves";
   EXPECT_EQ(Work{"dD"}.current(0).keep().text(), "0 no-server-up-kept (no-server-up-kept)");
+}
+
+TEST(Disabled, AServerIsNotKeptInDoubtNorWaitedForAfterAnOutage) {
+  EXPECT_EQ(Work{"du"}.current(0).doubted().text(), "0 outage-doubted (outage-doubted)");
+  EXPECT_EQ(Work{"Du"}.current(0).doubted().text(), "1 disabled (failover)");
+  EXPECT_EQ(Work{"du"}.refused().returning().text(), "none no-server-up (no-server-up)");
+  EXPECT_EQ(Work{"Du"}.refused().returning().text(), "1 disabled (recovered)");
+}
+
+TEST(Disabled, AServerIsNoAlternativeToOneThatIsFlapping) {
+  EXPECT_EQ(Work{"duu"}.current(0).flapping(1).text(), "2 failover (failover)");
+  EXPECT_EQ(Work{"duU"}.current(0).flapping(1).text(), "1 failover (failover)");
+  EXPECT_EQ(Work{"Uuu"}.current(0).flapping(1).text(), "2 failover (planned disabled)");
 }
 
 TEST(Disabled, OfOneServiceIsNotChosenForItsGroup) {
@@ -120,11 +136,14 @@ TEST(Disabled, AServerHasNoTrafficWhateverTheOthersAreIn100000Cases) {
       server = {.health = std::array{Health::unknown, Health::up, Health::full, Health::down}.at(below(4)),
                 .up_since = today - std::chrono::seconds{below(100)},
                 .disabled = below(3) == 0,
-                .planned = below(3) == 0};
+                .planned = below(3) == 0,
+                .penalty = std::chrono::seconds{below(2) * 50}};
     DecisionInput input;
     input.servers = servers;
     if (below(4) != 0) input.current = below(servers.size());
     input.refused = below(2) == 0;
+    input.keep_target = below(4) == 0;
+    input.wait_for_first = below(4) == 0;
     input.override_ended = below(2) == 0;
     input.failback.automatic = below(3) != 0;
     input.on_none = std::array{OnNone::refuse, OnNone::drop, OnNone::keep}.at(below(3));

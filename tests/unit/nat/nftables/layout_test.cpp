@@ -147,7 +147,8 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
 
 TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
   const Layout layout = make_layout("hanat");
-  const Names by_element{chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6, chain_source_ipv4, chain_source_ipv6};
+  const Names by_element{chain_refuse, chain_refuse_new, chain_masquerade,  chain_hairpin,
+                         chain_guard4, chain_guard6,     chain_source_ipv4, chain_source_ipv6};
   const Names by_verdict = named_by(layout, "immediate", NFTNL_EXPR_IMM_CHAIN);
   Names chains;
   for (const auto& chain : layout.chains) {

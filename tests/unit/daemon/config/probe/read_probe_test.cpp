@@ -46,6 +46,8 @@ constexpr Row probe_rows[] = {
      R"(4:32: probe.slow = "500ms" is not shorter than timeout = "500ms" (built in), so it would never apply: lower slow or raise timeout)"},
     {R"(type = "tcp", timeout = "100ms", slow = "200ms")",
      R"(4:51: probe.slow = "200ms" is not shorter than timeout = "100ms", so it would never apply: lower slow or raise timeout)"},
+    {R"(type = "tcp", critical = true)",
+     R"(4:36: probe.critical has no effect without slow or expires_within, of which it makes fails: write one of them, or remove critical)"},
     {R"(type = "tcp", port = 0)", R"(4:32: probe.port = 0 is out of range: write a whole number from 1 to 65535)"},
     {R"(type = "tcp", port = 65536)", R"(4:32: probe.port = 65536 is out of range: write a whole number from 1 to 65535)"},
     {R"(type = "tcp", port = "443")", R"(4:32: probe.port must be an integer, not a string: write port = 443)"},

@@ -1,0 +1,42 @@
+// Key by key.
+#include "daemon/api/stability_status.hpp"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+namespace hanat {
+namespace {
+
+using nlohmann::json;
+
+/// Rounds to milliseconds: more digits mean nothing.
+double rounded(double value) { return std::round(value * 1000) / 1000; }
+
+} // namespace
+
+void to_json(json& target, const FlappingStatus& flapping) {
+  target = {{"times", flapping.times}, {"wait_s", rounded(flapping.wait_s)}, {"forgiven_in_s", rounded(flapping.forgiven_in_s)}};
+}
+void from_json(const json& source, FlappingStatus& flapping) {
+  flapping = {.times = source.at("times"), .wait_s = source.at("wait_s"), .forgiven_in_s = source.at("forgiven_in_s")};
+}
+
+void to_json(json& target, const WarningStatus& warning) { target = {{"reason", warning.reason}, {"detail", warning.detail}}; }
+void from_json(const json& source, WarningStatus& warning) { warning = {.reason = source.at("reason"), .detail = source.at("detail")}; }
+
+void to_json(json& target, const OutageStatus& outage) {
+  target = {{"state", outage.state},
+            {"for_s", rounded(outage.for_s)},
+            {"ends_in_s", outage.ends_in_s ? json(rounded(*outage.ends_in_s)) : json(nullptr)},
+            {"new_refused", outage.new_refused}};
+}
+void from_json(const json& source, OutageStatus& outage) {
+  outage = {.state = source.at("state"), .for_s = source.at("for_s"), .ends_in_s = {}, .new_refused = source.at("new_refused")};
+  if (const auto& ends = source.at("ends_in_s"); !ends.is_null()) outage.ends_in_s = ends.get<double>();
+}
+
+void to_json(json& target, const WitnessStatus& witness) { target = {{"address", witness.address}, {"answers", witness.answers}}; }
+void from_json(const json& source, WitnessStatus& witness) { witness = {.address = source.at("address"), .answers = source.at("answers")}; }
+
+} // namespace hanat

@@ -1,0 +1,51 @@
+// How long a server that keeps losing the traffic must have been up before it gets it again, while another server works. Each time that it
+// loses it soon the wait doubles, up to a limit; with time it is forgiven. So a server that goes up and down on purpose moves the traffic
+// only so often in an hour (most_gains).
+// Pure: `now` is an argument. Not here: where the traffic goes meanwhile (decision), the events (failover/flapping).
+#pragma once
+
+#include <optional>
+
+#include "daemon/config/config.hpp"
+
+namespace hanat {
+
+/// The rule of a service.
+struct FlapRule {
+  Clock::duration base{};  // what its failback waits for anyway: the first wait is twice that
+  Clock::duration limit{}; // the longest wait; also how long a server must keep the traffic, and how long it takes to forgive once
+  bool operator==(const FlapRule&) const = default;
+};
+FlapRule flap_rule(const ServiceConfig& service);
+
+/// Of one server.
+class FlapDamping {
+public:
+  /// It has the traffic from now on.
+  void gained(Time now) { gained_at_ = now; }
+  /// It has lost it, and it is to blame. True: it had it for too short a time, and waits longer from now on.
+  bool lost(const FlapRule& rule, Time now);
+  /// It has given it back to a better one, or an operator took it away.
+  void handed_over() { gained_at_.reset(); }
+
+  /// How often it lost the traffic soon, without what is forgiven.
+  unsigned level(const FlapRule& rule, Time now) const;
+  /// So long it must have been up; zero: nothing is held against it.
+  Clock::duration wait(const FlapRule& rule, Time now) const;
+  /// When all will be forgiven, if it does not lose the traffic again; nullopt: nothing is held against it.
+  std::optional<Time> forgiven_at(const FlapRule& rule, Time now) const;
+  /// When the next of it will be.
+  std::optional<Time> next_change(const FlapRule& rule, Time now) const;
+
+  bool operator==(const FlapDamping&) const = default;
+
+private:
+  std::optional<Time> gained_at_; // nullopt: it has not got the traffic since hanatd started, or it has lost it
+  unsigned level_ = 0;
+  Time lost_at_{};
+};
+
+/// No server can get the traffic more often than that in any `period`, whatever it does, as long as another server is up: see hanatd(8).
+unsigned most_gains(const FlapRule& rule, Clock::duration period);
+
+} // namespace hanat

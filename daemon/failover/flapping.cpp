@@ -1,0 +1,57 @@
+// Gains, losses, and what is said of them.
+#include "daemon/failover/flapping.hpp"
+
+#include "daemon/report/make_event.hpp"
+
+namespace hanat {
+namespace {
+
+/// Whether the server that lost the traffic is to blame, and another one had to take it over.
+bool is_its_fault(Reason flip_reason) {
+  switch (flip_reason) {
+  case Reason::failover:
+  case Reason::full: return true;
+  case Reason::starting:
+  case Reason::adopted:
+  case Reason::primary_up:
+  case Reason::full_kept:
+  case Reason::outage_doubted:
+  case Reason::recovered:
+  case Reason::failback:
+  case Reason::forced:
+  case Reason::disabled:
+  case Reason::observe:
+  case Reason::no_server_up: // perhaps it was no server's
+  case Reason::no_server_up_kept: return false;
+  }
+  return false;
+}
+
+} // namespace
+
+void note_move(ServiceState& service, const Placement& before, const Decision& decision, Outbox& outbox, Time now) {
+  const Placement after = placement(service);
+  if (after == before || service.removed) return;
+  const FlapRule rule = flap_rule(service.config);
+  if (before.current && *before.current < service.servers.size()) {
+    ServerState& old = service.servers[*before.current];
+    if (!is_its_fault(decision.flip_reason))
+      old.damping.handed_over();
+    else if (old.damping.lost(rule, now)) {
+      old.flapping_logged = true;
+      outbox.log(events::flapping(service, old, now));
+    }
+  }
+  if (after.current && (before.current || before.refused)) service.servers[*after.current].damping.gained(now);
+}
+
+void end_flapping(ServiceState& service, Outbox& outbox, Time now) {
+  const FlapRule rule = flap_rule(service.config);
+  for (ServerState& server : service.servers) {
+    if (!server.flapping_logged || server.damping.level(rule, now) > 0) continue;
+    server.flapping_logged = false;
+    outbox.log(events::flapping_ended(service, server));
+  }
+}
+
+} // namespace hanat

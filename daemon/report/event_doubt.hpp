@@ -1,0 +1,55 @@
+// What is known of servers and does not move the traffic, or not yet, as values. Not here: all other events (event), their sentences
+// (event_text_doubt).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "daemon/report/server_name.hpp"
+#include "nat/clock.hpp"
+#include "probes/result.hpp"
+
+namespace hanat::events {
+
+/// A server keeps losing the traffic soon after it got it.
+struct Flapping {
+  ServerName server;
+  unsigned times = 0;   // not forgiven yet
+  Clock::duration wait; // so long it must be up next time
+  bool operator==(const Flapping&) const = default;
+};
+/// All of it is forgiven.
+struct FlappingEnded {
+  ServerName server;
+  bool operator==(const FlappingEnded&) const = default;
+};
+/// No server answers, and that may be this machine's own failure.
+struct OutageDoubted {
+  ServerName target;
+  std::optional<Clock::duration> lasts; // nullopt: as long as the witness is silent, too
+  bool common = false;                  // several fell silent together
+  bool refuses_new = false;
+  bool operator==(const OutageDoubted&) const = default;
+};
+struct OutageDoubtEnded {
+  enum class End : std::uint8_t {
+    answered,  // the target works
+    dead,      // it does not, or another server has answered and it has not
+    confirmed, // nobody answered for none_after
+    ended,     // by an override or a reload
+  };
+  ServerName target;
+  End end = End::answered;
+  Clock::duration lasted{};
+  bool operator==(const OutageDoubtEnded&) const = default;
+};
+/// A server passes, and something is wrong with it all the same.
+struct ProbeWarning {
+  ServerName server;
+  probes::ProbeResult result;
+  std::string probe, wanted;
+  bool operator==(const ProbeWarning&) const = default;
+};
+
+} // namespace hanat::events

@@ -1,0 +1,63 @@
+// The sentences about what is known of servers and does not move the traffic, or not yet: flapping, doubt of an outage, warnings.
+// Not here: services, servers, overrides (event_text), old flows (event_text_drain).
+#include <chrono>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "daemon/report/event_sentences.hpp"
+#include "daemon/util/duration.hpp"
+
+namespace hanat::events {
+namespace {
+
+std::string role_and_address(const ServerName& server) { return fmt::format("{} ({})", server.role, to_text(server.address)); }
+
+double in_seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+} // namespace
+
+std::string Sentences::operator()(const Flapping& flapping) const {
+  return fmt::format(
+      "{} is flapping: it has lost the traffic soon after it got it, {} time{} by now; while another server works, it gets the "
+      "traffic again when it has been up for {:g} s",
+      role_and_address(flapping.server), flapping.times, flapping.times == 1 ? "" : "s", in_seconds(flapping.wait));
+}
+
+std::string Sentences::operator()(const FlappingEnded& flapping) const {
+  return fmt::format("{} is no longer flapping: it gets the traffic back as usual", role_and_address(flapping.server));
+}
+
+std::string Sentences::operator()(const OutageDoubted& doubt) const {
+  return fmt::format("{}: that may be this gateway's own way to {}; connections stay at {} {}{}",
+                     doubt.common ? "no server answers, and they fell silent together" : "no server answers",
+                     doubt.common ? "them" : "the servers", role_and_address(doubt.target),
+                     doubt.lasts ? fmt::format("for up to {:g} s (none_after)", in_seconds(*doubt.lasts))
+                                 : "until the witness answers, which is silent, too",
+                     doubt.refuses_new ? "; new ones are refused" : "");
+}
+
+std::string Sentences::operator()(const OutageDoubtEnded& doubt) const {
+  const double lasted = in_seconds(doubt.lasted);
+  switch (doubt.end) {
+  case OutageDoubtEnded::End::answered:
+    return fmt::format("{} answers again after {:.1f} s: it has kept the traffic, and its connections", role_and_address(doubt.target),
+                       lasted);
+  case OutageDoubtEnded::End::dead:
+    return fmt::format("the way to the servers works, and {} is down all the same", role_and_address(doubt.target));
+  case OutageDoubtEnded::End::confirmed: return fmt::format("no server has answered for {:.1f} s: they are taken for dead", lasted);
+  case OutageDoubtEnded::End::ended: return fmt::format("whether {} is down is no longer in doubt", role_and_address(doubt.target));
+  }
+  return {};
+}
+
+std::string Sentences::operator()(const ProbeWarning& warning) const {
+  const auto& result = warning.result;
+  return fmt::format("{} passes with a warning{}: {}{}{}; nothing moves because of it, unless its probe is critical",
+                     role_and_address(warning.server), warning.probe.empty() ? "" : " (" + warning.probe + ")",
+                     probes::to_text(result.reason),
+                     result.detail.empty() ? fmt::format(" ({:.1f} ms)", in_seconds(result.latency) * 1000) : " (" + result.detail + ")",
+                     warning.wanted.empty() ? "" : ", wanted: " + warning.wanted);
+}
+
+} // namespace hanat::events

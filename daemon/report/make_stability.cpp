@@ -1,0 +1,56 @@
+// From running services to values.
+#include "daemon/report/make_stability.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "daemon/decision/reason_policy.hpp"
+
+namespace hanat {
+namespace {
+
+double as_seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::optional<FlappingStatus> flapping_of(const ServiceState& service, const ServerState& server, Time now) {
+  const FlapRule rule = flap_rule(service.config);
+  const auto forgiven = server.damping.forgiven_at(rule, now);
+  if (!forgiven) return std::nullopt;
+  return FlappingStatus{.times = server.damping.level(rule, now),
+                        .wait_s = as_seconds(server.damping.wait(rule, now)),
+                        .forgiven_in_s = as_seconds(*forgiven - now)};
+}
+
+std::optional<WarningStatus> warning_of(const ServerState& server) {
+  const auto warns = [](const ProbeState& probe) {
+    return probe.last && probe.last->outcome == probes::Outcome::pass && policy_of(probe.last->reason).warns;
+  };
+  const auto found = std::ranges::find_if(server.probes, warns);
+  if (found == server.probes.end()) return std::nullopt;
+  return WarningStatus{.reason = std::string{to_text(found->last->reason)}, .detail = found->last->detail};
+}
+
+std::optional<OutageStatus> outage_of(const ServiceState& service, Time now) {
+  const OutageDoubt& outage = service.outage;
+  if (!outage.keeps_target()) return std::nullopt;
+  OutageStatus status{.state = outage.phase == OutagePhase::settling ? "settling" : "doubted",
+                      .for_s = as_seconds(now - outage.began),
+                      .ends_in_s = {},
+                      .new_refused = outage.nobody_has_a_path && service.config.on_none == OnNone::refuse};
+  if (outage.until) status.ends_in_s = std::max(0.0, as_seconds(*outage.until - now));
+  return status;
+}
+
+} // namespace
+
+void report_stability(const ServiceState& service, ServiceStatus& status, Time now) {
+  for (std::size_t index = 0; index < std::min(service.servers.size(), status.servers.size()); ++index) {
+    status.servers[index].flapping = flapping_of(service, service.servers[index], now);
+    status.servers[index].warning = warning_of(service.servers[index]);
+  }
+  status.outage = outage_of(service, now);
+  if (service.witness)
+    status.witness = WitnessStatus{.address = to_text(service.witness->probe->server),
+                                   .answers = service.witness->way.heard_at && !service.witness->way.is_silent()};
+}
+
+} // namespace hanat

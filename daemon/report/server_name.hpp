@@ -1,0 +1,16 @@
+// A server as events and their sentences name it. Not here: the events (event, event_override, event_doubt).
+#pragma once
+
+#include <string>
+
+#include "nat/address.hpp"
+
+namespace hanat::events {
+
+struct ServerName {
+  std::string role; // "primary", "backup2"
+  Endpoint address;
+  bool operator==(const ServerName&) const = default;
+};
+
+} // namespace hanat::events

@@ -1,0 +1,80 @@
+// What is said of flapping servers, doubted outages and warnings.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/daemon/report/event_values.hpp"
+
+namespace hanat::events {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+
+const ServerName the_primary{.role = "primary", .address = {.address = *Address::parse("10.0.0.11"), .port = 8443}};
+
+TEST(DoubtText, OfAFlappingServerNamesTheWaitAndItsEnd) {
+  const Flapping flapping{.server = the_primary, .times = 2, .wait = 20s};
+  EXPECT_EQ(text(flapping),
+            "primary (10.0.0.11:8443) is flapping: it has lost the traffic soon after it got it, 2 times by now; while another "
+            "server works, it gets the traffic again when it has been up for 20 s");
+  EXPECT_EQ(level(flapping), Level::warning);
+  EXPECT_EQ(kind(flapping), "flapping");
+  EXPECT_THAT(fields(flapping), ElementsAre(Pair("HANAT_SERVICE", "web"), Pair("HANAT_FLAPPING", "primary")));
+  const FlappingEnded ended{.server = the_primary};
+  EXPECT_EQ(text(ended), "primary (10.0.0.11:8443) is no longer flapping: it gets the traffic back as usual");
+  EXPECT_EQ(level(ended), Level::notice);
+  EXPECT_EQ(kind(ended), "flapping");
+}
+
+TEST(DoubtText, OfAnOutageSaysWhatStaysAndForHowLong) {
+  OutageDoubted doubt{.target = the_primary, .lasts = 3s, .common = true, .refuses_new = false};
+  EXPECT_EQ(text(doubt),
+            "no server answers, and they fell silent together: that may be this gateway's own way to them; connections stay at "
+            "primary (10.0.0.11:8443) for up to 3 s (none_after)");
+  EXPECT_EQ(level(doubt), Level::warning);
+  EXPECT_EQ(kind(doubt), "outage");
+  doubt.lasts.reset();
+  doubt.refuses_new = true;
+  EXPECT_THAT(text(doubt), HasSubstr("until the witness answers, which is silent, too; new ones are refused"));
+  doubt.common = false;
+  EXPECT_THAT(text(doubt), HasSubstr("no server answers: that may be this gateway's own way to the servers"));
+}
+
+TEST(DoubtText, OfItsEndSaysWhichItIs) {
+  using End = OutageDoubtEnded::End;
+  OutageDoubtEnded ended{.target = the_primary, .end = End::answered, .lasted = 1'340ms};
+  EXPECT_EQ(text(ended), "primary (10.0.0.11:8443) answers again after 1.3 s: it has kept the traffic, and its connections");
+  EXPECT_EQ(level(ended), Level::notice);
+  EXPECT_EQ(kind(ended), "outage");
+  ended.end = End::dead;
+  EXPECT_EQ(text(ended), "the way to the servers works, and primary (10.0.0.11:8443) is down all the same");
+  ended.end = End::confirmed;
+  EXPECT_EQ(text(ended), "no server has answered for 1.3 s: they are taken for dead");
+  ended.end = End::ended;
+  EXPECT_EQ(text(ended), "whether primary (10.0.0.11:8443) is down is no longer in doubt");
+}
+
+TEST(DoubtText, OfAWarningNamesTheReasonAndWhatWasWanted) {
+  ProbeWarning warning{.server = the_primary,
+                       .result = {.outcome = probes::Outcome::pass,
+                                  .reason = probes::Reason::certificate_expires,
+                                  .latency = 2ms,
+                                  .detail = "expires in 9 days"},
+                       .probe = "tls 10.0.0.11:8443",
+                       .wanted = "valid for more than 14 days"};
+  EXPECT_EQ(text(warning),
+            "primary (10.0.0.11:8443) passes with a warning (tls 10.0.0.11:8443): certificate-expires (expires in 9 days), wanted: "
+            "valid for more than 14 days; nothing moves because of it, unless its probe is critical");
+  EXPECT_EQ(level(warning), Level::warning);
+  EXPECT_EQ(kind(warning), "");
+  warning = {.server = the_primary,
+             .result = {.outcome = probes::Outcome::pass, .reason = probes::Reason::slow, .latency = 230ms, .detail = {}},
+             .probe = {},
+             .wanted = "within 200ms"};
+  EXPECT_THAT(text(warning), HasSubstr("passes with a warning: slow (230.0 ms), wanted: within 200ms"));
+}
+
+} // namespace
+} // namespace hanat::events
