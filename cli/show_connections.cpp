@@ -28,10 +28,11 @@ std::string outcome_of(const ConnectionsReport& report) {
 }
 
 Unplugging of_target(const ConnectionsReport& report, const ConnectionServer& server) {
-  const auto other = std::ranges::find_if(report.servers, [](const auto& one) { return !one.target && one.health == "up"; });
+  const auto may_serve = [](const ConnectionServer& one) { return !one.target && !one.disabled && one.health == "up"; };
+  const auto other = std::ranges::find_if(report.servers, may_serve);
   const std::uint64_t live = server.counts.live();
   const std::string begin = fmt::format("{}: not now: it gets the new connections, and has {}", name_of(server), counted(live));
-  if (other == report.servers.end()) return {begin + ". No other server is up, so clients would not be served.", {}};
+  if (other == report.servers.end()) return {begin + ". No other server is up and enabled, so clients would not be served.", {}};
   const bool to_primary = other->role == "primary";
   const std::string service = escaped(report.service);
   const std::string outcome = live == 0 ? "" : fmt::format(" ({})", outcome_of(report));

@@ -16,6 +16,7 @@ json value_of(const ConnectionServer& server) {
           {"address", server.address},
           {"health", server.health},
           {"target", server.target},
+          {"disabled", server.disabled},
           {"leaving", server.leaving},
           {"ends_in_s", server.ends_in_s ? json(*server.ends_in_s) : json(nullptr)},
           {"returns_in_s", server.returns_in_s ? json(*server.returns_in_s) : json(nullptr)},
@@ -35,6 +36,7 @@ ConnectionServer connection_server_from(const json& from) {
                           .address = from.at("address"),
                           .health = from.at("health"),
                           .target = from.at("target"),
+                          .disabled = from.value("disabled", false), // absent: of an older hanatd
                           .leaving = from.at("leaving"),
                           .ends_in_s = {},
                           .returns_in_s = {},

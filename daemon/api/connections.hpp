@@ -24,6 +24,7 @@ struct ConnectionCounts {
 struct ConnectionServer {
   std::string role, address, health;  // role: empty, of a server that is not in the configuration
   bool target = false;                // it gets new connections
+  bool disabled = false;              // it is never chosen
   std::string leaving;                // "drain", "keep", "cut": what happens to its flows; empty: nothing
   std::optional<double> ends_in_s;    // of a drain
   std::optional<double> returns_in_s; // until it gets new connections again, if all goes well; absent: it does not by itself

@@ -166,8 +166,8 @@ type ProbeAnswer (
 type ConnectionsReport (service: string, took_ms: float, on_forced: string, servers: []ConnectionServer, list: []Connection)
 # role is empty: not in the configuration; leaving: drain, keep, cut or empty; opened_by_server, offloaded: counted by state, too
 type ConnectionServer (
-  role: string, address: string, health: string, target: bool, leaving: string, ends_in_s: ?float, returns_in_s: ?float,
-  also_target_of: []string,
+  role: string, address: string, health: string, target: bool, disabled: bool, leaving: string, ends_in_s: ?float,
+  returns_in_s: ?float, also_target_of: []string,
   opening: int, established: int, closing: int, answered: int, unanswered: int, opened_by_server: int, offloaded: int, total: int
 )
 type Connection (client: string, listen: string, server: string, state: string, opened_by_server: bool, offloaded: bool)

@@ -116,8 +116,11 @@ TEST(ShowConnections, SaysWhyTheServerMayNotBeUnplugged) {
   backup.also_target_of = {"mail"};
   EXPECT_THAT(text(backup), HasSubstr("but it has the traffic of mail. To see that:"));
   EXPECT_THAT(unplugging_of(report, backup).remedies, testing::ElementsAre("hanatctl connections mail"));
+  backup.disabled = true;
+  EXPECT_EQ(text(primary), begin + ". No other server is up and enabled, so clients would not be served.");
+  backup.disabled = false;
   backup.health = "down";
-  EXPECT_EQ(text(primary), begin + ". No other server is up, so clients would not be served.");
+  EXPECT_EQ(text(primary), begin + ". No other server is up and enabled, so clients would not be served.");
   report.servers[0].counts.established = 0;
   EXPECT_THAT(text(primary), HasSubstr("and has no connections."));
   backup.returns_in_s = 43;

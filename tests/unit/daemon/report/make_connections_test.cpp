@@ -58,14 +58,17 @@ TEST_F(MakeConnections, AddsUpByServerAndMarksTheTarget) {
   EXPECT_EQ(made.list[0].server, "backup");
 }
 
-TEST_F(MakeConnections, MarksWhatLeavesAndWhoElseUsesTheServer) {
+TEST_F(MakeConnections, MarksWhatLeavesWhatIsDisabledAndWhoElseUsesTheServer) {
   evictions.add(web, {.mappings = {at_primary}, .comment = "web primary", .drain = Drain{.until = now + 30s, .since = now}, .due = now});
   add_at(small_service("mail", 25), 0);
+  web.servers[1].maintenance.emplace();
   const ConnectionsReport made = report({});
   EXPECT_EQ(made.servers[0].leaving, "drain");
   EXPECT_NEAR(made.servers[0].ends_in_s.value(), 30, 0.1);
   EXPECT_THAT(made.servers[0].also_target_of, testing::ElementsAre("mail"));
   EXPECT_THAT(made.servers[1].also_target_of, testing::IsEmpty());
+  EXPECT_FALSE(made.servers[0].disabled);
+  EXPECT_TRUE(made.servers[1].disabled);
 }
 
 } // namespace
