@@ -112,6 +112,17 @@ TEST(WhyOfAService, HasTheReloadThatMovedIt) {
   EXPECT_FALSE(report.last_reload);
 }
 
+TEST(WhyOfAService, HasTheMaintenanceThatMovedItAndTheDoubtSinceThen) {
+  HistoryEntry left = flip(at(2, 0, 1), "primary", "backup");
+  left.flip->why = "disabled";
+  const HistoryRing history =
+      ring({health(at(1, 30), "backup2", "down"), entry(at(2), "maintenance", "web", "primary is disabled"), left,
+            entry(at(3), "maintenance", "mail", "not of this service"), entry(at(4), "maintenance", "web", "primary is enabled again"),
+            entry(at(5), "outage", "web", "no server answers")});
+  EXPECT_THAT(texts(why(history)),
+              ElementsAre("primary is disabled", "primary -> backup", "primary is enabled again", "no server answers"));
+}
+
 TEST(WhyOfAService, HasWhatAnotherServiceOfItsGroupLearnt) {
   const HistoryRing history = ring({entry(at(1), "health", "rtp", "rtp primary is down"), entry(at(1), "health", "mail", "mail is down"),
                                     flip(at(1, 0, 1), "primary", "backup", "rtp"), flip(at(1, 0, 1), "primary", "backup")});
