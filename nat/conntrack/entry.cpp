@@ -100,7 +100,7 @@ std::optional<FlowTuples> parse_flow(std::span<const std::uint8_t> bytes) {
   const auto original = parse_tuple(parts[CTA_TUPLE_ORIG]);
   const auto reply = parse_tuple(parts[CTA_TUPLE_REPLY]);
   if (!original || !reply || original->protocol != reply->protocol) return std::nullopt;
-  return FlowTuples{.original = *original, .reply = *reply};
+  return FlowTuples{.original = *original, .reply = *reply, .zone = number<std::uint16_t>(parts[CTA_ZONE]).value_or(0)};
 }
 
 std::optional<Entry> parse_entry(const nlmsghdr& message) {
@@ -121,6 +121,8 @@ std::optional<Entry> parse_entry(const nlmsghdr& message) {
                .protocol_info = parts[CTA_PROTOINFO],
                .master = parts[CTA_TUPLE_MASTER]};
 }
+
+bool is_replied(const Entry& entry) { return (number<std::uint32_t>(entry.status).value_or(0) & IPS_SEEN_REPLY) != 0; }
 
 bool is_offloaded(const Entry& entry) { return (number<std::uint32_t>(entry.status).value_or(0) & (IPS_OFFLOAD | IPS_HW_OFFLOAD)) != 0; }
 

@@ -49,6 +49,9 @@ TcpPhase phase_of(const Entry& entry);
 /// Both sides have closed the TCP connection, and its entry waits for late packets. One that the guard has reset is not: it was cut short.
 bool is_finished(const Entry& entry);
 
+/// Whether a reply has been seen.
+bool is_replied(const Entry& entry);
+
 /// Whether a flowtable forwards the packets of the flow. They meet no rule, so the guard cannot reset their sender.
 bool is_offloaded(const Entry& entry);
 
@@ -71,9 +74,10 @@ std::optional<Mapping> mapping_opened_by_server(const Entry& entry);
 /// The original tuple of the flow that this one is related to (expected by a helper: FTP data, TFTP); nullopt: none.
 std::optional<Tuple> master_of(const Entry& entry);
 
-/// Both tuples of a flow: its first packet before translation, and the replies to it.
+/// Both tuples of a flow: its first packet before translation, and the replies to it; and its zone, in which its tuples are unique.
 struct FlowTuples {
   Tuple original, reply;
+  std::uint16_t zone = 0;
   bool operator==(const FlowTuples&) const = default;
 };
 /// From the attributes of an entry, as nflog adds them to a packet; nullopt: incomplete, or another protocol.

@@ -197,6 +197,12 @@ void put_dump(MessageBatch& batch, std::uint32_t sequence, Family family, const 
   put_mark(message, mark);
 }
 
+void put_lookup(MessageBatch& batch, std::uint32_t sequence, const Tuple& original, std::uint16_t zone) {
+  Message message{batch, sequence, IPCTNL_MSG_CT_GET, NLM_F_ACK, original.source.address.family()};
+  put_tuple(message, CTA_TUPLE_ORIG, original);
+  if (zone != 0) message.big_endian(CTA_ZONE, zone);
+}
+
 void put_entry_counter(MessageBatch& batch, std::uint32_t sequence) {
   const Message message{batch, sequence, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, Family::ipv4};
 }

@@ -39,6 +39,9 @@ using Mark = std::optional<std::uint32_t>;
 /// Requests every entry of the family that passes the filter (CTA_FILTER; CTA_STATUS for related ones) and has the mark.
 void put_dump(MessageBatch& batch, std::uint32_t sequence, Family family, const Filter& filter, Mark mark = {});
 
+/// Requests the entry with this original tuple; ENOENT: there is none.
+void put_lookup(MessageBatch& batch, std::uint32_t sequence, const Tuple& original, std::uint16_t zone);
+
 /// Requests the number of entries of the network namespace, of all families; parse_entry_counter reads the reply.
 void put_entry_counter(MessageBatch& batch, std::uint32_t sequence);
 

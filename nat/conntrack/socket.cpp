@@ -82,6 +82,20 @@ std::uint32_t ConntrackSocket::entries() {
   return entries;
 }
 
+KnownFlow ConntrackSocket::look_up(const Tuple& original, std::uint16_t zone) {
+  MessageBatch batch;
+  const std::uint32_t sequence = deletes_.next_sequence();
+  put_lookup(batch, sequence, original, zone);
+  KnownFlow known = KnownFlow::none;
+  send(
+      deletes_, batch, sequence, sequence, "look for a conntrack entry",
+      [&](const nlmsghdr& message) {
+        if (const auto entry = parse_entry(message)) known = is_replied(*entry) ? KnownFlow::replied : KnownFlow::unreplied;
+      },
+      [](std::uint32_t, int error) { return error == ENOENT; });
+  return known;
+}
+
 void ConntrackSocket::delete_mapping(const Mapping& mapping, Mark mark) {
   MessageBatch batch;
   const std::uint32_t sequence = deletes_.next_sequence();

@@ -47,6 +47,13 @@ private:
   std::vector<bool> offloaded_, finished_;
 };
 
+/// What conntrack knows of a flow.
+enum class KnownFlow : std::uint8_t {
+  none,      // it has no entry
+  unreplied, // the first packet has left the gateway
+  replied,
+};
+
 class ConntrackSocket {
 public:
   /// Throws std::system_error if no netlink socket can be opened.
@@ -59,6 +66,9 @@ public:
 
   /// The number of entries, of all families. Throws std::system_error if the kernel has no conntrack netlink or CAP_NET_ADMIN is missing.
   std::uint32_t entries();
+
+  /// Throws std::system_error if the kernel refuses.
+  KnownFlow look_up(const Tuple& original, std::uint16_t zone);
 
   /// Deletes all entries of a mapping that clients opened, with one message. Throws std::system_error.
   void delete_mapping(const Mapping& mapping, Mark mark = {});

@@ -26,8 +26,8 @@ constexpr int dnat_priority = -105;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not apply to hanat's flows
 
 // nft's numbers of data types, 6 bits for each part of a concatenation: `nft list` needs them to print the keys.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_mark = 19, type_interface = 20,
-                        type_verdict = 0xffffff00U;
+constexpr std::uint32_t type_family = 2, type_ipv4 = 7, type_ipv6 = 8, type_protocol = 12, type_service = 13, type_mark = 19,
+                        type_interface = 20, type_verdict = 0xffffff00U;
 constexpr std::uint32_t concatenated(std::initializer_list<std::uint32_t> parts) {
   std::uint32_t type = 0;
   for (const std::uint32_t part : parts) type = type << 6 | part;
@@ -69,6 +69,7 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::servers: return {vip, vip_length, 0, 0, "port ranges of servers: TCP that fits no flow is dropped", vip_fields};
   case SetKind::displaced:
     return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
+  case SetKind::guarding:
   case SetKind::guarded:
   case SetKind::translated: break;
   }
@@ -92,6 +93,7 @@ SetShape shape_of(SetId id) {
   case SetKind::hold:
     return {mapping, mapping_length, 0, 0,
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
+  case SetKind::guarding: return {type_family, 1, 0, 0, "families of the addresses in guarded; normally empty"};
   case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
   case SetKind::translated: return {address, length, type_verdict, 0, "addresses of servers in masquerade or snat"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
@@ -152,7 +154,8 @@ constexpr const char* held_comment = "client . virtual endpoint: a refusal was h
 constexpr const char* orphans_comment = "client . virtual endpoint: sent TCP that fits no flow; reset when it goes on";
 constexpr const char* orphans_now_comment = "the same within the last second: counted once";
 
-constexpr const char* attempts_comment = "client . virtual endpoint: first SYN of a connection; found again, it was not delivered";
+constexpr const char* attempts_comment = "client . virtual endpoint: sent a SYN within the last seconds; one found again is repeated";
+
 constexpr const char* waiting_comment = "client . virtual endpoint: repeated a SYN; the first answer that it gets is logged";
 
 /// A client, whatever its port, and a virtual endpoint.
@@ -210,9 +213,9 @@ Layout make_layout(const std::string& table, bool tcp_loose) {
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :
-       {chain_refuse, chain_masquerade, chain_hairpin, chain_guard4, chain_guard6,    chain_source_ipv4, chain_source_ipv6,
-        "picked_up",  "reconnect",      "orphan4",     "orphan6",    "midstream",     "opening",         "hold",
-        "unanswered", "answered",       "unreachable", "attempt",    "first_attempt", "delivered"})
+       {chain_refuse, chain_masquerade, chain_hairpin,  chain_guard4, chain_guard6,  chain_source_ipv4, chain_source_ipv6, "picked_up",
+        "reconnect",  "orphan4",        "orphan6",      "midstream",  "guarded",     "segment",         "opening",         "hold",
+        "unanswered", "answered",       "repeated_syn", "client_syn", "unreachable", "undelivered"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

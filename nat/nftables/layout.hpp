@@ -15,9 +15,9 @@
 namespace hanat::nat {
 
 /// Raised with every change of the layout. A loaded table with another number is replaced as a whole, in one transaction.
-inline constexpr unsigned layout_version = 5;
+inline constexpr unsigned layout_version = 6;
 
-/// The comment that marks a table as hanat's: "hanat layout 5".
+/// The comment that marks a table as hanat's: "hanat layout 6".
 std::string table_comment();
 /// Whether a table's comment marks it as hanat's, in any layout version.
 bool is_ours(const std::string& comment);
@@ -41,15 +41,14 @@ inline constexpr std::chrono::milliseconds orphans_for{30'000};
 inline constexpr std::chrono::milliseconds orphans_now_for{1'000};
 inline constexpr std::uint32_t orphans_at_most = 65'536; // once a set is full, nobody is reset
 
-/// Also filled by packets: `attempts` has clients that sent the first SYN of a connection to a virtual endpoint, as the orphans by original
-/// tuple, until the SYN leaves the gateway. One that is found there is the second whose first has not left. At most attempts_per_second are
-/// added: a quiet gateway sees every client, a busy one a sample. `waiting` has clients that repeated a SYN (client . virtual endpoint), so
-/// that the first answer that one of them gets is logged.
+/// Also filled by packets: `attempts` has clients that sent a SYN to anywhere, by original tuple. One that is found there repeats its SYN.
+/// If the first one was delivered, conntrack has an entry, and hanatd looks for it. Once the set is full, SYNs are not noted: a quiet
+/// gateway sees every client, a busy one a sample. `waiting` has clients that repeated a SYN (client . virtual endpoint), so that the first
+/// answer that one of them gets is logged.
 constexpr const char* attempts_set(Family family) { return family == Family::ipv4 ? "attempts4" : "attempts6"; }
 constexpr const char* waiting_set(Family family) { return family == Family::ipv4 ? "waiting4" : "waiting6"; }
-inline constexpr std::chrono::milliseconds attempts_for{4'000}; // a SYN is repeated 1 and 3 s after the first
-inline constexpr std::uint32_t attempts_at_most = 4'096;        // 512 KiB; once the set is full, new attempts are not noted
-inline constexpr std::uint64_t attempts_per_second = 1'000;     // with the time-out about as many as fit
+inline constexpr std::chrono::milliseconds attempts_for{4'000}; // since its last SYN; one is repeated 1, 3 and 7 s after the first
+inline constexpr std::uint32_t attempts_at_most = 256;          // noting one costs more than all other rules for a new connection
 inline constexpr std::chrono::milliseconds waiting_for{60'000};
 inline constexpr std::uint32_t waiting_at_most = 4'096; // once the set is full, answers to further clients are not logged
 

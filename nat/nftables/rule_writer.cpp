@@ -18,6 +18,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "nat/nftables/comment.hpp"
+#include "nat/nftables/set_elements.hpp"
 
 namespace hanat::nat {
 namespace {
@@ -34,8 +35,6 @@ constexpr std::uint64_t one_second = 1;
 
 /// The bytes of a value in host byte order.
 std::span<const std::uint8_t> bytes_of(const std::uint32_t& value) { return {reinterpret_cast<const std::uint8_t*>(&value), sizeof value}; }
-
-std::uint32_t nfproto(Family family) { return family == Family::ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6; }
 
 } // namespace
 
@@ -103,7 +102,7 @@ RuleWriter& RuleWriter::mask_and_compare(std::uint32_t operation, std::span<cons
 }
 
 RuleWriter& RuleWriter::only(Family family) {
-  const std::array<std::uint8_t, 1> value{static_cast<std::uint8_t>(nfproto(family))};
+  const std::array<std::uint8_t, 1> value{nfproto(family)};
   return load_meta(NFT_META_NFPROTO, 0).compare(NFT_CMP_EQ, value);
 }
 
@@ -131,7 +130,7 @@ RuleWriter& RuleWriter::load_sender(Family family, unsigned index) {
 RuleWriter& RuleWriter::load_dport(unsigned index) { return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, dport_offset, 2, index); }
 
 RuleWriter& RuleWriter::load_protocol(unsigned index) { return load_meta(NFT_META_L4PROTO, index); }
-
+RuleWriter& RuleWriter::load_family() { return load_meta(NFT_META_NFPROTO, 0); }
 RuleWriter& RuleWriter::load_iif(unsigned index) { return load_meta(NFT_META_IIF, index); }
 RuleWriter& RuleWriter::load_oif(unsigned index) { return load_meta(NFT_META_OIF, index); }
 RuleWriter& RuleWriter::load_zero() {
@@ -148,10 +147,6 @@ RuleWriter& RuleWriter::load_source_key(Family family) {
   const unsigned next = registers_of(family);
   load_saddr(family, 0).load_meta(NFT_META_L4PROTO, next);
   return load_payload(NFT_PAYLOAD_TRANSPORT_HEADER, sport_offset, 2, next + 1);
-}
-
-RuleWriter& RuleWriter::load_original_client(Family family, unsigned index) {
-  return load_ct(family == Family::ipv4 ? NFT_CT_SRC_IP : NFT_CT_SRC_IP6, IP_CT_DIR_ORIGINAL, index);
 }
 
 RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {

@@ -31,7 +31,6 @@ public:
   RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
   RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
   RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
-  RuleWriter& load_original_client(Family family, unsigned index);  // ct original ip saddr
   RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
   RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
   RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet
@@ -41,6 +40,7 @@ public:
       load_original_client_and_vip(Family); // the same for the flow's first packet; of an ICMP error, from the flow that it refers to
   RuleWriter& load_dport(unsigned index);
   RuleWriter& load_protocol(unsigned index); // meta l4proto
+  RuleWriter& load_family();                 // meta nfproto
   RuleWriter& load_iif(unsigned index);      // 0 for the gateway's own packets
   RuleWriter& load_oif(unsigned index);
   RuleWriter& load_zero(); // the key of a set with one element: 0 for every packet, as nft knows no constant key

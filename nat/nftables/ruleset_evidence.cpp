@@ -1,9 +1,12 @@
 // The rules that tell whether clients get an answer: those that repeat a SYN are logged, and those of them that are answered at last. A SYN
 // of a client that a rule, a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only
-// here does its repetition look different from a first one. Not here: what hanatd makes of it (daemon/decision/path_evidence).
+// here does its repetition look different from a first one. Not here: whether such a SYN belongs to a port that is used again
+// (daemon/failover/undelivered_syns), what hanatd makes of it all (daemon/decision/path_evidence).
 #include "nat/nftables/ruleset_parts.hpp"
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include "nat/marks.hpp"
@@ -12,81 +15,76 @@
 namespace hanat::nat {
 namespace {
 
-constexpr std::uint64_t answers_per_second = 1'000; // as many as there are clients that repeated a SYN, each once
+// The second SYN of a flow is above this rate, the first is not.
+constexpr std::uint64_t attempts_per_minute = 1;
+constexpr std::uint32_t attempts_burst = 1; // packets
+// A client that opens thousands of connections a second uses its ports again within seconds, and each SYN of a noted port would be logged.
+constexpr std::uint64_t attempts_logged_per_second = 10;
 
-/// The end of a rule about a SYN that a client repeats.
-RuleWriter& log_waiting(RuleWriter& rule, Family family, const char* prefix) {
-  return rule.limit(logged_per_second)
-      .log(log_group, prefix)
-      .load_saddr(family, 0)
-      .load_vip_key(family, registers_of(family))
-      .update_set(waiting_set(family));
+/// Reached by SYNs whose entry in conntrack is confirmed: the first one has left the gateway.
+void write_repeated_syn(ChainWriter& writer) {
+  writer.open("repeated_syn");
+  writer.add(writer.rule("a repeated SYN without a reply to the first")
+                 .ct_status(IPS_SEEN_REPLY, 0)
+                 .in_direction(IP_CT_DIR_ORIGINAL)
+                 .verdict(NFT_GOTO, "unanswered"));
 }
 
-/// Reached by repeated SYNs whose entry in conntrack has seen no reply. They do not come to the nat chains.
 void write_unanswered(ChainWriter& writer) {
   writer.open("unanswered");
   for (const bool ranges : {false, true})
-    for (const Family family : both_families) {
-      auto rule = writer.rule("no reply to a client's SYN");
-      rule.only(family).load_vip_key(family).in_set(name_of({SetKind::vips, family, ranges}));
-      writer.add(log_waiting(rule, family, log_unanswered));
-    }
-}
-
-/// Reached by SYN ACKs. In peace `waiting` is empty.
-void write_answered(ChainWriter& writer) {
-  writer.open("answered");
-  for (const Family family : both_families) {
-    const auto client_and_vip = [family](RuleWriter& rule) -> RuleWriter& {
-      return rule.load_original_client(family, 0).load_original_vip(family, registers_of(family));
-    };
-    auto rule = writer.rule("a client that had repeated a SYN is answered");
-    client_and_vip(rule.only(family).only_tcp()).in_set(waiting_set(family)).limit(answers_per_second).log(log_group, log_answered);
-    writer.add(client_and_vip(rule).delete_from_set(waiting_set(family)));
-  }
-}
-
-/// Reached by SYNs without an entry in conntrack. The limit comes before the lookup: where many connections are opened, most end there.
-void write_attempts(ChainWriter& writer) {
-  writer.open("attempt");
-  for (const Family family : both_families) {
-    auto rule = writer.rule("a repeated SYN, and the first has not left the gateway");
-    rule.only(family).load_client_tuple(family).in_set(attempts_set(family));
-    writer.add(log_waiting(rule, family, log_undelivered));
-  }
-  writer.add(writer.rule("not noted yet, or not within these seconds").limit(attempts_per_second).verdict(NFT_GOTO, "first_attempt"));
-  writer.open("first_attempt");
-  for (const bool ranges : {false, true})
     for (const Family family : both_families)
-      writer.add(writer.rule("the first SYN of a connection")
+      writer.add(writer.rule("no reply to a client's SYN")
                      .only(family)
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
-                     .load_client_tuple(family)
-                     .add_to_set(attempts_set(family)));
+                     .limit(logged_per_second)
+                     .log(log_group, log_unanswered)
+                     .load_client_and_vip(family)
+                     .update_set(waiting_set(family)));
 }
 
-/// Reached by SYNs that have come as far as the source chain: no rule, route or filter of the gateway dropped them. Behind it conntrack
-/// makes the entry, by which `unanswered` knows a repetition.
-void write_delivered(ChainWriter& writer) {
-  writer.open("delivered");
+/// Reached by SYN ACKs. In peace `waiting` is empty. An original address of the other family ends a rule by itself.
+void write_answered(ChainWriter& writer) {
+  writer.open("answered");
+  for (const Family family : both_families) {
+    auto rule = writer.rule("a client that had repeated a SYN is answered");
+    rule.only_tcp().load_original_client_and_vip(family).in_set(waiting_set(family)).log(log_group, log_answered);
+    writer.add(rule.load_original_client_and_vip(family).delete_from_set(waiting_set(family)));
+  }
+}
+
+/// Reached by the SYNs of clients. One lookup notes a SYN and finds the one before it, and a full set ends the rule: on a busy gateway most
+/// SYNs end here, and what they cost is not more than that.
+void write_client_syn(ChainWriter& writer) {
+  writer.open("client_syn");
+  writer.add(writer.rule("its flow has an entry").ct_status_any(IPS_CONFIRMED).verdict(NFT_GOTO, "repeated_syn"));
   for (const Family family : both_families)
-    writer.add(writer.rule("leaves the gateway").only(family).only_tcp().load_original_tuple(family).delete_from_set(attempts_set(family)));
+    writer.add(writer.rule("a repeated SYN, and the flow of the first has no entry")
+                   .only(family)
+                   .load_client_tuple(family)
+                   .over_limit_in_set(attempts_set(family), attempts_per_minute, attempts_burst)
+                   .verdict(NFT_GOTO, "undelivered"));
+  writer.open("undelivered");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("the first SYN has not left the gateway, unless hanatd finds the flow")
+                     .only(family)
+                     .load_vip_key(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .limit(attempts_logged_per_second)
+                     .log(log_group, log_undelivered)
+                     .load_client_and_vip(family)
+                     .update_set(waiting_set(family)));
 }
 
 } // namespace
 
 void write_evidence(ChainWriter& writer) {
   write_unanswered(writer);
+  write_repeated_syn(writer);
   write_answered(writer);
-  write_attempts(writer);
-  write_delivered(writer);
-}
-
-void write_attempt(ChainWriter& writer) {
-  writer.add(
-      writer.rule("the SYN of a client, perhaps not its first").only_tcp().tcp_flags(opening_flags, TH_SYN).verdict(NFT_JUMP, "attempt"));
+  write_client_syn(writer);
 }
 
 } // namespace hanat::nat

@@ -114,7 +114,6 @@ void write_masquerade(ChainWriter& writer) {
 
 void write_dnat(ChainWriter& writer) {
   writer.open("dnat_prerouting");
-  write_attempt(writer);
   write_dnat_chain(writer, "dnat_prerouting");
   write_displaced(writer);
   write_dnat_chain(writer, "dnat_output");
@@ -127,7 +126,6 @@ void write_source(ChainWriter& writer) {
   // Each new connection through the gateway pays for these rules. A reply address of the other family ends a rule by itself.
   writer.open("source");
   writer.add(writer.rule("picked up").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NFT_JUMP, "picked_up"));
-  writer.add(writer.rule("delivered").only_tcp().tcp_flags(opening_flags, TH_SYN).verdict(NFT_JUMP, "delivered"));
   for (const Family family : both_families)
     writer.add(writer.rule("to a server whose clients may get another source address")
                    .load_reply_address(family, 0)

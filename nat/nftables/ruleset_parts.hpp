@@ -42,10 +42,8 @@ private:
 
 /// The chains of the guard, and those that it goes to.
 void write_guard(ChainWriter& writer, bool tcp_loose);
-/// What tells that clients get no answer: the chains that guard and dnat_prerouting go to.
+/// What tells that clients get no answer: the chains that the guard goes to.
 void write_evidence(ChainWriter& writer);
-/// In dnat_prerouting, before a flow gets its server.
-void write_attempt(ChainWriter& writer);
 /// New flows get their server. Reached from the hooks prerouting and output.
 void write_dnat(ChainWriter& writer);
 /// New flows get their source address. Reached from the hook postrouting.

@@ -21,6 +21,11 @@ const char* chain_behind(SetKind gate, Family family) {
   return family == Family::ipv4 ? chain_source_ipv4 : chain_source_ipv6;
 }
 
+Address unspecified(Family family) {
+  constexpr std::array<std::uint8_t, 16> zeros{};
+  return Address::from_bytes(std::span{zeros}.first(family == Family::ipv4 ? 4 : 16));
+}
+
 constexpr std::uint32_t padded(std::uint32_t length) { return (length + 3) / 4 * 4; }
 
 KeyBytes key_of(const Vip& vip) {
@@ -56,6 +61,13 @@ public:
   std::uint16_t port() {
     const auto* bytes = take(4);
     return bytes == nullptr ? std::uint16_t{0} : static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+  }
+  /// A key of one byte.
+  std::optional<Family> family() {
+    const auto* byte = left_ == 1 ? take(1) : nullptr;
+    for (const Family family : both_families)
+      if (byte != nullptr && *byte == nfproto(family)) return family;
+    return std::nullopt;
   }
   Protocol protocol() {
     const auto* bytes = take(4);
@@ -139,6 +151,10 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   const void* bytes = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
   Reader key{bytes, length};
   const std::string comment = comment_of(element);
+  if (id.kind == SetKind::guarding) {
+    const auto family = key.family();
+    return family && ++into.gates[{id.kind, unspecified(*family)}] == 1;
+  }
   if (is_gate(id.kind)) {
     const Address address = key.address(id.family);
     return key.good() && has_verdict(element, NFT_JUMP, chain_behind(id.kind, id.family)) && ++into.gates[{id.kind, address}] == 1;
@@ -178,13 +194,31 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   }
   case SetKind::servers:
   case SetKind::displaced: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
+  case SetKind::guarding:
   case SetKind::guarded:
   case SetKind::translated: break;
   }
   return false;
 }
 
-bool is_verdict_map(SetKind kind) { return kind == SetKind::reject || kind == SetKind::masquerade || is_gate(kind); }
+bool is_verdict_map(SetKind kind) {
+  switch (kind) {
+  case SetKind::reject:
+  case SetKind::guarded:
+  case SetKind::masquerade:
+  case SetKind::translated: return true;
+  case SetKind::vips:
+  case SetKind::dnat:
+  case SetKind::stale:
+  case SetKind::recent:
+  case SetKind::hold:
+  case SetKind::guarding:
+  case SetKind::snat:
+  case SetKind::servers:
+  case SetKind::displaced: return false;
+  }
+  return false;
+}
 
 nftnl_set_elem* to_message_element(SetId id, const Element& element, bool key_only) {
   const SetKind kind = id.kind;
@@ -219,59 +253,6 @@ template <typename Key> Element& add(ElementLists& lists, SetKind kind, Family f
 
 } // namespace
 
-namespace {
-
-std::string with_suffix(const std::string& base, SetId id) {
-  return base + (id.family == Family::ipv4 ? '4' : '6') + (id.ranges ? "_ranges" : "");
-}
-
-} // namespace
-
-std::string name_of(SetId id) {
-  switch (id.kind) {
-  case SetKind::vips: return with_suffix("vips", id);
-  case SetKind::dnat: return with_suffix("dnat", id);
-  case SetKind::reject: return with_suffix("reject", id);
-  case SetKind::stale: return with_suffix("stale", id);
-  case SetKind::recent: return with_suffix("recent", id);
-  case SetKind::hold: return with_suffix("hold", id);
-  case SetKind::guarded: return with_suffix("guarded", id);
-  case SetKind::translated: return with_suffix("translated", id);
-  case SetKind::masquerade: return with_suffix("masquerade", id);
-  case SetKind::snat: return with_suffix("snat", id);
-  case SetKind::servers: return with_suffix("servers", id);
-  case SetKind::displaced: return with_suffix("displaced", id);
-  }
-  return {};
-}
-
-std::string name_in_layout_3(SetId id) {
-  switch (id.kind) {
-  case SetKind::vips: return with_suffix("known", id);
-  case SetKind::dnat: return with_suffix("target", id);
-  case SetKind::reject: return with_suffix("refused", id);
-  case SetKind::recent: return with_suffix("moved", id);
-  case SetKind::guarded: return with_suffix("armed", id);
-  case SetKind::snat: return with_suffix("source", id);
-  case SetKind::stale:
-  case SetKind::hold:
-  case SetKind::masquerade:
-  case SetKind::translated:
-  case SetKind::servers:
-  case SetKind::displaced: return name_of(id);
-  }
-  return {};
-}
-
-std::vector<SetId> set_ids() {
-  std::vector<SetId> ids;
-  for (const SetKind kind : set_kinds)
-    for (const bool ranges : {false, true})
-      for (const Family family : both_families)
-        if (!ranges || !is_gate(kind)) ids.push_back({kind, family, ranges});
-  return ids;
-}
-
 std::uint8_t* KeyBytes::take(std::uint32_t length) {
   std::uint8_t* part = bytes_.data() + size_;
   size_ += padded(length);
@@ -280,6 +261,10 @@ std::uint8_t* KeyBytes::take(std::uint32_t length) {
 void KeyBytes::add(const Address& address) {
   const auto bytes = address.bytes();
   std::ranges::copy(bytes, take(static_cast<std::uint32_t>(bytes.size())));
+}
+void KeyBytes::set(Family family) {
+  bytes_[0] = nfproto(family);
+  size_ = 1;
 }
 void KeyBytes::add(Protocol protocol) { *take(1) = static_cast<std::uint8_t>(protocol); }
 void KeyBytes::add_port(std::uint16_t port) {
@@ -325,6 +310,10 @@ void add_snat(ElementLists& lists, const Mapping& mapping, const SnatRule& rule)
 }
 void add_gate(ElementLists& lists, const Gate& gate) {
   const Family family = gate.address.family();
+  if (gate.kind == SetKind::guarding) {
+    lists[{gate.kind, Family::ipv4, false}].emplace_back().key.set(family);
+    return;
+  }
   Element& element = lists[{gate.kind, family, false}].emplace_back();
   element.key.add(gate.address);
   element.jump = chain_behind(gate.kind, family);
@@ -359,9 +348,13 @@ SetPtr to_heartbeat_message_set(const std::string& table) {
 
 Gates gates_of(const TableState& state) {
   Gates gates;
-  for (const auto& [vip, reject] : state.reject) ++gates[{SetKind::guarded, vip.address}];
-  for (const auto& [mapping, comment] : state.stale) ++gates[{SetKind::guarded, mapping.vip.address}];
-  for (const auto& [vip, comment] : state.recent) ++gates[{SetKind::guarded, vip.address}];
+  const auto guard = [&gates](const Address& address) {
+    ++gates[{SetKind::guarded, address}];
+    ++gates[{SetKind::guarding, unspecified(address.family())}];
+  };
+  for (const auto& [vip, reject] : state.reject) guard(vip.address);
+  for (const auto& [mapping, comment] : state.stale) guard(mapping.vip.address);
+  for (const auto& [vip, comment] : state.recent) guard(vip.address);
   for (const auto& [mapping, rule] : state.snat)
     if (rule.snat.kind != SnatKind::none) ++gates[{SetKind::translated, mapping.server.address}];
   return gates;

@@ -15,10 +15,27 @@
 
 namespace hanat::nat {
 
-enum class SetKind : std::uint8_t { vips, dnat, reject, stale, recent, hold, guarded, masquerade, snat, translated, servers, displaced };
-inline constexpr std::array set_kinds{SetKind::vips,   SetKind::dnat,       SetKind::reject,  SetKind::stale,
-                                      SetKind::recent, SetKind::hold,       SetKind::guarded, SetKind::masquerade,
-                                      SetKind::snat,   SetKind::translated, SetKind::servers, SetKind::displaced};
+/// nf_tables' number of the family.
+constexpr std::uint8_t nfproto(Family family) { return family == Family::ipv4 ? 2 : 10; } // NFPROTO_IPV4, NFPROTO_IPV6
+
+enum class SetKind : std::uint8_t {
+  vips,
+  dnat,
+  reject,
+  stale,
+  recent,
+  hold,
+  guarding,
+  guarded,
+  masquerade,
+  snat,
+  translated,
+  servers,
+  displaced
+};
+inline constexpr std::array set_kinds{SetKind::vips,       SetKind::dnat,     SetKind::reject,   SetKind::stale,      SetKind::recent,
+                                      SetKind::hold,       SetKind::guarding, SetKind::guarded,  SetKind::masquerade, SetKind::snat,
+                                      SetKind::translated, SetKind::servers,  SetKind::displaced};
 /// Sets of an EndpointMap.
 inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced};
 
@@ -30,11 +47,11 @@ struct SetId {
   bool ranges = false;
   auto operator<=>(const SetId&) const = default;
 };
-/// "dnat4", "dnat4_ranges"
+/// "dnat4", "dnat4_ranges"; guarding is one set for both families.
 std::string name_of(SetId id);
 /// Its name in the table of an older hanatd (layout 3): an upgrade keeps the elements. Only names have changed since.
 std::string name_in_layout_3(SetId id);
-/// Every set that hanatd fills. Those of gates have only addresses, so they have no ranges.
+/// Every set that hanatd fills. Those of gates have no ports, so they have no ranges.
 std::vector<SetId> set_ids();
 
 /// A key in the form of nf_tables registers: every part of a concatenation is padded to 4 bytes.
@@ -43,6 +60,8 @@ public:
   void add(const Address& address);
   void add(Protocol protocol);
   void add_port(std::uint16_t port);
+  /// The whole key: one byte.
+  void set(Family family);
   /// A copy with another port at this offset.
   KeyBytes with_port(std::uint32_t at, std::uint16_t port) const;
   const std::uint8_t* data() const { return bytes_.data(); }
@@ -76,12 +95,14 @@ struct Element {
 
 /// A set by address alone, so that packets to other addresses pay for one lookup only: `guarded` has the addresses in `reject`, `stale` or
 /// `recent` and leads to guard4 or guard6, `translated` those of servers in `masquerade` or `snat` and leads to source_ipv4 or source_ipv6.
+/// `guarding` has the families of which `guarded` has an address. Normally it is empty, and every packet that is forwarded pays for its
+/// lookup: the kernel keeps keys of one byte in a bitmap.
 struct Gate {
   SetKind kind = SetKind::guarded;
-  Address address;
+  Address address; // of guarding: the unspecified address of the family
   auto operator<=>(const Gate&) const = default;
 };
-constexpr bool is_gate(SetKind kind) { return kind == SetKind::guarded || kind == SetKind::translated; }
+constexpr bool is_gate(SetKind kind) { return kind == SetKind::guarding || kind == SetKind::guarded || kind == SetKind::translated; }
 /// With a count, since services share addresses.
 using Gates = std::map<Gate, unsigned>;
 Gates gates_of(const TableState& state);

@@ -20,7 +20,7 @@ namespace hanat::probes {
 enum class KernelEventKind : std::uint8_t {
   refused,          // a server's RST or ABORT to a real client
   unanswered,       // a client sent its SYN again, and the server has not replied to the first
-  undelivered,      // a client sent its SYN again, and the first has not left this machine
+  undelivered,      // a client sent its SYN again, and conntrack had no entry of the first: unless it has one now, neither was delivered
   unreachable,      // ICMP from the path
   answered,         // a server accepts a connection of a client that had sent a SYN again
   reconnect,        // a client's SYN belongs to an entry of its old connection, and was dropped
@@ -40,6 +40,7 @@ struct KernelEvent {
   // kernel tells which flow the packet belongs to (CONFIG_NETFILTER_NETLINK_GLUE_CT, which distributions set).
   std::optional<Endpoint> client = std::nullopt;
   std::uint32_t sequence = 0; // of a client's SYN; that of a repeated one is the same
+  std::uint16_t zone = 0;     // of conntrack, in which the client's flow is
   bool repeated = false;      // an event before it in the same turn differs only in its client
   std::string detail = {};    // the name of an interface or the sender of the ICMP message: short, printable
   bool operator==(const KernelEvent&) const = default;

@@ -78,13 +78,14 @@ std::optional<KernelEvent> refused_in(const Packet& packet) {
 }
 
 /// A client's SYN.
-std::optional<KernelEvent> syn_in(KernelEventKind kind, const Packet& packet) {
+std::optional<KernelEvent> syn_in(KernelEventKind kind, const Packet& packet, const std::optional<nat::FlowTuples>& flow) {
   if (packet.protocol != IPPROTO_TCP || packet.rest.size() < 14) return std::nullopt;
   if ((packet.rest[13] & (tcp_syn | tcp_rst | tcp_ack)) != tcp_syn) return std::nullopt;
   return KernelEvent{.kind = kind,
                      .vip = Vip{.address = packet.to, .protocol = Protocol::tcp, .port = word_at(packet.rest, 2)},
                      .client = Endpoint{.address = packet.from, .port = word_at(packet.rest, 0)},
-                     .sequence = std::uint32_t{word_at(packet.rest, 4)} << 16 | word_at(packet.rest, 6)};
+                     .sequence = std::uint32_t{word_at(packet.rest, 4)} << 16 | word_at(packet.rest, 6),
+                     .zone = flow ? flow->zone : std::uint16_t{0}};
 }
 
 /// A server's SYN ACK.
@@ -190,9 +191,9 @@ std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std:
                                     const std::optional<nat::FlowTuples>& flow) {
   const auto packet = packet_in(family, bytes);
   if (!packet) return std::nullopt;
-  if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet);
-  if (prefix == nat::log_undelivered) return syn_in(KernelEventKind::undelivered, *packet);
-  if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet);
+  if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet, flow);
+  if (prefix == nat::log_undelivered) return syn_in(KernelEventKind::undelivered, *packet, flow);
+  if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet, flow);
   auto event = prefix == nat::log_refused       ? refused_in(*packet)
                : prefix == nat::log_answered    ? answered_in(*packet)
                : prefix == nat::log_unreachable ? unreachable_in(family, *packet)

@@ -206,7 +206,7 @@ constexpr Allowed allowed[] = {
     {"daemon/api", "blind", 0, "the key `blind` of the JSON and the metric hanat_blind: scripts and dashboards read them"},
     {"tests/unit/daemon/api", "blind", 0, "the same key"},
     {"tests/netns/cli", "blind", 0, "the same key"},
-    {"nat/nftables/set_elements.cpp", "armed", 0, "names in the table of layout 3, which an upgrade reads"},
+    {"nat/nftables/set_names.cpp", "armed", 0, "names in the table of layout 3, which an upgrade reads"},
     {"tests/netns/nat/nftables/table_upgrade_test.cpp", "known4", 0, "names in the table of layout 3, which an upgrade reads"},
     {"tests/netns/nat/nftables/table_upgrade_test.cpp", "target4", 0, "names in the table of layout 3, which an upgrade reads"},
     {"tests/netns/nat/nftables/table_upgrade_test.cpp", "refused4", 0, "names in the table of layout 3, which an upgrade reads"},

@@ -127,12 +127,5 @@ TEST_P(GuardLog, ARepeatedSynWhoseFirstHasNotLeftTheGateway) {
   EXPECT_THAT(log->prefixes(), ElementsAre(nat::log_answered));
 }
 
-TEST_P(GuardLog, AConnectionFromAPortThatWasUsedASecondAgoIsAnsweredAndSoNoRepetitionFollows) {
-  begin();
-  for (int number = 0; number < 3; ++number) EXPECT_EQ(connect_once(lab, Host::client, vip, milliseconds{3000}, 40'000).text, "primary");
-  std::vector<std::string> prefixes = log->prefixes();
-  EXPECT_EQ(std::ranges::count(prefixes, nat::log_undelivered), std::ranges::count(prefixes, nat::log_answered));
-}
-
 } // namespace
 } // namespace hanat::test

@@ -73,16 +73,18 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
     for (const auto& [times, comment] : counted) comments.insert(comments.end(), static_cast<std::size_t>(times), comment);
     return comments;
   };
-  EXPECT_EQ(comments_in(layout, "guard"), each({{2, "in reject, stale or recent"},
-                                                {1, "mid-stream TCP that fits no flow"},
-                                                {1, "TCP without SYN or RST"},
+  EXPECT_EQ(comments_in(layout, "guard"), each({{1, "TCP without SYN or RST"},
+                                                {1, "addresses of this family are in guarded"},
                                                 {1, "TCP with SYN or RST"},
                                                 {1, "a server refuses an association"},
                                                 {2, "an ICMP error about a client's packet"}}));
-  EXPECT_EQ(comments_in(layout, "opening"), each({{1, "a server accepts a connection"},
-                                                  {1, "a server refuses a connection"},
-                                                  {1, "a repeated SYN without a reply to the first"}}));
-  EXPECT_EQ(comments_in(layout, "guard_output"), each({{2, "in reject, stale or recent"}}));
+  EXPECT_EQ(comments_in(layout, "opening"),
+            each({{1, "a client's SYN"}, {1, "a server accepts a connection"}, {1, "a server refuses a connection"}}));
+  EXPECT_EQ(comments_in(layout, "guard_output"), each({{1, "addresses of this family are in guarded"}}));
+  EXPECT_EQ(comments_in(layout, "guarded"), each({{2, "in reject, stale or recent"}}));
+  EXPECT_EQ(
+      comments_in(layout, "segment"),
+      each({{1, "a reply, which fits its flow"}, {1, "addresses of this family are in guarded"}, {1, "mid-stream TCP that fits no flow"}}));
   for (const char* guard : {"guard4", "guard6"})
     EXPECT_EQ(comments_in(layout, guard), each({{1, "replies to the gateway's own flows"},
                                                 {1, "untracked"},
@@ -108,15 +110,14 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
               each({{1, "picked up, and not answered yet"}, {1, "for some seconds: nobody picks it up"}, {1, "no server would get it"}}));
   EXPECT_EQ(comments_in(layout, "dnat_output"),
             each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
-  EXPECT_EQ(comments_in(layout, "attempt"),
-            each({{2, "a repeated SYN, and the first has not left the gateway"}, {1, "not noted yet, or not within these seconds"}}));
-  EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{1, "the SYN of a client, perhaps not its first"},
-                                                          {2, "server of an endpoint"},
+  EXPECT_EQ(comments_in(layout, "client_syn"),
+            each({{1, "its flow has an entry"}, {2, "a repeated SYN, and the flow of the first has no entry"}}));
+  EXPECT_EQ(comments_in(layout, "repeated_syn"), each({{1, "a repeated SYN without a reply to the first"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{2, "server of an endpoint"},
                                                           {2, "server of a port range; the port is kept"},
                                                           {4, "no target"},
                                                           {4, "new flow of a server that lost its traffic"}}));
-  EXPECT_EQ(comments_in(layout, "source"),
-            each({{1, "picked up"}, {1, "delivered"}, {2, "to a server whose clients may get another source address"}}));
+  EXPECT_EQ(comments_in(layout, "source"), each({{1, "picked up"}, {2, "to a server whose clients may get another source address"}}));
   for (const char* chain : {chain_source_ipv4, chain_source_ipv6})
     EXPECT_EQ(comments_in(layout, chain).size(), 12U) << chain; // of each protocol, masquerade and fixed, endpoints and ranges
 }
@@ -160,7 +161,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 5");
+  EXPECT_EQ(table_comment(), "hanat layout 6");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;

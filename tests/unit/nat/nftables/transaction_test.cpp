@@ -255,12 +255,14 @@ TEST(Difference, ANewCommentIsANewElement) {
   EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"vips4", 1}}));
 }
 
-TEST(Gates, CountEntriesByAddress) {
+TEST(Gates, CountEntriesByAddressAndByFamily) {
   const auto guarded = [](const char* text) { return Gate{SetKind::guarded, address(text)}; };
   const auto translated = [](const char* text) { return Gate{SetKind::translated, address(text)}; };
   const Gates servers{
       {translated("198.18.1.2"), 1}, {translated("198.18.2.2"), 1}, {translated("fd00:1::2"), 1}, {translated("fd00:2::2"), 1}};
-  Gates expected{{guarded("203.0.113.10"), 2}, {guarded("203.0.113.11"), 1}, {guarded("2001:db8::10"), 2}, {guarded("2001:db8::11"), 1}};
+  const auto guarding = [](const char* unspecified) { return Gate{SetKind::guarding, address(unspecified)}; };
+  Gates expected{{guarding("0.0.0.0"), 3},     {guarding("::"), 3},          {guarded("203.0.113.10"), 2},
+                 {guarded("203.0.113.11"), 1}, {guarded("2001:db8::10"), 2}, {guarded("2001:db8::11"), 1}};
   expected.insert(servers.begin(), servers.end());
   EXPECT_EQ(gates_of(everything()), expected);
   TableState normal = everything();
