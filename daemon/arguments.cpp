@@ -24,7 +24,7 @@ constexpr std::array option_rows = {
     OptionRow{"--shared-table", "", "let other programs change the table, for tests"},
     OptionRow{"--fallback", "", "when the configuration has errors, start with the last one that was accepted"},
     OptionRow{"--check", "", "print every error of the configuration and exit"},
-    OptionRow{"--remove", "", "remove the table that a stopped hanatd left in the kernel, and exit"},
+    OptionRow{"--remove", "", "remove the table, and the veth pair, that a stopped hanatd left in the kernel, and exit"},
     OptionRow{"--version", "", "print the version and exit", "-V"},
     OptionRow{"--help", "", "print this text and exit", "-h"},
 };

@@ -75,8 +75,13 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   log_capabilities(cutter);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
-  controller_ = std::make_unique<Controller>(loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter),
-                                             make_client_notifier(), [this](const Event& event) { publish(event); });
+  controller_ =
+      std::make_unique<Controller>(loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter), make_client_notifier(),
+                                   Controller::Publish{.event = [this](const Event& event) { publish(event); },
+                                                       .send_now =
+                                                           [this] {
+                                                             if (control_) control_->send_waiting();
+                                                           }});
   const LoadedState kept = load_state(paths_.state);
   if (!kept.warning.empty()) log(events::Message{Level::warning, kept.warning});
   controller_->on_state_changed = [this](Controller::Urgency urgency) {

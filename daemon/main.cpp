@@ -28,6 +28,7 @@
 #include "daemon/config/last_good_config.hpp"
 #include "daemon/config/load_config.hpp"
 #include "daemon/daemon.hpp"
+#include "daemon/doctor/client_link.hpp"
 #include "daemon/util/arguments.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
@@ -71,8 +72,8 @@ private:
 /// Established connections continue: conntrack translates them without the table.
 int remove_table(const std::string& name) {
   nat::NftTable kernel{name};
-  if (!kernel.read()) return 0; // throws when the table belongs to another program or to a running hanatd
-  kernel.remove();
+  if (kernel.read()) kernel.remove(); // throws when the table belongs to another program or to a running hanatd
+  remove_old_client_links(name);      // of one that was killed while its own client was on its way
   return 0;
 }
 

@@ -31,7 +31,7 @@ constexpr std::array methods = {
     Method{
         "Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
-    Method{"Doctor", false, status_parameters, "findings: []DoctorFinding, checked: []CheckedService, interface: string, failure: ?string"},
+    Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
     Method{"Why", false, why_parameters, "services: []WhyReport, others: int"},
     Method{"Follow", false, follow_parameters, "event: ?HistoryEntry, next: ?int, skipped: ?int", true},
@@ -89,8 +89,9 @@ type Foreign (listen: string, server: string, flows: int)
 # whether clients get an answer. state: no-evidence, ok, unanswered; the counts are of the last minute, and at least that; since: when the
 # clients began to get none
 type Path (state: string, unanswered_clients: int, refused_clients: int, since: ?string, findings: []Finding)
-# severity: note, warning, problem; remedy: a command or a line, empty where there is none; seen_by: whose packet showed it, or empty
-type Finding (severity: string, code: string, what: string, remedy: string, seen_by: string)
+# severity: note, warning, problem; service: null for the gateway as a whole; remedy: a command or a line, empty where there is none;
+# seen_by: whose packet showed it, null for a setting
+type Finding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
 # since hanatd started; flips: by why; nudged: clients that nudges were sent to; clients_unanswered, clients_refused: connections, at least
 type Totals (
   flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int
@@ -156,10 +157,8 @@ type Unforced (
   name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string
 )
 # Doctor examines the way of clients, of one service or of all; it replies within some seconds.
-# severity: problem, warning or note; service: null for the gateway; remedy: a command; seen_by: whose packet showed it, null for a setting
-type DoctorFinding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
-# sent: flows that hanatd's own client opened, by interface; failure: why it could not
-type CheckedService (service: string, sent: int, answered: int, slowest_ms: float)
+# sent: flows that hanatd's own client opened, by interface; served: real clients got answers meanwhile; failure: why none could be opened
+type CheckedService (service: string, sent: int, answered: int, served: bool, slowest_ms: float)
 )";
 
 constexpr std::string_view errors = R"(

@@ -155,28 +155,18 @@ DrainingStatus draining_from(const json& from) {
 }
 
 json to_value(const PathStatus& path) {
-  json found = json::array();
-  for (const FindingStatus& one : path.findings)
-    found.push_back({{"severity", one.severity}, {"code", one.code}, {"what", one.what}, {"remedy", one.remedy}, {"seen_by", one.seen_by}});
   return {{"state", path.state},
           {"unanswered_clients", path.unanswered_clients},
           {"refused_clients", path.refused_clients},
           {"since", or_null(path.since)},
-          {"findings", std::move(found)}};
+          {"findings", path.findings}};
 }
 PathStatus path_from(const json& from) {
-  PathStatus path{.state = from.at("state"),
-                  .unanswered_clients = from.at("unanswered_clients"),
-                  .refused_clients = from.at("refused_clients"),
-                  .since = optional_at<std::string>(from, "since"),
-                  .findings = {}};
-  for (const auto& one : from.at("findings"))
-    path.findings.push_back({.severity = one.at("severity"),
-                             .code = one.at("code"),
-                             .what = one.at("what"),
-                             .remedy = one.at("remedy"),
-                             .seen_by = one.at("seen_by")});
-  return path;
+  return {.state = from.at("state"),
+          .unanswered_clients = from.at("unanswered_clients"),
+          .refused_clients = from.at("refused_clients"),
+          .since = optional_at<std::string>(from, "since"),
+          .findings = from.at("findings").get<std::vector<FindingStatus>>()};
 }
 
 json to_value(const TotalsStatus& totals) {
@@ -295,6 +285,20 @@ DaemonStatus daemon_from(const json& from) {
 }
 
 } // namespace
+
+void to_json(json& target, const FindingStatus& finding) {
+  const auto text_or_null = [](const std::string& text) { return text.empty() ? json(nullptr) : json(text); };
+  target = {{"severity", finding.severity}, {"code", finding.code},     {"service", text_or_null(finding.service)},
+            {"what", finding.what},         {"remedy", finding.remedy}, {"seen_by", text_or_null(finding.seen_by)}};
+}
+void from_json(const json& source, FindingStatus& finding) {
+  finding = {.severity = source.at("severity"),
+             .code = source.at("code"),
+             .service = optional_at<std::string>(source, "service").value_or(""),
+             .what = source.at("what"),
+             .remedy = source.at("remedy"),
+             .seen_by = optional_at<std::string>(source, "seen_by").value_or("")};
+}
 
 void to_json(json& target, const HistoryEntry& entry) {
   target = entry.flip ? to_value(*entry.flip) : json::object();

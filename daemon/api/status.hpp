@@ -96,9 +96,12 @@ struct FailbackStatus {
   std::optional<std::string> to;        // the preferred server that is up, or recovering
   std::optional<std::string> waits_for; // "stable-for", "after", "window", "operator"
 };
-/// What is wrong with the way of the clients: see daemon/doctor/finding.hpp.
+/// What is wrong with the way of the clients: see daemon/doctor/finding.hpp. In a status and in the reply of the doctor.
 struct FindingStatus {
-  std::string severity, code, what, remedy, seen_by;
+  std::string severity, code;
+  std::string service = {}; // empty: of the gateway as a whole
+  std::string what, remedy;
+  std::string seen_by = {}; // empty: a setting
   bool operator==(const FindingStatus&) const = default;
 };
 /// Whether clients get an answer. Counts are of the last minute, and at least that: hanatd sees a sample where clients are many.
@@ -167,6 +170,8 @@ struct HistoryEntry {
   std::optional<FlipStatus> flip;
 };
 
+void to_json(nlohmann::json& json, const FindingStatus& finding);
+void from_json(const nlohmann::json& json, FindingStatus& finding);
 void to_json(nlohmann::json& json, const HistoryEntry& entry);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, HistoryEntry& entry);

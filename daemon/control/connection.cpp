@@ -117,6 +117,13 @@ bool Connection::make_more() {
   return true;
 }
 
+void Connection::send_waiting() {
+  if (!later_ || unsent() > 0 || !later_->has_bytes()) return;
+  out_ = later_->take();
+  sent_ = 0;
+  static_cast<void>(flush());
+}
+
 /// What waits is sent on the next turn of the loop: whoever makes an event goes on at once.
 void Connection::take_later() {
   out_ = later_->take();

@@ -46,6 +46,8 @@ public:
   const Credentials& peer() const { return peer_; }
   /// Bytes of a reply that the client has not read yet.
   std::size_t unsent() const { return out_.size() - sent_; }
+  /// Sends at once what waits of a reply that comes in parts. A failure shows on the next turn of the loop.
+  void send_waiting();
 
 private:
   enum class Phase : std::uint8_t { request, idle, response, waiting };

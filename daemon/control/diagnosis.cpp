@@ -1,18 +1,16 @@
 // Values to values.
 #include "daemon/control/diagnosis.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/report/make_status.hpp"
+
 namespace hanat {
-namespace {
 
 using nlohmann::json;
-
-json text_or_null(const std::string& text) { return text.empty() ? json() : json(text); }
-
-} // namespace
 
 ServiceCheck check_of(const ServiceState& service) {
   const bool has_target = service.current && !service.refused && *service.current < service.config.servers.size();
@@ -20,24 +18,41 @@ ServiceCheck check_of(const ServiceState& service) {
   return check_of(service.config, target, has_target && service.servers[*service.current].health == Health::up);
 }
 
+Examined examined_in(const Diagnosis& diagnosis, const std::string& service, const Address& client) {
+  Examined examined;
+  examined.client = client;
+  const auto checked = std::ranges::find(diagnosis.services, service, &Diagnosis::Checked::service);
+  if (checked == diagnosis.services.end()) return examined;
+  examined.saw_client = checked->saw_client;
+  // Where real clients are served, hanatd's own says nothing.
+  if (checked->sent > 0 && !checked->served) examined.own_client = checked->answered == checked->sent;
+  return examined;
+}
+
+/// What only may be in the way is told where nothing surely is.
+std::vector<Finding> causes_in(const std::vector<Finding>& found, const std::string& service) {
+  std::vector<Finding> causes, possible;
+  for (const Finding& finding : found) {
+    if (finding.severity == Severity::note || (!finding.service.empty() && finding.service != service)) continue;
+    const bool surely = finding.severity == Severity::problem || finding.witness == Witness::real_client;
+    (surely ? causes : possible).push_back(finding);
+  }
+  return causes.empty() ? possible : causes;
+}
+
 json diagnosis_json(const Diagnosis& diagnosis) {
   json list = json::array(), checked = json::array();
-  for (const Finding& finding : diagnosis.found)
-    list.push_back({{"severity", to_text(finding.severity)},
-                    {"code", finding.code},
-                    {"service", text_or_null(finding.service)},
-                    {"what", finding.what},
-                    {"remedy", finding.remedy},
-                    {"seen_by", text_or_null(finding.seen_by)}});
+  for (const Finding& finding : diagnosis.found) list.push_back(report(finding));
   for (const Diagnosis::Checked& service : diagnosis.services)
     checked.push_back({{"service", service.service},
                        {"sent", service.sent},
                        {"answered", service.answered},
+                       {"served", service.served},
                        {"slowest_ms", std::chrono::duration<double, std::milli>(service.slowest).count()}});
   return {{"findings", std::move(list)},
           {"checked", std::move(checked)},
           {"interface", diagnosis.interface},
-          {"failure", text_or_null(diagnosis.failure)}};
+          {"failure", diagnosis.failure.empty() ? json() : json(diagnosis.failure)}};
 }
 
 } // namespace hanat

@@ -2,6 +2,7 @@
 #include "daemon/control/examinations.hpp"
 
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -34,12 +35,13 @@ void remove_old_links(const std::string& table, const std::function<void(const s
 
 Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
                            const std::function<void(const std::string&)>& on_warning)
-    : controller_(controller), tracing_(loop, table), doctor_(loop, options_of(table, tracing_)),
+    : controller_(controller), on_warning_(on_warning), tracing_(loop, table), doctor_(loop, options_of(table, tracing_)),
       path_checks_(
           loop, table, doctor_, [this] { return checks_of(controller_.registry()); },
-          [this](const std::string& service, bool answered, std::vector<Finding> found) {
-            controller_.clients.checked(service, answered, std::move(found));
-          }) {
+          [this](const std::string& service, std::optional<bool> answered, std::vector<Finding> found) {
+            controller_.clients.checked(service, answered, causes_in(found, service));
+          },
+          [on_warning](const std::string& why) { on_warning(fmt::format("path_check cannot be carried out: {}", why)); }) {
   remove_old_links(table, on_warning);
   controller_.clients.diagnose = [this](const ServiceState& service, const Endpoint& client, const Vip& vip) {
     diagnose(service, client, vip);
@@ -51,10 +53,18 @@ Examinations::~Examinations() { controller_.clients.diagnose = {}; }
 void Examinations::diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip) {
   ServiceCheck check = check_of(service);
   check.unanswered = UnansweredClient{client, vip};
-  const auto hand_back = [this, name = service.config.name](const Diagnosis& diagnosis) {
-    controller_.clients.found(name, diagnosis.found);
+  const auto hand_back = [this, name = service.config.name, client](const Diagnosis& diagnosis) {
+    note_failure(diagnosis.failure);
+    controller_.clients.found(name, examined_in(diagnosis, name, client.address), causes_in(diagnosis.found, name));
   };
-  if (!doctor_.examine({std::move(check)}, hand_back)) controller_.clients.found(service.config.name, {});
+  if (doctor_.examine({std::move(check)}, hand_back)) return;
+  note_failure("as many examinations as hanatd takes wait already");
+  controller_.clients.found(service.config.name, {}, {});
+}
+
+void Examinations::note_failure(const std::string& why) {
+  if (std::exchange(failure_, why) != why && !why.empty())
+    on_warning_(fmt::format("the cause why clients get no answer cannot be looked for: {}", why));
 }
 
 } // namespace hanat

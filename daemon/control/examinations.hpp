@@ -16,7 +16,8 @@ namespace hanat {
 
 class Examinations {
 public:
-  /// First removes the veth pair of a hanatd that was killed; `on_warning` is told if that fails. `table`: the name of hanat's table.
+  /// First removes the veth pair of a hanatd that was killed; `on_warning` is told if that fails, and when examinations fail. `table`: the
+  /// name of hanat's table.
   Examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
                const std::function<void(const std::string&)>& on_warning);
   ~Examinations();
@@ -29,8 +30,11 @@ public:
 
 private:
   void diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip);
+  void note_failure(const std::string& why);
 
   Controller& controller_;
+  std::function<void(const std::string&)> on_warning_;
+  std::string failure_; // of the last examination for a client
   RuleTracing tracing_;
   Doctor doctor_;
   PathChecks path_checks_;

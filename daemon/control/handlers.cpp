@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t clients_followed = 4; // in one examination
 constexpr double longest_override_s = 10.0 * 365 * 24 * 3600;
 
 std::string kernel_text(TableSync::State state) {
@@ -182,10 +184,23 @@ Reply Handlers::examine(const json& parameters) const {
   if (doctor_ == nullptr) throw ControlError{"Failed", "hanatd is about to end"};
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   std::vector<ServiceCheck> checks;
-  for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}}))
+  std::map<std::string, Address> clients; // that wait for an answer
+  for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
+    checks.back().unanswered =
+        clients.size() < clients_followed ? controller_.clients.waiting(service->config.name, Clock::now()) : std::nullopt;
+    if (const auto& client = checks.back().unanswered) clients[service->config.name] = client->client.address;
+  }
   auto pending = std::make_shared<PendingReply>();
-  const auto reply = [pending](const Diagnosis& diagnosis) { pending->finish(diagnosis_json(diagnosis)); };
+  const auto reply = [this, pending, clients](const Diagnosis& diagnosis) {
+    pending->finish(diagnosis_json(diagnosis));
+    for (const Diagnosis::Checked& checked : diagnosis.services) { // what was mended is not told any longer
+      const auto client = clients.find(checked.service);
+      controller_.clients.found(checked.service,
+                                examined_in(diagnosis, checked.service, client == clients.end() ? Address{} : client->second),
+                                causes_in(diagnosis.found, checked.service));
+    }
+  };
   if (!doctor_->examine(std::move(checks), reply))
     throw ControlError{"Refused", "as many examinations as hanatd takes wait already: try again in some seconds"};
   return pending;

@@ -257,5 +257,8 @@ ControlServer::~ControlServer() = default;
 Reply::Reply(std::shared_ptr<PendingReply> pending) : parameters(json::object()), later(std::move(pending)) {}
 
 void ControlServer::set_operators(const std::string& operators) { impl_->set_operators(operators); }
+void ControlServer::send_waiting() {
+  for (Connection& client : impl_->clients) client.send_waiting();
+}
 
 } // namespace hanat

@@ -64,6 +64,8 @@ public:
 
   /// A reload may name another group. Throws std::invalid_argument when there is none of that name.
   void set_operators(const std::string& operators);
+  /// Sends what waits for clients that follow: the loop is about to be held up.
+  void send_waiting();
 
 private:
   struct Impl;

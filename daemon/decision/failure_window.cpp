@@ -84,12 +84,16 @@ void FailureWindow::evaluate(const Context& context, Time now) {
   // Nobody waits for a full one either: where no other server is up it has the traffic already.
   const bool hurry = !context.target_works && health_ != Health::full;
   const auto is_stable = [&](const Run& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
-  if (first_is_enough || is_stable(passes_))
+  if (first_is_enough || is_stable(passes_)) {
     health_ = Health::up;
-  else if (health_ == Health::down && is_stable(alive_))
+    const bool stable = now - passes_.began >= up_.stable_for;
+    up_by_ = is_stable(passes_) ? UpRule{.passes = up_.passes, .stable_for = stable ? up_.stable_for : Clock::duration{}}
+                                : UpRule{.passes = 1, .stable_for = {}};
+  } else if (health_ == Health::down && is_stable(alive_)) {
     health_ = Health::full;
-  else
+  } else {
     return;
+  }
   fails_.clear(); // what made it down, or full, counts no more
   fails_or_full_.clear();
 }

@@ -38,7 +38,7 @@ struct Recovery {
 /// is alive. Fails count towards full, but full answers never towards down.
 class FailureWindow {
 public:
-  FailureWindow(const DownRule& down, const UpRule& up) : down_(down), up_(up) {}
+  FailureWindow(const DownRule& down, const UpRule& up) : down_(down), up_(up), up_by_(up) {}
 
   /// Counts one result. An inconclusive one counts for nothing.
   void record(probes::Outcome outcome, Time now);
@@ -55,6 +55,10 @@ public:
   std::optional<Recovery> recovery(Time now) const;
 
   Health health() const { return health_; }
+  /// Passes in a row.
+  unsigned passes() const { return passes_.length; }
+  /// What was enough when it last became up: not always the whole rule.
+  const UpRule& up_by() const { return up_by_; }
   /// Fails within the last T.
   unsigned fails(Time now) const;
   /// Results within the last T that were no pass.
@@ -80,7 +84,7 @@ private:
   void add(std::vector<Time>& times, Time now) const;
 
   DownRule down_;
-  UpRule up_;
+  UpRule up_, up_by_;
   Health health_ = Health::unknown;
   std::vector<Time> fails_;         // the newest M at most, oldest first
   std::vector<Time> fails_or_full_; // likewise

@@ -16,6 +16,11 @@ constexpr auto alone_for = 1s;          // what a connection whose SYN came twic
 constexpr auto together = 10s;
 constexpr auto quiet_for = 10s; // the repetitions of a SYN are at most 8 s apart before its client gives up, if it is patient
 constexpr unsigned begin_with = 3;
+constexpr std::size_t clients_needed = 2; // without a verdict
+constexpr auto verdict_within = 3'300ms;  // an examination that is not held up; later nobody waits for it
+constexpr auto client_only_for = 15s;     // clients beside one that is stopped by a rule about itself are examined by then, too
+constexpr auto excused_for = 10min;
+constexpr std::size_t excused_at_most = 256; // clients
 
 } // namespace
 
@@ -29,6 +34,7 @@ std::string_view to_text(PathState state) {
 }
 
 void PathEvidence::on_repeated_syn(const Endpoint& client, std::uint32_t sequence, Time now) {
+  if (examined_.excused.contains(client.address)) return;
   repeated_at_ = now;
   next_ = now;
   const auto known = connections_.find(client);
@@ -58,6 +64,26 @@ void PathEvidence::on_refused(const Address& client, Time now) {
   if (refused_.size() < refused_at_most || refused_.contains(client)) refused_[client] = now;
 }
 
+void PathEvidence::on_examination(Time now) {
+  examined_.due = now + verdict_within;
+  next_ = now;
+}
+
+void PathEvidence::on_examined(const Examined& examined, Time now) {
+  examined_.due.reset();
+  next_ = now;
+  if (examined.own_client) {
+    examined_.is_mended = examined_.own_is_silent && *examined.own_client && examined.verdict != Examined::Verdict::path;
+    examined_.own_is_silent = !*examined.own_client;
+  }
+  // Without a packet of the client nothing is learnt of what stopped it before.
+  if (examined.verdict != Examined::Verdict::nothing || examined.saw_client || examined_.is_mended)
+    examined_.verdict = Verdict{.what = examined.verdict, .at = now};
+  if (examined.verdict != Examined::Verdict::client_only || examined_.excused.size() >= excused_at_most) return;
+  examined_.excused[examined.client] = now;
+  std::erase_if(connections_, [&](const auto& entry) { return entry.first.address == examined.client; });
+}
+
 bool PathEvidence::is_unanswered(const Connection& connection, Time now) {
   if (connection.repeated == 1) return now - connection.first >= alone_for;
   return connection.repeated > 2 || now - connection.last >= answer_within;
@@ -76,28 +102,44 @@ PathEvidence::Change PathEvidence::evaluate(TargetState target, Time now) {
   const bool was = std::exchange(unanswered_, unanswered_ ? !ends(now) : target == TargetState::passes && begins(now));
   plan(now);
   if (was == unanswered_) return Change::none;
-  if (!unanswered_) connections_.clear(); // whoever still waits repeats its SYN
+  if (!unanswered_) { // whoever still waits repeats its SYN
+    connections_.clear();
+    examined_.verdict.reset();
+    examined_.own_is_silent = examined_.is_mended = false;
+  }
   return unanswered_ ? Change::begun : Change::ended;
 }
 
 bool PathEvidence::begins(Time now) const {
   unsigned twice = 0;
+  bool thrice = false;
   for (const auto& [client, connection] : connections_) {
     if (!is_unanswered(connection, now)) continue;
-    if (connection.repeated > 1) return true;
+    thrice |= connection.repeated > 1;
     if (now - connection.last <= together) ++twice;
   }
-  return twice >= begin_with && (!refused_at_ || now - *refused_at_ > together);
+  const bool enough = thrice || (twice >= begin_with && (!refused_at_ || now - *refused_at_ > together));
+  return enough && examined_.confirm(unanswered(now), now);
+}
+
+/// By a second client, or by what was found for one.
+bool PathEvidence::Examinations::confirm(std::size_t clients, Time now) const {
+  const bool fresh = verdict && now - verdict->at < (verdict->what == Examined::Verdict::client_only ? client_only_for : window);
+  if (fresh && verdict->what == Examined::Verdict::path) return true;
+  if (fresh && verdict->what == Examined::Verdict::client_only) return false; // others may meet the same rule: each is examined
+  return clients >= clients_needed && (!due || now >= *due);
 }
 
 bool PathEvidence::ends(Time now) const {
-  if (connections_.empty() || !repeated_at_) return true;
+  if (connections_.empty() || !repeated_at_ || examined_.is_mended) return true;
   return answered_at_ && *answered_at_ > *repeated_at_ && now - *repeated_at_ >= quiet_for;
 }
 
 void PathEvidence::forget_old(Time now) {
   std::erase_if(connections_, [now](const auto& entry) { return now - entry.second.last >= window; });
   std::erase_if(refused_, [now](const auto& entry) { return now - entry.second >= window; });
+  std::erase_if(examined_.excused, [now](const auto& entry) { return now - entry.second >= excused_for; });
+  if (examined_.verdict && now - examined_.verdict->at >= window) examined_.verdict.reset();
   for (auto* moment : {&answered_at_, &repeated_at_, &refused_at_})
     if (*moment && now - **moment >= window) moment->reset();
 }
@@ -114,8 +156,11 @@ void PathEvidence::plan(Time now) {
     at(connection.last + window);
   }
   for (const auto& [client, last] : refused_) at(last + window);
+  for (const auto& [client, since] : examined_.excused) at(since + excused_for);
+  if (examined_.verdict) at(examined_.verdict->at + (examined_.verdict->what == Examined::Verdict::client_only ? client_only_for : window));
   for (const auto& moment : {answered_at_, refused_at_})
     if (moment) at(*moment + window);
+  if (examined_.due) at(*examined_.due);
   if (unanswered_) at(now + 1s);
 }
 

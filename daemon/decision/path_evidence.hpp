@@ -2,11 +2,11 @@
 // The rule, while the target passes its probes:
 //   a connection is unanswered when its SYN has come three times, or twice and a second has gone by, and no server has accepted or refused
 //     it since;
-//   clients go unanswered from the first connection whose SYN has come three times, or the third one within ten seconds whose SYN has come
-//     twice, unless clients are refused at the same time;
-//   that ends when all of them are answered, or one is and no SYN is repeated for ten seconds, or none is repeated for a minute, or when
-//   the
-//     target changes or goes down.
+//   clients go unanswered when a SYN has come three times, or three within ten seconds have come twice and nobody is refused at the same
+//     time; and these are of two clients at least, or an examination has found what stops others than this client, too. While one is under
+//     way its verdict is waited for. A client that is stopped by a rule about itself does not count;
+//   that ends when all of them are answered, or one is and no SYN is repeated for ten seconds, or none is repeated for a minute, when
+//     hanatd's own client, which got no answer either, gets one again, or when the target changes or goes down.
 // It says nothing about a server, and nothing is moved because of it. Pure: `now` is an argument. Not here: where events come from
 // (probes/passive), what is done about it (failover/client_evidence).
 #pragma once
@@ -36,6 +36,19 @@ enum class TargetState : std::uint8_t {
   none,     // there is none, it is down, or it has been the target for a moment only
 };
 
+/// What an examination found.
+struct Examined {
+  enum class Verdict : std::uint8_t {
+    nothing,     // that stops anybody
+    client_only, // what stopped the client is about this client
+    path,        // it stops others, too
+  };
+  Verdict verdict = Verdict::nothing;
+  Address client;                 // that was examined
+  bool saw_client = false;        // a packet of it was followed
+  std::optional<bool> own_client; // got its answers; nullopt: nothing was sent
+};
+
 class PathEvidence {
 public:
   static constexpr std::size_t connections_at_most = 1'024; // remembered, 100 KiB; with that many a count means "at least"
@@ -50,6 +63,10 @@ public:
   void on_refused(const Address& client, Time now);
   /// Its old connection is in the way of a new one from the same port: hanat itself makes it wait.
   void on_reconnect(const Endpoint& client) { connections_.erase(client); }
+
+  /// An examination of this evidence has begun.
+  void on_examination(Time now);
+  void on_examined(const Examined& examined, Time now);
 
   enum class Change : std::uint8_t { none, begun, ended };
   /// Once something is heard, and at next_wakeup().
@@ -74,6 +91,19 @@ private:
     bool counted = false;
   };
   static bool is_unanswered(const Connection& connection, Time now);
+  struct Verdict {
+    Examined::Verdict what = Examined::Verdict::nothing;
+    Time at{};
+  };
+  /// What examinations have shown.
+  struct Examinations {
+    std::map<Address, Time> excused; // clients that a rule about them stops: since when that is known
+    std::optional<Verdict> verdict;
+    std::optional<Time> due;    // of the examination that is under way
+    bool own_is_silent = false; // hanatd's own client got no answer last time
+    bool is_mended = false;     // and got one since
+    bool confirm(std::size_t clients, Time now) const;
+  };
   bool begins(Time now) const;
   bool ends(Time now) const;
   void forget_old(Time now);
@@ -81,6 +111,7 @@ private:
 
   std::map<Endpoint, Connection> connections_; // by client
   std::map<Address, Time> refused_;            // when last
+  Examinations examined_;
   std::optional<Time> answered_at_, repeated_at_, refused_at_;
   bool unanswered_ = false;
   std::uint64_t new_ = 0;

@@ -147,7 +147,8 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
   const FailureWindow& window = server.probes[probe].window;
   if (result.outcome == probes::Outcome::pass) {
     const auto recovery = window.recovery(now);
-    if (recovery) // it is down or full, or was until this pass
+    const bool unknown = window.health() == Health::unknown;
+    if (recovery || unknown) // it is down, full or unknown, or was until this pass
       observations.add({.kind = Observation::Kind::pass,
                         .at = now,
                         .event = {},
@@ -155,8 +156,8 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
                         .probe = probe,
                         .reason = result.reason,
                         .latency = result.latency,
-                        .count = recovery->passes,
-                        .of = recovery->of});
+                        .count = window.passes(),
+                        .of = service.config.up.passes});
     else if (!observations.empty() && window.health() == Health::up && !window.in_burst())
       observations.drop_before(now - service.config.down.within);
     return;

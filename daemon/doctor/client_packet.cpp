@@ -11,7 +11,7 @@
 namespace hanat {
 namespace {
 
-constexpr std::size_t header4 = 20, header6 = 40, tcp_bytes = 20, udp_bytes = 8, icmp_bytes = 8;
+constexpr std::size_t header4 = 20, header6 = 40, tcp_bytes = 20, mss_option_bytes = 4, udp_bytes = 8, icmp_bytes = 8;
 constexpr std::uint8_t hops = 64;
 constexpr std::uint16_t window = 1024;
 
@@ -129,17 +129,24 @@ std::optional<ClientReply> icmp_reply(const Parts& parts) {
 } // namespace
 
 Packet tcp_packet(const Endpoint& from, const Endpoint& to, std::uint8_t flags, std::uint32_t sequence, std::uint32_t acknowledged) {
-  Packet packet = ip_header(from.address, to.address, IPPROTO_TCP, tcp_bytes);
+  const bool with_size = (flags & TH_SYN) != 0; // as of every real client: there are rules that drop a SYN without it
+  const std::size_t tcp_length = tcp_bytes + (with_size ? mss_option_bytes : 0);
+  Packet packet = ip_header(from.address, to.address, IPPROTO_TCP, tcp_length);
   const std::size_t start = packet.size();
   put16(packet, from.port);
   put16(packet, to.port);
   put32(packet, sequence);
   put32(packet, acknowledged);
-  put8(packet, tcp_bytes / 4 << 4U);
+  put8(packet, static_cast<unsigned>(tcp_length / 4 << 4U));
   put8(packet, flags);
   put16(packet, window);
   put32(packet, 0);
-  const std::uint32_t pseudo = pseudo_header(from.address, to.address, IPPROTO_TCP, tcp_bytes);
+  if (with_size) {
+    put8(packet, TCPOPT_MAXSEG);
+    put8(packet, mss_option_bytes);
+    put16(packet, from.address.family() == Family::ipv4 ? 1460 : 1440);
+  }
+  const std::uint32_t pseudo = pseudo_header(from.address, to.address, IPPROTO_TCP, tcp_length);
   put_checksum(packet, start + 16, sum_of(std::span{packet}.subspan(start), pseudo));
   return packet;
 }

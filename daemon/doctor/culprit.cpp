@@ -2,12 +2,14 @@
 #include "daemon/doctor/culprit.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "daemon/doctor/remedy.hpp"
+#include "daemon/doctor/rule_match.hpp"
 
 namespace hanat {
 namespace {
@@ -46,6 +48,8 @@ private:
   Finding make(std::string code, std::string what, std::string remedy) const;
   std::string subject() const;
   std::string remedy_at(std::size_t step) const;
+  bool would_accept(std::size_t step, const std::function<bool(const ForeignRule&)>& condition) const;
+  Finding judged(Finding finding, std::size_t step) const;
 
   std::optional<Finding> stopped() const;
   std::optional<Finding> translated_by_another() const;
@@ -98,7 +102,8 @@ Finding CulpritSearch::make(std::string code, std::string what, std::string reme
           .service = context_.service,
           .what = std::move(what),
           .remedy = std::move(remedy),
-          .seen_by = seen_by()};
+          .seen_by = seen_by(),
+          .witness = context_.own_client ? Witness::own_client : Witness::real_client};
 }
 
 std::string CulpritSearch::subject() const { return packet_.reply ? "the server's reply is " : ""; }
@@ -125,16 +130,29 @@ std::string CulpritSearch::remedy_at(std::size_t index) const {
   return remedy_for(obstructed);
 }
 
-/// Whether the rule asks for the client's address, as a list of blocked addresses does: an accept in front of it would open the service
-/// to all of them.
-bool asks_for_client(const ForeignRule& rule, bool reply) {
-  constexpr std::uint32_t saddr4 = 12, saddr6 = 8, daddr4 = 16, daddr6 = 24; // offsets in the IP headers
-  return std::ranges::any_of(rule.matches, [reply, &rule](const nat::Condition& condition) {
-    using Field = nat::Condition::Field;
-    if (condition.field == Field::opaque) return !rule.from_iptables; // of iptables a port is opaque, too
-    const std::uint32_t key = condition.key;
-    return condition.field == Field::network_header && (reply ? key == daddr4 || key == daddr6 : key == saddr4 || key == saddr6);
-  });
+/// Whether a rule of the chains that the packet met in this table would let it pass, were it not for a condition of this kind.
+bool CulpritSearch::would_accept(std::size_t index, const std::function<bool(const ForeignRule&)>& condition) const {
+  const TraceStep& last = steps()[index];
+  const auto& header = steps()[base_of(index)].header;
+  if (!header || packet_.reply) return false;
+  PacketModel model{.protocol = context_.traced.vip.protocol, .to = header->to, .oif = {}};
+  if (header->to.address != context_.traced.vip.address) model.vip = context_.traced.vip.address;
+  for (const auto& [name, chain] : ruleset_.chains) {
+    if (name.family != last.family || name.table != last.table) continue;
+    for (const ForeignRule& rule : chain.rules)
+      if (rule.action == nat::RuleAction::accept && condition(rule) && match(rule, model) != Matches::no) return true;
+  }
+  return false;
+}
+
+/// Severity, and whether it is about this client alone: it or its interface is on a list, or is not.
+Finding CulpritSearch::judged(Finding finding, std::size_t index) const {
+  const ForeignRule* rule = rule_of(steps()[index]);
+  const auto about_client = [&](const ForeignRule& one) { return asks_for_client(one, packet_.reply); };
+  finding.client_only = (rule != nullptr && may_ask_for_client(*rule, packet_.reply)) || would_accept(index, about_client);
+  const bool about_interface = (rule != nullptr && asks_for_interface(*rule)) || would_accept(index, asks_for_interface);
+  if (finding.client_only || (context_.own_client && about_interface)) finding.severity = Severity::warning;
+  return finding;
 }
 
 /// Dropped, rejected, or given to another program.
@@ -158,8 +176,9 @@ std::optional<Finding> CulpritSearch::stopped() const {
   if (step.table == context_.table)
     return make("own-drop", what + ": a rule of hanat's own", fmt::format("hanatctl status {}", context_.service));
   const bool forward = hook != nullptr && hook->hook == nat::Hook::forward;
-  const bool is_meant = rule != nullptr && asks_for_client(*rule, packet_.reply);
-  return make(forward ? "forward-drop" : "rule-drop", what, is_meant ? show_command(chain_of(step)) : remedy_at(last));
+  // An accept in front of a list of blocked addresses would open the service to all of them.
+  const bool is_meant = rule != nullptr && may_ask_for_client(*rule, packet_.reply);
+  return judged(make(forward ? "forward-drop" : "rule-drop", what, is_meant ? show_command(chain_of(step)) : remedy_at(last)), last);
 }
 
 /// Another NAT chain came first, so hanat's was not asked.

@@ -19,6 +19,7 @@ struct TraceContext {
   nat::TracedClient traced;
   std::vector<Endpoint> servers; // of the service; port 0: the client's
   std::string table;             // hanat's own
+  bool own_client = false;       // hanatd's: rules about interfaces may be about that alone
 };
 
 /// Where the packets came and went, for what a trace cannot tell: routes, neighbours, the server.

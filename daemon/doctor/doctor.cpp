@@ -1,6 +1,7 @@
 // The order of an examination: first pass on the worker; traces on the loop around the second pass; the diagnosis.
 #include "daemon/doctor/doctor.hpp"
 
+#include <optional>
 #include <utility>
 
 #include "daemon/doctor/examination.hpp"
@@ -24,6 +25,7 @@ struct Doctor::Work {
   std::size_t traces = 0;  // that have not ended
   std::size_t unready = 0; // of the suspects' ones: not traced yet
   bool sent = false;       // no pass is left
+  std::optional<Diagnosis> diagnosis;
 };
 
 Doctor::Doctor(uv_loop_t* loop, Options options) : loop_(loop), options_(std::move(options)), worker_(loop, [this] { on_job_ended(); }) {
@@ -61,6 +63,7 @@ void Doctor::run(std::function<void(Work&)> job) {
 
 void Doctor::on_job_ended() {
   if (!work_) return;
+  if (work_->diagnosis) return end();
   if (++work_->passes == 1 && work_->examination.has_suspects()) {
     trace_suspects();
     return;
@@ -100,6 +103,7 @@ void Doctor::trace_suspects() {
 void Doctor::trace_client(const ServiceCheck& service) {
   if (options_.tracing == nullptr || !service.unanswered) return;
   const UnansweredClient& unanswered = *service.unanswered;
+  const std::string service_name = service.name;
   ++work_->traces;
   options_.tracing->start(
       {.service = service.name,
@@ -109,19 +113,27 @@ void Doctor::trace_client(const ServiceCheck& service) {
        .server = service.endpoints.empty() ? std::nullopt : service.endpoints.front().server,
        .seen_by = "client " + unanswered.client.address.text()},
       client_trace_limit, [] {},
-      [this](const Traced& traced) {
+      [this, service_name](const Traced& traced) {
         work_->examination.add_traced(traced, false);
+        if (traced.seen) work_->examination.saw_client(service_name, traced.lost);
         --work_->traces;
         finish_if_done();
       });
 }
 
+/// Of many services the diagnosis takes a while: the worker makes it.
 void Doctor::finish_if_done() {
   if (!work_ || !work_->sent || work_->traces > 0) return;
+  run([](Work& work) {
+    work.examination.assume_for_untraced();
+    work.diagnosis = work.examination.diagnosis();
+  });
+}
+
+void Doctor::end() {
   const std::unique_ptr<Work> done = std::move(work_);
-  done->examination.assume_for_untraced();
   if (!waiting_.empty()) uv_async_send(next_.get());
-  done->on_done(done->examination.diagnosis());
+  done->on_done(*std::move(done->diagnosis));
 }
 
 } // namespace hanat

@@ -26,6 +26,8 @@ struct Diagnosis {
     std::string service;
     std::size_t sent = 0, answered = 0; // flows of hanatd's own client
     Clock::duration slowest{};
+    bool served = false;     // real clients got answers meanwhile: that outweighs what hanatd's own client met
+    bool saw_client = false; // a packet of the client that waits was followed
   };
   std::vector<Checked> services;
   std::string interface; // by which that client came
@@ -64,6 +66,7 @@ private:
   void trace_suspects();
   void trace_client(const ServiceCheck& service);
   void finish_if_done();
+  void end();
 
   uv_loop_t* loop_;
   Options options_;

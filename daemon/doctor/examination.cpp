@@ -6,6 +6,9 @@
 #include <exception>
 #include <iterator>
 #include <map>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,6 +18,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t most_suspects = 8; // traced at once; the others have the same cause, or wait for the next examination
+constexpr std::size_t most_paths = 256;  // looked up: some milliseconds
 constexpr auto spacing = 500us;
 constexpr auto ping_wait = 300ms;
 constexpr std::size_t most_pings = 3; // an examination ends within 5 s
@@ -37,12 +41,9 @@ void append(std::vector<Finding>& all, std::vector<Finding> more) {
 void arrange(std::vector<Finding>& found) {
   std::ranges::stable_sort(found, [](const Finding& left, const Finding& right) { return left.severity > right.severity; });
   std::vector<Finding> once;
-  for (Finding& finding : found) {
-    const auto same = [&](const Finding& other) {
-      return other.code == finding.code && other.service == finding.service && other.what == finding.what;
-    };
-    if (std::ranges::none_of(once, same)) once.push_back(std::move(finding));
-  }
+  std::set<std::tuple<std::string, std::string, std::string>> known;
+  for (Finding& finding : found)
+    if (known.emplace(finding.code, finding.service, finding.what).second) once.push_back(std::move(finding));
   found = std::move(once);
 }
 
@@ -57,9 +58,10 @@ std::string Examination::seen_by() const { return "hanatd's own client by " + in
 bool Examination::has_suspects() const { return std::ranges::any_of(flows_, &ExaminedFlow::suspect); }
 
 void Examination::first_pass(const std::string& table, const Doctor::CheckRules& check_rules, const std::atomic<bool>& cancelled) try {
+  table_ = table;
   before_ = after_ = read_host();
   if (check_rules) check_rules_with(check_rules);
-  client_.emplace(table, doctor_client());
+  client_.emplace(table, doctor_client(table));
   interface_ = client_->interface();
   std::vector<ClientFlow> flows;
   for (ExaminedFlow& flow : flows_) {
@@ -75,7 +77,10 @@ void Examination::first_pass(const std::string& table, const Doctor::CheckRules&
   }
   after_ = read_host();
   read_paths();
-  if (!has_suspects()) client_.reset();
+  if (!has_suspects())
+    client_.reset();
+  else
+    served_.begin(services_, cancelled);
 } catch (const std::exception& error) {
   failure_ = error.what();
   client_.reset();
@@ -122,6 +127,8 @@ void Examination::second_pass(const std::atomic<bool>& cancelled) try {
     const auto known = pinged.find(server->address);
     flow.pings = known != pinged.end() && known->second;
   }
+  const std::set<std::string> served = served_.end(cancelled);
+  for (ServiceCheck& service : services_) service.clients_served = served.contains(service.name);
   after_ = read_host();
   read_paths();
   client_.reset();
@@ -131,28 +138,48 @@ void Examination::second_pass(const std::atomic<bool>& cancelled) try {
 }
 
 /// What the kernel knows of each flow that matters: of suspects and of unanswered clients everything, of the others too, as long as they
-/// are few enough.
+/// are few enough. Many services have a server or an address in common.
 void Examination::read_paths() try {
-  paths_.clear();
-  const ClientAddresses own = doctor_client();
-  for (const ExaminedFlow& flow : flows_) {
-    const EndpointCheck& checked = endpoint(flow);
-    const auto server = checked.server ? std::optional{checked.server->address} : std::nullopt;
-    paths_.push_back(read_path(own.of(checked.vip.address.family()), checked.vip.address, server));
-  }
-  real_paths_.clear();
-  for (const ServiceCheck& service : services_) {
-    real_paths_.emplace_back();
-    if (!service.unanswered) continue;
-    for (const EndpointCheck& checked : service.endpoints)
-      if (checked.vip.address.family() == service.unanswered->vip.address.family())
-        real_paths_.back() = read_path(service.unanswered->client.address, service.unanswered->vip.address,
-                                       checked.server ? std::optional{checked.server->address} : std::nullopt);
-  }
+  paths_.assign(flows_.size(), {});
+  real_paths_.assign(services_.size(), {});
+  const ClientAddresses own = doctor_client(table_);
+  using Key = std::tuple<Address, Address, std::optional<Address>>;
+  std::map<Key, PathFacts> known;
+  const auto facts_of = [&](const Address& client, const Address& vip, const EndpointCheck& checked, bool needed) {
+    const Key key{client, vip, checked.server ? std::optional{checked.server->address} : std::nullopt};
+    if (const auto found = known.find(key); found != known.end()) return found->second;
+    if (!needed && known.size() >= most_paths) {
+      PathFacts unread;
+      unread.read = false;
+      return unread;
+    }
+    const Address snat = checked.snat.kind == nat::SnatKind::address ? checked.snat.address : Address{};
+    return known[key] = read_path({.client = client,
+                                   .vip = vip,
+                                   .server = std::get<2>(key),
+                                   .vip_link = link_without(vip),
+                                   .snat_link = link_without(snat),
+                                   .snat = snat});
+  };
+  for (std::size_t service = 0; service < services_.size(); ++service)
+    if (const auto& unanswered = services_[service].unanswered)
+      for (const EndpointCheck& checked : services_[service].endpoints)
+        if (checked.vip.address.family() == unanswered->vip.address.family())
+          real_paths_[service] = facts_of(unanswered->client.address, unanswered->vip.address, checked, true);
+  for (const bool suspects : {true, false})
+    for (std::size_t index = 0; index < flows_.size(); ++index) {
+      const EndpointCheck& checked = endpoint(flows_[index]);
+      if (flows_[index].suspect == suspects)
+        paths_[index] = facts_of(own.of(checked.vip.address.family()), checked.vip.address, checked, suspects);
+    }
 } catch (const std::exception& error) {
   failure_ = error.what();
-  paths_.resize(flows_.size());
-  real_paths_.resize(services_.size());
+}
+
+/// The link in whose net the address is, if no interface has it; 0: none. With VRRP it may be at the other gateway, and come.
+unsigned Examination::link_without(const Address& address) const {
+  const InterfaceFacts* const link = after_.on_link(address);
+  return after_.has_vrrp || link == nullptr || after_.owner_of(address) != nullptr ? 0 : link->index;
 }
 
 void Examination::add_traced(const Traced& traced, bool own) { append(own ? by_own_ : by_real_, traced.found); }
@@ -187,27 +214,43 @@ std::vector<Finding> Examination::of_flow(const ExaminedFlow& flow) const {
   const bool explained = std::ranges::any_of(
       settings, [](const Finding& finding) { return finding.severity == Severity::problem && is_one_of(finding, explaining); });
   std::vector<Finding> effects = flow.suspect ? check_flow(before_, after_, path) : std::vector<Finding>{};
+  for (Finding& finding : settings) // the packets have shown it
+    if (flow.suspect && finding.code == "snat-address-unowned") finding.severity = Severity::problem;
   if (explained) std::erase_if(effects, [](const Finding& finding) { return is_one_of(finding, vague); });
-  if (service.clients_served)
-    for (Finding& finding : effects) finding.severity = std::min(finding.severity, Severity::warning);
+  for (Finding& finding : effects) outweigh(finding);
   append(effects, std::move(settings));
   return effects;
 }
 
+/// What hanatd's own client met does not stop clients that are served.
+void Examination::outweigh(Finding& finding) const {
+  const auto service = std::ranges::find(services_, finding.service, &ServiceCheck::name);
+  if (finding.witness == Witness::own_client && service != services_.end() && service->clients_served)
+    finding.severity = std::min(finding.severity, Severity::warning);
+}
+
+/// Settings, with what the client's own packet has shown of them.
 void Examination::add_unanswered(const ServiceCheck& service, const UnansweredClient& unanswered, std::vector<Finding>& all) const {
   const auto index = static_cast<std::size_t>(&service - services_.data());
   for (const EndpointCheck& checked : service.endpoints) {
     if (checked.vip.address.family() != unanswered.vip.address.family() || checked.vip.protocol != unanswered.vip.protocol) continue;
-    append(all, check_settings(before_, after_,
-                               {.service = service.name,
-                                .vip = unanswered.vip,
-                                .server = checked.server,
-                                .snat = checked.snat,
-                                .client = unanswered.client,
-                                .seen_by = "client " + unanswered.client.address.text(),
-                                .own_client = false,
-                                .path = real_paths_[index],
-                                .result = std::nullopt}));
+    std::vector<Finding> settings = check_settings(before_, after_,
+                                                   {.service = service.name,
+                                                    .vip = unanswered.vip,
+                                                    .server = checked.server,
+                                                    .snat = checked.snat,
+                                                    .client = unanswered.client,
+                                                    .seen_by = "client " + unanswered.client.address.text(),
+                                                    .own_client = false,
+                                                    .path = real_paths_[index],
+                                                    .result = std::nullopt});
+    if (const auto seen = seen_.find(service.name); seen != seen_.end() && seen->second) {
+      for (Finding& finding : settings)
+        if (finding.code == "rp-filter") finding.severity = Severity::problem;
+      const auto explains = [](const Finding& finding) { return finding.severity == Severity::problem; };
+      if (std::ranges::none_of(settings, explains)) settings.push_back(*seen->second);
+    }
+    append(all, std::move(settings));
     return;
   }
 }
@@ -217,8 +260,14 @@ Diagnosis Examination::diagnosis() const {
   std::vector<Finding>& all = diagnosis.found;
   append(all, by_real_);
   append(all, by_own_);
+  for (Finding& finding : all) outweigh(finding);
   for (const ServiceCheck& service : services_) {
-    diagnosis.services.push_back({.service = service.name, .sent = 0, .answered = 0, .slowest = {}});
+    diagnosis.services.push_back({.service = service.name,
+                                  .sent = 0,
+                                  .answered = 0,
+                                  .slowest = {},
+                                  .served = service.clients_served,
+                                  .saw_client = seen_.contains(service.name)});
     if (service.unanswered) add_unanswered(service, *service.unanswered, all);
   }
   for (const ExaminedFlow& flow : flows_) {

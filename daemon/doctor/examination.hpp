@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "daemon/doctor/doctor.hpp"
 #include "daemon/doctor/host_checks.hpp"
 #include "daemon/doctor/host_facts.hpp"
+#include "daemon/doctor/served_clients.hpp"
 #include "daemon/doctor/synthetic_client.hpp"
 
 namespace hanat {
@@ -40,6 +42,8 @@ public:
 
   /// Rules that a trace found. `own`: by a packet of hanatd's own client.
   void add_traced(const Traced& traced, bool own);
+  /// A packet of this service's client that waits was followed; `lost`: it did not get through, and no rule did it.
+  void saw_client(const std::string& service, std::optional<Finding> lost) { seen_[service] = std::move(lost); }
   /// Of many suspects only some are traced. What a rule does to all of those it probably does to the others, too.
   void assume_for_untraced();
   /// Pure, once all passes are over.
@@ -48,6 +52,8 @@ public:
 private:
   void check_rules_with(const Doctor::CheckRules& check_rules);
   void read_paths();
+  unsigned link_without(const Address& address) const;
+  void outweigh(Finding& finding) const;
   std::vector<Finding> of_flow(const ExaminedFlow& flow) const;
   void add_unanswered(const ServiceCheck& service, const UnansweredClient& unanswered, std::vector<Finding>& all) const;
 
@@ -58,7 +64,9 @@ private:
   HostFacts before_, after_;
   std::vector<Finding> rules_, by_real_, by_own_;
   std::vector<PathFacts> real_paths_; // of each service with an unanswered client
-  std::string interface_, failure_;
+  ServedClients served_;
+  std::map<std::string, std::optional<Finding>> seen_; // services whose waiting client sent a packet that was followed
+  std::string table_, interface_, failure_;
 };
 
 /// Problems first, each fact once, otherwise in their order. One of hanatd's own client gives way to the same one of a real client.

@@ -15,6 +15,13 @@ enum class Severity : std::uint8_t {
 };
 std::string_view to_text(Severity severity);
 
+/// Whose packet showed it.
+enum class Witness : std::uint8_t {
+  none, // a setting, or rules as they were read
+  real_client,
+  own_client,
+};
+
 struct Finding {
   Severity severity = Severity::problem;
   std::string code;    // one word of a documented list, e.g. "forward-drop", "ip-forward-off", "rp-filter", "no-return-route"
@@ -22,6 +29,8 @@ struct Finding {
   std::string what;    // one line, e.g. "dropped by ip filter FORWARD, policy drop"
   std::string remedy;  // one command or one line; empty only where nothing can be done on this machine
   std::string seen_by; // whose packet showed it, e.g. "client 198.18.0.7 by eth0", "hanatd's own client by veth hanat-c"; empty: a setting
+  Witness witness = Witness::none;
+  bool client_only = false; // about the client that met it, as a list of blocked addresses is: it says nothing about others
   bool operator==(const Finding&) const = default;
 };
 

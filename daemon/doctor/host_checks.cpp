@@ -22,7 +22,14 @@ Finding finding(Severity severity, const char* code, const CheckedPath& path, st
 Finding shown(Severity severity, const char* code, const CheckedPath& path, std::string what, std::string remedy) {
   Finding result = finding(severity, code, path, std::move(what), std::move(remedy));
   result.seen_by = path.seen_by;
+  result.witness = path.own_client ? Witness::own_client : Witness::real_client;
   return result;
+}
+/// It says nothing about other clients.
+Finding of_client(Finding finding) {
+  finding.witness = Witness::real_client;
+  finding.client_only = true;
+  return finding;
 }
 /// A setting of the whole machine.
 Finding setting(Severity severity, const char* code, std::string what, const std::string& name, const std::string& value) {
@@ -41,12 +48,23 @@ std::string name_of(const HostFacts& host, unsigned index) {
 }
 bool is_strict(const HostFacts& host, const InterfaceFacts& link) { return std::max(host.rp_filter_all, link.rp_filter) == 1; }
 
+/// A host that forwards no longer heeds router advertisements where accept_ra is 1.
+Finding ipv6_forwarding(const HostFacts& host) {
+  Finding off = setting(Severity::problem, "ipv6-forward-off", "net.ipv6.conf.all.forwarding is 0: no IPv6 packet is forwarded",
+                        "net.ipv6.conf.all.forwarding", "1");
+  const auto advertised = std::ranges::find_if(host.interfaces, &InterfaceFacts::routes_by_ra);
+  if (advertised != host.interfaces.end())
+    off.remedy =
+        fmt::format("sysctl -w net.ipv6.conf.{0}.accept_ra=2 net.ipv6.conf.all.forwarding=1   (a router loses what {0} learns from "
+                    "router advertisements unless accept_ra is 2; {1})",
+                    advertised->name, permanent);
+  return off;
+}
+
 void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
   if (path.path.to_server.local) return; // a server on this machine needs none
   if (!is_ipv4(path)) {
-    if (host.ip6_forward == false)
-      all.push_back(setting(Severity::problem, "ipv6-forward-off", "net.ipv6.conf.all.forwarding is 0: no IPv6 packet is forwarded",
-                            "net.ipv6.conf.all.forwarding", "1"));
+    if (host.ip6_forward == false) all.push_back(ipv6_forwarding(host));
     return;
   }
   const auto forwards = [](const InterfaceFacts& link) {
@@ -87,14 +105,16 @@ void check_conntrack(const HostFacts& before, const HostFacts& after, std::vecto
 void check_listen_address(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
   const InterfaceFacts* const link = host.on_link(path.vip.address);
   if (link == nullptr || host.owner_of(path.vip.address) != nullptr || path.path.to_vip.local || path.path.proxied) return;
+  if (host.has_vrrp || !path.path.read) return; // on a standby the address is elsewhere
   const std::string address = path.vip.address.text();
   if (path.path.vip == Neighbour::answers) {
-    all.push_back(finding(Severity::warning, "listen-address-elsewhere", path,
-                          fmt::format("another machine on {} answers for {}: clients there do not reach this one", link->name, address),
-                          fmt::format("ip neighbour show {}   (which one)", address)));
+    all.push_back(finding(
+        Severity::note, "listen-address-elsewhere", path,
+        fmt::format("another machine on {} answers for {}: this gateway is on standby, or the address is there twice", link->name, address),
+        fmt::format("ip neighbour show {}   (which one)", address)));
     return;
   }
-  all.push_back(finding(Severity::problem, "listen-address-unowned", path,
+  all.push_back(finding(Severity::warning, "listen-address-unowned", path,
                         fmt::format("{} is in the net of {} and no interface has it: nobody answers {} for it", address, link->name,
                                     is_ipv4(path) ? "ARP" : "neighbour discovery"),
                         fmt::format("ip address add {}/{} dev {}   (to keep it: the network configuration of {})", address,
@@ -102,17 +122,19 @@ void check_listen_address(const HostFacts& host, const CheckedPath& path, std::v
 }
 
 void check_routes(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  if (!path.path.read) return;
   if (path.server && path.path.to_server.error != 0)
     all.push_back(finding(Severity::problem, "no-route-to-server", path,
                           fmt::format("there is no route to {}: {}", path.server->address.text(), std::strerror(path.path.to_server.error)),
                           fmt::format("ip route add {} via ROUTER", path.server->address.text())));
   if (!path.own_client && path.path.to_client.error != 0)
-    all.push_back(finding(Severity::problem, "no-route-to-client", path,
-                          fmt::format("there is no route back to the client {}", path.client.address.text()),
-                          fmt::format("ip route add {} via ROUTER", path.client.address.text())));
-  if (path.snat.kind == nat::SnatKind::address && path.snat.address.family() == path.vip.address.family() &&
-      host.owner_of(path.snat.address) == nullptr && host.on_link(path.snat.address) != nullptr)
-    all.push_back(finding(Severity::problem, "snat-address-unowned", path,
+    all.push_back(of_client(finding(Severity::problem, "no-route-to-client", path,
+                                    fmt::format("there is no route back to the client {}", path.client.address.text()),
+                                    fmt::format("ip route add {} via ROUTER", path.client.address.text()))));
+  if (path.snat.kind == nat::SnatKind::address && path.snat.address.family() == path.vip.address.family() && !host.has_vrrp &&
+      path.path.read && path.path.snat != Neighbour::answers && host.owner_of(path.snat.address) == nullptr &&
+      host.on_link(path.snat.address) != nullptr)
+    all.push_back(finding(Severity::warning, "snat-address-unowned", path,
                           fmt::format("servers reply to {}, the snat address, and no interface has it", path.snat.address.text()),
                           fmt::format("ip address add {}/{} dev {}", path.snat.address.text(), is_ipv4(path) ? 32 : 128,
                                       host.on_link(path.snat.address)->name)));
@@ -138,6 +160,7 @@ void check_client_filter(const HostFacts& before, const HostFacts& after, const 
                            fmt::format("net.ipv4.conf.{}.rp_filter", strict.substr(0, strict.find(','))), "2");
   result.service = path.service;
   result.seen_by = path.seen_by;
+  result.witness = Witness::real_client;
   all.push_back(std::move(result));
 }
 
@@ -146,10 +169,10 @@ void check_hairpin(const HostFacts& host, const CheckedPath& path, std::vector<F
   if (path.own_client || !path.server || path.snat.kind != nat::SnatKind::none) return;
   const InterfaceFacts* const link = host.on_link(path.client.address);
   if (link == nullptr || link != host.on_link(path.server->address) || link->index != path.path.to_server.interface) return;
-  all.push_back(
+  all.push_back(of_client(
       finding(Severity::problem, "hairpin", path,
               fmt::format("the client {} is in the server's own net: the server answers it past this gateway", path.client.address.text()),
-              fmt::format("snat = \"hairpin\" in [service.{}], then hanatctl reload", path.service)));
+              fmt::format("snat = \"hairpin\" in [service.{}], then hanatctl reload", path.service))));
 }
 
 void check_bridge(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
@@ -192,7 +215,7 @@ Finding no_return(const HostFacts& host, const CheckedPath& path) {
   const std::string strict_too = strict.empty() ? "" : fmt::format("; by {} they could not, rp_filter is strict there", strict);
   return shown(Severity::problem, "no-return-route", path,
                fmt::format("{} gets what clients send (by {}), and its replies do not come back here{}", server, left, strict_too),
-               fmt::format("on the server: ip {}route replace default via {}   (or snat = \"masquerade\" here)", is_ipv4(path) ? "" : "-6 ",
+               fmt::format("on the server: ip {}route add CLIENTS_NET via {}   (or snat = \"masquerade\" here)", is_ipv4(path) ? "" : "-6 ",
                            gateway_for(host, path)));
 }
 
@@ -209,6 +232,7 @@ Finding lost_here(const HostFacts& before, const HostFacts& after, const Checked
                              fmt::format("net.ipv4.conf.{}.rp_filter", back), "2");
     result.service = path.service;
     result.seen_by = path.seen_by;
+    result.witness = Witness::own_client; // only its packets are watched
     return result;
   }
   return shown(Severity::problem, "reply-lost", path,

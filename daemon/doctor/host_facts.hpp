@@ -20,6 +20,7 @@ struct InterfaceFacts {
   bool hairpin = false;                           // of a port of a bridge: a packet may leave by the port that it came by
   bool forwarding = true;                         // IPv4; IPv6 has one switch for all
   int rp_filter = 0;                              // as set: the kernel takes the larger of this and that of "all"
+  bool routes_by_ra = false;                      // it has IPv6 routes from router advertisements, which forwarding would turn off
   std::vector<std::pair<Address, unsigned>> nets; // its addresses, with the length of their prefix
 };
 
@@ -32,6 +33,7 @@ struct HostFacts {
   std::uint64_t conntrack_count = 0, conntrack_max = 0; // 0 of max: no conntrack
   std::uint64_t conntrack_drops = 0;                    // packets that found no room, since boot
   std::uint64_t rp_filter_drops = 0;                    // since boot
+  bool has_vrrp = false;                                // a program here speaks VRRP: addresses come and go with it
   bool bridge_nf_ipv4 = false, bridge_nf_ipv6 = false;  // net.bridge.bridge-nf-call-iptables, -ip6tables
 
   const InterfaceFacts* find(unsigned index) const;
@@ -51,14 +53,23 @@ enum class Neighbour : std::uint8_t { unknown, answers, failed };
 
 /// What the kernel says about the packets of one flow.
 struct PathFacts {
+  bool read = true; // false: it was not asked
   RouteFacts to_server, to_client, to_vip;
   Neighbour server = Neighbour::unknown; // of the server, or the next hop to it
   Neighbour vip = Neighbour::unknown;    // whether another machine answers for the listen address
+  Neighbour snat = Neighbour::unknown;   // likewise for the snat address
   bool proxied = false;                  // this machine answers ARP or neighbour discovery for the listen address
 };
 
 HostFacts read_host();
-/// `client` may be an address of hanatd's own client.
-PathFacts read_path(const Address& client, const Address& vip, const std::optional<Address>& server);
+struct PathQuery {
+  Address client; // may be hanatd's own
+  Address vip;
+  std::optional<Address> server;
+  // Who has the listen address and the snat address is asked on these links, for some hundred milliseconds; 0: not at all.
+  unsigned vip_link = 0, snat_link = 0;
+  Address snat{};
+};
+PathFacts read_path(const PathQuery& query);
 
 } // namespace hanat

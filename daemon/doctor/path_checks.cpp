@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t batch_size = 250;        // flows for which one veth pair is made
 constexpr Clock::duration most_spacing = 20ms; // a few services are checked at once
 constexpr std::size_t most_at_once = 8;        // examined in one go
+constexpr unsigned most_examinations = 4;      // of one batch
 
 std::uint64_t milliseconds_of(Clock::duration time) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(time).count(), 1));
@@ -29,9 +30,17 @@ struct PathChecks::Batch {
   std::string failure;
 };
 
-PathChecks::PathChecks(uv_loop_t* loop, std::string table, Doctor& doctor, Services services, Found found)
-    : table_(std::move(table)), doctor_(doctor), services_(std::move(services)), found_(std::move(found)), timer_(make_timer(loop, this)),
-      worker_(loop, [this] { on_batch_ended(); }) {}
+/// Services of a batch whose client got no reply.
+struct PathChecks::Silent {
+  std::vector<ServiceCheck> waiting;
+  unsigned examinations = 0;
+  bool all_silent = true;                       // those that were examined
+  std::optional<std::vector<Finding>> causes{}; // that they have in common
+};
+
+PathChecks::PathChecks(uv_loop_t* loop, std::string table, Doctor& doctor, Services services, Found found, Failed failed)
+    : table_(std::move(table)), doctor_(doctor), services_(std::move(services)), found_(std::move(found)), failed_(std::move(failed)),
+      timer_(make_timer(loop, this)), worker_(loop, [this] { on_batch_ended(); }) {}
 
 PathChecks::~PathChecks() { cancelled_ = true; }
 
@@ -69,7 +78,7 @@ void PathChecks::next_batch() {
   }
   const auto job = [this, batch = batch_.get()] {
     try {
-      SyntheticClient client(table_, path_check_client());
+      SyntheticClient client(table_, path_check_client(table_));
       batch->results = client.run(batch->flows, {.spacing = spacing_}, cancelled_);
     } catch (const std::exception& error) {
       batch->failure = error.what();
@@ -86,36 +95,75 @@ void PathChecks::on_batch_ended() {
     const FlowOutcome outcome = batch->results[flow].outcome;
     if (outcome != FlowOutcome::answered && outcome != FlowOutcome::not_sent) silent[batch->service_of[flow]] = true;
   }
-  std::vector<ServiceCheck> suspects;
-  std::vector<std::string> names;
+  note_failure(batch->failure);
+  auto left = std::make_shared<Silent>();
   for (std::size_t index = 0; index < batch->services.size(); ++index) {
     ServiceCheck& service = batch->services[index];
-    if (!silent[index]) {
-      if (batch->failure.empty()) found_(service.name, true, {});
-    } else if (suspects.size() < most_at_once) {
-      names.push_back(service.name);
-      suspects.push_back(std::move(service));
-    }
+    if (silent[index])
+      left->waiting.push_back(std::move(service));
+    else
+      found_(service.name, batch->failure.empty() ? std::optional{true} : std::nullopt, {});
   }
-  if (!suspects.empty())
-    doctor_.examine(std::move(suspects), [this, alive = std::weak_ptr{alive_}, names](const Diagnosis& diagnosis) {
-      if (!alive.expired()) report(diagnosis, names);
-    });
+  examine(std::move(left));
   if (!pass_.empty()) next_batch();
 }
 
-/// A finding of the whole gateway is told of each service that does not get through.
-void PathChecks::report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects) {
-  if (!period_) return; // switched off meanwhile
-  for (std::size_t index = 0; index < suspects.size(); ++index) {
-    const auto checked = std::ranges::find(diagnosis.services, suspects[index], &Diagnosis::Checked::service);
-    if (checked == diagnosis.services.end() || checked->sent == 0) continue;
-    const bool answered = checked->answered == checked->sent; // it was a moment
-    std::vector<Finding> found;
-    for (const Finding& finding : diagnosis.found)
-      if (finding.service.empty() || finding.service == suspects[index]) found.push_back(finding);
-    found_(suspects[index], answered, std::move(found));
+/// Some at a time, until it is clear that the rest has the same cause.
+void PathChecks::examine(std::shared_ptr<Silent> silent) {
+  if (silent->waiting.empty()) return;
+  const bool same = silent->examinations > 0 && silent->all_silent && silent->causes && !silent->causes->empty();
+  if (same || silent->examinations >= most_examinations) return report_rest(*silent);
+  ++silent->examinations;
+  std::vector<ServiceCheck> suspects;
+  std::vector<std::string> names;
+  while (!silent->waiting.empty() && suspects.size() < most_at_once) {
+    names.push_back(silent->waiting.back().name);
+    suspects.push_back(std::move(silent->waiting.back()));
+    silent->waiting.pop_back();
   }
+  const auto on_done = [this, alive = std::weak_ptr{alive_}, names, silent](const Diagnosis& diagnosis) {
+    if (alive.expired() || !period_) return; // switched off meanwhile
+    report(diagnosis, names, *silent);
+    examine(silent);
+  };
+  if (doctor_.examine(std::move(suspects), on_done)) return;
+  note_failure("as many examinations as hanatd takes wait already");
+  for (const std::string& name : names) found_(name, std::nullopt, {});
+  report_rest(*silent);
+}
+
+/// A finding of the whole gateway is told of each service that does not get through.
+void PathChecks::report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects, Silent& silent) {
+  note_failure(diagnosis.failure);
+  for (const std::string& name : suspects) {
+    const auto checked = std::ranges::find(diagnosis.services, name, &Diagnosis::Checked::service);
+    const bool was_sent = checked != diagnosis.services.end() && checked->sent > 0;
+    const bool answered = was_sent && (checked->answered == checked->sent || checked->served); // it was a moment, or is about this client
+    std::vector<Finding> found, shared;
+    for (const Finding& finding : diagnosis.found) {
+      if (!finding.service.empty() && finding.service != name) continue;
+      const auto is_same = [&](const Finding& other) { return other.code == finding.code && other.what == finding.what; };
+      if (!silent.causes || std::ranges::any_of(*silent.causes, is_same)) {
+        shared.push_back(finding);
+        shared.back().service.clear();
+      }
+      found.push_back(finding);
+    }
+    silent.all_silent &= was_sent && !answered;
+    if (was_sent && !answered) silent.causes = std::move(shared);
+    found_(name, was_sent ? std::optional{answered} : std::nullopt, std::move(found));
+  }
+}
+
+void PathChecks::report_rest(Silent& silent) {
+  const bool same = silent.all_silent && silent.causes && !silent.causes->empty();
+  for (const ServiceCheck& service : silent.waiting)
+    found_(service.name, same ? std::optional{false} : std::nullopt, same ? *silent.causes : std::vector<Finding>{});
+  silent.waiting.clear();
+}
+
+void PathChecks::note_failure(const std::string& why) {
+  if (std::exchange(failure_, why) != why && !why.empty() && failed_) failed_(why);
 }
 
 } // namespace hanat

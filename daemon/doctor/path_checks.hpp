@@ -23,10 +23,13 @@ class PathChecks {
 public:
   /// The services as they are now; those that no probe passes are left out by themselves.
   using Services = std::function<std::vector<ServiceCheck>()>;
-  /// Called for every service once per period: whether hanatd's own client got its replies, and otherwise what may be the reason. A service
-  /// that does not get its turn in an examination, because too many fail, is left out.
-  using Found = std::function<void(const std::string& service, bool answered, std::vector<Finding> found)>;
-  PathChecks(uv_loop_t* loop, std::string table, Doctor& doctor, Services services, Found found);
+  /// Called for every service once per period: whether hanatd's own client got its replies, and otherwise what may be the reason. nullopt:
+  /// that is not known, since it could not be sent, or too many get none to look at each. Where those that were looked at have causes in
+  /// common, these are taken to be those of the others, too.
+  using Found = std::function<void(const std::string& service, std::optional<bool> answered, std::vector<Finding> found)>;
+  /// Called when checks fail for a reason on hanatd's side; once for each reason, until they work again.
+  using Failed = std::function<void(const std::string& why)>;
+  PathChecks(uv_loop_t* loop, std::string table, Doctor& doctor, Services services, Found found, Failed failed = {});
   ~PathChecks();
   PathChecks(const PathChecks&) = delete;
   PathChecks& operator=(const PathChecks&) = delete;
@@ -36,16 +39,22 @@ public:
 
 private:
   struct Batch;
+  struct Silent;
 
   void begin_pass();
   void next_batch();
   void on_batch_ended();
-  void report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects);
+  void examine(std::shared_ptr<Silent> silent);
+  void report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects, Silent& silent);
+  void report_rest(Silent& silent);
+  void note_failure(const std::string& why);
 
   std::string table_;
   Doctor& doctor_;
   Services services_;
   Found found_;
+  Failed failed_;
+  std::string failure_; // the last one that was told; empty: checks work
   std::optional<Clock::duration> period_;
   std::vector<ServiceCheck> pass_; // what is left of it
   Clock::duration spacing_{};

@@ -1,8 +1,11 @@
 // Reads /proc and asks rtnetlink. What cannot be read is taken for good: a setting that does not exist harms nobody.
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 #include <net/if.h>
@@ -14,9 +17,13 @@
 
 #include "daemon/doctor/host_facts.hpp"
 #include "daemon/doctor/rtnetlink.hpp"
+#include "nat/clock.hpp"
 
 namespace hanat {
 namespace {
+
+constexpr std::chrono::milliseconds answer_wait{400}; // of a machine on the same link
+constexpr unsigned vrrp = 112;                        // the protocol's number
 
 std::optional<std::int64_t> number_of(const std::string& path) {
   std::ifstream file{path};
@@ -149,6 +156,54 @@ Neighbour neighbour_of(Rtnetlink& netlink, const NeighbourQuery& wanted, bool* p
   return state;
 }
 
+RtMessage neighbour_message(std::uint16_t type, std::uint16_t flags, const NeighbourQuery& wanted) {
+  RtMessage message(type, flags);
+  auto& entry = message.extra<ndmsg>();
+  entry.ndm_family = static_cast<std::uint8_t>(wanted.address.family() == Family::ipv4 ? AF_INET : AF_INET6);
+  entry.ndm_ifindex = static_cast<int>(wanted.interface);
+  entry.ndm_flags = type == RTM_NEWNEIGH ? NTF_USE : 0;
+  message.put(NDA_DST, wanted.address);
+  return message;
+}
+
+/// Has the kernel ask on the link, as for a packet of its own. What nobody answered leaves no entry behind.
+Neighbour ask(Rtnetlink& netlink, const NeighbourQuery& wanted) {
+  RtMessage use = neighbour_message(RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE, wanted);
+  if (netlink.request(use) != 0) return Neighbour::unknown;
+  for (const auto end = Clock::now() + answer_wait; Clock::now() < end; std::this_thread::sleep_for(answer_wait / 20))
+    if (neighbour_of(netlink, wanted) == Neighbour::answers) return Neighbour::answers;
+  RtMessage forget = neighbour_message(RTM_DELNEIGH, NLM_F_ACK, wanted);
+  static_cast<void>(netlink.request(forget));
+  return Neighbour::failed;
+}
+
+/// Whether a raw socket of this protocol is open. `path`: a table of raw sockets, whose "local port" is their protocol.
+bool has_raw_socket(const char* path, unsigned protocol) {
+  std::ifstream file{path};
+  std::string line;
+  std::getline(file, line); // names
+  while (std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string slot, local;
+    words >> slot >> local;
+    const auto colon = local.rfind(':');
+    if (colon != std::string::npos && std::strtoul(local.c_str() + colon + 1, nullptr, 16) == protocol) return true;
+  }
+  return false;
+}
+
+/// Only while IPv6 is not forwarded: a router may have a million routes.
+void read_advertised_routes(Rtnetlink& netlink, HostFacts& host) {
+  RtMessage dump(RTM_GETROUTE, NLM_F_DUMP);
+  dump.extra<rtmsg>().rtm_family = AF_INET6;
+  netlink.request(dump, [&](const nlmsghdr& message) {
+    const auto& route = *static_cast<const rtmsg*>(mnl_nlmsg_get_payload(&message));
+    const auto link = std::ranges::find(host.interfaces, number_in(attribute_of(message, sizeof route, RTA_OIF)), &InterfaceFacts::index);
+    if (route.rtm_protocol != RTPROT_RA || link == host.interfaces.end()) return;
+    link->routes_by_ra = sysctl(fmt::format("ipv6/conf/{}/accept_ra", link->name), 0) == 1; // 2: forwarding or not
+  });
+}
+
 } // namespace
 
 const InterfaceFacts* HostFacts::find(unsigned index) const {
@@ -186,18 +241,23 @@ HostFacts read_host() {
   Rtnetlink netlink;
   read_links(netlink, host);
   read_addresses(netlink, host);
+  if (host.ip6_forward == std::optional{false}) read_advertised_routes(netlink, host);
+  host.has_vrrp = has_raw_socket("/proc/thread-self/net/raw", vrrp) || has_raw_socket("/proc/thread-self/net/raw6", vrrp);
   return host;
 }
 
-PathFacts read_path(const Address& client, const Address& vip, const std::optional<Address>& server) {
+PathFacts read_path(const PathQuery& query) {
   Rtnetlink netlink;
   PathFacts path;
-  path.to_client = route_to(netlink, client);
-  path.to_vip = route_to(netlink, vip);
-  if (path.to_vip.error == 0 && !path.to_vip.local) path.vip = neighbour_of(netlink, {path.to_vip.interface, vip}, &path.proxied);
-  if (!server) return path;
-  path.to_server = route_to(netlink, *server);
-  if (path.to_server.error == 0) path.server = neighbour_of(netlink, {path.to_server.interface, path.to_server.via.value_or(*server)});
+  path.to_client = route_to(netlink, query.client);
+  path.to_vip = route_to(netlink, query.vip);
+  if (path.to_vip.error == 0 && !path.to_vip.local) path.vip = neighbour_of(netlink, {path.to_vip.interface, query.vip}, &path.proxied);
+  if (query.vip_link != 0 && path.vip != Neighbour::answers && !path.proxied) path.vip = ask(netlink, {query.vip_link, query.vip});
+  if (query.snat_link != 0) path.snat = ask(netlink, {query.snat_link, query.snat});
+  if (!query.server) return path;
+  path.to_server = route_to(netlink, *query.server);
+  if (path.to_server.error == 0)
+    path.server = neighbour_of(netlink, {path.to_server.interface, path.to_server.via.value_or(*query.server)});
   return path;
 }
 

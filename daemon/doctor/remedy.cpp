@@ -1,4 +1,4 @@
-// Always the narrowest command: only this virtual endpoint, only by an accept in front.
+// Always the narrowest command: only this virtual endpoint with its protocol and port, only what is translated, only by an accept in front.
 #include "daemon/doctor/remedy.hpp"
 
 #include <algorithm>
@@ -30,8 +30,9 @@ std::string of_iptables(const Obstructed& obstructed) {
   const nat::ChainName& base = obstructed.base;
   const char* command = base.family == nat::TableFamily::ip6 ? "ip6tables" : "iptables";
   if (obstructed.hook == nat::Hook::forward && base.table == "filter")
-    return fmt::format("{} -I {} -m conntrack --ctstate DNAT --ctorigdst {} -j ACCEPT", command,
-                       obstructed.by_docker ? "DOCKER-USER" : base.chain, obstructed.vip.address.text());
+    return fmt::format("{} -I {} -p {} -m conntrack --ctstate DNAT --ctorigdst {} --ctorigdstport {} -j ACCEPT", command,
+                       obstructed.by_docker ? "DOCKER-USER" : base.chain, to_text(obstructed.vip.protocol), obstructed.vip.address.text(),
+                       port_text(obstructed.vip, ':'));
   const auto [address, ports] = side_of(obstructed, ':');
   const bool reply = obstructed.reply;
   return fmt::format("{}{} -I {} {} {} -p {} {} {} -j ACCEPT", command, base.table == "filter" ? "" : " -t " + base.table, base.chain,
@@ -42,7 +43,8 @@ std::string of_nft(const Obstructed& obstructed) {
   const std::string chain = to_text(obstructed.base);
   const char* family = obstructed.vip.address.family() == Family::ipv4 ? "ip" : "ip6";
   if (obstructed.hook == nat::Hook::forward)
-    return fmt::format("nft insert rule {} ct status dnat ct original {} daddr {} accept", chain, family, obstructed.vip.address.text());
+    return fmt::format("nft insert rule {} ct status dnat ct original {} daddr {} meta l4proto {} ct original proto-dst {} accept", chain,
+                       family, obstructed.vip.address.text(), to_text(obstructed.vip.protocol), port_text(obstructed.vip, '-'));
   const auto [address, ports] = side_of(obstructed, '-');
   const bool reply = obstructed.reply;
   return fmt::format("nft insert rule {} {} {} {} {} {} {} accept", chain, family, reply ? "saddr" : "daddr", address.text(),

@@ -59,6 +59,7 @@ public:
 
   void check(const CheckedService& service);
   void check_flowtables(const std::vector<CheckedService>& services);
+  void check_legacy();
   std::vector<Finding> finish();
 
 private:
@@ -222,6 +223,19 @@ void RuleChecks::check_flowtables(const std::vector<CheckedService>& services) {
   }
 }
 
+void RuleChecks::check_legacy() {
+  std::vector<std::string> commands;
+  for (const std::string& table : ruleset_.legacy_tables)
+    commands.push_back(
+        fmt::format("{}-legacy -t {} -S", table.starts_with("ip6 ") ? "ip6tables" : "iptables", table.substr(table.find(' ') + 1)));
+  if (commands.empty()) return;
+  add(make_finding(Severity::warning, "iptables-legacy",
+                   fmt::format("iptables-legacy has rules ({}) that hanatd can neither read nor trace: they may drop clients",
+                               fmt::join(ruleset_.legacy_tables, ", ")),
+                   fmt::format("{}", fmt::join(commands, "; "))),
+      "");
+}
+
 std::vector<Finding> RuleChecks::finish() {
   std::vector<Finding> found;
   for (auto& [key, cause] : causes_) {
@@ -259,6 +273,7 @@ std::vector<Finding> check_rules(const nat::ForeignRuleset& ruleset, const std::
   RuleChecks checks{others, table};
   for (const CheckedService& service : services) checks.check(service);
   checks.check_flowtables(services);
+  checks.check_legacy();
   return checks.finish();
 }
 

@@ -52,12 +52,22 @@ void set_port(FieldBytes& bytes, std::size_t at, std::uint16_t port) {
   if (port != 0) bytes.set(at, order);
 }
 
+Field field_of(const Condition& condition) { return condition.field == Field::opaque ? condition.about : condition.field; }
+
+/// Where the fields of an IP header are. The rule itself may not say of which family it is: only the lengths differ.
+struct IpOffsets {
+  std::uint32_t protocol, source, destination;
+};
+constexpr IpOffsets ipv4_offsets{.protocol = 9, .source = 12, .destination = 16},
+    ipv6_offsets{.protocol = 6, .source = 8, .destination = 24};
+constexpr IpOffsets offsets_of(Family family) { return family == Family::ipv4 ? ipv4_offsets : ipv6_offsets; }
+
 FieldBytes network_header(const PacketModel& packet) {
   FieldBytes bytes;
   const auto protocol = static_cast<std::uint8_t>(packet.protocol);
-  const bool v4 = packet.to.address.family() == Family::ipv4;
-  bytes.set(v4 ? 9 : 6, {&protocol, 1});
-  bytes.set(v4 ? 16 : 24, packet.to.address.bytes());
+  const IpOffsets at = offsets_of(packet.to.address.family());
+  bytes.set(at.protocol, {&protocol, 1});
+  bytes.set(at.destination, packet.to.address.bytes());
   return bytes;
 }
 
@@ -178,9 +188,30 @@ Matches match(const nat::ForeignRule& rule, const PacketModel& packet) {
   return all;
 }
 
+bool asks_for_client(const nat::ForeignRule& rule, bool reply) {
+  return std::ranges::any_of(rule.matches, [reply](const Condition& condition) {
+    if (field_of(condition) != Field::network_header) return false;
+    const auto is = [&](std::uint32_t IpOffsets::*end) { return condition.key == ipv4_offsets.*end || condition.key == ipv6_offsets.*end; };
+    return is(reply ? &IpOffsets::destination : &IpOffsets::source);
+  });
+}
+
+bool may_ask_for_client(const nat::ForeignRule& rule, bool reply) {
+  const auto is_unknown = [](const Condition& condition) { return field_of(condition) == Field::opaque; };
+  // Of iptables a port may be opaque, too.
+  return asks_for_client(rule, reply) || (!rule.from_iptables && std::ranges::any_of(rule.matches, is_unknown));
+}
+
+bool asks_for_interface(const nat::ForeignRule& rule) {
+  return std::ranges::any_of(rule.matches, [](const Condition& condition) {
+    return field_of(condition) == Field::meta && (condition.key == NFT_META_IIFNAME || condition.key == NFT_META_IIF ||
+                                                  condition.key == NFT_META_IIFGROUP || condition.key == NFT_META_IIFKIND);
+  });
+}
+
 bool names_destination(const nat::ForeignRule& rule, const PacketModel& packet) {
   return std::ranges::any_of(rule.matches, [&](const Condition& condition) {
-    const std::size_t address = packet.to.address.family() == Family::ipv4 ? 16 : 24;
+    const std::size_t address = offsets_of(packet.to.address.family()).destination;
     const bool names = (condition.field == Field::network_header && condition.key + condition.value.size() > address) ||
                        (condition.field == Field::transport_header && condition.key <= 2 && condition.key + condition.value.size() > 2);
     return names && match(condition, packet) == Matches::yes;

@@ -24,6 +24,13 @@ enum class Matches : std::uint8_t { no, maybe, yes };
 
 Matches match(const nat::Condition& condition, const PacketModel& packet);
 Matches match(const nat::ForeignRule& rule, const PacketModel& packet);
+/// Whether the rule asks for the address at the client's end, as a list of blocked addresses does. `reply`: of a packet that goes to the
+/// client.
+bool asks_for_client(const nat::ForeignRule& rule, bool reply);
+/// The same, or it has a condition of nft that may do so, such as a rate of each address.
+bool may_ask_for_client(const nat::ForeignRule& rule, bool reply);
+/// Whether it asks by which interface a packet came, so that hanatd's own client may meet it otherwise than real ones.
+bool asks_for_interface(const nat::ForeignRule& rule);
 /// Whether a condition of the rule names the packet's destination: a rule that matches maybe is then likely meant for it.
 bool names_destination(const nat::ForeignRule& rule, const PacketModel& packet);
 

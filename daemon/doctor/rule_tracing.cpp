@@ -14,7 +14,11 @@ namespace {
 
 Traced traced_from(const TraceResult& result, const TraceTarget& target, const std::string& table) {
   Traced traced;
-  TraceContext context{.service = target.service, .traced = {.client = target.client, .vip = target.vip}, .servers = {}, .table = table};
+  TraceContext context{.service = target.service,
+                       .traced = {.client = target.client, .vip = target.vip},
+                       .servers = {},
+                       .table = table,
+                       .own_client = target.own_client};
   if (target.server) context.servers.push_back(*target.server);
   // Where no rule did it, the settings of the host tell more, unless there are rules that cannot be traced.
   auto culprit = culprit_of(result.packets, result.ruleset, context);
@@ -27,6 +31,8 @@ Traced traced_from(const TraceResult& result, const TraceTarget& target, const s
     if (target.own_client) culprit->seen_by = target.seen_by;
     traced.found.push_back(std::move(*culprit));
   }
+  traced.seen = !result.packets.empty();
+  if (culprit && !by_a_rule && traced.found.empty()) traced.lost = std::move(culprit);
   const Passage passage = passage_of(result.packets, table);
   if (!passage.left_by.empty()) traced.left_by = passage.left_by;
   return traced;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
@@ -34,6 +35,23 @@ constexpr auto longest_poll = 50ms; // how long a cancelled run may go on
 
 Address parsed(const char* text) { return Address::parse(text).value_or(Address{}); }
 
+constexpr const char *ipv4_net = "198.19.0.0", *ipv6_net = "fd68:616e:6174::";
+constexpr std::uint8_t doctor_number = 0xfd, path_check_number = 0xfe;
+
+/// The table decides on a byte; that of "hanat" is documented.
+ClientAddresses addresses_of(const std::string& table, std::uint8_t number) {
+  const bool usual = table == "hanat";
+  const auto byte = static_cast<std::uint8_t>(std::hash<std::string>{}(table) % 255);
+  const auto with = [&](const char* net, std::size_t place, std::uint8_t value) {
+    const Address base = parsed(net);
+    std::vector<std::uint8_t> bytes(base.bytes().begin(), base.bytes().end());
+    bytes[place] = value;
+    bytes.back() = number;
+    return Address::from_bytes(bytes);
+  };
+  return {.ipv4 = with(ipv4_net, 2, usual ? 0xff : byte), .ipv6 = with(ipv6_net, 7, usual ? 0 : static_cast<std::uint8_t>(byte + 1))};
+}
+
 std::uint32_t random32() {
   static thread_local std::random_device device;
   return device();
@@ -51,11 +69,14 @@ std::string name_of_interface(int index) {
 
 } // namespace
 
-ClientAddresses doctor_client() { return {.ipv4 = parsed("198.19.255.253"), .ipv6 = parsed("fd68:616e:6174::fd")}; }
-ClientAddresses path_check_client() { return {.ipv4 = parsed("198.19.255.254"), .ipv6 = parsed("fd68:616e:6174::fe")}; }
+ClientAddresses doctor_client(const std::string& table) { return addresses_of(table, doctor_number); }
+ClientAddresses path_check_client(const std::string& table) { return addresses_of(table, path_check_number); }
 bool is_own_client(const Address& address) {
-  static const std::array clients{doctor_client(), path_check_client()};
-  return std::ranges::any_of(clients, [&](const ClientAddresses& client) { return client.of(address.family()) == address; });
+  const auto bytes = address.bytes();
+  const auto of_net = parsed(address.family() == Family::ipv4 ? ipv4_net : ipv6_net).bytes();
+  const std::size_t prefix = address.family() == Family::ipv4 ? 2 : 6;
+  return std::ranges::equal(bytes.first(prefix), of_net.first(prefix)) &&
+         (bytes.back() == doctor_number || bytes.back() == path_check_number);
 }
 
 /// One call of run().

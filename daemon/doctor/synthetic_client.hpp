@@ -19,13 +19,15 @@
 namespace hanat {
 
 /// Who hanatd's own clients are: servers see these addresses unless the service has its source translated. 198.18.0.0/15 is for tests of
-/// networks (RFC 2544), fd68:616e:6174::/48 is a unique local prefix; nobody else on a network should have them.
+/// networks (RFC 2544), fd68:616e:6174::/48 is a unique local prefix; nobody else on a network should have them. A hanatd whose table has
+/// another name than "hanat" has others, so that several may run beside each other.
 struct ClientAddresses {
   Address ipv4, ipv6;
   const Address& of(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
 };
-ClientAddresses doctor_client();     // 198.19.255.253, fd68:616e:6174::fd
-ClientAddresses path_check_client(); // 198.19.255.254, fd68:616e:6174::fe
+ClientAddresses doctor_client(const std::string& table);     // 198.19.255.253, fd68:616e:6174::fd; otherwise 198.19.0-254.253
+ClientAddresses path_check_client(const std::string& table); // 198.19.255.254, fd68:616e:6174::fe
+/// Of this hanatd or another one.
 bool is_own_client(const Address& address);
 
 struct ClientFlow {

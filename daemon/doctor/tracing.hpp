@@ -25,6 +25,8 @@ struct TraceTarget {
 struct Traced {
   std::vector<Finding> found;         // rules that took or dropped the packet
   std::optional<std::string> left_by; // the interface by which it left this machine
+  bool seen = false;                  // a packet was followed
+  std::optional<Finding> lost = {};   // it did not get through, and no rule did it
   bool refused = false;               // too many are traced
 };
 

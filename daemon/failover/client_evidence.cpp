@@ -6,6 +6,7 @@
 
 #include "daemon/doctor/synthetic_client.hpp"
 #include "daemon/report/make_event.hpp"
+#include "daemon/report/make_status.hpp"
 
 namespace hanat {
 namespace {
@@ -18,6 +19,8 @@ constexpr auto between_diagnoses = 10s;
 constexpr auto diagnosis_at_most = 30s; // one that does not come back by then does not come back
 constexpr auto findings_for = 10s;      // of a client that was answered after all
 constexpr std::size_t findings_at_most = 16;
+constexpr auto told_again_after = 1h;
+constexpr std::size_t told_at_most = 256;
 
 TargetState target_of(const ServiceState& service, Time now) {
   if (service.removed || service.refused || !service.current || now - service.target_loaded_at < settles_within) return TargetState::none;
@@ -28,12 +31,17 @@ TargetState target_of(const ServiceState& service, Time now) {
   return server.health == Health::up && passes ? TargetState::passes : TargetState::in_doubt;
 }
 
-FindingStatus report(const Finding& finding) {
-  return {.severity = std::string{to_text(finding.severity)},
-          .code = finding.code,
-          .what = finding.what,
-          .remedy = finding.remedy,
-          .seen_by = finding.seen_by};
+/// A warning may be of something else: it is no second witness.
+Examined::Verdict verdict_of(const std::vector<Finding>& findings) {
+  const auto is_cause = [](const Finding& finding) { return finding.severity == Severity::problem && !finding.client_only; };
+  if (std::ranges::any_of(findings, is_cause)) return Examined::Verdict::path;
+  const auto is_own = [](const Finding& finding) { return finding.client_only && finding.witness == Witness::real_client; };
+  return std::ranges::any_of(findings, is_own) ? Examined::Verdict::client_only : Examined::Verdict::nothing;
+}
+
+bool is_same(const Finding& one, const Finding& other) { return one.code == other.code && one.what == other.what; }
+bool has(const std::vector<Finding>& findings, const Finding& one) {
+  return std::ranges::any_of(findings, [&](const Finding& other) { return is_same(one, other); });
 }
 
 } // namespace
@@ -141,8 +149,14 @@ void ClientEvidence::evaluate(const std::string& name, Known& known, Time now) {
   if (change == PathEvidence::Change::begun) begin(*service, known, suspect ? std::optional{suspect->address} : std::nullopt, now);
   if (known.trouble) known.trouble->connections += more;
   const bool by_check = known.check == std::optional{false} && target != TargetState::none && known.evidence.state(now) != PathState::ok;
-  if (known.trouble && known.evidence.state(now) != PathState::unanswered && !by_check)
-    end(name, known, known.check == std::optional{true} || known.evidence.state(now) == PathState::ok, target == TargetState::none, now);
+  if (known.trouble && known.evidence.state(now) != PathState::unanswered && !by_check) {
+    const bool answered = known.evidence.state(now) == PathState::ok;
+    end(name, known,
+        {.answered = answered,
+         .target_changed = target == TargetState::none,
+         .own_client = !answered && (known.check == std::optional{true} || known.own_answered == std::optional{true})},
+        now);
+  }
   if (!suspect && !known.trouble && known.found_at && now - *known.found_at >= findings_for) known.findings.clear();
   if (!known.evidence.next_wakeup()) known.vips.clear();
 }
@@ -153,15 +167,15 @@ void ClientEvidence::begin(const ServiceState& service, Known& known, const std:
   Event event = events::path_trouble(service, client);
   known.trouble = Trouble{.since = now, .since_wall = event.at};
   outbox_.log(std::move(event));
-  for (const Finding& finding : known.findings) outbox_.log(events::path_finding(service.config.name, finding));
+  for (const Finding& finding : known.findings)
+    if (!finding.client_only) outbox_.log(events::path_finding(service.config.name, finding));
 }
 
-void ClientEvidence::end(const std::string& name, Known& known, bool answered, bool target_changed, Time now) {
+void ClientEvidence::end(const std::string& name, Known& known, events::PathTroubleEnded how, Time now) {
   if (!known.trouble) return;
-  outbox_.log(events::make(name, events::PathTroubleEnded{.lasted = now - known.trouble->since,
-                                                          .connections = known.trouble->connections,
-                                                          .answered = answered,
-                                                          .target_changed = target_changed}));
+  how.lasted = now - known.trouble->since;
+  how.connections = known.trouble->connections;
+  outbox_.log(events::make(name, how));
   known.trouble.reset();
   known.findings.clear();
 }
@@ -174,36 +188,77 @@ void ClientEvidence::look_for_cause(const ServiceState& service, Known& known, T
   const auto vip = client ? known.vips.find(*client) : known.vips.end();
   if (vip == known.vips.end()) return;
   known.diagnosed_at = now;
+  known.evidence.on_examination(now);
   diagnose(service, vip->first, vip->second);
 }
 
-void ClientEvidence::add_findings(const std::string& name, Known& known, std::vector<Finding> findings) {
-  for (Finding& finding : findings) {
-    const auto same = [&](const Finding& other) { return other.code == finding.code && other.what == finding.what; };
-    if (known.findings.size() >= findings_at_most || std::ranges::any_of(known.findings, same)) continue;
-    if (known.trouble) outbox_.log(events::path_finding(name, finding));
-    known.findings.push_back(std::move(finding));
-    outbox_.sync_due = true; // publishes the event
+/// Each is told once, and again when it was gone meanwhile.
+void ClientEvidence::replace_findings(const std::string& name, Known& known, std::vector<Finding> kept, std::vector<Finding> fresh) {
+  for (Finding& finding : fresh) {
+    if (kept.size() >= findings_at_most || has(kept, finding)) continue;
+    if (known.trouble && !finding.client_only && !has(known.findings, finding)) outbox_.log(events::path_finding(name, finding));
+    kept.push_back(std::move(finding));
   }
+  known.findings = std::move(kept);
+  outbox_.sync_due = true; // publishes the events
 }
 
-void ClientEvidence::found(const std::string& service, std::vector<Finding> findings, Time now) {
-  const auto known = known_.find(service);
-  if (known == known_.end()) return; // no longer configured
-  known->second.found_at = now;
-  add_findings(service, known->second, std::move(findings));
+/// Whoever is on a list of blocked addresses may come again and again.
+void ClientEvidence::tell_of_client(const std::string& name, const Finding& finding, Time now) {
+  std::erase_if(told_, [now](const auto& entry) { return now - entry.second >= told_again_after; });
+  if (told_.size() >= told_at_most || !told_.emplace(std::pair{name, finding.what}, now).second) return;
+  outbox_.log(events::path_finding(name, finding));
 }
 
-void ClientEvidence::checked(const std::string& name, bool answered, std::vector<Finding> findings, Time now) {
+void ClientEvidence::found(const std::string& name, Examined examined, std::vector<Finding> findings, Time now) {
+  const auto entry = known_.find(name);
+  if (entry == known_.end()) return; // nothing is known of its clients, or it is no longer configured
+  Known& known = entry->second;
+  known.found_at = now;
+  examined.verdict = verdict_of(findings);
+  const bool mended = known.own_answered == std::optional{false} && examined.own_client == std::optional{true};
+  if (examined.own_client) known.own_answered = examined.own_client;
+  const bool has_looked = examined.own_client || examined.saw_client || !findings.empty();
+  std::vector<Finding> kept;
+  for (const Finding& finding : known.findings)
+    if (!has_looked || (finding.witness == Witness::real_client && !examined.saw_client && !mended)) kept.push_back(finding);
+  for (const Finding& finding : findings)
+    if (finding.client_only) tell_of_client(name, finding, now);
+  known.evidence.on_examined(examined, now);
+  replace_findings(name, known, std::move(kept), std::move(findings));
+  evaluate(name, known, now);
+  next_ = now;
+}
+
+void ClientEvidence::checked(const std::string& name, std::optional<bool> answered, std::vector<Finding> findings, Time now) {
   const ServiceState* const service = registry_.find(name);
-  if (!on_ || service == nullptr) return;
+  // What stops hanatd's own client alone, or may, says nothing of others.
+  const Examined::Verdict verdict = verdict_of(findings);
+  if (answered == std::optional{false} && !findings.empty() && verdict != Examined::Verdict::path) answered.reset();
+  if (!on_ || service == nullptr || (!answered && !known_.contains(name))) return;
   Known& known = known_[name];
   known.check = answered;
-  add_findings(name, known, std::move(findings));
-  if (!answered && !known.trouble && target_of(*service, now) == TargetState::passes) begin(*service, known, std::nullopt, now);
+  if (answered) {
+    std::vector<Finding> kept = known.findings;
+    std::erase_if(kept, [](const Finding& finding) { return finding.witness != Witness::real_client; });
+    known.own_answered = answered;
+    known.evidence.on_examined({.verdict = verdict, .client = {}, .saw_client = false, .own_client = answered}, now);
+    replace_findings(name, known, std::move(kept), std::move(findings));
+  }
+  if (answered == std::optional{false} && !known.trouble && target_of(*service, now) == TargetState::passes)
+    begin(*service, known, std::nullopt, now);
   evaluate(name, known, now);
   next_ = now;
   outbox_.sync_due = true; // publishes the events
+}
+
+std::optional<UnansweredClient> ClientEvidence::waiting(const std::string& service, Time now) const {
+  const auto known = known_.find(service);
+  if (known == known_.end()) return std::nullopt;
+  const auto client = known->second.evidence.suspect(now);
+  if (!client) return std::nullopt;
+  const auto vip = known->second.vips.find(*client);
+  return vip == known->second.vips.end() ? std::nullopt : std::optional{UnansweredClient{.client = vip->first, .vip = vip->second}};
 }
 
 PathStatus ClientEvidence::status(const std::string& service, Time now) const {
@@ -217,7 +272,8 @@ PathStatus ClientEvidence::status(const std::string& service, Time now) const {
                     .refused_clients = known.evidence.refused(now)};
   if (!known.trouble) return status;
   status.since = to_text(known.trouble->since_wall);
-  for (const Finding& finding : known.findings) status.findings.push_back(report(finding));
+  for (const Finding& finding : known.findings)
+    if (!finding.client_only) status.findings.push_back(report(finding));
   return status;
 }
 

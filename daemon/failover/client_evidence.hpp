@@ -7,11 +7,13 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/api/status.hpp"
 #include "daemon/decision/path_evidence.hpp"
 #include "daemon/doctor/finding.hpp"
+#include "daemon/doctor/service_check.hpp"
 #include "daemon/failover/change.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/service_registry.hpp"
@@ -33,10 +35,14 @@ public:
   /// The table holds a change of the service, which is not recorded yet.
   void on_applied(Change& change, Time now);
   void on_kernel_event(const probes::KernelEvent& event, Time now);
-  /// What a diagnosis has found; nothing: {}.
-  void found(const std::string& service, std::vector<Finding> findings, Time now = Clock::now());
-  /// What a check of hanatd's own has found (path_check with an interval, doctor). What clients say outweighs it.
-  void checked(const std::string& service, bool answered, std::vector<Finding> findings, Time now = Clock::now());
+  /// What an examination of the service has found, whoever asked for it; its verdict follows from the findings. They replace those of the
+  /// one before, as far as it has looked at the same.
+  void found(const std::string& service, Examined examined, std::vector<Finding> findings, Time now = Clock::now());
+  /// What a check of hanatd's own has found (path_check with an interval). What clients say outweighs it. nullopt: it is not known whether
+  /// hanatd's own client would get an answer now.
+  void checked(const std::string& service, std::optional<bool> answered, std::vector<Finding> findings, Time now = Clock::now());
+  /// A client that waits for an answer now, and what it connects to.
+  std::optional<UnansweredClient> waiting(const std::string& service, Time now) const;
 
   /// Once a turn of the loop.
   void run(Time now);
@@ -54,9 +60,10 @@ private:
   };
   struct Known {
     PathEvidence evidence;
-    std::optional<bool> check;      // hanatd's own: was it answered?
-    std::optional<Trouble> trouble; // clients get no answer
-    std::vector<Finding> findings;  // of this trouble, or of what may become one
+    std::optional<bool> check;             // hanatd's own: was it answered?
+    std::optional<bool> own_answered = {}; // the client of the last examination
+    std::optional<Trouble> trouble;        // clients get no answer
+    std::vector<Finding> findings;         // of this trouble, or of what may become one
     std::optional<Time> diagnosed_at, found_at;
     std::map<Endpoint, Vip> vips; // of clients in the evidence
     bool is_idle() const { return !evidence.next_wakeup() && !check && !trouble; }
@@ -68,15 +75,17 @@ private:
   void on_repeated_syn(const ServiceState& service, const probes::KernelEvent& event, Time now);
   void evaluate(const std::string& name, Known& known, Time now);
   void begin(const ServiceState& service, Known& known, const std::optional<Address>& client, Time now);
-  void end(const std::string& name, Known& known, bool answered, bool target_changed, Time now);
+  void end(const std::string& name, Known& known, events::PathTroubleEnded how, Time now);
   void look_for_cause(const ServiceState& service, Known& known, Time now);
-  void add_findings(const std::string& name, Known& known, std::vector<Finding> findings);
+  void replace_findings(const std::string& name, Known& known, std::vector<Finding> kept, std::vector<Finding> fresh);
+  void tell_of_client(const std::string& name, const Finding& finding, Time now);
 
   ServiceRegistry& registry_;
   Outbox& outbox_;
   bool on_ = true;
-  std::map<std::string, Known> known_;   // services of which there is evidence
-  std::map<std::string, Totals> totals_; // or was
+  std::map<std::string, Known> known_;                       // services of which there is evidence
+  std::map<std::string, Totals> totals_;                     // or was
+  std::map<std::pair<std::string, std::string>, Time> told_; // rules about single clients, by service and text: once an hour each
   std::optional<Time> next_;
 };
 

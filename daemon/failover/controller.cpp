@@ -13,8 +13,21 @@
 namespace hanat {
 namespace {
 
-void publish(Outbox& outbox, const Controller::Publish& publish_one, const std::function<void(Controller::Urgency)>& on_state_changed) {
-  for (const Event& event : std::exchange(outbox.events, {})) publish_one(event);
+constexpr std::size_t told_early_at_most = 32; // events: their text takes less time than a transaction may
+
+void publish_events(Outbox& outbox, const Controller::Publish& publish) {
+  for (const Event& event : std::exchange(outbox.events, {})) publish.event(event);
+}
+
+/// Followers hear of what has happened before the loop waits for the kernel, unless telling them takes as long.
+void tell_early(Outbox& outbox, const Controller::Publish& publish) {
+  if (outbox.events.size() > told_early_at_most) return;
+  publish_events(outbox, publish);
+  if (publish.send_now) publish.send_now();
+}
+
+void publish_all(Outbox& outbox, const Controller::Publish& publish, const std::function<void(Controller::Urgency)>& on_state_changed) {
+  publish_events(outbox, publish);
   const bool drains = std::exchange(outbox.drains_changed, false);
   const bool overrides = std::exchange(outbox.overrides_changed, false);
   if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
@@ -66,7 +79,7 @@ void Controller::sync(Time now) {
   for (ServiceState* service : decided) registry_.reap(*service);
   if (outbox_.sync_due) return sync(now);
   wake_up(now);
-  publish(outbox_, publish_, on_state_changed);
+  publish_all(outbox_, publish_, on_state_changed);
 }
 
 /// The table holds the change: what follows from it.
@@ -178,9 +191,11 @@ State Controller::state() const { return {.overrides = saved_overrides(registry_
 /// The commit under way has ended, or is waited for; `all`: and those that follow from it.
 void Controller::join_commits(bool all) {
   do {
+    tell_early(outbox_, publish_);
     kernel_.commits().join();
     const Time now = Clock::now(); // after the wait, which may be seconds
     table_.finish_commit(now);
+    tell_early(outbox_, publish_);
     sync(now);
   } while (all && table_.busy());
 }

@@ -26,7 +26,10 @@ namespace hanat {
 
 class Controller {
 public:
-  using Publish = std::function<void(const Event&)>;
+  struct Publish {
+    std::function<void(const Event&)> event;
+    std::function<void()> send_now = {}; // the loop may wait for the kernel next: whoever follows the events gets them now
+  };
 
   /// Without a notifier no client is nudged; the rest works.
   Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,

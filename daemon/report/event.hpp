@@ -135,8 +135,9 @@ struct PathFinding {
 struct PathTroubleEnded {
   Clock::duration lasted{};
   std::uint64_t connections = 0; // that got no answer meanwhile, at least
-  bool answered = false;         // a client that had waited; otherwise none was seen any more
+  bool answered = false;         // a client that had waited
   bool target_changed = false;   // or went down
+  bool own_client = false;       // hanatd's own gets its answers again; none of these: no client was seen any more
   bool operator==(const PathTroubleEnded&) const = default;
 };
 
@@ -213,6 +214,7 @@ struct DrainBegun {
 struct DrainVoid {
   std::string flows;
   FlowKind kind = FlowKind::tcp;
+  std::optional<FlipStatus> flip = {}; // whose clients were notified
   bool operator==(const DrainVoid&) const = default;
 };
 /// The last of them ended by itself.

@@ -145,7 +145,7 @@ std::string Sentences::operator()(const PathTrouble& trouble) const {
 
 std::string Sentences::operator()(const PathFinding& found) const {
   const Finding& finding = found.finding;
-  return fmt::format("clients get no answer: {}{}{}{}", finding.what,
+  return fmt::format("{}: {}{}{}{}", finding.client_only ? "a client gets no answer" : "clients get no answer", finding.what,
                      finding.seen_by.empty() ? "" : fmt::format(" (seen by {})", finding.seen_by),
                      finding.remedy.empty() ? "" : "; remedy: ", finding.remedy);
 }
@@ -153,6 +153,7 @@ std::string Sentences::operator()(const PathFinding& found) const {
 std::string Sentences::operator()(const PathTroubleEnded& ended) const {
   const std::string why = ended.target_changed ? "the target changed or went down: whether clients get an answer is judged anew"
                           : ended.answered     ? "clients are answered again"
+                          : ended.own_client   ? "hanatd's own client is answered again"
                                                : "no client has gone without an answer for a minute";
   const std::string connections = ended.connections == 0 ? ""
                                                          : fmt::format(", and at least {} connection{} got no answer", ended.connections,
@@ -243,7 +244,7 @@ struct Levels {
 struct HistoryKinds {
   std::string_view operator()(const auto&) const { return {}; }
   std::string_view operator()(const Flipped&) const { return "flip"; }
-  std::string_view operator()(const OneOf<FlowsCut, CutCancelled, Drained, DrainEnded> auto& event) const {
+  std::string_view operator()(const OneOf<FlowsCut, CutCancelled, DrainVoid, Drained, DrainEnded> auto& event) const {
     return event.flip ? "cut" : std::string_view{};
   }
   std::string_view operator()(const HealthChanged&) const { return "health"; }

@@ -186,7 +186,7 @@ Event drain_begun(const ServiceState& service, const Eviction& eviction) {
 }
 
 Event drain_void(const ServiceState& service, const Eviction& eviction) {
-  return make(service.config.name, DrainVoid{.flows = eviction.comment, .kind = kind_of(eviction)});
+  return make(service.config.name, DrainVoid{.flows = eviction.comment, .kind = kind_of(eviction), .flip = flip_of(service, eviction)});
 }
 
 Event drained(const ServiceState& service, const Eviction& eviction, Time now) {

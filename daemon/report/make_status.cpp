@@ -119,6 +119,15 @@ std::optional<std::string> target_address(const ServiceState& service) {
 
 } // namespace
 
+FindingStatus report(const Finding& finding) {
+  return {.severity = std::string{to_text(finding.severity)},
+          .code = finding.code,
+          .service = finding.service,
+          .what = finding.what,
+          .remedy = finding.remedy,
+          .seen_by = finding.seen_by};
+}
+
 FlipStatus report(const ServiceState& service, const Flip& flip) {
   FlipStatus status;
   const Staying staying = staying_of(service, flip);

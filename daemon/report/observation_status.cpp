@@ -1,6 +1,7 @@
 // Values to text.
 #include "daemon/report/observation_status.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "daemon/report/probe_text.hpp"
@@ -63,8 +64,13 @@ events::HealthCause cause_of(const ServiceState& service, const ServerState& ser
   events::HealthCause cause{.observations = {all.begin(), all.end()},
                             .probes = {},
                             .now = now,
-                            .of = up ? service.config.up.passes : service.config.down.fails,
-                            .within = up ? service.config.up.stable_for : service.config.down.within};
+                            .of = up ? 0 : service.config.down.fails,
+                            .within = up ? Clock::duration{} : service.config.down.within};
+  for (const ProbeState& probe : server.probes) {
+    if (!up) break;
+    cause.of = std::max(cause.of, probe.window.up_by().passes); // the last of them was the one that was waited for
+    cause.within = std::max<Clock::duration>(cause.within, probe.window.up_by().stable_for);
+  }
   if (all.empty()) return cause;
   cause.probes.reserve(server.probes.size());
   for (const ProbeState& probe : server.probes) cause.probes.push_back(probe.probe == nullptr ? probes::Probe{} : *probe.probe);

@@ -4,6 +4,7 @@
 #include <array>
 #include <fstream>
 #include <functional>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -148,12 +149,21 @@ void ForeignReader::read_rules(ForeignRuleset& into, const ChainName& name, std:
   }
 }
 
-/// Tables of iptables-legacy in this network namespace. One exists from the first command that asks for it on, even without rules.
+/// Tables of iptables-legacy in this network namespace. One exists from the first command that asks for it on, even without rules. Their
+/// names are for root alone; without them the modules tell, of all namespaces together.
 std::vector<std::string> read_legacy_tables() {
+  std::ifstream modules{"/proc/modules"};
+  const std::map<std::string, bool> loaded = legacy_tables_in(modules);
   std::vector<std::string> tables;
   for (const char* family : {"ip", "ip6"}) {
     std::ifstream names{fmt::format("/proc/thread-self/net/{}_tables_names", family)};
-    for (std::string name; std::getline(names, name);) tables.push_back(fmt::format("{} {}", family, printable(name)));
+    if (!names)
+      for (const auto& [table, has_rules] : loaded)
+        if (has_rules && table.starts_with(fmt::format("{} ", family))) tables.push_back(table);
+    for (std::string name; std::getline(names, name);) {
+      const std::string table = fmt::format("{} {}", family, printable(name));
+      if (const auto known = loaded.find(table); known == loaded.end() || known->second) tables.push_back(table);
+    }
   }
   return tables;
 }
@@ -164,6 +174,20 @@ bool is_on_the_way(const std::optional<BaseChain>& base) { return base && base->
 
 std::string to_text(const ChainName& name) {
   return fmt::format("{} {} {}", to_text(name.family), printable(name.table), printable(name.chain));
+}
+
+/// "iptable_filter 16384 1 - Live 0x0": a table's module is in use while the table has more than its policies.
+std::map<std::string, bool> legacy_tables_in(std::istream& modules) {
+  std::map<std::string, bool> tables;
+  for (std::string line; std::getline(modules, line);) {
+    std::istringstream words{line};
+    std::string name, size;
+    long users = 0;
+    if (!(words >> name >> size >> users)) continue;
+    for (const auto& [prefix, family] : {std::pair{"iptable_", "ip"}, std::pair{"ip6table_", "ip6"}})
+      if (name.starts_with(prefix)) tables[fmt::format("{} {}", family, name.substr(std::string_view{prefix}.size()))] = users > 0;
+  }
+  return tables;
 }
 
 const ForeignRule* find_rule(const ForeignRuleset& ruleset, const ChainName& chain, std::uint64_t handle) {

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <istream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,9 +57,12 @@ struct Flowtable {
 struct ForeignRuleset {
   std::map<ChainName, ForeignChain> chains;
   std::vector<Flowtable> flowtables;
-  /// Tables of iptables-legacy ("ip filter"), whose rules nf_tables neither lists nor traces.
+  /// Tables of iptables-legacy ("ip filter") that have rules, or may, which nf_tables neither lists nor traces.
   std::vector<std::string> legacy_tables;
 };
+
+/// Of /proc/modules: tables of iptables-legacy whose module is loaded, and whether some network namespace has rules in it.
+std::map<std::string, bool> legacy_tables_in(std::istream& modules);
 
 /// The rule with this handle; null: the chain was not read, or has no such rule.
 const ForeignRule* find_rule(const ForeignRuleset& ruleset, const ChainName& chain, std::uint64_t handle);

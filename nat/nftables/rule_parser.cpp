@@ -46,6 +46,12 @@ template <typename Info> Info info_in(ByteSpan bytes) {
 
 Condition opaque_condition() { return {.field = Field::opaque}; }
 
+/// Matches of iptables about who sent a packet: a list of addresses, a rate of each.
+bool is_by_source(std::string_view match) {
+  constexpr std::array<std::string_view, 9> names{"set", "recent", "iprange", "geoip", "mac", "srcset", "hashlimit", "connlimit", "asn"};
+  return std::ranges::find(names, match) != names.end();
+}
+
 /// What a register holds.
 struct Held {
   enum class Kind : std::uint8_t { unknown, field, constant } kind = Kind::unknown;
@@ -162,7 +168,9 @@ void RuleParser::take_range() {
 
 /// A set is not read: whether it has the packet is not known.
 void RuleParser::take_lookup() {
+  const Held held = registers_[slot_of(number(NFTNL_EXPR_LOOKUP_SREG))];
   add_opaque();
+  if (held.kind == Held::Kind::field) rule_.matches.back().about = held.field.field, rule_.matches.back().key = held.field.key;
   if (!has(NFTNL_EXPR_LOOKUP_DREG)) return;
   if (const std::uint32_t destination = number(NFTNL_EXPR_LOOKUP_DREG); destination != NFT_REG_VERDICT)
     registers_[slot_of(destination)] = {};
@@ -228,6 +236,8 @@ void RuleParser::take_match() {
     take_ports_match(static_cast<std::uint8_t>(Protocol::udp), info.spts, info.dpts, info.invflags != 0);
   } else {
     add_opaque();
+    constexpr std::uint32_t ipv4_source = 12;
+    if (is_by_source(name)) rule_.matches.back().about = Field::network_header, rule_.matches.back().key = ipv4_source;
   }
 }
 

@@ -41,6 +41,7 @@ struct Condition {
   std::optional<std::uint8_t> direction{}; // of conntrack's tuples
   Compare compare = Compare::equal;
   std::vector<std::uint8_t> mask{}, value{}; // of iptables_state: the mask of --ctstate, any of which matches
+  Field about = Field::opaque;               // opaque, but of this field, at `key`: it is looked up in a set
   bool operator==(const Condition&) const = default;
 };
 

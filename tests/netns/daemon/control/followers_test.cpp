@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -39,23 +41,26 @@ protected:
   void force(const std::string& role) const {
     call(hanatd.socket(), "Force", {{"service", "web"}, {"server", role}, {"even_if_down", true}});
   }
-  /// How much later than who forced it, whose reply waits for the table, the follower hears of a flip.
-  milliseconds median_of_flips(RawClient& client) const {
+  /// How much later than the flip was committed the follower hears of it.
+  milliseconds median_of(RawClient& client, int flips, const std::function<void(const char* role)>& flip_to) const {
     std::vector<milliseconds> late;
-    for (int flip = 0; flip < 8; ++flip) {
-      WallTime replied;
-      std::thread forcing{[&, role = flip % 2 == 0 ? "backup" : "primary"] {
-        force(role);
-        replied = wall_now();
-      }};
+    for (int flip = 0; flip < flips; ++flip) {
+      const char* const role = flip % 2 == 0 ? "backup" : "primary";
+      std::thread flipping{[&] { flip_to(role); }};
       const json event = next(client, "flip");
       const WallTime heard = wall_now();
-      forcing.join();
-      EXPECT_EQ(event.value("to", ""), flip % 2 == 0 ? "backup" : "primary");
-      late.push_back(heard - replied);
+      flipping.join();
+      EXPECT_EQ(event.value("to", ""), role);
+      late.push_back(heard - parse_wall_time(event.value("at", "")).value_or(WallTime{}));
     }
     std::ranges::sort(late);
     return late[late.size() / 2];
+  }
+  /// The best of some medians: the machine may be busy with other things.
+  milliseconds best_of(RawClient& client, int flips, const std::function<void(const char* role)>& flip_to) const {
+    milliseconds best = milliseconds::max();
+    for (int round = 0; round < 3 && best > milliseconds{10}; ++round) best = std::min(best, median_of(client, flips, flip_to));
+    return best;
   }
   /// The next event of that kind.
   static json next(RawClient& client, const std::string& kind) {
@@ -75,10 +80,21 @@ TEST_F(FollowersOfAGateway, HearOfAFlipWithinTenMilliseconds) {
   const json first = json::parse(client.hear());
   EXPECT_TRUE(first.at("parameters").at("event").is_null()) << first;
   EXPECT_EQ(first.at("continues"), true);
-  std::vector<milliseconds> medians; // the machine may be busy with other things
-  for (int round = 0; round < 5 && (medians.empty() || medians.back() > milliseconds{10}); ++round)
-    medians.push_back(median_of_flips(client));
-  EXPECT_LE(std::ranges::min(medians), milliseconds{10});
+  const milliseconds forced = best_of(client, 8, [this](const char* role) { force(role); });
+  EXPECT_LE(forced, milliseconds{10}) << "although who forces it waits for the table";
+  call(hanatd.socket(), "Auto", {{"service", "web"}});
+  hanatd.wait_target("web", "primary");
+  RawClient later{hanatd.socket()};
+  later.say(R"({"method": "io.hanat.Control.Follow", "parameters": {"service": "web"}, "more": true})");
+  later.hear();
+  const milliseconds by_probes = best_of(later, 4, [this](const char* role) {
+    if (std::string_view{role} == "backup")
+      primary.kill();
+    else
+      primary.start();
+  });
+  EXPECT_LE(by_probes, milliseconds{10});
+  fmt::print("heard after the commit, median: {} ms (forced), {} ms (by probes)\n", forced.count(), by_probes.count());
 }
 
 TEST_F(FollowersOfAGateway, ThatHaveStoppedCostNothingAndGoOn) {

@@ -80,6 +80,16 @@ protected:
     EXPECT_EQ(service(daemon_->status(), "web").target, "primary");
     EXPECT_THAT(links_of_gateway(lab()), testing::Not(HasSubstr("hanat-c")));
   }
+  void kill_while_it_examines() {
+    options.return_routes = false; // the examination takes its time
+    Hanatd& daemon = start();
+    std::thread examination([&] { static_cast<void>(daemon.ctl({"doctor"})); });
+    for (const auto end = TestClock::now() + 5s; links_of_gateway(lab()).find("hanat-c0") == std::string::npos && TestClock::now() < end;) {
+    }
+    daemon.kill9();
+    examination.join();
+    EXPECT_THAT(links_of_gateway(lab()), HasSubstr("hanat-c0"));
+  }
   void on_server(const std::string& rule) {
     lab().must(Host::primary,
                "nft add table inet t && nft 'add chain inet t in { type filter hook input priority 0; }' && nft 'add rule inet t in " +
@@ -171,7 +181,7 @@ TEST_F(DoctorTest, NamesAStrictReversePathFilter) {
 TEST_F(DoctorTest, NamesAServerWithoutAReturnRoute) {
   options.return_routes = false;
   start();
-  expect_trap("no-return-route", HasSubstr(fmt::format("ip route replace default via {} ", Lab::gateway_address(Host::primary).text())));
+  expect_trap("no-return-route", HasSubstr(fmt::format("ip route add CLIENTS_NET via {} ", Lab::gateway_address(Host::primary).text())));
   EXPECT_EQ(daemon_->reload(web_of_both("snat = \"masquerade\"")).exit, 0);
   EXPECT_EQ(doctor(*daemon_).status, 0) << "with masquerade the server needs no route";
 }
@@ -192,7 +202,11 @@ TEST_F(DoctorTest, NamesAListenAddressThatNobodyOwns) {
   const std::string own = Lab::gateway_address(Host::client).text();
   const std::string address = own.substr(0, own.rfind('.')) + ".77";
   start(fast_service({.listen = address + ":443/tcp"}));
-  expect_trap("listen-address-unowned", HasSubstr(fmt::format("ip address add {}/32 dev to-client", address)));
+  expect_trap("listen-address-unowned", HasSubstr(fmt::format("ip address add {}/32 dev to-client", address)), "warning");
+  lab().must(Host::client, fmt::format("ip address add {}/32 dev eth0", address));
+  const Examined elsewhere = doctor(*daemon_);
+  EXPECT_EQ(elsewhere.status, 0) << elsewhere.reply.dump(1);
+  EXPECT_THAT(elsewhere.remedy("listen-address-elsewhere"), HasSubstr(address)) << "nobody had asked for it before";
 }
 
 TEST_F(DoctorTest, NamesASourceAddressThatNobodyOwns) {
@@ -206,6 +220,27 @@ TEST_F(DoctorTest, NamesAForwardChainThatDrops) {
   start();
   lab().must(Host::gateway, "nft add table ip f && nft 'add chain ip f forward { type filter hook forward priority 0; policy drop; }'");
   expect_trap("forward-drop", HasSubstr("nft insert rule ip f forward"));
+}
+
+TEST_F(DoctorTest, OnlyWarnsOfRulesThatNameInterfaces) {
+  start();
+  lab().must(Host::gateway, "nft add table ip f && nft 'add chain ip f forward { type filter hook forward priority 0; policy drop; }' && "
+                            "nft add rule ip f forward iifname { \"to-client\", \"to-backup\" } accept && "
+                            "nft add rule ip f forward ct state established accept");
+  expect_trap("forward-drop", HasSubstr("ct original proto-dst 443 accept"), "warning");
+  EXPECT_EQ(doctor(*daemon_).find("forward-drop")->at("seen_by"), "hanatd's own client by hanat-c0");
+}
+
+TEST_F(DoctorTest, RealClientsThatAreServedOutweighHanatdsOwn) {
+  start();
+  on_server("tcp dport 8443 ip saddr 198.19.0.0/16 drop");
+  std::jthread clients([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) static_cast<void>(connect_once(lab(), Host::client, Lab::vip(443)));
+  });
+  const Examined examined = doctor(*daemon_);
+  clients.request_stop();
+  EXPECT_EQ(examined.status, 1) << examined.reply.dump(1);
+  EXPECT_EQ(examined.reply.at("checked").at(0).at("served"), true);
 }
 
 TEST_F(DoctorTest, WarnsOfBridgesWhosePacketsPassIptables) {
@@ -238,15 +273,14 @@ TEST_F(DoctorTest, LeavesNoConnectionAtTheServer) {
 }
 
 TEST_F(DoctorTest, RemovesTheLinkThatAKilledDaemonLeft) {
-  options.return_routes = false; // the examination takes its time
-  Hanatd& daemon = start();
-  std::thread examination([&] { static_cast<void>(daemon.ctl({"doctor"})); });
-  for (const auto end = TestClock::now() + 5s; links_of_gateway(lab()).find("hanat-c0") == std::string::npos && TestClock::now() < end;) {
-  }
-  daemon.kill9();
-  examination.join();
-  EXPECT_THAT(links_of_gateway(lab()), HasSubstr("hanat-c0"));
-  daemon.start();
+  kill_while_it_examines();
+  daemon_->start();
+  EXPECT_THAT(links_of_gateway(lab()), testing::Not(HasSubstr("hanat-c")));
+}
+
+TEST_F(DoctorTest, TheLinkThatAKilledDaemonLeftGoesWithItsTable) {
+  kill_while_it_examines();
+  lab().must(Host::gateway, HANATD " --remove");
   EXPECT_THAT(links_of_gateway(lab()), testing::Not(HasSubstr("hanat-c")));
 }
 

@@ -1,6 +1,7 @@
 // hanatd's own client alone: a thousand flows at little cost, the interfaces by which packets left and came back, and the veth pair.
 // Not here: what follows from a result (doctor_test).
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include <sys/resource.h>
@@ -54,7 +55,7 @@ TEST_F(SyntheticClientTest, ChecksAThousandServicesWithOnePercentOfACoreAMinute)
   lab.in(Host::gateway, [&] {
     const auto start = cpu_time();
     const auto wall = TestClock::now();
-    SyntheticClient client("t", path_check_client());
+    SyntheticClient client("t", path_check_client("t"));
     const auto results = client.run(flows(1000), {.spacing = 500us}, never);
     const auto used = cpu_time() - start;
     const auto count = std::ranges::count(results, FlowOutcome::answered, &FlowResult::outcome);
@@ -69,7 +70,7 @@ TEST_F(SyntheticClientTest, ChecksAThousandServicesWithOnePercentOfACoreAMinute)
 
 TEST_F(SyntheticClientTest, SaysByWhichInterfacesPacketsLeftAndCameBack) {
   lab.in(Host::gateway, [&] {
-    SyntheticClient client("t", doctor_client());
+    SyntheticClient client("t", doctor_client("t"));
     const auto results = client.run(flows(2), {.watch = true}, never);
     ASSERT_EQ(results.size(), 2U);
     for (const FlowResult& result : results) {
@@ -86,7 +87,7 @@ TEST_F(SyntheticClientTest, TellsRefusedUnreachableAndSilentApart) {
   primary.kill();
   lab.must(Host::gateway, "ip route add prohibit 203.0.113.20/32 && ip route add blackhole 203.0.113.21/32");
   lab.in(Host::gateway, [&] {
-    SyntheticClient client("t", doctor_client());
+    SyntheticClient client("t", doctor_client("t"));
     auto wanted = flows(3);
     wanted[1].vip.address = *Address::parse("203.0.113.20");
     wanted[2].vip.address = *Address::parse("203.0.113.21");
@@ -100,7 +101,7 @@ TEST_F(SyntheticClientTest, TellsRefusedUnreachableAndSilentApart) {
 TEST_F(SyntheticClientTest, TwoPairsStandBesideEachOtherAndAreRemoved) {
   lab.in(Host::gateway, [&] {
     {
-      SyntheticClient first("t", doctor_client()), second("u", path_check_client());
+      SyntheticClient first("t", doctor_client("t")), second("u", doctor_client("u"));
       EXPECT_EQ(first.interface(), "hanat-c0");
       EXPECT_EQ(second.interface(), "hanat-c2");
       EXPECT_EQ(remove_old_client_links("u"), 1U) << "only those of its own table";
@@ -110,20 +111,24 @@ TEST_F(SyntheticClientTest, TwoPairsStandBesideEachOtherAndAreRemoved) {
   });
 }
 
-/// PathChecks on a loop of its own, until `enough` says so.
+/// PathChecks on a loop of its own, until `enough` says so. `meanwhile`: once a turn.
 void run_path_checks(std::vector<ServiceCheck> services, std::optional<Clock::duration> period, const PathChecks::Found& found,
-                     const std::function<bool()>& enough, std::chrono::milliseconds deadline) {
+                     const std::function<bool()>& enough, std::chrono::milliseconds deadline, const PathChecks::Failed& failed = {},
+                     const std::function<void(PathChecks&)>& meanwhile = {}) {
   uv_loop_t loop;
   uv_loop_init(&loop);
   {
     Doctor doctor(&loop, {.table = "t"});
     PathChecks checks(
-        &loop, "t", doctor, [&] { return services; }, found);
+        &loop, "t", doctor, [&] { return services; }, found, failed);
     checks.set_period(period);
     UvHandle<uv_timer_t> tick = make_timer(&loop, nullptr);
     uv_timer_start(
         tick.get(), [](uv_timer_t*) {}, 10, 10);
-    for (const auto end = TestClock::now() + deadline; !enough() && TestClock::now() < end;) uv_run(&loop, UV_RUN_ONCE);
+    for (const auto end = TestClock::now() + deadline; !enough() && TestClock::now() < end;) {
+      uv_run(&loop, UV_RUN_ONCE);
+      if (meanwhile) meanwhile(checks);
+    }
   }
   uv_run(&loop, UV_RUN_DEFAULT);
   uv_loop_close(&loop);
@@ -141,10 +146,10 @@ TEST_F(SyntheticClientTest, PathChecksReportASilentServiceAndThatItIsServedAgain
   lab.in(Host::gateway, [&] {
     std::vector<Finding> silent;
     bool answered = false;
-    const auto found = [&](const std::string& service, bool replied, std::vector<Finding> what) {
+    const auto found = [&](const std::string& service, std::optional<bool> replied, std::vector<Finding> what) {
       EXPECT_EQ(service, "web");
-      answered = replied;
-      if (replied) return;
+      answered = replied == std::optional{true};
+      if (answered) return;
       silent = std::move(what);
       lab.sysctl(Host::gateway, "net.ipv4.ip_forward", "1");
     };
@@ -154,6 +159,65 @@ TEST_F(SyntheticClientTest, PathChecksReportASilentServiceAndThatItIsServedAgain
     EXPECT_TRUE(answered) << "again";
     ASSERT_FALSE(silent.empty());
     EXPECT_EQ(silent.front().code, "ip-forward-off");
+  });
+}
+
+TEST_F(SyntheticClientTest, OfManySilentServicesEachIsReported) {
+  std::vector<ServiceCheck> services;
+  for (std::uint16_t number = 0; number < 20; ++number) {
+    services.push_back(service_at(static_cast<std::uint16_t>(1000 + number)));
+    services.back().name = fmt::format("web{}", number);
+  }
+  lab.in(Host::gateway, [&] {
+    lab.sysctl(Host::gateway, "net.ipv4.ip_forward", "0");
+    std::map<std::string, std::optional<bool>> reported;
+    std::size_t with_cause = 0;
+    const auto found = [&](const std::string& service, std::optional<bool> answered, const std::vector<Finding>& what) {
+      reported[service] = answered;
+      if (std::ranges::find(what, "ip-forward-off", &Finding::code) != what.end()) ++with_cause;
+    };
+    run_path_checks(
+        services, 200ms, found, [&] { return reported.size() == services.size(); }, 15s);
+    EXPECT_EQ(reported.size(), services.size());
+    for (const auto& [service, answered] : reported) EXPECT_EQ(answered, std::optional{false}) << service;
+    EXPECT_EQ(with_cause, services.size());
+  });
+}
+
+TEST_F(SyntheticClientTest, AClientThatCannotBeSentIsSaidOnceAndTellsNothing) {
+  lab.must(Host::gateway, "for i in $(seq 0 63); do ip link add hanat-c$i type dummy; done");
+  lab.in(Host::gateway, [&] {
+    std::vector<std::string> failures;
+    std::size_t unknown = 0;
+    run_path_checks(
+        {service_at(1000)}, 100ms,
+        [&](const std::string&, std::optional<bool> answered, const std::vector<Finding>&) { unknown += answered ? 0U : 1U; },
+        [&] { return unknown >= 3; }, 10s, [&](const std::string& why) { failures.push_back(why); });
+    EXPECT_GE(unknown, 3U);
+    ASSERT_EQ(failures.size(), 1U) << "not at each pass";
+    EXPECT_NE(failures[0].find("every name hanat-cN is taken"), std::string::npos) << failures[0];
+  });
+}
+
+TEST_F(SyntheticClientTest, ChecksThatAreSwitchedOffReportNothingMore) {
+  lab.in(Host::gateway, [&] {
+    lab.sysctl(Host::gateway, "net.ipv4.ip_forward", "0");
+    bool off = false;
+    std::size_t after = 0, turns = 0;
+    const auto links = [&] { return lab.must(Host::gateway, "ip -o link show"); };
+    run_path_checks(
+        {service_at(1000)}, 100ms, [&](const std::string&, std::optional<bool>, const std::vector<Finding>&) { after += off ? 1U : 0U; },
+        [&] { return turns > 300; }, 10s, {},
+        [&](PathChecks& checks) {
+          if (!off && links().find("hanat-c") != std::string::npos) { // its client is on its way, or an examination
+            checks.set_period(std::nullopt);
+            off = true;
+          }
+          if (off) ++turns; // of 10 ms: longer than an examination
+        });
+    EXPECT_TRUE(off);
+    EXPECT_EQ(after, 0U);
+    EXPECT_EQ(links().find("hanat-c"), std::string::npos);
   });
 }
 
@@ -170,7 +234,7 @@ TEST_F(SyntheticClientTest, NothingIsSentWithoutAPeriod) {
             asked = true;
             return std::vector<ServiceCheck>{};
           },
-          [](const std::string&, bool, const std::vector<Finding>&) {});
+          [](const std::string&, std::optional<bool>, const std::vector<Finding>&) {});
       checks.set_period(std::nullopt);
       EXPECT_EQ(uv_backend_timeout(&loop), 0) << "no timer runs";
     }

@@ -106,7 +106,9 @@ TEST_F(TraceTableLife, IPv6UdpAndPortRangesAreTraced) {
   auto found = culprit(trace_connect(lab, {.vip = six}), six);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->what, "dropped by inet fw deny, policy drop");
-  EXPECT_EQ(found->remedy, "nft insert rule inet fw deny ct status dnat ct original ip6 daddr 2001:db8::10 accept");
+  EXPECT_EQ(
+      found->remedy,
+      "nft insert rule inet fw deny ct status dnat ct original ip6 daddr 2001:db8::10 meta l4proto tcp ct original proto-dst 443 accept");
 
   const Vip dns = traced_vip(Family::ipv4, 53, Protocol::udp);
   found = culprit(trace_on_gateway(lab, {.vip = dns},

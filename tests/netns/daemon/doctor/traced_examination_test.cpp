@@ -27,7 +27,7 @@ public:
   void start(const TraceTarget& target, Clock::duration /*limit*/, OnReady on_ready, OnDone on_done) override {
     targets.push_back(target);
     pending_.push_back(
-        {.ready = std::move(on_ready), .done = std::move(on_done), .ticks = 0, .own = target.client == doctor_client().ipv4});
+        {.ready = std::move(on_ready), .done = std::move(on_done), .ticks = 0, .own = target.client == doctor_client("t").ipv4});
   }
   void stop() override { pending_.clear(); }
 
@@ -106,7 +106,7 @@ protected:
 TEST_F(TracedExamination, NamesTheRuleAndNotItsEffect) {
   EXPECT_THAT(facts_of(examine([](ScriptedTracing&) {})), ElementsAre("not-forwarded"));
   ASSERT_EQ(targets.size(), 1U);
-  EXPECT_EQ(targets[0].client, doctor_client().ipv4);
+  EXPECT_EQ(targets[0].client, doctor_client("t").ipv4);
   EXPECT_EQ(targets[0].server, Lab::endpoint(Host::primary, 8443));
   EXPECT_THAT(facts_of(examine([](ScriptedTracing& tracing) { tracing.found[true] = {rule_finding("policy drop")}; })),
               ElementsAre("policy drop"));

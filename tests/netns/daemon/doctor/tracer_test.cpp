@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/doctor/rule_tracing.hpp"
 #include "tests/netns/daemon/doctor/rulesets.hpp"
 #include "tests/netns/daemon/doctor/tracing.hpp"
 #include "tests/netns/lab/hanatd.hpp"
@@ -164,6 +165,35 @@ TEST_P(TraceFindsNothing, OnACleanGateway) {
   EXPECT_EQ(passage.came_by, "to-client");
   EXPECT_EQ(passage.left_by, "to-primary");
   EXPECT_EQ(passage.sent_to, Lab::endpoint(Host::primary, 8443));
+}
+
+/// The kernel takes no table of such a name.
+TEST(TraceThatCannotBegin, SaysWhyAndHoldsNobodyUp) {
+  Lab lab;
+  const std::string table(300, 'x');
+  const TraceResult result = trace_connect(lab, {.table = table});
+  EXPECT_NE(result.error, "");
+  EXPECT_TRUE(result.packets.empty());
+  lab.in(Host::gateway, [&] {
+    uv_loop_t loop{};
+    uv_loop_init(&loop);
+    std::string order;
+    {
+      RuleTracing tracing{&loop, table};
+      tracing.start(
+          {.service = "web", .client = Lab::address(Host::client), .client_port = {}, .vip = traced_vip(), .server = {}, .seen_by = {}},
+          milliseconds{3000}, [&] { order += "ready "; },
+          [&](const Traced& traced) {
+            order += "done ";
+            EXPECT_TRUE(traced.found.empty());
+            EXPECT_FALSE(traced.seen);
+          });
+      uv_run(&loop, UV_RUN_DEFAULT);
+    }
+    uv_run(&loop, UV_RUN_DEFAULT); // frees the handles
+    uv_loop_close(&loop);
+    EXPECT_EQ(order, "ready done ") << "whoever waits for the begin goes on";
+  });
 }
 
 } // namespace

@@ -70,11 +70,12 @@ protected:
 };
 
 TEST_F(FullConntrack, IsNamedByTheDoctor) {
-  Output output;
-  for (int round = 0; round < 5 && output.exit != 2; ++round) { // entries may end meanwhile
-    fill();
-    output = hanatd.ctl({"doctor", "--json"});
-  }
+  fill();
+  std::jthread fills([this](const std::stop_token& stop) { // in place of entries that end meanwhile
+    for (std::size_t made = 1'000'000; !stop.stop_requested();) lab.in(Host::gateway, [&made] { fill_up(made); });
+  });
+  const Output output = hanatd.ctl({"doctor", "--json"});
+  fills.request_stop();
   EXPECT_EQ(output.exit, 2) << output.out;
   EXPECT_THAT(output.out, testing::HasSubstr("conntrack-full"));
   EXPECT_THAT(output.out, testing::HasSubstr("sysctl -w net.netfilter.nf_conntrack_max="));

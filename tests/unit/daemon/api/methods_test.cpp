@@ -45,7 +45,11 @@ Status full_status() {
   service.last_flip = flip;
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = 1, .ends_in_s = 4.5}};
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
-  service.path = {.state = "unanswered", .unanswered_clients = 1, .refused_clients = 2, .since = "t", .findings = {FindingStatus{}}};
+  service.path = {.state = "unanswered",
+                  .unanswered_clients = 1,
+                  .refused_clients = 2,
+                  .since = "t",
+                  .findings = {{.severity = "problem", .code = "c", .service = "web", .what = "w", .remedy = "r", .seen_by = "client"}}};
   service.totals.flips = {{"failover", 2}};
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};

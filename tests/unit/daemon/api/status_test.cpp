@@ -24,7 +24,7 @@ const json example_json = json::parse(R"(
                  "drain_ends_in_s": null, "cut_ms": 3.1},
    "path": {"state": "unanswered", "unanswered_clients": 37, "refused_clients": 0, "since": "2026-01-31T10:02:00.123Z",
             "findings": [{"severity": "problem", "code": "ip-forward-off", "what": "net.ipv4.ip_forward is 0",
-                          "remedy": "sysctl -w net.ipv4.ip_forward=1", "seen_by": ""}]},
+                          "remedy": "sysctl -w net.ipv4.ip_forward=1", "seen_by": null, "service": null}]},
    "totals": {"flips": {"failover": 2, "failback": 1}, "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "drained": 0,
               "clients_unanswered": 40, "clients_refused": 2}}]}
 )");

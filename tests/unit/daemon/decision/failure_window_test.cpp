@@ -382,5 +382,18 @@ TEST(Combine, IsTheWorstOfAll) {
   }
 }
 
+TEST(FailureWindow, SaysWhatWasEnoughToBecomeUp) {
+  for (const bool hurry : {true, false}) {
+    FailureWindow window{three_in_ten, two_for_five};
+    for (int second = 0; second < 3; ++second) window.record(probes::Outcome::fail, Time{100s} + second * 1s);
+    ASSERT_EQ(window.health(), Health::down);
+    for (int second = 10; window.health() == Health::down; ++second) {
+      window.record(probes::Outcome::pass, Time{100s} + second * 1s);
+      window.evaluate({.target_works = !hurry, .preferred = true}, Time{100s} + second * 1s);
+    }
+    EXPECT_EQ(window.up_by(), (UpRule{.passes = 2, .stable_for = hurry ? 0s : 5s})) << "without a target nobody waits for the time";
+  }
+}
+
 } // namespace
 } // namespace hanat

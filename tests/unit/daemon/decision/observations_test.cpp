@@ -75,6 +75,13 @@ TEST_F(ObserveTest, NothingIsKeptOfAServerThatPasses) {
   EXPECT_TRUE(server().observations.empty());
 }
 
+TEST_F(ObserveTest, ThePassThatMakesAnUnknownServerUpIsKeptForItsTelling) {
+  result(Outcome::pass, probes::Reason::connected);
+  EXPECT_EQ(server().health, Health::up);
+  EXPECT_EQ(counts(), (std::vector<unsigned>{1}));
+  EXPECT_EQ(server().probes[0].window.up_by(), (UpRule{.passes = 1, .stable_for = 0s})) << "the rule asks for more, and nobody waits";
+}
+
 TEST_F(ObserveTest, FailsThatMayStillCountAreKeptAndThenForgotten) {
   result(Outcome::pass, probes::Reason::connected);
   result(Outcome::fail, probes::Reason::timeout);

@@ -18,6 +18,11 @@ Endpoint client(std::uint16_t port = 40'000, const char* address = "198.18.1.2")
 
 class PathEvidenceTest : public testing::Test {
 protected:
+  PathEvidenceTest() { examined(Examined::Verdict::path); }
+  void examined(Examined::Verdict verdict, std::optional<bool> own_client = {}, const Address& of = client().address) {
+    evidence.on_examined({.verdict = verdict, .client = of, .saw_client = true, .own_client = own_client}, now);
+    evaluate();
+  }
   /// The client's SYN of this sequence number comes again at this moment; everything that is due until then happens.
   void repeats(const Endpoint& from, Clock::duration at, std::uint32_t sequence = 7) {
     go_to(at);
@@ -83,12 +88,14 @@ TEST_F(PathEvidenceTest, OneRepeatedSynIsNothing) {
 }
 
 TEST_F(PathEvidenceTest, ThreeConnectionsWhoseClientsGaveUpEarlyBeginItToo) {
-  for (std::uint16_t number = 0; number < 3; ++number) repeats(client(static_cast<std::uint16_t>(40'000 + number)), 1s + number * 2s);
+  evidence = {};
+  for (std::uint16_t number = 0; number < 3; ++number)
+    repeats(client(static_cast<std::uint16_t>(40'000 + number), number < 2 ? "198.18.1.2" : "198.18.1.3"), 1s + number * 2s);
   go_to(5s);
   EXPECT_EQ(begun, 0);
   go_to(6s);
   EXPECT_EQ(begun, 1);
-  EXPECT_EQ(evidence.unanswered(now), 1U) << "of one client";
+  EXPECT_EQ(evidence.unanswered(now), 2U) << "of two clients";
 }
 
 TEST_F(PathEvidenceTest, NotWhileClientsAreRefused) {
@@ -218,6 +225,71 @@ TEST_F(PathEvidenceTest, TheClientToTraceIsOneThatHasWaitedForAMoment) {
   EXPECT_EQ(evidence.suspect(now), std::nullopt);
   go_to(1'200ms);
   EXPECT_EQ(evidence.suspect(now), client()) << "its third SYN is still to come";
+}
+
+/// Nothing has been examined.
+class WithoutAVerdict : public PathEvidenceTest {
+protected:
+  WithoutAVerdict() { evidence = {}; }
+  void hangs(const char* address, Clock::duration at = {}) {
+    repeats(client(40'000, address), at + 1s);
+    repeats(client(40'000, address), at + 3s);
+    go_to(at + 4s);
+  }
+};
+
+TEST_F(WithoutAVerdict, OneClientAloneIsNothing) {
+  hangs("198.18.1.2");
+  for (std::uint16_t number = 1; number < 5; ++number) repeats(client(static_cast<std::uint16_t>(40'000 + number)), 4s + number * 1s);
+  go_to(60s);
+  EXPECT_EQ(begun, 0);
+}
+
+TEST_F(WithoutAVerdict, AnExaminationIsTheSecondWitness) {
+  hangs("198.18.1.2");
+  examined(Examined::Verdict::nothing);
+  EXPECT_EQ(begun, 0);
+  examined(Examined::Verdict::path);
+  EXPECT_EQ(begun, 1);
+}
+
+TEST_F(WithoutAVerdict, TwoClientsWaitForTheVerdictButNotForEver) {
+  repeats(client(1, "198.18.1.2"), 1s);
+  evidence.on_examination(now);
+  repeats(client(1, "198.18.1.3"), 1'100ms);
+  repeats(client(1, "198.18.1.2"), 3s);
+  go_to(4s);
+  EXPECT_EQ(begun, 0);
+  go_to(5s);
+  EXPECT_EQ(begun, 1);
+  EXPECT_LE(begun_at, 4'500ms);
+}
+
+TEST_F(WithoutAVerdict, AClientOnAListDoesNotCountAndWhoeverComesBesideItIsExaminedToo) {
+  hangs("198.18.1.2");
+  examined(Examined::Verdict::client_only);
+  EXPECT_EQ(evidence.unanswered(now), 0U);
+  hangs("198.18.1.3", 5s);
+  hangs("198.18.1.4", 6s);
+  EXPECT_EQ(begun, 0) << "they may be on the list, too";
+  repeats(client(1), 12s);
+  repeats(client(1), 14s);
+  go_to(15s);
+  EXPECT_EQ(evidence.suspect(now)->address, client(1, "198.18.1.4").address) << "not the one that is known";
+  examined(Examined::Verdict::path, {}, client(1, "198.18.1.3").address);
+  EXPECT_EQ(begun, 1);
+}
+
+TEST_F(WithoutAVerdict, WhatStoppedHanatdsOwnClientTooAndIsGoneEndsIt) {
+  hangs("198.18.1.2");
+  examined(Examined::Verdict::path, false);
+  EXPECT_EQ(begun, 1);
+  examined(Examined::Verdict::path, true);
+  EXPECT_EQ(ended, 0) << "something else is in the way of clients";
+  examined(Examined::Verdict::path, false);
+  examined(Examined::Verdict::nothing, true);
+  EXPECT_EQ(ended, 1);
+  EXPECT_NE(evidence.state(now), PathState::unanswered);
 }
 
 /// Clients that are answered at their second SYN, as on a path that loses packets: never, whatever the order.

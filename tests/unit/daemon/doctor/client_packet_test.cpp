@@ -20,9 +20,14 @@ const Endpoint client6 = at("fd68:616e:6174::fd", 12'345), vip6 = at("2001:db8::
 
 TEST(ClientPacket, HasCorrectChecksums) {
   const Packet syn = tcp_packet(client4, vip4, TH_SYN, 0x12340000);
-  ASSERT_EQ(syn.size(), 40U);
+  ASSERT_EQ(syn.size(), 44U);
   EXPECT_EQ(folded(syn, 0, 20), 0xffff) << "IPv4 header";
-  EXPECT_EQ(folded(syn, 12, 40, 6 + 20), 0xffff) << "TCP, with addresses, protocol and length";
+  EXPECT_EQ(folded(syn, 12, 44, 6 + 24), 0xffff) << "TCP, with addresses, protocol and length";
+  EXPECT_EQ(syn[32] >> 4U, 6) << "the header's length in words";
+  EXPECT_EQ(Packet(syn.begin() + 40, syn.end()), (Packet{2, 4, 0x05, 0xb4})) << "the largest segment: 1,460 bytes";
+  const Packet reset = tcp_packet(client4, vip4, TH_RST, 0x12340000);
+  ASSERT_EQ(reset.size(), 40U) << "no option";
+  EXPECT_EQ(folded(reset, 12, 40, 6 + 20), 0xffff);
   const Packet six = udp_packet(client6, vip6, "odd");
   EXPECT_EQ(folded(six, 8, six.size(), 17 + 8 + 3), 0xffff);
 }

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <linux/netfilter/nf_tables.h>
+
 #include "tests/unit/daemon/doctor/trace_kit.hpp"
 
 namespace hanat {
@@ -34,12 +36,15 @@ protected:
 TEST_F(CulpritOf, APolicyOfIptables) {
   const auto found = of({translated().at(TableFamily::ip, "filter", "FORWARD").policy(TraceVerdict::drop)});
   ASSERT_TRUE(found);
-  EXPECT_EQ(*found, (Finding{.severity = Severity::problem,
-                             .code = "forward-drop",
-                             .service = "web",
-                             .what = "dropped by ip filter FORWARD, policy drop",
-                             .remedy = "iptables -I FORWARD -m conntrack --ctstate DNAT --ctorigdst 203.0.113.10 -j ACCEPT",
-                             .seen_by = "client 198.18.0.7 by eth0"}));
+  EXPECT_EQ(
+      *found,
+      (Finding{.severity = Severity::problem,
+               .code = "forward-drop",
+               .service = "web",
+               .what = "dropped by ip filter FORWARD, policy drop",
+               .remedy = "iptables -I FORWARD -p tcp -m conntrack --ctstate DNAT --ctorigdst 203.0.113.10 --ctorigdstport 443 -j ACCEPT",
+               .seen_by = "client 198.18.0.7 by eth0",
+               .witness = Witness::real_client}));
 }
 
 TEST_F(CulpritOf, ARuleWithItsPositionAndComment) {
@@ -48,6 +53,57 @@ TEST_F(CulpritOf, ARuleWithItsPositionAndComment) {
   const auto found = of({translated().at(TableFamily::ip, "filter", "FORWARD").rule(9, TraceVerdict::drop)});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->what, "rejected by ip filter FORWARD rule 2 \"no guests\"");
+}
+
+nat::Condition from_net(const char* net) {
+  const auto address = Address::parse(net).value();
+  return {.field = nat::Condition::Field::network_header,
+          .key = 12,
+          .mask = {0xff, 0xff, 0xff, 0},
+          .value = {address.bytes().begin(), address.bytes().end()}};
+}
+
+TEST_F(CulpritOf, ARuleThatAsksForTheClientsAddressIsAboutThisClient) {
+  auto& rules = ruleset.chains[filter_forward].rules;
+  rules = {foreign_rule(4, 1, RuleAction::drop)};
+  const auto met = [&] { return of({translated().at(TableFamily::ip, "filter", "FORWARD").rule(4, TraceVerdict::drop)}).value(); };
+  EXPECT_FALSE(met().client_only);
+  rules[0].matches = {from_net("198.18.0.0")};
+  EXPECT_TRUE(met().client_only);
+  EXPECT_EQ(met().severity, Severity::warning);
+  EXPECT_EQ(met().remedy, "iptables -t filter -L FORWARD -n -v --line-numbers") << "an accept would let in all that are blocked";
+  rules[0].matches = {nat::Condition{.about = nat::Condition::Field::network_header}};
+  rules[0].matches[0].key = 12;
+  EXPECT_TRUE(met().client_only) << "a set of addresses";
+}
+
+TEST_F(CulpritOf, APolicyBehindRulesThatAcceptOtherClientsIsAboutThisClient) {
+  auto& rules = ruleset.chains[filter_forward].rules;
+  rules = {foreign_rule(4, 1, RuleAction::accept)};
+  rules[0].matches = {from_net("192.0.2.0")};
+  const auto met = [&] { return of({translated().at(TableFamily::ip, "filter", "FORWARD").policy(TraceVerdict::drop)}).value(); };
+  EXPECT_TRUE(met().client_only);
+  nat::Condition ssh{.field = nat::Condition::Field::transport_header, .key = 2, .mask = {0xff, 0xff}, .value = {0, 22}};
+  rules[0].matches.push_back(ssh);
+  EXPECT_FALSE(met().client_only) << "that rule is about something else";
+  EXPECT_EQ(met().severity, Severity::problem);
+}
+
+TEST_F(CulpritOf, RulesThatNameInterfacesAreAWarningOfHanatdsOwnClientOnly) {
+  auto& rules = ruleset.chains[filter_forward].rules;
+  rules = {foreign_rule(4, 1, RuleAction::accept)};
+  nat::Condition lan{.field = nat::Condition::Field::meta, .key = NFT_META_IIFNAME, .mask = {0xff, 0xff, 0xff}, .value = {'l', 'a', 'n'}};
+  rules[0].matches = {lan};
+  TraceContext context = trace_context();
+  const auto met = [&] {
+    return culprit_of({translated().at(TableFamily::ip, "filter", "FORWARD").policy(TraceVerdict::drop)}, ruleset, context).value();
+  };
+  EXPECT_EQ(met().severity, Severity::problem) << "a real client";
+  context.own_client = true;
+  EXPECT_EQ(met().severity, Severity::warning);
+  EXPECT_EQ(met().witness, Witness::own_client);
+  rules.clear();
+  EXPECT_EQ(met().severity, Severity::problem);
 }
 
 TEST_F(CulpritOf, ARuleThatIsGoneIsNamedByItsHandle) {
@@ -63,7 +119,8 @@ TEST_F(CulpritOf, WhoseChainsWereMetDecidesTheRemedy) {
         .remedy;
   };
   EXPECT_EQ(remedy("ufw-before-forward"), "ufw route allow proto tcp to 10.0.0.11 port 8443");
-  EXPECT_EQ(remedy("DOCKER-USER"), "iptables -I DOCKER-USER -m conntrack --ctstate DNAT --ctorigdst 203.0.113.10 -j ACCEPT");
+  EXPECT_EQ(remedy("DOCKER-USER"),
+            "iptables -I DOCKER-USER -p tcp -m conntrack --ctstate DNAT --ctorigdst 203.0.113.10 --ctorigdstport 443 -j ACCEPT");
   ruleset.chains[{TableFamily::inet, "firewalld", "filter_FORWARD"}] = base_chain("filter", Hook::forward, 10);
   const auto found = of({translated().at(TableFamily::inet, "firewalld", "filter_FORWARD").rule(3, TraceVerdict::drop)});
   ASSERT_TRUE(found);

@@ -80,6 +80,9 @@ TEST_F(HostChecks, NameForwarding) {
   EXPECT_THAT(settings(), IsEmpty()) << "IPv6 has a switch of its own";
   host.ip6_forward = false;
   EXPECT_THAT(codes(settings()), ElementsAre("ipv6-forward-off"));
+  EXPECT_THAT(settings()[0].remedy, testing::StartsWith("sysctl -w net.ipv6.conf.all.forwarding=1 "));
+  host.interfaces[1].routes_by_ra = true;
+  EXPECT_THAT(settings()[0].remedy, HasSubstr("net.ipv6.conf.eth0.accept_ra=2 net.ipv6.conf.all.forwarding=1 "));
   path.path.to_server.local = true;
   EXPECT_THAT(settings(), IsEmpty()) << "a server on this machine";
 }
@@ -103,8 +106,13 @@ TEST_F(HostChecks, NameAListenAddressThatNobodyOwns) {
   path.vip.address = ip_of("192.0.2.77");
   EXPECT_THAT(codes(settings()), ElementsAre("listen-address-unowned"));
   EXPECT_THAT(settings()[0].remedy, HasSubstr("ip address add 192.0.2.77/32 dev eth0"));
+  EXPECT_EQ(settings()[0].severity, Severity::warning);
   path.path.vip = Neighbour::answers;
   EXPECT_THAT(codes(settings()), ElementsAre("listen-address-elsewhere"));
+  EXPECT_EQ(settings()[0].severity, Severity::note) << "it may be on standby";
+  host.has_vrrp = true;
+  EXPECT_THAT(settings(), IsEmpty()) << "the other gateway has it";
+  host.has_vrrp = false;
   path.path.proxied = true;
   EXPECT_THAT(settings(), IsEmpty()) << "this machine answers for it";
   path.path.proxied = false;
@@ -119,9 +127,20 @@ TEST_F(HostChecks, NameRoutesAndSourceAddresses) {
   path.own_client = false;
   path.path.to_client.error = ENETUNREACH;
   EXPECT_THAT(codes(settings()), ElementsAre("no-route-to-client"));
+  EXPECT_TRUE(settings()[0].client_only);
   path.path.to_client.error = 0;
   path.snat = {.kind = nat::SnatKind::address, .address = ip_of("10.0.0.99")};
   EXPECT_THAT(codes(settings()), ElementsAre("snat-address-unowned"));
+  EXPECT_EQ(settings()[0].severity, Severity::warning);
+  path.path.snat = Neighbour::answers;
+  EXPECT_THAT(settings(), IsEmpty()) << "another gateway has it";
+  path.path.snat = Neighbour::failed;
+  host.has_vrrp = true;
+  EXPECT_THAT(settings(), IsEmpty());
+  host.has_vrrp = false;
+  path.path.read = false;
+  EXPECT_THAT(settings(), IsEmpty()) << "nobody was asked";
+  path.path.read = true;
   path.snat.address = ip_of("10.0.0.1");
   EXPECT_THAT(settings(), IsEmpty());
 }
@@ -154,7 +173,7 @@ TEST_F(HostChecks, FollowASilentFlow) {
   EXPECT_THAT(codes(flow()), ElementsAre("server-no-neighbour"));
   path.result->left_by = "eth1";
   EXPECT_THAT(codes(flow()), ElementsAre("no-return-route"));
-  EXPECT_THAT(flow()[0].remedy, HasSubstr("ip route replace default via 10.0.0.1"));
+  EXPECT_THAT(flow()[0].remedy, HasSubstr("ip route add CLIENTS_NET via 10.0.0.1 "));
   EXPECT_EQ(flow()[0].seen_by, "hanatd's own client by hanat-c0");
   path.server_pings = true;
   EXPECT_THAT(codes(flow()), ElementsAre("server-drops-clients"));

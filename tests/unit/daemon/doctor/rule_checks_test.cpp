@@ -117,7 +117,9 @@ TEST_F(CheckingRules, APolicyThatNothingSoftens) {
   EXPECT_EQ(found().front().code, "forward-drop");
   EXPECT_EQ(found().front().severity, Severity::warning);
   EXPECT_EQ(found().front().service, "web");
-  EXPECT_EQ(found().front().remedy, "nft insert rule inet fw forward ct status dnat ct original ip daddr 203.0.113.10 accept");
+  EXPECT_EQ(
+      found().front().remedy,
+      "nft insert rule inet fw forward ct status dnat ct original ip daddr 203.0.113.10 meta l4proto tcp ct original proto-dst 443 accept");
   forward.rules.push_back(rule(RuleAction::accept, {{}})); // a condition that cannot be read
   EXPECT_TRUE(found().empty());
 }
@@ -177,6 +179,16 @@ TEST_F(CheckingRules, FlowtablesOfTheWay) {
   ASSERT_EQ(found().size(), 1U);
   EXPECT_EQ(found().front().severity, Severity::note);
   EXPECT_THAT(found().front().what, HasSubstr("flowtable inet fast ft (eth0, eth1)"));
+}
+
+TEST_F(CheckingRules, RulesOfIptablesLegacyAreSaidToBeUnread) {
+  ruleset.legacy_tables = {"ip filter", "ip6 raw"};
+  ASSERT_EQ(found().size(), 1U);
+  EXPECT_EQ(found().front().code, "iptables-legacy");
+  EXPECT_EQ(found().front().severity, Severity::warning);
+  EXPECT_EQ(found().front().service, "");
+  EXPECT_THAT(found().front().what, HasSubstr("iptables-legacy has rules (ip filter, ip6 raw) that hanatd can neither read nor trace"));
+  EXPECT_EQ(found().front().remedy, "iptables-legacy -t filter -S; ip6tables-legacy -t raw -S");
 }
 
 TEST(SavedRuleset, CopiesOfTheTableAndFlushes) {

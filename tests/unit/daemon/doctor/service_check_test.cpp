@@ -44,7 +44,7 @@ TEST(ServiceCheck, HasNoNewsWithoutATarget) {
 }
 
 TEST(OwnClient, IsKnownByItsAddresses) {
-  for (const ClientAddresses& client : {doctor_client(), path_check_client()}) {
+  for (const ClientAddresses& client : {doctor_client("hanat"), path_check_client("hanat"), doctor_client("other")}) {
     EXPECT_TRUE(is_own_client(client.ipv4));
     EXPECT_TRUE(is_own_client(client.ipv6));
   }

@@ -43,9 +43,9 @@ protected:
     primary.health = Health::up;
     primary.probes[0].last = probes::ProbeResult{.outcome = outcome, .reason = {}, .latency = {}, .detail = {}};
   }
-  void hears(KernelEventKind kind, Clock::duration at, std::uint16_t port = 40'000) {
+  void hears(KernelEventKind kind, Clock::duration at, std::uint16_t port = 40'000, const char* from = "198.18.1.2") {
     go_to(at);
-    clients.on_kernel_event({.kind = kind, .vip = listener, .client = endpoint("198.18.1.2", port), .sequence = 7}, flows.now);
+    clients.on_kernel_event({.kind = kind, .vip = listener, .client = endpoint(from, port), .sequence = 7}, flows.now);
     clients.run(flows.now);
   }
   void go_to(Clock::duration at) {
@@ -56,11 +56,21 @@ protected:
     }
     flows.now = began + at;
   }
-  /// A client whose SYN comes three times.
+  /// Two clients whose SYNs come three times.
   void trouble(Clock::duration at = 0s) {
-    hears(KernelEventKind::undelivered, at + 1s);
-    hears(KernelEventKind::undelivered, at + 3s);
+    for (const auto repeated : {1s, 3s})
+      for (const char* from : {"198.18.1.2", "198.18.1.3"}) hears(KernelEventKind::undelivered, at + repeated, 40'000, from);
+    go_to(at + 5s);
+  }
+  /// One that does so.
+  void one_hangs(Clock::duration at, const char* from) {
+    for (const auto repeated : {1s, 3s}) hears(KernelEventKind::undelivered, at + repeated, 40'000, from);
     go_to(at + 4s);
+  }
+  void found(std::vector<Finding> findings, std::optional<bool> own_client = {}, const char* client = "198.18.1.2") {
+    clients.found("web", {.verdict = {}, .client = address(client), .saw_client = !findings.empty(), .own_client = own_client},
+                  std::move(findings), flows.now);
+    clients.run(flows.now);
   }
   std::size_t told(const char* words) const { return events_of(flows.outbox, words); }
   PathStatus status() const { return clients.status("web", flows.now); }
@@ -78,10 +88,10 @@ TEST_F(ClientEvidenceTest, TroubleIsToldOnceWithItsCauseAndItsEnd) {
   trouble();
   EXPECT_EQ(told(gets_no_answer), 1U);
   EXPECT_EQ(status().state, "unanswered");
-  EXPECT_EQ(status().unanswered_clients, 1U);
+  EXPECT_EQ(status().unanswered_clients, 2U);
   EXPECT_TRUE(status().since);
-  clients.found("web", {forwarding_off()}, flows.now);
-  clients.found("web", {forwarding_off()}, flows.now);
+  found({forwarding_off()});
+  found({forwarding_off()});
   EXPECT_EQ(told(cause), 1U);
   ASSERT_EQ(status().findings.size(), 1U);
   EXPECT_EQ(status().findings[0].remedy, "sysctl -w net.ipv4.ip_forward=1");
@@ -94,7 +104,7 @@ TEST_F(ClientEvidenceTest, TroubleIsToldOnceWithItsCauseAndItsEnd) {
   EXPECT_TRUE(status().findings.empty());
   TotalsStatus totals;
   clients.add_totals("web", totals);
-  EXPECT_EQ(totals.clients_unanswered, 2U);
+  EXPECT_EQ(totals.clients_unanswered, 3U);
   go_to(100s);
   EXPECT_EQ(clients.next_wakeup(), std::nullopt);
   EXPECT_EQ(status(), PathStatus{});
@@ -107,7 +117,7 @@ TEST_F(ClientEvidenceTest, TheCauseIsLookedForBeforeTheThirdSynAndToldWithTheTro
   go_to(1'300ms);
   EXPECT_THAT(diagnosed, testing::ElementsAre(endpoint("198.18.1.2", 40'000)));
   hears(KernelEventKind::undelivered, 3s);
-  clients.found("web", {forwarding_off()}, flows.now);
+  found({forwarding_off()});
   EXPECT_EQ(told(cause), 0U) << "the client may still be answered";
   go_to(4s);
   EXPECT_EQ(told(gets_no_answer), 1U);
@@ -117,7 +127,7 @@ TEST_F(ClientEvidenceTest, TheCauseIsLookedForBeforeTheThirdSynAndToldWithTheTro
 TEST_F(ClientEvidenceTest, OneDiagnosisAtATimeAndOneInTenSeconds) {
   for (int second = 0; second < 9; ++second) hears(KernelEventKind::undelivered, second * 1s, static_cast<std::uint16_t>(40'000 + second));
   EXPECT_EQ(diagnosed.size(), 1U);
-  clients.found("web", {}, flows.now);
+  found({});
   hears(KernelEventKind::undelivered, 9s, 40'010);
   go_to(9'900ms);
   EXPECT_EQ(diagnosed.size(), 1U);
@@ -131,7 +141,7 @@ TEST_F(ClientEvidenceTest, OneDiagnosisAtATimeAndOneInTenSeconds) {
 TEST_F(ClientEvidenceTest, WhatWasFoundForAClientThatIsAnsweredAfterAllIsForgotten) {
   hears(KernelEventKind::undelivered, 1s);
   go_to(1'300ms);
-  clients.found("web", {forwarding_off()}, flows.now);
+  found({forwarding_off()});
   hears(KernelEventKind::answered, 3s);
   trouble(80s);
   EXPECT_EQ(told(gets_no_answer), 1U);
@@ -176,7 +186,10 @@ TEST_F(ClientEvidenceTest, AnAnswerCountsWhereTheKernelTellsOnlyItsServerToo) {
   clients.run(flows.now);
   EXPECT_EQ(told(over), 0U) << "another server";
   answer.server = endpoint("198.18.1.2", 443);
-  clients.on_kernel_event(answer, flows.now);
+  for (const char* from : {"198.18.1.2", "198.18.1.3"}) {
+    answer.client = endpoint(from, 1);
+    clients.on_kernel_event(answer, flows.now);
+  }
   clients.run(flows.now);
   EXPECT_EQ(told(over), 1U);
 }
@@ -191,8 +204,75 @@ TEST_F(ClientEvidenceTest, ACheckOfHanatdsOwnTellsWhereThereIsNoClient) {
   clients.checked("web", false, {forwarding_off()}, flows.now);
   EXPECT_EQ(told(cause), 1U);
   clients.checked("web", true, {}, flows.now);
-  EXPECT_EQ(told("clients are answered again; it lasted"), 1U);
+  EXPECT_EQ(told("hanatd's own client is answered again; it lasted"), 1U);
   EXPECT_EQ(status().state, "ok");
+  clients.checked("web", std::nullopt, {}, flows.now);
+  EXPECT_EQ(status().state, "no-evidence") << "this time it was not looked at";
+}
+
+Finding blocked(Witness witness = Witness::real_client) {
+  return {.severity = Severity::warning,
+          .code = "forward-drop",
+          .service = "web",
+          .what = "dropped by inet fw forward rule 1",
+          .remedy = "nft -a list chain inet fw forward",
+          .seen_by = "client 198.18.1.2 by eth0",
+          .witness = witness,
+          .client_only = true};
+}
+
+TEST_F(ClientEvidenceTest, OneClientThatIsOnAListIsToldOfAndIsNoTrouble) {
+  one_hangs(0s, "198.18.1.2");
+  found({blocked()}, true);
+  go_to(8s);
+  EXPECT_EQ(told("a client gets no answer: dropped by inet fw forward rule 1"), 1U);
+  EXPECT_EQ(told(gets_no_answer), 1U) << "that line alone";
+  EXPECT_EQ(status().state, "no-evidence");
+  one_hangs(20s, "198.18.1.9");
+  found({blocked()}, true, "198.18.1.9");
+  go_to(40s);
+  EXPECT_EQ(told("a client gets no answer"), 1U) << "the same rule: once an hour";
+  EXPECT_EQ(status().state, "no-evidence");
+}
+
+TEST_F(ClientEvidenceTest, OneClientAndHanatdsOwnAreTrouble) {
+  one_hangs(0s, "198.18.1.2");
+  EXPECT_EQ(status().state, "no-evidence");
+  found({forwarding_off()}, false);
+  EXPECT_EQ(status().state, "unanswered");
+  EXPECT_EQ(status().findings.size(), 1U);
+  found({}, true);
+  EXPECT_EQ(status().state, "no-evidence") << "mended: it ends with the examination that shows it";
+  EXPECT_EQ(told("hanatd's own client is answered again; it lasted"), 1U);
+}
+
+TEST_F(ClientEvidenceTest, AWarningIsNoSecondWitness) {
+  one_hangs(0s, "198.18.1.2");
+  Finding warning = forwarding_off();
+  warning.severity = Severity::warning;
+  found({warning}, std::nullopt);
+  go_to(30s);
+  EXPECT_EQ(status().state, "no-evidence");
+}
+
+TEST_F(ClientEvidenceTest, ACauseThatIsLookedForAgainAndGoneIsNotToldAnyLonger) {
+  trouble();
+  Finding rule = forwarding_off();
+  rule.code = "forward-drop", rule.what = "dropped by a rule", rule.witness = Witness::real_client;
+  found({forwarding_off(), rule}, true);
+  EXPECT_EQ(status().findings.size(), 2U);
+  clients.found("web", {.verdict = {}, .client = address("198.18.1.2"), .saw_client = false, .own_client = true}, {}, flows.now);
+  ASSERT_EQ(status().findings.size(), 1U) << "the client sent nothing this time";
+  EXPECT_EQ(status().findings[0].code, "forward-drop");
+  clients.found("web", {.verdict = {}, .client = address("198.18.1.2"), .saw_client = true, .own_client = true}, {}, flows.now);
+  EXPECT_TRUE(status().findings.empty());
+}
+
+TEST_F(ClientEvidenceTest, WhatStopsHanatdsOwnClientAloneIsNoTrouble) {
+  clients.checked("web", true, {}, flows.now);
+  clients.checked("web", false, {blocked(Witness::own_client)}, flows.now);
+  EXPECT_EQ(status().state, "no-evidence");
+  EXPECT_EQ(told("gets no answer"), 0U);
 }
 
 TEST_F(ClientEvidenceTest, OffAndForUnknownEndpointsNothingIsRemembered) {

@@ -189,7 +189,8 @@ TEST(MakeEvent, Drains) {
   eviction.drain = Drain{.until = event_moment + 60s, .since = event_moment, .left = 3U, .most = 10};
   EXPECT_EQ(what<DrainBegun>(drain_begun(web.service, eviction)),
             (DrainBegun{.flows = "web primary", .kind = FlowKind::tcp, .lasts = 60s}));
-  EXPECT_EQ(what<DrainVoid>(drain_void(web.service, eviction)), (DrainVoid{.flows = "web primary", .kind = FlowKind::tcp}));
+  EXPECT_EQ(what<DrainVoid>(drain_void(web.service, eviction)),
+            (DrainVoid{.flows = "web primary", .kind = FlowKind::tcp, .flip = flip_of(web.service, eviction)}));
   const auto over = what<Drained>(drained(web.service, eviction, event_moment + 12s));
   EXPECT_EQ(over.took, 12s);
   EXPECT_EQ(over.ended, 7U);
