@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/moment.hpp"
+#include "cli/text.hpp"
 #include "daemon/util/did_you_mean.hpp"
 #include "daemon/util/duration.hpp"
 #include "daemon/util/escape.hpp"
@@ -20,24 +21,24 @@ namespace {
 // In the order of Option.
 constexpr std::array option_rows = {
     OptionRow{"--socket", "PATH", "the daemon's socket (default: $HANAT_SOCKET, otherwise /run/hanat/control.sock)"},
-    OptionRow{"--json", "", "print one JSON value on stdout and nothing else there"},
+    OptionRow{"--json", "", "print JSON on stdout, and nothing else there"},
     OptionRow{"--help", "", "print this text", "-h"},
     OptionRow{"--version", "", "like the command version", "-V"},
     OptionRow{"--all", "", "every service"},
     OptionRow{"--for", "TIME", "end the override after this time: 90s, 30m, 2h, 1h30m"},
-    OptionRow{"--reason", "TEXT", "why, for the journal and the status"},
-    OptionRow{"--server", "NAME", "this backup, e.g. backup2, instead of the first one that is up"},
-    OptionRow{"--even-if-down", "", "force the server although it is down: clients are then not served"},
-    OptionRow{"--watch", "", "show it again each second, until interrupted"},
+    OptionRow{"--reason", "TEXT", "why, for the journal and for anyone who looks at the status"},
+    OptionRow{"--server", "NAME", "this backup, for example backup2, instead of the first one that is up"},
+    OptionRow{"--even-if-down", "", "force the server although it is down: its clients are not served then"},
+    OptionRow{"--watch", "", "refresh every second, until interrupted"},
     OptionRow{"--color", "WHEN", "auto (default: on a terminal), always or never"},
     OptionRow{"--check", "", "one line for monitoring; exit status 0 ok, 1 warning, 2 critical, 3 no daemon"},
     OptionRow{"--number", "N", "the newest N entries", "-n"},
-    OptionRow{"--since", "TIME", "from then on: 14:00, \"2026-11-28 14:00\", or 2h (ago)"},
-    OptionRow{"--until", "TIME", "up to then, likewise"},
-    OptionRow{"--follow", "", "go on with what happens, until interrupted", "-f"},
-    OptionRow{"--at", "TIME", "then, instead of now: 14:02 (that whole minute), \"2026-11-28 14:02:30\", or 2h (ago)"},
-    OptionRow{"--ask", "", "have hanatd probe every server once, too; exit status 1 if one fails"},
-    OptionRow{"--list", "N", "N of the connections, too, one a line"},
+    OptionRow{"--since", "TIME", "from this time on: 14:00, \"2026-11-28 14:00\", or 2h (ago)"},
+    OptionRow{"--until", "TIME", "up to this time"},
+    OptionRow{"--follow", "", "then print what happens, until interrupted", "-f"},
+    OptionRow{"--at", "TIME", "at this time instead of now: 14:02 (that minute), \"2026-11-28 14:02:30\", or 2h (ago)"},
+    OptionRow{"--ask", "", "also probe every server once; exit status 1 if one fails"},
+    OptionRow{"--list", "N", "also list N of the connections, one per line"},
 };
 static_assert(option_rows.size() == static_cast<std::size_t>(Option::list) + 1);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
@@ -99,10 +100,17 @@ std::int64_t number_of(std::string_view option, std::string_view text) {
   return number;
 }
 
-WallTime moment_of(std::string_view option, std::string_view text) {
+Moment moment_of(std::string_view option, std::string_view text) {
   if (const auto moment = parse_moment(text, wall_now())) return *moment;
   throw UsageError(
       fmt::format("{} {}: not a time; write for example 14:00, \"2026-11-28 14:00\", or 2h for two hours ago", option, escaped(text)));
+}
+
+/// Nothing has happened since then.
+WallTime past_moment(std::string_view option, std::string_view text) {
+  const WallTime begin = moment_of(option, text).begin;
+  if (begin > wall_now()) throw UsageError(fmt::format("{} {}: that is in the future", option, escaped(text)));
+  return begin;
 }
 
 void apply(Invocation& invocation, Option option, std::string_view value) {
@@ -120,8 +128,8 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::color: invocation.color = color_of(value); break;
   case Option::check: invocation.check = true; break;
   case Option::number: invocation.number = number_of("--number", value); break;
-  case Option::since: invocation.since = moment_of("--since", value); break;
-  case Option::until: invocation.until = moment_of("--until", value); break;
+  case Option::since: invocation.since = past_moment("--since", value); break;
+  case Option::until: invocation.until = moment_of("--until", value).begin; break;
   case Option::follow: invocation.follow = true; break;
   case Option::at: invocation.at = moment_of("--at", value); break;
   case Option::ask: invocation.ask = true; break;
@@ -156,19 +164,20 @@ std::span<const Subcommand> subcommands() {
        "status",
        "SERVICE",
        {all, watch, check},
-       "show what is wrong, and where the traffic is (the default command); of a SERVICE, of names with * or of --all every detail"},
+       "show problems first, then where the traffic is (the default command); with a SERVICE, a pattern like 'web*' or --all: every "
+       "detail"},
       {Command::force_backup,
        "force-backup",
        "SERVICE",
        {all, for_time, reason, server, even_if_down},
-       "pin a backup: no failover until auto"},
+       "send the traffic to a backup and keep it there until auto"},
       {Command::force_primary,
        "force-primary",
        "SERVICE",
        {all, for_time, reason, even_if_down},
-       "pin the primary: no failover until auto"},
-      {Command::automatic, "auto", "SERVICE", {all}, "end an override"},
-      {Command::reload, "reload", "", {}, "read the configuration again; one with errors changes nothing"},
+       "send the traffic to the primary and keep it there until auto"},
+      {Command::automatic, "auto", "SERVICE", {all}, "end an override: hanatd decides again"},
+      {Command::reload, "reload", "", {}, "load the configuration again; with errors nothing changes"},
       {Command::history,
        "history",
        "SERVICE",
@@ -178,16 +187,20 @@ std::span<const Subcommand> subcommands() {
        "events",
        "SERVICE",
        {number, since, until, follow},
-       "the same for programs: a line an event; with --follow as they happen (default: the newest 20)"},
-      {Command::why, "why", "SERVICE", {at}, "show why the traffic is where it is, or was at a time: what was learnt, decided and done"},
-      {Command::plan, "plan", "FILE", {}, "show what a reload would change (default: with the file that it reads)"},
-      {Command::probe, "probe", "SERVICE", {}, "probe its servers once, now, and show the answers; exit status 1 if one fails"},
-      {Command::connections, "connections", "SERVICE", {list}, "count its connections by server and state; may a server be unplugged?"},
+       "the same for programs: one line per event (default: the newest 20)"},
+      {Command::why, "why", "SERVICE", {at}, "show why the traffic is where it is, or was at a time"},
+      {Command::plan, "plan", "FILE", {}, "show what a reload would change (default: of the file that it reads)"},
+      {Command::probe, "probe", "SERVICE", {}, "probe its servers once, now; exit status 1 if one fails"},
+      {Command::connections,
+       "connections",
+       "SERVICE",
+       {list},
+       "count its connections by server and state, and say whether a server may be unplugged"},
       {Command::doctor,
        "doctor",
        "SERVICE",
        {},
-       "find out why clients hang although the servers are up, and how to mend it; exit status 0 nothing, 1 warnings, 2 problems"},
+       "find out why clients hang although the servers are up; exit status 0 nothing found, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
       {Command::check, "check", "FILE", {ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
@@ -222,19 +235,37 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   return invocation;
 }
 
-std::string help_text(std::string_view command) {
+std::string help_text(std::string_view command, std::size_t width) {
   std::string text;
+  const auto add = [&](std::string_view line, std::size_t hang) {
+    for (const std::string& part : wrapped(line, width, hang)) text += part + "\n";
+  };
+  const auto add_option = [&](Option option) {
+    std::string line = option_help(row_of(option));
+    line.pop_back();
+    add(line, 20);
+  };
   if (!command.empty()) {
     const auto& subcommand = find_subcommand(command);
-    text = fmt::format("hanatctl {}{}\n  {}\n\n", usage_of(subcommand), subcommand.options.empty() ? "" : " [OPTIONS]", subcommand.help);
-    for (const auto option : subcommand.options) text += option_help(row_of(option));
+    add(fmt::format("hanatctl {}{}", usage_of(subcommand), subcommand.options.empty() ? "" : " [OPTIONS]"), 2);
+    add(fmt::format("  {}", subcommand.help), 2);
+    text += "\n";
+    for (const auto option : subcommand.options) add_option(option);
   } else {
-    text = "hanatctl [OPTIONS] [COMMAND] ...        show and control hanatd; options may stand before or after the command\n\n";
-    for (const auto& subcommand : subcommands()) text += fmt::format("  {:<32}{}\n", usage_of(subcommand), subcommand.help);
-    text += "\nSERVICE may be left out when there is only one. hanatctl help COMMAND shows the options of a command.\n\n";
+    add("hanatctl [OPTIONS] [COMMAND] ...", 2);
+    add("Show and control hanatd. Options may stand before or after the command.", 0);
+    text += "\n";
+    for (const auto& subcommand : subcommands()) add(fmt::format("  {:<31}{}", usage_of(subcommand), subcommand.help), 33);
+    text += "\n";
+    add("SERVICE may be left out when there is only one. hanatctl help COMMAND shows the options of a command.", 0);
+    text += "\nClients hang:                    hanatctl doctor\n"
+            "Why did it move at 14:02?        hanatctl why SERVICE --at 14:02\n"
+            "May I unplug a server now?       hanatctl connections SERVICE\n\n";
   }
-  for (const auto option : common_options) text += option_help(row_of(option));
-  return text + "\nExit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon.\n";
+  for (const auto option : common_options) add_option(option);
+  text += "\n";
+  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check and doctor have their own.", 2);
+  return text;
 }
 
 } // namespace hanat::cli

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/moment.hpp"
 #include "daemon/util/arguments.hpp"
 #include "daemon/util/wall_time.hpp"
 
@@ -81,7 +82,8 @@ struct Invocation {
   Color color = Color::automatic;
   bool watch = false, check = false, follow = false;
   std::optional<std::int64_t> number; // of entries
-  std::optional<WallTime> since, until, at;
+  std::optional<WallTime> since, until;
+  std::optional<Moment> at;
   bool ask = false;
   std::optional<std::int64_t> list; // so many connections
 };
@@ -89,7 +91,7 @@ struct Invocation {
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.
 Invocation parse_arguments(std::span<const std::string_view> arguments);
 
-/// The help of all commands, or of one. Throws UsageError for an unknown command.
-std::string help_text(std::string_view command = {});
+/// The help of all commands, or of one, in lines of at most `width` (0: not wrapped). Throws UsageError for an unknown command.
+std::string help_text(std::string_view command = {}, std::size_t width = 0);
 
 } // namespace hanat::cli

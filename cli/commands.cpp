@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/diagnosis.hpp"
+#include "cli/remedy.hpp"
 #include "cli/replies.hpp"
 #include "cli/requests.hpp"
 #include "cli/screen.hpp"
@@ -26,6 +27,7 @@
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/load_config.hpp"
+#include "daemon/util/credentials.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
 
@@ -106,6 +108,11 @@ Exit run_status(const Invocation& invocation) {
   return print_json(request(invocation, "Status", parameters).at("status"));
 }
 
+/// Sentences for people.
+Exit print_message(const Invocation& invocation, const std::string& text) {
+  return print(wrapped_message(text, view_of(invocation.color).width));
+}
+
 Exit run_force(const Invocation& invocation) {
   json parameters = selection(invocation);
   parameters["server"] = invocation.server.empty() ? std::string{any_backup} : invocation.server;
@@ -113,17 +120,17 @@ Exit run_force(const Invocation& invocation) {
   if (!invocation.reason.empty()) parameters["reason"] = invocation.reason;
   if (invocation.even_if_down) parameters["even_if_down"] = true;
   const json reply = request(invocation, "Force", parameters);
-  return invocation.json ? print_json(reply) : print(force_reply(reply, invocation.for_time, wall_now()));
+  return invocation.json ? print_json(reply) : print_message(invocation, force_reply(reply, invocation.for_time, wall_now()));
 }
 
 Exit run_auto(const Invocation& invocation) {
   const json reply = request(invocation, "Auto", selection(invocation));
-  return invocation.json ? print_json(reply) : print(auto_reply(reply));
+  return invocation.json ? print_json(reply) : print_message(invocation, auto_reply(reply));
 }
 
 Exit run_reload(const Invocation& invocation) {
   const json reply = request(invocation, "Reload", json::object());
-  return invocation.json ? print_json(reply) : print(reload_reply(reply));
+  return invocation.json ? print_json(reply) : print_message(invocation, reload_reply(reply));
 }
 
 Exit run_metrics(const Invocation& invocation) {
@@ -144,7 +151,11 @@ Exit run_check(const Invocation& invocation) {
   if (invocation.ask) return run_ask(invocation);
   const std::string file = invocation.operand.empty() ? default_config : invocation.operand;
   const auto result = load_config(file);
-  if (const auto* const config = std::get_if<Config>(&result)) return print_ok(file, *config, invocation.json);
+  if (const auto* const config = std::get_if<Config>(&result)) {
+    const std::string error = operators_error(config->operators); // a reload refuses it, too
+    return error.empty() ? print_ok(file, *config, invocation.json)
+                         : print_config_errors(file, {{.file = file, .line = 0, .column = 0, .message = error}}, invocation.json);
+  }
   return print_config_errors(file, std::get<std::vector<ConfigError>>(result), invocation.json);
 }
 
@@ -171,7 +182,9 @@ Exit run_version(const Invocation& invocation) {
 }
 
 Exit run_help(const Invocation& invocation) {
-  const auto text = help_text(invocation.operand);
+  constexpr std::size_t usual_width = 80;
+  const std::size_t width = view_of(invocation.color).width;
+  const auto text = help_text(invocation.operand, width == 0 ? usual_width : width);
   return invocation.json ? print_json({{"help", text}}) : print(text);
 }
 
@@ -198,7 +211,8 @@ Exit dispatch(const Invocation& invocation) {
 }
 
 Exit refused(const Refusal& refusal, const Invocation& invocation) {
-  fmt::print(stderr, "{}hanatctl: {}\n", error_lines(refusal), refusal_text(refusal, name_of(invocation.command), invocation.operand));
+  const std::string message = error_lines(refusal) + "hanatctl: " + refusal_text(refusal, name_of(invocation.command), invocation.operand);
+  fmt::print(stderr, "{}\n", wrapped_message(message, error_width()));
   const auto status = refusal.name == "BadConfiguration" ? Exit::usage : Exit::refused;
   if (!invocation.json) return status;
   json value = refusal.parameters;
@@ -210,7 +224,7 @@ Exit refused(const Refusal& refusal, const Invocation& invocation) {
 } // namespace
 
 Exit fail(Exit status, bool as_json, const std::string& error, const std::string& message) {
-  fmt::print(stderr, "hanatctl: {}\n", message);
+  fmt::print(stderr, "{}\n", wrapped_message("hanatctl: " + message, error_width()));
   return as_json ? print_json({{"error", error}, {"message", message}}, status) : status;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <variant>
 
 #include <fmt/format.h>
@@ -15,6 +16,7 @@
 #include "cli/show_plan.hpp"
 #include "cli/show_probes.hpp"
 #include "cli/show_why.hpp"
+#include "cli/text.hpp"
 #include "daemon/api/client.hpp"
 #include "daemon/config/load_config.hpp"
 #include "daemon/util/escape.hpp"
@@ -34,10 +36,22 @@ json service_parameter(const Invocation& invocation) {
   return parameters;
 }
 
-/// "14:02" is the whole of that minute.
-WallTime end_of(WallTime moment) {
-  const bool whole_minute = moment.time_since_epoch() % std::chrono::minutes{1} == WallTime::duration::zero();
-  return whole_minute ? moment + std::chrono::minutes{1} - std::chrono::milliseconds{1} : moment;
+/// The last millisecond that the words name.
+WallTime end_of(const Moment& moment) {
+  return moment.begin + std::max(moment.lasts - std::chrono::milliseconds{1}, std::chrono::milliseconds{0});
+}
+
+/// Throws where the history says nothing of that time. `reply`: that of Why.
+void check_known(const Moment& at, const json& reply) {
+  const WallTime now = wall_now();
+  const json begin = reply.value("begin", json());
+  const auto from = begin.is_string() ? parse_wall_time(begin.get<std::string>()) : std::nullopt;
+  const std::string range = from ? fmt::format("the history goes from {} to now ({})", local_time(*from, now), local_clock(now))
+                                 : std::string{"the history is empty"};
+  if (at.begin > now)
+    throw Refusal("OutOfHistory", fmt::format("{} is in the future; {}", local_time(at.begin, now), range), json::object());
+  if (!from || end_of(at) < *from)
+    throw Refusal("OutOfHistory", fmt::format("nothing is known of {}: {}", local_time(at.begin, now), range), json::object());
 }
 
 /// A file that is named, with conf.d beside it, as hanatd gets it: hanatd may not see it, or be somebody else.
@@ -76,8 +90,12 @@ Exit print_config_errors(const std::string& file, const std::vector<ConfigError>
 
 Exit run_why(const Invocation& invocation) {
   json parameters = service_parameter(invocation);
-  if (invocation.at) parameters["at"] = to_text(end_of(*invocation.at));
+  if (invocation.at) {
+    parameters["at"] = to_text(end_of(*invocation.at));
+    if (invocation.at->lasts > std::chrono::milliseconds{0}) parameters["from"] = to_text(invocation.at->begin);
+  }
   const json reply = request(invocation, "Why", parameters);
+  if (invocation.at) check_known(*invocation.at, reply);
   if (invocation.json) return print_json(reply);
   const View view = view_of(invocation.color);
   const auto reports = reply.at("services").get<std::vector<WhyReport>>();
@@ -86,10 +104,10 @@ Exit run_why(const Invocation& invocation) {
   std::string text;
   for (const WhyReport& report : reports) text += (text.empty() ? "" : "\n") + show_why(report, detail, view);
   if (reports.empty())
-    text = invocation.at ? "nothing changed in the ten minutes before that time\n"
-                         : "every service is at its primary, with all servers up; for one of them: hanatctl why SERVICE\n";
-  if (detail == Detail::overview) text += "\nmore: hanatctl why SERVICE\n";
-  if (others > 0) text += fmt::format("and {} other services: hanatctl status\n", others);
+    text = invocation.at ? "nothing changed then, nor in the ten minutes before\n"
+                         : "every service is at its primary, with all servers up. For one of them:\n-> hanatctl why SERVICE\n";
+  if (detail == Detail::overview) text += "\nIn detail:\n-> hanatctl why SERVICE\n";
+  if (others > 0) text += fmt::format("{} more are not fine:\n-> hanatctl status\n", plural(others, "service"));
   return print(text);
 }
 

@@ -85,7 +85,8 @@ private:
     const bool has_event = event != reply.end() && !event->is_null();
     if (!has_event) {
       catch_up();
-    } else if (const bool updates = event->at("kind") == "cut"; !updates || invocation_.command == Command::events) {
+    } else {
+      const bool updates = event->at("kind") == "cut"; // it has no number of its own
       const auto next = reply.at("next").get<std::int64_t>();
       if (!updates && next <= next_) return true; // it was among those that were asked for
       next_ = std::max(next_, next);

@@ -40,21 +40,28 @@ std::optional<WallTime> moment_of(std::tm parts) {
 
 } // namespace
 
-std::optional<WallTime> parse_moment(std::string_view text, WallTime now) {
-  if (const auto exact = parse_wall_time(text)) return exact;
+std::optional<Moment> parse_moment(std::string_view text, WallTime now) {
+  if (const auto exact = parse_wall_time(text)) return Moment{*exact};
   if (const auto ago = parse_duration(text)) {
     constexpr std::chrono::days longest{36'500};
-    return now - std::chrono::floor<std::chrono::milliseconds>(std::min<std::chrono::nanoseconds>(*ago, longest));
+    return Moment{now - std::chrono::floor<std::chrono::milliseconds>(std::min<std::chrono::nanoseconds>(*ago, longest))};
   }
   const std::string copy{text};
   std::tm parts = midnight_before(now);
-  if (parse_into(parts, copy, {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"}))
-    return moment_of(parts);
-  if (!parse_into(parts, copy, {"%H:%M:%S", "%H:%M"})) return std::nullopt;
-  const auto today = moment_of(parts);
-  if (!today || *today <= now) return today;
+  const auto moment = [&](std::chrono::milliseconds lasts) -> std::optional<Moment> {
+    const auto begin = moment_of(parts);
+    return begin ? std::optional{Moment{*begin, lasts}} : std::nullopt;
+  };
+  if (parse_into(parts, copy, {"%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"})) return moment(std::chrono::seconds{1});
+  if (parse_into(parts, copy, {"%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"})) return moment(std::chrono::minutes{1});
+  if (parse_into(parts, copy, {"%Y-%m-%d"})) return moment(std::chrono::days{1});
+  const bool to_the_second = parse_into(parts, copy, {"%H:%M:%S"});
+  if (!to_the_second && !parse_into(parts, copy, {"%H:%M"})) return std::nullopt;
+  const std::chrono::milliseconds lasts = to_the_second ? std::chrono::seconds{1} : std::chrono::minutes{1};
+  const auto today = moment(lasts);
+  if (!today || today->begin <= now) return today;
   --parts.tm_mday;
-  return moment_of(parts);
+  return moment(lasts);
 }
 
 } // namespace hanat::cli

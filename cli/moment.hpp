@@ -2,6 +2,7 @@
 // Not here: the options that take one (arguments).
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string_view>
 
@@ -9,8 +10,15 @@
 
 namespace hanat::cli {
 
-/// A time of day is the last one before `now`; a duration is so long ago; a date without a time is its midnight; with "Z" it is UTC, as in
-/// JSON. nullopt: none of these.
-std::optional<WallTime> parse_moment(std::string_view text, WallTime now);
+/// What the words name: "14:02" is a minute, a date is a day.
+struct Moment {
+  WallTime begin;
+  std::chrono::milliseconds lasts{}; // 0: exactly then
+  bool operator==(const Moment&) const = default;
+};
+
+/// A time of day is the last one before `now`; a duration is so long ago; a date without a time begins at midnight; with "Z" it is UTC, as
+/// in JSON. nullopt: none of these.
+std::optional<Moment> parse_moment(std::string_view text, WallTime now);
 
 } // namespace hanat::cli

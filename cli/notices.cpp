@@ -71,12 +71,10 @@ Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, W
       text += fmt::format(" (in {})", duration(std::chrono::duration<double>(*until - now).count()));
   }
   if (!forced.reason.empty()) text += fmt::format(": \"{}\"", escaped(forced.reason));
-  if (service.mode == "observe")
-    text += fmt::format("; it has no effect until mode is auto again; to end it: hanatctl auto {}", escaped(service.name));
-  else
-    text += fmt::format("; {}: hanatctl auto {}", down ? "clients are not served; to end it" : "no failover until it ends",
-                        escaped(service.name));
-  return {down, std::move(text)};
+  text += service.mode == "observe" ? "; it has no effect until mode is auto again"
+          : down                    ? "; clients are not served"
+                                    : "; no failover until it ends";
+  return {down, text + ". To end it:", {fmt::format("hanatctl auto {}", escaped(service.name))}};
 }
 
 std::optional<Notice> notice_target(const ServiceStatus& service) {
@@ -110,9 +108,16 @@ void add_path_notices(const ServiceStatus& service, std::vector<Notice>& notices
   const std::string who = number == 0 ? "clients get no answer"
                                       : fmt::format("{}{} client{} got no answer in the last minute", number < counted ? "" : "at least ",
                                                     number, number == 1 ? "" : "s");
-  notices.push_back({true, fmt::format("{}, though {} passes its probes", who, escaped(service.target))});
-  for (const FindingStatus& found : path.findings)
-    notices.push_back({true, fmt::format("{}{}{}", escaped(found.what), found.remedy.empty() ? "" : "  -> ", escaped(found.remedy))});
+  const std::string text = fmt::format("{}, though {} passes its probes", who, escaped(service.target));
+  if (path.findings.empty())
+    notices.push_back({true, text + ". To find the cause:", {fmt::format("hanatctl doctor {}", escaped(service.name))}});
+  else
+    notices.push_back({true, text});
+  for (const FindingStatus& found : path.findings) {
+    Notice notice{true, fmt::format("{} [{}]", escaped(found.what), escaped(found.code))};
+    if (!found.remedy.empty()) notice.remedies.push_back(escaped(found.remedy));
+    notices.push_back(std::move(notice));
+  }
 }
 
 /// Old flows that are still at their old server: what happens to them, and when.
@@ -128,8 +133,9 @@ Notice notice_draining(const DrainingStatus& draining) {
 /// Somebody else's rule takes clients of the service.
 Notice notice_foreign(const ForeignStatus& foreign) {
   return {false,
-          fmt::format("{} flow{} of {} {} at {}, where hanat sends no clients: another rule does; see nft list ruleset", foreign.flows,
-                      foreign.flows == 1 ? "" : "s", escaped(foreign.listen), foreign.flows == 1 ? "is" : "are", escaped(foreign.server))};
+          fmt::format("{} flow{} of {} {} at {}, where hanat sends no clients: another rule does. To find it:", foreign.flows,
+                      foreign.flows == 1 ? "" : "s", escaped(foreign.listen), foreign.flows == 1 ? "is" : "are", escaped(foreign.server)),
+          {"nft list ruleset"}};
 }
 
 /// The servers that do not have the traffic: is one of them up, so that failover is possible?
@@ -160,16 +166,17 @@ std::optional<Notice> notice_failback(const ServiceStatus& service) {
   const std::string waits_for = service.failback.waits_for.value_or("");
   const std::string name = escaped(service.name), to = escaped(service.failback.to.value_or(""));
   const std::string force = to == "primary" ? "force-primary " + name : fmt::format("force-backup {} --server {}", name, to);
-  const std::string commands = fmt::format("hanatctl {}, then hanatctl auto {}", force, name);
+  const std::vector<std::string> commands{"hanatctl " + force, "hanatctl auto " + name};
   if (waits_for == "operator") {
     const auto* const server = find_server(service, service.failback.to.value_or(""));
     if (server == nullptr || server->recovering) return std::nullopt;
-    return Notice{false, fmt::format("{} is up; failback is manual: {}", to, commands)};
+    return Notice{false, fmt::format("{} is up; failback is manual. To move the traffic back:", to), commands};
   }
   if (!service.failback_in_s) return std::nullopt;
   const std::string when = duration(*service.failback_in_s);
   if (waits_for != "after" && waits_for != "window") return Notice{false, fmt::format("failback in {}", when)};
-  return Notice{false, fmt::format("failback to {} in {} ({} of failback); at once: {}", to, when, waits_for, commands)};
+  return Notice{false, fmt::format("failback to {} in {} ({} of failback). To move the traffic back at once:", to, when, waits_for),
+                commands};
 }
 
 } // namespace

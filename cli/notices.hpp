@@ -13,6 +13,7 @@ namespace hanat::cli {
 struct Notice {
   bool trouble = false; // needs action; false: for information
   std::string text;
+  std::vector<std::string> remedies = {}; // commands, or sentences, that end or mend it
   bool operator==(const Notice&) const = default;
 };
 std::vector<Notice> notices(const ServiceStatus& service, WallTime now);

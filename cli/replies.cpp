@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/text.hpp"
+#include "daemon/api/status.hpp"
 #include "daemon/util/did_you_mean.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -30,6 +31,16 @@ std::string place(const json& service) {
 std::string group_of(const json& service) {
   const auto group = service.find("group");
   return group == service.end() || !group->is_string() ? "" : fmt::format(" (group {})", escaped(group->get<std::string>()));
+}
+
+/// "; this replaces the override to backup by ann until 14:30:05 ("new disk")": what a command for all of them would hide.
+std::string replaced_by(const json& service, WallTime now) {
+  const auto found = service.find("replaced");
+  if (found == service.end() || found->is_null()) return {};
+  const auto old = found->get<ForcedStatus>();
+  return fmt::format("; this replaces the override to {} by {}{}{}", escaped(old.target), escaped(old.by),
+                     old.until ? " until " + local_time(*old.until, now) : "",
+                     old.reason.empty() ? "" : fmt::format(" (\"{}\")", escaped(old.reason)));
 }
 
 std::vector<std::string> strings_in(const json& object, const char* key) {
@@ -70,27 +81,29 @@ std::string suggestion(const Refusal& refusal, std::string_view service) {
 std::string force_reply(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
   const json& services = reply.at("services");
   if (services.empty()) return "no services: nothing was forced\n";
-  const auto end_of = [&](const json& service, const std::string& name) {
+  const auto end_of = [&](const json& service) {
     const auto& until = service.at("until");
-    if (until.is_null()) return ", without failover, until you end it: hanatctl auto " + name;
-    return fmt::format(" until {}{}; hanatctl auto {} ends it", local_time(until.get<std::string>(), now),
-                       for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "", name);
+    if (until.is_null()) return std::string{", and stays there: no failover. To end that:"};
+    return fmt::format(" until {}{}. To end that earlier:", local_time(until.get<std::string>(), now),
+                       for_time ? fmt::format(" ({})", duration(std::chrono::duration<double>(*for_time).count())) : "");
   };
+  const bool one = services.size() == 1;
   std::string text;
   for (const auto& service : services) {
     const auto name = escaped(service.at("name").get<std::string>());
-    const std::string end = services.size() == 1 ? end_of(service, name) : std::string{};
-    if (service.value("pending", false))
-      text += fmt::format("{}{}: forced to {}{}; the traffic is still on {} and moves in a moment (hanatctl status {})\n", name,
-                          group_of(service), escaped(service.value("forced", "")), end, place(service), name);
-    else
-      text += fmt::format("{}{}: traffic goes to {}{}\n", name, group_of(service), place(service), end);
+    const std::string end = one ? end_of(service) : "";
+    text += fmt::format("{}{}: {}{}{}\n", name, group_of(service),
+                        service.value("pending", false) ? fmt::format("is forced to {}; the traffic is still on {} and moves in a moment",
+                                                                      escaped(service.value("forced", "")), place(service))
+                                                        : fmt::format("traffic goes to {}", place(service)),
+                        replaced_by(service, now), end);
   }
-  if (services.size() == 1) return text;
+  const std::string first = escaped(services.front().at("name").get<std::string>());
+  if (one) return text + fmt::format("-> hanatctl auto {}\n", first);
   const std::string group = group_of(services.front());
   const bool one_group = !group.empty() && std::ranges::all_of(services, [&](const json& service) { return group_of(service) == group; });
-  return text + fmt::format("{} services are forced{}\n", services.size(),
-                            end_of(services.front(), one_group ? escaped(services.front().at("name").get<std::string>()) : "--all"));
+  return text + fmt::format("the traffic of {} is forced{}\n-> hanatctl auto {}\n", plural(services.size(), "service"),
+                            end_of(services.front()), one_group ? first : "--all");
 }
 
 std::string auto_reply(const json& reply) {

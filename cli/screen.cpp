@@ -20,11 +20,11 @@ std::string_view environment(const char* name) {
   return value == nullptr ? std::string_view{} : std::string_view{value};
 }
 
-bool is_terminal() { return isatty(STDOUT_FILENO) == 1; }
+bool is_terminal(int fd = STDOUT_FILENO) { return isatty(fd) == 1; }
 
-winsize terminal_size() {
+winsize terminal_size(int fd = STDOUT_FILENO) {
   winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) size = {};
+  if (ioctl(fd, TIOCGWINSZ, &size) != 0) size = {};
   return size;
 }
 
@@ -37,11 +37,11 @@ bool has_colour(Color color) {
   return false;
 }
 
-std::size_t width() {
+std::size_t width_of(int fd) {
   std::size_t columns = 0;
   const std::string_view named = environment("COLUMNS");
   std::from_chars(named.data(), named.data() + named.size(), columns);
-  if (columns == 0 && is_terminal()) columns = terminal_size().ws_col == 0 ? 80 : terminal_size().ws_col;
+  if (columns == 0 && is_terminal(fd)) columns = terminal_size(fd).ws_col == 0 ? 80 : terminal_size(fd).ws_col;
   return columns == 0 ? 0 : std::max(columns, least_width);
 }
 
@@ -52,7 +52,11 @@ std::string host_name() {
 
 } // namespace
 
-View view_of(Color color) { return {.colour = has_colour(color), .now = wall_now(), .width = width(), .host = host_name()}; }
+View view_of(Color color) {
+  return {.colour = has_colour(color), .now = wall_now(), .width = width_of(STDOUT_FILENO), .host = host_name()};
+}
+
+std::size_t error_width() { return width_of(STDERR_FILENO); }
 
 std::string as_screen(const std::string& text) {
   if (!is_terminal()) return text;

@@ -2,10 +2,12 @@
 #include "cli/show_connections.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "cli/remedy.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -14,38 +16,68 @@ namespace {
 
 std::string name_of(const ConnectionServer& server) { return escaped(server.role.empty() ? server.address : server.role); }
 
-std::string other_services(const ConnectionServer& server) {
-  std::vector<std::string> names;
-  names.reserve(server.also_target_of.size());
-  for (const std::string& name : server.also_target_of) names.push_back(escaped(name));
-  return fmt::format("{}", fmt::join(names, ", "));
+/// "no connections", "1 connection"
+std::string counted(std::uint64_t live) { return live == 0 ? "no connections" : plural(live, "connection"); }
+
+/// What a forced move does to the connections that stand.
+std::string outcome_of(const ConnectionsReport& report) {
+  if (report.on_forced == "keep") return "its connections stay until they end";
+  if (report.on_forced.starts_with("drain "))
+    return fmt::format("its connections drain for {}, then the rest is reset", escaped(report.on_forced.substr(6)));
+  return "its connections are reset";
 }
 
-std::string of_target(const ConnectionsReport& report, const ConnectionServer& server) {
+Unplugging of_target(const ConnectionsReport& report, const ConnectionServer& server) {
   const auto other = std::ranges::find_if(report.servers, [](const auto& one) { return !one.target && one.health == "up"; });
-  const std::string begin = fmt::format("{}: {}, gets new ones: not now", name_of(server), plural(server.counts.live(), "connection"));
-  if (other == report.servers.end()) return begin + "; no other server is up, so its clients would not be served";
+  const std::uint64_t live = server.counts.live();
+  const std::string begin = fmt::format("{}: not now: it gets the new connections, and has {}", name_of(server), counted(live));
+  if (other == report.servers.end()) return {begin + ". No other server is up, so clients would not be served.", {}};
   const bool to_primary = other->role == "primary";
-  return begin +
-         fmt::format("; {} is up: hanatctl {} {}", name_of(*other), to_primary ? "force-primary" : "force-backup", escaped(report.service));
+  const std::string service = escaped(report.service);
+  const std::string outcome = live == 0 ? "" : fmt::format(" ({})", outcome_of(report));
+  return {fmt::format("{}. First move the traffic to {}{}, then look again:", begin, name_of(*other), outcome),
+          {fmt::format("hanatctl {} {}", to_primary ? "force-primary" : "force-backup", service), "hanatctl connections " + service}};
 }
 
 } // namespace
 
-std::string show_unplugging(const ConnectionsReport& report, const ConnectionServer& server) {
+Unplugging unplugging_of(const ConnectionsReport& report, const ConnectionServer& server) {
   if (server.target) return of_target(report, server);
   const std::uint64_t live = server.counts.live();
+  const std::string service = escaped(report.service);
   if (server.returns_in_s)
-    return fmt::format("{}: {}, gets new ones again in {}: not yet; hanatctl force-backup {} keeps them away", name_of(server),
-                       plural(live, "connection"), duration(*server.returns_in_s), escaped(report.service));
-  const std::string begin = fmt::format("{}: {}, gets no new ones", name_of(server), plural(live, "connection"));
-  if (!server.also_target_of.empty()) return fmt::format("{}; but it has the traffic of {}: not yet", begin, other_services(server));
-  if (live == 0) return begin + ": may be unplugged";
+    return {fmt::format("{}: not yet: it has {}, and gets new ones again in {}. To keep them away:", name_of(server), counted(live),
+                        duration(*server.returns_in_s)),
+            {"hanatctl force-backup " + service}};
+  const std::string has =
+      live == 0 ? "it has no connections and gets no new ones" : fmt::format("it gets no new connections, and has {}", counted(live));
+  std::vector<std::string> others;
+  others.reserve(server.also_target_of.size());
+  for (const std::string& name : server.also_target_of) others.push_back(escaped(name));
+  if (!others.empty())
+    return {fmt::format("{}: not yet: {} here, but it has the traffic of {}. To see that:", name_of(server), has, fmt::join(others, ", ")),
+            {fmt::format("hanatctl connections {}", others.front())}};
+  if (live == 0) return {fmt::format("{}: may be unplugged: {}", name_of(server), has), {}};
   if (server.leaving == "drain")
-    return fmt::format("{}: not yet; the drain ends in {}", begin, server.ends_in_s ? duration(*server.ends_in_s) : "an unknown time");
-  if (server.leaving == "cut") return begin + ": in a moment; they are being cut";
-  return begin + ": these break when it is unplugged";
+    return {fmt::format("{}: not yet: {}; the drain ends in {}", name_of(server), has,
+                        server.ends_in_s ? duration(*server.ends_in_s) : "an unknown time"),
+            {}};
+  if (server.leaving == "cut")
+    return {fmt::format("{}: in a moment: {}, which {} being cut", name_of(server), has, live == 1 ? "is" : "are"), {}};
+  return {fmt::format("{}: not without loss: {}, which would break", name_of(server), has), {}};
 }
+
+namespace {
+
+std::string show_unplugging(const Unplugging& server, const View& view) {
+  std::string text;
+  for (const std::string& line : wrapped(server.text, view.width, 2)) text += line + "\n";
+  for (const std::string& remedy : server.remedies)
+    for (const std::string& line : remedy_lines(remedy, view.width, 2)) text += line + "\n";
+  return text;
+}
+
+} // namespace
 
 std::string show_connections(const ConnectionsReport& report, const View& view) {
   const Colorizer paint{view.colour};
@@ -55,8 +87,8 @@ std::string show_connections(const ConnectionsReport& report, const View& view) 
   std::uint64_t by_server = 0, offloaded = 0;
   for (const ConnectionServer& server : report.servers) {
     const ConnectionCounts& counts = server.counts;
-    const std::string name =
-        server.role.empty() ? escaped(server.address) : fmt::format("{} {}", escaped(server.role), escaped(server.address));
+    std::string name = server.role.empty() ? escaped(server.address) : fmt::format("{} {}", escaped(server.role), escaped(server.address));
+    if (name.size() > 25) text += std::exchange(name, "") + "\n"; // an IPv6 address
     text += fmt::format("{:<25} {:>7} {:>7} {:>11} {:>7} {:>8} {:>6}{}\n", name, escaped(server.health), counts.opening, counts.established,
                         counts.closing, counts.answered, counts.unanswered, server.target ? " <-" : "");
     by_server += counts.opened_by_server;
@@ -64,8 +96,7 @@ std::string show_connections(const ConnectionsReport& report, const View& view) 
   }
   if (by_server > 0) text += fmt::format("{} of them opened by a server\n", by_server);
   if (offloaded > 0) text += fmt::format("{} of them offloaded to a flowtable\n", offloaded);
-  for (const ConnectionServer& server : report.servers)
-    for (const std::string& line : wrapped(show_unplugging(report, server), view.width, 2)) text += line + "\n";
+  for (const ConnectionServer& server : report.servers) text += show_unplugging(unplugging_of(report, server), view);
   for (const ConnectionEntry& flow : report.list)
     text += fmt::format("  {} -> {}  {}  {}{}{}\n", escaped(flow.client), escaped(flow.listen), escaped(flow.server), escaped(flow.state),
                         flow.opened_by_server ? ", opened by the server" : "", flow.offloaded ? ", offloaded" : "");

@@ -3,14 +3,19 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/view.hpp"
 #include "daemon/api/connections.hpp"
 
 namespace hanat::cli {
 
-/// "primary: 0 connections, gets no new ones: may be unplugged"
-std::string show_unplugging(const ConnectionsReport& report, const ConnectionServer& server);
+/// May the server be unplugged? "primary: may be unplugged: it has no connections and gets no new ones"; otherwise what to do first.
+struct Unplugging {
+  std::string text;
+  std::vector<std::string> remedies;
+};
+Unplugging unplugging_of(const ConnectionsReport& report, const ConnectionServer& server);
 std::string show_connections(const ConnectionsReport& report, const View& view);
 
 } // namespace hanat::cli

@@ -2,13 +2,13 @@
 #include "cli/show_doctor.hpp"
 
 #include <algorithm>
-#include <set>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/remedy.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -28,9 +28,14 @@ std::size_t number_in(const json& object, const char* key) {
   return found != object.end() && found->is_number() ? found->get<std::size_t>() : 0;
 }
 
+/// How many of each are marked on the page.
+struct Tally {
+  std::size_t problems = 0, warnings = 0;
+};
+
 class Page {
 public:
-  Page(const View& view) : view_(view), paint_(view.colour) {}
+  explicit Page(const View& view) : view_(view), paint_(view.colour) {}
   /// One fact: wrapped lines, of which the first begins with `mark`.
   void add(Colour colour, const std::string& mark, const std::string& text) {
     bool first = true;
@@ -40,15 +45,29 @@ public:
       first = false;
     }
   }
-  void blank() {
-    if (!text_.empty()) text_ += "\n";
+  void add_problem(const std::string& text) {
+    ++tally_.problems;
+    add(Colour::red, "!! ", text);
   }
+  void add_warning(const std::string& text) {
+    ++tally_.warnings;
+    add(Colour::yellow, "!  ", text);
+  }
+  void add_detail(const std::string& text) { add(Colour::none, "   ", text); }
+  void add_remedy(const std::string& remedy) {
+    for (const std::string& line : remedy_lines(remedy, view_.width, 3)) text_ += paint_(Colour::bold, line) + "\n";
+  }
+  void blank() {
+    if (!text_.empty() && !text_.ends_with("\n\n")) text_ += "\n";
+  }
+  const Tally& tally() const { return tally_; }
   std::string take() { return std::move(text_); }
 
 private:
   const View& view_;
   Colorizer paint_;
   std::string text_;
+  Tally tally_;
 };
 
 std::string listed(const std::vector<std::string>& names) {
@@ -74,47 +93,53 @@ std::vector<SameFinding> by_cause(const json& findings) {
   return all;
 }
 
+/// "client 198.18.0.7 by eth0": the name of an interface may be a word.
+std::string on_interface(const std::string& seen) {
+  const std::size_t by = seen.rfind(" by ");
+  return by == std::string::npos ? seen : seen.substr(0, by) + " on interface " + seen.substr(by + 4);
+}
+
 void show_finding(const SameFinding& same, Page& page) {
   const json& finding = same.finding;
   const std::string severity = text_in(finding, "severity");
-  const bool problem = severity == "problem", warning = severity == "warning";
-  page.add(problem   ? Colour::red
-           : warning ? Colour::yellow
-                     : Colour::none,
-           problem   ? "!! "
-           : warning ? "!  "
-                     : "   ",
-           (same.services.empty() ? std::string{} : listed(same.services) + ": ") + text_in(finding, "what"));
-  if (const std::string seen = text_in(finding, "seen_by"); !seen.empty()) page.add(Colour::none, "   ", "seen by " + seen);
-  if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add(Colour::bold, "   -> ", remedy);
+  const std::string text = fmt::format("{}{} [{}]", same.services.empty() ? std::string{} : listed(same.services) + ": ",
+                                       text_in(finding, "what"), text_in(finding, "code"));
+  severity == "problem" ? page.add_problem(text) : severity == "warning" ? page.add_warning(text) : page.add_detail(text);
+  if (const std::string seen = text_in(finding, "seen_by"); !seen.empty()) page.add_detail("seen by " + on_interface(seen));
+  if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add_remedy(remedy);
 }
 
-/// What the daemon counts of real clients, as far as it does; the exit status that follows from it.
-/// `known`: what is printed already.
-int show_clients(const json& status, const std::set<std::string>& known, Page& page) {
-  int exit = 0;
-  for (const json& service : status.value("services", json::array())) {
-    if (text_in(service, "target") == "none") {
-      page.add(Colour::red, "!! ", fmt::format("{}: no server is up, and clients are refused", text_in(service, "name")));
-      page.add(Colour::bold, "   -> ", fmt::format("hanatctl why {}", text_in(service, "name")));
-      exit = 2;
-    }
-    const auto path = service.find("path");
-    if (path == service.end() || !path->is_object()) continue;
-    const std::size_t unanswered = number_in(*path, "unanswered_clients"), refused = number_in(*path, "refused_clients");
-    const std::string name = text_in(service, "name");
-    if (unanswered > 0) {
-      page.add(Colour::red, "!! ", fmt::format("{}: {} got no answer in the last minute", name, plural(unanswered, "client")));
-      for (const json& finding : path->value("findings", json::array())) {
-        if (known.contains(text_in(finding, "what"))) continue;
-        page.add(Colour::none, "   ", text_in(finding, "what"));
-        if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add(Colour::bold, "   -> ", remedy);
-      }
-    }
-    if (refused > 0) page.add(Colour::yellow, "!  ", fmt::format("{}: {} refused in the last minute", name, plural(refused, "client")));
-    exit = std::max(exit, unanswered > 0 ? 2 : refused > 0 ? 1 : 0);
+/// What the daemon counts of real clients of one service, as far as it does. Their trouble is a problem of its own only where none of
+/// those that are printed already, `found`, explains it.
+void show_clients(const json& service, const std::vector<SameFinding>& found, Page& page) {
+  const std::string name = text_in(service, "name");
+  if (text_in(service, "target") == "none") {
+    page.blank();
+    page.add_problem(fmt::format("{}: no server is up, and clients are refused", name));
+    page.add_remedy("hanatctl why " + name);
   }
-  return exit;
+  const auto path = service.find("path");
+  if (path == service.end() || !path->is_object()) return;
+  const std::size_t unanswered = number_in(*path, "unanswered_clients"), refused = number_in(*path, "refused_clients");
+  if (unanswered > 0) {
+    const bool explained = std::ranges::any_of(found, [&](const SameFinding& same) {
+      const bool of_it = same.services.empty() || std::ranges::find(same.services, name) != same.services.end();
+      return of_it && text_in(same.finding, "severity") == "problem";
+    });
+    const std::string text = fmt::format("{}: {} got no answer in the last minute", name, plural(unanswered, "client"));
+    page.blank();
+    explained ? page.add_detail(text) : page.add_problem(text);
+    for (const json& finding : path->value("findings", json::array())) {
+      const auto same = [&](const SameFinding& known) { return text_in(known.finding, "what") == text_in(finding, "what"); };
+      if (std::ranges::any_of(found, same)) continue;
+      page.add_detail(fmt::format("{} [{}]", text_in(finding, "what"), text_in(finding, "code")));
+      if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add_remedy(remedy);
+    }
+  }
+  if (refused > 0) {
+    page.blank();
+    page.add_warning(fmt::format("{}: {} refused in the last minute", name, plural(refused, "client")));
+  }
 }
 
 void show_checked(const json& reply, bool well, Page& page) {
@@ -126,46 +151,46 @@ void show_checked(const json& reply, bool well, Page& page) {
     slowest = std::max(slowest, service.value("slowest_ms", 0.0));
   }
   const std::string by = text_in(reply, "interface");
+  const std::string slow = fmt::format("({:.1f} ms on interface {})", slowest, by);
   if (!whole.empty())
-    page.add(
-        Colour::none, "",
-        well ? fmt::format("{}: the whole way works ({:.1f} ms by {}); forwarding, routes, rp_filter, conntrack and listen addresses are "
-                           "in order",
-                           plural(whole.size(), "service"), slowest, by)
-             : fmt::format("{}: hanatd's own client gets through ({:.1f} ms by {})", plural(whole.size(), "service"), slowest, by));
+    page.add(Colour::none, "",
+             well ? fmt::format("{}: the whole way works {}; forwarding, routes, rp_filter, conntrack and listen addresses are in order",
+                                plural(whole.size(), "service"), slow)
+                  : fmt::format("{}: hanatd's own client gets through {}", plural(whole.size(), "service"), slow));
   if (!broken.empty()) page.add(Colour::none, "", fmt::format("{}: hanatd's own client did not get through", listed(broken)));
   if (!skipped.empty())
     page.add(Colour::none, "", fmt::format("{}: nothing was sent (no server is up, or its protocol has no probe for it)", listed(skipped)));
 }
 
+/// "2 problems, 1 warning"; empty: neither.
+std::string head_of(const Tally& tally) {
+  std::string text = tally.problems > 0 ? plural(tally.problems, "problem") : "";
+  if (tally.warnings > 0) text += (text.empty() ? "" : ", ") + plural(tally.warnings, "warning");
+  return text;
+}
+
 } // namespace
 
 DoctorText show_doctor(const json& reply, const json& status, const View& view) {
-  std::size_t problems = 0, warnings = 0;
   const std::vector<SameFinding> all = by_cause(reply.at("findings"));
-  for (const SameFinding& same : all) {
-    const std::string severity = text_in(same.finding, "severity");
-    problems += severity == "problem" ? 1U : 0U;
-    warnings += severity == "warning" ? 1U : 0U;
-  }
-  Page page(view);
   const std::string failure = text_in(reply, "failure");
-  if (problems + warnings > 0)
-    page.add(problems > 0 ? Colour::red : Colour::yellow, "",
-             problems > 0 ? plural(problems, "problem") + (warnings > 0 ? ", " + plural(warnings, "warning") : "")
-                          : plural(warnings, "warning"));
+  Page page{view};
   for (const SameFinding& same : all) {
     page.blank();
     show_finding(same, page);
   }
+  for (const json& service : status.value("services", json::array())) show_clients(service, all, page);
   page.blank();
-  std::set<std::string> known;
-  for (const SameFinding& same : all) known.insert(text_in(same.finding, "what"));
-  const int clients = show_clients(status, known, page);
-  if (!failure.empty()) page.add(Colour::yellow, "!  ", "hanatd's own client could not be sent: " + failure);
-  show_checked(reply, all.empty() && failure.empty() && clients == 0, page);
-  const int exit = problems > 0 ? 2 : warnings > 0 || !failure.empty() ? 1 : 0;
-  return {.exit = std::max(exit, clients), .text = page.take()};
+  if (!failure.empty()) page.add_warning("hanatd's own client could not be sent: " + failure);
+  const Tally tally = page.tally();
+  const bool well = all.empty() && tally.problems + tally.warnings == 0;
+  show_checked(reply, well, page);
+  Page whole{view};
+  if (const std::string head = head_of(tally); !head.empty()) {
+    whole.add(tally.problems > 0 ? Colour::red : Colour::yellow, "", head);
+    whole.blank();
+  }
+  return {.exit = tally.problems > 0 ? 2 : tally.warnings > 0 ? 1 : 0, .text = whole.take() + page.take()};
 }
 
 } // namespace hanat::cli

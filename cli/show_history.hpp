@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/view.hpp"
@@ -9,8 +10,13 @@
 
 namespace hanat::cli {
 
-/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients"
-std::string show_flip(const FlipStatus& flip);
+/// "primary 10.0.0.11:8443"; without an address the role alone.
+std::string place_of(const std::string& role, const std::string& address);
+/// "primary -> backup, failover; committed in 14 us; cut 41 tcp, 7 udp in 3.1 ms; nudge sent to 41 clients". The addresses of the servers
+/// stand behind their roles where they are given.
+std::string show_flip(const FlipStatus& flip, const std::string& from_address = {}, const std::string& to_address = {});
+/// The text of an entry, of an override without how long it lasts and what ends it: that is shown from other fields.
+std::string_view text_of(const HistoryEntry& entry);
 /// The entries in the given order, with a line before each day. All times are local.
 std::string show_history(const std::vector<HistoryEntry>& history, const View& view);
 /// What follows on `day`, which becomes the last entry's; empty for no entries.

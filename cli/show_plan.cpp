@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/show_history.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -31,7 +32,9 @@ void add_service(std::string& text, const View& view, const ServicePlan& plan) {
   if (const auto& [kept, started, ended] = plan.probes; plan.change != "moved" && kept + started + ended > 0)
     add_row(text, view, "probes", fmt::format("{} kept, {} new, {} ended", kept, started, ended));
   if (plan.move)
-    add_row(text, view, "traffic", fmt::format("{} -> {} ({})", escaped(plan.move->from), escaped(plan.move->to), escaped(plan.move->why)),
+    add_row(text, view, "traffic",
+            fmt::format("{} -> {} ({})", place_of(plan.move->from, plan.move->from_address), place_of(plan.move->to, plan.move->to_address),
+                        escaped(plan.move->why)),
             Colour::yellow);
   for (const FlowsPlan& flows : plan.flows)
     add_row(text, view, "old connections",
@@ -45,7 +48,7 @@ std::string counted(const ReloadPlan& plan) {
     const auto number = std::ranges::count(plan.changes, change, &ServicePlan::change);
     if (number > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", number, change);
   }
-  return text.empty() ? "no service changes" : text;
+  return text.empty() ? "no service would change" : text;
 }
 
 } // namespace
@@ -53,7 +56,7 @@ std::string counted(const ReloadPlan& plan) {
 std::string show_plan(const ReloadPlan& plan, const std::string& file, const View& view) {
   std::string text;
   const std::string head =
-      fmt::format("{}: {} service{}; a reload: {}", escaped(file), plan.services, plan.services == 1 ? "" : "s", counted(plan));
+      fmt::format("{}: {} service{}; by a reload: {}", escaped(file), plan.services, plan.services == 1 ? "" : "s", counted(plan));
   for (const std::string& line : wrapped(head, view.width, 2)) text += line + "\n";
   for (const ServicePlan& change : plan.changes) add_service(text, view, change);
   if (!plan.settings.empty()) text += Colorizer{view.colour}(Colour::bold, "[hanatd]") + "\n";

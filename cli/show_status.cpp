@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "cli/notices.hpp"
+#include "cli/remedy.hpp"
 #include "cli/show_history.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
@@ -36,6 +37,9 @@ public:
   /// `hang`: how far what does not fit stands to the right.
   void add(Colour colour, std::string_view text, std::size_t hang) {
     for (const std::string& line : wrapped(text, view_.width, hang)) text_ += paint_(colour, line) + "\n";
+  }
+  void add_remedy(std::string_view remedy, std::size_t indent) {
+    for (const std::string& line : remedy_lines(remedy, view_.width, indent)) text_ += paint_(Colour::bold, line) + "\n";
   }
   void add_empty() { text_ += "\n"; }
   const View& view() const { return view_; }
@@ -204,7 +208,11 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
                fmt::format("   listens on {}{}", joined(common.listen),
                            common.mode == "auto" ? "" : fmt::format(" (mode {})", escaped(common.mode))),
                6);
-  for (const Notice& notice : notices(common, now)) screen.add(Colour::none, "   " + notice.text, 5);
+  for (const Notice& notice : notices(common, now)) {
+    screen.add(Colour::none, "   " + notice.text, 5);
+    for (const std::string& remedy : notice.remedies)
+      screen.add_remedy(several && remedy == "hanatctl doctor SERVICE" ? "hanatctl doctor" : remedy, 5);
+  }
   if (several) {
     const auto drain = std::ranges::count_if(block.services, [](const ServiceStatus* service) { return !service->draining.empty(); });
     if (drain > 0) screen.add(Colour::none, "   old flows drain or are kept: hanatctl status SERVICE", 5);
@@ -233,17 +241,21 @@ void add_head(Screen& screen, const DaemonStatus& daemon) {
                            daemon.kernel_error ? ": " + escaped(*daemon.kernel_error) : std::string{}),
                3);
   if (daemon.fallback) screen.add(Colour::red, "!! " + escaped(*daemon.fallback), 3);
-  if (const auto& refused = daemon.reload_refused)
+  if (const auto& refused = daemon.reload_refused) {
     screen.add(Colour::red,
-               fmt::format("!! the last reload was refused ({}, by {}), and the old configuration stays in force: {}{}: {}",
+               fmt::format("!! the last reload was refused ({}, by {}), and the old configuration stays in force: {}{}: {}{}",
                            local_time(refused->at, view.now), escaped(refused->by), plural(refused->errors, "error"),
-                           refused->errors == 1 ? "" : ", the first", escaped(refused->first)),
+                           refused->errors == 1 ? "" : ", the first", escaped(refused->first),
+                           refused->errors == 1 ? "" : ". To see all of them:"),
                3);
-  else if (daemon.config_stale)
+    if (refused->errors > 1) screen.add_remedy("hanatctl plan", 3);
+  } else if (daemon.config_stale) {
     screen.add(Colour::yellow,
-               fmt::format(" ! the configuration on disk is not the one in use{}: hanatctl check, then hanatctl reload",
+               fmt::format(" ! the configuration on disk is not the one in use{}. To see what it changes, and to use it:",
                            daemon.config_loaded_at ? ", which was loaded at " + local_time(*daemon.config_loaded_at, view.now) : ""),
                3);
+    screen.add_remedy("hanatctl plan; hanatctl reload", 3);
+  }
   if (daemon.inconclusive)
     screen.add(Colour::red, fmt::format("!! hanatd cannot probe the servers: {}; no failover until it can", escaped(*daemon.inconclusive)),
                3);

@@ -10,6 +10,8 @@
 #include <fmt/ranges.h>
 
 #include "cli/notices.hpp"
+#include "cli/remedy.hpp"
+#include "cli/show_history.hpp"
 #include "cli/text.hpp"
 #include "daemon/api/reload_plan.hpp"
 #include "daemon/util/escape.hpp"
@@ -71,7 +73,8 @@ std::string rule_of(const HealthChangeStatus& change) {
 
 void add_health(const HistoryEntry& entry, Detail detail, std::vector<Step>& steps) {
   const Colour colour = entry.health && entry.health->health == "down" ? Colour::red : Colour::none;
-  if (!entry.health || detail == Detail::overview || entry.health->health == "unknown") {
+  const bool is_brief = detail == Detail::overview || !entry.health || entry.health->observations.empty();
+  if (is_brief || entry.health->health == "unknown") {
     steps.push_back({.at = entry.at, .text = escaped(entry.text), .colour = colour});
     return;
   }
@@ -86,21 +89,6 @@ void add_health(const HistoryEntry& entry, Detail detail, std::vector<Step>& ste
   } else {
     steps.push_back({.at = entry.at, .text = fmt::format("{} {}", escaped(change.server), verdict), .colour = colour});
   }
-}
-
-std::string flip_phrase(const FlipStatus& flip) {
-  const std::uint64_t cut = flip.cut.tcp + flip.cut.udp + flip.cut.sctp;
-  std::string text = fmt::format("flip {} -> {} ({}), committed in {:g} ms; ", escaped(flip.from), escaped(flip.to), escaped(flip.why),
-                                 static_cast<double>(flip.commit_us) / 1000);
-  text += fmt::format("{} connection{} reset", cut, cut == 1 ? "" : "s");
-  if (flip.nudged > 0) text += fmt::format(", {} client{} nudged", flip.nudged, flip.nudged == 1 ? "" : "s");
-  if (flip.drained > 0) text += fmt::format(", {} drained", flip.drained);
-  if (!flip.left)
-    text += ", the rest not counted yet";
-  else
-    text += fmt::format(", {} left", *flip.left);
-  if (flip.interrupted) return text + ", cut interrupted by a restart";
-  return flip.cut_ms ? text : text + ", still cutting";
 }
 
 /// What a reload changed for the service: "down 3 in 10s -> 2 in 10s, ..."; empty: nothing that is known.
@@ -122,7 +110,7 @@ std::string changes_for(const HistoryEntry& reload, const std::string& service) 
 std::string by_whom(const HistoryEntry& entry) { return entry.by.empty() ? "" : " by " + escaped(entry.by); }
 
 std::string reload_phrase(const HistoryEntry& entry, const std::string& service) {
-  if (!entry.reload) return escaped(entry.text); // refused
+  if (!entry.reload) return escaped(entry.text);
   const std::string changes = changes_for(entry, service);
   const bool touched_nothing = entry.reload->added + entry.reload->changed + entry.reload->removed == 0;
   return fmt::format("reload{}: {}", by_whom(entry),
@@ -137,12 +125,13 @@ std::vector<Step> steps_of(const WhyReport& report, Detail detail) {
     if (entry.kind == "health")
       add_health(entry, detail, steps);
     else if (entry.flip)
-      steps.push_back(
-          {.at = entry.at, .text = flip_phrase(*entry.flip), .colour = entry.flip->to == "none" ? Colour::red : Colour::yellow});
+      steps.push_back({.at = entry.at,
+                       .text = "flip " + show_flip(*entry.flip, entry.from_address, entry.to_address),
+                       .colour = entry.flip->to == "none" ? Colour::red : Colour::yellow});
     else if (entry.kind == "reload")
       steps.push_back({.at = entry.at, .text = reload_phrase(entry, report.service)});
     else
-      steps.push_back({.at = entry.at, .text = escaped(entry.text)});
+      steps.push_back({.at = entry.at, .text = escaped(text_of(entry))});
   }
   if (detail == Detail::full) add_observations(report.pending, steps);
   std::ranges::stable_sort(steps, {}, &Step::at);
@@ -155,24 +144,48 @@ std::string in_capitals(std::string text) {
   return text;
 }
 
-std::string head_of(const WhyReport& report, const View& view) {
-  std::string text = escaped(report.service);
-  if (report.status && !report.status->listen.empty()) text += fmt::format(" ({})", escaped(report.status->listen.front()));
-  const bool now = !report.at;
-  if (report.target.empty())
-    text += now ? " has had no target" : fmt::format(": the history does not say where it was at {}", local_time(*report.at, view.now));
-  else if (report.target == "none")
-    text += now ? " has NO SERVER" : " had NO SERVER";
-  else
-    text += fmt::format(" {} at {}", now ? "is" : "was", in_capitals(escaped(report.target)));
-  if (report.status && report.status->target_address) text += " " + escaped(*report.status->target_address);
-  if (!now && !report.target.empty()) text += fmt::format(" at {}", local_time(*report.at, view.now));
-  if (!report.since.empty()) text += fmt::format("{} since {}", now ? "" : ",", local_time(report.since, view.now));
-  if (!report.why.empty()) text += fmt::format(" ({})", escaped(report.why));
-  return text;
+/// Of the target, as status has it now or the last flip had it then; empty: not known.
+std::string address_of(const WhyReport& report) {
+  if (report.status) return report.status->target_address.value_or("");
+  for (auto entry = report.chain.rbegin(); entry != report.chain.rend(); ++entry)
+    if (entry->flip) return entry->to_address;
+  return {};
 }
 
-/// "Nothing else is known near it: last reload 14:55:02 by root, no override."
+/// Changes of target in the time that was asked for.
+std::size_t moves_in(const WhyReport& report) {
+  if (report.from.empty()) return 0;
+  return static_cast<std::size_t>(
+      std::ranges::count_if(report.chain, [&](const HistoryEntry& entry) { return entry.flip && entry.at >= report.from; }));
+}
+
+std::string head_then(const WhyReport& report, const std::string& at, const View& view) {
+  const std::string name = escaped(report.service), then = local_time(at, view.now);
+  if (report.target.empty()) {
+    const std::string known = report.known_from.empty() ? "" : "; its first entry is of " + local_time(report.known_from, view.now);
+    return fmt::format("{}: the history does not say where it was at {}{}", name, then, known);
+  }
+  const std::string place = report.target == "none" ? "had NO SERVER" : "was at " + in_capitals(escaped(report.target));
+  const std::string address = address_of(report), why = report.why.empty() ? "" : fmt::format(" ({})", escaped(report.why));
+  const std::string where = address.empty() ? place : fmt::format("{} {}", place, escaped(address));
+  if (const std::size_t moves = moves_in(report); moves > 1)
+    return fmt::format("{} moved {} times from {} to {}, and then {}{}", name, moves, local_time(report.from, view.now), then, where, why);
+  const std::string since = report.since.empty() ? "" : fmt::format(", since {}", local_time(report.since, view.now));
+  return fmt::format("{} {} at {}{}{}", name, where, then, since, why);
+}
+
+std::string head_now(const WhyReport& report, const View& view) {
+  std::string text = escaped(report.service);
+  if (report.status && !report.status->listen.empty()) text += fmt::format(" ({})", escaped(report.status->listen.front()));
+  text += report.target.empty()     ? " has had no target"
+          : report.target == "none" ? " has NO SERVER"
+                                    : " is at " + in_capitals(escaped(report.target));
+  if (const std::string address = address_of(report); !address.empty()) text += " " + escaped(address);
+  if (!report.since.empty()) text += fmt::format(" since {}", local_time(report.since, view.now));
+  return report.why.empty() ? text : fmt::format("{} ({})", text, escaped(report.why));
+}
+
+/// "Besides: last reload 14:55:02 by root, no override."
 std::string rest_of(const WhyReport& report, const View& view) {
   const auto in_chain = [&](const char* kind) {
     return std::ranges::any_of(report.chain, [&](const auto& one) { return one.kind == kind; });
@@ -191,12 +204,18 @@ std::string rest_of(const WhyReport& report, const View& view) {
         fmt::format("last override {}: {}", local_time(report.last_override->at, view.now), escaped(report.last_override->text)));
   else if (!in_chain("override"))
     parts.emplace_back("no override");
-  return parts.empty() ? "" : fmt::format("Nothing else is near it: {}.", fmt::join(parts, ", "));
+  return parts.empty() ? "" : fmt::format("Besides: {}.", fmt::join(parts, ", "));
 }
 
 void add_line(std::string& screen, const std::string& text, std::size_t hang, const View& view, Colour colour = Colour::none) {
   const Colorizer paint{view.colour};
   for (const std::string& line : wrapped(text, view.width, hang)) screen += paint(colour, line) + "\n";
+}
+
+void add_notice(std::string& screen, const Notice& notice, const View& view) {
+  add_line(screen, fmt::format("{} {}", notice.trouble ? "!!" : "! ", notice.text), 3, view, notice.trouble ? Colour::red : Colour::none);
+  for (const std::string& remedy : notice.remedies)
+    for (const std::string& line : remedy_lines(remedy, view.width, 3)) screen += Colorizer{view.colour}(Colour::bold, line) + "\n";
 }
 
 } // namespace
@@ -205,7 +224,9 @@ std::string show_why(const WhyReport& report, Detail detail, const View& view) {
   constexpr std::size_t hang = 16;
   const std::vector<Step> steps = steps_of(report, detail);
   std::string screen;
-  add_line(screen, head_of(report, view) + (steps.empty() ? "" : ", because"), 2, view, Colour::bold);
+  const std::string head = report.at ? head_then(report, *report.at, view) : head_now(report, view);
+  add_line(screen, head + (steps.empty() ? "" : ", because"), 2, view, Colour::bold);
+  if (report.omitted > 0) add_line(screen, fmt::format("  ({} more, older, are left out)", report.omitted), 2, view);
   std::string day = report.since.empty() ? std::string{} : local_day(parse_wall_time(report.since).value_or(view.now));
   for (const Step& step : steps) {
     const auto at = parse_wall_time(step.at);
@@ -215,9 +236,7 @@ std::string show_why(const WhyReport& report, Detail detail, const View& view) {
   if (detail == Detail::full) add_line(screen, rest_of(report, view), 2, view);
   if (report.status)
     for (const Notice& notice : notices(*report.status, view.now))
-      if (notice.trouble || detail == Detail::full)
-        add_line(screen, fmt::format("{} {}", notice.trouble ? "!!" : "! ", notice.text), 3, view,
-                 notice.trouble ? Colour::red : Colour::none);
+      if (notice.trouble || detail == Detail::full) add_notice(screen, notice, view);
   return screen;
 }
 

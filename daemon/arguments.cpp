@@ -19,12 +19,12 @@ enum class Option : std::uint8_t { config, socket, state, table, shared_table, f
 constexpr std::array option_rows = {
     OptionRow{"--config", "FILE", "configuration file (default: /etc/hanat/hanat.toml)"},
     OptionRow{"--socket", "PATH", "control socket (default: /run/hanat/control.sock)"},
-    OptionRow{"--state", "DIR", "directory of overrides, drains and history (default: /var/lib/hanat)"},
+    OptionRow{"--state", "DIR", "overrides, drains, history (default: /var/lib/hanat)"},
     OptionRow{"--table", "NAME", "name of the nftables table, for tests (default: hanat)"},
     OptionRow{"--shared-table", "", "let other programs change the table, for tests"},
-    OptionRow{"--fallback", "", "when the configuration has errors, start with the last one that was accepted"},
+    OptionRow{"--fallback", "", "if FILE has errors, start with the last accepted one"},
     OptionRow{"--check", "", "print every error of the configuration and exit"},
-    OptionRow{"--remove", "", "remove the table, and the veth pair, that a stopped hanatd left in the kernel, and exit"},
+    OptionRow{"--remove", "", "remove what a stopped hanatd left, and exit"},
     OptionRow{"--version", "", "print the version and exit", "-V"},
     OptionRow{"--help", "", "print this text and exit", "-h"},
 };
@@ -70,10 +70,10 @@ Arguments parse_arguments(std::span<const std::string_view> arguments) {
 }
 
 std::string help_text() {
-  std::string text =
-      "hanatd [OPTIONS]\n  Health-checks servers and rewrites NAT in the kernel, so that services stay reachable when a server dies.\n\n";
+  std::string text = "hanatd [OPTIONS]\n  Health-checks servers and rewrites NAT in the kernel, so that services stay\n  reachable when a "
+                     "server dies.\n\n";
   for (const OptionRow& row : option_rows) text += option_help(row);
-  return text + "\nExit status: 0 stopped as requested; 1 the kernel or the system refused; 2 usage or bad configuration.\n";
+  return text + "\nExit status: 0 stopped as requested; 1 the kernel or the system refused; 2 usage\n  or bad configuration.\n";
 }
 
 } // namespace hanat

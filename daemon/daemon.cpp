@@ -195,7 +195,9 @@ void Daemon::stop() {
 
 /// Nothing has changed: told to whom asked, in the status and the history.
 void Daemon::refuse_reload(const std::string& by, const Event& refused, const std::vector<std::string>& errors) {
-  handlers_->set_reload_refused(by, std::max<std::size_t>(errors.size(), 1), errors.empty() ? text_of(refused) : errors.front());
+  const auto* failed = std::get_if<events::ReloadFailed>(&refused.what);
+  const std::string first = !errors.empty() ? errors.front() : failed != nullptr ? failed->error : text_of(refused);
+  handlers_->set_reload_refused(by, std::max<std::size_t>(errors.size(), 1), first);
   publish(refused);
   throw ControlError{"BadConfiguration", text_of(refused), {{"errors", errors}}};
 }

@@ -65,12 +65,14 @@ void to_json(json& target, const ConnectionsReport& report) {
                     {"offloaded", flow.offloaded}});
   target = {{"service", report.service},
             {"took_ms", std::round(report.took_ms * 1000) / 1000},
+            {"on_forced", report.on_forced},
             {"servers", std::move(servers)},
             {"list", std::move(list)}};
 }
 
 void from_json(const json& source, ConnectionsReport& report) {
-  report = {.service = source.at("service"), .took_ms = source.at("took_ms"), .servers = {}, .list = {}};
+  report = {
+      .service = source.at("service"), .took_ms = source.at("took_ms"), .on_forced = source.at("on_forced"), .servers = {}, .list = {}};
   for (const auto& server : source.at("servers")) report.servers.push_back(connection_server_from(server));
   for (const auto& flow : source.at("list"))
     report.list.push_back({.client = flow.at("client"),

@@ -19,7 +19,7 @@ constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Paramet
 constexpr std::array history_parameters = {Parameter{"service", "?string"}, Parameter{"last", "?int"}, Parameter{"since", "?string"},
                                            Parameter{"until", "?string"}, Parameter{"after", "?int"}};
 
-constexpr std::array why_parameters = {Parameter{"service", "?string"}, Parameter{"at", "?string"}};
+constexpr std::array why_parameters = {Parameter{"service", "?string"}, Parameter{"at", "?string"}, Parameter{"from", "?string"}};
 constexpr std::array follow_parameters = {Parameter{"service", "?string"}};
 constexpr std::array files_parameters = {Parameter{"files", "?[]ConfigFile"}};
 constexpr std::array connections_parameters = {Parameter{"service", "?string"}, Parameter{"list", "?int"}};
@@ -33,7 +33,7 @@ constexpr std::array methods = {
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
     Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
-    Method{"Why", false, why_parameters, "services: []WhyReport, others: int"},
+    Method{"Why", false, why_parameters, "services: []WhyReport, others: int, begin: ?string"},
     Method{"Follow", false, follow_parameters, "event: ?HistoryEntry, next: ?int, skipped: ?int", true},
     Method{"Plan", true, files_parameters, "plan: ReloadPlan"},
     Method{"Ask", true, files_parameters, "answers: []ProbeAnswer"},
@@ -99,11 +99,13 @@ type Totals (
 # History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
 # interrupted is true: a restart of hanatd interrupted the cut, and cut_ms stays null. until: of an override with an end; by: who did it;
-# reload: how many services a reload touched
+# reload: how many services a reload touched; target: of kind target, the role; from_address, to_address: of a flip's servers;
+# flip_at: of kind cut, the flip that it belongs to
 type HistoryEntry (
   at: string, kind: string, service: ?string, text: string, from: ?string, to: ?string, why: ?string, commit_us: ?int, cut: ?Cut,
   nudged: ?int, drained: ?int, left: ?int, drain_ends_in_s: ?float, cut_ms: ?float, interrupted: ?bool, until: ?string, by: ?string,
-  reload: ?ReloadCounts, health: ?HealthChange, changes: ?[]ServicePlan
+  reload: ?ReloadCounts, health: ?HealthChange, changes: ?[]ServicePlan, target: ?string, from_address: ?string, to_address: ?string,
+  flip_at: ?string
 )
 # the rule: `of` results within, or passes over, within_s
 type HealthChange (server: string, address: string, health: string, of: int, within_s: float, observations: []Observation)
@@ -113,10 +115,12 @@ type Observation (
   count: ?int, of: ?int
 )
 # Why: of one service; without a name in brief of those that are not fine, or that changed in the ten minutes before `at`, and how many
-# others there are. The time itself is always the end: entries behind it do not count. status, pending: without `at` only
+# others there are. The time itself is always the end: entries behind it do not count. from: every change of target since then is in the
+# chain. omitted: so many older entries are not; known_from: the first entry about the service. status, pending: without `at` only.
+# begin, beside the services: the first entry of the whole history
 type WhyReport (
-  service: string, at: ?string, target: string, why: string, since: string, chain: []HistoryEntry, last_reload: ?HistoryEntry,
-  last_override: ?HistoryEntry, pending: []Observation, status: ?Service
+  service: string, at: ?string, from: ?string, target: string, why: string, since: string, chain: []HistoryEntry, omitted: int,
+  known_from: ?string, last_reload: ?HistoryEntry, last_override: ?HistoryEntry, pending: []Observation, status: ?Service
 )
 # Follow, with "more": first a reply without an event, then one for each event, also of kind "cut". skipped: so many events were left out,
 # because they were not read; History with `after` has them.
@@ -130,7 +134,8 @@ type ReloadPlan (
 type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges)
 # an empty text: the key is not there
 type KeyChange (key: string, before: string, after: string)
-type Move (from: string, to: string, why: string)
+# an empty address: no server
+type Move (from: string, to: string, why: string, from_address: string, to_address: string)
 # action: reset, keep, "drain 60s"
 type OldFlows (flows: string, server: string, action: string)
 type ProbeChanges (kept: int, started: int, ended: int)
@@ -138,8 +143,8 @@ type ProbeAnswer (
   service: string, role: string, probe: string, outcome: string, reason: string, detail: ?string, wanted: ?string, explanation: ?string,
   latency_ms: float
 )
-# list: as many connections as were asked for
-type ConnectionsReport (service: string, took_ms: float, servers: []ConnectionServer, list: []Connection)
+# list: as many connections as were asked for; on_forced: what becomes of them when the service is forced: reset, keep, "drain 1m"
+type ConnectionsReport (service: string, took_ms: float, on_forced: string, servers: []ConnectionServer, list: []Connection)
 # role is empty: not in the configuration; leaving: drain, keep, cut or empty; opened_by_server, offloaded: counted by state, too
 type ConnectionServer (
   role: string, address: string, health: string, target: bool, leaving: string, ends_in_s: ?float, returns_in_s: ?float,
@@ -150,8 +155,10 @@ type Connection (client: string, listen: string, server: string, state: string, 
 type ReloadCounts (added: int, changed: int, removed: int)
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
+# replaced: the override that was there before
 type Forced (
-  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, group: ?string
+  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, group: ?string,
+  replaced: ?Override
 )
 type Unforced (
   name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string

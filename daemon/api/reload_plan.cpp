@@ -20,7 +20,12 @@ void to_json(json& target, const ServicePlan& plan) {
             {"keys", plan.keys},
             {"flows", std::move(flows)},
             {"probes", {{"kept", plan.probes.kept}, {"started", plan.probes.started}, {"ended", plan.probes.ended}}}};
-  if (plan.move) target["move"] = {{"from", plan.move->from}, {"to", plan.move->to}, {"why", plan.move->why}};
+  if (plan.move)
+    target["move"] = {{"from", plan.move->from},
+                      {"to", plan.move->to},
+                      {"why", plan.move->why},
+                      {"from_address", plan.move->from_address},
+                      {"to_address", plan.move->to_address}};
 }
 void from_json(const json& source, ServicePlan& plan) {
   plan = {.service = source.at("service"), .change = source.at("change")};
@@ -30,7 +35,11 @@ void from_json(const json& source, ServicePlan& plan) {
   const auto& probes = source.at("probes");
   plan.probes = {.kept = probes.at("kept"), .started = probes.at("started"), .ended = probes.at("ended")};
   if (const auto move = source.find("move"); move != source.end() && !move->is_null())
-    plan.move = MovePlan{.from = move->at("from"), .to = move->at("to"), .why = move->at("why")};
+    plan.move = MovePlan{.from = move->at("from"),
+                         .to = move->at("to"),
+                         .why = move->at("why"),
+                         .from_address = move->value("from_address", ""), // an entry of the history may be older
+                         .to_address = move->value("to_address", "")};
 }
 
 void to_json(json& target, const ReloadPlan& plan) {

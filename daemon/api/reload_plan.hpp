@@ -18,7 +18,8 @@ struct KeyChange {
 };
 /// New connections go to another server, or to none.
 struct MovePlan {
-  std::string from, to, why; // roles, as the history has them
+  std::string from, to, why;                      // roles, as the history has them
+  std::string from_address = {}, to_address = {}; // of these servers; empty: none
   bool operator==(const MovePlan&) const = default;
 };
 /// What happens to flows of an old target.

@@ -308,6 +308,10 @@ void to_json(json& target, const HistoryEntry& entry) {
   target["text"] = entry.text;
   if (entry.until) target["until"] = *entry.until;
   if (!entry.by.empty()) target["by"] = entry.by;
+  if (!entry.target.empty()) target["target"] = entry.target;
+  if (!entry.from_address.empty()) target["from_address"] = entry.from_address;
+  if (!entry.to_address.empty()) target["to_address"] = entry.to_address;
+  if (entry.kind == "cut" && entry.flip) target["flip_at"] = entry.flip->at;
   if (entry.health) target["health"] = *entry.health;
   if (entry.changes) target["changes"] = *entry.changes;
   if (entry.reload)
@@ -321,6 +325,9 @@ void from_json(const json& source, HistoryEntry& entry) {
   entry.text = source.at("text");
   entry.until = optional_or_absent<std::string>(source, "until");
   entry.by = optional_or_absent<std::string>(source, "by").value_or("");
+  entry.target = optional_or_absent<std::string>(source, "target").value_or("");
+  entry.from_address = optional_or_absent<std::string>(source, "from_address").value_or("");
+  entry.to_address = optional_or_absent<std::string>(source, "to_address").value_or("");
   entry.reload.reset();
   if (source.contains("reload")) {
     const auto& reload = source.at("reload");
@@ -332,7 +339,11 @@ void from_json(const json& source, HistoryEntry& entry) {
   if (source.contains("changes"))
     entry.changes = std::make_shared<const std::vector<ServicePlan>>(source.at("changes").get<std::vector<ServicePlan>>());
   entry.flip = source.contains("to") ? std::optional{flip_from(source)} : std::nullopt;
+  if (entry.flip && source.contains("flip_at")) entry.flip->at = source.at("flip_at");
 }
+
+void to_json(json& target, const ForcedStatus& forced) { target = to_value(forced); }
+void from_json(const json& source, ForcedStatus& forced) { forced = forced_from(source); }
 
 void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
 void from_json(const json& source, ServiceStatus& service) { service = service_from(source); }

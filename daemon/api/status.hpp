@@ -159,11 +159,13 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at;                        // RFC 3339, UTC, milliseconds
-  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload", "path"
+  std::string kind;                      // "flip", "health", "override", "target", "repair", "reload", "path"; "cut": updates a flip
   std::string service;                   // empty: the daemon itself; null in JSON
   std::string text;                      // the journal's text
   std::optional<std::string> until = {}; // of an override with an end; RFC 3339, UTC
   std::string by = {};                   // who did it; empty: nobody
+  std::string target = {};               // of kind "target": the role that is the target now, or "none"; empty: it stays unset
+  std::string from_address = {}, to_address = {}; // of a flip: its servers; empty: none, or an entry of an older hanatd
   std::optional<ReloadCounts> reload = {};
   std::shared_ptr<const HealthChangeStatus> health = {};        // of a change of health; null: of an older hanatd
   std::shared_ptr<const std::vector<ServicePlan>> changes = {}; // of a reload: the first of what it changed; null: nothing
@@ -172,9 +174,11 @@ struct HistoryEntry {
 
 void to_json(nlohmann::json& json, const FindingStatus& finding);
 void from_json(const nlohmann::json& json, FindingStatus& finding);
+void to_json(nlohmann::json& json, const ForcedStatus& forced);
 void to_json(nlohmann::json& json, const HistoryEntry& entry);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, HistoryEntry& entry);
+void from_json(const nlohmann::json& json, ForcedStatus& forced);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
 void from_json(const nlohmann::json& json, ServiceStatus& service);
 void to_json(nlohmann::json& json, const Status& status);

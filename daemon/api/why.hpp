@@ -2,6 +2,7 @@
 // here: finding them (report/make_why), the text (cli/show_why).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,10 +17,13 @@ namespace hanat {
 struct WhyReport {
   std::string service;
   std::optional<std::string> at;             // RFC 3339, UTC; absent: now
+  std::string from;                          // every change of target from then to `at` is in the chain; empty: the last one is
   std::string target, why;                   // then: a role or "none"; empty: the history does not go back so far
   std::string since;                         // likewise
   std::vector<HistoryEntry> chain;           // what led to it, oldest first, and what came after that up to then
-  std::optional<HistoryEntry> last_reload;   // before then, and not in the chain
+  std::uint64_t omitted = 0;                 // older entries, of which there were too many
+  std::string known_from;                    // the time of the first entry about the service; empty: there is none
+  std::optional<HistoryEntry> last_reload;   // that was accepted, before then, and is not in the chain
   std::optional<HistoryEntry> last_override; // likewise
   std::vector<ObservationStatus> pending;    // that count now, and have changed nothing yet; empty with `at`
   std::optional<ServiceStatus> status;       // absent with `at`, and of a service that is no longer configured

@@ -3,7 +3,9 @@
 #include "daemon/config/config.hpp"
 
 #include <algorithm>
+#include <utility>
 
+#include "daemon/config/key_values.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
@@ -40,11 +42,7 @@ Config settings_of(const Config& config) {
 
 std::vector<std::string> changed_settings(const Config& before, const Config& after) {
   std::vector<std::string> changed;
-  if (before.on_stop != after.on_stop) changed.emplace_back("on_stop");
-  if (before.operators != after.operators) changed.emplace_back("operators");
-  if (before.reconcile != after.reconcile) changed.emplace_back("reconcile");
-  if (before.metrics != after.metrics) changed.emplace_back("metrics");
-  if (before.path_check != after.path_check) changed.emplace_back("path_check");
+  for (KeyDifference& one : differences(before, after)) changed.push_back(std::move(one.key));
   return changed;
 }
 

@@ -64,6 +64,11 @@ std::string key_text(const nat::Snat& snat) {
   return {};
 }
 
+std::string key_text(const PathCheck& check) {
+  if (!check.clients) return "off";
+  return check.interval ? duration_text(*check.interval) : "clients";
+}
+
 std::string statuses_of(const std::vector<probes::StatusRange>& ranges) {
   std::vector<std::string> texts;
   texts.reserve(ranges.size());
@@ -142,6 +147,12 @@ void add_probe(KeyValues& values, const std::string& prefix, const probes::Probe
   if (spec.details.get() != nullptr) std::visit(keys, *spec.details.get());
 }
 
+/// "probe", "probe[2]", ...
+void add_probes(KeyValues& values, const std::string& prefix, const std::vector<probes::ProbeSpec>& specs) {
+  for (std::size_t index = 0; index < specs.size(); ++index)
+    add_probe(values, index == 0 ? prefix + "probe" : fmt::format("{}probe[{}]", prefix, index + 1), specs[index]);
+}
+
 void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) {
   std::vector<std::string> addresses;
   addresses.reserve(server.addresses.size());
@@ -149,9 +160,7 @@ void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) 
   values[server.role] = {fmt::format("{}", fmt::join(addresses, ", "))};
   values[server.role + ".snat"] = {key_text(server.snat)};
   for (const auto& [vip, port] : server.mapped) values[fmt::format("{}.port of {}", server.role, to_text(vip))] = {fmt::to_string(port)};
-  if (!own_probes) return;
-  for (std::size_t index = 0; index < server.probes.size(); ++index)
-    add_probe(values, fmt::format("{}.probe{}", server.role, index == 0 ? "" : fmt::format("[{}]", index + 1)), server.probes[index]);
+  if (own_probes) add_probes(values, server.role + ".", server.probes);
 }
 
 /// `own_probes`: each server's probes stand under its role; otherwise all have those of the first.
@@ -173,9 +182,7 @@ KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   values["mode"] = {service.mode == Mode::observe ? "observe" : "auto"};
   values["group"] = {service.group};
   for (const ServerConfig& server : service.servers) add_server(values, server, own_probes);
-  if (!own_probes && !service.servers.empty())
-    for (std::size_t index = 0; index < service.servers.front().probes.size(); ++index)
-      add_probe(values, index == 0 ? "probe" : fmt::format("probe[{}]", index + 1), service.servers.front().probes[index]);
+  if (!own_probes && !service.servers.empty()) add_probes(values, "", service.servers.front().probes);
   return values;
 }
 
@@ -224,7 +231,8 @@ std::vector<KeyDifference> differences(const Config& before, const Config& after
     return KeyValues{{"on_stop", {config.on_stop == OnStop::keep ? "keep" : "remove"}},
                      {"operators", {config.operators}},
                      {"reconcile", {duration_text(config.reconcile)}},
-                     {"metrics", {config.metrics ? to_text(*config.metrics) : ""}}};
+                     {"metrics", {config.metrics ? to_text(*config.metrics) : ""}},
+                     {"path_check", {key_text(config.path_check)}}};
   };
   return compared(values(before), values(after));
 }

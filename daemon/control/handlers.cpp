@@ -258,13 +258,18 @@ json Handlers::force(const Call& call) {
     force.until = Clock::now() + duration;
     force.until_wall = force.since + duration;
   }
+  std::vector<std::optional<ForcedStatus>> replaced; // the overrides of before
   for (const auto& [service, server] : targets) {
+    replaced.push_back(report(*service, Clock::now()).forced);
     force.server = server;
     controller_.set_override(*service, force, force.by);
   }
   controller_.sync_now();
   json services = json::array();
-  for (const auto& [service, server] : targets) services.push_back(reply_for(*service));
+  for (std::size_t index = 0; index < targets.size(); ++index) {
+    services.push_back(reply_for(*targets[index].first));
+    services.back()["replaced"] = replaced[index] ? json(*replaced[index]) : json();
+  }
   return {{"services", std::move(services)}};
 }
 

@@ -13,9 +13,9 @@
 #include "daemon/control/parameters.hpp"
 #include "daemon/report/make_connections.hpp"
 #include "daemon/report/make_status.hpp"
-#include "daemon/report/make_why.hpp"
 #include "daemon/report/observation_status.hpp"
 #include "daemon/report/probe_text.hpp"
+#include "daemon/util/credentials.hpp"
 
 namespace hanat {
 namespace {
@@ -71,14 +71,14 @@ Inquiry::Inquiry(uv_loop_t* loop, const Controller& controller, History& history
 
 Inquiry::~Inquiry() { history_.on_added = {}; }
 
-WhyReport Inquiry::why_one(const std::string& service, const std::string& at) const {
-  ServiceState* const state = controller_.registry().find(service);
-  std::set<std::string> group{service};
+WhyReport Inquiry::why_one(WhyQuery query) const {
+  ServiceState* const state = controller_.registry().find(query.service);
+  query.group = {query.service};
   ServiceState* member = state;
   if (state != nullptr)
-    for (const ServiceState* each : controller_.registry().group_of(member)) group.insert(each->config.name);
-  WhyReport report = make_why(history_.ring(), service, at, group);
-  if (!at.empty() || state == nullptr) return report;
+    for (const ServiceState* each : controller_.registry().group_of(member)) query.group.insert(each->config.name);
+  WhyReport report = make_why(history_.ring(), query);
+  if (!query.at.empty() || state == nullptr) return report;
   const Time now = Clock::now();
   for (const ServerState& server : state->servers)
     for (ObservationStatus& one : observation_statuses(server.role, cause_of(*state, server, now), wall_now()))
@@ -93,7 +93,8 @@ WhyReport Inquiry::why_one(const std::string& service, const std::string& at) co
 
 /// Of one service, or in brief of those that are not fine; with a time, of those that changed before it.
 Reply Inquiry::why(const json& parameters) const {
-  const std::string at = moment_in(parameters, "at");
+  WhyQuery query{.service = {}, .from = moment_in(parameters, "from"), .at = moment_in(parameters, "at")};
+  if (query.at.empty()) query.from.clear();
   std::vector<std::string> names;
   std::size_t others = 0;
   if (const auto name = optional_of<std::string>(parameters, "service")) {
@@ -103,15 +104,19 @@ Reply Inquiry::why(const json& parameters) const {
     const auto all = selected_services(controller_.registry(), {{"all", true}});
     if (all.size() == 1)
       names.push_back(all.front()->config.name);
-    else if (!at.empty())
-      names = services_changed_before(history_.ring(), at, services_in_brief);
+    else if (!query.at.empty())
+      names = services_changed_before(history_.ring(), query, services_in_brief);
     else
       for (const ServiceState* service : all)
         if (!is_fine(*service) && (names.size() < services_in_brief || ++others == 0)) names.push_back(service->config.name);
   }
   json services = json::array();
-  for (const std::string& name : names) services.push_back(why_one(name, at));
-  return json{{"services", std::move(services)}, {"others", others}};
+  for (std::string& name : names) {
+    query.service = std::move(name);
+    services.push_back(why_one(query));
+  }
+  const bool known = history_.begin() < history_.end();
+  return json{{"services", std::move(services)}, {"others", others}, {"begin", known ? json(history_[history_.begin()].at) : json()}};
 }
 
 Reply Inquiry::follow(const json& parameters) {
@@ -136,7 +141,15 @@ Config Inquiry::config_of(const json& parameters) const {
   return std::get<Config>(std::move(result));
 }
 
-Reply Inquiry::plan(const json& parameters) const { return json{{"plan", controller_.plan(config_of(parameters))}}; }
+/// A reload refuses a group that does not exist, unless it is the one in use.
+Reply Inquiry::plan(const json& parameters) const {
+  const Config config = config_of(parameters);
+  ReloadPlan plan = controller_.plan(config);
+  const bool changed = std::ranges::find(plan.settings, "operators", &KeyChange::key) != plan.settings.end();
+  if (const std::string error = changed ? operators_error(config.operators) : std::string{}; !error.empty())
+    throw ControlError{"BadConfiguration", "a reload would be refused: " + error, {{"errors", json::array()}}};
+  return json{{"plan", std::move(plan)}};
+}
 
 std::shared_ptr<PendingReply> Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers) {
   struct Origin {
@@ -172,15 +185,16 @@ Reply Inquiry::ask(const Call& call) {
 
 Reply Inquiry::probe(const json& parameters) {
   std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
-  for (const ServiceState* service : selected_services(controller_.registry(), parameters))
-    for (const ServerConfig& server : service->config.servers) servers.emplace_back(&service->config, &server);
+  const ServiceState& service = one_service(controller_.registry(), parameters);
+  servers.reserve(service.config.servers.size());
+  for (const ServerConfig& server : service.config.servers) servers.emplace_back(&service.config, &server);
   return send_probes(servers);
 }
 
 Reply Inquiry::connections(const json& parameters) {
   const auto list = optional_of<std::int64_t>(parameters, "list").value_or(0);
   if (list < 0 || list > listed_at_most) bad_parameter("list", fmt::format("{} connections at most can be listed", listed_at_most));
-  const ServiceState& service = *selected_services(controller_.registry(), parameters).front();
+  const ServiceState& service = one_service(controller_.registry(), parameters);
   auto reply = std::make_shared<PendingReply>();
   const auto found = [this, reply, name = service.config.name](const FlowLister::Found& flows) {
     const ServiceState* const now = controller_.registry().find(name);

@@ -10,13 +10,13 @@
 #include <nlohmann/json.hpp>
 #include <uv.h>
 
-#include "daemon/api/why.hpp"
 #include "daemon/control/followers.hpp"
 #include "daemon/control/probe_run.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/failover/flow_lister.hpp"
 #include "daemon/report/history.hpp"
+#include "daemon/report/make_why.hpp"
 
 namespace hanat {
 
@@ -38,7 +38,7 @@ public:
 
 private:
   Config config_of(const nlohmann::json& parameters) const;
-  WhyReport why_one(const std::string& service, const std::string& at) const;
+  WhyReport why_one(WhyQuery query) const;
   std::shared_ptr<PendingReply> send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers);
 
   const Controller& controller_;

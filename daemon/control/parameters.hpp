@@ -33,5 +33,7 @@ std::string moment_in(const nlohmann::json& parameters, const std::string& name)
 
 /// The services that a call names: one, all, or the only one there is. Throws ControlError.
 std::vector<ServiceState*> selected_services(const ServiceRegistry& registry, const nlohmann::json& parameters);
+/// The same for a call that cannot be about all.
+ServiceState& one_service(const ServiceRegistry& registry, const nlohmann::json& parameters);
 
 } // namespace hanat

@@ -96,7 +96,7 @@ struct ControlServer::Impl {
     } else if (const auto gid = find_group(name)) {
       operators_gid = gid;
     } else {
-      throw std::invalid_argument("no group \"" + name + "\" (operators): make it with groupadd, or name another");
+      throw std::invalid_argument(operators_error(name));
     }
     operators_name = name;
   }

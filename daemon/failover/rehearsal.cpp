@@ -138,6 +138,19 @@ private:
            std::holds_alternative<events::OverrideWaits>(event.what) || std::holds_alternative<events::OverrideShared>(event.what);
   }
 
+  /// Of the flip that was recorded last.
+  std::optional<MovePlan> last_move() const {
+    const auto address_of = [](const auto& server) { return server ? to_text(server->address) : std::string{}; };
+    for (auto event = outbox_.events.rbegin(); event != outbox_.events.rend(); ++event)
+      if (const auto* flip = std::get_if<events::Flipped>(&event->what))
+        return MovePlan{.from = flip->flip.from,
+                        .to = flip->flip.to,
+                        .why = std::string{to_text(flip->reason)},
+                        .from_address = address_of(flip->from),
+                        .to_address = address_of(flip->to)};
+    return std::nullopt;
+  }
+
   void note(Change& change, ReloadPlan& plan, Time now) {
     ServiceState& service = *change.service;
     std::vector<FlowsPlan> flows;
@@ -148,8 +161,7 @@ private:
     std::ranges::sort(flows, {}, [](const FlowsPlan& one) { return std::tie(one.flows, one.server, one.action); });
     flows.erase(std::ranges::unique(flows).begin(), flows.end());
     std::optional<MovePlan> move;
-    if (!service.shadow && record_target(change, outbox_) && service.last_flip)
-      move = MovePlan{.from = service.last_flip->from, .to = service.last_flip->to, .why = std::string{to_text(service.last_flip->reason)}};
+    if (!service.shadow && record_target(change, outbox_)) move = last_move();
     if (!move && flows.empty()) return;
     auto found = std::ranges::find(plan.changes, service.config.name, &ServicePlan::service);
     if (found == plan.changes.end()) {

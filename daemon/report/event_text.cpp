@@ -16,7 +16,10 @@ namespace hanat {
 namespace events {
 namespace {
 
-std::string to_text(const ServerName& server) { return fmt::format("{} ({})", server.role, hanat::to_text(server.address)); }
+std::string to_text(const ServerName& server) {
+  if (server.role == "none") return fmt::format("{}, which is no longer configured,", hanat::to_text(server.address));
+  return fmt::format("{} ({})", server.role, hanat::to_text(server.address));
+}
 std::string to_text(const std::optional<ServerName>& server) { return server ? to_text(*server) : "no server"; }
 std::string role_of(const std::optional<ServerName>& server) { return server ? server->role : "none"; }
 
@@ -158,7 +161,7 @@ std::string Sentences::operator()(const PathTroubleEnded& ended) const {
   const std::string connections = ended.connections == 0 ? ""
                                                          : fmt::format(", and at least {} connection{} got no answer", ended.connections,
                                                                        ended.connections == 1 ? "" : "s");
-  return fmt::format("{}; it lasted {:.1f} s{}", why, seconds(ended.lasted), connections);
+  return fmt::format("{}{}{:.1f} s{}", why, path_ended_words, seconds(ended.lasted), connections);
 }
 
 std::string Sentences::operator()(const Forced& forced) const {
@@ -277,6 +280,17 @@ struct ByWhom {
   }
 };
 
+/// Of an event of the kind "target": where new connections go now. Mode observe sets no target.
+struct TargetOf {
+  std::string operator()(const auto&) const { return {}; }
+  std::string operator()(const FirstTarget& first) const { return role_of(first.to); }
+  std::string operator()(const Adopted& adopted) const {
+    return adopted.loaded.server ? adopted.loaded.server->role : adopted.loaded.refused ? "none" : "";
+  }
+};
+
+std::string address_of(const std::optional<ServerName>& server) { return server ? hanat::to_text(server->address) : std::string{}; }
+
 struct FlipOf {
   std::optional<FlipStatus> operator()(const auto& event) const {
     if constexpr (requires { event.flip; })
@@ -333,9 +347,14 @@ std::optional<HistoryEntry> history_entry_of(const Event& event, std::string tex
   }
   if (const auto* changed = std::get_if<events::HealthChanged>(&event.what))
     entry.health = std::make_shared<const HealthChangeStatus>(health_change_status(*changed, event.at));
+  if (const auto* flip = std::get_if<events::Flipped>(&event.what)) {
+    entry.at = flip->flip.at; // by which its entry is found
+    entry.from_address = events::address_of(flip->from);
+    entry.to_address = events::address_of(flip->to);
+  }
   entry.by = std::visit(events::ByWhom{}, event.what);
+  entry.target = std::visit(events::TargetOf{}, event.what);
   entry.flip = std::visit(events::FlipOf{}, event.what);
-  if (entry.flip) entry.at = entry.flip->at; // by which its entry is found
   return entry;
 }
 

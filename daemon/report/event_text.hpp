@@ -14,6 +14,8 @@ namespace hanat {
 
 /// How the sentence of a restart that changed no target begins, by which it is told from others of the kind "target".
 inline constexpr std::string_view adopted_words = "found loaded rules: ";
+/// What the sentence of the end of a trouble with the clients' way has, and no other of the kind "path".
+inline constexpr std::string_view path_ended_words = "; it lasted ";
 
 /// What happened, to what, and what to do or expect next. Without the name of the service.
 std::string text_of(const Event& event);

@@ -88,7 +88,7 @@ std::string Sentences::operator()(const ConfigRefused& refused) const {
 
 std::string Sentences::operator()(const ConfigReloaded& reloaded) const {
   const std::string changes = listed("added", reloaded.added) + listed("changed", reloaded.changed) + listed("removed", reloaded.removed) +
-                              listed("settings changed", reloaded.settings);
+                              listed(reloaded.settings.size() == 1 ? "setting changed" : "settings changed", reloaded.settings);
   return fmt::format("configuration read again{}: {} service{}{}", by_whom(reloaded.by), reloaded.services,
                      reloaded.services == 1 ? "" : "s", changes.empty() ? "; nothing changed" : changes);
 }

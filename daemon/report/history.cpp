@@ -36,7 +36,7 @@ constexpr std::size_t waiting_at_most = 65'536;             // entries for a dis
 /// Of a flip, or of the cut of one. A service flips more than once in a millisecond only to another target.
 std::string identity(const HistoryEntry& entry) {
   const FlipStatus flip = entry.flip.value_or(FlipStatus{});
-  return fmt::format("{}\n{}\n{}\n{}", entry.service, entry.at, flip.from, flip.to);
+  return fmt::format("{}\n{}\n{}\n{}", entry.service, flip.at, flip.from, flip.to);
 }
 
 std::uint32_t hash_of(const std::string& text) { return static_cast<std::uint32_t>(std::hash<std::string>{}(text)); }

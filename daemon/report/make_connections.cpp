@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/report/make_status.hpp"
+#include "daemon/util/duration.hpp"
 
 namespace hanat {
 namespace {
@@ -77,6 +78,15 @@ private:
   std::map<std::string, std::size_t> others_; // by address
 };
 
+std::string policy_text(const FlowPolicy& policy) {
+  switch (policy.action) {
+  case FlowAction::reset: return "reset";
+  case FlowAction::drain: return "drain " + duration_text(policy.time);
+  case FlowAction::keep: return "keep";
+  }
+  return {};
+}
+
 void note_leaving(const ServiceState& service, ConnectionRows& rows, Time now) {
   for (const Eviction& eviction : service.evictions) {
     if (eviction.untranslated || eviction.mappings.empty()) continue;
@@ -123,8 +133,11 @@ ConnectionsReport make_connections(const ServiceState& service, const Services& 
   note_leaving(service, rows, now);
   for (const auto& [mapping, counts] : flows.counts) add_counts(rows.of(mapping).counts, counts);
   note_other_services(service, services, rows);
-  ConnectionsReport report{
-      .service = service.config.name, .took_ms = std::chrono::duration<double, std::milli>(took).count(), .servers = {}, .list = {}};
+  ConnectionsReport report{.service = service.config.name,
+                           .took_ms = std::chrono::duration<double, std::milli>(took).count(),
+                           .on_forced = policy_text(service.config.on_forced),
+                           .servers = {},
+                           .list = {}};
   for (const nat::ListedFlow& flow : flows.flows) {
     const ConnectionServer& row = rows.of(flow.mapping);
     report.list.push_back(

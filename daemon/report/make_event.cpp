@@ -24,6 +24,13 @@ std::optional<ServerName> named(const ServiceState& service, std::optional<std::
   return server ? std::optional{named(service.servers[*server])} : std::nullopt;
 }
 
+/// Where its flows go; with the role "none" if that server is not configured any more.
+std::optional<ServerName> former_target(const ServiceState& service) {
+  if (service.current || service.refused || service.loaded.dnat.empty()) return named(service, service.current);
+  const Endpoint& server = service.loaded.dnat.begin()->second.server;
+  return ServerName{.role = "none", .address = server};
+}
+
 LoadedTarget loaded_target(const ServiceState& service) {
   LoadedTarget loaded{.server = named(service, service.current), .other = std::nullopt, .refused = service.refused};
   if (!service.current && !service.loaded.dnat.empty()) loaded.other = service.loaded.dnat.begin()->second.server;
@@ -59,7 +66,7 @@ Event message(Level level, std::string text) { return make({}, Message{.level = 
 Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip) {
   return {.at = flip.at,
           .service = service.config.name,
-          .what = Flipped{.from = named(service, service.current),
+          .what = Flipped{.from = former_target(service),
                           .to = target_of(service, decision),
                           .reason = flip.reason,
                           .on_none = service.config.on_none,

@@ -1,4 +1,4 @@
-// One walk back from the moment that is asked for to the last change of target, and on to what led to it.
+// Walks back from the moment that is asked for to the last change of target, or to those of a time, and on to what led to each.
 #include "daemon/report/make_why.hpp"
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <ranges>
 #include <utility>
 
+#include "daemon/api/health_change.hpp"
+#include "daemon/api/reload_plan.hpp"
 #include "daemon/report/event_text.hpp"
 
 namespace hanat {
@@ -25,135 +27,174 @@ std::string moment_moved(const std::string& moment, std::chrono::seconds by) {
 /// A restart keeps what is loaded.
 bool is_adoption(const HistoryEntry& entry) { return entry.kind == "target" && entry.text.starts_with(adopted_words); }
 
-bool sets_target(const HistoryEntry& entry) { return entry.kind == "flip" || (entry.kind == "target" && !is_adoption(entry)); }
+/// Not in mode observe, where "target" is what would be.
+bool sets_target(const HistoryEntry& entry) {
+  return entry.kind == "flip" || (entry.kind == "target" && !entry.target.empty() && !is_adoption(entry));
+}
+
+/// The new target, and where it was before: empty for a first target.
+std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.flip->to : entry.target; }
+
+/// Whether a change of health can have led to that target: that its server came up, or that another one went away.
+bool explains(const HealthChangeStatus& health, const HistoryEntry& effect) {
+  const std::string why = effect.flip ? effect.flip->why : "";
+  if (why == "forced") return false;
+  const bool up = health.health == "up";
+  const bool returns = why == "failback" || why == "recovered" || why == "primary-up";
+  if (health.server == target_of(effect)) return up && (returns || !effect.flip);
+  return !up && health.health != "unknown" && !returns;
+}
+
+/// A refused reload changes nothing, and one that is about other services moves none of these.
+bool touches(const HistoryEntry& reload, const std::set<std::string>& services) {
+  if (!reload.reload) return false;
+  const std::uint64_t changed = reload.reload->added + reload.reload->changed + reload.reload->removed;
+  if (!reload.changes || reload.changes->size() < changed) return changed > 0; // not all of them are listed
+  return std::ranges::any_of(*reload.changes, [&](const ServicePlan& change) { return services.contains(change.service); });
+}
 
 class WhySearch {
 public:
-  WhySearch(const HistoryRing& history, const std::string& service, const std::string& at, const std::set<std::string>& group)
-      : history_(history), service_(service), at_(at), group_(group) {}
+  WhySearch(const HistoryRing& history, const WhyQuery& query) : history_(history), query_(query), end_(history.end()) {}
 
   WhyReport run() {
-    report_.service = service_;
-    if (!at_.empty()) report_.at = at_;
-    end_ = history_.end();
-    while (end_ > history_.begin() && !at_.empty() && history_[end_ - 1].at > at_) --end_;
-    find_anchor();
-    if (anchor_) {
-      const HistoryEntry& entry = history_[anchor()];
-      report_.since = entry.at;
-      if (entry.flip) {
-        report_.target = entry.flip->to;
-        report_.why = entry.flip->why;
-      }
-      collect_causes();
-      add(*anchor_);
-      collect_later();
-    } else {
+    report_.service = query_.service;
+    report_.from = query_.from;
+    if (!query_.at.empty()) report_.at = query_.at;
+    while (end_ > history_.begin() && !query_.at.empty() && history_[end_ - 1].at > query_.at) --end_;
+    find_setters();
+    if (setters_.empty())
       target_from_later();
-      collect_later();
+    else
+      describe(history_[setters_.back()]);
+    for (const std::uint64_t setter : setters_) {
+      collect_causes(setter);
+      add(setter);
     }
+    collect_later();
     trim();
     find_last();
+    for (std::uint64_t number = history_.begin(); number < history_.end() && report_.known_from.empty(); ++number)
+      if (history_[number].service == query_.service) report_.known_from = history_[number].at;
     return std::move(report_);
   }
 
 private:
-  void find_anchor() {
-    for (std::uint64_t number = end_; number-- > history_.begin();)
-      if (history_[number].service == service_ && sets_target(history_[number])) {
-        anchor_ = number;
-        return;
-      }
+  bool is_own(const HistoryEntry& entry) const { return entry.service == query_.service; }
+
+  /// The last change of target, or all of those from `from` on; oldest first.
+  void find_setters() {
+    for (std::uint64_t number = end_; number-- > history_.begin();) {
+      const HistoryEntry& entry = history_[number];
+      if (!is_own(entry) || !sets_target(entry)) continue;
+      const bool within = !query_.from.empty() && entry.at >= query_.from;
+      if (setters_.empty() || within) setters_.insert(setters_.begin(), number);
+      if (!within) return;
+    }
   }
 
-  /// The history begins after the target was set: the first flip that is known says where the traffic was.
+  void describe(const HistoryEntry& entry) {
+    report_.since = entry.at;
+    report_.target = target_of(entry);
+    if (entry.flip) report_.why = entry.flip->why;
+  }
+
+  /// The history begins after the target was set: the first change that is known says where the traffic was.
   void target_from_later() {
-    for (std::uint64_t number = end_; number < history_.end(); ++number)
-      if (const auto& flip = history_[number].flip; flip && history_[number].service == service_) {
-        report_.target = flip->from;
-        return;
-      }
+    for (std::uint64_t number = end_; number < history_.end(); ++number) {
+      const HistoryEntry& entry = history_[number];
+      if (!is_own(entry) || (!sets_target(entry) && !is_adoption(entry))) continue;
+      report_.target = entry.flip ? entry.flip->from : is_adoption(entry) ? entry.target : "";
+      return;
+    }
   }
 
-  std::uint64_t anchor() const { return anchor_.value_or(history_.begin()); } // only where there is one
-
-  bool may_cause(const HistoryEntry& entry) const {
-    if (entry.kind == "reload") return entry.at >= moment_moved(history_[anchor()].at, -reload_is_near);
-    if (entry.kind == "override") return entry.service == service_;
-    return entry.kind == "health" && (entry.service == service_ || group_.contains(entry.service));
+  bool may_cause(const HistoryEntry& entry, const HistoryEntry& effect, std::set<std::string>& judged) const {
+    if (entry.kind == "reload") return entry.at >= moment_moved(effect.at, -reload_is_near) && touches(entry, query_.group);
+    if (entry.kind == "override") return is_own(entry);
+    if (entry.kind != "health" || !(is_own(entry) || query_.group.contains(entry.service))) return false;
+    if (!entry.health) return true; // of an older hanatd
+    const bool newest = judged.insert(entry.service + " " + entry.health->server).second;
+    return newest && explains(*entry.health, effect);
   }
 
   /// Since the change of target before this one: what stands near it, or else the last thing of all.
-  void collect_causes() {
-    const std::string from = moment_moved(history_[anchor()].at, -cause_is_near);
+  void collect_causes(std::uint64_t setter) {
+    const HistoryEntry& effect = history_[setter];
+    const std::string from = moment_moved(effect.at, -cause_is_near);
+    std::set<std::string> judged;
     std::vector<std::uint64_t> causes;
-    for (std::uint64_t number = anchor(); number-- > history_.begin();) {
+    for (std::uint64_t number = setter; number-- > history_.begin();) {
       const HistoryEntry& entry = history_[number];
-      if (entry.service == service_ && sets_target(entry)) break;
-      if (!may_cause(entry)) continue;
+      if (is_own(entry) && sets_target(entry)) break;
+      if (!may_cause(entry, effect, judged)) continue;
       if (entry.at < from && !causes.empty()) break;
       causes.push_back(number);
     }
     for (const std::uint64_t number : std::ranges::reverse_view(causes)) add(number);
   }
 
+  /// What has become of the servers since then, each once, and of overrides; and a trouble of the clients' way that is not over.
   void collect_later() {
-    const std::uint64_t first = anchor_ ? *anchor_ + 1 : history_.begin();
-    for (std::uint64_t number = first; number < end_; ++number) {
+    std::vector<std::uint64_t> later;
+    std::set<std::string> judged;
+    bool path_is_over = false;
+    const std::uint64_t first = setters_.empty() ? history_.begin() : setters_.back() + 1;
+    for (std::uint64_t number = end_; number-- > first;) {
       const HistoryEntry& entry = history_[number];
-      const bool tells = entry.kind == "health" || entry.kind == "override" || entry.kind == "path" || is_adoption(entry);
-      if (entry.service == service_ && tells) add(number);
+      if (!is_own(entry)) continue;
+      path_is_over = path_is_over || (entry.kind == "path" && entry.text.find(path_ended_words) != std::string::npos);
+      const bool health = entry.kind == "health" && (!entry.health || judged.insert(entry.health->server).second);
+      if (health || entry.kind == "override" || (entry.kind == "path" && !path_is_over) || is_adoption(entry)) later.push_back(number);
     }
+    for (const std::uint64_t number : std::ranges::reverse_view(later)) add(number);
   }
 
   void add(std::uint64_t number) {
     report_.chain.push_back(history_[number]);
     if (history_[number].kind == "reload") reload_shown_ = true;
-    if (history_[number].kind == "override") override_shown_ = number;
+    if (history_[number].kind == "override") override_shown_ = true;
   }
 
-  /// The newest; the change of target stays in any case.
+  /// The newest; the changes of target stay as long as there is room.
   void trim() {
     auto& chain = report_.chain;
     while (chain.size() > longest_chain) {
       const auto victim = std::ranges::find_if_not(chain, [](const HistoryEntry& entry) { return sets_target(entry); });
       chain.erase(victim == chain.end() ? chain.begin() : victim);
+      ++report_.omitted;
     }
   }
 
   void find_last() {
     for (std::uint64_t number = end_; number-- > history_.begin();) {
       const HistoryEntry& entry = history_[number];
-      if (!reload_shown_ && !report_.last_reload && entry.kind == "reload") report_.last_reload = entry;
-      if (!override_shown_ && !report_.last_override && entry.kind == "override" && entry.service == service_)
-        report_.last_override = entry;
+      if (!reload_shown_ && !report_.last_reload && entry.reload) report_.last_reload = entry;
+      if (!override_shown_ && !report_.last_override && entry.kind == "override" && is_own(entry)) report_.last_override = entry;
     }
   }
 
   const HistoryRing& history_;
-  const std::string &service_, &at_;
-  const std::set<std::string>& group_;
+  const WhyQuery& query_;
   WhyReport report_;
-  std::uint64_t end_ = 0; // behind the last entry that counts
-  std::optional<std::uint64_t> anchor_;
-  bool reload_shown_ = false;
-  std::optional<std::uint64_t> override_shown_;
+  std::uint64_t end_;                  // behind the last entry that counts
+  std::vector<std::uint64_t> setters_; // the changes of target that are asked about
+  bool reload_shown_ = false, override_shown_ = false;
 };
 
 } // namespace
 
-WhyReport make_why(const HistoryRing& history, const std::string& service, const std::string& at, const std::set<std::string>& group) {
-  return WhySearch{history, service, at, group}.run();
-}
+WhyReport make_why(const HistoryRing& history, const WhyQuery& query) { return WhySearch{history, query}.run(); }
 
-std::vector<std::string> services_changed_before(const HistoryRing& history, const std::string& moment, std::size_t at_most) {
-  const std::string from = moment_moved(moment, -std::chrono::minutes{10});
+std::vector<std::string> services_changed_before(const HistoryRing& history, const WhyQuery& query, std::size_t at_most) {
+  std::string from = moment_moved(query.at, -std::chrono::minutes{10});
+  if (!query.from.empty()) from = std::min(from, query.from);
   std::vector<std::string> names;
   for (std::uint64_t number = history.end(); number-- > history.begin() && names.size() < at_most;) {
     const HistoryEntry& entry = history[number];
-    if (entry.at > moment) continue;
+    if (entry.at > query.at) continue;
     if (entry.at < from) break;
-    const bool changed = entry.kind == "flip" || entry.kind == "health";
+    const bool changed = sets_target(entry) || entry.kind == "health";
     if (changed && !entry.service.empty() && std::ranges::find(names, entry.service) == names.end()) names.push_back(entry.service);
   }
   return names;

@@ -11,10 +11,17 @@
 
 namespace hanat {
 
-/// `at`: RFC 3339, UTC, milliseconds; empty: now. `group`: the services that move together with it, itself included.
-WhyReport make_why(const HistoryRing& history, const std::string& service, const std::string& at, const std::set<std::string>& group);
+/// Times are RFC 3339, UTC, milliseconds.
+struct WhyQuery {
+  std::string service = {};
+  std::string from = {};            // empty: the last change of target up to `at`; otherwise all of them since then
+  std::string at = {};              // empty: now
+  std::set<std::string> group = {}; // the services that move together with it, itself included
+};
+WhyReport make_why(const HistoryRing& history, const WhyQuery& query);
 
-/// Services with a flip or a change of health within ten minutes before the moment, the latest first.
-std::vector<std::string> services_changed_before(const HistoryRing& history, const std::string& moment, std::size_t at_most);
+/// Services with a change of target or of health from ten minutes before the query's end, or from its begin if that is earlier; the
+/// latest first.
+std::vector<std::string> services_changed_before(const HistoryRing& history, const WhyQuery& query, std::size_t at_most);
 
 } // namespace hanat

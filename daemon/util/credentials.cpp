@@ -71,6 +71,11 @@ std::optional<gid_t> find_group(const std::string& name) {
   return found->gr_gid;
 }
 
+std::string operators_error(const std::string& group) {
+  if (group.empty() || find_group(group)) return {};
+  return "no group \"" + group + "\" (operators): make it with groupadd " + group + ", or name another";
+}
+
 std::string group_name(gid_t gid) {
   std::vector<char> buffer(entry_bytes);
   group entry{};

@@ -28,4 +28,7 @@ std::string user_name(uid_t uid);
 std::optional<gid_t> find_group(const std::string& name);
 std::string group_name(gid_t gid);
 
+/// Why this group cannot be that of the operators; empty: it can, or none is named.
+std::string operators_error(const std::string& group);
+
 } // namespace hanat

@@ -84,7 +84,7 @@ TEST(Hanatctl, SaysWhatItChanged) {
   const auto force = hanatctl({"force-backup", "web", "--for", "30m", "--socket", served.path()});
   EXPECT_EQ(force.exit, 0);
   EXPECT_THAT(force.out, StartsWith("web: traffic goes to backup (10.0.0.12:8443) until 2099-01-31 "));
-  EXPECT_THAT(force.out, HasSubstr("(30 min); hanatctl auto web ends it\n"));
+  EXPECT_THAT(force.out, HasSubstr("(30 min). To end that earlier:\n-> hanatctl auto web\n"));
   EXPECT_THAT(hanatctl({"force-primary", "--socket", served.path()}).out, HasSubstr("traffic goes to primary"));
   EXPECT_THAT(hanatctl({"auto", "--all", "--socket", served.path()}).out, HasSubstr("the override has ended"));
   EXPECT_EQ(json::parse(hanatctl({"auto", "--json", "--socket", served.path()}).out)["services"][0]["was_forced"], true);

@@ -1,6 +1,8 @@
 // The command line of hanatctl, and small texts for people.
 #include "cli/arguments.hpp"
 
+#include <sstream>
+
 #include <gmock/gmock.h>
 
 #include "cli/text.hpp"
@@ -105,6 +107,15 @@ TEST(Arguments, OfEveryCommandStandInTheHelp) {
   EXPECT_THAT(help_text("force-backup"), AllOf(HasSubstr("--server NAME"), HasSubstr("--for TIME"), HasSubstr("--socket PATH")));
 }
 
+TEST(Arguments, HelpFitsTheScreenAndAnswersWhatIsAskedAtNight) {
+  std::string all = help_text({}, 80);
+  EXPECT_THAT(all, AllOf(HasSubstr("hanatctl doctor\n"), HasSubstr("hanatctl why SERVICE --at 14:02\n"),
+                         HasSubstr("hanatctl connections SERVICE\n")));
+  for (const auto& subcommand : subcommands()) all += help_text(subcommand.name, 80);
+  std::istringstream lines{all};
+  for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
+}
+
 TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
   const auto packaging = std::filesystem::path{HANAT_SOURCE} / "packaging";
   const auto man = test::read_text(packaging / "man/hanatctl.8.scd"), completion = test::read_text(packaging / "completions/hanatctl.bash");
@@ -156,6 +167,7 @@ TEST(Arguments, OfStatusAndHistory) {
   EXPECT_EQ(error_text({"history", "-n", "0"}), "--number 0: write a number from 1 on");
   EXPECT_EQ(error_text({"history", "-n", "5x"}), "--number 5x: write a number from 1 on");
   EXPECT_THAT(error_text({"history", "--since", "soon"}), HasSubstr("--since soon: not a time; write for example 14:00"));
+  EXPECT_EQ(error_text({"history", "--since", "2999-01-01"}), "--since 2999-01-01: that is in the future");
   EXPECT_THAT(error_text({"--watch", "--json"}), HasSubstr("--watch is for a screen"));
   EXPECT_THAT(error_text({"history", "-f", "--until", "14:00"}), HasSubstr("give either --follow or --until, not both"));
   EXPECT_THAT(error_text({"history", "--all"}), HasSubstr("history has no option --all; it belongs to: status"));

@@ -48,7 +48,9 @@ TEST_F(Notices, ClientsWithoutAnAnswerAreCountedAndTheCauseHasItsRemedy) {
   auto service = web();
   service.path = {.state = "unanswered", .unanswered_clients = 37, .refused_clients = 0, .since = "2026-01-31T13:59:22.000Z"};
   EXPECT_THAT(notices(service, now),
-              ElementsAre(Notice{true, "37 clients got no answer in the last minute, though primary passes its probes"}));
+              ElementsAre(Notice{true,
+                                 "37 clients got no answer in the last minute, though primary passes its probes. To find the cause:",
+                                 {"hanatctl doctor web"}}));
   service.path.unanswered_clients = 1;
   service.path.findings = {{.severity = "problem",
                             .code = "ip-forward-off",
@@ -58,11 +60,14 @@ TEST_F(Notices, ClientsWithoutAnAnswerAreCountedAndTheCauseHasItsRemedy) {
                            {.severity = "problem", .code = "odd", .what = "nobody knows", .remedy = "", .seen_by = ""}};
   EXPECT_THAT(notices(service, now),
               ElementsAre(Notice{true, "1 client got no answer in the last minute, though primary passes its probes"},
-                          Notice{true, "net.ipv4.ip_forward is 0  -> sysctl -w net.ipv4.ip_forward=1"}, Notice{true, "nobody knows"}));
+                          Notice{true, "net.ipv4.ip_forward is 0 [ip-forward-off]", {"sysctl -w net.ipv4.ip_forward=1"}},
+                          Notice{true, "nobody knows [odd]"}));
   service.path.unanswered_clients = 1'024;
   EXPECT_EQ(notices(service, now).front().text, "at least 1024 clients got no answer in the last minute, though primary passes its probes");
   service.path.unanswered_clients = 0;
   EXPECT_EQ(notices(service, now).front().text, "clients get no answer, though primary passes its probes");
+  service.path.findings.clear();
+  EXPECT_THAT(notices(service, now).front().remedies, ElementsAre("hanatctl doctor web"));
   service.path.state = "ok";
   EXPECT_THAT(notices(service, now), IsEmpty());
 }
@@ -71,14 +76,16 @@ TEST_F(Notices, AnOverrideSaysWhoUntilWhenWhyAndHowToEndIt) {
   auto service = web();
   service.forced = ForcedStatus{.target = "backup", .until = "2026-01-31T14:30:05.000Z", .reason = "new disk", .by = "root"};
   service.target = "backup";
-  EXPECT_THAT(notices(service, now),
-              ElementsAre(Notice{false, "forced to backup by root until 14:30:05 (in 30 min): \"new disk\"; no failover "
-                                        "until it ends: hanatctl auto web"}));
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false,
+                                                        "forced to backup by root until 14:30:05 (in 30 min): \"new disk\"; no failover "
+                                                        "until it ends. To end it:",
+                                                        {"hanatctl auto web"}}));
   service.servers[1].health = "down";
   service.forced->until.reset();
   service.forced->reason.clear();
-  EXPECT_THAT(notices(service, now),
-              ElementsAre(Notice{true, "forced to backup, WHICH IS DOWN, by root; clients are not served; to end it: hanatctl auto web"}));
+  EXPECT_THAT(
+      notices(service, now),
+      ElementsAre(Notice{true, "forced to backup, WHICH IS DOWN, by root; clients are not served. To end it:", {"hanatctl auto web"}}));
 }
 
 TEST_F(Notices, EveryOtherNotice) {
@@ -142,15 +149,14 @@ TEST_F(Notices, AManualFailbackSaysTheCommandsThatEndTheWait) {
   auto service = failed_over();
   service.servers[0] = web().servers[0];
   service.failback = {.mode = "manual", .to = "primary", .waits_for = "operator"};
-  EXPECT_THAT(notices(service, now),
-              ElementsAre(Notice{false, "primary is up; failback is manual: hanatctl force-primary web, then hanatctl auto web"}));
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false,
+                                                        "primary is up; failback is manual. To move the traffic back:",
+                                                        {"hanatctl force-primary web", "hanatctl auto web"}}));
   service.failback.to = "backup";
-  EXPECT_EQ(notices(service, now)[0].text,
-            "backup is up; failback is manual: hanatctl force-backup web --server backup, then hanatctl auto web");
+  EXPECT_THAT(notices(service, now)[0].remedies, ElementsAre("hanatctl force-backup web --server backup", "hanatctl auto web"));
   service.failback = {.mode = "auto", .to = "primary", .waits_for = "after"};
   service.failback_in_s = 43;
-  EXPECT_EQ(notices(service, now)[0].text,
-            "failback to primary in 43 s (after of failback); at once: hanatctl force-primary web, then hanatctl auto web");
+  EXPECT_EQ(notices(service, now)[0].text, "failback to primary in 43 s (after of failback). To move the traffic back at once:");
   service.failback_in_s.reset();
   EXPECT_THAT(notices(service, now), IsEmpty());
 }
@@ -182,8 +188,7 @@ TEST_F(Notices, ModeObserveSaysWhatIsAndWhatWouldHappen) {
   service = web();
   service.mode = "observe";
   service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root"};
-  EXPECT_EQ(notices(service, now)[1].text,
-            "forced to primary by root; it has no effect until mode is auto again; to end it: hanatctl auto web");
+  EXPECT_EQ(notices(service, now)[1].text, "forced to primary by root; it has no effect until mode is auto again. To end it:");
 }
 
 TEST_F(Notices, AServerThatIsDownForTheGroupIsNoRedundancy) {

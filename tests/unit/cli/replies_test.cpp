@@ -16,15 +16,16 @@ using ReplyText = Show;
 TEST_F(ReplyText, OfForceSaysWhereUntilWhenAndHowToEndIt) {
   const json until = {{"name", "web"}, {"target", "backup"}, {"target_address", "10.0.0.12:8443"}, {"until", "2026-01-31T14:30:05.000Z"}};
   EXPECT_EQ(force_reply({{"services", {until}}}, std::chrono::minutes{30}, now),
-            "web: traffic goes to backup (10.0.0.12:8443) until 14:30:05 (30 min); hanatctl auto web ends it\n");
+            "web: traffic goes to backup (10.0.0.12:8443) until 14:30:05 (30 min). To end that earlier:\n-> hanatctl auto web\n");
   json open = until;
   open["until"] = nullptr;
   EXPECT_EQ(force_reply({{"services", {open}}}, std::nullopt, now),
-            "web: traffic goes to backup (10.0.0.12:8443), without failover, until you end it: hanatctl auto web\n");
+            "web: traffic goes to backup (10.0.0.12:8443), and stays there: no failover. To end that:\n-> hanatctl auto web\n");
   json waiting = open;
   waiting["pending"] = true;
   waiting["forced"] = "primary";
-  EXPECT_EQ(force_reply({{"services", {waiting}}}, std::nullopt, now).find("web: forced to primary, without failover"), 0U);
+  EXPECT_EQ(force_reply({{"services", {waiting}}}, std::nullopt, now).find("web: is forced to primary; the traffic is still on backup"),
+            0U);
   EXPECT_EQ(force_reply({{"services", json::array()}}, std::nullopt, now), "no services: nothing was forced\n");
   EXPECT_THROW(force_reply(json::object(), std::nullopt, now), json::exception);
 }
@@ -32,7 +33,7 @@ TEST_F(ReplyText, OfForceSaysWhereUntilWhenAndHowToEndIt) {
 TEST_F(ReplyText, OfATimeOnAnotherDayHasItsDate) {
   const json tomorrow = {{"name", "web"}, {"target", "primary"}, {"target_address", nullptr}, {"until", "2026-02-01T09:00:00.000Z"}};
   EXPECT_EQ(force_reply({{"services", {tomorrow}}}, std::nullopt, now),
-            "web: traffic goes to primary until 2026-02-01 09:00:00; hanatctl auto web ends it\n");
+            "web: traffic goes to primary until 2026-02-01 09:00:00. To end that earlier:\n-> hanatctl auto web\n");
 }
 
 TEST_F(ReplyText, OfAutoSaysWhetherThereWasAnOverride) {
@@ -58,9 +59,20 @@ TEST_F(ReplyText, OfForceForSeveralSaysOnlyOnceHowToEndIt) {
   sip["name"] = "sip";
   EXPECT_EQ(force_reply({{"services", {web, sip}}}, std::nullopt, now),
             "web (group voice): traffic goes to backup (10.0.0.12:8443)\nsip (group voice): traffic goes to backup (10.0.0.12:8443)\n"
-            "2 services are forced, without failover, until you end it: hanatctl auto web\n");
+            "the traffic of 2 services is forced, and stays there: no failover. To end that:\n-> hanatctl auto web\n");
   sip["group"] = nullptr;
-  EXPECT_THAT(force_reply({{"services", {web, sip}}}, std::nullopt, now), HasSubstr("until you end it: hanatctl auto --all\n"));
+  EXPECT_THAT(force_reply({{"services", {web, sip}}}, std::nullopt, now), HasSubstr("To end that:\n-> hanatctl auto --all\n"));
+}
+
+TEST_F(ReplyText, OfForceNamesTheOverridesThatItReplaces) {
+  json web = {{"name", "web"}, {"target", "backup"}, {"target_address", "10.0.0.12:8443"}, {"until", nullptr}};
+  json mail = web;
+  mail["name"] = "mail";
+  mail["replaced"] = {{"target", "primary"}, {"by", "ann"}, {"until", "2026-01-31T14:30:05.000Z"}, {"reason", "new disk"}};
+  const std::string text = force_reply({{"services", {web, mail}}}, std::nullopt, now);
+  EXPECT_THAT(text, HasSubstr("web: traffic goes to backup (10.0.0.12:8443)\n"));
+  EXPECT_THAT(text, HasSubstr("mail: traffic goes to backup (10.0.0.12:8443); this replaces the override to primary by ann until 14:30:05 "
+                              "(\"new disk\")\n"));
 }
 
 TEST_F(ReplyText, OfARefusalListsErrorsAndSuggests) {

@@ -33,7 +33,7 @@ TEST(ShowDoctor, IsOneLineWhereAllIsWell) {
   const DoctorText shown = show_doctor(reply(json::array()), no_clients, {});
   EXPECT_EQ(shown.exit, 0);
   EXPECT_EQ(shown.text,
-            "1 service: the whole way works (0.3 ms by hanat-c0); forwarding, routes, rp_filter, conntrack and listen addresses "
+            "1 service: the whole way works (0.3 ms on interface hanat-c0); forwarding, routes, rp_filter, conntrack and listen addresses "
             "are in order\n");
 }
 
@@ -48,7 +48,8 @@ TEST(ShowDoctor, ShowsProblemsWithTheirCommandWithin80Columns) {
   EXPECT_THAT(shown.text, HasSubstr("1 problem, 1 warning\n\n!! net.ipv4.ip_forward is 0"));
   EXPECT_THAT(shown.text, HasSubstr("\n   -> sysctl -w net.ipv4.ip_forward=1\n"));
   EXPECT_THAT(shown.text, HasSubstr("\n!  web: net.ipv4"));
-  EXPECT_THAT(shown.text, HasSubstr("   seen by client 192.0.2.7 by eth0\n"));
+  EXPECT_THAT(shown.text, HasSubstr("   seen by client 192.0.2.7 on interface eth0\n"));
+  EXPECT_THAT(shown.text, HasSubstr("[ip-forward-off]\n")) << "the man page explains it by this word";
   std::istringstream lines(shown.text);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
 }
@@ -69,6 +70,18 @@ TEST(ShowDoctor, SaysWhatRealClientsSee) {
   EXPECT_EQ(shown.exit, 2);
   EXPECT_THAT(shown.text, HasSubstr("!! web: 37 clients got no answer in the last minute\n"));
   EXPECT_THAT(shown.text, HasSubstr("!  web: 1 client refused in the last minute\n"));
+}
+
+// What clients see is a problem of its own only where no finding explains it; the head counts what is marked.
+TEST(ShowDoctor, CountsEveryMarkedLineAndNoTroubleTwice) {
+  const json seen = json::parse(R"({"services": [{"name": "web", "path": {"unanswered_clients": 1, "refused_clients": 0}},
+                                                 {"name": "mail", "target": "none"}]})");
+  json dropped = finding("problem");
+  dropped["service"] = "web";
+  const DoctorText shown = show_doctor(reply(json::array({dropped})), seen, {});
+  EXPECT_THAT(shown.text, testing::StartsWith("2 problems\n\n!! web: net.ipv4"));
+  EXPECT_THAT(shown.text, HasSubstr("\n   web: 1 client got no answer in the last minute\n"));
+  EXPECT_THAT(shown.text, HasSubstr("\n!! mail: no server is up, and clients are refused\n   -> hanatctl why mail\n"));
 }
 
 TEST(ShowDoctor, EscapesWhatCameFromOutside) {

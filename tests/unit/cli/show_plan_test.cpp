@@ -23,21 +23,23 @@ void expect_to_fit(const std::string& text) {
 TEST(ShowPlan, NamesWhatChanges) {
   ReloadPlan plan{.services = 3, .changes = {}, .settings = {{.key = "metrics", .before = "", .after = "127.0.0.1:9717"}}, .warnings = {}};
   plan.changes.push_back({.service = "old", .change = "removed", .probes = {.ended = 2}});
-  plan.changes.push_back({.service = "web",
-                          .change = "changed",
-                          .keys = {{.key = "down", .before = "3 in 10s", .after = "2 in 10s"},
-                                   {.key = "probe.body", .before = "\"ok\"", .after = "\"okay\""},
-                                   {.key = "primary", .before = "10.0.0.11:8443", .after = "10.0.0.13:8443"}},
-                          .move = MovePlan{.from = "backup", .to = "primary", .why = "failback"},
-                          .flows = {{.flows = "web backup", .server = "10.0.0.12:8443", .action = "drain 1m"}},
-                          .probes = {.kept = 1, .started = 1, .ended = 1}});
+  plan.changes.push_back(
+      {.service = "web",
+       .change = "changed",
+       .keys = {{.key = "down", .before = "3 in 10s", .after = "2 in 10s"},
+                {.key = "probe.body", .before = "\"ok\"", .after = "\"okay\""},
+                {.key = "primary", .before = "10.0.0.11:8443", .after = "10.0.0.13:8443"}},
+       .move =
+           MovePlan{.from = "backup", .to = "primary", .why = "failback", .from_address = "10.0.0.12:8443", .to_address = "10.0.0.13:8443"},
+       .flows = {{.flows = "web backup", .server = "10.0.0.12:8443", .action = "drain 1m"}},
+       .probes = {.kept = 1, .started = 1, .ended = 1}});
   plan.changes.push_back({.service = "mail", .change = "added", .probes = {.started = 2}});
   plan.warnings = {"web: 1 probe begins anew: the servers are unknown until they have answered"};
   const std::string text = show_plan(plan, "/etc/hanat/hanat.toml", on_screen());
   test::expect_golden("plan.txt", text);
   expect_to_fit(text);
   EXPECT_EQ(show_plan({.services = 3, .changes = {}, .settings = {}, .warnings = {}}, "x", on_screen()),
-            "x: 3 services; a reload: no service changes\n");
+            "x: 3 services; by a reload: no service would change\n");
 }
 
 ProbeAnswer answer(const char* role, const char* probe, const char* outcome, const char* reason) {
@@ -87,28 +89,39 @@ TEST(ShowConnections, SaysWhetherTheServerMayBeUnplugged) {
   const std::string text = show_connections(report, on_screen());
   test::expect_golden("connections.txt", text);
   expect_to_fit(text);
-  EXPECT_THAT(text, HasSubstr("primary: 0 connections, gets no new ones: may be unplugged\n"));
+  EXPECT_THAT(text, HasSubstr("primary: may be unplugged: it has no connections and gets no new ones\n"));
 }
 
 TEST(ShowConnections, SaysWhyTheServerMayNotBeUnplugged) {
   ConnectionsReport report;
   report.service = "web";
+  report.on_forced = "reset";
   report.servers = {row("primary", "10.0.0.11:8443", true, 1), row("backup", "10.0.0.12:8443", false, 2)};
   const ConnectionServer& primary = report.servers[0];
   ConnectionServer& backup = report.servers[1];
-  EXPECT_EQ(show_unplugging(report, primary), "primary: 1 connection, gets new ones: not now; backup is up: hanatctl force-backup web");
-  EXPECT_EQ(show_unplugging(report, backup), "backup: 2 connections, gets no new ones: these break when it is unplugged");
+  const auto text = [&](const ConnectionServer& server) { return unplugging_of(report, server).text; };
+  const std::string begin = "primary: not now: it gets the new connections, and has 1 connection";
+  EXPECT_EQ(text(primary), begin + ". First move the traffic to backup (its connections are reset), then look again:");
+  EXPECT_THAT(unplugging_of(report, primary).remedies, testing::ElementsAre("hanatctl force-backup web", "hanatctl connections web"));
+  report.on_forced = "drain 1m";
+  EXPECT_THAT(text(primary), HasSubstr("(its connections drain for 1m, then the rest is reset)"));
+  report.on_forced = "keep";
+  EXPECT_THAT(text(primary), HasSubstr("(its connections stay until they end)"));
+  EXPECT_EQ(text(backup), "backup: not without loss: it gets no new connections, and has 2 connections, which would break");
   backup.leaving = "drain";
   backup.ends_in_s = 30;
-  EXPECT_EQ(show_unplugging(report, backup), "backup: 2 connections, gets no new ones: not yet; the drain ends in 30 s");
+  EXPECT_EQ(text(backup), "backup: not yet: it gets no new connections, and has 2 connections; the drain ends in 30 s");
   backup.leaving = "cut";
-  EXPECT_THAT(show_unplugging(report, backup), HasSubstr("they are being cut"));
+  EXPECT_THAT(text(backup), HasSubstr("backup: in a moment: "));
   backup.also_target_of = {"mail"};
-  EXPECT_THAT(show_unplugging(report, backup), HasSubstr("but it has the traffic of mail: not yet"));
+  EXPECT_THAT(text(backup), HasSubstr("but it has the traffic of mail. To see that:"));
+  EXPECT_THAT(unplugging_of(report, backup).remedies, testing::ElementsAre("hanatctl connections mail"));
   backup.health = "down";
-  EXPECT_THAT(show_unplugging(report, primary), HasSubstr("no other server is up"));
+  EXPECT_EQ(text(primary), begin + ". No other server is up, so clients would not be served.");
+  report.servers[0].counts.established = 0;
+  EXPECT_THAT(text(primary), HasSubstr("and has no connections."));
   backup.returns_in_s = 43;
-  EXPECT_THAT(show_unplugging(report, backup), HasSubstr("gets new ones again in 43 s: not yet"));
+  EXPECT_THAT(text(backup), HasSubstr("not yet: it has 2 connections, and gets new ones again in 43 s. To keep them away:"));
 }
 
 } // namespace

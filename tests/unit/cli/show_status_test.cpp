@@ -72,10 +72,14 @@ TEST_F(ShowStatus, ClientsWithoutAnAnswerAreAProblemWithItsRemedyAndThoseOfOneCa
   EXPECT_THAT(one, HasSubstr("1 problem; 2 of 2 services at their primary\n"));
   EXPECT_THAT(one, HasSubstr("!! web -> primary 10.0.0.11:8443, primary-up, since 11:57:05 (2 h 3 min)\n"
                              "   37 clients got no answer in the last minute, though primary passes its probes\n"
-                             "   net.ipv4.ip_forward is 0  -> sysctl -w net.ipv4.ip_forward=1\n"));
+                             "   net.ipv4.ip_forward is 0 [ip-forward-off]\n"
+                             "     -> sysctl -w net.ipv4.ip_forward=1\n"));
   const std::string both = overview(with({silent, named(silent, "mail")}), narrow);
   EXPECT_THAT(both, HasSubstr("!! 2 services -> primary"));
   EXPECT_THAT(both, HasSubstr("   74 clients got no answer"));
+  silent.path.findings.clear();
+  EXPECT_THAT(overview(with({silent}), narrow), HasSubstr("To find the cause:\n     -> hanatctl doctor web\n"));
+  EXPECT_THAT(overview(with({silent, named(silent, "mail")}), narrow), HasSubstr("\n     -> hanatctl doctor\n"));
 }
 
 TEST_F(ShowStatus, TroubleStandsFirstWithItsServers) {
@@ -109,8 +113,8 @@ TEST_F(ShowStatus, InDetailAServiceHasAllThatIsKnown) {
       primary  10.0.0.11:8443  down     refused, 3 of 3 fails in 10 s, 0.4 s ago
    -> backup   10.0.0.12:8443  up       connected 0.21 ms, 0.4 s ago
    last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14
-     us; cut 41 tcp, 7 udp, 0 sctp in 3.1 ms; nudge sent to 41 clients; 1 since
-     hanatd started
+     us; cut 41 tcp, 7 udp in 3.1 ms; nudge sent to 41 clients; 1 since hanatd
+     started
 )");
   EXPECT_THAT(show_status(with({web()}), Detail::full, plain), HasSubstr("\n   no flip yet\n"));
 }
@@ -183,12 +187,12 @@ TEST_F(ShowStatus, ARefusedReloadOrAChangedFileStandsAboveTheServices) {
   status.daemon.config_loaded_at = "2026-01-31T13:02:11.000Z";
   status.daemon.config_stale = true;
   EXPECT_THAT(overview(status),
-              HasSubstr("\n ! the configuration on disk is not the one in use, which was loaded at 13:02:11: hanatctl check, "
-                        "then hanatctl reload\nno problems, 1 note; "));
+              HasSubstr("\n ! the configuration on disk is not the one in use, which was loaded at 13:02:11. To see what it "
+                        "changes, and to use it:\n   -> hanatctl plan\n   -> hanatctl reload\nno problems, 1 note; "));
   status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T13:55:02.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   const auto text = overview(status);
   EXPECT_THAT(text, HasSubstr("\n!! the last reload was refused (13:55:02, by root), and the old configuration stays in force: 2 errors, "
-                              "the first: a.toml:1:2: bad\n1 problem; "));
+                              "the first: a.toml:1:2: bad. To see all of them:\n   -> hanatctl plan\n1 problem; "));
   EXPECT_THAT(text, Not(HasSubstr("on disk"))) << "that is why";
 }
 
@@ -212,7 +216,7 @@ TEST_F(ShowStatus, AServerWithSeveralAddressesOrNoResultYet) {
   const auto text = show_status(with({service}), Detail::full, plain);
   EXPECT_THAT(text, HasSubstr("   -> primary  10.0.0.11:8443, [fd00::11]:8443  up "));
   EXPECT_THAT(text, HasSubstr("not probed yet\n"));
-  EXPECT_THAT(text, HasSubstr("0 sctp, still cutting;"));
+  EXPECT_THAT(text, HasSubstr("cut 41 tcp, 7 udp; still cutting;"));
 }
 
 TEST_F(ShowStatus, ColourIsUsedOnlyOnRequest) {

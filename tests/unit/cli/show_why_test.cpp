@@ -60,6 +60,8 @@ HistoryEntry came_up() {
 HistoryEntry flipped() {
   HistoryEntry made = entry("13:59:22.000", "flip", "new connections go from primary to backup");
   made.flip = failed_over().last_flip;
+  made.from_address = "10.0.0.11:8443";
+  made.to_address = "10.0.0.12:8443";
   return made;
 }
 HistoryEntry reloaded() {
@@ -123,12 +125,25 @@ TEST_F(ShowWhy, OfAnEarlierTimeHasNoPresentState) {
   expect_lines_fit(text);
 }
 
+TEST_F(ShowWhy, OfAMinuteCountsItsMoves) {
+  WhyReport report = now_at_backup();
+  report.status.reset();
+  report.from = "2026-01-31T13:59:00.000Z";
+  report.at = "2026-01-31T13:59:59.999Z";
+  report.omitted = 3;
+  EXPECT_THAT(show_why(report, Detail::full, view()), HasSubstr("web was at BACKUP 10.0.0.12:8443 at 13:59:59, since 13:59:22"));
+  report.chain.push_back(flipped());
+  const std::string text = show_why(report, Detail::full, {.colour = false, .now = now});
+  EXPECT_THAT(text, HasSubstr("web moved 2 times from 13:59:00 to 13:59:59, and then was at BACKUP 10.0.0.12:8443 (failover), because\n"));
+  EXPECT_THAT(text, HasSubstr("\n  (3 more, older, are left out)\n"));
+}
+
 TEST_F(ShowWhy, InBriefHasTheLastTwoSteps) {
   const std::string text = show_why(now_at_backup(), Detail::overview, view());
   EXPECT_THAT(text, HasSubstr("is down"));
-  EXPECT_THAT(text, HasSubstr("flip primary -> backup"));
+  EXPECT_THAT(text, HasSubstr("flip primary 10.0.0.11:8443 -> backup 10.0.0.12:8443"));
   EXPECT_THAT(text, Not(HasSubstr("1 of 3")));
-  EXPECT_THAT(text, Not(HasSubstr("Nothing else")));
+  EXPECT_THAT(text, Not(HasSubstr("Besides")));
 }
 
 TEST_F(ShowWhy, TellsEachFactOnceInOrderAndSafely) {
@@ -151,7 +166,9 @@ TEST_F(ShowWhy, WithoutAHistorySaysSo) {
   WhyReport report;
   report.service = "web";
   report.at = "2026-01-31T13:59:59.999Z";
-  EXPECT_THAT(show_why(report, Detail::full, view()), HasSubstr("the history does not say where it was"));
+  EXPECT_THAT(show_why(report, Detail::full, view()), HasSubstr("web: the history does not say where it was at 13:59:59\n"));
+  report.known_from = "2026-01-31T14:00:01.000Z";
+  EXPECT_THAT(show_why(report, Detail::full, {.colour = false, .now = now}), HasSubstr("; its first entry is of 14:00:01\n"));
 }
 
 } // namespace

@@ -1,6 +1,9 @@
 // The man page explains every word that status and journal use.
 #include <array>
+#include <filesystem>
 #include <fstream>
+#include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -34,6 +37,38 @@ TEST(ManPage, ExplainsEveryReasonOfADecision) {
   for (int number = 0; number <= static_cast<int>(Reason::no_server_up_kept); ++number) {
     const std::string word{to_text(static_cast<Reason>(number))};
     EXPECT_THAT(page, testing::HasSubstr("*" + word + "*\n\t")) << word;
+  }
+}
+
+/// Code words in the sources of the doctor: those behind a severity, and what make() and a ternary begin with.
+std::set<std::string> finding_codes() {
+  std::set<std::string> codes;
+  const std::regex code{R"re((?:make\(|Severity::\w+,|\.code =|\?|:)\s*"([a-z0-9]+(?:-[a-z0-9]+)+)")re"};
+  for (const auto& file : std::filesystem::directory_iterator(HANAT_SOURCE "/daemon/doctor")) {
+    if (file.path().extension() != ".cpp") continue;
+    std::ifstream stream(file.path());
+    std::stringstream text;
+    text << stream.rdbuf();
+    const std::string source = text.str();
+    for (std::sregex_iterator found(source.begin(), source.end(), code), end; found != end; ++found) codes.insert((*found)[1]);
+  }
+  return codes;
+}
+
+// hanatctl prints them, so that they can be looked up.
+TEST(ManPage, ExplainsEveryCodeOfAFindingOnce) {
+  const std::string page = man_page();
+  const std::set<std::string> codes = finding_codes();
+  EXPECT_GT(codes.size(), 20U);
+  for (const std::string& code : codes) {
+    const std::string word = "*" + code + "*";
+    const auto begins_line = [&](std::size_t at) {
+      return page.rfind('\n', at) != std::string::npos && page[page.rfind('\n', at) + 1] == '*';
+    };
+    std::size_t explained = 0;
+    for (std::size_t at = page.find(word); at != std::string::npos; at = page.find(word, at + 1))
+      if (begins_line(at)) ++explained;
+    EXPECT_EQ(explained, code == "conntrack-full" ? 2U : 1U) << code; // that is a result of a probe, too
   }
 }
 

@@ -259,7 +259,11 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
                                            "ServicePlan.move",
                                            "Move.from",
                                            "Move.to",
-                                           "Move.why"}));
+                                           "Move.why",
+                                           "Move.from_address",
+                                           "Move.to_address",
+                                           "WhyReport.from",
+                                           "HistoryEntry.flip_at"}));
 }
 
 TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {

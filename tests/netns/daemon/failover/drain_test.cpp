@@ -111,7 +111,7 @@ TEST_F(Draining, EndsEarlyWhenTheLastOldFlowEnds) {
   EXPECT_EQ(flip.drained, 1U);
   EXPECT_EQ(flip.left, 0U);
   EXPECT_EQ(flip.cut.tcp, 0U);
-  EXPECT_NE(hanatd->log().find("web primary has drained: no old TCP flow is left"), std::string::npos) << hanatd->log();
+  EXPECT_NE(hanatd->log().find("web: primary has drained: no old TCP flow is left"), std::string::npos) << hanatd->log();
 }
 
 TEST_F(Draining, WithoutAFlowLastsTheSecondInWhichOneMayStillArrive) {
@@ -121,7 +121,7 @@ TEST_F(Draining, WithoutAFlowLastsTheSecondInWhichOneMayStillArrive) {
   force("backup");
   wait_clean();
   EXPECT_GE(TestClock::now() - began, milliseconds{1000}) << "a first packet was on its way during the flip";
-  EXPECT_NE(hanatd->log().find("web primary has drained: no old TCP flow is left"), std::string::npos) << hanatd->log();
+  EXPECT_NE(hanatd->log().find("web: primary has drained: no old TCP flow is left"), std::string::npos) << hanatd->log();
 }
 
 TEST_F(Draining, AtAFailoverStreamsDrainAndDatagramsMoveAtOnce) {

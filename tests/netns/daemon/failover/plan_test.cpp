@@ -66,6 +66,8 @@ TEST_F(PlanOfAGateway, IsWhatTheReloadDoes) {
   ASSERT_EQ(changes(moved).size(), 1U);
   ASSERT_TRUE(changes(moved)[0].move) << moved.dump(2);
   EXPECT_EQ(changes(moved)[0].move->to, "primary");
+  EXPECT_EQ(changes(moved)[0].move->from_address, to_text(Lab::endpoint(Host::backup, 8443)));
+  EXPECT_EQ(changes(moved)[0].move->to_address, to_text(Lab::endpoint(Host::primary, 8443)));
   EXPECT_FALSE(moved.at("warnings").empty()) << moved.dump(2);
   hanatd.wait_target("web", "primary");
 
@@ -91,6 +93,20 @@ TEST_F(PlanOfAGateway, OfAFileWithErrorsNamesThemAllAndChangesNothing) {
   hanatd.write_config("nonsense");
   EXPECT_EQ(hanatd.ctl({"plan"}).exit, 2);
   EXPECT_EQ(service(hanatd.status(), "web").target, "primary");
+}
+
+TEST_F(PlanOfAGateway, AGroupThatDoesNotExistIsRefusedByPlanCheckAndReloadAlike) {
+  Hanatd hanatd{lab, fast_service()};
+  const std::string config = fast_service() + "[hanatd]\noperators = \"no-such-group\"\n", file = (hanatd.state() / "next.toml").string();
+  std::ofstream{file} << config;
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"plan", file}, {"check", file}}) {
+    const Output output = hanatd.ctl(command);
+    EXPECT_EQ(output.exit, 2) << command.front();
+    EXPECT_THAT(output.err, HasSubstr("no group \"no-such-group\" (operators)")) << command.front();
+  }
+  const Output reload = hanatd.reload(config);
+  EXPECT_EQ(reload.exit, 2);
+  EXPECT_THAT(reload.err, HasSubstr("no group \"no-such-group\" (operators)"));
 }
 
 std::vector<ProbeAnswer> answers_of(const Output& output) { return json::parse(output.out).at("answers").get<std::vector<ProbeAnswer>>(); }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -30,12 +31,15 @@ std::vector<nlohmann::json> entries_of(const Hanatd& hanatd, const std::string& 
   return result;
 }
 
-TEST(HistoryOfAGateway, HasFlipsHealthAndOverridesAlsoAfterARestart) {
+class HistoryOfAGateway : public testing::Test {
+protected:
   Lab lab;
   TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+};
+
+TEST_F(HistoryOfAGateway, HasFlipsHealthAndOverridesAlsoAfterARestart) {
   Hanatd hanatd{lab, fast_service()};
-  hanatd.wait_target("web", "primary");
-  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "up"; });
+  wait_both_up(hanatd);
   TcpClient client{lab, Host::client, Lab::vip(443)};
   ASSERT_EQ(client.ask().text, "primary");
   lab.silent(Host::primary, true);
@@ -69,7 +73,9 @@ TEST(HistoryOfAGateway, HasFlipsHealthAndOverridesAlsoAfterARestart) {
   }
   EXPECT_EQ(hanatd.ctl({"history", "wbe"}).exit, 1);
   const Output shown = hanatd.ctl({"history"});
-  EXPECT_NE(shown.out.find("primary -> backup, failover; committed in "), std::string::npos) << shown.out;
+  const std::string from = "primary " + to_text(Lab::endpoint(Host::primary, 8443)),
+                    to = "backup " + to_text(Lab::endpoint(Host::backup, 8443));
+  EXPECT_NE(shown.out.find(from + " -> " + to + ", failover; committed in "), std::string::npos) << shown.out;
 }
 
 std::vector<HistoryEntry> all_entries(const Hanatd& hanatd) {
@@ -83,9 +89,7 @@ template <typename Wanted> std::size_t place_of(const std::vector<HistoryEntry>&
   return static_cast<std::size_t>(found - entries.begin());
 }
 
-TEST(HistoryOfAGateway, HasReloadsAndEveryCauseStandsBeforeItsEffect) {
-  Lab lab;
-  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+TEST_F(HistoryOfAGateway, HasReloadsAndEveryCauseStandsBeforeItsEffect) {
   Hanatd hanatd{lab, fast_service({.extra = "failback = \"manual\""})};
   wait_both_up(hanatd);
   primary.kill();
@@ -115,9 +119,7 @@ TEST(HistoryOfAGateway, HasReloadsAndEveryCauseStandsBeforeItsEffect) {
   EXPECT_EQ(entries[flip_to("primary")].at, service(hanatd.status(), "web").since) << "one reading of the clock";
 }
 
-TEST(HistoryOfAGateway, SaysWhoBeganAndEndedAnOverrideOnceEach) {
-  Lab lab;
-  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+TEST_F(HistoryOfAGateway, SaysWhoBeganAndEndedAnOverrideOnceEach) {
   Hanatd hanatd{lab, fast_service()};
   wait_both_up(hanatd);
   ASSERT_EQ(hanatd.ctl({"force-backup", "web", "--for", "30m", "--reason", "a test"}).exit, 0);
@@ -133,9 +135,7 @@ TEST(HistoryOfAGateway, SaysWhoBeganAndEndedAnOverrideOnceEach) {
   EXPECT_EQ(overrides[1].at("by"), "root");
 }
 
-TEST(HistoryOfAGateway, IsShownInPartsAndFollowed) {
-  Lab lab;
-  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+TEST_F(HistoryOfAGateway, IsShownInPartsAndFollowed) {
   Hanatd hanatd{lab, fast_service()};
   wait_both_up(hanatd);
   ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
@@ -172,25 +172,25 @@ TEST(HistoryOfAGateway, IsShownInPartsAndFollowed) {
       std::this_thread::sleep_for(std::chrono::milliseconds{5});
     EXPECT_NE(followed().find(text), std::string::npos) << text << " is not in\n" << followed();
   };
-  wait_for_text("primary -> backup, forced");
+  const std::string flip = fmt::format("primary {} -> backup {}, forced", to_text(Lab::endpoint(Host::primary, 8443)),
+                                       to_text(Lab::endpoint(Host::backup, 8443)));
+  wait_for_text(flip);
   ASSERT_EQ(hanatd.ctl({"auto", "web"}).exit, 0);
   wait_for_text("the override was ended by root");
-  wait_for_text("backup -> primary, failback");
+  wait_for_text(", failback; committed in ");
+  wait_for_text("flows of backup; conntrack is clean"); // what was still being cut then
   hanatd.restart();
   hanatd.wait_target("web", "primary");
-  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
-  wait_for_text("no failover until `hanatctl auto web`");
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web", "--reason", "once more"}).exit, 0);
+  wait_for_text("by root (once more)");
   const std::string text = followed();
-  const std::string flip = "primary -> backup, forced";
   EXPECT_EQ(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(text.find(flip)), '\n'), 1)
       << "the day, then only the newest entry of before:\n"
       << text;
   follower.kill();
 }
 
-TEST(HistoryOfAGateway, DoesNotCountAFinishedConnectionAsCut) {
-  Lab lab;
-  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+TEST_F(HistoryOfAGateway, DoesNotCountAFinishedConnectionAsCut) {
   Hanatd hanatd{lab, fast_service()};
   wait_both_up(hanatd);
   TcpClient client{lab, Host::client, Lab::vip(443)};

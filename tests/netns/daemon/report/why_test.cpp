@@ -87,9 +87,12 @@ TEST_F(WhyOfAGateway, AfterADeathHasTheResultsTheRuleAndTheFlipAlsoAfterARestart
   const std::string shown = text(hanatd);
   EXPECT_THAT(shown, HasSubstr("web (203.0.113.10:443/tcp) is at BACKUP"));
   EXPECT_THAT(shown, HasSubstr("=> down (rule: 3 in 2 s)"));
-  EXPECT_THAT(shown, HasSubstr("flip primary -> backup (failover)"));
+  EXPECT_THAT(shown, HasSubstr("flip primary " + to_text(Lab::endpoint(Host::primary, 8443)) + " -> backup "));
   EXPECT_THAT(shown, HasSubstr("no reload, no override"));
 
+  EXPECT_THAT(hanatd.ctl({"why", "web", "--at", "2001-02-03 04:05"}).err,
+              HasSubstr("nothing is known of 2001-02-03 04:05:00: the history goes from"));
+  EXPECT_THAT(hanatd.ctl({"why", "web", "--at", "2999-02-03"}).err, HasSubstr("is in the future; the history goes from"));
   const std::string then = find(report, "flip")->at;
   primary.start();
   hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").health == "up"; });
@@ -167,6 +170,8 @@ TEST_F(WhyOfAGateway, OfSeveralServicesIsAboutThoseThatAreNotFine) {
   ASSERT_EQ(reply.at("services").size(), 1U) << output.out;
   EXPECT_EQ(reply.at("services").at(0).at("service"), "mail");
   EXPECT_EQ(hanatd.ctl({"why", "wbe"}).exit, 1);
+  EXPECT_THAT(hanatd.ctl({"connections"}).err, HasSubstr("name a service; there are: web, mail"));
+  EXPECT_THAT(hanatd.ctl({"force-backup"}).err, HasSubstr("name a service, or use --all; there are: web, mail"));
 }
 
 TEST_F(WhyOfAGateway, ItsHistoryOfCutsAddsUpToTheTotals) {

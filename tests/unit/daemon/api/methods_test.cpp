@@ -150,12 +150,15 @@ TEST(Methods, DeclareEveryFieldOfTheHistory) {
                                                                                 .of = 3,
                                                                                 .within_s = 10,
                                                                                 .observations = {observed("event"), observed("fail")}});
-  HistoryEntry interrupted = flip;
+  HistoryEntry cut = flip, target = plain, interrupted = flip;
+  cut.kind = "cut";
+  cut.from_address = cut.to_address = "a";
+  target.target = "primary";
   interrupted.flip->cut_ms.reset();
   interrupted.flip->interrupted = true;
-  EXPECT_EQ(checker.check_result(
-                "History",
-                {{"version", status_version}, {"next", 5}, {"history", json::array({plain, flip, interrupted, forced, reload, health})}}),
+  EXPECT_EQ(checker.check_result("History", {{"version", status_version},
+                                             {"next", 5},
+                                             {"history", json::array({plain, flip, cut, target, interrupted, forced, reload, health})}}),
             "");
   for (const std::string& field : checker.unseen())
     for (const char* type :
@@ -168,15 +171,18 @@ TEST(Methods, DeclareEveryFieldOfAnswers) {
   const HistoryEntry plain{.at = "t", .kind = "repair", .service = {}, .text = "x", .flip = {}};
   WhyReport why{.service = "web",
                 .at = "t",
+                .from = "t",
                 .target = "backup",
                 .why = "failover",
                 .since = "t",
                 .chain = {plain},
+                .omitted = 1,
+                .known_from = "t",
                 .last_reload = plain,
                 .last_override = plain,
                 .pending = {observed("pass")},
                 .status = full_status().services[0]};
-  EXPECT_EQ(checker.check_result("Why", {{"services", json::array({why, WhyReport{}})}, {"others", 0}}), "");
+  EXPECT_EQ(checker.check_result("Why", {{"services", json::array({why, WhyReport{}})}, {"others", 0}, {"begin", nullptr}}), "");
   ReloadPlan plan{.services = 1,
                   .changes = {full_service_plan()},
                   .settings = {{.key = "k", .before = "", .after = "v"}},

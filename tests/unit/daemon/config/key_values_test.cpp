@@ -15,14 +15,16 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-ServiceConfig read(const std::string& lines) {
+ServiceConfig web_with(const std::string& lines) {
   const std::string text =
       "[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"10.0.0.11:8443\"\nbackup = \"10.0.0.12:8443\"\n" + lines;
   const ConfigResult result = parse_config(text, "test");
   if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) ADD_FAILURE() << to_text(errors->front()) << "\n" << text;
   return std::holds_alternative<Config>(result) ? std::get<Config>(result).services.at(0) : ServiceConfig{};
 }
-std::vector<KeyDifference> between(const std::string& before, const std::string& after) { return differences(read(before), read(after)); }
+std::vector<KeyDifference> between(const std::string& before, const std::string& after) {
+  return differences(web_with(before), web_with(after));
+}
 
 TEST(KeyValues, OfEqualServicesDoNotDiffer) {
   EXPECT_TRUE(between("", "").empty());
@@ -52,7 +54,7 @@ TEST(KeyValues, AreNamedWithTheOldAndTheNewOne) {
 }
 
 TEST(KeyValues, OfServersStandUnderTheirRoles) {
-  ServiceConfig before = read(""), after = before;
+  ServiceConfig before = web_with(""), after = before;
   after.servers[0].addresses[0].port = 9443;
   EXPECT_THAT(differences(before, after),
               ElementsAre(KeyDifference{.key = "primary", .before = "10.0.0.11:8443", .after = "10.0.0.11:9443"}));
@@ -79,8 +81,13 @@ TEST(KeyValues, OfTheDaemonItselfLikewise) {
   Config before, after;
   after.operators = "ops";
   after.reconcile = std::chrono::seconds{30};
+  after.path_check = {.clients = true, .interval = std::chrono::seconds{60}};
   EXPECT_THAT(differences(before, after), ElementsAre(KeyDifference{.key = "operators", .before = "", .after = "ops"},
+                                                      KeyDifference{.key = "path_check", .before = "clients", .after = "1m"},
                                                       KeyDifference{.key = "reconcile", .before = "1m", .after = "30s"}));
+  EXPECT_THAT(changed_settings(before, after), ElementsAre("operators", "path_check", "reconcile"));
+  before.path_check.clients = false;
+  EXPECT_EQ(differences(before, after)[1].before, "off");
 }
 
 } // namespace

@@ -263,7 +263,7 @@ TEST_F(DrainsTest, OfANarrowerRangeTheFlowsDrainOn) {
   now += 1s;
   service.config.listen = {range(8000, 9500)};
   look(service);
-  EXPECT_EQ(events("some flows of range primary, drained over 1 s, are cut now: the service or this listener is no longer configured; the "
+  EXPECT_EQ(events("some flows of primary, drained over 1 s, are cut now: the service or this listener is no longer configured; the "
                    "others stay"),
             1U);
   const Mapping kept{range(8000, 9500), endpoint("198.18.1.2", 0)}, rest{range(9501, 10'000), endpoint("198.18.1.2", 0)};

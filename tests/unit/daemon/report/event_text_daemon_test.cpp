@@ -95,7 +95,7 @@ TEST(EventText, Reloads) {
             "configuration read again: 3 services; nothing changed");
   ConfigReloaded reloaded{.services = 1, .added = {"a", "b"}, .changed = {"c"}, .removed = {"d"}, .settings = {"metrics"}, .by = "root"};
   EXPECT_EQ(text(reloaded),
-            "configuration read again (by root): 1 service; 2 added (a, b); 1 changed (c); 1 removed (d); 1 settings changed "
+            "configuration read again (by root): 1 service; 2 added (a, b); 1 changed (c); 1 removed (d); 1 setting changed "
             "(metrics)");
   reloaded.added.assign(6000, "name");
   EXPECT_LT(text(reloaded).size(), 200U) << "many names are counted";

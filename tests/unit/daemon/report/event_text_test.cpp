@@ -29,6 +29,15 @@ Flipped a_flip() {
   return {.from = primary(), .to = backup(), .reason = Reason::failover, .on_none = OnNone::refuse, .group = {}, .flip = flip_status()};
 }
 
+TEST(EventText, AFlipFromAServerThatIsNoLongerConfiguredSaysSo) {
+  Flipped flip = a_flip();
+  flip.from->role = "none";
+  EXPECT_EQ(text(flip),
+            "new connections go from 10.0.0.11:8443, which is no longer configured, to backup (10.0.0.12:8443): failover; committed "
+            "in 14 us");
+  EXPECT_EQ(history_entry_of(web(flip)).value().from_address, "10.0.0.11:8443");
+}
+
 TEST(EventText, AFlipSaysWhereFromWhereToAndWhy) {
   EXPECT_EQ(text(a_flip()), "new connections go from primary (10.0.0.11:8443) to backup (10.0.0.12:8443): failover; committed in 14 us");
   EXPECT_EQ(level(a_flip()), Level::warning);
@@ -249,37 +258,40 @@ TEST(EventText, Overrides) {
 
 TEST(EventText, WhatIsCut) {
   const FlowsCut cut{.flows = "web primary", .cut = {.tcp = 41, .udp = 7, .sctp = 1}, .flip = flip_status()};
-  EXPECT_EQ(text(cut), "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; conntrack is clean");
+  EXPECT_EQ(text(cut), "cut 41 TCP, 7 UDP and 1 SCTP flows of primary; conntrack is clean");
   FlowsCut left = cut;
   left.left = 1;
-  EXPECT_EQ(text(left),
-            "cut 41 TCP, 7 UDP and 1 SCTP flows of web primary; 1 flow is left: such flows come back after each cut, so another "
-            "rule may send clients there; see nft list ruleset");
+  EXPECT_EQ(text(left), "cut 41 TCP, 7 UDP and 1 SCTP flows of primary; 1 flow is left: such flows come back after each cut, so another "
+                        "rule may send clients there; see nft list ruleset");
   left.left = 2;
   EXPECT_NE(text(left).find("; 2 flows are left: "), std::string::npos);
   const CutCancelled cancelled{.flows = "web primary", .cut = {.tcp = 0, .udp = 7, .sctp = 0}, .flip = flip_status()};
-  EXPECT_EQ(text(cancelled),
-            "old flows of web primary are no longer cut: 0 TCP, 7 UDP and 0 SCTP flows were, the rest stay where they are");
+  EXPECT_EQ(text(cancelled), "old flows of primary are no longer cut: 7 UDP flows were, the rest stay where they are");
   for (const Payload& what : {Payload{cut}, Payload{cancelled}}) {
     EXPECT_EQ(level(what), Level::info);
     const auto entry = history_entry_of(web(what));
     ASSERT_TRUE(entry);
     EXPECT_EQ(entry->kind, "cut");
-    EXPECT_EQ(entry->at, flip_status().at) << "of the flip that it belongs to";
+    EXPECT_EQ(entry->at, to_text(web(what).at)) << "its own";
+    EXPECT_EQ(entry->flip.value().at, flip_status().at) << "of the flip that it belongs to";
     EXPECT_EQ(entry->flip, flip_status());
   }
+  EXPECT_EQ(text(FlowsCut{.flows = "mail primary", .cut = {.tcp = 1}, .flip = {}}), "cut 1 TCP flow of mail primary; conntrack is clean");
+  EXPECT_EQ(text(FlowsCut{.flows = "web primary", .cut = {}, .flip = {}}), "cut no flows of primary; conntrack is clean");
+  EXPECT_EQ(text(CutCancelled{.flows = "web primary", .cut = {}, .flip = {}}),
+            "old flows of primary are no longer cut: they stay where they are");
   EXPECT_EQ(kind(FlowsCut{.flows = "web primary", .cut = {}, .flip = {}}), "") << "of no flip";
   EXPECT_EQ(kind(CutCancelled{.flows = "web primary", .cut = {}, .flip = {}}), "");
 }
 
 TEST(EventText, DrainsThatBeginOrEndWell) {
   EXPECT_EQ(text(DrainBegun{.flows = "web primary", .kind = FlowKind::tcp, .lasts = 60s}),
-            "old TCP flows of web primary drain: those that are left in 60 s are cut");
+            "old TCP flows of primary drain: those that are left in 60 s are cut");
   EXPECT_EQ(text(DrainBegun{.flows = "web primary", .kind = FlowKind::non_tcp, .lasts = {}}),
-            "old UDP and SCTP flows of web primary are kept where they are until they end");
-  EXPECT_EQ(text(DrainVoid{.flows = "web primary", .kind = FlowKind::tcp}), "web primary has the traffic again: its old TCP flows stay");
+            "old UDP and SCTP flows of primary are kept where they are until they end");
+  EXPECT_EQ(text(DrainVoid{.flows = "web primary", .kind = FlowKind::tcp}), "primary has the traffic again: its old TCP flows stay");
   const Drained drained{.flows = "web primary", .kind = FlowKind::tcp, .took = 12345ms, .ended = 7, .flip = flip_status()};
-  EXPECT_EQ(text(drained), "web primary has drained: no old TCP flow is left after 12.3 s, 7 ended by themselves");
+  EXPECT_EQ(text(drained), "primary has drained: no old TCP flow is left after 12.3 s, 7 ended by themselves");
   EXPECT_EQ(kind(drained), "cut");
   for (const Payload& notice : {Payload{DrainBegun{}}, Payload{DrainVoid{}}, Payload{Drained{}}}) {
     EXPECT_EQ(level(notice), Level::notice) << text(notice);
@@ -290,11 +302,11 @@ TEST(EventText, DrainsThatBeginOrEndWell) {
 
 TEST(EventText, DrainsThatEndWithACut) {
   DrainEnded ended{.flows = "web primary", .kept = false, .left = 3U, .took = 60s, .end = DrainEnd::time, .flip = flip_status()};
-  EXPECT_EQ(text(ended), "3 flows of web primary, drained over 60 s, are cut now: the drain time is over");
+  EXPECT_EQ(text(ended), "3 flows of primary, drained over 60 s, are cut now: the drain time is over");
   EXPECT_EQ(level(ended), Level::notice);
   EXPECT_EQ(kind(ended), "cut");
   ended.left = 1U;
-  EXPECT_EQ(text(ended), "1 flow of web primary, drained over 60 s, is cut now: the drain time is over");
+  EXPECT_EQ(text(ended), "1 flow of primary, drained over 60 s, is cut now: the drain time is over");
   ended.left.reset();
   ended.kept = true;
   ended.took = 1s;
@@ -302,14 +314,14 @@ TEST(EventText, DrainsThatEndWithACut) {
     ended.end = end;
     return text(ended);
   };
-  const std::string begin = "all flows of web primary, kept over 1 s, are cut now: ";
+  const std::string begin = "all flows of primary, kept over 1 s, are cut now: ";
   EXPECT_EQ(text_with(DrainEnd::silent), begin + "the server answers nothing, and clients would wait for ever");
   EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
   EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server is up, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
   ended.others_stay = true;
   EXPECT_EQ(text(ended),
-            "some flows of web primary, kept over 1 s, are cut now: the service or this listener is no longer configured; the others stay");
+            "some flows of primary, kept over 1 s, are cut now: the service or this listener is no longer configured; the others stay");
   ended.flip.reset();
   EXPECT_EQ(kind(ended), "");
 }

@@ -83,6 +83,11 @@ TEST(MakeEvent, AFlipHasItsOwnTimeAndItsStatus) {
                                            .flip = report(web.service, flip)}));
   EXPECT_EQ(what<Flipped>(event).flip.commit_us, 14);
   EXPECT_FALSE(what<Flipped>(flipped(web.service, to_none, flip)).to);
+  Web moved; // a reload has taken its target away
+  moved.service.current.reset();
+  moved.service.loaded.dnat.emplace(Vip{.address = server_address(1).address, .protocol = Protocol::tcp, .port = 443},
+                                    nat::DnatTarget{.server = server_address(9), .comment = "web primary"});
+  EXPECT_EQ(what<Flipped>(flipped(moved.service, to_backup, flip)).from, (ServerName{.role = "none", .address = server_address(9)}));
 }
 
 TEST(MakeEvent, TargetsAndWhatIsLoaded) {

@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "daemon/api/health_change.hpp"
+#include "daemon/api/reload_plan.hpp"
+
 namespace hanat {
 namespace {
 
@@ -38,14 +41,36 @@ std::vector<std::string> texts(const WhyReport& report) {
   return all;
 }
 WhyReport why(const HistoryRing& history, const std::string& when = {}, const std::set<std::string>& group = {"web"}) {
-  return make_why(history, "web", when, group);
+  return make_why(history, {.service = "web", .at = when, .group = group});
+}
+HistoryEntry reload(const std::string& when, const std::string& text, const std::string& service = "web") {
+  HistoryEntry made = entry(when, "reload", "", text);
+  made.reload = ReloadCounts{.added = 0, .changed = 1, .removed = 0};
+  made.changes = std::make_shared<const std::vector<ServicePlan>>(std::vector<ServicePlan>{{.service = service, .change = "changed"}});
+  return made;
+}
+HistoryEntry health(const std::string& when, const std::string& server, const std::string& now) {
+  HistoryEntry made = entry(when, "health", "web", server + " is " + now);
+  made.health = std::make_shared<const HealthChangeStatus>(
+      HealthChangeStatus{.server = server, .address = "a", .health = now, .of = 3, .within_s = 10, .observations = {}});
+  return made;
+}
+HistoryEntry first_target(const std::string& when, const std::string& target) {
+  HistoryEntry made = entry(when, "target", "web", "connections go to " + target);
+  made.target = target;
+  return made;
 }
 
-const std::vector<HistoryEntry> day = {entry(at(0), "reload", "", "first reload"),    entry(at(1), "health", "web", "primary is up"),
-                                       entry(at(1), "target", "web", "first target"), entry(at(2), "health", "mail", "mail is down"),
-                                       entry(at(2, 1), "health", "web", "is down"),   flip(at(2, 1, 1), "primary", "backup"),
-                                       entry(at(2, 30), "health", "web", "is up"),    entry(at(3), "override", "web", "forced"),
-                                       flip(at(3, 0, 1), "backup", "primary"),        entry(at(9), "reload", "", "last reload")};
+const std::vector<HistoryEntry> day = {reload(at(0), "first reload"),
+                                       entry(at(1), "health", "web", "primary is up"),
+                                       entry(at(1), "target", "web", "first target"),
+                                       entry(at(2), "health", "mail", "mail is down"),
+                                       entry(at(2, 1), "health", "web", "is down"),
+                                       flip(at(2, 1, 1), "primary", "backup"),
+                                       entry(at(2, 30), "health", "web", "is up"),
+                                       entry(at(3), "override", "web", "forced"),
+                                       flip(at(3, 0, 1), "backup", "primary"),
+                                       reload(at(9), "last reload")};
 
 TEST(WhyOfAService, IsWhatStoodNearItsLastChange) {
   const WhyReport report = why(ring(day));
@@ -81,7 +106,7 @@ TEST(WhyOfAService, GoesBackBehindARestartThatKeptTheTarget) {
 }
 
 TEST(WhyOfAService, HasTheReloadThatMovedIt) {
-  const HistoryRing history = ring({entry(at(1), "reload", "", "moved it"), flip(at(1, 0, 2), "primary", "backup")});
+  const HistoryRing history = ring({reload(at(1), "moved it"), flip(at(1, 0, 2), "primary", "backup")});
   const WhyReport report = why(history);
   EXPECT_THAT(texts(report), ElementsAre("moved it", "primary -> backup"));
   EXPECT_FALSE(report.last_reload);
@@ -103,18 +128,67 @@ TEST(WhyOfAService, BeforeTheHistoryBeginsIsTakenFromItsFirstFlip) {
   EXPECT_THAT(why(ring({}), at(1)).chain, IsEmpty());
 }
 
+TEST(WhyOfAService, OfAMinuteHasEveryMoveOfThatMinuteWithItsCauses) {
+  HistoryEntry recovered = flip(at(2, 40, 1), "none", "primary");
+  recovered.flip->why = "recovered";
+  const HistoryRing history =
+      ring({flip(at(1), "backup", "primary"), health(at(2, 1), "primary", "down"), flip(at(2, 1, 1), "primary", "backup"),
+            health(at(2, 20), "backup", "down"), flip(at(2, 20, 1), "backup", "none"), health(at(2, 40), "primary", "up"), recovered,
+            flip(at(3, 10), "primary", "backup")});
+  const WhyReport report = make_why(history, {.service = "web", .from = at(2), .at = at(2, 59, 999), .group = {"web"}});
+  EXPECT_THAT(texts(report),
+              ElementsAre("primary is down", "primary -> backup", "backup is down", "backup -> none", "primary is up", "none -> primary"));
+  EXPECT_EQ(report.target, "primary");
+  EXPECT_EQ(report.since, at(2, 40, 1));
+  const WhyReport quiet = make_why(history, {.service = "web", .from = at(1, 30), .at = at(1, 59), .group = {"web"}});
+  EXPECT_EQ(quiet.since, at(1)) << "nothing moved then: the move before";
+}
+
+TEST(WhyOfAService, HasNoFactsThatExplainNothing) {
+  HistoryEntry refused = entry(at(2), "reload", "", "reload refused");
+  const HistoryRing history =
+      ring({reload(at(0), "a reload"), health(at(1), "backup", "down"), health(at(1, 30), "backup", "up"),
+            health(at(1, 59), "primary", "down"), refused, reload(at(2), "of another", "mail"), flip(at(2, 0, 1), "primary", "backup"),
+            entry(at(3), "path", "web", "clients get no answer"),
+            entry(at(3, 9), "path", "web", "clients are answered again; it lasted 9 s"), health(at(4), "primary", "up"),
+            health(at(5), "primary", "down"), health(at(6), "primary", "up"), entry(at(7), "path", "web", "clients get no answer")});
+  const WhyReport report = why(history);
+  EXPECT_THAT(texts(report), ElementsAre("primary is down", "primary -> backup", "primary is up", "clients get no answer"));
+  EXPECT_EQ(report.chain[2].at, at(6)) << "the newest";
+  EXPECT_EQ(report.chain[3].at, at(7)) << "the trouble that is not over";
+  ASSERT_TRUE(report.last_reload);
+  EXPECT_EQ(report.last_reload->text, "of another") << "the last that was accepted";
+}
+
+TEST(WhyOfAService, OfItsFirstTargetIsWhereItIs) {
+  HistoryEntry shadow = entry(at(3), "target", "web", "observe: would send connections to backup");
+  const HistoryRing history =
+      ring({health(at(1), "primary", "down"), health(at(1, 1), "backup", "up"), first_target(at(1, 2), "backup"), shadow});
+  const WhyReport report = why(history, at(4));
+  EXPECT_EQ(report.target, "backup");
+  EXPECT_EQ(report.since, at(1, 2)) << "what mode observe would do sets nothing";
+  EXPECT_THAT(texts(report), ElementsAre("primary is down", "backup is up", "connections go to backup"));
+  EXPECT_EQ(why(history, at(1)).target, "") << "there was none before";
+  EXPECT_EQ(report.known_from, at(1));
+  HistoryEntry adopted = first_target(at(1), "backup");
+  adopted.text = "found loaded rules: connections stay on backup";
+  EXPECT_EQ(why(ring({entry(at(0), "health", "web", "x"), adopted}), at(0, 30)).target, "backup") << "a restart keeps what is loaded";
+}
+
 TEST(WhyOfAService, IsBounded) {
   std::vector<HistoryEntry> many{flip(at(0), "primary", "backup")};
   for (int number = 0; number < 1'000; ++number) many.push_back(entry(at(1, number / 20 % 60, number % 20), "health", "web", "is down"));
   const WhyReport report = why(ring(many));
   EXPECT_LE(report.chain.size(), 24U);
+  EXPECT_EQ(report.chain.size() + report.omitted, many.size());
   EXPECT_EQ(report.chain.front().text, "primary -> backup");
 }
 
 TEST(WhyOfAllServices, NamesThoseThatChangedBefore) {
-  EXPECT_THAT(services_changed_before(ring(day), at(2, 59), 8), ElementsAre("web", "mail"));
-  EXPECT_THAT(services_changed_before(ring(day), at(2, 59), 1), ElementsAre("web"));
-  EXPECT_THAT(services_changed_before(ring(day), at(20), 8), IsEmpty());
+  EXPECT_THAT(services_changed_before(ring(day), {.at = at(2, 59)}, 8), ElementsAre("web", "mail"));
+  EXPECT_THAT(services_changed_before(ring(day), {.at = at(2, 59)}, 1), ElementsAre("web"));
+  EXPECT_THAT(services_changed_before(ring(day), {.at = at(20)}, 8), IsEmpty());
+  EXPECT_THAT(services_changed_before(ring(day), {.from = at(0), .at = at(20)}, 8), ElementsAre("web", "mail")) << "a whole day";
 }
 
 } // namespace
