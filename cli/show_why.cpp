@@ -67,6 +67,7 @@ void add_observations(const std::vector<ObservationStatus>& observations, std::v
 }
 
 std::string rule_of(const HealthChangeStatus& change) {
+  if (change.health == "up" && change.within_s == 0) return fmt::format("rule: {} pass{}", change.of, change.of == 1 ? "" : "es");
   if (change.health == "up") return fmt::format("rule: {} passes over {:g} s", change.of, change.within_s);
   return fmt::format("rule: {} in {:g} s", change.of, change.within_s);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
-# All tests: sudo tests/run.sh          20 to 25 minutes on two cores
+# All tests: sudo tests/run.sh          about 30 minutes on two cores
 #            sudo tests/run.sh quick    format, build, unit and namespace tests only
 #            sudo tests/run.sh tidy     all, and clang-tidy over the tests' own sources too (10 minutes more)
 # On a fresh Debian 12 it installs what it needs. Nothing is skipped: a test that lacks something fails. The last line is
@@ -127,14 +127,16 @@ gtest() {
   run timeout --foreground 1200 "$@" >"$scratch/gtest" 2>&1
   tally "$name" $? "$scratch/gtest"
 }
-# A test program's tests in eight shares, two at a time: most tests wait most of the time, each in a network of its own.
-shares() { # BINARY [ARGUMENT...]
+# A test program's tests in twelve shares, some at a time: most tests wait most of the time, each in a network of its own.
+shares() { # AT_ONCE BINARY [ARGUMENT...]
+  local at_once=$1
+  shift
   rm -f "$scratch"/share-*
   # shellcheck disable=SC2016 # for that bash to expand
-  seq 0 7 | xargs -P 2 -I SHARE bash -c '
+  seq 0 11 | xargs -P "$at_once" -I SHARE bash -c '
     share=$1 scratch=$2
     shift 2
-    GTEST_TOTAL_SHARDS=8 GTEST_SHARD_INDEX=$share timeout --foreground 1200 "$@" >"$scratch/share-$share" 2>&1
+    GTEST_TOTAL_SHARDS=12 GTEST_SHARD_INDEX=$share timeout --foreground 1200 "$@" >"$scratch/share-$share" 2>&1
     echo $? >"$scratch/share-$share-status"' share SHARE "$scratch" "$@"
 }
 # Other tests and a busy machine can hold up one that waits for a moment: it may fail beside them, and has to pass alone. More than a few
@@ -142,7 +144,7 @@ shares() { # BINARY [ARGUMENT...]
 tally_shares() { # NAME BINARY
   local share before=$failed
   again=()
-  for share in 0 1 2 3 4 5 6 7; do tally "$1" "$(cat "$scratch/share-$share-status" || echo 1)" "$scratch/share-$share" again; done
+  for share in {0..11}; do tally "$1" "$(cat "$scratch/share-$share-status" || echo 1)" "$scratch/share-$share" again; done
   [ "${#again[@]}" -gt 0 ] || return 0
   if [ "${#again[@]}" -gt 4 ]; then
     fail "$1: ${again[*]}" "${#again[@]}"
@@ -152,11 +154,11 @@ tally_shares() { # NAME BINARY
   gtest "$1, alone" "$2" "--gtest_filter=$(IFS=: && printf '%s' "${again[*]}")"
   [ "$failed" -gt "$before" ] || delayed+=("${again[@]}")
 }
-# netns NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
+# netns AT_ONCE NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
 netns() {
-  local name=$1 binary=$2 left_out=$3
+  local at_once=$1 name=$2 binary=$3 left_out=$4
   local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*'
-  run shares "$binary" "--gtest_filter=-$left_out:$alone"
+  run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
 }
@@ -258,7 +260,7 @@ section "unit tests"
 gtest "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
-netns "netns" build/dev/tests/hanat-netns none
+netns 3 "netns" build/dev/tests/hanat-netns none
 
 if [ "$mode" != quick ]; then
   section "figures, short form"
@@ -285,7 +287,7 @@ if [ "$mode" != quick ]; then
     # a pipe itself, and calls its failure an invalid object); a neighbour whose commits under sanitizers are too slow to be in anybody's way.
     waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*:Calm*:ControlDeadline*:FailingGroup*'
     waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*:Judgement*:Topology*:OwnFailure*'
-    netns "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
+    netns 2 "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
     section "fuzzers, 3 s each"
     fuzz_all 3
   fi
@@ -299,7 +301,7 @@ if [ "$mode" != quick ]; then
   if [ "$raced" = 1 ]; then
     # What has the loop, its threads and the kernel do much at once.
     export HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races
-    run shares build/dev/tests/hanat-netns \
+    run shares 2 build/dev/tests/hanat-netns \
       '--gtest_filter=Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*-*Milliseconds*:*Thousand*'
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns
     check "no data race" no_races

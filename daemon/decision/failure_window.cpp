@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::chrono::seconds trigger_pause{1};
 
+unsigned count(std::span<const Time> times, Clock::duration within, Time now) {
+  return static_cast<unsigned>(std::ranges::count_if(times, [&](Time at) { return now - at < within; }));
+}
+
 } // namespace
 
 std::string_view to_text(Health health) {
@@ -114,18 +118,14 @@ std::optional<Recovery> FailureWindow::recovery(Time now) const {
   return Recovery{.passes = passes_.length, .of = up_.passes, .lasts = now - passes_.began, .stable_for = up_.stable_for};
 }
 
-unsigned FailureWindow::count(std::span<const Time> times, Time now) const {
-  return static_cast<unsigned>(std::ranges::count_if(times, [&](Time at) { return now - at < down_.within; }));
-}
-
 /// No more than M are ever needed.
 void FailureWindow::add(std::vector<Time>& times, Time now) const {
   times.push_back(now);
   if (times.size() > down_.fails) times.erase(times.begin());
 }
 
-unsigned FailureWindow::fails(Time now) const { return count(fails_, now); }
-unsigned FailureWindow::fails_or_full(Time now) const { return count(fails_or_full_, now); }
+unsigned FailureWindow::fails(Time now) const { return count(fails_, down_.within, now); }
+unsigned FailureWindow::fails_or_full(Time now) const { return count(fails_or_full_, down_.within, now); }
 
 bool FailureWindow::in_burst() const { return health_ == Health::unknown || burst_; }
 

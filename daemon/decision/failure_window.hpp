@@ -80,7 +80,6 @@ private:
   void record_full(Time now);
   void record_fail(Time now);
   void calm_burst();
-  unsigned count(std::span<const Time> times, Time now) const;
   void add(std::vector<Time>& times, Time now) const;
 
   DownRule down_;

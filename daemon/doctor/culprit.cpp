@@ -275,7 +275,7 @@ std::set<ChainName> chains_in(const std::vector<TracedPacket>& packets, const st
   std::set<ChainName> chains;
   for (const TracedPacket& packet : packets)
     for (const TraceStep& step : packet.steps)
-      if (step.table != trace_table && step.rule_handle != 0) chains.insert(chain_of(step));
+      if (step.table != trace_table && (step.rule_handle != 0 || step.verdict == TraceVerdict::drop)) chains.insert(chain_of(step));
   return chains;
 }
 

@@ -35,7 +35,7 @@ Passage passage_of(const std::vector<TracedPacket>& packets, const std::string& 
 std::optional<Finding> culprit_of(const std::vector<TracedPacket>& packets, const nat::ForeignRuleset& ruleset,
                                   const TraceContext& context);
 
-/// The chains whose rules culprit_of() needs to give a rule's position and comment.
+/// The chains whose rules culprit_of() needs: for the position and comment of a rule; and of a policy that drops, for what it would accept.
 std::set<nat::ChainName> chains_in(const std::vector<TracedPacket>& packets, const std::string& trace_table);
 
 } // namespace hanat

@@ -36,6 +36,31 @@ void append(std::vector<Finding>& all, std::vector<Finding> more) {
   all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
+/// Where rules change all the time they cannot be read; the client is sent all the same.
+std::vector<Finding> rules_in_the_way(const Doctor::CheckRules& check_rules, const std::vector<ServiceCheck>& services) try {
+  return check_rules(services);
+} catch (const std::exception& error) {
+  return {{.severity = Severity::note,
+           .code = "rules-not-read",
+           .service = {},
+           .what = fmt::format("the rules of nf_tables could not be read: {}", error.what()),
+           .remedy = "nft list ruleset",
+           .seen_by = {}}};
+}
+
+/// The link in whose net the address is, if no interface has it; 0: none. With VRRP it may be at the other gateway, and come.
+unsigned link_without(const HostFacts& host, const Address& address) {
+  const InterfaceFacts* const link = host.on_link(address);
+  return host.has_vrrp || link == nullptr || host.owner_of(address) != nullptr ? 0 : link->index;
+}
+
+/// What hanatd's own client met does not stop clients that are served.
+void outweigh(const std::vector<ServiceCheck>& services, Finding& finding) {
+  const auto service = std::ranges::find(services, finding.service, &ServiceCheck::name);
+  if (finding.witness == Witness::own_client && service != services.end() && service->clients_served)
+    finding.severity = std::min(finding.severity, Severity::warning);
+}
+
 } // namespace
 
 void arrange(std::vector<Finding>& found) {
@@ -60,7 +85,7 @@ bool Examination::has_suspects() const { return std::ranges::any_of(flows_, &Exa
 void Examination::first_pass(const std::string& table, const Doctor::CheckRules& check_rules, const std::atomic<bool>& cancelled) try {
   table_ = table;
   before_ = after_ = read_host();
-  if (check_rules) check_rules_with(check_rules);
+  if (check_rules) rules_ = rules_in_the_way(check_rules, services_);
   client_.emplace(table, doctor_client(table));
   interface_ = client_->interface();
   std::vector<ClientFlow> flows;
@@ -89,18 +114,6 @@ void Examination::first_pass(const std::string& table, const Doctor::CheckRules&
     flow.suspect = false;
   }
   read_paths();
-}
-
-/// Where rules change all the time they cannot be read; the client is sent all the same.
-void Examination::check_rules_with(const Doctor::CheckRules& check_rules) try {
-  rules_ = check_rules(services_);
-} catch (const std::exception& error) {
-  rules_ = {{.severity = Severity::note,
-             .code = "rules-not-read",
-             .service = {},
-             .what = fmt::format("the rules of nf_tables could not be read: {}", error.what()),
-             .remedy = "nft list ruleset",
-             .seen_by = {}}};
 }
 
 void Examination::second_pass(const std::atomic<bool>& cancelled) try {
@@ -157,8 +170,8 @@ void Examination::read_paths() try {
     return known[key] = read_path({.client = client,
                                    .vip = vip,
                                    .server = std::get<2>(key),
-                                   .vip_link = link_without(vip),
-                                   .snat_link = link_without(snat),
+                                   .vip_link = link_without(after_, vip),
+                                   .snat_link = link_without(after_, snat),
                                    .snat = snat});
   };
   for (std::size_t service = 0; service < services_.size(); ++service)
@@ -174,12 +187,6 @@ void Examination::read_paths() try {
     }
 } catch (const std::exception& error) {
   failure_ = error.what();
-}
-
-/// The link in whose net the address is, if no interface has it; 0: none. With VRRP it may be at the other gateway, and come.
-unsigned Examination::link_without(const Address& address) const {
-  const InterfaceFacts* const link = after_.on_link(address);
-  return after_.has_vrrp || link == nullptr || after_.owner_of(address) != nullptr ? 0 : link->index;
 }
 
 void Examination::add_traced(const Traced& traced, bool own) { append(own ? by_own_ : by_real_, traced.found); }
@@ -217,16 +224,9 @@ std::vector<Finding> Examination::of_flow(const ExaminedFlow& flow) const {
   for (Finding& finding : settings) // the packets have shown it
     if (flow.suspect && finding.code == "snat-address-unowned") finding.severity = Severity::problem;
   if (explained) std::erase_if(effects, [](const Finding& finding) { return is_one_of(finding, vague); });
-  for (Finding& finding : effects) outweigh(finding);
+  for (Finding& finding : effects) outweigh(services_, finding);
   append(effects, std::move(settings));
   return effects;
-}
-
-/// What hanatd's own client met does not stop clients that are served.
-void Examination::outweigh(Finding& finding) const {
-  const auto service = std::ranges::find(services_, finding.service, &ServiceCheck::name);
-  if (finding.witness == Witness::own_client && service != services_.end() && service->clients_served)
-    finding.severity = std::min(finding.severity, Severity::warning);
 }
 
 /// Settings, with what the client's own packet has shown of them.
@@ -260,7 +260,7 @@ Diagnosis Examination::diagnosis() const {
   std::vector<Finding>& all = diagnosis.found;
   append(all, by_real_);
   append(all, by_own_);
-  for (Finding& finding : all) outweigh(finding);
+  for (Finding& finding : all) outweigh(services_, finding);
   for (const ServiceCheck& service : services_) {
     diagnosis.services.push_back({.service = service.name,
                                   .sent = 0,

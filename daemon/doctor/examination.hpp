@@ -50,10 +50,7 @@ public:
   Diagnosis diagnosis() const;
 
 private:
-  void check_rules_with(const Doctor::CheckRules& check_rules);
   void read_paths();
-  unsigned link_without(const Address& address) const;
-  void outweigh(Finding& finding) const;
   std::vector<Finding> of_flow(const ExaminedFlow& flow) const;
   void add_unanswered(const ServiceCheck& service, const UnansweredClient& unanswered, std::vector<Finding>& all) const;
 

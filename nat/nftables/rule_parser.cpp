@@ -70,6 +70,11 @@ private:
   const char* text(std::uint16_t attribute) const { return nftnl_expr_get_str(expression_, attribute); }
   bool has(std::uint16_t attribute) const { return nftnl_expr_is_set(expression_, attribute); }
   void add_opaque() { rule_.matches.push_back(opaque_condition()); }
+  /// What the opaque condition that was added last looks up.
+  void say_about(Field field, std::uint32_t key) {
+    rule_.matches.back().about = field;
+    rule_.matches.back().key = key;
+  }
   void set_action(RuleAction action) { rule_.action = action; }
 
   bool take_load(std::string_view name);
@@ -170,7 +175,7 @@ void RuleParser::take_range() {
 void RuleParser::take_lookup() {
   const Held held = registers_[slot_of(number(NFTNL_EXPR_LOOKUP_SREG))];
   add_opaque();
-  if (held.kind == Held::Kind::field) rule_.matches.back().about = held.field.field, rule_.matches.back().key = held.field.key;
+  if (held.kind == Held::Kind::field) say_about(held.field.field, held.field.key);
   if (!has(NFTNL_EXPR_LOOKUP_DREG)) return;
   if (const std::uint32_t destination = number(NFTNL_EXPR_LOOKUP_DREG); destination != NFT_REG_VERDICT)
     registers_[slot_of(destination)] = {};
@@ -237,7 +242,7 @@ void RuleParser::take_match() {
   } else {
     add_opaque();
     constexpr std::uint32_t ipv4_source = 12;
-    if (is_by_source(name)) rule_.matches.back().about = Field::network_header, rule_.matches.back().key = ipv4_source;
+    if (is_by_source(name)) say_about(Field::network_header, ipv4_source);
   }
 }
 

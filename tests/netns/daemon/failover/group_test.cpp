@@ -361,7 +361,7 @@ TEST_F(FailingGroup, AFlipThatWaitsForACutOfOneServiceWaitsForAll) {
   media_of_before.reset();
   const Output back = hanatd.ctl({"force-primary", "sip"});
   EXPECT_EQ(back.exit, 0);
-  EXPECT_THAT(back.out, HasSubstr("sip (group voice): forced to primary")) << "and follows in a moment";
+  EXPECT_THAT(back.out, HasSubstr("sip (group voice): is forced to primary")) << "and follows in a moment";
   EXPECT_EQ(service(hanatd.status(), "sip").target, "backup");
   hanatd.wait_for(both_on("primary"));
   expect_both_answer("primary");

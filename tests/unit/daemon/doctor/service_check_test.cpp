@@ -15,14 +15,14 @@ ServiceConfig configured() {
   config.name = "web";
   config.listen = {listener("203.0.113.10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::tcp, 80),
                    listener("2001:db8::10", Protocol::tcp, 443), listener("203.0.113.10", Protocol::udp, 53)};
-  ServerConfig server;
-  server.role = "primary";
-  server.addresses = {{*Address::parse("10.0.0.11"), 0}};
+  ServerConfig primary;
+  primary.role = "primary";
+  primary.addresses = {{*Address::parse("10.0.0.11"), 0}};
   probes::ProbeSpec probe;
   probe.kind = probes::Kind::udp;
   probe.edit<probes::SendExpectSpec>().send = "hello";
-  server.probes = {probe};
-  config.servers = {server};
+  primary.probes = {probe};
+  config.servers = {primary};
   return config;
 }
 

@@ -82,7 +82,7 @@ TEST(RuleParser, ConditionsOfNft) {
                         .mask = {8, 0, 0, 0},
                         .value = {0, 0, 0, 0}};
   EXPECT_EQ(rule.matches[3], state);
-  EXPECT_EQ(rule.matches[4], Condition{}) << "a set is not read";
+  EXPECT_EQ(rule.matches[4], (Condition{.key = NFT_CT_STATE, .about = Condition::Field::conntrack})) << "a set is not read";
   EXPECT_EQ(rule.matches[5], Condition{}) << "a limit";
 }
 
