@@ -116,10 +116,12 @@ TEST_P(OperatorRules, ThatExceptOneClientAreReportedAndNotFought) {
 
   for (const char* force : {"force-backup", "force-primary"}) ASSERT_EQ(hanatd.ctl({force, "web"}).exit, 0);
   hanatd.wait_target("web", "primary");
-  hanatd.wait_for([&](const Status& now) {
-    connect_once(lab, Host::bystander, vip()); // again and again: it is reset as long as the cut lasts
-    return service(now, "web").last_flip->cut_ms.has_value();
-  });
+  hanatd.wait_for(
+      [&](const Status& now) {
+        connect_once(lab, Host::bystander, vip()); // again and again: it is reset as long as the cut lasts
+        return service(now, "web").last_flip->cut_ms.has_value();
+      },
+      milliseconds{30000});
   EXPECT_NE(hanatd.log().find("left: such flows come back after each cut"), std::string::npos) << hanatd.log();
   TcpClient after{lab, Host::bystander, vip()};
   wait_for_audits();
