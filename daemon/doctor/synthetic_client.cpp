@@ -73,7 +73,8 @@ ClientAddresses doctor_client(const std::string& table) { return addresses_of(ta
 ClientAddresses path_check_client(const std::string& table) { return addresses_of(table, path_check_number); }
 bool is_own_client(const Address& address) {
   const auto bytes = address.bytes();
-  const auto of_net = parsed(address.family() == Family::ipv4 ? ipv4_net : ipv6_net).bytes();
+  const Address net = parsed(address.family() == Family::ipv4 ? ipv4_net : ipv6_net);
+  const auto of_net = net.bytes();
   const std::size_t prefix = address.family() == Family::ipv4 ? 2 : 6;
   return std::ranges::equal(bytes.first(prefix), of_net.first(prefix)) &&
          (bytes.back() == doctor_number || bytes.back() == path_check_number);

@@ -154,7 +154,9 @@ TEST_F(Return, AManualFailbackNamesTheCommandThatEndsTheWait) {
   EXPECT_EQ(service(waits, "web").failback.mode, "manual");
   EXPECT_EQ(service(waits, "web").failback.waits_for, "operator");
   const std::string text = hanatd.ctl({"status"}).out;
-  EXPECT_NE(text.find("failback is manual. To move the traffic back:\n     -> hanatctl force-primary web\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("failback is manual. To move the traffic back:\n     -> hanatctl force-primary web\n     -> hanatctl auto web\n"),
+            std::string::npos)
+      << text;
 }
 
 TEST_F(Return, TheFirstMoveAfterAnOutageIsNoFailoverAndThatAfterAnOverrideIsAFailback) {
