@@ -268,7 +268,8 @@ json Handlers::force(const Call& call) {
   json services = json::array();
   for (std::size_t index = 0; index < targets.size(); ++index) {
     services.push_back(reply_for(*targets[index].first));
-    services.back()["replaced"] = replaced[index] ? json(*replaced[index]) : json();
+    const std::optional<ForcedStatus>& before = replaced[index];
+    services.back()["replaced"] = before ? json(*before) : json();
   }
   return {{"services", std::move(services)}};
 }
