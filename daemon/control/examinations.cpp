@@ -38,7 +38,7 @@ Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller
     : controller_(controller), on_warning_(on_warning), tracing_(loop, table), doctor_(loop, options_of(table, tracing_)),
       path_checks_(
           loop, table, doctor_, [this] { return checks_of(controller_.registry()); },
-          [this](const std::string& service, std::optional<bool> answered, std::vector<Finding> found) {
+          [this](const std::string& service, std::optional<bool> answered, const std::vector<Finding>& found) {
             controller_.clients.checked(service, answered, causes_in(found, service));
           },
           [on_warning](const std::string& why) { on_warning(fmt::format("path_check cannot be carried out: {}", why)); }) {

@@ -242,7 +242,8 @@ json force_server(Controller& controller, const Call& call) {
   for (std::size_t index = 0; index < targets.size(); ++index) {
     json reply = reply_for(targets[index].first);
     reply["until_down"] = until_down;
-    reply["replaced"] = replaced[index] ? json(*replaced[index]) : json();
+    const std::optional<ForcedStatus>& before = replaced[index];
+    reply["replaced"] = before ? json(*before) : json();
     services.push_back(std::move(reply));
   }
   return {{"services", std::move(services)}};

@@ -133,7 +133,7 @@ void Doctor::finish_if_done() {
 void Doctor::end() {
   const std::unique_ptr<Work> done = std::move(work_);
   if (!waiting_.empty()) uv_async_send(next_.get());
-  done->on_done(*std::move(done->diagnosis));
+  if (std::optional<Diagnosis> diagnosis = std::move(done->diagnosis)) done->on_done(*std::move(diagnosis));
 }
 
 } // namespace hanat

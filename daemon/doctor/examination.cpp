@@ -244,11 +244,13 @@ void Examination::add_unanswered(const ServiceCheck& service, const UnansweredCl
                                                     .own_client = false,
                                                     .path = real_paths_[index],
                                                     .result = std::nullopt});
-    if (const auto seen = seen_.find(service.name); seen != seen_.end() && seen->second) {
+    const auto seen = seen_.find(service.name);
+    const std::optional<Finding> lost = seen == seen_.end() ? std::nullopt : seen->second;
+    if (lost) {
       for (Finding& finding : settings)
         if (finding.code == "rp-filter") finding.severity = Severity::problem;
       const auto explains = [](const Finding& finding) { return finding.severity == Severity::problem; };
-      if (std::ranges::none_of(settings, explains)) settings.push_back(*seen->second);
+      if (std::ranges::none_of(settings, explains)) settings.push_back(*lost);
     }
     append(all, std::move(settings));
     return;

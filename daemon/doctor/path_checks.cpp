@@ -104,14 +104,15 @@ void PathChecks::on_batch_ended() {
     else
       found_(service.name, batch->failure.empty() ? std::optional{true} : std::nullopt, {});
   }
-  examine(std::move(left));
+  examine(left);
   if (!pass_.empty()) next_batch();
 }
 
 /// Some at a time, until it is clear that the rest has the same cause.
-void PathChecks::examine(std::shared_ptr<Silent> silent) {
+void PathChecks::examine(const std::shared_ptr<Silent>& silent) {
   if (silent->waiting.empty()) return;
-  const bool same = silent->examinations > 0 && silent->all_silent && silent->causes && !silent->causes->empty();
+  const auto& causes = silent->causes;
+  const bool same = silent->examinations > 0 && silent->all_silent && causes && !causes->empty();
   if (same || silent->examinations >= most_examinations) return report_rest(*silent);
   ++silent->examinations;
   std::vector<ServiceCheck> suspects;

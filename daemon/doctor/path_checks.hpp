@@ -44,7 +44,7 @@ private:
   void begin_pass();
   void next_batch();
   void on_batch_ended();
-  void examine(std::shared_ptr<Silent> silent);
+  void examine(const std::shared_ptr<Silent>& silent);
   void report(const Diagnosis& diagnosis, const std::vector<std::string>& suspects, Silent& silent);
   void report_rest(Silent& silent);
   void note_failure(const std::string& why);

@@ -225,6 +225,7 @@ void RuleChecks::check_flowtables(const std::vector<CheckedService>& services) {
 
 void RuleChecks::check_legacy() {
   std::vector<std::string> commands;
+  commands.reserve(ruleset_.legacy_tables.size());
   for (const std::string& table : ruleset_.legacy_tables)
     commands.push_back(
         fmt::format("{}-legacy -t {} -S", table.starts_with("ip6 ") ? "ip6tables" : "iptables", table.substr(table.find(' ') + 1)));

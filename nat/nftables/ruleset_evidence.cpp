@@ -30,16 +30,17 @@ void write_repeated_syn(ChainWriter& writer) {
                  .verdict(NFT_GOTO, "unanswered"));
 }
 
-void write_unanswered(ChainWriter& writer) {
-  writer.open("unanswered");
+/// A chain that logs the repeated SYNs of clients of every listener, and notes whose they were.
+void write_logged(ChainWriter& writer, const char* chain, const char* comment, std::uint64_t per_second, const char* prefix) {
+  writer.open(chain);
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
-      writer.add(writer.rule("no reply to a client's SYN")
+      writer.add(writer.rule(comment)
                      .only(family)
                      .load_vip_key(family)
                      .in_set(name_of({SetKind::vips, family, ranges}))
-                     .limit(logged_per_second)
-                     .log(log_group, log_unanswered)
+                     .limit(per_second)
+                     .log(log_group, prefix)
                      .load_client_and_vip(family)
                      .update_set(waiting_set(family)));
 }
@@ -65,26 +66,17 @@ void write_client_syn(ChainWriter& writer) {
                    .load_client_tuple(family)
                    .over_limit_in_set(attempts_set(family), attempts_per_minute, attempts_burst)
                    .verdict(NFT_GOTO, "undelivered"));
-  writer.open("undelivered");
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families)
-      writer.add(writer.rule("the first SYN has not left the gateway, unless hanatd finds the flow")
-                     .only(family)
-                     .load_vip_key(family)
-                     .in_set(name_of({SetKind::vips, family, ranges}))
-                     .limit(attempts_logged_per_second)
-                     .log(log_group, log_undelivered)
-                     .load_client_and_vip(family)
-                     .update_set(waiting_set(family)));
 }
 
 } // namespace
 
 void write_evidence(ChainWriter& writer) {
-  write_unanswered(writer);
+  write_logged(writer, "unanswered", "no reply to a client's SYN", logged_per_second, log_unanswered);
   write_repeated_syn(writer);
   write_answered(writer);
   write_client_syn(writer);
+  write_logged(writer, "undelivered", "the first SYN has not left the gateway, unless hanatd finds the flow", attempts_logged_per_second,
+               log_undelivered);
 }
 
 } // namespace hanat::nat

@@ -162,7 +162,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 6");
+  EXPECT_EQ(table_comment(), "hanat layout 7");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
