@@ -223,6 +223,17 @@ TEST_F(MaintenanceTest, AnOverrideUntilDownEndsWithItsServer) {
   EXPECT_EQ(events("the override to backup (198.18.2.2) ends: that server is down, and the override was to end then"), 1U);
 }
 
+TEST_F(MaintenanceTest, WhatIsAskedDuringACommitIsOfTheNextMove) {
+  ServiceState& web = begin();
+  web.asked_flows = FlowPolicy{.action = FlowAction::reset, .time = {}};
+  Change change{.batch = 0, .service = &web, .decision = {}, .plan = {}, .asked_flows = {}}; // decided before
+  record_target(change, outbox);
+  EXPECT_TRUE(web.asked_flows);
+  change.asked_flows = web.asked_flows;
+  record_target(change, outbox);
+  EXPECT_FALSE(web.asked_flows);
+}
+
 TEST_F(MaintenanceTest, AnOverrideFollowsItsServersAddress) {
   ServiceState& web = begin();
   force(web, backup_server);

@@ -199,5 +199,22 @@ TEST_F(OutageSimulation, AnOperatorsOverrideEndsTheDoubt) {
   EXPECT_EQ(simulation->service().outage, OutageDoubt{});
 }
 
+TEST_F(OutageSimulation, AnOverrideUntilDownOutlivesABlackout) {
+  const auto force_backup = [this] {
+    simulation->service().force =
+        Override{.server = 1, .until = {}, .until_wall = {}, .since = {}, .reason = {}, .by = "root", .until_down = true};
+  };
+  run(
+      simulated_service(), [&](Plan& one, Time at) { force_backup(), one.lost = at + 5s, one.back = at + 6'200ms; }, 30s);
+  EXPECT_EQ(target(), "backup");
+  EXPECT_EQ(simulation->moves.size(), 1U) << "the operator's";
+  EXPECT_TRUE(simulation->service().force);
+
+  run(
+      simulated_service(), [&](Plan& one, Time at) { force_backup(), one.hung[1] = at + 5s; }, 30s);
+  EXPECT_EQ(target(), "primary") << "it alone fell silent";
+  EXPECT_FALSE(simulation->service().force);
+}
+
 } // namespace
 } // namespace hanat::test::outages
