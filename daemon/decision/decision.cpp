@@ -96,21 +96,34 @@ Reason reason_to_stay(const DecisionInput& input, std::size_t current) {
   return reason_for(input.servers, current);
 }
 
+/// When the first of these servers, which are up, may take the traffic back; one may wait longer than one behind it.
+std::optional<Time> next_failback(const DecisionInput& input, std::span<const Candidate> servers, Time now) {
+  std::optional<Time> first;
+  for (const Candidate& server : servers) {
+    if (usable(server) != Health::up) continue;
+    const Time when = failback_time(input.failback, server.up_since, server.penalty, input.day_time, now);
+    first = first ? std::min(*first, when) : when;
+  }
+  return first;
+}
+
 /// The current server is not down: it keeps the traffic, unless a preferred one may have it back, or it is full and one behind it is up. A
-/// preferred one may be out of date: also when the current server is full it gets the traffic only when failback allows it.
+/// preferred one may be out of date: also when the current server is full it gets the traffic only when failback allows it. But one that
+/// keeps losing the traffic is better than one that is full.
 Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now) {
   const bool full = input.servers[current].health == Health::full;
   Decision stay = at(current, reason_to_stay(input, current), Reason::starting);
   const auto before = input.servers.first(current);
-  if (const auto preferred = input.override_ended ? first_up(before) : best_up(before, now)) {
+  if (const auto preferred = input.override_ended || full ? first_up(before) : best_up(before, now)) {
     const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback,
                              input.override_ended || input.servers[*preferred].planned);
     if (input.override_ended) return back;
     if (input.failback.automatic) {
       const Candidate& server = input.servers[*preferred];
-      const Time when = failback_time(input.failback, server.up_since, server.penalty, input.day_time, now);
+      const Clock::duration penalty = full ? Clock::duration::zero() : server.penalty;
+      const Time when = failback_time(input.failback, server.up_since, penalty, input.day_time, now);
       if (when <= now) return back;
-      stay.failback_at = when;
+      stay.failback_at = full ? when : next_failback(input, before, now);
     }
   } else {
     stay.failback_at = expected_failback(input, current, now);
@@ -158,6 +171,8 @@ Decision decide(const DecisionInput& input, Time now) {
   const Reason left = planned ? Reason::disabled : Reason::failover;
   if (best) return at(*best, reason_for(input.servers, *best), left, planned);
   if (const auto full = first_of(input.servers, Health::full)) return at(*full, Reason::full_kept, left, planned);
+  const auto is_unknown = [](const Candidate& server) { return usable(server) == Health::unknown; };
+  if (planned && std::ranges::any_of(input.servers, is_unknown)) return at(*input.current, Reason::adopted, Reason::adopted);
   if (input.on_none == OnNone::keep && !target.disabled) return at(*input.current, Reason::no_server_up_kept, Reason::no_server_up_kept);
   return nowhere();
 }

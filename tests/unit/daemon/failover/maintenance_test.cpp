@@ -234,6 +234,44 @@ TEST_F(MaintenanceTest, WhatIsAskedDuringACommitIsOfTheNextMove) {
   EXPECT_FALSE(web.asked_flows);
 }
 
+TEST_F(MaintenanceTest, WhatIsAskedForAServerThatRecoversIsOfItsMoveLater) {
+  ServiceState& web = begin();
+  judge(web, primary_server, probes::Outcome::fail);
+  disable(web, primary_server);
+  ASSERT_EQ(web.current, backup_server);
+  web.asked_flows = FlowPolicy{.action = FlowAction::drain, .time = 7min};
+  enable_server(web, primary_server, "root", registry, outbox);
+  run_until_idle();
+  ASSERT_EQ(web.current, backup_server) << "it is down";
+  EXPECT_FALSE(web.asked_flows);
+  judge(web, primary_server, probes::Outcome::pass);
+  run_until_idle();
+  ASSERT_EQ(web.current, primary_server);
+  ASSERT_EQ(drains_of(web), 1U);
+  const auto drains = [](const Eviction& eviction) { return eviction.drain.has_value(); };
+  EXPECT_EQ(std::ranges::find_if(web.evictions, drains)->drain->until, now + 7min);
+  EXPECT_FALSE(web.servers[primary_server].planned_flows);
+}
+
+TEST_F(MaintenanceTest, AReloadThatEndsAWaitIsAPlannedMove) {
+  ServiceConfig manual = three();
+  manual.failback.automatic = false;
+  start({manual});
+  ServiceState& web = service("web");
+  for (std::size_t server = 0; server < 3; ++server) judge(web, server, probes::Outcome::pass);
+  run_until_idle();
+  judge(web, primary_server, probes::Outcome::fail);
+  run_until_idle();
+  judge(web, primary_server, probes::Outcome::pass);
+  run_until_idle();
+  ASSERT_EQ(web.current, backup_server);
+  apply({three()});
+  run_until_idle();
+  ASSERT_EQ(web.current, primary_server);
+  EXPECT_EQ(web.last_flip->reason, Reason::failback);
+  EXPECT_EQ(drains_of(web), 1U);
+}
+
 TEST_F(MaintenanceTest, AnOverrideFollowsItsServersAddress) {
   ServiceState& web = begin();
   force(web, backup_server);
