@@ -41,7 +41,8 @@ bool is_planned(const Decision& decision) {
 FlowPolicy flow_policy_of(const ServiceState& service, const Decision& decision, bool planned) {
   if (planned) {
     if (service.asked_flows) return *service.asked_flows;
-    const auto& later = decision.kind == TargetKind::server ? service.servers[decision.server].planned_flows : std::nullopt;
+    const bool to_server = decision.kind == TargetKind::server && decision.server < service.servers.size();
+    const auto later = to_server ? service.servers[decision.server].planned_flows : std::nullopt;
     return later.value_or(service.config.on_forced);
   }
   if (decision.flip_reason == Reason::full) return {.action = FlowAction::keep, .time = {}}; // they are served
