@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -109,10 +110,10 @@ void restore_last(ProbeState& probe, const SavedResult& saved, const Age& age) {
   probe.last_at = age.moment(saved.at);
 }
 
-/// `verdicts`: they hold, and are of the target that is loaded.
-void restore_server(ServerState& server, const SavedServer& saved, const Age& age, bool verdicts) {
+/// `same_target`: it is the one that is loaded. `verdicts`: they hold.
+void restore_server(ServerState& server, const SavedServer& saved, const Age& age, bool same_target, bool verdicts) {
   FlapRecord flaps{.gained_at = {}, .level = saved.flap_level, .lost_at = age.moment(saved.lost_at.value_or(Time{}))};
-  if (verdicts && saved.gained_at) flaps.gained_at = age.moment(*saved.gained_at);
+  if (same_target && age.same_boot() && saved.gained_at) flaps.gained_at = age.moment(*saved.gained_at);
   server.damping = FlapDamping{flaps};
   server.flapping_logged = saved.flap_level > 0; // its end will be told, if it is not over by now
   server.planned = saved.planned;
@@ -148,7 +149,7 @@ bool restore_service(ServiceState& service, const SavedService& saved, const Age
   const bool verdicts = age.verdicts_hold() && (same_target || !has_rules) && !in_doubt;
   for (ServerState& server : service.servers)
     if (const auto same = std::ranges::find(saved.servers, server.addresses, &SavedServer::addresses); same != saved.servers.end())
-      restore_server(server, *same, age, verdicts);
+      restore_server(server, *same, age, has_rules && same_target, verdicts);
   if (!verdicts) return false;
   restore_shadow(service, saved.shadow_target);
   if (saved.in_outage && service.refused) service.outage.phase = OutagePhase::confirmed;
@@ -181,6 +182,27 @@ SavedService saved_health(const ServiceState& service) {
   saved.in_outage = service.outage.phase == OutagePhase::confirmed || service.outage.phase == OutagePhase::returning;
   for (const ServerState& server : service.servers) saved.servers.push_back(saved_server(server));
   return saved;
+}
+
+std::vector<SavedDrain> unsaved_drains(const EarlierRun& earlier, const State& saved, const ServiceRegistry& registry, Time now) {
+  std::vector<SavedDrain> drains;
+  if (!Age{earlier.health.stamp, earlier, now}.verdicts_hold()) return drains;
+  std::set<Mapping> known;
+  for (const SavedDrain& drain : saved.drains) known.insert(drain.flows.begin(), drain.flows.end());
+  for (const auto& [name, before] : earlier.health.services) {
+    const ServiceState* const service = registry.find(name);
+    if (service == nullptr || service->shadow || service->config.on_forced.action != FlowAction::drain) continue;
+    const auto old = std::ranges::find(service->config.servers, before.target, &ServerConfig::role);
+    if (!service->current || old == service->config.servers.end() || target_name(*service) == before.target) continue;
+    SavedDrain drain{.service = name,
+                     .comment = fmt::format("{} {}", name, before.target),
+                     .until = earlier.wall + std::chrono::duration_cast<WallTime::duration>(service->config.on_forced.time),
+                     .flows = {}};
+    for (const auto& [vip, target] : service->loaded.dnat)
+      if (const auto server = endpoint_for(*old, vip); server && !known.contains({vip, *server})) drain.flows.push_back({vip, *server});
+    if (!drain.flows.empty()) drains.push_back(std::move(drain));
+  }
+  return drains;
 }
 
 void restore_health(const EarlierRun& earlier, ServiceRegistry& registry, Outbox& outbox, Time now) {

@@ -6,11 +6,13 @@
 #include <chrono>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/service_registry.hpp"
 #include "daemon/report/make_why.hpp"
 #include "daemon/state/health_file.hpp"
+#include "daemon/state/state_file.hpp"
 
 namespace hanat {
 
@@ -28,5 +30,8 @@ struct EarlierRun {
 SavedService saved_health(const ServiceState& service);
 /// After the table was adopted: where it says something else than the file, a crash ended hanatd before the file was written.
 void restore_health(const EarlierRun& earlier, ServiceRegistry& registry, Outbox& outbox, Time now);
+/// Of flips that a crash kept out of the file, and so perhaps out of that of the drains: where planned work drains, it does so all the
+/// same.
+std::vector<SavedDrain> unsaved_drains(const EarlierRun& earlier, const State& saved, const ServiceRegistry& registry, Time now);
 
 } // namespace hanat

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 
+#include "daemon/failover/overrides.hpp"
 #include "tests/unit/daemon/failover/reload_fixture.hpp"
 
 namespace hanat::test {
@@ -16,7 +17,7 @@ using testing::HasSubstr;
 /// One run of hanatd.
 class OneRun final : public ReloadTest {
 public:
-  using Flows::now, Flows::outbox, Flows::registry;
+  using Flows::evictions, Flows::now, Flows::outbox, Flows::registry;
   using ReloadTest::health, ReloadTest::judge, ReloadTest::run_until_idle, ReloadTest::service, ReloadTest::start;
   void TestBody() override {}
 };
@@ -232,6 +233,25 @@ TEST_F(RestartTest, WhereTheTableSaysSomethingElseACrashCameBeforeTheWrite) {
   EXPECT_EQ(primary().health, Health::unknown);
   result(0, probes::Outcome::pass);
   EXPECT_EQ(target_name(web_service()), "backup") << "stable_for as ever";
+}
+
+TEST_F(RestartTest, ADrainThatACrashKeptOutOfItsFileGoesOnAllTheSame) {
+  services[0].on_forced = {.action = FlowAction::drain, .time = 60s};
+  restart();
+  result(0, probes::Outcome::pass);
+  EXPECT_TRUE(run->evictions.saved_drains().empty());
+  EarlierRun before_move = saved();
+  begin_override(web_service(), {.server = 1, .until = {}, .until_wall = {}, .since = {}, .reason = {}, .by = "root"}, run->registry,
+                 run->outbox);
+  run->run_until_idle();
+  ASSERT_EQ(target_name(web_service()), "backup");
+  const auto drains = run->evictions.saved_drains();
+  ASSERT_FALSE(drains.empty());
+  start_after(1s, before_move);
+  const auto restored = run->evictions.saved_drains();
+  ASSERT_EQ(restored.size(), drains.size());
+  for (std::size_t index = 0; index < drains.size(); ++index) EXPECT_EQ(restored[index].flows, drains[index].flows);
+  EXPECT_EQ(unsaved_drains(before_move, {.overrides = {}, .drains = drains}, run->registry, now).size(), 0U) << "it is in its file";
 }
 
 TEST_F(RestartTest, SinceIsOfTheHistoryWhereTheFileHasNone) {
