@@ -28,7 +28,8 @@ Candidate own_view(const ServerState& server) {
           .up_since = server.up_since,
           .up_at = server.health == Health::up ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
-          .planned = server.planned};
+          .planned = server.planned,
+          .unconfirmed = !std::ranges::all_of(server.probes, &FailureWindow::is_confirmed, &ProbeState::window)};
 }
 
 /// Whether another server than `self` has the traffic, and is not down.

@@ -55,6 +55,15 @@ bool tells_of_outage(const WayToServer& before, const WayToServer& now) {
   return before.heard_at != now.heard_at || before.is_silent() != now.is_silent() || before.no_path != now.no_path;
 }
 
+/// What is saved of a probe is as it was: it says what it said before, and that fits the verdict.
+bool is_nothing_new(const ProbeState& probe, const probes::ProbeResult& result, Health before) {
+  if (result.outcome == probes::Outcome::inconclusive) return true;
+  const bool fits = (before == Health::up && result.outcome == probes::Outcome::pass) ||
+                    (before == Health::down && result.outcome == probes::Outcome::fail) ||
+                    (before == Health::full && result.outcome == probes::Outcome::full);
+  return fits && !probe.window.in_burst() && probe.last && probe.last->outcome == result.outcome && probe.last->reason == result.reason;
+}
+
 /// True: it matters now.
 bool record_witness(ServiceState& service, const probes::ProbeResult& result, Time now) {
   if (!service.witness || result.outcome == probes::Outcome::inconclusive) return false;
@@ -198,10 +207,16 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   ServerState& server = service.servers[owner->second.server];
   ProbeState& probe = server.probes[owner->second.probe];
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
-  const auto known = [&] { return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at()}; };
+  const auto known = [&] {
+    return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at(), probe.window.is_confirmed()};
+  };
   const auto before = known();
   const bool suspected = server.health == Health::up && probe.window.in_burst();
   const WayToServer way_before = probe.way;
+  if (!is_nothing_new(probe, result, probe.window.health())) {
+    outbox_.health_changed.insert(service.config.name);
+    outbox_.sync_due = true; // publishes it
+  }
   probe.window.record(result.outcome, now);
   probe.way.record(result, now);
   if (!way_before.is_silent() && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server) {

@@ -75,7 +75,7 @@ void keep_override(ServiceState& service, const std::vector<ServerState>& before
 void forget_ended_override(ServiceState& service) {
   const auto better = std::span{service.servers}.first(placement(service).current.value_or(0));
   const bool better_unknown =
-      std::ranges::any_of(better, [](const ServerState& server) { return usable(candidate(server)) == Health::unknown; });
+      std::ranges::any_of(better, [](const ServerState& server) { return certain(candidate(server)) == Health::unknown; });
   if (!better_unknown) service.override_ended = false;
 }
 
