@@ -102,6 +102,14 @@ void FailureWindow::evaluate(const Context& context, Time now) {
   fails_or_full_.clear();
 }
 
+void FailureWindow::take_over_up() {
+  health_ = Health::up;
+  up_by_ = UpRule{.passes = 1, .stable_for = {}};
+  burst_ = false;
+  fails_.clear();
+  fails_or_full_.clear();
+}
+
 std::optional<Time> FailureWindow::stable_at() const {
   const Run& run = health_ == Health::down ? alive_ : passes_;
   if (health_ == Health::up || run.length < up_.passes) return std::nullopt;

@@ -47,6 +47,8 @@ public:
   bool start_burst(Time now);
   /// Moves to up when the run of passes allows it; from down to full when a run of passes and full answers does.
   void evaluate(const Context& context, Time now);
+  /// It has passed, and its server is up by the probes whose place it takes: so it is up, too.
+  void take_over_up();
   /// When evaluate() would say up, or full after down, if no further result came; nullopt: not by waiting.
   std::optional<Time> stable_at() const;
   /// When evaluate() would say up while another server works, if all further results pass; nullopt: it is up, or too few have passed.

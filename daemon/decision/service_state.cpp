@@ -28,7 +28,8 @@ Candidate own_view(const ServerState& server) {
           .up_since = server.up_since,
           .up_at = server.health == Health::up ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
-          .planned = server.planned};
+          .planned = server.planned,
+          .former = server.former.has_value()};
 }
 
 /// Whether another server than `self` has the traffic, and is not down.
@@ -116,6 +117,8 @@ void evaluate(ServiceState& service, Time now) {
       probe.window.evaluate(context, now);
       verdicts.push_back(probe.window.health());
     }
+    if (server.new_probes)
+      for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);
     const Health before = std::exchange(server.health, combine(verdicts));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
     if (server.health == Health::down && before != Health::down) server.planned = false;

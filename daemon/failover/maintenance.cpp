@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_event.hpp"
 
@@ -28,12 +29,12 @@ bool shares(const std::vector<Endpoint>& one, const std::vector<Endpoint>& other
 std::optional<std::size_t> find_server(const std::vector<ServerConfig>& servers, const std::vector<Endpoint>& addresses,
                                        std::span<const ServerState> before) {
   const auto place = [&](const auto& server) { return static_cast<std::size_t>(server - servers.begin()); };
-  const auto same = std::ranges::find(servers, addresses, &ServerConfig::addresses);
-  if (same != servers.end()) return place(same);
-  const auto is_near = [&](const ServerConfig& server) { return shares(server.addresses, addresses, true); };
+  const auto is_same = [&](const ServerConfig& server) { return server.role != former_role && server.addresses == addresses; };
+  if (const auto same = std::ranges::find_if(servers, is_same); same != servers.end()) return place(same);
+  const auto is_near = [&](const ServerConfig& server) { return server.role != former_role && shares(server.addresses, addresses, true); };
   if (const auto near = std::ranges::find_if(servers, is_near); near != servers.end()) return place(near);
   const auto on_machine = [&](const ServerConfig& server) {
-    return shares(server.addresses, addresses, false) &&
+    return server.role != former_role && shares(server.addresses, addresses, false) &&
            std::ranges::none_of(before, [&](const ServerState& old) { return old.addresses == server.addresses; });
   };
   const auto only = std::ranges::find_if(servers, on_machine);

@@ -37,12 +37,13 @@ protected:
 
   /// A configuration for a service that may have one; as Reload::configure() does it.
   void configure(ServiceState& service, const ServiceConfig& config) {
+    const Reconfiguration next = reconfigure(service, config);
     std::vector<ServerState> before = std::move(service.servers);
     service.servers.clear();
-    for (const ServerConfig& server : config.servers)
+    for (const ServerConfig& server : next.config.servers)
       service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
-    health.configure(before, service.servers, config);
-    service.config = config;
+    health.configure(before, service.servers, next);
+    service.config = next.config;
     registry.list(service);
     health.assign(service);
   }
