@@ -33,7 +33,8 @@ std::vector<ServerInOutage> servers_of(std::span<ServiceState* const> group) {
   return servers;
 }
 
-bool is_pinned(const ServiceState& service) { return service.removed || service.force.has_value(); }
+/// By an operator, whatever becomes of the server.
+bool is_pinned(const ServiceState& service) { return service.removed || (service.force && !service.force->until_down); }
 
 /// A doubt that only waits for the answer of a server that is up is over in a moment, and not worth a word.
 bool is_worth_telling(const ServiceState& service) {

@@ -48,7 +48,8 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
   if (!service.force) return;
   const ServerState& server = service.servers[service.force->server];
   const Candidate all = candidate(server);
-  if (!all.disabled && !(service.force->until_down && all.health == Health::down)) return;
+  const bool lost = service.force->until_down && all.health == Health::down && !service.outage.keeps_target();
+  if (!all.disabled && !lost) return;
   outbox.log(events::override_void(service, server, all.disabled));
   service.force.reset();
   outbox.overrides_changed = true;

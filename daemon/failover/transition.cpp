@@ -37,7 +37,6 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
     for (ServiceState* service : group) evaluate(*service, now);
   }
   share_health(group);
-  for (ServiceState* service : group) end_override_if_void(*service, outbox);
   for (ServiceState* service : group) {
     for (ServerState& server : service->servers)
       if (server.health != std::exchange(server.last_logged, server.health)) {
@@ -89,7 +88,7 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
   for (ServiceState* service : group) {
     Plan plan = service->shadow ? plan_observe(*service, now) : desired_state(*service, decision, now);
     waits |= evictions.delays(*service, plan);
-    changes.push_back({.batch = batch, .service = service, .decision = decision, .plan = std::move(plan)});
+    changes.push_back({.batch = batch, .service = service, .decision = decision, .plan = std::move(plan), .asked_flows = service->asked_flows});
   }
   if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(batch), changes.end());
 }
@@ -125,7 +124,10 @@ std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions
     if (group.front() != service) continue; // decided with the first of its group
     update_health(group, outbox, now);
     update_outage(group, outbox, now);
-    for (ServiceState* member : group) end_flapping(*member, outbox, now);
+    for (ServiceState* member : group) {
+      end_override_if_void(*member, outbox);
+      end_flapping(*member, outbox, now);
+    }
     decide_one(group, evictions, changes, now);
   }
   return changes;
@@ -154,7 +156,7 @@ bool record_target(Change& change, Outbox& outbox) {
   service.reason = decision.reason;
   report_former(service, outbox);
   service.failback_at = decision.failback_at;
-  service.asked_flows.reset();
+  if (service.asked_flows == change.asked_flows) service.asked_flows.reset();
   if (new_target && service.current) service.servers[*service.current].planned = false;
   if (!service.removed) forget_ended_override(service);
   return flipped;
