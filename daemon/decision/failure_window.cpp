@@ -84,7 +84,8 @@ bool FailureWindow::start_burst(Time now) {
 void FailureWindow::evaluate(const Context& context, Time now) {
   if (health_ == Health::up) return;
   // A server that nobody waits for, and that takes nobody's traffic away by being up, is up with its first pass.
-  const bool first_is_enough = health_ == Health::unknown && passes_.length > 0 && !(context.target_works && context.preferred);
+  const bool first_is_enough =
+      passes_.length > 0 && (context.takes_over || (health_ == Health::unknown && !(context.target_works && context.preferred)));
   // Nobody waits for a full one either: where no other server is up it has the traffic already.
   const bool hurry = !context.target_works && health_ != Health::full;
   const auto is_stable = [&](const Run& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
@@ -99,14 +100,6 @@ void FailureWindow::evaluate(const Context& context, Time now) {
     return;
   }
   fails_.clear(); // what made it down, or full, counts no more
-  fails_or_full_.clear();
-}
-
-void FailureWindow::take_over_up() {
-  health_ = Health::up;
-  up_by_ = UpRule{.passes = 1, .stable_for = {}};
-  burst_ = false;
-  fails_.clear();
   fails_or_full_.clear();
 }
 

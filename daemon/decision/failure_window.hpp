@@ -25,6 +25,7 @@ std::string_view to_text(Health health);
 struct Context {
   bool target_works = false; // another server has the traffic and is not down: no hurry, wait for stable_for
   bool preferred = false;    // calling this server up would move the traffic to it
+  bool takes_over = false;   // the server is up by other probes, whose place this one takes: one pass makes it up
 };
 
 /// The passes in a row of a server that is not up again yet.
@@ -47,8 +48,6 @@ public:
   bool start_burst(Time now);
   /// Moves to up when the run of passes allows it; from down to full when a run of passes and full answers does.
   void evaluate(const Context& context, Time now);
-  /// It has passed, and its server is up by the probes whose place it takes: so it is up, too.
-  void take_over_up();
   /// When evaluate() would say up, or full after down, if no further result came; nullopt: not by waiting.
   std::optional<Time> stable_at() const;
   /// When evaluate() would say up while another server works, if all further results pass; nullopt: it is up, or too few have passed.

@@ -263,13 +263,15 @@ void HealthMonitor::on_new_probe_result(ServiceState& service, std::size_t index
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
   const bool in_burst = probe.window.in_burst();
   probe.window.record(result.outcome, now);
+  probe.way.record(result, now);
   evaluate(service, now);
   note_inconclusive(is_inconclusive(probe), result);
   probe.last = result;
   probe.last_at = now;
+  if (result.outcome == probes::Outcome::fail) probe.last_failure = result.reason;
   bool changed = in_burst != probe.window.in_burst();
   if (std::ranges::all_of(fresh.probes, [](const ProbeState& one) { return one.window.passes() > 0; })) {
-    take_up(service, index);
+    take_up(service, index, now);
     evaluate(service, now);
     changed = true;
   } else if (!fresh.reported && probe.window.passes() == 0 && probe.window.fails_or_full(now) >= service.config.down.fails) {
@@ -282,13 +284,13 @@ void HealthMonitor::on_new_probe_result(ServiceState& service, std::size_t index
 }
 
 /// The new probes of a server decide from now on, and those of before that are none of them end.
-void HealthMonitor::take_up(ServiceState& service, std::size_t index) {
+void HealthMonitor::take_up(ServiceState& service, std::size_t index, Time now) {
   ServerState& server = service.servers[index];
   std::vector<ProbeState> old = std::move(server.probes);
   const auto fresh = std::exchange(server.new_probes, std::nullopt).value_or(NewProbes{});
   for (const ProbeState& probe : fresh.probes) {
     old.push_back(probe);
-    if (server.health == Health::up) old.back().window.take_over_up();
+    if (server.health == Health::up) old.back().window.evaluate({.takes_over = true}, now);
   }
   server.probes.clear();
   for (const probes::Probe& probe : probes_for(service.config, service.config.servers[index]))

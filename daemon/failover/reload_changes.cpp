@@ -57,6 +57,7 @@ void add_held(const ServiceState& service, const Reconfiguration& next, ServiceP
 } // namespace
 
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config) {
+  const ServiceState nothing;
   std::vector<ServicePlan> changes;
   std::unordered_set<std::string> names;
   for (const ServiceConfig& service : config.services) names.insert(service.name);
@@ -67,7 +68,7 @@ std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const 
     const ServiceState* service = registry.find(next.name);
     if (service != nullptr && is_configured_as(*service, next)) continue;
     ServicePlan change{.service = next.name, .change = service == nullptr ? "added" : "changed"};
-    const Reconfiguration behind = reconfigure(service != nullptr ? *service : ServiceState{}, next);
+    const Reconfiguration behind = reconfigure(service != nullptr ? *service : nothing, next);
     if (service != nullptr) {
       change.keys = changes_of_keys(configured(*service), next);
       change.probes = probes_plan(probes_of(*service), behind);

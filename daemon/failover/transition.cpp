@@ -88,7 +88,8 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
   for (ServiceState* service : group) {
     Plan plan = service->shadow ? plan_observe(*service, now) : desired_state(*service, decision, now);
     waits |= evictions.delays(*service, plan);
-    changes.push_back({.batch = batch, .service = service, .decision = decision, .plan = std::move(plan), .asked_flows = service->asked_flows});
+    changes.push_back(
+        {.batch = batch, .service = service, .decision = decision, .plan = std::move(plan), .asked_flows = service->asked_flows});
   }
   if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(batch), changes.end());
 }
@@ -140,7 +141,8 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool new_target = !service.removed && decision.kind != TargetKind::undecided &&
                           (decision.kind == TargetKind::none ? !service.refused : service.current != std::optional{decision.server});
   // A former target may be a server that is still configured, because the group has one.
-  const bool same_server = service.current && service.servers[*service.current].former && decision.kind == TargetKind::server;
+  const bool same_server =
+      !service.removed && service.current && service.servers[*service.current].former && decision.kind == TargetKind::server;
   const bool flipped = was_decided && ((new_target && !same_server) || change.plan.moves);
   const WallTime at = events::event_time();
   if (flipped)

@@ -123,7 +123,7 @@ const char* waits_for(const ServiceState& service, const ServerState& server, Ti
 /// where no other is, or the first that will be up.
 FailbackStatus failback_of(const ServiceState& service, Time now) {
   FailbackStatus status{.mode = service.config.failback.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
-  if (!service.current || service.force || service.shadow) return status;
+  if (!service.current || service.force || service.shadow || service.servers[*service.current].former) return status;
   const auto rank = [](const ServerState& server, std::string_view waits) {
     return candidate(server).health != Health::up ? 2 : waits == "penalty" ? 1 : 0;
   };

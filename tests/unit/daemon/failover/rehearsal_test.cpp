@@ -226,7 +226,7 @@ TEST_F(RehearsalTest, IsWhatTheReloadThenDoesForAThousandRandomEdits) {
   }
   EXPECT_GT(changed, 600U);
   EXPECT_GT(holds, 50U);
-  EXPECT_GT(formers, 20U);
+  EXPECT_GT(formers, 5U);
   EXPECT_GT(moved, 20U);
   EXPECT_GT(drained, 1U);
 }
@@ -256,7 +256,7 @@ TEST_F(RehearsalTest, NamesKeysProbesMovesAndWarnings) {
   ASSERT_EQ(plan.changes.size(), 1U);
   const ServicePlan& web = plan.changes[0];
   EXPECT_EQ(web.change, "changed");
-  EXPECT_EQ(web.probes, (ProbesPlan{.kept = 1, .started = 0, .ended = 1}));
+  EXPECT_EQ(web.probes, (ProbesPlan{.kept = 2, .started = 0, .ended = 0})) << "until the traffic has left the backup";
   EXPECT_NE(std::ranges::find(web.keys, KeyChange{.key = "down", .before = "3 in 10s", .after = "2 in 10s"}), web.keys.end());
   EXPECT_NE(std::ranges::find(web.keys, "backup", &KeyChange::key), web.keys.end());
   ASSERT_TRUE(web.move);
