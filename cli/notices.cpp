@@ -115,8 +115,25 @@ Notice notice_outage(const ServiceStatus& service, const OutageStatus& outage) {
                       outage.new_refused ? "; new ones are refused" : "")};
 }
 
+/// The old probes decide until the new ones pass.
+Notice notice_new_probes(const ServerStatus& server, const NewProbesStatus& fresh, WallTime now) {
+  const auto fails = [](const ProbeStatus& probe) { return !probe.last || probe.last->outcome != "pass"; };
+  const auto worst = std::find_if(fresh.probes.begin(), fresh.probes.end(), fails);
+  const ProbeStatus& probe = worst == fresh.probes.end() ? fresh.probes.front() : *worst;
+  std::string text = fmt::format("{}: its new probe ({}) has not passed since the reload at {}: ", escaped(server.role),
+                                 escaped(probe.name), local_time(fresh.since, now));
+  if (!probe.last)
+    text += "no result yet";
+  else
+    text += escaped(probe.last->reason) + (probe.last->detail.empty() ? "" : fmt::format(" ({})", escaped(probe.last->detail))) +
+            (probe.last->wanted.empty() ? "" : ", wanted: " + escaped(probe.last->wanted));
+  text += "; its old probes decide until then";
+  if (!fresh.failing) return {false, std::move(text)};
+  return {true, text + ". If the configuration is wrong, correct it, then:", {"hanatctl reload"}};
+}
+
 /// Servers that keep losing the traffic, or work with something wrong.
-void add_server_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
+void add_server_notices(const ServiceStatus& service, WallTime now, std::vector<Notice>& notices) {
   for (const ServerStatus& server : service.servers) {
     if (const auto& flapping = server.flapping)
       notices.push_back(
@@ -124,6 +141,7 @@ void add_server_notices(const ServiceStatus& service, std::vector<Notice>& notic
                               "it again; forgiven in {}",
                               escaped(server.role), service.mode == "observe" ? "would have lost" : "lost", flapping->times,
                               flapping->times == 1 ? "" : "s", duration(flapping->wait_s), duration(flapping->forgiven_in_s))});
+    if (server.new_probes && !server.new_probes->probes.empty()) notices.push_back(notice_new_probes(server, *server.new_probes, now));
     if (const auto& warning = server.warning)
       notices.push_back({false, fmt::format("{} passes with a warning: {}{}", escaped(server.role), escaped(warning->reason),
                                             warning->detail.empty() ? "" : fmt::format(" ({})", escaped(warning->detail)))});
@@ -134,8 +152,25 @@ void add_server_notices(const ServiceStatus& service, std::vector<Notice>& notic
                             escaped(service.witness->address))});
 }
 
-std::optional<Notice> notice_target(const ServiceStatus& service) {
+/// The target is no server of the configuration any more, and nothing of the configuration has taken over yet.
+Notice notice_former(const ServiceStatus& service, const ServerStatus& former, WallTime now) {
+  const auto waits = [&](const ServerStatus& server) {
+    return server.role != former.role && !server.disabled && health_of(server) == "unknown";
+  };
+  const bool judged = std::none_of(service.servers.begin(), service.servers.end(), waits);
+  const std::string text =
+      fmt::format("{} is no server of the configuration any more since the reload at {}, and keeps the traffic until one that is may have "
+                  "it",
+                  escaped(former.address), local_time(former.former_since.value_or(""), now));
+  if (!judged) return {false, text};
+  return {true, text + "; none is up. Correct the configuration, or mend the servers, then:", {"hanatctl reload"}};
+}
+
+std::optional<Notice> notice_target(const ServiceStatus& service, WallTime now) {
   if (service.outage) return notice_outage(service, *service.outage);
+  if (const auto* const former = find_server(service, service.target);
+      former != nullptr && former->former_since && former->health != "down")
+    return notice_former(service, *former, now);
   if (service.why == "full-kept")
     return Notice{true, fmt::format("{} is full, and no other server may take over: it keeps the traffic", escaped(service.target))};
   if (service.why == "no-server-up-kept")
@@ -256,9 +291,9 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   for (const ServerStatus& server : service.servers)
     if (server.disabled) found.push_back(notice_disabled(service, server, *server.disabled, now));
   add_path_notices(service, found);
-  if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
+  if (auto notice = notice_target(service, now)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
-  add_server_notices(service, found);
+  add_server_notices(service, now, found);
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining, now));
   for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (auto notice = notice_failback(service)) found.push_back(std::move(*notice));

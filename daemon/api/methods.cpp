@@ -78,11 +78,14 @@ type Override (target: string, until: ?string, reason: string, by: string, until
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
 type Failback (mode: string, to: ?string, waits_for: ?string)
 # addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
-# disabled: it is never chosen
+# disabled: it is never chosen; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, probes: ?[]Probe, disabled: ?Maintenance
+  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, probes: ?[]Probe, disabled: ?Maintenance,
+  new_probes: ?NewProbes, former_since: ?string
 )
+# of a reload: they decide nothing until each has passed; failing: as many results as make a server down were no pass
+type NewProbes (since: string, failing: bool, probes: []Probe)
 # times: that it lost the traffic soon, not forgiven yet; wait_s: so long it must be up before it gets it, while another server works
 type Flapping (times: int, wait_s: float, forgiven_in_s: float)
 # of a probe that passes: certificate-expires, slow
@@ -151,7 +154,8 @@ type ReloadPlan (
   services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string, moves_unknown: ?bool
 )
 # change: added, changed, removed, moved (by the change of another one)
-type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges)
+type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges,
+  held: ?[]string, serves_on: ?string)
 # an empty text: the key is not there
 type KeyChange (key: string, before: string, after: string)
 # an empty address: no server

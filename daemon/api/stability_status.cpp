@@ -9,6 +9,17 @@ namespace hanat {
 
 using nlohmann::json;
 
+void to_json(json& target, const RecoveringStatus& recovering) {
+  target = {{"passes", recovering.passes},
+            {"of", recovering.of},
+            {"for_s", rounded(recovering.for_s)},
+            {"stable_for_s", rounded(recovering.stable_for_s)}};
+}
+void from_json(const json& source, RecoveringStatus& recovering) {
+  recovering = {
+      .passes = source.at("passes"), .of = source.at("of"), .for_s = source.at("for_s"), .stable_for_s = source.at("stable_for_s")};
+}
+
 void to_json(json& target, const FlappingStatus& flapping) {
   target = {{"times", flapping.times}, {"wait_s", rounded(flapping.wait_s)}, {"forgiven_in_s", rounded(flapping.forgiven_in_s)}};
 }

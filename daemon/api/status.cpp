@@ -39,16 +39,6 @@ LastResult last_from(const json& from) {
           .age_s = from.at("age_s")};
 }
 
-json to_value(const RecoveringStatus& recovering) {
-  return {{"passes", recovering.passes},
-          {"of", recovering.of},
-          {"for_s", rounded(recovering.for_s)},
-          {"stable_for_s", rounded(recovering.stable_for_s)}};
-}
-RecoveringStatus recovering_from(const json& from) {
-  return {.passes = from.at("passes"), .of = from.at("of"), .for_s = from.at("for_s"), .stable_for_s = from.at("stable_for_s")};
-}
-
 json to_value(const FailbackStatus& failback) {
   return {{"mode", failback.mode}, {"to", or_null(failback.to)}, {"waits_for", or_null(failback.waits_for)}};
 }
@@ -78,6 +68,17 @@ DisabledStatus disabled_from(const json& from) {
   return {.since = from.at("since"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
 }
 
+json to_value(const std::vector<ProbeStatus>& probes) {
+  json value = json::array();
+  for (const ProbeStatus& probe : probes) value.push_back(to_value(probe));
+  return value;
+}
+std::vector<ProbeStatus> probes_from(const json& from) {
+  std::vector<ProbeStatus> probes;
+  for (const auto& one : from) probes.push_back(probe_from(one));
+  return probes;
+}
+
 json to_value(const ServerStatus& server) {
   json value = {{"role", server.role},
                 {"address", server.address},
@@ -86,11 +87,14 @@ json to_value(const ServerStatus& server) {
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
   if (server.group_health) value["group_health"] = *server.group_health;
-  if (server.recovering) value["recovering"] = to_value(*server.recovering);
+  if (server.recovering) value["recovering"] = *server.recovering;
   if (server.flapping) value["flapping"] = *server.flapping;
   if (server.warning) value["warning"] = *server.warning;
-  for (const ProbeStatus& probe : server.probes) value["probes"].push_back(to_value(probe));
+  if (!server.probes.empty()) value["probes"] = to_value(server.probes);
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
+  if (const auto& fresh = server.new_probes)
+    value["new_probes"] = {{"since", fresh->since}, {"failing", fresh->failing}, {"probes", to_value(fresh->probes)}};
+  if (server.former_since) value["former_since"] = *server.former_since;
   return value;
 }
 ServerStatus server_from(const json& from) {
@@ -102,12 +106,14 @@ ServerStatus server_from(const json& from) {
                       .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
   if (from.contains("disabled")) server.disabled = disabled_from(from.at("disabled"));
-  if (from.contains("recovering")) server.recovering = recovering_from(from.at("recovering"));
+  server.recovering = optional_or_absent<RecoveringStatus>(from, "recovering");
+  if (const auto fresh = from.find("new_probes"); fresh != from.end())
+    server.new_probes = {.since = fresh->at("since"), .failing = fresh->at("failing"), .probes = probes_from(fresh->at("probes"))};
+  server.former_since = optional_or_absent<std::string>(from, "former_since");
   server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
   server.warning = optional_or_absent<WarningStatus>(from, "warning");
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
-  if (const auto probes = from.find("probes"); probes != from.end())
-    for (const auto& one : *probes) server.probes.push_back(probe_from(one));
+  if (const auto probes = from.find("probes"); probes != from.end()) server.probes = probes_from(*probes);
   return server;
 }
 

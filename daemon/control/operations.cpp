@@ -16,6 +16,7 @@
 #include "daemon/api/methods.hpp"
 #include "daemon/control/move_reply.hpp"
 #include "daemon/control/parameters.hpp"
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/failover/drains.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -35,7 +36,7 @@ ControlError refused(std::string message) { return {.name = "Refused", .message 
 
 std::string roles_of(const ServiceState& service) {
   std::string roles;
-  for (const ServerState& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.role;
+  for (const ServerState& server : configured_servers(service)) roles += (roles.empty() ? "" : ", ") + server.role;
   return roles;
 }
 
@@ -45,7 +46,7 @@ bool is_enabled(const ServerState& server) { return !candidate(server).disabled;
 
 /// The first backup that is up, otherwise the first that is not disabled.
 std::size_t any_backup_of(const ServiceState& service) {
-  const auto& servers = service.servers;
+  const auto servers = configured_servers(service);
   if (servers.size() < 2) throw refused(fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name));
   const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
                                     [](const ServerState& server) { return usable(candidate(server)); });
@@ -58,7 +59,7 @@ std::size_t server_for(const ServiceState& service, const std::string& name) {
   if (name == any_backup) return any_backup_of(service);
   const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
   std::vector<std::size_t> found;
-  for (std::size_t server = 0; server < service.servers.size(); ++server) {
+  for (std::size_t server = 0; server < configured_servers(service).size(); ++server) {
     if (service.servers[server].role == name) return server;
     if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
   }

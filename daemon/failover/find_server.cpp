@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "daemon/decision/reconfiguration.hpp"
+
 namespace hanat {
 namespace {
 
@@ -15,9 +17,11 @@ bool shares(const std::vector<Endpoint>& one, const std::vector<Endpoint>& other
 } // namespace
 
 std::optional<std::size_t> find_by_endpoint(const std::vector<ServerConfig>& servers, const std::vector<Endpoint>& addresses) {
-  auto found = std::ranges::find(servers, addresses, &ServerConfig::addresses);
+  auto found = std::ranges::find_if(
+      servers, [&](const ServerConfig& server) { return server.role != former_role && server.addresses == addresses; });
   if (found == servers.end())
-    found = std::ranges::find_if(servers, [&](const ServerConfig& server) { return shares(server.addresses, addresses, true); });
+    found = std::ranges::find_if(
+        servers, [&](const ServerConfig& server) { return server.role != former_role && shares(server.addresses, addresses, true); });
   return found == servers.end() ? std::nullopt : std::optional{static_cast<std::size_t>(found - servers.begin())};
 }
 
@@ -25,7 +29,7 @@ std::optional<std::size_t> find_server(const std::vector<ServerConfig>& servers,
                                        std::span<const ServerState> before) {
   if (const auto same = find_by_endpoint(servers, addresses)) return same;
   const auto on_machine = [&](const ServerConfig& server) {
-    return shares(server.addresses, addresses, false) &&
+    return server.role != former_role && shares(server.addresses, addresses, false) &&
            std::ranges::none_of(before, [&](const ServerState& old) { return old.addresses == server.addresses; });
   };
   const auto only = std::ranges::find_if(servers, on_machine);

@@ -346,7 +346,7 @@ using Payload =
                  KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod,
                  Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied,
                  StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted,
-                 OutageDoubtEnded, ProbeWarning, Message>;
+                 OutageDoubtEnded, ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, Message>;
 
 } // namespace hanat::events
 

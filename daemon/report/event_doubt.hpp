@@ -54,5 +54,27 @@ struct ProbeWarning {
   std::string probe, wanted;
   bool operator==(const ProbeWarning&) const = default;
 };
+/// New probes of a server that works do not pass: those of before the reload decide.
+struct NewProbeFails {
+  ServerName server;
+  probes::ProbeResult result;
+  std::string probe, wanted;
+  bool operator==(const NewProbeFails&) const = default;
+};
+/// They do now, and decide.
+struct NewProbesPassed {
+  ServerName server;
+  bool operator==(const NewProbesPassed&) const = default;
+};
+/// A reload took the target away: it serves until the server of that role is up.
+struct FormerServes {
+  ServerName former, next;
+  bool operator==(const FormerServes&) const = default;
+};
+/// All servers of the configuration are judged, and none of them may have the traffic.
+struct FormerKept {
+  ServerName former;
+  bool operator==(const FormerKept&) const = default;
+};
 
 } // namespace hanat::events

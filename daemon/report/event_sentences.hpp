@@ -23,6 +23,10 @@ public:
   std::string operator()(const OutageDoubted& doubt) const;
   std::string operator()(const OutageDoubtEnded& doubt) const;
   std::string operator()(const ProbeWarning& warning) const;
+  std::string operator()(const NewProbeFails& failing) const;
+  std::string operator()(const NewProbesPassed& passed) const;
+  std::string operator()(const FormerServes& serves) const;
+  std::string operator()(const FormerKept& kept) const;
 
   // event_text.cpp
   std::string operator()(const ProbesInconclusive& probes) const;

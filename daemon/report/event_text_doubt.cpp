@@ -1,4 +1,5 @@
-// The sentences about what is known of servers and does not move the traffic, or not yet: flapping, doubt of an outage, warnings.
+// The sentences about what is known of servers and does not move the traffic, or not yet: flapping, doubt of an outage, warnings,
+// what a reload holds.
 // Not here: services, servers, overrides (event_text), old flows (event_text_drain).
 #include <chrono>
 #include <string>
@@ -63,6 +64,29 @@ std::string Sentences::operator()(const ProbeWarning& warning) const {
                      full_name(warning.server), warning.probe.empty() ? "" : " (" + warning.probe + ")", probes::to_text(result.reason),
                      result.detail.empty() ? fmt::format(" ({:.1f} ms)", in_seconds(result.latency) * 1000) : " (" + result.detail + ")",
                      warning.wanted.empty() ? "" : ", wanted: " + warning.wanted);
+}
+
+std::string Sentences::operator()(const NewProbeFails& failing) const {
+  const auto& result = failing.result;
+  return fmt::format("{}: its new probe ({}) has not passed since the reload: {}{}{}; its old probes decide until it does. If the "
+                     "configuration is wrong, correct it and reload",
+                     role_and_address(failing.server), failing.probe, probes::to_text(result.reason),
+                     result.detail.empty() ? "" : " (" + result.detail + ")", failing.wanted.empty() ? "" : ", wanted: " + failing.wanted);
+}
+
+std::string Sentences::operator()(const NewProbesPassed& passed) const {
+  return fmt::format("{}: its new probes have passed, and decide from now on", role_and_address(passed.server));
+}
+
+std::string Sentences::operator()(const FormerServes& serves) const {
+  return fmt::format("its target {} is no server of the configuration any more, and serves on until {} is up, probed as before",
+                     to_text(serves.former.address), role_and_address(serves.next));
+}
+
+std::string Sentences::operator()(const FormerKept& kept) const {
+  return fmt::format("no server that may have the traffic by the new configuration is up: {}, the target of before, keeps it as long as "
+                     "its old probes pass. Correct the configuration and reload, or mend the servers",
+                     to_text(kept.former.address));
 }
 
 } // namespace hanat::events

@@ -32,6 +32,12 @@ Event flapping_ended(const ServiceState& service, const ServerState& server);
 Event outage_doubted(const ServiceState& service);
 Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted);
 Event probe_warning(const ServiceState& service, const ServerState& server, const ProbeState& probe, const probes::ProbeResult& result);
+// make_event_reload.cpp
+Event new_probe_fails(const ServiceState& service, const ServerState& server, const ProbeState& probe);
+Event new_probes_passed(const ServiceState& service, const ServerState& server);
+Event former_serves(const ServiceState& service);
+Event former_kept(const ServiceState& service);
+
 Event probes_inconclusive(const probes::ProbeResult& result);
 Event probes_conclusive();
 Event clients_not_heard(std::string failure);
