@@ -264,7 +264,7 @@ TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
   service.mode = "observe";
   service.would_target = "none";
   service.would_why = "no-server-up";
-  EXPECT_THAT(notices(service, now)[1].text, testing::HasSubstr("it would turn clients away: no enabled server is up (backup is up, but"));
+  EXPECT_THAT(notices(service, now)[2].text, testing::HasSubstr("it would turn clients away: no enabled server is up (backup is up, but"));
 }
 
 TEST_F(Notices, AnOverrideThatEndsWithItsServerSaysSo) {
