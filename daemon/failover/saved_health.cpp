@@ -120,8 +120,10 @@ void restore_server(ServerState& server, const SavedServer& saved, const Age& ag
   std::vector<Health> healths;
   for (ProbeState& probe : server.probes) {
     const auto same = std::ranges::find(saved.probes, probe_identity(*probe.probe), &SavedProbe::identity);
-    if (same != saved.probes.end() && verdicts) restore_window(probe, *same, age);
-    if (same != saved.probes.end() && same->last && age.same_boot()) restore_last(probe, *same->last, age);
+    if (same != saved.probes.end()) {
+      if (verdicts) restore_window(probe, *same, age);
+      if (const auto& last = same->last; last && age.same_boot()) restore_last(probe, *last, age);
+    }
     healths.push_back(probe.window.health());
   }
   server.health = server.last_logged = combine(healths);
