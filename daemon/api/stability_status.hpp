@@ -37,7 +37,7 @@ struct OutageStatus {
 };
 struct WitnessStatus {
   std::string address;
-  bool answers = false;
+  std::optional<bool> answers = {}; // absent: no probe of it has ended yet
   bool operator==(const WitnessStatus&) const = default;
 };
 

@@ -1,20 +1,16 @@
 // Status and history to JSON and back: one function per struct each way, key by key. Not here: the declared types (methods).
 #include "daemon/api/status.hpp"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/health_change.hpp"
 #include "daemon/api/reload_plan.hpp"
+#include "daemon/api/rounded.hpp"
 
 namespace hanat {
 namespace {
 
 using nlohmann::json;
-
-/// Rounds to microseconds or milliseconds: more digits mean nothing.
-double tidy(double value) { return std::round(value * 1000) / 1000; }
 
 template <typename T> json or_null(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
 
@@ -28,7 +24,8 @@ template <typename T> std::optional<T> optional_or_absent(const json& from, cons
 }
 
 json to_value(const LastResult& last) {
-  json value = {{"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", tidy(last.latency_ms)}, {"age_s", tidy(last.age_s)}};
+  json value = {
+      {"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", rounded(last.latency_ms)}, {"age_s", rounded(last.age_s)}};
   if (!last.detail.empty()) value["detail"] = last.detail;
   if (!last.wanted.empty()) value["wanted"] = last.wanted;
   return value;
@@ -49,7 +46,7 @@ FailbackStatus failback_from(const json& from) {
   return {.mode = from.at("mode"), .to = optional_at<std::string>(from, "to"), .waits_for = optional_at<std::string>(from, "waits_for")};
 }
 
-json to_value(const FailsStatus& fails) { return {{"count", fails.count}, {"of", fails.of}, {"within_s", tidy(fails.within_s)}}; }
+json to_value(const FailsStatus& fails) { return {{"count", fails.count}, {"of", fails.of}, {"within_s", rounded(fails.within_s)}}; }
 FailsStatus fails_from(const json& from) { return {.count = from.at("count"), .of = from.at("of"), .within_s = from.at("within_s")}; }
 
 json to_value(const ProbeStatus& probe) {
@@ -143,8 +140,8 @@ json to_value(const FlipStatus& flip) {
                 {"nudged", flip.nudged},
                 {"drained", flip.drained},
                 {"left", or_null(flip.left)},
-                {"drain_ends_in_s", flip.drain_ends_in_s ? json(tidy(*flip.drain_ends_in_s)) : json(nullptr)},
-                {"cut_ms", flip.cut_ms ? json(tidy(*flip.cut_ms)) : json(nullptr)}};
+                {"drain_ends_in_s", flip.drain_ends_in_s ? json(rounded(*flip.drain_ends_in_s)) : json(nullptr)},
+                {"cut_ms", flip.cut_ms ? json(rounded(*flip.cut_ms)) : json(nullptr)}};
   if (flip.interrupted) value["interrupted"] = true;
   return value;
 }
@@ -169,7 +166,7 @@ json to_value(const DrainingStatus& draining) {
           {"address", draining.address},
           {"drained", draining.drained},
           {"left", or_null(draining.left)},
-          {"ends_in_s", draining.ends_in_s ? json(tidy(*draining.ends_in_s)) : json(nullptr)}};
+          {"ends_in_s", draining.ends_in_s ? json(rounded(*draining.ends_in_s)) : json(nullptr)}};
 }
 DrainingStatus draining_from(const json& from) {
   return {.server = from.at("server"),
@@ -223,7 +220,7 @@ json to_value(const ServiceStatus& service) {
                 {"mode", service.mode},
                 {"group", or_null(service.group)},
                 {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
-                {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"failback_in_s", service.failback_in_s ? json(rounded(*service.failback_in_s)) : json(nullptr)},
                 {"failback", to_value(service.failback)},
                 {"flips", service.flips},
                 {"listen", service.listen},
@@ -287,7 +284,7 @@ RefusedReload refused_from(const json& from) {
 
 json to_value(const DaemonStatus& daemon) {
   json value = {{"pid", daemon.pid},
-                {"uptime_s", tidy(daemon.uptime_s)},
+                {"uptime_s", rounded(daemon.uptime_s)},
                 {"kernel", daemon.kernel},
                 {"config", daemon.config},
                 {"version", daemon.version},

@@ -42,6 +42,8 @@ Candidate merge_health(const Candidate& one, const Candidate& other) {
           .disabled = one.disabled || other.disabled,
           .planned = one.planned || other.planned,
           .penalty = std::max(one.penalty, other.penalty),
+          .unconfirmed = one.unconfirmed || other.unconfirmed,
+
           .former = one.former || other.former};
 }
 

@@ -58,6 +58,7 @@ public:
   std::string operator()(const FlowsCut& cut) const;
   std::string operator()(const CutCancelled& cut) const;
   std::string operator()(const DrainBegun& drain) const;
+  std::string operator()(const DrainChanged& drain) const;
   std::string operator()(const DrainVoid& drain) const;
   std::string operator()(const Drained& drain) const;
   std::string operator()(const DrainEnded& drain) const;
