@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "daemon/config/key_values.hpp"
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
@@ -182,7 +183,7 @@ SavedService saved_health(const ServiceState& service) {
   saved.why = to_text(service.reason);
   if (service.shadow && service.shadow->begun) saved.shadow_target = saved_target(service, service.shadow->placement);
   saved.in_outage = service.outage.phase == OutagePhase::confirmed || service.outage.phase == OutagePhase::returning;
-  for (const ServerState& server : service.servers) saved.servers.push_back(saved_server(server));
+  for (const ServerState& server : configured_servers(service)) saved.servers.push_back(saved_server(server));
   return saved;
 }
 
