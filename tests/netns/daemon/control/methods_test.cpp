@@ -238,7 +238,8 @@ std::set<std::string> never_seen() {
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
       "EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for WhyReport.from "
-      // followers have a test of their own, files are parameters, and no reload moves traffic
+      // followers have a test of their own, files are parameters, and no reload moves traffic or changes what works
+      "Server.new_probes NewProbes.since NewProbes.failing NewProbes.probes Server.former_since ServicePlan.held ServicePlan.serves_on "
       "Follow.event Follow.next Follow.skipped ConfigFile.name ConfigFile.text ReloadPlan.moves_unknown ServicePlan.move Move.from Move.to "
       "Move.why Move.from_address Move.to_address"};
   return {std::istream_iterator<std::string>{names}, {}};
