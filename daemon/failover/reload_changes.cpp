@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -43,21 +44,26 @@ ProbesPlan probes_plan(const ServiceState* service, const ServiceConfig& config)
 
 } // namespace
 
+std::optional<ServicePlan> service_change(const ServiceState* service, const ServiceConfig& next) {
+  if (service != nullptr && service->config == next) return std::nullopt;
+  ServicePlan change{.service = next.name, .change = service == nullptr ? "added" : "changed"};
+  if (service != nullptr) change.keys = changes_of_keys(service->config, next);
+  change.probes = probes_plan(service, next);
+  return change;
+}
+
+ServicePlan service_removal(const ServiceState& service) {
+  return {.service = service.config.name, .change = "removed", .probes = probes_plan(&service, {})};
+}
+
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config) {
   std::vector<ServicePlan> changes;
-  std::unordered_set<std::string> configured;
+  std::unordered_set<std::string_view> configured;
   for (const ServiceConfig& service : config.services) configured.insert(service.name);
   for (const auto& service : registry.services())
-    if (!service->removed && !configured.contains(service->config.name))
-      changes.push_back({.service = service->config.name, .change = "removed", .probes = probes_plan(service.get(), {})});
-  for (const ServiceConfig& next : config.services) {
-    const ServiceState* service = registry.find(next.name);
-    if (service != nullptr && service->config == next) continue;
-    ServicePlan change{.service = next.name, .change = service == nullptr ? "added" : "changed"};
-    if (service != nullptr) change.keys = changes_of_keys(service->config, next);
-    change.probes = probes_plan(service, next);
-    changes.push_back(std::move(change));
-  }
+    if (!service->removed && !configured.contains(service->config.name)) changes.push_back(service_removal(*service));
+  for (const ServiceConfig& next : config.services)
+    if (auto change = service_change(registry.find(next.name), next)) changes.push_back(std::move(*change));
   return changes;
 }
 
