@@ -39,6 +39,7 @@ struct Candidate {
   bool disabled = false;          // an operator took it out of service: it is never chosen
   bool planned = false;           // an operator or a reload let it have the traffic: a move to it is planned work
   Clock::duration penalty = {};   // of one that kept losing the traffic: so long it must have been up, where another server may do
+  bool unconfirmed = false;       // it was up before hanatd restarted, and has not passed a probe since
   bool operator==(const Candidate&) const = default;
 };
 
@@ -75,6 +76,11 @@ struct Decision {
 
 /// What a decision makes of a server: a disabled one is as good as down.
 inline Health usable(const Candidate& server) { return server.disabled ? Health::down : server.health; }
+/// The same where the traffic would move to it because it is up: that has to be known for certain.
+inline Health certain(const Candidate& server) {
+  const Health health = usable(server);
+  return health == Health::up && server.unconfirmed ? Health::unknown : health;
+}
 
 /// `input.forced` is never a disabled server.
 Decision decide(const DecisionInput& input, Time now);

@@ -30,6 +30,7 @@ void tell_early(Outbox& outbox, const Controller::Publish& publish) {
 
 void publish_all(Outbox& outbox, const Controller::Publish& publish) {
   publish_events(outbox, publish);
+  if (!outbox.health_changed.empty() && publish.health_changed) publish.health_changed(std::exchange(outbox.health_changed, {}));
   const bool drains = std::exchange(outbox.drains_changed, false);
   const bool overrides = std::exchange(outbox.overrides_changed, false);
   if ((drains || overrides) && publish.state_changed)
@@ -62,6 +63,7 @@ void Controller::sync(Time now) {
     decided = registry_.take_dirty();
     for (ServiceState* service : decided) {
       health_.update_rates(*service);
+      outbox_.health_changed.insert(service->config.name);
       if (std::exchange(service->followup_due, false)) { // what only the time after a flip needs comes right behind it
         registry_.mark_dirty(*service);
         outbox_.sync_due = true;
@@ -138,10 +140,10 @@ KernelCallbacks Controller::callbacks() {
               unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); })};
 }
 
-void Controller::start(const Config& config, const State& saved) {
+void Controller::start(const Config& config, const State& saved, const EarlierRun& earlier) {
   const Time now = Clock::now();
   nat::Loaded found = table_.start(now);
-  reload_.start(config, std::move(found.state), saved, now);
+  reload_.start(config, std::move(found.state), saved, earlier, now);
   servers_.on_start(found.endpoints, now);
   clients.configure(config.path_check);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
@@ -160,7 +162,8 @@ void Controller::reload(std::shared_ptr<const Config> config, std::string by, st
 }
 
 void Controller::plan(std::shared_ptr<const Config> config, std::function<void(const ReloadPlan&)> done) {
-  reloads_.add({.next = std::move(config), .plan_only = true, .done = [done = std::move(done)](const Reloaded& result) { done(*result.plan); }});
+  reloads_.add(
+      {.next = std::move(config), .plan_only = true, .done = [done = std::move(done)](const Reloaded& result) { done(*result.plan); }});
 }
 
 void Controller::stop() {

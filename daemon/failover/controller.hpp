@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <uv.h>
@@ -35,6 +36,7 @@ public:
     /// An override, a maintenance or a drain began or ended, and the table is in sync with it: the state file is out of date. Who changed
     /// an override waits until it is in the file.
     std::function<void(Urgency)> state_changed = {};
+    std::function<void(std::set<std::string> services)> health_changed = {}; // what is saved of them is out of date
   };
 
   /// Without a notifier no client is nudged; the rest works.
@@ -46,7 +48,7 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Returns when the table stands. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
-  void start(const Config& config, const State& saved);
+  void start(const Config& config, const State& saved, const EarlierRun& earlier);
   /// Changes what differs and nothing else, in slices, between which failovers go on. `by`: who asked for it. `done` is called on the loop
   /// when all of it is in the table. One that comes meanwhile follows.
   void reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done);

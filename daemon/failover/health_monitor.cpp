@@ -50,23 +50,39 @@ void note_warning(const ServiceState& service, const ServerState& server, ProbeS
   outbox.sync_due = true; // publishes the event
 }
 
+/// What a doubt depends on: silence that goes on tells nothing new.
+bool tells_of_outage(const WayToServer& before, const WayToServer& now) {
+  return before.heard_at != now.heard_at || before.is_silent() != now.is_silent() || before.no_path != now.no_path;
+}
+
+/// What is saved of a probe is as it was: it says what it said before, and that fits the verdict.
+bool is_nothing_new(const ProbeState& probe, const probes::ProbeResult& result, Health before) {
+  if (result.outcome == probes::Outcome::inconclusive) return true;
+  const bool fits = (before == Health::up && result.outcome == probes::Outcome::pass) ||
+                    (before == Health::down && result.outcome == probes::Outcome::fail) ||
+                    (before == Health::full && result.outcome == probes::Outcome::full);
+  return fits && !probe.window.in_burst() && probe.last && probe.last->outcome == result.outcome && probe.last->reason == result.reason;
+}
+
 /// True: it matters now.
 bool record_witness(ServiceState& service, const probes::ProbeResult& result, Time now) {
   if (!service.witness || result.outcome == probes::Outcome::inconclusive) return false;
+  const WayToServer before = service.witness->way;
   service.witness->way.record(result, now);
   service.witness->last = result;
   service.witness->last_at = now;
-  return service.outage.is_urgent();
+  return service.outage.keeps_target() && tells_of_outage(before, service.witness->way);
 }
 
 /// The target fell silent: do the others answer, or is the way to all of them lost?
-void ask_others(ProbeScheduler& scheduler, ServiceState& service, std::size_t silent, Time since) {
-  const auto ask = [&](const ProbeState& probe) {
+void trigger_others(ProbeScheduler& scheduler, const ServiceState& service, std::size_t silent, Time since,
+                    const std::optional<ProbeState>& witness) {
+  const auto trigger = [&](const ProbeState& probe) {
     if (!probe.way.is_silent() && !has_answered_since(probe.way, since)) scheduler.trigger(probe.id);
   };
   for (std::size_t index = 0; index < service.servers.size(); ++index)
-    if (index != silent) std::ranges::for_each(service.servers[index].probes, ask);
-  if (service.witness) ask(*service.witness);
+    if (index != silent) std::ranges::for_each(service.servers[index].probes, trigger);
+  if (witness) trigger(*witness);
 }
 
 /// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
@@ -191,14 +207,22 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   ServerState& server = service.servers[owner->second.server];
   ProbeState& probe = server.probes[owner->second.probe];
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
-  const auto known = [&] { return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at()}; };
+  const auto known = [&] {
+    return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at(), probe.window.is_confirmed()};
+  };
   const auto before = known();
   const bool suspected = server.health == Health::up && probe.window.in_burst();
-  const bool was_silent = probe.way.is_silent();
+  const WayToServer way_before = probe.way;
+  if (!is_nothing_new(probe, result, probe.window.health())) {
+    outbox_.health_changed.insert(service.config.name);
+    outbox_.sync_due = true; // publishes it
+  }
   probe.window.record(result.outcome, now);
   probe.way.record(result, now);
-  if (!was_silent && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server)
-    ask_others(scheduler_, service, owner->second.server, *probe.way.silent_since);
+  if (!way_before.is_silent() && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server) {
+    ServiceState* self = &service;
+    trigger_others(scheduler_, service, owner->second.server, *probe.way.silent_since, registry_.group_of(self).front()->witness);
+  }
   note_warning(service, server, probe, result, outbox_, now);
   note_inconclusive(is_inconclusive(probe), result);
   probe.last = result;
@@ -209,7 +233,8 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   if (suspected && server.health == Health::up && !probe.window.in_burst() && service.current == owner->second.server)
     burst_passed_(service);
   // In peace ten thousand results a second change nothing; in doubt each answer counts.
-  if (known() == before && !service.outage.is_urgent()) return;
+  const bool doubted = service.outage.phase != OutagePhase::none && tells_of_outage(way_before, probe.way);
+  if (known() == before && !doubted && !awaits_silence_check(service)) return;
   registry_.mark_dirty(service);
   outbox_.sync_due = true;
 }

@@ -59,6 +59,7 @@ void disable_server(ServiceState& service, std::size_t server, Maintenance maint
 void enable_server(ServiceState& service, std::size_t server, std::string by, ServiceRegistry& registry, Outbox& outbox) {
   if (!service.servers[server].maintenance) return;
   end_maintenance(service, service.servers[server], std::move(by), outbox);
+  service.servers[server].planned_flows = service.asked_flows;
   registry.mark_dirty(service);
 }
 
@@ -82,7 +83,10 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
   if (before.empty()) return; // a new service
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     const bool stays = index < before.size() && before[index].addresses == service.servers[index].addresses;
-    service.servers[index].planned = !stays || before[index].planned;
+    ServerState& server = service.servers[index];
+    // What a server that is up waits for, a time or an operator, may be what the new configuration changes.
+    server.planned = !stays || before[index].planned || server.health == Health::up;
+    if (stays) server.planned_flows = before[index].planned_flows;
   }
   for (const ServerState& old : before) {
     if (!old.maintenance) continue;

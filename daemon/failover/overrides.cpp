@@ -48,7 +48,8 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
   if (!service.force) return;
   const ServerState& server = service.servers[service.force->server];
   const Candidate all = candidate(server);
-  if (!all.disabled && !(service.force->until_down && all.health == Health::down)) return;
+  const bool lost = service.force->until_down && all.health == Health::down && !service.outage.keeps_target();
+  if (!all.disabled && !lost) return;
   outbox.log(events::override_void(service, server, all.disabled));
   service.force.reset();
   outbox.overrides_changed = true;
@@ -74,7 +75,7 @@ void keep_override(ServiceState& service, const std::vector<ServerState>& before
 void forget_ended_override(ServiceState& service) {
   const auto better = std::span{service.servers}.first(placement(service).current.value_or(0));
   const bool better_unknown =
-      std::ranges::any_of(better, [](const ServerState& server) { return usable(candidate(server)) == Health::unknown; });
+      std::ranges::any_of(better, [](const ServerState& server) { return certain(candidate(server)) == Health::unknown; });
   if (!better_unknown) service.override_ended = false;
 }
 

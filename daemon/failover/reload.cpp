@@ -86,13 +86,16 @@ ConfigsByName configs_by_name(const Config& config) {
   return configs;
 }
 
-void Reload::start(const Config& config, nat::TableState loaded, const State& saved, Time now) {
+void Reload::start(const Config& config, nat::TableState loaded, const State& saved, const EarlierRun& earlier, Time now) {
   settings_ = settings_of(config);
   for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
   adopt(std::move(loaded), now);
+  restore_health(earlier, registry_, outbox_, now);
   for (const SavedOverride& override : saved.overrides) restore_override(override, registry_, outbox_, now);
   for (const SavedMaintenance& maintenance : saved.maintenance) restore_maintenance(maintenance, registry_, outbox_, now);
-  evictions_.restore(saved.drains, now);
+  std::vector<SavedDrain> drains = saved.drains;
+  std::ranges::move(unsaved_drains(earlier, saved, registry_, now), std::back_inserter(drains));
+  evictions_.restore(drains, now);
   audit_.start(config.reconcile, now);
   regroup();
 }

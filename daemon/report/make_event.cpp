@@ -132,8 +132,8 @@ Event outage_doubted(const ServiceState& service) {
   OutageDoubted doubt{.target = named(service, placement(service).current).value_or(ServerName{}),
                       .lasts = std::nullopt,
                       .common = outage.common,
-                      .refuses_new = outage.nobody_has_a_path && service.config.on_none == OnNone::refuse};
-  if (outage.until) doubt.lasts = *outage.until - outage.since;
+                      .refuses_new = refuses_new(service)};
+  if (outage.until && !outage.witness_silent) doubt.lasts = *outage.until - outage.since;
   return make(service.config.name, doubt);
 }
 

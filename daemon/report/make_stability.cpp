@@ -35,8 +35,8 @@ std::optional<OutageStatus> outage_of(const ServiceState& service, Time now) {
   OutageStatus status{.state = outage.phase == OutagePhase::settling ? "settling" : "doubted",
                       .for_s = as_seconds(now - outage.began),
                       .ends_in_s = {},
-                      .new_refused = outage.nobody_has_a_path && service.config.on_none == OnNone::refuse};
-  if (outage.until) status.ends_in_s = std::max(0.0, as_seconds(*outage.until - now));
+                      .new_refused = refuses_new(service)};
+  if (outage.until && !outage.witness_silent) status.ends_in_s = std::max(0.0, as_seconds(*outage.until - now));
   return status;
 }
 

@@ -193,6 +193,17 @@ private:
 
 WhyReport make_why(const HistoryRing& history, const WhyQuery& query) { return WhySearch{history, query}.run(); }
 
+std::map<std::string, TargetSince> last_targets(const HistoryRing& history) {
+  std::map<std::string, TargetSince> targets;
+  for (std::uint64_t number = history.end(); number-- > history.begin();) {
+    const HistoryEntry& entry = history[number];
+    if (!sets_target(entry) || targets.contains(entry.service)) continue;
+    if (const auto at = parse_wall_time(entry.flip ? entry.flip->at : entry.at))
+      targets[entry.service] = {.target = target_of(entry), .since = *at};
+  }
+  return targets;
+}
+
 std::vector<std::string> services_changed_before(const HistoryRing& history, const WhyQuery& query, std::size_t at_most) {
   std::string from = moment_moved(query.at, -std::chrono::minutes{10});
   if (!query.from.empty()) from = std::min(from, query.from);

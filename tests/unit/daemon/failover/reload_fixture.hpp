@@ -30,8 +30,8 @@ protected:
     for (ServerConfig& server : service.servers) server.probes = {probes::ProbeSpec{}};
     return service;
   }
-  void start(std::vector<ServiceConfig> services, nat::TableState loaded = {}, const State& saved = {}) {
-    reload.start(config_of(std::move(services)), std::move(loaded), saved, now);
+  void start(std::vector<ServiceConfig> services, nat::TableState loaded = {}, const State& saved = {}, const EarlierRun& earlier = {}) {
+    reload.start(config_of(std::move(services)), std::move(loaded), saved, earlier, now);
   }
   Reloaded apply(std::vector<ServiceConfig> services) { return reload.apply(config_of(std::move(services)), now); }
   ServiceState& service(const std::string& name) {
