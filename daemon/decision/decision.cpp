@@ -139,6 +139,25 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
   return behind ? at(current + *behind, reason_for(input.servers, current + *behind), Reason::full) : stay;
 }
 
+/// Whether the target is one of before a reload that still works: nothing breaks before another server has the traffic.
+bool former_serves(const DecisionInput& input) {
+  if (!input.current || (input.forced && !input.forced_waits)) return false;
+  const Candidate& target = input.servers[*input.current];
+  return target.former && target.health != Health::down;
+}
+
+/// To the server that the traffic would begin at if nothing had it, as soon as that is up: one planned move, whatever failback says.
+Decision leave_former(const DecisionInput& input) {
+  const Decision stay = at(*input.current, Reason::configuration, Reason::starting);
+  if (input.forced)
+    return input.servers[*input.forced].health == Health::up ? at(*input.forced, Reason::forced, Reason::configuration, true) : stay;
+  Decision next = start(input.servers.first(*input.current));
+  if (next.kind != TargetKind::server || input.servers[next.server].health != Health::up) return stay;
+  next.flip_reason = Reason::configuration;
+  next.planned = true;
+  return next;
+}
+
 } // namespace
 
 std::string_view to_text(Reason reason) {
@@ -154,6 +173,7 @@ std::string_view to_text(Reason reason) {
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
   case Reason::disabled: return "disabled";
+  case Reason::configuration: return "configuration";
   case Reason::observe: return "observe";
   case Reason::no_server_up: return "no-server-up";
   case Reason::no_server_up_kept: return "no-server-up-kept";
@@ -162,6 +182,7 @@ std::string_view to_text(Reason reason) {
 }
 
 Decision decide(const DecisionInput& input, Time now) {
+  if (former_serves(input)) return leave_former(input);
   if (input.forced) return at(*input.forced, Reason::forced, Reason::forced, true);
   const auto best = best_up(input.servers, now);
   if (!input.current) {

@@ -25,6 +25,7 @@ bool is_planned(const Decision& decision) {
   case Reason::observe:
   case Reason::primary_up:
   case Reason::forced:
+  case Reason::configuration:
   case Reason::disabled: return true;
   case Reason::failover:
   case Reason::failback: return decision.planned;

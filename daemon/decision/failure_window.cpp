@@ -86,8 +86,8 @@ bool FailureWindow::start_burst(Time now) {
 void FailureWindow::evaluate(const Context& context, Time now) {
   if (counts_.health == Health::up) return;
   // A server that nobody waits for, and that takes nobody's traffic away by being up, is up with its first pass.
-  const bool first_is_enough =
-      counts_.health == Health::unknown && counts_.passes.length > 0 && !(context.target_works && context.preferred);
+  const bool first_is_enough = counts_.passes.length > 0 &&
+                               (context.takes_over || (counts_.health == Health::unknown && !(context.target_works && context.preferred)));
   // Nobody waits for a full one either: where no other server is up it has the traffic already.
   const bool hurry = !context.target_works && counts_.health != Health::full;
   const auto is_stable = [&](const ResultRun& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };

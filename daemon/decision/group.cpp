@@ -42,7 +42,9 @@ Candidate merge_health(const Candidate& one, const Candidate& other) {
           .disabled = one.disabled || other.disabled,
           .planned = one.planned || other.planned,
           .penalty = std::max(one.penalty, other.penalty),
-          .unconfirmed = one.unconfirmed || other.unconfirmed};
+          .unconfirmed = one.unconfirmed || other.unconfirmed,
+
+          .former = one.former || other.former};
 }
 
 Decision decide_group(DecisionInput input, std::span<const Placement> members, Time now) {

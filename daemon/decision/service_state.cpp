@@ -29,7 +29,9 @@ Candidate own_view(const ServerState& server) {
           .up_at = server.health == Health::up ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
           .planned = server.planned,
-          .unconfirmed = !std::ranges::all_of(server.probes, &FailureWindow::is_confirmed, &ProbeState::window)};
+          .unconfirmed = !std::ranges::all_of(server.probes, &FailureWindow::is_confirmed, &ProbeState::window),
+
+          .former = server.former.has_value()};
 }
 
 /// Whether another server than `self` has the traffic, and is not down.
@@ -117,6 +119,8 @@ void evaluate(ServiceState& service, Time now) {
       probe.window.evaluate(context, now);
       verdicts.push_back(probe.window.health());
     }
+    if (server.new_probes)
+      for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);
     const Health before = std::exchange(server.health, combine(verdicts));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
     if (server.health == Health::down && before != Health::down) end_planned_move(server);

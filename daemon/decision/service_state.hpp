@@ -40,6 +40,19 @@ struct ProbeState {
   std::optional<Time> warned_at = {};              // a warning was logged
 };
 
+/// Probes of a new configuration, of a server that works by those of before: they decide nothing until each has passed.
+struct NewProbes {
+  std::vector<ProbeState> probes;
+  WallTime since{};      // of the reload
+  bool reported = false; // that they do not pass
+};
+
+/// The target is no server of the configuration any more: it serves until one of the configuration is up.
+struct FormerTarget {
+  WallTime since{};      // of the reload
+  bool reported = false; // that none is up
+};
+
 /// An operator took a server out of service, as long as that lasts.
 struct Maintenance {
   std::optional<Time> until = {};          // rules while hanatd runs
@@ -52,6 +65,8 @@ struct ServerState {
   std::string role;
   std::vector<Endpoint> addresses; // as configured
   std::vector<ProbeState> probes;
+  std::optional<NewProbes> new_probes = {};
+  std::optional<FormerTarget> former = {}; // the last of the servers may be one
   Health health = Health::unknown;
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/failover/flapping.hpp"
+#include "daemon/failover/former.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -99,6 +100,7 @@ void Controller::applied(Change& change, Time now) {
   heartbeat_.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
   note_move(service, before, change.decision, outbox_, now);
+  if (drop_former(service, health_, registry_)) servers_.on_config_changed();
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,

@@ -112,13 +112,40 @@ HealthMonitor::HealthMonitor(ProbeScheduler& scheduler, PathMonitor& paths, IsCo
     : scheduler_(scheduler), paths_(paths), check_conntrack_(std::move(is_conntrack_full)), registry_(registry), outbox_(outbox),
       burst_passed_(std::move(burst_passed)) {}
 
-void HealthMonitor::configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const ServiceConfig& config) {
+void HealthMonitor::configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const Reconfiguration& next) {
+  std::vector<NewProbes> waited(before.size());
   std::vector<ProbeState> old;
-  for (ServerState& server : before) std::ranges::move(server.probes, std::back_inserter(old));
-  for (std::size_t index = 0; index < servers.size(); ++index)
-    for (const probes::Probe& probe : probes_for(config, config.servers[index]))
-      servers[index].probes.push_back(keep_or_add(probe, config, old));
+  for (std::size_t index = 0; index < before.size(); ++index) {
+    std::ranges::move(before[index].probes, std::back_inserter(old));
+    if (auto& new_probes = before[index].new_probes) {
+      std::ranges::move(new_probes->probes, std::back_inserter(old));
+      waited[index] = {.probes = {}, .since = new_probes->since, .reported = new_probes->reported};
+    }
+  }
+  for (std::size_t index = 0; index < servers.size(); ++index) {
+    const auto& [deciding, waiting] = next.probes[index];
+    for (const probes::Probe& probe : deciding) servers[index].probes.push_back(keep_or_add(probe, next.config, old));
+    if (waiting.empty()) continue;
+    const std::size_t added = owners_.size();
+    NewProbes& fresh = servers[index].new_probes.emplace();
+    for (const probes::Probe& probe : waiting) fresh.probes.push_back(keep_or_add(probe, next.config, old));
+    if (owners_.size() == added && next.before[index] && waited[*next.before[index]].since != WallTime{}) // they wait already
+      fresh.since = waited[*next.before[index]].since, fresh.reported = waited[*next.before[index]].reported;
+    else
+      fresh.since = events::event_time();
+  }
   for (const ProbeState& probe : old) forget(probe);
+}
+
+void HealthMonitor::copy_probes(const ServerState& server, ServerState& copy) {
+  for (const ProbeState& original : server.probes) {
+    ProbeState& probe = copy.probes.emplace_back(original);
+    if (is_inconclusive(probe)) probe.last.reset(); // it is counted once
+    if (is_routed(*probe.probe)) paths_.add(path_to(*probe.probe));
+    probe.id = scheduler_.add(*original.probe, probe.rate, probe.rate.interval);
+    probe.probe = &scheduler_.probe(probe.id);
+    owners_[probe.id] = {}; // until assign()
+  }
 }
 
 ProbeState HealthMonitor::keep_or_add(const probes::Probe& probe, const ServiceConfig& config, std::vector<ProbeState>& old) {
@@ -143,6 +170,10 @@ void HealthMonitor::assign(ServiceState& service) {
   for (std::size_t server = 0; server < service.servers.size(); ++server)
     for (std::size_t probe = 0; probe < service.servers[server].probes.size(); ++probe)
       owners_[service.servers[server].probes[probe].id] = {&service, server, probe};
+  for (std::size_t server = 0; server < service.servers.size(); ++server)
+    if (const auto& fresh = service.servers[server].new_probes)
+      for (std::size_t probe = 0; probe < fresh->probes.size(); ++probe)
+        owners_[fresh->probes[probe].id] = {.service = &service, .server = server, .probe = probe, .is_new = true};
 }
 
 void HealthMonitor::watch_witness(ServiceState& service) {
@@ -159,9 +190,14 @@ void HealthMonitor::watch_witness(ServiceState& service) {
 }
 
 void HealthMonitor::forget(const ServiceState& service) {
-  for (const ServerState& server : service.servers)
-    for (const ProbeState& probe : server.probes) forget(probe);
+  for (const ServerState& server : service.servers) forget(server);
   if (service.witness) forget(*service.witness);
+}
+
+void HealthMonitor::forget(const ServerState& server) {
+  for (const ProbeState& probe : server.probes) forget(probe);
+  if (server.new_probes)
+    for (const ProbeState& probe : server.new_probes->probes) forget(probe);
 }
 
 void HealthMonitor::forget(const ProbeState& probe) {
@@ -180,8 +216,11 @@ void HealthMonitor::update_rates(ServiceState& service) {
     if (rate != std::exchange(probe.rate, rate)) scheduler_.set_rate(probe.id, rate);
   };
   const bool fast = service.outage.is_urgent();
-  for (ServerState& server : service.servers)
+  for (ServerState& server : service.servers) {
     for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, fast));
+    if (server.new_probes)
+      for (ProbeState& probe : server.new_probes->probes) update(probe, rate_of(service.config, probe));
+  }
   if (service.witness) update(*service.witness, witness_rate(*service.witness, fast));
 }
 
@@ -204,6 +243,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
     outbox_.sync_due = true;
     return;
   }
+  if (owner->second.is_new) return on_new_probe_result(service, owner->second.server, owner->second.probe, received, now);
   ServerState& server = service.servers[owner->second.server];
   ProbeState& probe = server.probes[owner->second.probe];
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
@@ -239,6 +279,53 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   outbox_.sync_due = true;
 }
 
+/// It decides nothing. When all of them pass, they do from then on.
+void HealthMonitor::on_new_probe_result(ServiceState& service, std::size_t index, std::size_t place, const probes::ProbeResult& received,
+                                        Time now) {
+  ServerState& server = service.servers[index];
+  NewProbes& fresh = *server.new_probes; // NOLINT(bugprone-unchecked-optional-access): it has this one
+  ProbeState& probe = fresh.probes[place];
+  const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
+  const bool in_burst = probe.window.in_burst();
+  probe.window.record(result.outcome, now);
+  probe.way.record(result, now);
+  evaluate(service, now);
+  note_inconclusive(is_inconclusive(probe), result);
+  probe.last = result;
+  probe.last_at = now;
+  if (result.outcome == probes::Outcome::fail) probe.last_failure = result.reason;
+  bool changed = in_burst != probe.window.in_burst();
+  if (std::ranges::all_of(fresh.probes, [](const ProbeState& one) { return one.window.passes() > 0; })) {
+    take_up(service, index, now);
+    evaluate(service, now);
+    changed = true;
+  } else if (!fresh.reported && probe.window.passes() == 0 && probe.window.fails_or_full(now) >= service.config.down.fails) {
+    fresh.reported = changed = true;
+    outbox_.log(events::new_probe_fails(service, server, probe));
+  }
+  if (!changed) return;
+  registry_.mark_dirty(service);
+  outbox_.sync_due = true;
+}
+
+/// The new probes of a server decide from now on, and those of before that are none of them end.
+void HealthMonitor::take_up(ServiceState& service, std::size_t index, Time now) {
+  ServerState& server = service.servers[index];
+  std::vector<ProbeState> old = std::move(server.probes);
+  const auto fresh = std::exchange(server.new_probes, std::nullopt).value_or(NewProbes{});
+  for (const ProbeState& probe : fresh.probes) {
+    old.push_back(probe);
+    if (server.health == Health::up) old.back().window.evaluate({.takes_over = true}, now);
+  }
+  server.probes.clear();
+  for (const probes::Probe& probe : probes_for(service.config, service.config.servers[index]))
+    server.probes.push_back(keep_or_add(probe, service.config, old));
+  for (const ProbeState& probe : old) forget(probe);
+  server.observations.clear(); // by the places of the probes of before
+  assign(service);
+  if (fresh.reported) outbox_.log(events::new_probes_passed(service, server));
+}
+
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
   using Kind = probes::KernelEventKind;
   if (event.kind == Kind::undelivered || event.kind == Kind::answered) return; // say nothing about the server
@@ -270,15 +357,15 @@ void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, const pro
 /// Silence while the conntrack table is full may be this machine's own. Once an untracked reply has come it is the server's again: a reply
 /// to a probe that was sent since then, by a socket of its own.
 probes::ProbeResult HealthMonitor::discount_if_full(const probes::ProbeResult& result, probes::Kind kind, Time now) {
-  if (const bool full = check_conntrack_(); full != std::exchange(conntrack_full_, full)) {
-    conntrack_full_since_ = now;
-    untracked_works_ = false;
+  if (const bool full = check_conntrack_(); full != std::exchange(conntrack_.is_full, full)) {
+    conntrack_.since = now;
+    conntrack_.untracked_works = false;
     outbox_.sync_due = true; // TableSync follows
   }
-  if (!conntrack_full_) return result;
-  const bool untracked = opens_untracked(kind) && now - result.latency > conntrack_full_since_;
-  untracked_works_ |= result.outcome == probes::Outcome::pass && untracked;
-  if (result.reason != probes::Reason::timeout || (untracked && untracked_works_)) return result;
+  if (!conntrack_.is_full) return result;
+  const bool untracked = opens_untracked(kind) && now - result.latency > conntrack_.since;
+  conntrack_.untracked_works |= result.outcome == probes::Outcome::pass && untracked;
+  if (result.reason != probes::Reason::timeout || (untracked && conntrack_.untracked_works)) return result;
   return {.outcome = probes::Outcome::inconclusive, .reason = probes::Reason::conntrack_full, .latency = result.latency, .detail = {}};
 }
 

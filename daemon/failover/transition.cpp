@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/failover/flapping.hpp"
+#include "daemon/failover/former.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/outage.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -56,6 +57,12 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
   }
 }
 
+/// Whether the reload that made a former target of the service came behind the override.
+bool is_before_reload(const Override& force, const ServiceState& service) {
+  const auto& former = service.servers.back().former;
+  return former && force.since < former->since;
+}
+
 Decision decision_of(std::span<ServiceState* const> group, Time now) {
   const ServiceState& first = *group.front();
   if (first.removed) return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt};
@@ -69,6 +76,7 @@ Decision decision_of(std::span<ServiceState* const> group, Time now) {
                                     .current = {},
                                     .refused = {},
                                     .forced = first.force ? std::optional{first.force->server} : std::nullopt,
+                                    .forced_waits = first.force && is_before_reload(*first.force, first),
                                     .override_ended = first.override_ended,
                                     .failback = first.config.failback,
                                     .on_none = first.config.on_none,
@@ -140,11 +148,14 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool was_decided = service.current || service.refused || !service.loaded.dnat.empty();
   const bool new_target = !service.removed && decision.kind != TargetKind::undecided &&
                           (decision.kind == TargetKind::none ? !service.refused : service.current != std::optional{decision.server});
-  const bool flipped = was_decided && (new_target || change.plan.moves);
+  // A former target may be a server that is still configured, because the group has one.
+  const bool same_server =
+      !service.removed && service.current && service.servers[*service.current].former && decision.kind == TargetKind::server;
+  const bool flipped = was_decided && ((new_target && !same_server) || change.plan.moves);
   const WallTime at = events::event_time();
   if (flipped)
     record_flip(change, outbox, at);
-  else if (new_target)
+  else if (new_target && !same_server)
     outbox.log(events::first_target(service, decision));
   if (decision.kind != TargetKind::undecided) {
     service.current = decision.kind == TargetKind::server ? std::optional{decision.server} : std::nullopt;
@@ -153,6 +164,7 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool starts_anew = decision.reason == Reason::starting && service.reason != Reason::starting;
   if (new_target || starts_anew || service.since == WallTime{}) service.since = at;
   service.reason = decision.reason;
+  report_former(service, outbox);
   service.failback_at = decision.failback_at;
   if (new_target && service.current) end_planned_move(service.servers[*service.current]);
   if (!service.removed) forget_ended_override(service);

@@ -36,7 +36,7 @@ bool sets_target(const HistoryEntry& entry) {
 bool is_operators(const HistoryEntry& entry) { return entry.kind == "override" || entry.kind == "maintenance"; }
 
 /// Why nothing moved, or a server waits longer than others.
-bool is_doubt(const HistoryEntry& entry) { return entry.kind == "outage" || entry.kind == "flapping"; }
+bool is_doubt(const HistoryEntry& entry) { return entry.kind == "outage" || entry.kind == "flapping" || entry.kind == "configuration"; }
 
 /// The new target, and where it was before: empty for a first target.
 std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.flip->to : entry.target; }
@@ -46,7 +46,7 @@ bool explains(const HealthChangeStatus& health, const HistoryEntry& effect) {
   const std::string why = effect.flip ? effect.flip->why : "";
   if (why == "forced" || why == "disabled") return false;
   const bool up = health.health == "up";
-  const bool returns = why == "failback" || why == "recovered" || why == "primary-up";
+  const bool returns = why == "failback" || why == "recovered" || why == "primary-up" || why == "configuration";
   if (health.server == target_of(effect)) return up && (returns || !effect.flip);
   return !up && health.health != "unknown" && !returns;
 }

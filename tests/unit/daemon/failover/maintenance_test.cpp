@@ -285,7 +285,7 @@ TEST_F(MaintenanceTest, AnOverrideFollowsItsServersAddress) {
   apply({in_order({0, 2})});
   run_until_idle();
   EXPECT_FALSE(web.force);
-  EXPECT_EQ(events("the override to primary (198.18.2.2) by root is dropped: the service no longer has that server"), 1U);
+  EXPECT_EQ(events("the override to primary (198.18.2.2) by root is dropped: that server is no longer configured"), 1U);
 }
 
 TEST_F(MaintenanceTest, AnOverrideIsRestoredForItsAddress) {
@@ -312,21 +312,80 @@ TEST_F(MaintenanceTest, ASwapOfRolesByAReloadIsAPlannedMove) {
   EXPECT_EQ(drains_of(web), 1U) << "on_failback would reset";
 }
 
-TEST_F(MaintenanceTest, AServerIsFoundByItsAddressesThenByOneThenByItsMachine) {
-  const auto at = [](const char* address, std::uint16_t port) { return planning::endpoint(address, port); };
-  std::vector<ServerConfig> servers(3);
-  servers[0].addresses = {at("10.0.0.1", 80), at("fd00::1", 80)};
-  servers[1].addresses = {at("10.0.0.2", 80)};
-  servers[2].addresses = {at("10.0.0.2", 81)};
-  EXPECT_EQ(find_server(servers, {at("10.0.0.2", 81)}), 2U);
-  EXPECT_EQ(find_server(servers, {at("10.0.0.1", 80)}), 0U) << "it got a second family";
-  EXPECT_EQ(find_server(servers, {at("10.0.0.1", 8080)}), 0U) << "it got another port";
-  EXPECT_EQ(find_server(servers, {at("10.0.0.2", 82)}), std::nullopt) << "either of two";
-  EXPECT_EQ(find_server(servers, {at("10.0.0.3", 80)}), std::nullopt);
-  std::vector<ServerState> before(2);
-  before[0].addresses = servers[1].addresses;
-  servers.pop_back();
-  EXPECT_EQ(find_server(servers, {at("10.0.0.2", 81)}, before), std::nullopt) << "that one was there before";
+/// The next hanatd.
+struct NextTest : ReloadTest {
+  void TestBody() override {}
+  using ReloadTest::events, ReloadTest::now, ReloadTest::outbox, ReloadTest::service, ReloadTest::start;
+};
+
+TEST_F(MaintenanceTest, OfServicesThatBecomeAGroupTheOneThatEndsLastRules) {
+  ServiceConfig web = three(), mail = three();
+  mail.name = "mail";
+  mail.listen = {{planning::address("203.0.113.20"), Protocol::tcp, 25}};
+  start({web, mail});
+  for (const char* name : {"web", "mail"})
+    for (std::size_t server = 0; server < 3; ++server) judge(service(name), server, probes::Outcome::pass);
+  run_until_idle();
+  disable(service("web"), primary_server, 1h);
+  disable(service("mail"), primary_server);
+  web.group = mail.group = "both";
+  apply({web, mail});
+  run_until_idle();
+  EXPECT_EQ(service("web").servers[primary_server].maintenance->until, std::nullopt);
+  now += 2h;
+  registry.mark_dirty(service("web"));
+  run_until_idle();
+  EXPECT_TRUE(service("web").servers[primary_server].maintenance);
+  EXPECT_EQ(events("is enabled again"), 0U);
+  outbox.events.clear();
+  web.hold = !web.hold;
+  apply({web, mail});
+  EXPECT_EQ(events("is disabled by"), 0U) << "said once";
+}
+
+TEST_F(MaintenanceTest, AtAStartWithoutItsServiceItEndsAloudAndIsForgotten) {
+  const SavedMaintenance saved{.service = "shop",
+                               .server = "primary",
+                               .addresses = {planning::endpoint("10.0.0.1", 80)},
+                               .until = {},
+                               .reason = "new disk",
+                               .by = "ann",
+                               .since = wall_now()};
+  const SavedOverride pinned{.service = "shop", .target = "backup", .until = {}, .reason = {}, .by = "ann", .since = wall_now()};
+  NextTest next;
+  next.start({three()}, {}, {.overrides = {pinned}, .maintenance = {saved}, .drains = {}});
+  EXPECT_EQ(next.events("primary (10.0.0.1:80), which ann disabled (new disk), is no longer configured"), 1U);
+  EXPECT_EQ(next.events("the override to backup by ann is dropped"), 1U);
+  EXPECT_TRUE(next.outbox.overrides_changed) << "a server that comes back weeks later is not disabled";
+}
+
+TEST_F(MaintenanceTest, AtAStartANeighbourOnTheSameMachineIsNotTakenForIt) {
+  const std::vector<Endpoint> gone{planning::endpoint("198.18.1.2", 8080)}; // the primary's machine, another port
+  const SavedMaintenance saved{
+      .service = "web", .server = "backup", .addresses = gone, .until = {}, .reason = {}, .by = "ann", .since = wall_now()};
+  const SavedOverride pinned{
+      .service = "web", .target = "backup", .until = {}, .reason = {}, .by = "ann", .since = wall_now(), .addresses = gone};
+  NextTest next;
+  next.start({three()}, {}, {.overrides = {pinned}, .maintenance = {saved}, .drains = {}});
+  EXPECT_FALSE(next.service("web").servers[primary_server].maintenance);
+  EXPECT_FALSE(next.service("web").force);
+  EXPECT_EQ(next.events("is no longer configured: no server is disabled in its place"), 1U);
+}
+
+TEST_F(MaintenanceTest, AtAStartAChangedAddressOfTheServerIsSaid) {
+  ServiceConfig config = three();
+  const SavedMaintenance saved{.service = "web",
+                               .server = "backup",
+                               .addresses = config.servers[backup_server].addresses,
+                               .until = {},
+                               .reason = {},
+                               .by = "ann",
+                               .since = wall_now()};
+  config.servers[backup_server].addresses.push_back(planning::endpoint("fd00::2", 0));
+  NextTest next;
+  next.start({config}, {}, {.overrides = {}, .maintenance = {saved}, .drains = {}});
+  EXPECT_TRUE(next.service("web").servers[backup_server].maintenance);
+  EXPECT_EQ(next.events("which is disabled, is backup (198.18.2.2) now: it stays disabled"), 1U);
 }
 
 } // namespace
