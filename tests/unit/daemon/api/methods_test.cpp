@@ -65,6 +65,8 @@ Status full_status() {
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
+  server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
+  server.former_since = "t";
   service.servers.push_back(server);
   status.services.push_back(service);
   return status;
@@ -101,7 +103,9 @@ ServicePlan full_service_plan() {
           .keys = {{.key = "down", .before = "3 in 10s", .after = "2 in 10s"}},
           .move = MovePlan{.from = "primary", .to = "backup", .why = "forced"},
           .flows = {{.flows = "web primary", .server = "10.0.0.1:1", .action = "reset"}},
-          .probes = {.kept = 1, .started = 2, .ended = 3}};
+          .probes = {.kept = 1, .started = 2, .ended = 3},
+          .held = {"primary"},
+          .serves_on = "10.0.0.1:1"};
 }
 
 TEST(Methods, AreDescribedWithTheirParameters) {

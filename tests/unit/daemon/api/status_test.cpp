@@ -67,6 +67,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   server.probes = {
       {.name = "tcp 10.0.0.1:1", .health = "up", .fails = {}, .last = {}},
       {.name = "http 10.0.0.1:1 GET /", .health = "down", .fails = {.count = 3, .of = 3, .within_s = 10}, .last = server.last}};
+  server.new_probes = NewProbesStatus{.since = "2026-01-31T10:02:00.000Z", .failing = true, .probes = server.probes};
+  server.former_since = "2026-01-31T10:02:00.000Z";
   service.servers.push_back(server);
   service.last_flip.emplace();
   service.last_flip->drained = 3;
