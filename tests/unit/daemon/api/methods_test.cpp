@@ -26,6 +26,9 @@ Status full_status() {
   status.daemon.kernel_error = status.daemon.fallback = status.daemon.inconclusive = "why";
   status.daemon.config_loaded_at = "t";
   status.daemon.reload_refused.emplace();
+  status.daemon.unconfirmed.emplace();
+  status.daemon.reverted.emplace();
+  status.daemon.reload_hangs.emplace();
   const FlipStatus flip{.at = "t",
                         .from = "primary",
                         .to = "backup",
@@ -193,11 +196,8 @@ TEST(Methods, DeclareEveryFieldOfAnswers) {
                 .pending = {observed("pass")},
                 .status = full_status().services[0]};
   EXPECT_EQ(checker.check_result("Why", {{"services", json::array({why, WhyReport{}})}, {"others", 0}, {"begin", nullptr}}), "");
-  ReloadPlan plan{.services = 1,
-                  .changes = {full_service_plan()},
-                  .settings = {{.key = "k", .before = "", .after = "v"}},
-                  .warnings = {"w"},
-                  .moves_unknown = true};
+  ReloadPlan plan{
+      .services = 1, .changes = {full_service_plan()}, .settings = {{.key = "k", .before = "", .after = "v"}}, .warnings = {"w"}};
   EXPECT_EQ(checker.check_result("Plan", {{"plan", plan}}), "");
   EXPECT_EQ(checker.check_result("Plan", {{"plan", ReloadPlan{}}}), "");
   const ProbeAnswer answer{.service = "web",
