@@ -76,7 +76,7 @@ int remove_table(const std::string& name) {
 }
 
 /// The copy of the configuration that was accepted last. nullptr: there is none that can be used.
-ConfigPtr accepted_config(const Arguments& arguments) {
+ConfigPtr load_last_good(const Arguments& arguments) {
   auto read = std::make_shared<const ReadConfig>(read_config_at_start(last_good_config(arguments.paths.state, arguments.paths.config)));
   return read->config ? read : nullptr;
 }
@@ -85,7 +85,7 @@ ConfigPtr accepted_config(const Arguments& arguments) {
 /// one.
 std::optional<StartConfig> config_before_trial(const Arguments& arguments, const ReadConfig& named) {
   if (unconfirmed_content(arguments.paths.state) != std::optional{named.content}) return std::nullopt;
-  ConfigPtr before = accepted_config(arguments);
+  ConfigPtr before = load_last_good(arguments);
   if (!before || before->content == named.content) return std::nullopt; // it was confirmed before the note was removed
   std::string file = before->files.main.string();
   return StartConfig{.config = std::move(before),
@@ -106,15 +106,15 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
   const auto& errors = named->errors;
   for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", escaped(to_text(error)));
   if (!arguments.fallback || arguments.action == Action::check) return std::nullopt;
-  ConfigPtr accepted = accepted_config(arguments);
-  if (!accepted) {
+  ConfigPtr last_good = load_last_good(arguments);
+  if (!last_good) {
     fmt::print(stderr, "{} has no configuration that was accepted before: hanatd does nothing until these errors are corrected\n",
                escaped(last_good_config(arguments.paths.state, arguments.paths.config).parent_path().string()));
     return std::nullopt;
   }
-  std::string file = accepted->files.main.string();
+  std::string file = last_good->files.main.string();
   return StartConfig{
-      .config = std::move(accepted),
+      .config = std::move(last_good),
       .file = std::move(file),
       .fallback = fmt::format(
           "{} has {} error{}: the configuration that was accepted last is in force; correct it (hanatctl check), then hanatctl reload",

@@ -28,12 +28,12 @@ Connection::Connection(uv_loop_t* loop, Fd socket, Credentials peer, Owner& owne
 }
 
 Connection::~Connection() {
-  if (later_) later_->abandon();
+  if (rest_.later) rest_.later->abandon();
 }
 
 void Connection::on_poll(uv_poll_t* handle, int status, int events) {
   auto* const self = static_cast<Connection*>(handle->data);
-  const bool left = self->later_ && (events & UV_DISCONNECT) != 0;
+  const bool left = self->rest_.later && (events & UV_DISCONNECT) != 0;
   if (status < 0 || left || !self->step()) self->owner_.on_end(*self);
 }
 
@@ -45,18 +45,18 @@ void Connection::on_timer(uv_timer_t* handle) {
 /// False when the connection is over.
 bool Connection::step() {
   if (!flush()) return false;
-  if (unsent() == 0 && more_) {
+  if (unsent() == 0 && rest_.more) {
     if (!make_more() || !flush()) return false;
   }
-  if (unsent() == 0 && later_) {
+  if (unsent() == 0 && rest_.later) {
     take_later();
     if (!flush()) return false;
   }
-  if (unsent() == 0 && !more_ && !later_) {
-    if (last_) return false;
+  if (unsent() == 0 && !rest_.more && !rest_.later) {
+    if (rest_.last) return false;
     if (!message_ready() && !receive()) return false;
     respond_to_next();
-    if (!flush() || (last_ && unsent() == 0 && !more_ && !later_)) return false;
+    if (!flush() || (rest_.last && unsent() == 0 && !rest_.more && !rest_.later)) return false;
   }
   wait();
   return true;
@@ -77,7 +77,7 @@ bool Connection::flush() {
   const ssize_t sent = send(socket_.get(), out_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) return errno == EAGAIN || errno == EINTR;
   sent_ += static_cast<std::size_t>(sent);
-  if (phase_ == Phase::response && !later_ && sent > 0) extend_deadline();
+  if (phase_ == Phase::response && !rest_.later && sent > 0) extend_deadline();
   if (unsent() == 0) {
     out_ = {}; // frees the memory of a large response
     sent_ = 0;
@@ -97,13 +97,13 @@ void Connection::respond_to_next() {
     return;
   owner_.may_respond = false;
   out_ = std::move(response.bytes);
-  more_ = std::move(response.more);
-  later_ = std::move(response.later);
+  rest_.more = std::move(response.more);
+  rest_.later = std::move(response.later);
   sent_ = 0;
-  last_ = response.last;
+  rest_.last = response.last;
   response_ends_ = uv_now(deadline_->loop) + owner_.whole_ms;
   enter(Phase::response);
-  if (later_) take_later();
+  if (rest_.later) take_later();
 }
 
 /// False when there is no memory for the next piece: only this client is closed.
@@ -111,44 +111,44 @@ bool Connection::make_more() {
   if (!owner_.may_respond) return true;
   owner_.may_respond = false;
   try {
-    out_ = more_();
+    out_ = rest_.more();
   } catch (const std::exception&) {
     return false;
   }
-  if (out_.empty()) more_ = {};
+  if (out_.empty()) rest_.more = {};
   return true;
 }
 
 void Connection::send_waiting() {
-  if (!later_ || unsent() > 0 || !later_->has_bytes()) return;
-  out_ = later_->take();
+  if (!rest_.later || unsent() > 0 || !rest_.later->has_bytes()) return;
+  out_ = rest_.later->take();
   sent_ = 0;
   static_cast<void>(flush());
 }
 
 /// What waits is sent on the next turn of the loop: whoever makes an event goes on at once.
 void Connection::take_later() {
-  out_ = later_->take();
+  out_ = rest_.later->take();
   sent_ = 0;
   response_ends_ = uv_now(deadline_->loop) + owner_.whole_ms;
   if (!out_.empty()) enter(Phase::response);
-  if (later_->is_complete())
-    later_.reset();
+  if (rest_.later->is_complete())
+    rest_.later.reset();
   else
-    later_->attach([this] {
+    rest_.later->attach([this] {
       if (unsent() == 0) uv_poll_start(poll_.get(), UV_WRITABLE | UV_DISCONNECT, on_poll);
     });
 }
 
 void Connection::wait() {
-  if (later_) {
+  if (rest_.later) {
     if (unsent() == 0) enter(Phase::waiting);
-    uv_poll_start(poll_.get(), unsent() > 0 || later_->has_bytes() ? UV_WRITABLE | UV_DISCONNECT : UV_DISCONNECT, on_poll);
+    uv_poll_start(poll_.get(), unsent() > 0 || rest_.later->has_bytes() ? UV_WRITABLE | UV_DISCONNECT : UV_DISCONNECT, on_poll);
     return;
   }
   // A complete message needs no more bytes: "writable" wakes us on the next turn. Nothing is read meanwhile: the client's socket buffer is
   // the queue.
-  const bool busy = unsent() > 0 || more_ || message_ready();
+  const bool busy = unsent() > 0 || rest_.more || message_ready();
   if (!busy) {
     if (in_.partial()) {
       if (phase_ != Phase::request) enter(Phase::request);
@@ -176,7 +176,7 @@ void Connection::enter(Phase phase) {
   switch (phase) {
   case Phase::request: milliseconds = request_ms; break;
   case Phase::idle: milliseconds = idle_ms; break;
-  case Phase::response: milliseconds = later_ ? stopped_ms : response_ms; break;
+  case Phase::response: milliseconds = rest_.later ? stopped_ms : response_ms; break;
   case Phase::waiting: break;
   }
   uv_timer_start(deadline_.get(), on_timer, milliseconds, 0);

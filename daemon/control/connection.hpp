@@ -77,9 +77,11 @@ private:
   std::string out_;
   std::size_t sent_ = 0;
   std::uint64_t response_ends_ = 0; // on the loop's clock, in milliseconds: all of it is read by then, or the client is closed
-  std::function<std::string()> more_;
-  std::shared_ptr<PendingReply> later_;
-  bool last_ = false;
+  struct Rest {
+    std::function<std::string()> more = {};
+    std::shared_ptr<PendingReply> later = {};
+    bool last = false;
+  } rest_; // of the response that is being sent
 };
 
 } // namespace hanat

@@ -46,13 +46,14 @@ void ReloadRequests::add(Request request) {
 }
 
 void ReloadRequests::start_next() {
-  if (phase_ != Phase::idle || reverting_ || waiting_.empty()) return;
-  phase_ = Phase::preparing;
-  callers_ = std::exchange(waiting_, {});
-  by_ = names_of(callers_);
-  confirm_within_.reset();
-  for (const Request& caller : callers_)
-    if (caller.confirm_within) confirm_within_ = std::max(confirm_within_.value_or(*caller.confirm_within), *caller.confirm_within);
+  if (running_.phase != Phase::idle || reverting_ || waiting_.empty()) return;
+  running_.phase = Phase::preparing;
+  running_.callers = std::exchange(waiting_, {});
+  running_.by = names_of(running_.callers);
+  running_.confirm_within.reset();
+  for (const Request& caller : running_.callers)
+    if (caller.confirm_within)
+      running_.confirm_within = std::max(running_.confirm_within.value_or(*caller.confirm_within), *caller.confirm_within);
   if (steps_.reloading) steps_.reloading(true);
   uv_timer_start(
       late_.get(), [](uv_timer_t* timer) { static_cast<ReloadRequests*>(timer->data)->on_late(); }, late_ms, 0);
@@ -61,10 +62,10 @@ void ReloadRequests::start_next() {
 
 /// Whoever waits is told; the reload goes on when its files can be read.
 void ReloadRequests::on_late() {
-  in_use_.hung = HungReload{.since = to_text(wall_now() - std::chrono::milliseconds{late_ms}), .by = by_};
-  const Event hangs = events::make({}, events::ReloadHangs{.by = by_});
+  in_use_.hung = HungReload{.since = to_text(wall_now() - std::chrono::milliseconds{late_ms}), .by = running_.by};
+  const Event hangs = events::make({}, events::ReloadHangs{.by = running_.by});
   steps_.publish(hangs);
-  for (Request& caller : callers_)
+  for (Request& caller : running_.callers)
     if (caller.reply) std::exchange(caller.reply, {})->fail("Failed", text_of(hangs));
 }
 
@@ -81,14 +82,14 @@ void ReloadRequests::on_read(ConfigPtr read) {
     constexpr std::size_t most_lines = 100; // of the journal
     for (std::size_t index = 0; index < std::min(lines.size(), most_lines); ++index)
       steps_.publish(events::make({}, events::ConfigError{lines[index]}));
-    return refuse(events::make({}, events::ConfigRefused{.errors = lines.size(), .by = by_, .first = lines.front()}), lines);
+    return refuse(events::make({}, events::ConfigRefused{.errors = lines.size(), .by = running_.by, .first = lines.front()}), lines);
   }
   // A new name may be mistyped; a group that is gone must not prevent a change of servers.
   if (!read->operators_error.empty() && read->config->operators != operators_)
-    return refuse(events::make({}, events::ReloadFailed{.error = read->operators_error, .nothing_changed = true, .by = by_}), {});
-  next_ = std::move(read);
-  if (confirm_within_ || trial_)
-    steps_.begin_trial(next_, [this](ReloadSteps::Trial trial) { on_trial(std::move(trial)); });
+    return refuse(events::make({}, events::ReloadFailed{.error = read->operators_error, .nothing_changed = true, .by = running_.by}), {});
+  running_.next = std::move(read);
+  if (running_.confirm_within || trial_)
+    steps_.begin_trial(running_.next, [this](ReloadSteps::Trial trial) { on_trial(std::move(trial)); });
   else
     apply();
 }
@@ -98,25 +99,27 @@ void ReloadRequests::on_trial(ReloadSteps::Trial trial) {
     resume_ = [this, trial] { on_trial(trial); };
     return;
   }
-  if (!trial.before) return refuse(events::make({}, events::ReloadFailed{.error = trial.failure, .nothing_changed = true, .by = by_}), {});
-  if (!trial_ && confirm_within_) trial_ = Trial{.before = std::move(trial.before), .file = in_use_.file, .fallback = in_use_.fallback};
+  if (!trial.before)
+    return refuse(events::make({}, events::ReloadFailed{.error = trial.failure, .nothing_changed = true, .by = running_.by}), {});
+  if (!trial_ && running_.confirm_within)
+    trial_ = Trial{.before = std::move(trial.before), .file = in_use_.file, .fallback = in_use_.fallback};
   apply();
 }
 
 void ReloadRequests::apply() {
-  phase_ = Phase::applying;
-  steps_.apply(next_, by_, [this](const Reloaded& reloaded) { on_applied(reloaded); });
+  running_.phase = Phase::applying;
+  steps_.apply(running_.next, running_.by, [this](const Reloaded& reloaded) { on_applied(reloaded); });
 }
 
 void ReloadRequests::on_applied(const Reloaded& reloaded) {
-  accept(*next_);
+  accept(*running_.next);
   in_use_.reverted.reset();
   in_use_.file = named_;
   in_use_.fallback.reset();
   if (trial_)
     await_confirmation(*trial_);
   else
-    steps_.keep(next_, [this](const std::string& failure) {
+    steps_.keep(running_.next, [this](const std::string& failure) {
       if (!failure.empty()) steps_.publish(events::make({}, events::ConfigNotCopied{failure}));
     });
   answer(reloaded);
@@ -125,11 +128,11 @@ void ReloadRequests::on_applied(const Reloaded& reloaded) {
 
 /// A reload that says no time itself has what is left of the time that was given before.
 void ReloadRequests::await_confirmation(Trial& trial) {
-  trial.next = next_;
-  if (confirm_within_) {
-    trial.by = by_;
-    trial.within = *confirm_within_;
-    in_use_.unconfirmed = UnconfirmedConfig{.by = by_, .until = to_text(wall_now() + trial.within), .left_s = 0};
+  trial.next = running_.next;
+  if (running_.confirm_within) {
+    trial.by = running_.by;
+    trial.within = *running_.confirm_within;
+    in_use_.unconfirmed = UnconfirmedConfig{.by = running_.by, .until = to_text(wall_now() + trial.within), .left_s = 0};
     in_use_.reverts_at = Clock::now() + trial.within;
     uv_timer_start(
         deadline_.get(), [](uv_timer_t* timer) { static_cast<ReloadRequests*>(timer->data)->on_deadline(); },
@@ -150,9 +153,10 @@ void ReloadRequests::accept(const ReadConfig& read) {
 void ReloadRequests::refuse(const Event& refused, const std::vector<std::string>& errors) {
   const auto* failed = std::get_if<events::ReloadFailed>(&refused.what);
   const std::string first = !errors.empty() ? errors.front() : failed != nullptr ? failed->error : text_of(refused);
-  in_use_.refused = RefusedReload{.at = to_text(wall_now()), .by = by_, .errors = std::max<std::size_t>(errors.size(), 1), .first = first};
+  in_use_.refused =
+      RefusedReload{.at = to_text(wall_now()), .by = running_.by, .errors = std::max<std::size_t>(errors.size(), 1), .first = first};
   steps_.publish(refused);
-  for (const Request& caller : callers_)
+  for (const Request& caller : running_.callers)
     if (caller.reply) caller.reply->fail("BadConfiguration", text_of(refused), {{"errors", errors}});
   end();
 }
@@ -162,17 +166,17 @@ void ReloadRequests::answer(const Reloaded& reloaded) {
   const json reply = {{"services", reloaded.plan->services}, {"added", reloaded.added},       {"changed", reloaded.changed},
                       {"removed", reloaded.removed},         {"settings", reloaded.settings}, {"plan", *reloaded.plan},
                       {"unconfirmed", unconfirmed}};
-  for (const Request& caller : callers_)
+  for (const Request& caller : running_.callers)
     if (caller.reply) caller.reply->finish(reply);
 }
 
 void ReloadRequests::end() {
-  callers_.clear();
-  next_.reset();
-  phase_ = Phase::idle;
+  running_.callers.clear();
+  running_.next.reset();
+  running_.phase = Phase::idle;
   if (std::exchange(revert_due_, false)) return revert();
   start_next();
-  if (phase_ == Phase::idle && steps_.reloading) steps_.reloading(false);
+  if (running_.phase == Phase::idle && steps_.reloading) steps_.reloading(false);
 }
 
 std::shared_ptr<PendingReply> ReloadRequests::confirm(const std::string& by) {
@@ -182,7 +186,8 @@ std::shared_ptr<PendingReply> ReloadRequests::confirm(const std::string& by) {
                                    "to load the file again: hanatctl reload --confirm",
                                    in_use_.reverted->by)};
   if (!trial_) throw ControlError{"Refused", "there is nothing to confirm: the configuration in use was not loaded with reload --confirm"};
-  if (phase_ == Phase::applying || reverting_) throw ControlError{"Refused", "a reload is under way: see what comes of it, then confirm"};
+  if (running_.phase == Phase::applying || reverting_)
+    throw ControlError{"Refused", "a reload is under way: see what comes of it, then confirm"};
   uv_timer_stop(deadline_.get());
   const ConfigPtr kept = trial_->next;
   trial_.reset();
@@ -200,7 +205,7 @@ std::shared_ptr<PendingReply> ReloadRequests::confirm(const std::string& by) {
 }
 
 void ReloadRequests::on_deadline() {
-  revert_due_ = phase_ == Phase::applying;
+  revert_due_ = running_.phase == Phase::applying;
   if (!revert_due_) revert();
 }
 
@@ -222,7 +227,7 @@ void ReloadRequests::on_reverted() {
   reverting_ = false;
   if (const auto resume = std::exchange(resume_, {})) return resume();
   start_next();
-  if (phase_ == Phase::idle && steps_.reloading) steps_.reloading(false);
+  if (running_.phase == Phase::idle && steps_.reloading) steps_.reloading(false);
 }
 
 } // namespace hanat

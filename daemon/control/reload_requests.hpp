@@ -66,7 +66,15 @@ private:
     std::string by = {};
     std::chrono::milliseconds within{};
   };
-  enum class Phase : std::uint8_t { idle, preparing, applying }; // of the reload that runs; nothing has changed while it is prepared
+  enum class Phase : std::uint8_t { idle, preparing, applying }; // nothing has changed while it is prepared
+  /// The reload that runs.
+  struct Running {
+    Phase phase = Phase::idle;
+    std::vector<Request> callers = {};
+    std::optional<std::chrono::milliseconds> confirm_within = {};
+    std::string by = {};
+    ConfigPtr next = {};
+  };
 
   void start_next();
   void on_read(ConfigPtr read);
@@ -86,11 +94,8 @@ private:
   std::string named_, operators_; // as configured: there may be no such group
   ConfigInUse& in_use_;
   ReloadSteps steps_;
-  std::vector<Request> waiting_, callers_; // callers_: of the one that runs
-  std::optional<std::chrono::milliseconds> confirm_within_;
-  std::string by_; // of the one that runs
-  ConfigPtr next_;
-  Phase phase_ = Phase::idle;
+  std::vector<Request> waiting_;
+  Running running_;
   bool revert_due_ = false, reverting_ = false;
   std::function<void()> resume_; // what waits for the end of a revert
   std::optional<Trial> trial_;

@@ -180,8 +180,11 @@ std::vector<std::string> reload_warnings(std::span<const Event> events) {
 
 Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice)
     : registry_(registry), next_(std::move(next)), slice_size_(slice), configs_(configs_by_name(*next_)) {
-  for (const auto& service : registry.services())
-    if (!service->removed && !configs_.contains(service->config.name)) removed_.push_back(service->config.name);
+  for (const auto& service : registry.services()) {
+    if (service->removed) continue;
+    order_.emplace(service->config.name, order_.size());
+    if (!configs_.contains(service->config.name)) removed_.push_back(service->config.name);
+  }
   plan_.services = next_->services.size();
   for (KeyDifference& one : differences(settings, settings_of(*next_)))
     plan_.settings.push_back({.key = std::move(one.key), .before = std::move(one.before), .after = std::move(one.after)});
@@ -216,11 +219,13 @@ void Rehearsal::rehearse_slice(const ReloadSlice& slice, Time now) {
   if (slice.fresh) return;
   Stage stage;
   Config config = settings_of(*next_);
+  std::map<std::size_t, const ServiceState*> known;
   for (const auto* names : {&slice.changed, &slice.unchanged})
     for (const std::string& name : *names) {
-      if (const ServiceState* service = registry_.find(name)) stage.copy(*service);
+      if (const ServiceState* service = registry_.find(name)) known.emplace(order_.emplace(name, order_.size()).first->second, service);
       if (const auto found = configs_.find(name); found != configs_.end()) config.services.push_back(*found->second);
     }
+  for (const auto& [place, service] : known) stage.copy(*service);
   if (!slice.gone.empty())
     for (const auto& service : registry_.services())
       if (service->removed && std::ranges::find(slice.gone, service->config.name) != slice.gone.end()) stage.copy(*service);

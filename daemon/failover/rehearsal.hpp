@@ -43,6 +43,7 @@ private:
   std::vector<std::string> removed_; // services that the new configuration does not have
   ReloadPlan plan_;
   std::vector<ReloadSlice> slices_;
+  std::unordered_map<std::string, std::size_t> order_;  // of the services that are there: the first of a group decides for it
   std::unordered_map<std::string, std::size_t> places_; // of the changes of services, in the plan
   std::size_t compared_ = 0, rehearsed_ = 0;
   bool sliced_ = false;

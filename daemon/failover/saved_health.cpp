@@ -201,7 +201,7 @@ std::vector<SavedDrain> unsaved_drains(const EarlierRun& earlier, const State& s
                      .comment = fmt::format("{} {}", name, before.target),
                      .until = earlier.wall + std::chrono::duration_cast<WallTime::duration>(service->config.on_forced.time),
                      .flows = {}};
-    for (const auto& [vip, target] : service->loaded.dnat)
+    for (const Vip& vip : service->config.listen) // also those that the new target does not serve
       if (const auto server = endpoint_for(*old, vip); server && !known.contains({vip, *server})) drain.flows.push_back({vip, *server});
     if (!drain.flows.empty()) drains.push_back(std::move(drain));
   }

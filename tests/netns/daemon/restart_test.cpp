@@ -46,7 +46,7 @@ protected:
 // A probe that takes so long that the first status of the next run cannot come from its results.
 const std::string slow_probe =
     "[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n"
-    "probe = { interval = \"100ms\", fast_interval = \"50ms\", timeout = \"3s\" }\n"
+    "probe = { type = \"tcp\", interval = \"100ms\", fast_interval = \"50ms\", timeout = \"3s\" }\n"
     "up = { passes = 2, stable_for = \"100ms\" }\n";
 
 TEST_F(Restart, AServerThatIsDownIsKnownAtOnceAndAllIsToldAsBefore) {

@@ -213,6 +213,7 @@ TEST_F(Group, ARestartAdoptsAndServicesFoundApartComeTogether) {
   hanatd.wait_target("rtp", "backup");
   EXPECT_EQ(service(hanatd.status(), "sip").target, "primary") << "no group yet";
   rtp_primary.start();
+  hanatd.wait_for(all_up); // what is known to be down when it stops would be so behind the start, too
   hanatd.stop();
   hanatd.write_config(voice("failback = \"manual\""));
   hanatd.start();

@@ -129,7 +129,7 @@ TEST_F(Peace, WhereNoPacketGetsThroughATransactionIsTheHeartbeat) {
   const std::string log = hanatd.log();
   constexpr const char* said = "the heartbeat is a transaction";
   EXPECT_THAT(log, HasSubstr(said));
-  EXPECT_EQ(log.find(said), log.rfind(said)) << "once";
+  EXPECT_EQ(log.find(said), log.rfind(said)) << "once in " << log;
   lab.must(Host::gateway, "ip address add 127.0.0.1/8 dev lo");
   EXPECT_TRUE(becomes_quiet(lab));
   EXPECT_THAT(listed_heartbeat(lab), HasSubstr("expires"));

@@ -101,19 +101,20 @@ protected:
       for (std::size_t server = 0; server < one->servers.size(); ++server)
         if (chance(60)) judge(*one, server, chance(80) ? probes::Outcome::pass : probes::Outcome::fail);
       if (chance(60)) judge_new(*one);
-      if (chance(35))
-        begin_override(*one,
-                       {.server = below(static_cast<unsigned>(configured_servers(*one).size())),
-                        .until = {},
-                        .until_wall = {},
-                        .since = {},
-                        .reason = {},
-                        .by = "root"},
-                       registry, outbox);
-      if (chance(20)) end_override(*one, "root", registry, outbox);
+      ServiceState* self = one.get(); // an operator forces a group as a whole
+      const unsigned server = below(static_cast<unsigned>(configured_servers(*one).size()));
+      const bool begins = chance(35), ends = chance(20);
+      for (ServiceState* member : registry.group_of(self)) {
+        if (begins)
+          begin_override(*member, {.server = server, .until = {}, .until_wall = {}, .since = {}, .reason = {}, .by = "root"}, registry,
+                         outbox);
+        if (ends) end_override(*member, "root", registry, outbox);
+      }
     }
     now += std::chrono::milliseconds{below(20'000)};
-    for (int turn = 0; turn < 3; ++turn) {
+    const auto is_pending = [](const auto& one) { return one->force && !one->shadow && one->current != std::optional{one->force->server}; };
+    for (int turn = 0; turn < 3 || (turn < 30 && std::ranges::any_of(registry.services(), is_pending)); ++turn) {
+      if (turn >= 3) now += std::chrono::seconds{1}; // a move that waits for the end of a cut is no reload's
       run_until_idle();
       while (run()) finish();
       run_until_idle();

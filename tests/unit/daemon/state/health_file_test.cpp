@@ -184,7 +184,7 @@ TEST(HealthFile, LosesOnlyDamagedLinesAndIsRenamed) {
   const TempDir dir;
   const std::string good = line_of(some_service("good"));
   std::string bad;
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"1234", "-1234"},
+  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{{"1234", "-99999999999991234"},
                                                                                  {"\"level\":3", "\"level\":99999999999"},
                                                                                  {"\"id\":\"fedc", "\"id\":\"zzzz"},
                                                                                  {"198.18.11.2:8443", "here"},

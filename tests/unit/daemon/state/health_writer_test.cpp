@@ -22,9 +22,15 @@ using test::TempDir;
 
 class HealthWriterTest : public testing::Test {
 protected:
-  HealthWriterTest() { uv_loop_init(&loop); }
+  HealthWriterTest() {
+    uv_loop_init(&loop);
+    alive = make_timer(&loop, this); // the writer alone keeps no loop alive
+    uv_timer_start(
+        alive.get(), [](uv_timer_t*) {}, 3'600'000, 0);
+  }
   ~HealthWriterTest() override {
     writer.reset();
+    alive.reset();
     uv_run(&loop, UV_RUN_DEFAULT);
     EXPECT_EQ(uv_loop_close(&loop), 0);
   }
@@ -63,6 +69,7 @@ protected:
   }
 
   uv_loop_t loop{};
+  UvHandle<uv_timer_t> alive;
   TempDir dir;
   std::map<std::string, std::string> services; // with their targets
   std::vector<std::string> described, failures;
