@@ -1,0 +1,128 @@
+// The verdict on each connection, and the look at its socket.
+#include "tests/netns/model/clients.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+namespace hanat::test::model {
+namespace {
+
+constexpr milliseconds long_enough{3000};
+
+enum class Verdict : std::uint8_t { lives, stays, ends, either, unknown }; // stays: at a server that lost the traffic
+
+std::string label(const Held& held) {
+  return fmt::format("the connection from port {} to {} at {} ({})", held.port, held.listen, name_of(held.at), held.service);
+}
+
+/// What becomes of the flows of the old target.
+Verdict after_move(const Move& move, const ServiceSpec& service, const Passage& passage, bool silent) {
+  if (!move.to) return service.on_none == NoServer::drop ? Verdict::unknown : Verdict::ends;
+  const std::string policy = move.planned             ? passage.asked_flows.value_or(service.on_forced)
+                             : move.why == "failback" ? "reset"
+                                                      : service.on_failover;
+  if (policy == "reset") return Verdict::ends;
+  if (move.planned) return silent ? Verdict::either : Verdict::stays;
+  return silent && policy != "keep" ? Verdict::ends : Verdict::stays;
+}
+
+Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owner, const Passage& passage) {
+  if (held.closed || held.unsure) return Verdict::either;
+  if (passage.loose || passage.restless || owner.name != held.service) return Verdict::either;
+  const bool silent = !model.world.reachable(held.at) || (owner.asks && model.world.app(held.at) == App::hangs);
+  for (const Move& move : passage.moves)
+    if (move.from == std::optional{held.at} && !held.leaving) return after_move(move, owner, passage, silent);
+  if (passage.target == std::optional{held.at}) return Verdict::lives;
+  if (!held.leaving || !passage.moves.empty() || !passage.target) return Verdict::either;
+  return Verdict::stays;
+}
+
+} // namespace
+
+void Clients::open(const ServiceSpec& service, std::uint16_t listen, const Place& expected, std::uint16_t port) {
+  auto client = std::make_unique<TcpClient>(lab_, Host::client, Lab::vip(listen), long_enough, port);
+  const Attempt answer = client->ask(long_enough);
+  if (answer.result != Result::answered || answer.text != name_of(expected))
+    throw std::runtime_error(fmt::format("a new connection to {} ({}) should be answered by {}: {} {}", listen, service.name,
+                                         name_of(expected), to_text(answer.result), answer.text));
+  const std::uint16_t local = client->local_port();
+  held_.push_back({.client = std::move(client),
+                   .listen = listen,
+                   .port = local,
+                   .service = service.name,
+                   .at = expected,
+                   .masqueraded = service.masquerade});
+}
+
+void Clients::close(std::size_t which, bool abruptly) {
+  const auto held = held_.begin() + static_cast<std::ptrdiff_t>(which % held_.size());
+  if (abruptly) {
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    setsockopt(held->client->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  }
+  held_.erase(held);
+}
+
+void Clients::on_program_ended(const Place& place) {
+  for (Held& held : held_) held.closed |= held.at == place;
+}
+
+void Clients::on_world_changed(const Place& place) {
+  for (Held& held : held_) held.unsure |= held.at == place && held.leaving; // a drain ends early when its server is silent
+}
+
+void Clients::on_forgotten(const std::map<std::string, bool>& moved) {
+  for (Held& held : held_) {
+    const auto service = moved.find(held.service);
+    held.unsure |= held.leaving || held.masqueraded || service == moved.end() || service->second;
+  }
+}
+
+void Clients::on_anything() {
+  for (Held& held : held_) held.unsure = true;
+}
+
+bool Clients::check_one(Held& held, const Model& model, const std::map<std::string, Passage>& passages) const {
+  const auto& services = model.spec().services;
+  const auto owner = std::ranges::find_if(
+      services, [&](const ServiceSpec& one) { return std::ranges::find(one.listen, held.listen) != one.listen.end(); });
+  if (owner == services.end()) return false;
+  const Passage& passage = passages.at(owner->name);
+  const Verdict verdict = verdict_on(held, model, *owner, passage);
+  if (verdict == Verdict::unknown) return false;
+  if (verdict == Verdict::ends) {
+    const Attempt end = held.client->wait_for_end(long_enough);
+    if (end.result == Result::timeout) throw std::runtime_error(label(held) + " should have been reset, and stands");
+    return false;
+  }
+  const bool answers = model.world.reachable(held.at) && (model.world.app(held.at) == App::works || model.world.app(held.at) == App::wrong);
+  const std::string text = model.world.app(held.at) == App::wrong ? "wrong" : name_of(held.at);
+  if (!answers && verdict == Verdict::either) return false;
+  if (!answers) { // nothing can be asked, but it must not have ended
+    const Attempt end = held.client->wait_for_end(milliseconds{0});
+    if (end.result != Result::timeout) throw std::runtime_error(fmt::format("{} should stand: {}", label(held), to_text(end.result)));
+    held.leaving = verdict == Verdict::stays;
+    return true;
+  }
+  const Attempt answer = held.client->ask(long_enough);
+  const bool lives = answer.result == Result::answered;
+  if (lives && answer.text != text)
+    throw std::runtime_error(fmt::format("{} should be answered \"{}\", not \"{}\"", label(held), text, answer.text));
+  if (verdict == Verdict::either) {
+    held.unsure = false;
+    held.leaving = passage.target != std::optional{held.at};
+    return lives && owner->name == held.service && !held.leaving;
+  }
+  if (!lives) throw std::runtime_error(fmt::format("{} should stand: {} {}", label(held), to_text(answer.result), answer.text));
+  held.leaving = verdict == Verdict::stays;
+  return true;
+}
+
+void Clients::check(const Model& model, const std::map<std::string, Passage>& passages) {
+  std::erase_if(held_, [&](Held& held) { return !check_one(held, model, passages); });
+}
+
+} // namespace hanat::test::model
