@@ -230,7 +230,8 @@ void Checker::note_steady(const Done& done) {
     for (const ServiceSpec& service : spec.services) steady_[service.name] = service;
   std::erase_if(steady_, [&](const auto& one) {
     const ServiceSpec* const now = spec.find(one.first);
-    return now == nullptr || now->listen != one.second.listen || now->servers != one.second.servers || now->observe;
+    return now == nullptr || now->listen != one.second.listen || now->udp != one.second.udp || now->servers != one.second.servers ||
+           now->observe;
   });
 }
 
@@ -244,6 +245,7 @@ void Checker::check_sums(const Status& status) {
     const auto flip = entry.get<HistoryEntry>();
     TotalsStatus& sum = sums[flip.service];
     sum.cut.tcp += flip.flip->cut.tcp;
+    sum.cut.udp += flip.flip->cut.udp;
     sum.nudged += flip.flip->nudged;
     sum.drained += flip.flip->drained;
     if (!flip.flip->cut_ms) unfinished.insert(flip.service);
@@ -258,10 +260,12 @@ void Checker::check_sums(const Status& status) {
     const TotalsStatus& sum = sums[service.name];
     const bool exact = steady_.contains(service.name);
     const auto matches = [exact](std::uint64_t total, std::uint64_t of_flips) { return exact ? total == of_flips : total >= of_flips; };
-    if (matches(totals.cut.tcp, sum.cut.tcp) && matches(totals.nudged, sum.nudged) && matches(totals.drained, sum.drained)) continue;
-    throw std::runtime_error(fmt::format("{}: the totals are {} cut, {} nudged, {} drained; the moves of the history add up to {}, {}, {}",
-                                         service.name, totals.cut.tcp, totals.nudged, totals.drained, sum.cut.tcp, sum.nudged,
-                                         sum.drained));
+    if (matches(totals.cut.tcp, sum.cut.tcp) && matches(totals.cut.udp, sum.cut.udp) && matches(totals.nudged, sum.nudged) &&
+        matches(totals.drained, sum.drained))
+      continue;
+    throw std::runtime_error(
+        fmt::format("{}: the totals are {}+{} cut, {} nudged, {} drained; the moves of the history add up to {}+{}, {}, {}", service.name,
+                    totals.cut.tcp, totals.cut.udp, totals.nudged, totals.drained, sum.cut.tcp, sum.cut.udp, sum.nudged, sum.drained));
   }
 }
 

@@ -15,11 +15,30 @@ namespace {
 constexpr milliseconds pause{10}, patience{4000};
 constexpr std::chrono::seconds recent_for{62};
 
-std::string key_of(std::uint16_t listener) { return fmt::format("203.0.113.10 tcp {}", listener); }
-std::string key_of(std::uint16_t listener, const Place& place) {
-  return fmt::format("{} {} {}", key_of(listener), Lab::address(hosts.at(place.machine)).text(), place.port);
+/// "203.0.113.10 tcp 443"
+std::string key_of(std::uint16_t listener, std::string_view protocol = "tcp") {
+  return fmt::format("203.0.113.10 {} {}", protocol, listener);
+}
+std::string key_of(const std::string& listener, const Place& place) {
+  return fmt::format("{} {} {}", listener, Lab::address(hosts.at(place.machine)).text(), place.port);
+}
+std::vector<std::string> listeners_of(const ServiceSpec& spec) {
+  std::vector<std::string> keys;
+  for (const std::uint16_t listener : spec.listen) {
+    keys.push_back(key_of(listener));
+    if (spec.udp) keys.push_back(key_of(listener, "udp"));
+  }
+  return keys;
+}
+std::vector<Place> all_places() {
+  std::vector<Place> places;
+  for (unsigned machine = 0; machine < machines; ++machine)
+    for (const std::uint16_t port : app_ports) places.push_back({machine, port});
+  return places;
 }
 std::string address_key_of(const Place& place) { return fmt::format("{} {}", Lab::address(hosts.at(place.machine)).text(), place.port); }
+
+std::string server_key_of(const Place& place) { return fmt::format("{} tcp {}", Lab::address(hosts.at(place.machine)).text(), place.port); }
 
 using Keys = std::map<std::string, std::string>;
 
@@ -62,19 +81,20 @@ std::string Checker::table_difference(const TableView& view) const {
     const ServiceSpec& spec = model.spec().services[index];
     const auto& target = model.service(spec.name).target;
     for (const Place& place : spec.servers)
-      (spec.observe
-           ? static_cast<void>(either_server.insert(fmt::format("{} tcp {}", Lab::address(hosts.at(place.machine)).text(), place.port)))
-           : static_cast<void>(servers[fmt::format("{} tcp {}", Lab::address(hosts.at(place.machine)).text(), place.port)]));
-    for (const std::uint16_t listener : spec.listen) {
+      if (spec.observe)
+        either_server.insert(server_key_of(place));
+      else
+        servers[server_key_of(place)] = {};
+    if (spec.observe && target) either_server.insert(server_key_of(*target)); // perhaps of an older configuration
+    for (const std::string& listener : listeners_of(spec)) {
       if (spec.observe || passages_.at(spec.name).restless) {
-        either.insert(key_of(listener));
-        for (unsigned machine = 0; machine < machines; ++machine)
-          for (const std::uint16_t port : app_ports) either_source.insert(key_of(listener, {machine, port}));
+        either.insert(listener);
+        for (const Place& place : all_places()) either_source.insert(key_of(listener, place));
         continue;
       }
-      vips[key_of(listener)] = {};
-      if (target) dnat[key_of(listener)] = address_key_of(*target);
-      if (!target) reject[key_of(listener)] = spec.on_none == NoServer::drop ? "drop" : "refuse";
+      vips[listener] = {};
+      if (target) dnat[listener] = address_key_of(*target);
+      if (!target) reject[listener] = spec.on_none == NoServer::drop ? "drop" : "refuse";
       if (spec.masquerade)
         for (const Place& place : spec.servers) masquerade[key_of(listener, place)] = {};
     }
@@ -94,13 +114,14 @@ std::string Checker::guards_difference(const TableView& view) const {
   for (std::size_t index = 0; index < model.spec().services.size(); ++index) {
     const ServiceSpec& spec = model.spec().services[index];
     const Service& service = model.service(spec.name);
-    for (const std::uint16_t listener : spec.listen) {
-      if (spec.observe || passages_.at(spec.name).restless)
-        for (const Place& place : spec.servers) unknown.insert(key_of(listener, place));
+    for (const std::string& listener : listeners_of(spec)) {
+      const bool udp = listener.find("udp") != std::string::npos; // held also while old flows are being cut
+      if (spec.observe || passages_.at(spec.name).restless || udp)
+        for (const Place& place : all_places()) unknown.insert(key_of(listener, place));
       bool other = false; // that could take over
       for (std::size_t server = 0; server < spec.servers.size(); ++server)
         other |= spec.servers[server] != service.target && model.is_up(index, server) && !service.disabled.contains(spec.servers[server]);
-      if (service.target && other && !service.pin && !spec.observe && !passages_.at(spec.name).restless)
+      if (service.target && other && !service.pin && !spec.observe && !passages_.at(spec.name).restless && !udp)
         hold[key_of(listener, *service.target)] = {};
     }
   }
@@ -108,8 +129,8 @@ std::string Checker::guards_difference(const TableView& view) const {
   for (const auto& [listener, when] : listener_moved_)
     if (now - std::max(when, started_) < recent_for) {
       recent.insert(key_of(listener));
-      for (unsigned machine = 0; machine < machines; ++machine)
-        for (const std::uint16_t port : app_ports) stale.insert(key_of(listener, {machine, port}));
+      for (const Place& place : all_places())
+        for (const char* const protocol : {"tcp", "udp"}) stale.insert(key_of(key_of(listener, protocol), place));
     }
   std::string text = set_difference("hold4", view.set("hold4"), hold, unknown) +
                      set_difference("recent4", view.set("recent4"), {}, recent) + set_difference("stale4", view.set("stale4"), {}, stale);
@@ -148,6 +169,12 @@ void Checker::check_requests() const {
       if (!target && spec.on_none != NoServer::drop) expect(Result::refused, "", answer_in);
       if (!target || !model.world.reachable(*target)) continue;
       const App app = model.world.app(*target);
+      if (app != App::dead && spec.udp) {
+        const Attempt got = UdpClient(stage_.lab, Host::client, Lab::vip(listener)).ask(answer_in);
+        if (got.text != name_of(*target))
+          throw std::runtime_error(fmt::format("a datagram to {} ({}) should be answered by {}: {} {}", listener, spec.name,
+                                               name_of(*target), to_text(got.result), got.text));
+      }
       if (app == App::works || app == App::wrong) expect(Result::answered, app == App::works ? name_of(*target) : "wrong", answer_in);
     }
   }

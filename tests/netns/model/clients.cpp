@@ -57,6 +57,13 @@ void Clients::open(const ServiceSpec& service, std::uint16_t listen, const Place
                    .masqueraded = service.masquerade});
 }
 
+void Clients::talk(const ServiceSpec& service, std::uint16_t listen, const Place& at) {
+  constexpr std::size_t most = 4;
+  if (talkers_.size() == most) talkers_.erase(talkers_.begin());
+  talkers_.push_back(
+      {.client = std::make_unique<UdpClient>(lab_, Host::client, Lab::vip(listen)), .listen = listen, .service = service.name, .at = at});
+}
+
 void Clients::close(std::size_t which, bool abruptly) {
   const auto held = held_.begin() + static_cast<std::ptrdiff_t>(which % held_.size());
   if (abruptly) {
@@ -79,10 +86,12 @@ void Clients::on_forgotten(const std::map<std::string, bool>& moved) {
     const auto service = moved.find(held.service);
     held.unsure |= held.leaving || held.masqueraded || service == moved.end() || service->second;
   }
+  for (Talker& talker : talkers_) talker.unsure = true;
 }
 
 void Clients::on_anything() {
   for (Held& held : held_) held.unsure = true;
+  for (Talker& talker : talkers_) talker.unsure = true;
 }
 
 bool Clients::check_one(Held& held, const Model& model, const std::map<std::string, Passage>& passages) const {
@@ -108,6 +117,8 @@ bool Clients::check_one(Held& held, const Model& model, const std::map<std::stri
     return true;
   }
   const Attempt answer = held.client->ask(long_enough);
+  if (answer.result == Result::timeout && owner->on_none != NoServer::drop)
+    throw std::runtime_error(label(held) + " neither stands nor has been reset");
   const bool lives = answer.result == Result::answered;
   if (lives && answer.text != text)
     throw std::runtime_error(fmt::format("{} should be answered \"{}\", not \"{}\"", label(held), text, answer.text));
@@ -121,7 +132,36 @@ bool Clients::check_one(Held& held, const Model& model, const std::map<std::stri
   return true;
 }
 
+/// A UDP client stays where it is for as long as old flows may; otherwise the target answers it, from the same socket.
+bool Clients::check_one(Talker& talker, const Model& model, const std::map<std::string, Passage>& passages) {
+  const ServiceSpec* const spec = model.spec().find(talker.service);
+  if (spec == nullptr || !spec->udp || std::ranges::find(spec->listen, talker.listen) == spec->listen.end()) return false;
+  const Passage& passage = passages.at(talker.service);
+  if (!passage.target || passage.restless || spec->observe || !model.world.reachable(*passage.target)) return false;
+  if (model.world.app(*passage.target) == App::dead) return false;
+  bool may_stay = talker.unsure || passage.loose || (passage.moves.empty() && talker.at != *passage.target);
+  for (const Move& move : passage.moves) {
+    const std::string policy = move.planned ? passage.asked_flows.value_or(spec->on_forced) : "reset";
+    may_stay |= policy != "reset";
+  }
+  const auto end = TestClock::now() + long_enough;
+  Attempt answer;
+  while (TestClock::now() < end) {
+    answer = talker.client->ask(milliseconds{300});
+    if (answer.text == name_of(*passage.target)) talker.at = *passage.target;
+    if (answer.text == name_of(*passage.target) || (may_stay && answer.text == name_of(talker.at))) {
+      talker.unsure = false;
+      return true;
+    }
+    if (may_stay && (!model.world.reachable(talker.at) || model.world.app(talker.at) == App::dead)) return false;
+  }
+  throw std::runtime_error(fmt::format("a UDP client of {} ({}) should be answered by {}{}: {} {}", talker.listen, talker.service,
+                                       name_of(*passage.target), may_stay ? " or " + name_of(talker.at) : "", to_text(answer.result),
+                                       answer.text));
+}
+
 void Clients::check(const Model& model, const std::map<std::string, Passage>& passages) {
+  std::erase_if(talkers_, [&](Talker& talker) { return !check_one(talker, model, passages); });
   std::erase_if(held_, [&](Held& held) { return !check_one(held, model, passages); });
 }
 

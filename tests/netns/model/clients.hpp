@@ -26,6 +26,15 @@ struct Held {
   bool unsure = false;  // something happened after which it may live or not
 };
 
+/// A client with one UDP socket.
+struct Talker {
+  std::unique_ptr<UdpClient> client;
+  std::uint16_t listen = 0;
+  std::string service;
+  Place at;
+  bool unsure = false;
+};
+
 /// What the last step did to one service.
 struct Passage {
   std::optional<Place> target;
@@ -43,6 +52,8 @@ public:
   std::size_t size() const { return held_.size(); }
   /// Connects and asks. Throws std::runtime_error when another server than `expected` answers, or none.
   void open(const ServiceSpec& service, std::uint16_t listen, const Place& expected, std::uint16_t port = 0);
+  /// One UDP client more, up to a few.
+  void talk(const ServiceSpec& service, std::uint16_t listen, const Place& at);
   void close(std::size_t which, bool abruptly);
   const Held& at(std::size_t which) const { return held_.at(which % held_.size()); }
 
@@ -60,8 +71,12 @@ private:
   /// False: it is of no interest any more.
   bool check_one(Held& held, const Model& model, const std::map<std::string, Passage>& passages) const;
 
+  /// Likewise.
+  static bool check_one(Talker& talker, const Model& model, const std::map<std::string, Passage>& passages);
+
   Lab& lab_;
   std::vector<Held> held_;
+  std::vector<Talker> talkers_;
 };
 
 } // namespace hanat::test::model

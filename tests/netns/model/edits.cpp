@@ -190,16 +190,20 @@ std::string remove_listener(const Edit& edit) {
   listen.erase(listen.begin() + static_cast<std::ptrdiff_t>(at));
   return fmt::format("{}: without listener {}", edit.service().name, gone);
 }
+std::string datagrams(const Edit& edit) {
+  edit.service().udp = !edit.service().udp;
+  return fmt::format("{}: {} UDP", edit.service().name, edit.service().udp ? "with" : "without");
+}
 std::string other_order(const Edit& edit) {
   std::ranges::reverse(edit.spec.services);
   return "the services stand in another order";
 }
 std::string no_change(const Edit&) { return "the same file"; }
 
-constexpr std::array<Apply, 22> edits = {pace,           counts,         times,           probe,      sources,       old_flows,
+constexpr std::array<Apply, 23> edits = {pace,           counts,         times,           probe,      sources,       old_flows,
                                          failback,       without_server, order,           add_server, remove_server, move_server,
                                          swap_listeners, rename,         make_group,      dissolve,   observe,       add_service,
-                                         remove_service, add_listener,   remove_listener, other_order};
+                                         remove_service, add_listener,   remove_listener, datagrams,  other_order};
 
 } // namespace
 

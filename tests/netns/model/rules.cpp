@@ -134,11 +134,15 @@ std::optional<Place> follow(const Place& place, const std::vector<Place>& before
 
 Service Model::carried_over(const ServiceSpec& next) const {
   const ServiceSpec* before = spec_.find(next.name);
-  if (before == nullptr) return {.loose = true};
+  if (before == nullptr) { // its listeners bring along what the kernel has for them
+    const auto had = [&](const ServiceSpec& old) { return std::ranges::find(old.listen, next.listen.front()) != old.listen.end(); };
+    const auto holder = std::ranges::find_if(spec_.services, had);
+    return {.target = holder == spec_.services.end() ? std::nullopt : services_.at(holder->name).target, .loose = true};
+  }
   const Service& old = services_.at(next.name);
   Service now = old;
-  now.loose = old.loose || before->servers != next.servers || before->listen != next.listen || before->group != next.group ||
-              before->observe != next.observe || (!old.target && old.decided);
+  now.loose = old.loose || before->servers != next.servers || before->listen != next.listen || before->udp != next.udp ||
+              before->group != next.group || before->observe != next.observe || (!old.target && old.decided);
   if (before->servers == next.servers) return now;
   now.pin.reset();
   if (old.pin)
@@ -244,8 +248,8 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
     if (usable(index, server)) usable_places.push_back(spec.servers[server]);
   if (spec.observe && service.loose) { // what the kernel had when it began
     std::set<std::optional<Place>> any{std::nullopt};
-    any.insert(spec.servers.begin(), spec.servers.end());
-    any.insert(service.target);
+    for (unsigned machine = 0; machine < machines; ++machine)
+      for (const std::uint16_t port : app_ports) any.insert(Place{machine, port});
     result[spec.name] = somewhere_of(std::move(any));
     return;
   }

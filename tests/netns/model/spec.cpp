@@ -27,10 +27,21 @@ std::string_view to_text(NoServer action) {
   return "?";
 }
 
+/// "203.0.113.10:443/tcp"
+std::vector<std::string> listeners_of(const ServiceSpec& service) {
+  std::vector<std::string> texts;
+  for (const std::uint16_t port : service.listen) {
+    texts.push_back(to_text(Lab::vip(port)) + "/tcp");
+    if (service.udp) texts.push_back(to_text(Lab::vip(port)) + "/udp");
+  }
+  return texts;
+}
+
 std::string to_toml(const ServiceSpec& service) {
   const std::span others = std::span{service.servers}.subspan(1);
-  std::string text = fmt::format("[service.{}]\nlisten = {}\nprimary = \"{}\"\n", service.name, list_of(service.listen, listener_text),
-                                 address_of(service.servers.front()));
+  std::string text =
+      fmt::format("[service.{}]\nlisten = {}\nprimary = \"{}\"\n", service.name,
+                  list_of(listeners_of(service), [](const std::string& text) { return text; }), address_of(service.servers.front()));
   if (!others.empty()) text += fmt::format("backup = {}\n", list_of(others, address_of));
   text += fmt::format("probe = {{ type = \"tcp\", interval = \"{}ms\", fast_interval = \"{}ms\", timeout = \"{}ms\"{} }}\n",
                       service.interval_ms, service.fast_ms, service.timeout_ms,
@@ -49,7 +60,6 @@ std::string to_toml(const ServiceSpec& service) {
 
 std::string name_of(const Place& place) { return fmt::format("{}{}", "abc"[place.machine], place.port); }
 std::string address_of(const Place& place) { return to_text(Lab::endpoint(hosts.at(place.machine), place.port)); }
-std::string listener_text(std::uint16_t port) { return to_text(Lab::vip(port)) + "/tcp"; }
 
 unsigned ServiceSpec::reaction_ms() const {
   constexpr unsigned settling = 1000; // the moment that a server gets after an outage
@@ -71,7 +81,7 @@ std::vector<std::size_t> Spec::together_with(std::size_t service) const {
 
 Spec first_spec() {
   const auto at = [](unsigned machine, unsigned app) { return Place{machine, app_ports.at(app)}; };
-  ServiceSpec web{.name = "web", .listen = {443, 444}, .servers = {at(0, 0), at(1, 0)}};
+  ServiceSpec web{.name = "web", .listen = {443, 444}, .servers = {at(0, 0), at(1, 0)}, .udp = true};
   ServiceSpec mail{.name = "mail", .listen = {445}, .servers = {at(1, 0), at(2, 0), at(0, 0)}, .asks = true};
   mail.on_forced = "drain 60s";
   ServiceSpec db{.name = "db", .listen = {446}, .servers = {at(2, 1), at(0, 1)}, .manual = true, .masquerade = true};

@@ -27,14 +27,12 @@ inline constexpr std::array<Host, machines> hosts = {Host::primary, Host::backup
 std::string name_of(const Place& place);
 /// "198.18.12.2:8002"
 std::string address_of(const Place& place);
-/// "203.0.113.10:443/tcp"
-std::string listener_text(std::uint16_t port);
 
 enum class NoServer : std::uint8_t { refuse, drop, keep };
 
 struct ServiceSpec {
   std::string name;
-  std::vector<std::uint16_t> listen; // ports of the one listen address, TCP
+  std::vector<std::uint16_t> listen; // ports of the one listen address
   std::vector<Place> servers = {};   // the primary first; no two on one machine
   bool asks = false;                 // the probe wants an answer; otherwise a handshake is enough
   unsigned interval_ms = 50, fast_ms = 10, timeout_ms = 250, fails = 3, passes = 2, stable_ms = 100, none_after_ms = 200;
@@ -43,6 +41,7 @@ struct ServiceSpec {
   NoServer on_none = NoServer::refuse;
   std::string on_failover = "reset", on_forced = "reset";
   bool masquerade = false, observe = false;
+  bool udp = false; // beside TCP
   std::string group = {};
   bool operator==(const ServiceSpec&) const = default;
 

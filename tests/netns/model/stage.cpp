@@ -48,15 +48,18 @@ Program::Program(Lab& lab, const Place& place, std::shared_ptr<std::atomic<bool>
                      }
                      return reply;
                    }),
-      wrong_(std::move(wrong)) {}
+      wrong_(std::move(wrong)), datagrams_(lab, hosts.at(place.machine), place.port, name_of(place)) {}
 
 void Program::become(App mode) {
   *wrong_ = mode == App::wrong;
   hang(mode == App::hangs);
-  if (mode == App::dead)
+  if (mode == App::dead) {
     kill();
-  else
+    datagrams_.kill();
+  } else {
     start();
+    datagrams_.start();
+  }
 }
 
 Stage::Stage(bool shared) : model(first_spec()), shared_table(shared) {
@@ -348,6 +351,7 @@ Done Stage::on_connect(const Step& step) {
   const auto& target = model.service(spec.name).target;
   const std::uint16_t port = spec.listen[step.b % spec.listen.size()];
   clients.open(spec, port, *target);
+  if (spec.udp) clients.talk(spec, port, *target);
   return {.text = fmt::format("a connection to {} ({}), at {}", port, spec.name, name_of(*target))};
 }
 

@@ -19,7 +19,7 @@
 
 namespace hanat::test::model {
 
-/// Answers each line with its name, or with "wrong", or not at all, or is dead.
+/// Answers each line with its name, or with "wrong", or not at all, or is dead. Each datagram with its name, unless it is dead.
 class Program : public StreamServer {
 public:
   Program(Lab& lab, const Place& place);
@@ -28,6 +28,7 @@ public:
 private:
   Program(Lab& lab, const Place& place, std::shared_ptr<std::atomic<bool>> wrong);
   std::shared_ptr<std::atomic<bool>> wrong_;
+  UdpServer datagrams_;
 };
 
 /// What a step did beside what the model was told.
