@@ -40,8 +40,9 @@ constexpr std::array option_rows = {
     OptionRow{"--ask", "", "also probe every server once; exit status 1 if one fails"},
     OptionRow{"--list", "N", "also list N of the connections, one per line"},
     OptionRow{"--drain", "TIME", "let the connections of the old target go on for this time, then cut them (default: on_forced)"},
-    OptionRow{"--reset", "", "reset the connections of the old target at once"},
-    OptionRow{"--wait", "", "return when the connections of the old target have ended or were cut"},
+    OptionRow{"--reset", "", "reset the connections of the old target at once, also those that drain already"},
+    OptionRow{"--wait", "",
+              "return when the traffic has moved and the old connections have ended or were cut (exit status 1: it moved back)"},
     OptionRow{"--until-down", "", "also end the override when its server goes down: then another one takes over"},
     OptionRow{"--yes", "", "even if it is the last server that can have the traffic: clients are then turned away"},
 };

@@ -89,12 +89,22 @@ End end_of_force(const json& service, std::optional<std::chrono::milliseconds> f
           .how = "To end that earlier:"};
 }
 
+bool is_pending(const json& service) { return service.value("pending", false); }
+bool is_observed(const json& service) { return service.value("mode", "") == "observe"; }
+
+constexpr const char* under_way = "the move is under way, and hanatctl status shows when it is done";
+constexpr const char* moves_nothing = "mode is observe: hanatd moves no traffic because of this";
+
+/// "traffic goes to backup (10.0.0.12:8443)"
+std::string where_it_goes(const json& service) {
+  if (is_pending(service)) return fmt::format("the traffic is still on {}: {}", place(service), under_way);
+  return fmt::format("traffic goes to {}", place(service));
+}
+
 /// "web (group voice): traffic goes to backup (10.0.0.12:8443)"
 std::string forced_text(const json& service, WallTime now) {
-  const std::string where = service.value("pending", false)
-                                ? fmt::format("is forced to {}; the traffic is still on {} and moves in a moment",
-                                              escaped(service.value("forced", "")), place(service))
-                                : fmt::format("traffic goes to {}", place(service));
+  const std::string where =
+      (is_pending(service) ? fmt::format("is forced to {}; ", escaped(service.value("forced", ""))) : "") + where_it_goes(service);
   return fmt::format("{}{}: {}{}", name_of(service), group_of(service), where, replaced_by(service, now));
 }
 
@@ -103,6 +113,23 @@ std::string operand_for(const json& services) {
   const std::string group = group_of(services.front());
   const bool one_group = !group.empty() && std::ranges::all_of(services, [&](const json& service) { return group_of(service) == group; });
   return services.size() == 1 || one_group ? name_of(services.front()) : "--all";
+}
+
+bool is_not_up(const json& service) {
+  const std::string health = service.value("health", "up");
+  return health == "down" || health == "unknown";
+}
+
+/// What the way back to a server that was enabled waits for: ", and primary is down: it gets the traffic when it is up"
+std::string way_back(const json& service) {
+  const std::string server = escaped(service.at("server").get<std::string>());
+  const auto& waits_for = service.at("waits_for");
+  const bool by_itself = !waits_for.is_null() && waits_for != "operator";
+  if (by_itself && !service.at("failback_in_s").is_null())
+    return fmt::format(", and returns to {} in {}", server, duration(service.at("failback_in_s").get<double>()));
+  if (!is_not_up(service)) return {};
+  const std::string_view state = service.at("health") == "down" ? "is down" : "is not known to be up";
+  return fmt::format(", {} {} {}{}", by_itself ? "and" : "but", server, state, by_itself ? ": it gets the traffic when it is up" : "");
 }
 
 } // namespace
@@ -126,9 +153,10 @@ std::string auto_reply(const json& reply, WallTime now) {
   for (const auto& service : reply.at("services")) {
     const auto name = name_of(service);
     text += service.at("was_forced").get<bool>()
-                ? fmt::format("{}{}: the override has ended; traffic goes to {}, and hanatd decides again\n", name, group_of(service),
-                              place(service))
+                ? fmt::format("{}{}: the override has ended; {}{}\n", name, group_of(service), where_it_goes(service),
+                              is_pending(service) ? "" : ", and hanatd decides again")
                 : fmt::format("{}: was not forced, nothing changed; traffic goes to {}\n", name, place(service));
+    if (is_observed(service)) text += fmt::format("  {}\n", moves_nothing);
     text += old_connections(service, now);
   }
   return text.empty() ? "no services: nothing was forced\n" : text;
@@ -142,12 +170,15 @@ std::string disable_reply(const json& reply, WallTime now) {
     const auto& until = service.at("until");
     text += fmt::format("{}{}: {} is disabled{}, and is never chosen\n", name_of(service), group_of(service), server_of(service),
                         until.is_null() ? "" : " until " + moment_text(until.get<std::string>(), now));
-    if (service.at("pending").get<bool>())
-      text += "  the traffic is still on it and moves in a moment\n";
-    else if (service.at("target") == "none")
-      text += "  no server is left: clients are turned away\n";
-    else
+    if (is_observed(service))
+      text += fmt::format("  {}; when mode is auto again, new connections avoid it\n", moves_nothing);
+    else if (is_pending(service))
+      text += fmt::format("  the traffic is still on it: {}\n", under_way);
+    else if (service.at("target") != "none")
       text += fmt::format("  traffic goes to {}\n", place(service));
+    else
+      text += service.value("why", "") == "no-server-up" ? "  no server is left: clients are turned away\n"
+                                                         : "  no server has the traffic yet: nothing is decided\n";
     text += old_connections(service, now);
   }
   const json& first = services.front();
@@ -163,15 +194,14 @@ std::string enable_reply(const json& reply, WallTime now) {
       text += fmt::format("{}: {} was not disabled, nothing changed; traffic goes to {}\n", name, server_of(service), place(service));
       continue;
     }
-    std::string when;
+    text += fmt::format("{}{}: {} is enabled again; traffic goes to {}{}\n", name, group_of(service), server_of(service), place(service),
+                        way_back(service));
+    if (is_observed(service)) text += fmt::format("  {}\n", moves_nothing);
     if (service.at("waits_for") == "operator" && commands.empty()) // a group moves as one
       commands =
-          fmt::format("failback is manual. To move the traffic back:\n-> hanatctl {}\n-> hanatctl auto {}\n",
+          fmt::format("failback is manual. To move the traffic back{}:\n-> hanatctl {}\n-> hanatctl auto {}\n",
+                      is_not_up(service) ? " when it is up" : "",
                       server == "primary" ? "force-primary " + name : fmt::format("force-backup {} --server {}", name, server), name);
-    else if (!service.at("waits_for").is_null() && !service.at("failback_in_s").is_null())
-      when = fmt::format(", and returns to {} in {}", server, duration(service.at("failback_in_s").get<double>()));
-    text +=
-        fmt::format("{}{}: {} is enabled again; traffic goes to {}{}\n", name, group_of(service), server_of(service), place(service), when);
     text += old_connections(service, now);
   }
   return text + commands;
@@ -180,11 +210,13 @@ std::string enable_reply(const json& reply, WallTime now) {
 std::string waited_reply(const json& reply) {
   std::string text;
   for (const auto& service : reply.at("services")) {
+    if (!service.contains("waited")) continue;
+    const std::string server = escaped(service.at("waited_for").get<std::string>());
     const auto old = service.find("old_connections");
-    const bool moved = old != service.end() && !old->is_null();
-    if (!moved && !service.contains("server")) continue;
-    const std::string server = escaped((moved ? *old : service).at("server").get<std::string>());
-    if (moved && old->contains("ended"))
+    if (service.at("waited") == "undone")
+      text += fmt::format("{}: NOT DONE: {} has the traffic, because somebody decided otherwise meanwhile; do not shut it down\n",
+                          name_of(service), server);
+    else if (old != service.end() && !old->is_null() && old->contains("ended"))
       text += fmt::format("{}: the old connections of {} are gone: {} ended by themselves, {} were cut\n", name_of(service), server,
                           old->at("ended").get<std::uint64_t>(), old->at("cut").get<std::uint64_t>());
     else

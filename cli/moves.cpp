@@ -1,7 +1,6 @@
-// A count, a request, a wait.
+// A request, a count, a wait.
 #include "cli/moves.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -11,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/awaited_move.hpp"
 #include "cli/replies.hpp"
 #include "cli/requests.hpp"
 #include "daemon/api/client.hpp"
@@ -24,9 +24,12 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-// The move does not wait longer for a number that is only shown.
-constexpr milliseconds count_deadline{1'000};
+// No move waits for a number that is only shown: a reset leaves nothing to count afterwards, everything else is counted behind the move.
+constexpr milliseconds count_before_at_most{150};
+constexpr milliseconds count_after_at_most{1'000};
+constexpr milliseconds pause_between_counts{50};
 constexpr milliseconds pause_between_looks{200};
+constexpr milliseconds status_within{10'000};
 constexpr std::chrono::seconds restart_at_most{30}; // while it waits, hanatd may be restarted
 
 /// {"service": ...}, {"all": true} or neither, which the daemon accepts when there is only one service.
@@ -49,12 +52,18 @@ json with_time_and_reason(json parameters, const Invocation& invocation) {
   return parameters;
 }
 
-/// The connections of each server of the one service that is named, by role. Empty: several are selected, or they were not counted in time.
+ServiceStatus status_of(const Invocation& invocation, const json& service, milliseconds deadline) {
+  const json reply = request(invocation, "Status", {{"service", service.at("name")}}, deadline);
+  return reply.at("status").get<Status>().services.at(0);
+}
+
+/// The connections of each server of the one service that is named, by role, where they are about to be reset. Empty: they are not, several
+/// services are selected, or they were not counted in time.
 std::map<std::string, std::uint64_t> live_connections(const Invocation& invocation) {
   std::map<std::string, std::uint64_t> live;
-  if (invocation.all) return live;
+  if (invocation.all || !invocation.reset) return live;
   try {
-    const json reply = request(invocation, "Connections", selection(invocation), count_deadline);
+    const json reply = request(invocation, "Connections", selection(invocation), count_before_at_most);
     for (const ConnectionServer& server : reply.at("connections").get<ConnectionsReport>().servers)
       if (!server.role.empty()) live[server.role] = server.counts.live();
   } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): the request that follows says what is wrong
@@ -62,37 +71,51 @@ std::map<std::string, std::uint64_t> live_connections(const Invocation& invocati
   return live;
 }
 
-/// The old target of a service in a reply; empty: its traffic did not move.
-std::string old_server(const json& service) {
-  const auto old = service.find("old_connections");
-  return old == service.end() || old->is_null() ? std::string{} : old->at("server").get<std::string>();
+/// hanatd counts what drains right behind the move.
+void count_drains(const Invocation& invocation, json& services) {
+  const auto deadline = std::chrono::steady_clock::now() + count_after_at_most;
+  const auto is_counted = [&](json& service) {
+    const std::string server = old_server(service);
+    if (server.empty() || service["old_connections"].contains("number") || service["old_connections"].at("action") == "reset") return true;
+    const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left <= milliseconds{0}) return false;
+    const auto number = draining_from(status_of(invocation, service, left), server);
+    if (number) service["old_connections"]["number"] = *number;
+    return number.has_value();
+  };
+  try {
+    for (;; std::this_thread::sleep_for(pause_between_counts)) {
+      bool all = true;
+      for (json& service : services) all = is_counted(service) && all;
+      if (all || std::chrono::steady_clock::now() >= deadline) return;
+    }
+  } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): the traffic has moved all the same
+  }
 }
 
-bool is_over(const ServiceStatus& service, const std::string& server) {
-  if (std::ranges::any_of(service.draining, [&](const DrainingStatus& one) { return one.server == server; })) return false;
-  return !service.last_flip || service.last_flip->from != server || service.last_flip->cut_ms || service.last_flip->interrupted;
-}
-
-/// The server whose old connections end; of disable the server itself, which may have lost the traffic before.
-std::string waited_for(const Invocation& invocation, const json& service) {
-  return invocation.command == Command::disable ? service.at("server").get<std::string>() : old_server(service);
-}
-
-/// What became of the old connections of one service, when they are gone.
-void wait_for_end(const Invocation& invocation, json& service) {
-  const std::string server = waited_for(invocation, service);
-  if (server.empty()) return;
+/// Waits until the old connections of one service are gone, and notes what became of them. False: the server has the traffic again.
+bool wait_for_end(const Invocation& invocation, json& service) {
+  AwaitedMove move{invocation.command, service};
+  if (move.server().empty()) return true;
   auto heard = std::chrono::steady_clock::now();
   for (;; std::this_thread::sleep_for(pause_between_looks)) {
     try {
-      const auto status = request(invocation, "Status", {{"service", service.at("name")}}).at("status").get<Status>();
+      const ServiceStatus status = status_of(invocation, service, status_within);
       heard = std::chrono::steady_clock::now();
-      if (status.services.empty() || !is_over(status.services.front(), server)) continue;
-      if (const auto& flip = status.services.front().last_flip; flip && flip->from == server && !old_server(service).empty()) {
+      const AwaitedMove::State state = move.look(status);
+      const auto& flip = status.last_flip;
+      if (state == AwaitedMove::State::moving) continue;
+      const bool by_flip = flip && flip->from == move.server();
+      if (by_flip && state != AwaitedMove::State::undone && old_server(service).empty() && service.value("pending", false))
+        service["old_connections"] = old_connections_in(status, move.server(), wall_now()); // the move came behind the reply
+      if (state == AwaitedMove::State::draining) continue;
+      service["waited"] = state == AwaitedMove::State::gone ? "gone" : "undone";
+      service["waited_for"] = move.server();
+      if (by_flip && !old_server(service).empty()) {
         service["old_connections"]["ended"] = flip->drained;
         service["old_connections"]["cut"] = flip->cut.tcp + flip->cut.udp + flip->cut.sctp;
       }
-      return;
+      return state == AwaitedMove::State::gone;
     } catch (const NoDaemon&) {
       if (std::chrono::steady_clock::now() - heard > restart_at_most) throw;
     }
@@ -107,11 +130,14 @@ Exit run_move(const Invocation& invocation, const char* method, const json& para
   if (!services.empty())
     if (const auto found = live.find(old_server(services.front())); found != live.end())
       services.front()["old_connections"]["number"] = found->second;
+  count_drains(invocation, services);
   if (!invocation.json)
     if (const Exit status = print_message(invocation, text(reply)); status != Exit::done || !invocation.wait) return status;
+  bool all_gone = true;
   if (invocation.wait)
-    for (json& service : services) wait_for_end(invocation, service);
-  return invocation.json ? print_json(reply) : print_message(invocation, waited_reply(reply));
+    for (json& service : services) all_gone = wait_for_end(invocation, service) && all_gone;
+  const Exit status = invocation.json ? print_json(reply) : print_message(invocation, waited_reply(reply));
+  return all_gone ? status : Exit::refused;
 }
 
 } // namespace

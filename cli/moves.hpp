@@ -1,4 +1,4 @@
-// The commands that move traffic by hand: each counts the connections of the target before, asks hanatd, and with --wait returns when they
+// The commands that move traffic by hand: each asks hanatd, counts the connections of the old target, and with --wait returns when they
 // are gone. Not here: the texts (replies), the other commands (commands).
 #pragma once
 

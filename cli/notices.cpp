@@ -48,6 +48,25 @@ std::string state_of(const ServerStatus& server) {
                      reason.empty() ? "" : fmt::format(" ({})", escaped(reason)));
 }
 
+/// "no server is up", "no enabled server is up for all of group voice: primary is disabled": a disabled one may well be up.
+std::string no_server_up(const ServiceStatus& service) {
+  std::string disabled;
+  for (const ServerStatus& server : service.servers)
+    if (server.disabled && health_of(server) == "up") disabled += (disabled.empty() ? "" : ", ") + escaped(server.role);
+  const std::string which = service.group ? fmt::format(" for all of group {}", escaped(*service.group)) : "";
+  if (disabled.empty()) return fmt::format("no server is up{}", which);
+  return fmt::format("no enabled server is up{} ({} is up, but disabled)", which, disabled);
+}
+
+/// " until 14:30:05 (in 30 min)"
+std::string until_text(const std::optional<std::string>& until, WallTime now) {
+  if (!until) return {};
+  std::string text = fmt::format(" until {}", local_time(*until, now));
+  if (const auto end = parse_wall_time(*until); end && *end > now)
+    text += fmt::format(" (in {})", duration(std::chrono::duration<double>(*end - now).count()));
+  return text;
+}
+
 Notice notice_observe(const ServiceStatus& service) {
   std::string text = "observe: hanatd decides and logs, but does not touch traffic";
   const std::string target = escaped(service.would_target.value_or(""));
@@ -55,7 +74,7 @@ Notice notice_observe(const ServiceStatus& service) {
   if (why == "starting")
     text += "; it has not decided yet";
   else if (why == "no-server-up")
-    text += "; it would turn clients away: no server is up";
+    text += fmt::format("; it would turn clients away: {}", no_server_up(service));
   else if (target == service.target)
     text += fmt::format("; it would leave new connections on {} ({})", target, why);
   else if (!target.empty())
@@ -66,28 +85,20 @@ Notice notice_observe(const ServiceStatus& service) {
 Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, WallTime now) {
   const auto* const server = find_server(service, forced.target);
   const bool down = server != nullptr && server->health == "down";
-  std::string text = fmt::format("forced to {}{} by {}", escaped(forced.target), down ? ", WHICH IS DOWN," : "", escaped(forced.by));
-  if (forced.until) {
-    text += fmt::format(" until {}", local_time(*forced.until, now));
-    if (const auto until = parse_wall_time(*forced.until); until && *until > now)
-      text += fmt::format(" (in {})", duration(std::chrono::duration<double>(*until - now).count()));
-  }
+  std::string text = fmt::format("forced to {}{} by {}{}", escaped(forced.target), down ? ", WHICH IS DOWN," : "", escaped(forced.by),
+                                 until_text(forced.until, now));
   if (forced.until_down) text += forced.until ? ", or until it goes down" : " until it goes down";
   if (!forced.reason.empty()) text += fmt::format(": \"{}\"", escaped(forced.reason));
   text += service.mode == "observe" ? "; it has no effect until mode is auto again"
           : down                    ? "; clients are not served"
+          : forced.until_down       ? "; another server takes over then"
                                     : "; no failover until it ends";
   return {down, text + ". To end it:", {fmt::format("hanatctl auto {}", escaped(service.name))}};
 }
 
 /// A server that an operator took out of service: by whom, until when, and how it comes back.
 Notice notice_disabled(const ServiceStatus& service, const ServerStatus& server, const DisabledStatus& disabled, WallTime now) {
-  std::string text = fmt::format("{} is disabled by {}", escaped(server.role), escaped(disabled.by));
-  if (disabled.until) {
-    text += fmt::format(" until {}", local_time(*disabled.until, now));
-    if (const auto until = parse_wall_time(*disabled.until); until && *until > now)
-      text += fmt::format(" (in {})", duration(std::chrono::duration<double>(*until - now).count()));
-  }
+  std::string text = fmt::format("{} is disabled by {}{}", escaped(server.role), escaped(disabled.by), until_text(disabled.until, now));
   if (!disabled.reason.empty()) text += fmt::format(": \"{}\"", escaped(disabled.reason));
   return {service.target == "none",
           text + "; it is never chosen. To enable it:",
@@ -104,35 +115,67 @@ Notice notice_outage(const ServiceStatus& service, const OutageStatus& outage) {
                       outage.new_refused ? "; new ones are refused" : "")};
 }
 
+/// The old probes decide until the new ones pass.
+Notice notice_new_probes(const ServerStatus& server, const NewProbesStatus& fresh, WallTime now) {
+  const auto fails = [](const ProbeStatus& probe) { return !probe.last || probe.last->outcome != "pass"; };
+  const auto worst = std::find_if(fresh.probes.begin(), fresh.probes.end(), fails);
+  const ProbeStatus& probe = worst == fresh.probes.end() ? fresh.probes.front() : *worst;
+  std::string text = fmt::format("{}: its new probe ({}) has not passed since the reload at {}: ", escaped(server.role),
+                                 escaped(probe.name), local_time(fresh.since, now));
+  if (!probe.last)
+    text += "no result yet";
+  else
+    text += escaped(probe.last->reason) + (probe.last->detail.empty() ? "" : fmt::format(" ({})", escaped(probe.last->detail))) +
+            (probe.last->wanted.empty() ? "" : ", wanted: " + escaped(probe.last->wanted));
+  text += "; its old probes decide until then";
+  if (!fresh.failing) return {false, std::move(text)};
+  return {true, text + ". If the configuration is wrong, correct it, then:", {"hanatctl reload"}};
+}
+
 /// Servers that keep losing the traffic, or work with something wrong.
-void add_server_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
+void add_server_notices(const ServiceStatus& service, WallTime now, std::vector<Notice>& notices) {
   for (const ServerStatus& server : service.servers) {
     if (const auto& flapping = server.flapping)
       notices.push_back(
-          {false, fmt::format("{} is flapping: it lost the traffic soon after it got it, {} time{}; it must be up for {} to get "
+          {false, fmt::format("{} is flapping: it {} the traffic soon after it got it, {} time{}; it must be up for {} to get "
                               "it again; forgiven in {}",
-                              escaped(server.role), flapping->times, flapping->times == 1 ? "" : "s", duration(flapping->wait_s),
-                              duration(flapping->forgiven_in_s))});
+                              escaped(server.role), service.mode == "observe" ? "would have lost" : "lost", flapping->times,
+                              flapping->times == 1 ? "" : "s", duration(flapping->wait_s), duration(flapping->forgiven_in_s))});
+    if (server.new_probes && !server.new_probes->probes.empty()) notices.push_back(notice_new_probes(server, *server.new_probes, now));
     if (const auto& warning = server.warning)
       notices.push_back({false, fmt::format("{} passes with a warning: {}{}", escaped(server.role), escaped(warning->reason),
                                             warning->detail.empty() ? "" : fmt::format(" ({})", escaped(warning->detail)))});
   }
-  if (service.witness && !service.witness->answers)
+  if (service.witness && service.witness->answers == false && !service.outage) // the notice of the outage says what it means
     notices.push_back(
         {false, fmt::format("the witness {} does not answer: it cannot tell an outage of the servers from one of this gateway",
                             escaped(service.witness->address))});
 }
 
-std::optional<Notice> notice_target(const ServiceStatus& service) {
+/// The target is no server of the configuration any more, and nothing of the configuration has taken over yet.
+Notice notice_former(const ServiceStatus& service, const ServerStatus& former, WallTime now) {
+  const auto waits = [&](const ServerStatus& server) {
+    return server.role != former.role && !server.disabled && health_of(server) == "unknown";
+  };
+  const bool judged = std::none_of(service.servers.begin(), service.servers.end(), waits);
+  const std::string text =
+      fmt::format("{} is no server of the configuration any more since the reload at {}, and keeps the traffic until one that is may have "
+                  "it",
+                  escaped(former.address), local_time(former.former_since.value_or(""), now));
+  if (!judged) return {false, text};
+  return {true, text + "; none is up. Correct the configuration, or mend the servers, then:", {"hanatctl reload"}};
+}
+
+std::optional<Notice> notice_target(const ServiceStatus& service, WallTime now) {
   if (service.outage) return notice_outage(service, *service.outage);
+  if (const auto* const former = find_server(service, service.target);
+      former != nullptr && former->former_since && former->health != "down")
+    return notice_former(service, *former, now);
   if (service.why == "full-kept")
     return Notice{true, fmt::format("{} is full, and no other server may take over: it keeps the traffic", escaped(service.target))};
   if (service.why == "no-server-up-kept")
-    return Notice{true, fmt::format("no server is up: {} keeps the traffic (on_none = \"keep\")", escaped(service.target))};
-  if (service.why == "no-server-up")
-    return Notice{true, service.group ? fmt::format("no server is up for all of group {}: clients are turned away until one is",
-                                                    escaped(*service.group))
-                                      : "no server is up: clients are turned away until one is"};
+    return Notice{true, fmt::format("{}: {} keeps the traffic (on_none = \"keep\")", no_server_up(service), escaped(service.target))};
+  if (service.why == "no-server-up") return Notice{true, fmt::format("{}: clients are turned away until one is", no_server_up(service))};
   if (service.mode == "observe" && service.target == "none")
     return Notice{false, service.target_address
                              ? fmt::format("the kernel sends its traffic to {}, which is no server of this configuration",
@@ -248,9 +291,9 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   for (const ServerStatus& server : service.servers)
     if (server.disabled) found.push_back(notice_disabled(service, server, *server.disabled, now));
   add_path_notices(service, found);
-  if (auto notice = notice_target(service)) found.push_back(std::move(*notice));
+  if (auto notice = notice_target(service, now)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
-  add_server_notices(service, found);
+  add_server_notices(service, now, found);
   for (const auto& draining : service.draining) found.push_back(notice_draining(draining, now));
   for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (auto notice = notice_failback(service)) found.push_back(std::move(*notice));

@@ -31,6 +31,11 @@ void add_service(std::string& text, const View& view, const ServicePlan& plan) {
   add_keys(text, view, plan.keys);
   if (const auto& [kept, started, ended] = plan.probes; plan.change != "moved" && kept + started + ended > 0)
     add_row(text, view, "probes", fmt::format("{} kept, {} new, {} ended", kept, started, ended));
+  for (const std::string& role : plan.held)
+    add_row(text, view, escaped(role), "keeps its verdict: its old probes decide until each new one has passed");
+  if (!plan.serves_on.empty())
+    add_row(text, view, "traffic", fmt::format("{} serves on until a server of the new configuration is up", escaped(plan.serves_on)),
+            Colour::yellow);
   if (plan.move)
     add_row(text, view, "traffic",
             fmt::format("{} -> {} ({})", place_of(plan.move->from, plan.move->from_address), place_of(plan.move->to, plan.move->to_address),

@@ -50,9 +50,7 @@ std::filesystem::path own(const std::filesystem::path& directory) {
 
 Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
     : loop_(loop), paths_(std::move(paths)), lock_(own(existing(paths_.state, "state directory"))),
-      writer_(
-          loop, [this](const std::string& error) { log(events::StateNotSaved{error}); },
-          [dir = paths_.state](const State& state) { save_state(dir, state); }),
+      state_(loop, paths_.state, [this](events::Payload what) { log(std::move(what)); }),
       notify_(loop,
               [this] {
                 return (handlers_->fallback()         ? "an older configuration is in force, see hanatctl status; "
@@ -75,19 +73,15 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   log_capabilities(cutter);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
-  controller_ =
-      std::make_unique<Controller>(loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter), make_client_notifier(),
-                                   Controller::Publish{.event = [this](const Event& event) { publish(event); },
-                                                       .send_now =
-                                                           [this] {
-                                                             if (control_) control_->send_waiting();
-                                                           }});
-  const LoadedState kept = load_state(paths_.state);
-  if (!kept.warning.empty()) log(events::Message{Level::warning, kept.warning});
-  controller_->on_state_changed = [this](Controller::Urgency urgency) {
-    urgency == Controller::Urgency::now ? writer_.save_now(controller_->state()) : writer_.save_soon(controller_->state());
-  };
-  controller_->start(config, kept.state);
+  controller_ = std::make_unique<Controller>(
+      loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter), make_client_notifier(),
+      Controller::Publish{.event = [this](const Event& event) { publish(event); },
+                          .send_now =
+                              [this] {
+                                if (control_) control_->send_waiting();
+                              },
+                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); }});
+  state_.start(*controller_, config, history_->ring());
   utsname system{};
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
@@ -175,12 +169,13 @@ void Daemon::on_signal(int number) {
 void Daemon::stop() {
   notify_.stopping();
   log(events::Stopping{});
+  state_.save_health();
   try {
     controller_->stop();
   } catch (const std::exception& error) {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
-  writer_.finish();
+  state_.finish();
   config_copy_.finish();
   control_.reset();
   metrics_.reset();

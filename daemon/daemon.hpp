@@ -24,7 +24,8 @@
 #include "daemon/report/make_event.hpp"
 #include "daemon/report/metrics_server.hpp"
 #include "daemon/report/sd_notify.hpp"
-#include "daemon/state/state_writer.hpp"
+#include "daemon/state/state_file.hpp"
+#include "daemon/state_keeper.hpp"
 #include "probes/io/uv.hpp"
 
 namespace hanat {
@@ -72,7 +73,7 @@ private:
   Paths paths_;
   Journal journal_;
   StateLock lock_;
-  StateWriter writer_;
+  StateKeeper state_;
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;

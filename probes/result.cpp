@@ -157,6 +157,12 @@ ProbeResult fail_result(Reason reason, Clock::duration latency, std::string deta
   return {.outcome = Outcome::fail, .reason = reason, .latency = latency, .detail = std::move(detail)};
 }
 
+ProbeResult timeout_result(Clock::duration latency, std::string detail, bool handshake) {
+  ProbeResult result = fail_result(Reason::timeout, latency, std::move(detail));
+  result.handshake = handshake;
+  return result;
+}
+
 ProbeResult inconclusive_result(Reason reason, Clock::duration latency, std::string detail) {
   return {.outcome = Outcome::inconclusive, .reason = reason, .latency = latency, .detail = std::move(detail)};
 }

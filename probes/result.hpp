@@ -63,6 +63,7 @@ struct ProbeResult {
   Reason reason = Reason::local_error;
   Clock::duration latency{};
   std::string detail;
+  bool handshake = false; // of a timeout: the server's machine had completed the TCP handshake of this very probe
   bool operator==(const ProbeResult&) const = default;
 };
 
@@ -77,6 +78,8 @@ struct Verdict {
 std::string sanitized(std::string_view text, std::size_t longest = 80);
 
 ProbeResult fail_result(Reason reason, Clock::duration latency, std::string detail = {});
+/// No reply before the deadline. `handshake`: the machine answered, the service did not.
+ProbeResult timeout_result(Clock::duration latency, std::string detail, bool handshake);
 ProbeResult inconclusive_result(Reason reason, Clock::duration latency, std::string detail = {});
 /// What the server does right, with a reason to worry: a fail where the spec is critical, otherwise a pass.
 ProbeResult warning_result(const ProbeSpec& spec, Reason reason, Clock::duration latency, std::string detail = {});

@@ -1,9 +1,9 @@
 // Connections to JSON and back.
 #include "daemon/api/connections.hpp"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
+
+#include "daemon/api/rounded.hpp"
 
 namespace hanat {
 namespace {
@@ -66,7 +66,7 @@ void to_json(json& target, const ConnectionsReport& report) {
                     {"opened_by_server", flow.opened_by_server},
                     {"offloaded", flow.offloaded}});
   target = {{"service", report.service},
-            {"took_ms", std::round(report.took_ms * 1000) / 1000},
+            {"took_ms", rounded(report.took_ms)},
             {"on_forced", report.on_forced},
             {"servers", std::move(servers)},
             {"list", std::move(list)}};

@@ -1,9 +1,9 @@
 // Observations to JSON and back.
 #include "daemon/api/health_change.hpp"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
+
+#include "daemon/api/rounded.hpp"
 
 namespace hanat {
 
@@ -12,7 +12,7 @@ void to_json(nlohmann::json& target, const ObservationStatus& observation) {
   if (!observation.detail.empty()) target["detail"] = observation.detail;
   if (observation.kind == "event") return;
   target["probe"] = observation.probe;
-  target["latency_ms"] = std::round(observation.latency_ms * 1000) / 1000;
+  target["latency_ms"] = rounded(observation.latency_ms);
   target["count"] = observation.count;
   target["of"] = observation.of;
   if (!observation.wanted.empty()) target["wanted"] = observation.wanted;

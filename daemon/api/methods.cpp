@@ -71,17 +71,21 @@ type Service (
 )
 # state: doubted, settling (somebody answers again); ends_in_s is null: when the witness answers; new_refused: new connections are
 type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)
-type Witness (address: string, answers: bool)
+# answers is null: no probe of it has ended yet
+type Witness (address: string, answers: ?bool)
 # until is null: until Auto; until_down: it ends, too, when the server goes down
 type Override (target: string, until: ?string, reason: string, by: string, until_down: ?bool)
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
 type Failback (mode: string, to: ?string, waits_for: ?string)
 # addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
-# disabled: it is never chosen
+# disabled: it is never chosen; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, probes: ?[]Probe, disabled: ?Maintenance
+  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, probes: ?[]Probe, disabled: ?Maintenance,
+  new_probes: ?NewProbes, former_since: ?string
 )
+# of a reload: they decide nothing until each has passed; failing: as many results as make a server down were no pass
+type NewProbes (since: string, failing: bool, probes: []Probe)
 # times: that it lost the traffic soon, not forgiven yet; wait_s: so long it must be up before it gets it, while another server works
 type Flapping (times: int, wait_s: float, forgiven_in_s: float)
 # of a probe that passes: certificate-expires, slow
@@ -150,7 +154,8 @@ type ReloadPlan (
   services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string, moves_unknown: ?bool
 )
 # change: added, changed, removed, moved (by the change of another one)
-type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges)
+type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges,
+  held: ?[]string, serves_on: ?string)
 # an empty text: the key is not there
 type KeyChange (key: string, before: string, after: string)
 # an empty address: no server
@@ -175,27 +180,30 @@ type ReloadCounts (added: int, changed: int, removed: int)
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 # drain_s, reset: what happens to the connections of the old target, instead of what on_forced says; old_connections is null where the
-# traffic did not move; replaced: the override that was there before
+# traffic did not move and nothing drains; replaced: the override that was there before; mode: auto, or observe, which moves nothing; why: as
+# in Service
 type Forced (
-  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, until: ?string, until_down: bool,
-  group: ?string, replaced: ?Override, old_connections: ?OldConnections
+  name: string, target: string, target_address: ?string, why: string, mode: string, forced: ?string, pending: bool, until: ?string,
+  until_down: bool, group: ?string, replaced: ?Override, old_connections: ?OldConnections
 )
 type Unforced (
-  name: string, target: string, target_address: ?string, forced: ?string, pending: bool, was_forced: bool, group: ?string,
-  old_connections: ?OldConnections
+  name: string, target: string, target_address: ?string, why: string, mode: string, forced: ?string, pending: bool, was_forced: bool,
+  group: ?string, old_connections: ?OldConnections
 )
-# action: reset, drain (what is left at until is cut), keep
+# action: reset, drain (what is left at until is cut), keep. Of Disable, and of Force with drain_s or reset, also those that drain already:
+# they get the new end
 type OldConnections (server: string, address: ?string, action: string, until: ?string)
 # Disable takes a server, by its role or address, out of service, and Enable lets it back: for the whole group. The last usable one only
 # with even_if_last. pending: the traffic is still to move away; until is null: until Enable
 type DisabledServer (
-  name: string, server: string, server_address: string, until: ?string, target: string, target_address: ?string, forced: ?string,
-  pending: bool, group: ?string, old_connections: ?OldConnections
+  name: string, server: string, server_address: string, until: ?string, target: string, target_address: ?string, why: string,
+  mode: string, forced: ?string, pending: bool, group: ?string, old_connections: ?OldConnections
 )
-# failback_in_s, waits_for: what the traffic's way back to it waits for
+# failback_in_s, waits_for: what the traffic's way back to it waits for; also "up": that it is up; null: it does not come back to it
 type EnabledServer (
-  name: string, server: string, server_address: string, was_disabled: bool, target: string, target_address: ?string, forced: ?string,
-  pending: bool, group: ?string, old_connections: ?OldConnections, failback_in_s: ?float, waits_for: ?string
+  name: string, server: string, server_address: string, health: string, was_disabled: bool, target: string, target_address: ?string,
+  why: string, mode: string, forced: ?string, pending: bool, group: ?string, old_connections: ?OldConnections, failback_in_s: ?float,
+  waits_for: ?string
 )
 # Doctor examines the way of clients, of one service or of all; it replies within some seconds.
 # sent: flows that hanatd's own client opened, by interface; served: real clients got answers meanwhile; failure: why none could be opened

@@ -37,6 +37,7 @@ enum class Metric : std::uint8_t {
   flapping,
   failback_wait,
   warning,
+  new_probes,
   outage
 };
 
@@ -72,6 +73,8 @@ constexpr std::array rows = {
     Row{Metric::failback_wait, "hanat_failback_wait_seconds", "gauge",
         "How long the server must be up before it gets the traffic, because it is flapping"},
     Row{Metric::warning, "hanat_probe_warning", "gauge", "1 while a probe of the server passes with a warning"},
+    Row{Metric::new_probes, "hanat_new_probes_failing", "gauge",
+        "1 while new probes of the server, of a reload, do not pass: those of before decide"},
     Row{Metric::outage, "hanat_outage_doubted", "gauge",
         "1 while no server answers and the traffic stays, because that may be the gateway's own failure"},
 };
@@ -135,7 +138,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
   line(families_, Metric::forced, label, service.forced ? 1 : 0);
   auto flips = service.totals.flips;
-  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "disabled", "no-server-up"})
+  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "disabled", "configuration", "no-server-up"})
     flips.try_emplace(why, 0U); // rate() needs the zero before the first
   for (const auto& [why, count] : flips) line(families_, Metric::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
@@ -172,6 +175,7 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::flapping, label, server.flapping ? server.flapping->times : 0U);
   line(families_, Metric::failback_wait, label, server.flapping ? server.flapping->wait_s : 0.0);
   line(families_, Metric::warning, label, server.warning ? 1 : 0);
+  line(families_, Metric::new_probes, label, server.new_probes && server.new_probes->failing ? 1 : 0);
   if (!server.last) return;
   line(families_, Metric::latency, label,
        fmt::format("{:.9g}", server.last->latency_ms / 1e3)); // without the rounding noise of the division

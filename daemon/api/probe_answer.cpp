@@ -1,15 +1,15 @@
 // An answer to JSON and back.
 #include "daemon/api/probe_answer.hpp"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
+
+#include "daemon/api/rounded.hpp"
 
 namespace hanat {
 
 void to_json(nlohmann::json& target, const ProbeAnswer& answer) {
   target = {{"service", answer.service}, {"role", answer.role},     {"probe", answer.probe},
-            {"outcome", answer.outcome}, {"reason", answer.reason}, {"latency_ms", std::round(answer.latency_ms * 1000) / 1000}};
+            {"outcome", answer.outcome}, {"reason", answer.reason}, {"latency_ms", rounded(answer.latency_ms)}};
   if (!answer.detail.empty()) target["detail"] = answer.detail;
   if (!answer.wanted.empty()) target["wanted"] = answer.wanted;
   if (!answer.explanation.empty()) target["explanation"] = answer.explanation;

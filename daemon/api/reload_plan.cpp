@@ -20,6 +20,8 @@ void to_json(json& target, const ServicePlan& plan) {
             {"keys", plan.keys},
             {"flows", std::move(flows)},
             {"probes", {{"kept", plan.probes.kept}, {"started", plan.probes.started}, {"ended", plan.probes.ended}}}};
+  if (!plan.held.empty()) target["held"] = plan.held;
+  if (!plan.serves_on.empty()) target["serves_on"] = plan.serves_on;
   if (plan.move)
     target["move"] = {{"from", plan.move->from},
                       {"to", plan.move->to},
@@ -34,6 +36,8 @@ void from_json(const json& source, ServicePlan& plan) {
     plan.flows.push_back({.flows = flows.at("flows"), .server = flows.at("server"), .action = flows.at("action")});
   const auto& probes = source.at("probes");
   plan.probes = {.kept = probes.at("kept"), .started = probes.at("started"), .ended = probes.at("ended")};
+  plan.held = source.value("held", std::vector<std::string>{}); // absent: none
+  plan.serves_on = source.value("serves_on", "");
   if (const auto move = source.find("move"); move != source.end() && !move->is_null())
     plan.move = MovePlan{.from = move->at("from"),
                          .to = move->at("to"),

@@ -37,6 +37,8 @@ struct ServicePlan {
   std::optional<MovePlan> move = {};
   std::vector<FlowsPlan> flows = {};
   ProbesPlan probes = {};
+  std::vector<std::string> held = {}; // roles: the verdict of their probes of before stands until each new one has passed
+  std::string serves_on = {}; // the target, no server any more: it serves until one of the configuration is up; empty: there is none
   bool operator==(const ServicePlan&) const = default;
 };
 struct ReloadPlan {

@@ -1,19 +1,24 @@
 // Key by key.
 #include "daemon/api/stability_status.hpp"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
 
+#include "daemon/api/rounded.hpp"
+
 namespace hanat {
-namespace {
 
 using nlohmann::json;
 
-/// Rounds to milliseconds: more digits mean nothing.
-double rounded(double value) { return std::round(value * 1000) / 1000; }
-
-} // namespace
+void to_json(json& target, const RecoveringStatus& recovering) {
+  target = {{"passes", recovering.passes},
+            {"of", recovering.of},
+            {"for_s", rounded(recovering.for_s)},
+            {"stable_for_s", rounded(recovering.stable_for_s)}};
+}
+void from_json(const json& source, RecoveringStatus& recovering) {
+  recovering = {
+      .passes = source.at("passes"), .of = source.at("of"), .for_s = source.at("for_s"), .stable_for_s = source.at("stable_for_s")};
+}
 
 void to_json(json& target, const FlappingStatus& flapping) {
   target = {{"times", flapping.times}, {"wait_s", rounded(flapping.wait_s)}, {"forgiven_in_s", rounded(flapping.forgiven_in_s)}};
@@ -36,7 +41,12 @@ void from_json(const json& source, OutageStatus& outage) {
   if (const auto& ends = source.at("ends_in_s"); !ends.is_null()) outage.ends_in_s = ends.get<double>();
 }
 
-void to_json(json& target, const WitnessStatus& witness) { target = {{"address", witness.address}, {"answers", witness.answers}}; }
-void from_json(const json& source, WitnessStatus& witness) { witness = {.address = source.at("address"), .answers = source.at("answers")}; }
+void to_json(json& target, const WitnessStatus& witness) {
+  target = {{"address", witness.address}, {"answers", witness.answers ? json(*witness.answers) : json(nullptr)}};
+}
+void from_json(const json& source, WitnessStatus& witness) {
+  witness = {.address = source.at("address"), .answers = {}};
+  if (const auto& answers = source.at("answers"); !answers.is_null()) witness.answers = answers.get<bool>();
+}
 
 } // namespace hanat

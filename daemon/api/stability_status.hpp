@@ -1,5 +1,5 @@
-// Parts of the status about servers that keep losing the traffic, outages that are in doubt and warnings of probes, with their JSON. Not
-// here: the rest of the status (status), gathering them (report/make_stability).
+// Parts of the status about servers that recover or keep losing the traffic, outages that are in doubt and warnings of probes, with their
+// JSON. Not here: the rest of the status (status), gathering them (report/make_stability).
 #pragma once
 
 #include <optional>
@@ -9,6 +9,12 @@
 
 namespace hanat {
 
+/// The passes in a row of a server that is not up again yet.
+struct RecoveringStatus {
+  unsigned passes = 0, of = 0; // so many are needed
+  double for_s = 0, stable_for_s = 0;
+  bool operator==(const RecoveringStatus&) const = default;
+};
 /// A server that keeps losing the traffic soon after it got it.
 struct FlappingStatus {
   unsigned times = 0;       // not forgiven yet
@@ -31,15 +37,17 @@ struct OutageStatus {
 };
 struct WitnessStatus {
   std::string address;
-  bool answers = false;
+  std::optional<bool> answers = {}; // absent: no probe of it has ended yet
   bool operator==(const WitnessStatus&) const = default;
 };
 
+void to_json(nlohmann::json& json, const RecoveringStatus& recovering);
 void to_json(nlohmann::json& json, const FlappingStatus& flapping);
 void to_json(nlohmann::json& json, const WarningStatus& warning);
 void to_json(nlohmann::json& json, const OutageStatus& outage);
 void to_json(nlohmann::json& json, const WitnessStatus& witness);
 /// They throw nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, RecoveringStatus& recovering);
 void from_json(const nlohmann::json& json, FlappingStatus& flapping);
 void from_json(const nlohmann::json& json, WarningStatus& warning);
 void from_json(const nlohmann::json& json, OutageStatus& outage);

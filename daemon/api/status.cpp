@@ -1,20 +1,16 @@
 // Status and history to JSON and back: one function per struct each way, key by key. Not here: the declared types (methods).
 #include "daemon/api/status.hpp"
 
-#include <cmath>
-
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/health_change.hpp"
 #include "daemon/api/reload_plan.hpp"
+#include "daemon/api/rounded.hpp"
 
 namespace hanat {
 namespace {
 
 using nlohmann::json;
-
-/// Rounds to microseconds or milliseconds: more digits mean nothing.
-double tidy(double value) { return std::round(value * 1000) / 1000; }
 
 template <typename T> json or_null(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
 
@@ -28,7 +24,8 @@ template <typename T> std::optional<T> optional_or_absent(const json& from, cons
 }
 
 json to_value(const LastResult& last) {
-  json value = {{"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", tidy(last.latency_ms)}, {"age_s", tidy(last.age_s)}};
+  json value = {
+      {"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", rounded(last.latency_ms)}, {"age_s", rounded(last.age_s)}};
   if (!last.detail.empty()) value["detail"] = last.detail;
   if (!last.wanted.empty()) value["wanted"] = last.wanted;
   return value;
@@ -42,16 +39,6 @@ LastResult last_from(const json& from) {
           .age_s = from.at("age_s")};
 }
 
-json to_value(const RecoveringStatus& recovering) {
-  return {{"passes", recovering.passes},
-          {"of", recovering.of},
-          {"for_s", tidy(recovering.for_s)},
-          {"stable_for_s", tidy(recovering.stable_for_s)}};
-}
-RecoveringStatus recovering_from(const json& from) {
-  return {.passes = from.at("passes"), .of = from.at("of"), .for_s = from.at("for_s"), .stable_for_s = from.at("stable_for_s")};
-}
-
 json to_value(const FailbackStatus& failback) {
   return {{"mode", failback.mode}, {"to", or_null(failback.to)}, {"waits_for", or_null(failback.waits_for)}};
 }
@@ -59,7 +46,7 @@ FailbackStatus failback_from(const json& from) {
   return {.mode = from.at("mode"), .to = optional_at<std::string>(from, "to"), .waits_for = optional_at<std::string>(from, "waits_for")};
 }
 
-json to_value(const FailsStatus& fails) { return {{"count", fails.count}, {"of", fails.of}, {"within_s", tidy(fails.within_s)}}; }
+json to_value(const FailsStatus& fails) { return {{"count", fails.count}, {"of", fails.of}, {"within_s", rounded(fails.within_s)}}; }
 FailsStatus fails_from(const json& from) { return {.count = from.at("count"), .of = from.at("of"), .within_s = from.at("within_s")}; }
 
 json to_value(const ProbeStatus& probe) {
@@ -81,6 +68,17 @@ DisabledStatus disabled_from(const json& from) {
   return {.since = from.at("since"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
 }
 
+json to_value(const std::vector<ProbeStatus>& probes) {
+  json value = json::array();
+  for (const ProbeStatus& probe : probes) value.push_back(to_value(probe));
+  return value;
+}
+std::vector<ProbeStatus> probes_from(const json& from) {
+  std::vector<ProbeStatus> probes;
+  for (const auto& one : from) probes.push_back(probe_from(one));
+  return probes;
+}
+
 json to_value(const ServerStatus& server) {
   json value = {{"role", server.role},
                 {"address", server.address},
@@ -89,11 +87,14 @@ json to_value(const ServerStatus& server) {
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
   if (server.group_health) value["group_health"] = *server.group_health;
-  if (server.recovering) value["recovering"] = to_value(*server.recovering);
+  if (server.recovering) value["recovering"] = *server.recovering;
   if (server.flapping) value["flapping"] = *server.flapping;
   if (server.warning) value["warning"] = *server.warning;
-  for (const ProbeStatus& probe : server.probes) value["probes"].push_back(to_value(probe));
+  if (!server.probes.empty()) value["probes"] = to_value(server.probes);
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
+  if (const auto& fresh = server.new_probes)
+    value["new_probes"] = {{"since", fresh->since}, {"failing", fresh->failing}, {"probes", to_value(fresh->probes)}};
+  if (server.former_since) value["former_since"] = *server.former_since;
   return value;
 }
 ServerStatus server_from(const json& from) {
@@ -105,12 +106,14 @@ ServerStatus server_from(const json& from) {
                       .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
   if (from.contains("disabled")) server.disabled = disabled_from(from.at("disabled"));
-  if (from.contains("recovering")) server.recovering = recovering_from(from.at("recovering"));
+  server.recovering = optional_or_absent<RecoveringStatus>(from, "recovering");
+  if (const auto fresh = from.find("new_probes"); fresh != from.end())
+    server.new_probes = {.since = fresh->at("since"), .failing = fresh->at("failing"), .probes = probes_from(fresh->at("probes"))};
+  server.former_since = optional_or_absent<std::string>(from, "former_since");
   server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
   server.warning = optional_or_absent<WarningStatus>(from, "warning");
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
-  if (const auto probes = from.find("probes"); probes != from.end())
-    for (const auto& one : *probes) server.probes.push_back(probe_from(one));
+  if (const auto probes = from.find("probes"); probes != from.end()) server.probes = probes_from(*probes);
   return server;
 }
 
@@ -137,8 +140,8 @@ json to_value(const FlipStatus& flip) {
                 {"nudged", flip.nudged},
                 {"drained", flip.drained},
                 {"left", or_null(flip.left)},
-                {"drain_ends_in_s", flip.drain_ends_in_s ? json(tidy(*flip.drain_ends_in_s)) : json(nullptr)},
-                {"cut_ms", flip.cut_ms ? json(tidy(*flip.cut_ms)) : json(nullptr)}};
+                {"drain_ends_in_s", flip.drain_ends_in_s ? json(rounded(*flip.drain_ends_in_s)) : json(nullptr)},
+                {"cut_ms", flip.cut_ms ? json(rounded(*flip.cut_ms)) : json(nullptr)}};
   if (flip.interrupted) value["interrupted"] = true;
   return value;
 }
@@ -163,7 +166,7 @@ json to_value(const DrainingStatus& draining) {
           {"address", draining.address},
           {"drained", draining.drained},
           {"left", or_null(draining.left)},
-          {"ends_in_s", draining.ends_in_s ? json(tidy(*draining.ends_in_s)) : json(nullptr)}};
+          {"ends_in_s", draining.ends_in_s ? json(rounded(*draining.ends_in_s)) : json(nullptr)}};
 }
 DrainingStatus draining_from(const json& from) {
   return {.server = from.at("server"),
@@ -217,7 +220,7 @@ json to_value(const ServiceStatus& service) {
                 {"mode", service.mode},
                 {"group", or_null(service.group)},
                 {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
-                {"failback_in_s", service.failback_in_s ? json(tidy(*service.failback_in_s)) : json(nullptr)},
+                {"failback_in_s", service.failback_in_s ? json(rounded(*service.failback_in_s)) : json(nullptr)},
                 {"failback", to_value(service.failback)},
                 {"flips", service.flips},
                 {"listen", service.listen},
@@ -281,7 +284,7 @@ RefusedReload refused_from(const json& from) {
 
 json to_value(const DaemonStatus& daemon) {
   json value = {{"pid", daemon.pid},
-                {"uptime_s", tidy(daemon.uptime_s)},
+                {"uptime_s", rounded(daemon.uptime_s)},
                 {"kernel", daemon.kernel},
                 {"config", daemon.config},
                 {"version", daemon.version},

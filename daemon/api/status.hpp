@@ -25,11 +25,6 @@ struct FailsStatus {
   unsigned count = 0, of = 0;
   double within_s = 0;
 };
-/// The passes in a row of a server that is not up again yet.
-struct RecoveringStatus {
-  unsigned passes = 0, of = 0; // so many are needed
-  double for_s = 0, stable_for_s = 0;
-};
 struct LastResult {
   std::string outcome, reason, detail;
   std::string wanted = {}; // what would have passed; empty: the reason says it
@@ -40,6 +35,12 @@ struct ProbeStatus {
   std::string name, health; // "http 10.0.0.11:8443 GET /health"
   FailsStatus fails;
   std::optional<LastResult> last;
+};
+/// New probes of a server that works by those of before, which decide until each of these has passed.
+struct NewProbesStatus {
+  std::string since;    // of the reload: RFC 3339, UTC, milliseconds
+  bool failing = false; // as many results as make a server down were no pass
+  std::vector<ProbeStatus> probes;
 };
 /// An operator took a server out of service.
 struct DisabledStatus {
@@ -59,6 +60,8 @@ struct ServerStatus {
   std::optional<WarningStatus> warning = {};
   std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
+  std::optional<NewProbesStatus> new_probes = {};
+  std::optional<std::string> former_since = {}; // it is no server of the configuration any more since that reload; its role is "former"
 };
 struct ForcedStatus {
   std::string target;
@@ -173,7 +176,8 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at; // RFC 3339, UTC, milliseconds
-  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage"; "cut": updates a flip
+  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage", "configuration"; "cut":
+  // updates a flip
   std::string kind;
   std::string service;                            // empty: the daemon itself; null in JSON
   std::string text;                               // the journal's text

@@ -222,6 +222,22 @@ std::vector<KeyDifference> compared(const KeyValues& before, const KeyValues& af
 
 } // namespace
 
+std::uint64_t probe_identity(const probes::Probe& probe) {
+  KeyValues values;
+  add_probe(values, "", probe.spec);
+  values["server"] = {to_text(probe.server)};
+  std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+    hash *= 0x100000001b3; // an end
+  };
+  for (const auto& [key, value] : values) {
+    add(key);
+    add(value.text);
+  }
+  return hash;
+}
+
 std::vector<KeyDifference> differences(const ServiceConfig& before, const ServiceConfig& after) {
   if (before == after) return {};
   const bool own_probes = !same_probes_everywhere(before) || !same_probes_everywhere(after);

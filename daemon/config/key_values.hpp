@@ -2,6 +2,7 @@
 // headers, programs) is compared and never shown. Pure. Not here: reading a configuration (load_config).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,5 +20,8 @@ struct KeyDifference {
 std::vector<KeyDifference> differences(const ServiceConfig& before, const ServiceConfig& after);
 /// Of [hanatd].
 std::vector<KeyDifference> differences(const Config& before, const Config& after);
+
+/// Of all values of a probe and of its endpoint; the same in every run of this version. Others may be, too, but hardly by chance.
+std::uint64_t probe_identity(const probes::Probe& probe);
 
 } // namespace hanat

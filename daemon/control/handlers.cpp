@@ -53,10 +53,10 @@ void Handlers::set_reload_refused(const std::string& by, std::size_t errors, std
 
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
-  if (call.method == "Force") return force_server(controller_, call);
-  if (call.method == "Auto") return end_override(controller_, call);
-  if (call.method == "Disable") return disable_server(controller_, call);
-  if (call.method == "Enable") return enable_server(controller_, call);
+  if (call.method == "Force") return handle_force(controller_, call);
+  if (call.method == "Auto") return handle_auto(controller_, call);
+  if (call.method == "Disable") return handle_disable(controller_, call);
+  if (call.method == "Enable") return handle_enable(controller_, call);
   if (call.method == "Reload") return reload_(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Doctor") return examine(call.parameters);

@@ -14,10 +14,14 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/methods.hpp"
+#include "daemon/control/move_reply.hpp"
 #include "daemon/control/parameters.hpp"
+#include "daemon/decision/reconfiguration.hpp"
+#include "daemon/failover/drains.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_status.hpp"
+#include "daemon/report/server_name.hpp"
 #include "daemon/util/credentials.hpp"
 
 namespace hanat {
@@ -32,17 +36,17 @@ ControlError refused(std::string message) { return {.name = "Refused", .message 
 
 std::string roles_of(const ServiceState& service) {
   std::string roles;
-  for (const ServerState& server : service.servers) roles += (roles.empty() ? "" : ", ") + server.role;
+  for (const ServerState& server : configured_servers(service)) roles += (roles.empty() ? "" : ", ") + server.role;
   return roles;
 }
 
-std::string full_name(const ServerState& server) { return fmt::format("{} ({})", server.role, to_text(server.addresses.front())); }
+std::string full_name(const ServerState& server) { return events::full_name({.role = server.role, .address = server.addresses.front()}); }
 
 bool is_enabled(const ServerState& server) { return !candidate(server).disabled; }
 
 /// The first backup that is up, otherwise the first that is not disabled.
 std::size_t any_backup_of(const ServiceState& service) {
-  const auto& servers = service.servers;
+  const auto servers = configured_servers(service);
   if (servers.size() < 2) throw refused(fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name));
   const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
                                     [](const ServerState& server) { return usable(candidate(server)); });
@@ -55,7 +59,7 @@ std::size_t server_for(const ServiceState& service, const std::string& name) {
   if (name == any_backup) return any_backup_of(service);
   const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
   std::vector<std::size_t> found;
-  for (std::size_t server = 0; server < service.servers.size(); ++server) {
+  for (std::size_t server = 0; server < configured_servers(service).size(); ++server) {
     if (service.servers[server].role == name) return server;
     if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
   }
@@ -138,11 +142,6 @@ std::vector<ServiceState*> with_their_groups(const ServiceRegistry& registry, st
   return services;
 }
 
-/// A service that a call is about.
-struct Subject {
-  ServiceState* service = nullptr;
-  std::uint64_t flips = 0; // before the call changed anything
-};
 std::vector<Subject> subjects_of(const ServiceRegistry& registry, std::vector<ServiceState*> selected) {
   std::vector<Subject> subjects;
   for (ServiceState* service : with_their_groups(registry, std::move(selected)))
@@ -158,51 +157,18 @@ std::vector<Subject> subjects_with_server(const ServiceRegistry& registry, const
   return subjects_of(registry, {&one_service(registry, parameters)});
 }
 
-/// What becomes of the connections of the old target; null: the traffic has not moved, or had no target.
-json old_connections(const Subject& subject) {
-  const ServiceState& service = *subject.service;
-  if (service.flips == subject.flips || !service.last_flip || service.last_flip->from == "none") return {};
-  json value = {{"server", service.last_flip->from}, {"address", nullptr}, {"action", "reset"}, {"until", nullptr}};
-  std::optional<WallTime> until;
-  for (const Eviction& eviction : service.evictions) {
-    if (eviction.flip != service.last_flip->number || eviction.mappings.empty()) continue;
-    value["address"] = to_text(eviction.mappings.front().server);
-    if (!eviction.drain) continue;
-    value["action"] = eviction.drain->until ? "drain" : "keep";
-    if (const auto& end = eviction.drain->until_wall) until = until ? std::max(*until, *end) : *end;
-  }
-  if (until) value["until"] = to_text(*until);
-  return value;
-}
-
-/// "pending": the flip still waits, for a cut that is being cancelled or because the kernel refuses it; hanatd tries again by itself.
-json reply_for(const Subject& subject) {
-  const ServiceState& service = *subject.service;
-  const ServiceStatus status = report(service, Clock::now());
-  return {{"forced", status.forced ? json(status.forced->target) : json()},
-          {"group", status.group ? json(*status.group) : json()},
-          {"pending", service.force && !service.shadow && service.current != std::optional{service.force->server}},
-          {"name", status.name},
-          {"target", status.target},
-          {"target_address", status.target_address ? json(*status.target_address) : json()},
-          {"until", status.forced && status.forced->until ? json(*status.forced->until) : json()},
-          {"old_connections", old_connections(subject)}};
-}
-
-json reply_for(const Subject& subject, std::size_t index) {
-  json reply = reply_for(subject);
-  const ServerState& server = subject.service->servers[index];
-  reply["server"] = server.role;
-  reply["server_address"] = to_text(server.addresses.front());
-  reply["until"] = server.maintenance && server.maintenance->until_wall ? json(to_text(*server.maintenance->until_wall)) : json();
-  // Until the flip that follows: a disabled server has the traffic no longer.
-  reply["pending"] = server.maintenance && !subject.service->shadow && subject.service->current == std::optional{index};
-  return reply;
+/// What is asked for connections holds for those that drain already, too.
+void change_running_drains(Subject& subject, std::optional<std::size_t> server, const std::optional<FlowPolicy>& flows, const Call& call,
+                           Outbox& outbox) {
+  ServiceState& service = *subject.service;
+  if (service.shadow) return; // nothing is touched
+  subject.drains = running_drains(service, server, flows);
+  if (flows) change_drains(service, server, *flows, user_name(call.peer.uid), outbox, Clock::now());
 }
 
 } // namespace
 
-json force_server(Controller& controller, const Call& call) {
+json handle_force(Controller& controller, const Call& call) {
   const json& parameters = call.parameters;
   const auto role = optional_of<std::string>(parameters, "server");
   if (!role) bad_parameter("server", fmt::format("name a server: primary, backup, backup2, ..., or {}", any_backup));
@@ -230,17 +196,18 @@ json force_server(Controller& controller, const Call& call) {
     force.until_wall = force.since + *lasts;
   }
   std::vector<std::optional<ForcedStatus>> replaced; // the overrides of before
-  for (const auto& [subject, server] : targets) {
+  for (auto& [subject, server] : targets) {
     replaced.push_back(report(*subject.service, Clock::now()).forced);
     force.server = server;
-    controller.change(*subject.service, flows, [&force](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+    controller.change(*subject.service, flows, [&, &subject = subject](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      if (flows && service.current == std::optional{force.server}) change_running_drains(subject, std::nullopt, flows, call, outbox);
       begin_override(service, force, registry, outbox);
     });
   }
   controller.sync_now();
   json services = json::array();
   for (std::size_t index = 0; index < targets.size(); ++index) {
-    json reply = reply_for(targets[index].first);
+    json reply = move_reply(targets[index].first);
     reply["until_down"] = until_down;
     const std::optional<ForcedStatus>& before = replaced[index];
     reply["replaced"] = before ? json(*before) : json();
@@ -249,7 +216,7 @@ json force_server(Controller& controller, const Call& call) {
   return {{"services", std::move(services)}};
 }
 
-json end_override(Controller& controller, const Call& call) {
+json handle_auto(Controller& controller, const Call& call) {
   const auto flows = flows_in(call.parameters);
   std::vector<std::pair<Subject, bool>> ended; // and whether each was forced
   for (const Subject& subject : all_subjects(controller.registry(), call.parameters)) {
@@ -261,7 +228,7 @@ json end_override(Controller& controller, const Call& call) {
   controller.sync_now();
   json services = json::array();
   for (const auto& [subject, was_forced] : ended) {
-    json reply = reply_for(subject);
+    json reply = move_reply(subject);
     reply.erase("until");
     reply["was_forced"] = was_forced;
     services.push_back(std::move(reply));
@@ -269,13 +236,13 @@ json end_override(Controller& controller, const Call& call) {
   return {{"services", std::move(services)}};
 }
 
-json disable_server(Controller& controller, const Call& call) {
+json handle_disable(Controller& controller, const Call& call) {
   const json& parameters = call.parameters;
   const auto name = optional_of<std::string>(parameters, "server").value_or("");
   const auto lasts = time_in(parameters);
   const auto flows = flows_in(parameters);
   const bool even_if_last = optional_of<bool>(parameters, "even_if_last").value_or(false);
-  const std::vector<Subject> subjects = subjects_with_server(controller.registry(), parameters);
+  std::vector<Subject> subjects = subjects_with_server(controller.registry(), parameters);
   const std::size_t server = server_for(*subjects.front().service, name); // in the whole group: it moves role by role
   for (const Subject& subject : subjects) refuse_to_disable(*subject.service, server, even_if_last);
   Maintenance maintenance{.since = wall_now(), .reason = reason_in(parameters), .by = user_name(call.peer.uid)};
@@ -283,17 +250,18 @@ json disable_server(Controller& controller, const Call& call) {
     maintenance.until = Clock::now() + *lasts;
     maintenance.until_wall = maintenance.since + *lasts;
   }
-  for (const Subject& subject : subjects)
+  for (Subject& subject : subjects)
     controller.change(*subject.service, flows, [&](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      change_running_drains(subject, server, flows, call, outbox);
       disable_server(service, server, maintenance, registry, outbox);
     });
   controller.sync_now();
   json services = json::array();
-  for (const Subject& subject : subjects) services.push_back(reply_for(subject, server));
+  for (const Subject& subject : subjects) services.push_back(move_reply(subject, server));
   return {{"services", std::move(services)}};
 }
 
-json enable_server(Controller& controller, const Call& call) {
+json handle_enable(Controller& controller, const Call& call) {
   const json& parameters = call.parameters;
   const auto flows = flows_in(parameters);
   const std::vector<Subject> subjects = subjects_with_server(controller.registry(), parameters);
@@ -308,12 +276,9 @@ json enable_server(Controller& controller, const Call& call) {
   controller.sync_now();
   json services = json::array();
   for (std::size_t index = 0; index < subjects.size(); ++index) {
-    const ServiceStatus status = report(*subjects[index].service, Clock::now());
-    json reply = reply_for(subjects[index], server);
-    reply.erase("until");
+    json reply = move_reply(subjects[index], server);
     reply["was_disabled"] = static_cast<bool>(was_disabled[index]);
-    reply["failback_in_s"] = status.failback_in_s ? json(*status.failback_in_s) : json();
-    reply["waits_for"] = status.failback.to == reply.at("server") && status.failback.waits_for ? json(*status.failback.waits_for) : json();
+    add_way_back(reply, *subjects[index].service, server);
     services.push_back(std::move(reply));
   }
   return {{"services", std::move(services)}};

@@ -1,6 +1,6 @@
 // What an operator changes in a running daemon: Force, Auto, Disable, Enable. Each checks all of its parameters before it changes anything,
-// and its reply says what became of the traffic and of the connections of the old target. Not here: who may call (server), how an override
-// takes effect (failover).
+// and its reply says what became of the traffic and of the connections of the old target (move_reply). Not here: who may call (server), how
+// an override takes effect (failover).
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -11,9 +11,9 @@
 namespace hanat {
 
 /// Each throws ControlError.
-nlohmann::json force_server(Controller& controller, const Call& call);
-nlohmann::json end_override(Controller& controller, const Call& call);
-nlohmann::json disable_server(Controller& controller, const Call& call);
-nlohmann::json enable_server(Controller& controller, const Call& call);
+nlohmann::json handle_force(Controller& controller, const Call& call);
+nlohmann::json handle_auto(Controller& controller, const Call& call);
+nlohmann::json handle_disable(Controller& controller, const Call& call);
+nlohmann::json handle_enable(Controller& controller, const Call& call);
 
 } // namespace hanat

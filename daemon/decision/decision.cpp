@@ -13,12 +13,12 @@ Decision at(std::size_t server, Reason reason, Reason flip_reason, bool planned 
 }
 Decision nowhere() { return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt}; }
 
-std::optional<std::size_t> first_of(std::span<const Candidate> servers, Health health) {
-  const auto found = std::ranges::find(servers, health, usable);
+std::optional<std::size_t> first_of(std::span<const Candidate> servers, Health health, Health (*view)(const Candidate&) = usable) {
+  const auto found = std::ranges::find(servers, health, view);
   if (found == servers.end()) return std::nullopt;
   return static_cast<std::size_t>(found - servers.begin());
 }
-std::optional<std::size_t> first_up(std::span<const Candidate> servers) { return first_of(servers, Health::up); }
+std::optional<std::size_t> first_up(std::span<const Candidate> servers) { return first_of(servers, Health::up, certain); }
 
 bool is_penalised(const Candidate& server, Time now) {
   return server.penalty > Clock::duration::zero() && now - server.up_since < server.penalty;
@@ -27,8 +27,14 @@ bool is_penalised(const Candidate& server, Time now) {
 /// The first server that is up; one that keeps losing the traffic only where no other is.
 std::optional<std::size_t> best_up(std::span<const Candidate> servers, Time now) {
   for (std::size_t server = 0; server < servers.size(); ++server)
-    if (usable(servers[server]) == Health::up && !is_penalised(servers[server], now)) return server;
+    if (certain(servers[server]) == Health::up && !is_penalised(servers[server], now)) return server;
   return first_up(servers);
+}
+
+/// The target is lost: one that was up before a restart is better than none.
+std::optional<std::size_t> best_replacement(std::span<const Candidate> servers, Time now) {
+  const auto best = best_up(servers, now);
+  return best ? best : first_of(servers, Health::up);
 }
 
 /// Why a server that is up or unknown has the traffic.
@@ -77,7 +83,7 @@ std::optional<Time> expected_failback(const DecisionInput& input, std::size_t cu
 
 /// Nothing has the traffic and nothing was decided: the first server in order that is up, once all before it are known.
 Decision start(std::span<const Candidate> servers) {
-  for (std::size_t server = 0; server < servers.size(); ++server) switch (usable(servers[server])) {
+  for (std::size_t server = 0; server < servers.size(); ++server) switch (certain(servers[server])) {
     case Health::up: return taken_by(servers, server);
     case Health::unknown: return {};
     case Health::full:
@@ -96,21 +102,34 @@ Reason reason_to_stay(const DecisionInput& input, std::size_t current) {
   return reason_for(input.servers, current);
 }
 
+/// When the first of these servers, which are up, may take the traffic back; one may wait longer than one behind it.
+std::optional<Time> next_failback(const DecisionInput& input, std::span<const Candidate> servers, Time now) {
+  std::optional<Time> first;
+  for (const Candidate& server : servers) {
+    if (usable(server) != Health::up) continue;
+    const Time when = failback_time(input.failback, server.up_since, server.penalty, input.day_time, now);
+    first = first ? std::min(*first, when) : when;
+  }
+  return first;
+}
+
 /// The current server is not down: it keeps the traffic, unless a preferred one may have it back, or it is full and one behind it is up. A
-/// preferred one may be out of date: also when the current server is full it gets the traffic only when failback allows it.
+/// preferred one may be out of date: also when the current server is full it gets the traffic only when failback allows it. But one that
+/// keeps losing the traffic is better than one that is full.
 Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now) {
   const bool full = input.servers[current].health == Health::full;
   Decision stay = at(current, reason_to_stay(input, current), Reason::starting);
   const auto before = input.servers.first(current);
-  if (const auto preferred = input.override_ended ? first_up(before) : best_up(before, now)) {
+  if (const auto preferred = input.override_ended || full ? first_up(before) : best_up(before, now)) {
     const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback,
                              input.override_ended || input.servers[*preferred].planned);
     if (input.override_ended) return back;
     if (input.failback.automatic) {
       const Candidate& server = input.servers[*preferred];
-      const Time when = failback_time(input.failback, server.up_since, server.penalty, input.day_time, now);
+      const Clock::duration penalty = full ? Clock::duration::zero() : server.penalty;
+      const Time when = failback_time(input.failback, server.up_since, penalty, input.day_time, now);
       if (when <= now) return back;
-      stay.failback_at = when;
+      stay.failback_at = full ? when : next_failback(input, before, now);
     }
   } else {
     stay.failback_at = expected_failback(input, current, now);
@@ -118,6 +137,25 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
   if (!full) return stay;
   const auto behind = best_up(input.servers.subspan(current), now);
   return behind ? at(current + *behind, reason_for(input.servers, current + *behind), Reason::full) : stay;
+}
+
+/// Whether the target is one of before a reload that still works: nothing breaks before another server has the traffic.
+bool former_serves(const DecisionInput& input) {
+  if (!input.current || (input.forced && !input.forced_waits)) return false;
+  const Candidate& target = input.servers[*input.current];
+  return target.former && target.health != Health::down;
+}
+
+/// To the server that the traffic would begin at if nothing had it, as soon as that is up: one planned move, whatever failback says.
+Decision leave_former(const DecisionInput& input) {
+  const Decision stay = at(*input.current, Reason::configuration, Reason::starting);
+  if (input.forced)
+    return input.servers[*input.forced].health == Health::up ? at(*input.forced, Reason::forced, Reason::configuration, true) : stay;
+  Decision next = start(input.servers.first(*input.current));
+  if (next.kind != TargetKind::server || input.servers[next.server].health != Health::up) return stay;
+  next.flip_reason = Reason::configuration;
+  next.planned = true;
+  return next;
 }
 
 } // namespace
@@ -135,6 +173,7 @@ std::string_view to_text(Reason reason) {
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
   case Reason::disabled: return "disabled";
+  case Reason::configuration: return "configuration";
   case Reason::observe: return "observe";
   case Reason::no_server_up: return "no-server-up";
   case Reason::no_server_up_kept: return "no-server-up-kept";
@@ -143,6 +182,7 @@ std::string_view to_text(Reason reason) {
 }
 
 Decision decide(const DecisionInput& input, Time now) {
+  if (former_serves(input)) return leave_former(input);
   if (input.forced) return at(*input.forced, Reason::forced, Reason::forced, true);
   const auto best = best_up(input.servers, now);
   if (!input.current) {
@@ -156,8 +196,10 @@ Decision decide(const DecisionInput& input, Time now) {
   if (input.keep_target && !target.disabled) return at(*input.current, Reason::outage_doubted, Reason::outage_doubted);
   const bool planned = target.health != Health::down; // it was disabled
   const Reason left = planned ? Reason::disabled : Reason::failover;
-  if (best) return at(*best, reason_for(input.servers, *best), left, planned);
+  if (const auto next = best_replacement(input.servers, now)) return at(*next, reason_for(input.servers, *next), left, planned);
   if (const auto full = first_of(input.servers, Health::full)) return at(*full, Reason::full_kept, left, planned);
+  const auto is_unknown = [](const Candidate& server) { return usable(server) == Health::unknown; };
+  if (planned && std::ranges::any_of(input.servers, is_unknown)) return at(*input.current, Reason::adopted, Reason::adopted);
   if (input.on_none == OnNone::keep && !target.disabled) return at(*input.current, Reason::no_server_up_kept, Reason::no_server_up_kept);
   return nowhere();
 }

@@ -26,6 +26,7 @@ enum class Reason : std::uint8_t {
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
   disabled,          // all servers before this one are disabled; (a flip's) the old target was
+  configuration,     // the target is no server of the configuration any more, and serves until one is up; (a flip's) one is up now
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is
   no_server_up,      // clients are refused (on_none)
   no_server_up_kept, // the last target keeps the traffic (on_none = "keep")
@@ -39,6 +40,8 @@ struct Candidate {
   bool disabled = false;          // an operator took it out of service: it is never chosen
   bool planned = false;           // an operator or a reload let it have the traffic: a move to it is planned work
   Clock::duration penalty = {};   // of one that kept losing the traffic: so long it must have been up, where another server may do
+  bool unconfirmed = false;       // it was up before hanatd restarted, and has not passed a probe since
+  bool former = false;            // no server of the configuration any more, but its target of before; the last of the servers
   bool operator==(const Candidate&) const = default;
 };
 
@@ -48,6 +51,7 @@ struct DecisionInput {
   std::optional<std::size_t> current; // who has the traffic now
   bool refused = false;               // nobody has it, and that was decided (not merely: nothing decided yet)
   std::optional<std::size_t> forced;
+  bool forced_waits = false;   // the override is older than the reload: a former target serves until its server is up
   bool override_ended = false; // an override just ended: go to the best server, whatever failback says
   Failback failback;
   OnNone on_none = OnNone::refuse;
@@ -75,6 +79,11 @@ struct Decision {
 
 /// What a decision makes of a server: a disabled one is as good as down.
 inline Health usable(const Candidate& server) { return server.disabled ? Health::down : server.health; }
+/// The same where the traffic would move to it because it is up: that has to be known for certain.
+inline Health certain(const Candidate& server) {
+  const Health health = usable(server);
+  return health == Health::up && server.unconfirmed ? Health::unknown : health;
+}
 
 /// `input.forced` is never a disabled server.
 Decision decide(const DecisionInput& input, Time now);

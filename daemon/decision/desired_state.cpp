@@ -10,23 +10,12 @@
 #include <fmt/format.h>
 
 #include "daemon/decision/given_up.hpp"
-#include "daemon/decision/reason_policy.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
 
 std::string label(const ServiceState& service, const std::string& server) { return fmt::format("{} {}", service.config.name, server); }
-
-/// What becomes of the flows of a server that lost its traffic because of results of that reason.
-FlowPolicy standing_policy(probes::Reason reason, const FlowPolicy& on_failover) {
-  switch (policy_of(reason).standing) {
-  case StandingFlows::stay: return {.action = FlowAction::keep, .time = {}}; // they are served
-  case StandingFlows::by_policy: return on_failover;
-  case StandingFlows::never_drain: return on_failover.action == FlowAction::drain ? FlowPolicy{} : on_failover;
-  }
-  return on_failover;
-}
 
 /// A move that an operator or a reload makes. What is no flip's reason is a change of the configuration.
 bool is_planned(const Decision& decision) {
@@ -36,6 +25,7 @@ bool is_planned(const Decision& decision) {
   case Reason::observe:
   case Reason::primary_up:
   case Reason::forced:
+  case Reason::configuration:
   case Reason::disabled: return true;
   case Reason::failover:
   case Reason::failback: return decision.planned;
@@ -49,10 +39,15 @@ bool is_planned(const Decision& decision) {
   return false;
 }
 
-FlowPolicy flow_policy_of(const ServiceState& service, Reason flip_reason, bool planned) {
-  if (planned) return service.asked_flows.value_or(service.config.on_forced);
-  if (flip_reason == Reason::full) return standing_policy(probes::Reason::full, service.config.on_failover);
-  return flip_reason == Reason::failback ? service.config.on_failback : service.config.on_failover;
+FlowPolicy flow_policy_of(const ServiceState& service, const Decision& decision, bool planned) {
+  if (planned) {
+    if (service.asked_flows) return *service.asked_flows;
+    const bool to_server = decision.kind == TargetKind::server && decision.server < service.servers.size();
+    const auto later = to_server ? service.servers[decision.server].planned_flows : std::nullopt;
+    return later.value_or(service.config.on_forced);
+  }
+  if (decision.flip_reason == Reason::full) return {.action = FlowAction::keep, .time = {}}; // they are served
+  return decision.flip_reason == Reason::failback ? service.config.on_failback : service.config.on_failover;
 }
 
 /// The clients of a server that serves may be notified a moment later.
@@ -132,12 +127,14 @@ const ServerState* server_of(const ServiceState& service, const Mapping& mapping
 }
 
 /// Whether flows must leave whatever the policy says, and why. UDP and SCTP flows of a dead server never end by themselves, and clients of
-/// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP.
-std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const Mapping& mapping, FlowAction action) {
+/// one that answers nothing wait for ever; but "keep" is what the operator wants for TCP. `moving`: the traffic is being taken from that
+/// server; what was moved before waits until it is certain that the server is lost.
+std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& decision, const Mapping& mapping, FlowAction action,
+                                  bool moving) {
   if (decision.kind == TargetKind::none) return DrainEnd::no_target;
-  if (decision.reason == Reason::outage_doubted) return std::nullopt; // it is not believed that the server is down
+  if (decision.reason == Reason::outage_doubted) return std::nullopt;
   const ServerState* server = server_of(service, mapping);
-  if (server == nullptr || server->health != Health::down) return std::nullopt;
+  if (server == nullptr || (moving ? server->health != Health::down : !is_lost(*server))) return std::nullopt;
   if (mapping.vip.protocol != Protocol::tcp) return DrainEnd::dead;
   if (action == FlowAction::drain && is_silent(*server)) return DrainEnd::silent;
   return std::nullopt;
@@ -151,13 +148,14 @@ void evict(const ServiceState& service, const Decision& decision, Time now, cons
   });
   const bool planned = gone || is_planned(decision);
   const bool served = planned || decision.flip_reason == Reason::failback || decision.flip_reason == Reason::full;
-  const FlowPolicy policy = flow_policy_of(service, decision.flip_reason, planned);
+  const FlowPolicy policy = flow_policy_of(service, decision, planned);
   std::vector<Mapping> going;
   std::vector<Mapping> tcp;
   std::vector<Mapping> non_tcp;
   for (const Mapping& mapping : mappings) {
     const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
-    const bool stays = policy.action != FlowAction::reset && (is_tcp || served) && !forbidden(service, decision, mapping, policy.action);
+    const bool stays =
+        policy.action != FlowAction::reset && (is_tcp || served) && !forbidden(service, decision, mapping, policy.action, true);
     (!stays ? going : is_tcp ? tcp : non_tcp).push_back(mapping);
   }
   const auto add = [&](std::vector<Mapping>& part, std::optional<Drain> drain) {
@@ -190,7 +188,7 @@ std::vector<Mapping> not_taken_over(const Mapping& mapping, const std::map<Vip, 
 /// flows of a server that is down. nullopt: it is not down, or they stay.
 std::optional<DrainEnd> end_of_full(const ServiceState& service, const Mapping& mapping) {
   const ServerState* server = server_of(service, mapping);
-  if (server == nullptr || candidate(*server).health != Health::down) return std::nullopt;
+  if (server == nullptr || !is_lost(*server)) return std::nullopt;
   const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
   switch (service.config.on_failover.action) {
   case FlowAction::reset: return DrainEnd::dead;
@@ -217,7 +215,7 @@ DrainEnds ends_of(const ServiceState& service, const Decision& decision, const E
       if (not_taken_over(part, rules.dnat, {}).empty()) continue; // void
       if (drain.until && *drain.until <= now)
         result.ends[DrainEnd::time].push_back(part);
-      else if (const auto end = forbidden(service, decision, part, action))
+      else if (const auto end = forbidden(service, decision, part, action, false))
         result.ends[*end].push_back(part);
       else if (const auto no_longer_full =
                    drain.until_down && decision.reason != Reason::outage_doubted ? end_of_full(service, part) : std::nullopt)
@@ -329,6 +327,7 @@ Plan plan_observe(const ServiceState& service, Time now) {
   keep_listed(result.rules.vips, service.loaded.vips);
   keep_listed(result.rules.dnat, service.loaded.dnat);
   keep_listed(result.rules.reject, service.loaded.reject);
+  std::erase_if(result.rules.reject, [](const auto& entry) { return entry.second.refusal == nat::Refusal::reject_new; }); // of a doubt
   keep_listed(result.rules.snat, service.loaded.snat);
   complete(service, {}, now, result);
   return result;

@@ -2,6 +2,7 @@
 #include "daemon/decision/failure_window.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace hanat {
 namespace {
@@ -10,6 +11,10 @@ constexpr std::chrono::seconds trigger_pause{1};
 
 unsigned count(std::span<const Time> times, Clock::duration within, Time now) {
   return static_cast<unsigned>(std::ranges::count_if(times, [&](Time at) { return now - at < within; }));
+}
+
+void extend(ResultRun& run, Time now) {
+  if (run.length++ == 0) run.began = now;
 }
 
 } // namespace
@@ -24,10 +29,6 @@ std::string_view to_text(Health health) {
   return "?";
 }
 
-void FailureWindow::Run::extend(Time now) {
-  if (length++ == 0) began = now;
-}
-
 void FailureWindow::record(probes::Outcome outcome, Time now) {
   switch (outcome) {
   case probes::Outcome::inconclusive: return;
@@ -38,34 +39,35 @@ void FailureWindow::record(probes::Outcome outcome, Time now) {
 }
 
 void FailureWindow::record_pass(Time now) {
-  passes_.extend(now);
-  alive_.extend(now);
+  extend(counts_.passes, now);
+  extend(counts_.alive, now);
+  confirmed_ = true;
   calm_burst();
 }
 
 void FailureWindow::record_full(Time now) {
-  passes_ = {};
-  alive_.extend(now);
-  add(fails_or_full_, now);
-  if (health_ == Health::down) return;
-  if (health_ == Health::full) return calm_burst(); // nothing new
+  counts_.passes = {};
+  extend(counts_.alive, now);
+  add(counts_.fails_or_full, now);
+  if (counts_.health == Health::down) return;
+  if (counts_.health == Health::full) return calm_burst(); // nothing new
   passes_in_burst_ = 0;
   burst_ = fails_or_full(now) < down_.fails;
-  if (!burst_) health_ = Health::full;
+  if (!burst_) counts_.health = Health::full;
 }
 
 void FailureWindow::record_fail(Time now) {
-  passes_ = {};
-  alive_ = {};
+  counts_.passes = {};
+  counts_.alive = {};
   passes_in_burst_ = 0;
-  add(fails_, now);
-  add(fails_or_full_, now);
-  burst_ = health_ != Health::down;
+  add(counts_.fails, now);
+  add(counts_.fails_or_full, now);
+  burst_ = counts_.health != Health::down;
   if (fails(now) >= down_.fails) {
-    health_ = Health::down;
+    counts_.health = Health::down;
     burst_ = false;
-  } else if (health_ != Health::down && fails_or_full(now) >= down_.fails) {
-    health_ = Health::full; // and the burst goes on: is it down?
+  } else if (counts_.health != Health::down && fails_or_full(now) >= down_.fails) {
+    counts_.health = Health::full; // and the burst goes on: is it down?
   }
 }
 
@@ -74,7 +76,7 @@ void FailureWindow::calm_burst() {
 }
 
 bool FailureWindow::start_burst(Time now) {
-  if (in_burst() || health_ == Health::down || (triggered_ && now - *triggered_ < trigger_pause)) return false;
+  if (in_burst() || counts_.health == Health::down || (triggered_ && now - *triggered_ < trigger_pause)) return false;
   triggered_ = now;
   burst_ = true;
   passes_in_burst_ = 0;
@@ -82,40 +84,41 @@ bool FailureWindow::start_burst(Time now) {
 }
 
 void FailureWindow::evaluate(const Context& context, Time now) {
-  if (health_ == Health::up) return;
+  if (counts_.health == Health::up) return;
   // A server that nobody waits for, and that takes nobody's traffic away by being up, is up with its first pass.
-  const bool first_is_enough = health_ == Health::unknown && passes_.length > 0 && !(context.target_works && context.preferred);
+  const bool first_is_enough = counts_.passes.length > 0 &&
+                               (context.takes_over || (counts_.health == Health::unknown && !(context.target_works && context.preferred)));
   // Nobody waits for a full one either: where no other server is up it has the traffic already.
-  const bool hurry = !context.target_works && health_ != Health::full;
-  const auto is_stable = [&](const Run& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
-  if (first_is_enough || is_stable(passes_)) {
-    health_ = Health::up;
-    const bool stable = now - passes_.began >= up_.stable_for;
-    up_by_ = is_stable(passes_) ? UpRule{.passes = up_.passes, .stable_for = stable ? up_.stable_for : Clock::duration{}}
-                                : UpRule{.passes = 1, .stable_for = {}};
-  } else if (health_ == Health::down && is_stable(alive_)) {
-    health_ = Health::full;
+  const bool hurry = !context.target_works && counts_.health != Health::full;
+  const auto is_stable = [&](const ResultRun& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
+  if (first_is_enough || is_stable(counts_.passes)) {
+    counts_.health = Health::up;
+    const bool stable = now - counts_.passes.began >= up_.stable_for;
+    up_by_ = is_stable(counts_.passes) ? UpRule{.passes = up_.passes, .stable_for = stable ? up_.stable_for : Clock::duration{}}
+                                       : UpRule{.passes = 1, .stable_for = {}};
+  } else if (counts_.health == Health::down && is_stable(counts_.alive)) {
+    counts_.health = Health::full;
   } else {
     return;
   }
-  fails_.clear(); // what made it down, or full, counts no more
-  fails_or_full_.clear();
+  counts_.fails.clear(); // what made it down, or full, counts no more
+  counts_.fails_or_full.clear();
 }
 
 std::optional<Time> FailureWindow::stable_at() const {
-  const Run& run = health_ == Health::down ? alive_ : passes_;
-  if (health_ == Health::up || run.length < up_.passes) return std::nullopt;
+  const ResultRun& run = counts_.health == Health::down ? counts_.alive : counts_.passes;
+  if (counts_.health == Health::up || run.length < up_.passes) return std::nullopt;
   return run.began + up_.stable_for;
 }
 
 std::optional<Time> FailureWindow::up_at() const {
-  if (health_ == Health::up || passes_.length < up_.passes) return std::nullopt;
-  return passes_.began + up_.stable_for;
+  if (counts_.health == Health::up || counts_.passes.length < up_.passes) return std::nullopt;
+  return counts_.passes.began + up_.stable_for;
 }
 
 std::optional<Recovery> FailureWindow::recovery(Time now) const {
-  if (health_ == Health::up || health_ == Health::unknown || passes_.length == 0) return std::nullopt;
-  return Recovery{.passes = passes_.length, .of = up_.passes, .lasts = now - passes_.began, .stable_for = up_.stable_for};
+  if (counts_.health == Health::up || counts_.health == Health::unknown || counts_.passes.length == 0) return std::nullopt;
+  return Recovery{.passes = counts_.passes.length, .of = up_.passes, .lasts = now - counts_.passes.began, .stable_for = up_.stable_for};
 }
 
 /// No more than M are ever needed.
@@ -124,16 +127,24 @@ void FailureWindow::add(std::vector<Time>& times, Time now) const {
   if (times.size() > down_.fails) times.erase(times.begin());
 }
 
-unsigned FailureWindow::fails(Time now) const { return count(fails_, down_.within, now); }
-unsigned FailureWindow::fails_or_full(Time now) const { return count(fails_or_full_, down_.within, now); }
+unsigned FailureWindow::fails(Time now) const { return count(counts_.fails, down_.within, now); }
+unsigned FailureWindow::fails_or_full(Time now) const { return count(counts_.fails_or_full, down_.within, now); }
 
-bool FailureWindow::in_burst() const { return health_ == Health::unknown || burst_; }
+bool FailureWindow::in_burst() const { return counts_.health == Health::unknown || burst_; }
 
 void FailureWindow::set_rules(const DownRule& down, const UpRule& up) {
   down_ = down;
   up_ = up;
-  for (std::vector<Time>* times : {&fails_, &fails_or_full_})
+  for (std::vector<Time>* times : {&counts_.fails, &counts_.fails_or_full})
     if (times->size() > down_.fails) times->erase(times->begin(), times->end() - down_.fails);
+}
+
+void FailureWindow::restore(WindowCounts counts) {
+  counts_ = std::move(counts);
+  set_rules(down_, up_);
+  confirmed_ = false;
+  burst_ = counts_.health == Health::up || counts_.health == Health::full;
+  passes_in_burst_ = 0;
 }
 
 Health combine(std::span<const Health> probes) {

@@ -25,6 +25,7 @@ std::string_view to_text(Health health);
 struct Context {
   bool target_works = false; // another server has the traffic and is not down: no hurry, wait for stable_for
   bool preferred = false;    // calling this server up would move the traffic to it
+  bool takes_over = false;   // the server is up by other probes, whose place this one takes: one pass makes it up
 };
 
 /// The passes in a row of a server that is not up again yet.
@@ -32,6 +33,23 @@ struct Recovery {
   unsigned passes = 0, of = 0; // so many are needed
   Clock::duration lasts{}, stable_for{};
   bool operator==(const Recovery&) const = default;
+};
+
+/// Results in a row.
+struct ResultRun {
+  unsigned length = 0;
+  Time began{}; // of the first of them
+  bool operator==(const ResultRun&) const = default;
+};
+
+/// What results have made of a window: it goes on with it after a restart.
+struct WindowCounts {
+  Health health = Health::unknown;
+  std::vector<Time> fails;         // the newest M at most, oldest first
+  std::vector<Time> fails_or_full; // likewise
+  ResultRun passes;
+  ResultRun alive; // passes and full answers
+  bool operator==(const WindowCounts&) const = default;
 };
 
 /// The window of one probe: M timestamps and a run of passes. A full answer is neither: it ends a run of passes, and a server that gives it
@@ -54,9 +72,9 @@ public:
   /// Of a server that is down or full; nullopt: it is not, or its last result was no pass.
   std::optional<Recovery> recovery(Time now) const;
 
-  Health health() const { return health_; }
+  Health health() const { return counts_.health; }
   /// Passes in a row.
-  unsigned passes() const { return passes_.length; }
+  unsigned passes() const { return counts_.passes.length; }
   /// What was enough when it last became up: not always the whole rule.
   const UpRule& up_by() const { return up_by_; }
   /// Fails within the last T.
@@ -68,14 +86,13 @@ public:
   /// New rules, same history (a reload).
   void set_rules(const DownRule& down, const UpRule& up);
 
-private:
-  /// Results in a row.
-  struct Run {
-    unsigned length = 0;
-    Time began{}; // of the first of them
-    void extend(Time now);
-  };
+  const WindowCounts& counts() const { return counts_; }
+  /// Goes on with what was counted before a restart. What is not down is probed as in a burst until it has passed often enough.
+  void restore(WindowCounts counts);
+  /// It has passed since it was restored, or it never was: what was known before a restart may be out of date.
+  bool is_confirmed() const { return confirmed_; }
 
+private:
   void record_pass(Time now);
   void record_full(Time now);
   void record_fail(Time now);
@@ -84,11 +101,8 @@ private:
 
   DownRule down_;
   UpRule up_, up_by_;
-  Health health_ = Health::unknown;
-  std::vector<Time> fails_;         // the newest M at most, oldest first
-  std::vector<Time> fails_or_full_; // likewise
-  Run passes_;
-  Run alive_; // passes and full answers
+  WindowCounts counts_;
+  bool confirmed_ = true;
   bool burst_ = false;
   std::optional<Time> triggered_; // the last kernel event that began a burst
   unsigned passes_in_burst_ = 0;

@@ -25,17 +25,17 @@ FlapRule flap_rule(const ServiceConfig& service) {
 }
 
 bool FlapDamping::lost(const FlapRule& rule, Time now) {
-  const auto gained = std::exchange(gained_at_, std::nullopt);
+  const auto gained = std::exchange(record_.gained_at, std::nullopt);
   if (rule.limit <= Clock::duration::zero() || !gained || now - *gained >= rule.limit) return false;
-  level_ = std::min(level(rule, now) + 1, highest_level(rule));
-  lost_at_ = now;
+  record_.level = std::min(level(rule, now) + 1, highest_level(rule));
+  record_.lost_at = now;
   return true;
 }
 
 unsigned FlapDamping::level(const FlapRule& rule, Time now) const {
-  if (level_ == 0 || rule.limit <= Clock::duration::zero()) return 0;
-  const auto forgiven = (now - lost_at_) / rule.limit;
-  return forgiven >= level_ ? 0 : level_ - static_cast<unsigned>(forgiven);
+  if (record_.level == 0 || rule.limit <= Clock::duration::zero()) return 0;
+  const auto forgiven = (now - record_.lost_at) / rule.limit;
+  return forgiven >= record_.level ? 0 : record_.level - static_cast<unsigned>(forgiven);
 }
 
 Clock::duration FlapDamping::wait(const FlapRule& rule, Time now) const {
@@ -47,12 +47,12 @@ Clock::duration FlapDamping::wait(const FlapRule& rule, Time now) const {
 
 std::optional<Time> FlapDamping::forgiven_at(const FlapRule& rule, Time now) const {
   if (level(rule, now) == 0) return std::nullopt;
-  return lost_at_ + rule.limit * level_;
+  return record_.lost_at + rule.limit * record_.level;
 }
 
 std::optional<Time> FlapDamping::next_change(const FlapRule& rule, Time now) const {
   if (level(rule, now) == 0) return std::nullopt;
-  return lost_at_ + rule.limit * ((now - lost_at_) / rule.limit + 1);
+  return record_.lost_at + rule.limit * ((now - record_.lost_at) / rule.limit + 1);
 }
 
 unsigned most_gains(const FlapRule& rule, Clock::duration period) {

@@ -18,15 +18,27 @@ struct FlapRule {
 };
 FlapRule flap_rule(const ServiceConfig& service);
 
+/// What is held against a server, as it is kept over a restart.
+struct FlapRecord {
+  std::optional<Time> gained_at; // nullopt: it has not got the traffic since hanatd knows it, or it has lost it
+  unsigned level = 0;            // when it lost the traffic last
+  Time lost_at{};
+  bool operator==(const FlapRecord&) const = default;
+};
+
 /// Of one server.
 class FlapDamping {
 public:
+  FlapDamping() = default;
+  explicit FlapDamping(const FlapRecord& record) : record_(record) {}
+  const FlapRecord& record() const { return record_; }
+
   /// It has the traffic from now on.
-  void gained(Time now) { gained_at_ = now; }
+  void gained(Time now) { record_.gained_at = now; }
   /// It has lost it, and it is to blame. True: it had it for too short a time, and waits longer from now on.
   bool lost(const FlapRule& rule, Time now);
   /// It has given it back to a better one, or an operator took it away.
-  void handed_over() { gained_at_.reset(); }
+  void handed_over() { record_.gained_at.reset(); }
 
   /// How often it lost the traffic soon, without what is forgiven.
   unsigned level(const FlapRule& rule, Time now) const;
@@ -40,9 +52,7 @@ public:
   bool operator==(const FlapDamping&) const = default;
 
 private:
-  std::optional<Time> gained_at_; // nullopt: it has not got the traffic since hanatd started, or it has lost it
-  unsigned level_ = 0;
-  Time lost_at_{};
+  FlapRecord record_;
 };
 
 /// No server can get the traffic more often than that in any `period`, whatever it does, as long as another server is up: see hanatd(8).

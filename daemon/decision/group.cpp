@@ -41,7 +41,10 @@ Candidate merge_health(const Candidate& one, const Candidate& other) {
           .up_at = merge_up_at(one, other),
           .disabled = one.disabled || other.disabled,
           .planned = one.planned || other.planned,
-          .penalty = std::max(one.penalty, other.penalty)};
+          .penalty = std::max(one.penalty, other.penalty),
+          .unconfirmed = one.unconfirmed || other.unconfirmed,
+
+          .former = one.former || other.former};
 }
 
 Decision decide_group(DecisionInput input, std::span<const Placement> members, Time now) {

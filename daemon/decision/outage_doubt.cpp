@@ -19,7 +19,7 @@ public:
     case OutagePhase::none: return from_none();
     case OutagePhase::doubted: return from_doubted();
     case OutagePhase::settling: return from_settling();
-    case OutagePhase::confirmed: return from_believed();
+    case OutagePhase::confirmed: return from_confirmed();
     case OutagePhase::returning: return from_returning();
     }
     return {};
@@ -62,11 +62,8 @@ private:
     return any_other([&](const ServerInOutage& other) { return was_silent_too(other.way); });
   }
   bool nobody_works() const { return std::ranges::none_of(input_.servers, works); }
-  bool anyone_passes() const {
-    return std::ranges::any_of(input_.servers, [](const ServerInOutage& server) {
-      return server.way.heard_at && !server.way.is_silent() && !server.way.answers_badly;
-    });
-  }
+  static bool passes(const ServerInOutage& server) { return server.way.heard_at && !server.way.is_silent() && !server.way.answers_badly; }
+  bool anyone_passes() const { return std::ranges::any_of(input_.servers, passes); }
 
   OutageDoubt from_none() const {
     if (!target_is_down() || target_is_dead() || !target().way.fell_silent) return no_doubt();
@@ -87,8 +84,9 @@ private:
   OutageDoubt watch(OutageDoubt doubt) const {
     doubt.witness_silent = witness_fell_silent();
     doubt.common = doubt.common || doubt.witness_silent || is_common();
-    doubt.nobody_has_a_path = target().way.no_path && nobody_works();
-    doubt.until = doubt.witness_silent ? std::nullopt : std::optional{doubt.since + input_.none_after};
+    const Time over = doubt.since + input_.none_after;
+    doubt.refuses_new = nobody_works() && (target().way.no_path || (doubt.witness_silent && now_ >= over));
+    doubt.until = doubt.witness_silent && now_ >= over ? std::nullopt : std::optional{over};
     return doubt;
   }
 
@@ -109,31 +107,45 @@ private:
     if (another_answers() && !before_.common) return no_doubt(); // it alone was silent
     if (!target().way.is_silent() || another_answers()) return give_moment(OutagePhase::settling);
     OutageDoubt doubt = before_;
-    if (witness_answers() && !doubt.witness_back) {
-      if (!doubt.witness_silent) return no_doubt(); // our way works
-      doubt.since = now_;
+    if (witness_answers() && !witness_fell_silent()) {
+      if (!doubt.witness_silent && !doubt.witness_back) return no_doubt(); // our way works
+      if (doubt.witness_silent) doubt.since = now_;
       doubt.witness_back = true;
     }
     doubt = watch(doubt);
-    if (doubt.until && *doubt.until <= now_) return enter(OutagePhase::confirmed);
+    if (!doubt.witness_silent && now_ >= *doubt.until) return enter(OutagePhase::confirmed);
     return doubt;
   }
 
   OutageDoubt from_settling() const {
     if (!target_is_down() || target_is_dead()) return no_doubt();
-    return now_ >= before_.until.value_or(now_) ? from_none() : before_;
+    if (now_ < before_.until.value_or(now_)) return before_;
+    const OutageDoubt next = from_none();
+    // One that answers now and then prolongs nothing.
+    const bool is_over = now_ >= before_.began + input_.none_after && !next.witness_silent;
+    return next.phase == OutagePhase::doubted && is_over ? enter(OutagePhase::confirmed) : next;
   }
 
-  OutageDoubt from_believed() const {
+  OutageDoubt from_confirmed() const {
     if (input_.current && !target_is_down()) return {};
     if (!input_.current && !input_.refused) return {};
     if (!anyone_passes()) return before_;
-    return give_moment(input_.current ? OutagePhase::settling : OutagePhase::returning);
+    if (input_.current) return give_moment(OutagePhase::settling);
+    return better_may_return() ? give_moment(OutagePhase::returning) : OutageDoubt{};
   }
 
   OutageDoubt from_returning() const {
     if (input_.current || !input_.refused || now_ >= before_.until.value_or(now_)) return {};
-    return before_;
+    return better_may_return() ? before_ : OutageDoubt{};
+  }
+  /// A server before the first that is up passes already, or fell silent with the others: it may be up in a moment.
+  bool better_may_return() const {
+    for (const ServerInOutage& server : input_.servers) {
+      if (works(server)) return false;
+      const bool fell_silent_too = server.way.is_silent() && *server.way.silent_since > before_.began - input_.window;
+      if (fell_silent_too || passes(server)) return true;
+    }
+    return false;
   }
 
   const OutageDoubt& before_;
@@ -146,6 +158,15 @@ private:
 void WayToServer::record(const probes::ProbeResult& result, Time now) {
   if (result.outcome == probes::Outcome::inconclusive) return;
   const Contact contact = policy_of(result.reason).contact;
+  if (result.handshake) { // the machine answered when it was asked, and then its service did not
+    const Time asked = now - result.latency;
+    if (std::max(heard_at, silent_since) > asked) return; // of that more is known by now
+    heard_at = asked;
+    silent_since.reset();
+    no_path = false;
+    answers_badly = true;
+    return;
+  }
   if (!may_be_ours(contact)) {
     silent_since.reset();
     heard_at = now;
@@ -176,6 +197,14 @@ WayToServer merge_ways(const WayToServer& one, const WayToServer& other) {
   both.no_path = both.silent_since && (!one.silent_since || one.no_path) && (!other.silent_since || other.no_path);
   both.answers_badly = !both.silent_since && (one.answers_badly || other.answers_badly);
   return both;
+}
+
+void SilenceCheck::update(const WayToServer& way, std::span<const WayToServer> others, Clock::duration none_after, Time now) {
+  if (way.silent_since != silence) *this = {.silence = way.silent_since};
+  if (!silence || is_its_own) return;
+  for (const WayToServer& other : others)
+    if (!another_answered && has_answered_since(other, *silence)) another_answered = other.heard_at;
+  is_its_own = (another_answered && way.last_silence > another_answered) || now - *silence >= none_after;
 }
 
 bool has_answered_since(const WayToServer& way, Time moment) { return way.heard_at && *way.heard_at > moment; }

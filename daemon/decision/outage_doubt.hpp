@@ -31,6 +31,18 @@ struct WayToServer {
 /// Two probes of one server: it is silent when no probe of it has been answered since the first of them fell silent.
 WayToServer merge_ways(const WayToServer& one, const WayToServer& other);
 
+/// Is the silence of one server its own, or that of the way to all of them? It is its own once another server, or the witness, has answered
+/// and this one has missed an answer since; or when it has lasted for none_after.
+struct SilenceCheck {
+  std::optional<Time> silence = {};          // its beginning; nullopt: the server is not silent
+  std::optional<Time> another_answered = {}; // first, since then
+  bool is_its_own = false;
+
+  /// `others`: the ways to the other servers and to the witness.
+  void update(const WayToServer& way, std::span<const WayToServer> others, Clock::duration none_after, Time now);
+  bool operator==(const SilenceCheck&) const = default;
+};
+
 struct ServerInOutage {
   Health health = Health::unknown;
   WayToServer way;
@@ -60,9 +72,10 @@ struct OutageDoubt {
   OutagePhase phase = OutagePhase::none;
   Time since{};                     // of the phase
   Time began{};                     // the target's silence was first noted
-  std::optional<Time> until = {};   // when the phase ends by time alone; nullopt: not so
+  std::optional<Time> until = {};   // when the phase ends, or refuses new flows, by time alone; nullopt: not so
   bool common = false;              // others fell silent with the target, or the witness did
-  bool nobody_has_a_path = false;   // this machine has no path to the target, and no other server is up
+  bool refuses_new = false;         // new flows are better refused than left waiting: this machine knows that it has no path, or none_after
+                                    // is over and only the silence of the witness prolongs the doubt
   bool witness_silent = false;      // so is the witness, which answered before: the outage is ours
   bool witness_back = false;        // it was, and answers again: the servers get none_after from then on
   std::optional<Time> settled = {}; // the silence of the target for which it was given its moment: it gets no other
@@ -71,12 +84,15 @@ struct OutageDoubt {
   /// The target keeps its place although it is down.
   bool keeps_target() const { return phase == OutagePhase::doubted || phase == OutagePhase::settling; }
   /// The probes of all servers are sent as fast as they may.
-  bool is_urgent() const { return phase != OutagePhase::none && phase != OutagePhase::confirmed; }
+  bool is_urgent() const {
+    const bool waits_for_witness = phase == OutagePhase::doubted && witness_silent && !until; // that may last
+    return phase != OutagePhase::none && phase != OutagePhase::confirmed && !waits_for_witness;
+  }
 };
 
 OutageDoubt assess_outage(const OutageDoubt& before, const OutageInput& input, Time now);
 
-/// Has a server other than the target answered since the target fell silent? Those that have not are to be probed at once.
+/// Has it answered, in whatever way, later than that?
 bool has_answered_since(const WayToServer& way, Time moment);
 
 } // namespace hanat

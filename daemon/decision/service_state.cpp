@@ -28,7 +28,10 @@ Candidate own_view(const ServerState& server) {
           .up_since = server.up_since,
           .up_at = server.health == Health::up ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
-          .planned = server.planned};
+          .planned = server.planned,
+          .unconfirmed = !std::ranges::all_of(server.probes, &FailureWindow::is_confirmed, &ProbeState::window),
+
+          .former = server.former.has_value()};
 }
 
 /// Whether another server than `self` has the traffic, and is not down.
@@ -116,10 +119,17 @@ void evaluate(ServiceState& service, Time now) {
       probe.window.evaluate(context, now);
       verdicts.push_back(probe.window.health());
     }
+    if (server.new_probes)
+      for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);
     const Health before = std::exchange(server.health, combine(verdicts));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
-    if (server.health == Health::down && before != Health::down) server.planned = false;
+    if (server.health == Health::down && before != Health::down) end_planned_move(server);
   }
+}
+
+void end_planned_move(ServerState& server) {
+  server.planned = false;
+  server.planned_flows.reset();
 }
 
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now) {
@@ -178,6 +188,24 @@ bool is_silent(const ServerState& server) {
          });
 }
 
+bool is_lost(const ServerState& server) {
+  if (candidate(server).health != Health::down) return false;
+  const WayToServer way = way_to(server);
+  if (way.is_silent()) return server.silence_check.is_its_own;
+  return !way.heard_at || way.answers_badly;
+}
+
+bool awaits_silence_check(const ServiceState& service) {
+  return !service.evictions.empty() && std::ranges::any_of(service.servers, [](const ServerState& server) {
+    return server.health == Health::down && !server.silence_check.is_its_own && way_to(server).is_silent();
+  });
+}
+
+bool refuses_new(const ServiceState& service) {
+  const OutageDoubt& outage = service.outage;
+  return !service.shadow && outage.keeps_target() && outage.refuses_new && service.config.on_none == OnNone::refuse;
+}
+
 std::optional<Time> next_timer(const ServiceState& service, Time now) {
   std::optional<Time> timer;
   const auto at = [&](std::optional<Time> moment) {
@@ -185,9 +213,11 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   };
   at(service.failback_at);
   at(service.outage.until);
-  for (const ServerState& server : service.servers) at(server.damping.next_change(flap_rule(service.config), now));
   if (service.force) at(service.force->until);
   for (const ServerState& server : service.servers) {
+    at(server.damping.next_change(flap_rule(service.config), now));
+    if (const auto& silence = server.silence_check.silence; silence && !server.silence_check.is_its_own)
+      at(*silence + service.config.none_after);
     if (server.maintenance) at(server.maintenance->until);
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());
   }

@@ -40,6 +40,19 @@ struct ProbeState {
   std::optional<Time> warned_at = {};              // a warning was logged
 };
 
+/// Probes of a new configuration, of a server that works by those of before: they decide nothing until each has passed.
+struct NewProbes {
+  std::vector<ProbeState> probes;
+  WallTime since{};      // of the reload
+  bool reported = false; // that they do not pass
+};
+
+/// The target is no server of the configuration any more: it serves until one of the configuration is up.
+struct FormerTarget {
+  WallTime since{};      // of the reload
+  bool reported = false; // that none is up
+};
+
 /// An operator took a server out of service, as long as that lasts.
 struct Maintenance {
   std::optional<Time> until = {};          // rules while hanatd runs
@@ -52,6 +65,8 @@ struct ServerState {
   std::string role;
   std::vector<Endpoint> addresses; // as configured
   std::vector<ProbeState> probes;
+  std::optional<NewProbes> new_probes = {};
+  std::optional<FormerTarget> former = {}; // the last of the servers may be one
   Health health = Health::unknown;
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
@@ -59,7 +74,9 @@ struct ServerState {
   Observations observations = {};              // since its health changed last
   std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
+  std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
+  SilenceCheck silence_check = {}; // while flows drain
   bool flapping_logged = false;
 };
 
@@ -160,14 +177,23 @@ std::vector<Candidate> candidates(const ServiceState& service);
 void share_health(std::span<ServiceState* const> group);
 /// Combines the failure windows of all servers, in the context of the service.
 void evaluate(ServiceState& service, Time now);
+/// The server has the traffic, or went down: a later move to it is nobody's plan.
+void end_planned_move(ServerState& server);
 /// Notes a result that the window of the server's probe has just counted, if it may be a part of why its health changes.
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
 /// How often a probe is to be sent now. `fast`: as in a burst.
 probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast = false);
 /// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.
 const ProbeState& worst_probe(const ServerState& server, Time now);
-/// Whether the server answers nothing at all: who waits for it waits for ever.
+/// Whether it is down for a reason that leaves its clients waiting for nothing.
 bool is_silent(const ServerState& server);
+/// Whether it is down without a doubt: what drains there may end. Not so while its silence may be that of the way to all servers, nor when
+/// it passes again and is only watched.
+bool is_lost(const ServerState& server);
+/// Flows drain at a server that is down and silent, and whether it is lost is still to be seen: each result counts.
+bool awaits_silence_check(const ServiceState& service);
+/// A server keeps the traffic although no server answers, and new flows are refused all the same.
+bool refuses_new(const ServiceState& service);
 /// The first moment after `now` at which something of the service changes by time alone.
 std::optional<Time> next_timer(const ServiceState& service, Time now);
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "daemon/decision/desired_state.hpp"
@@ -15,6 +16,7 @@ struct Change {
   ServiceState* service;
   Decision decision;
   Plan plan;
+  std::optional<FlowPolicy> asked_flows = {}; // by which it was planned: what is asked while it is being made is of the next one
   std::string refusal{}; // the kernel's; empty: made
   std::chrono::microseconds took{};
 };

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/failover/flapping.hpp"
+#include "daemon/failover/former.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -33,6 +34,7 @@ void tell_early(Outbox& outbox, const Controller::Publish& publish) {
 
 void publish_all(Outbox& outbox, const Controller::Publish& publish, const std::function<void(Controller::Urgency)>& on_state_changed) {
   publish_events(outbox, publish);
+  if (!outbox.health_changed.empty() && publish.health_changed) publish.health_changed(std::exchange(outbox.health_changed, {}));
   const bool drains = std::exchange(outbox.drains_changed, false);
   const bool overrides = std::exchange(outbox.overrides_changed, false);
   if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
@@ -64,6 +66,7 @@ void Controller::sync(Time now) {
     decided = registry_.take_dirty();
     for (ServiceState* service : decided) {
       health_.update_rates(*service);
+      outbox_.health_changed.insert(service->config.name);
       if (std::exchange(service->followup_due, false)) { // what only the time after a flip needs comes right behind it
         registry_.mark_dirty(*service);
         outbox_.sync_due = true;
@@ -99,6 +102,7 @@ void Controller::applied(Change& change, Time now) {
   heartbeat_.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
   note_move(service, before, change.decision, outbox_, now);
+  if (drop_former(service, health_, registry_)) servers_.on_config_changed();
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
@@ -139,10 +143,10 @@ KernelCallbacks Controller::callbacks() {
               unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); })};
 }
 
-void Controller::start(const Config& config, const State& saved) {
+void Controller::start(const Config& config, const State& saved, const EarlierRun& earlier) {
   const Time now = Clock::now();
   nat::Loaded found = table_.start(now);
-  reload_.start(config, std::move(found.state), saved, now);
+  reload_.start(config, std::move(found.state), saved, earlier, now);
   servers_.on_start(found.endpoints, now);
   clients.configure(config.path_check);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));

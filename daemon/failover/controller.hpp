@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 
 #include <uv.h>
 
@@ -29,6 +31,7 @@ public:
   struct Publish {
     std::function<void(const Event&)> event;
     std::function<void()> send_now = {}; // the loop may wait for the kernel next: whoever follows the events gets them now
+    std::function<void(std::set<std::string> services)> health_changed = {}; // what is saved of them is out of date
   };
 
   /// Without a notifier no client is nudged; the rest works.
@@ -40,7 +43,7 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Returns when the table stands. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
-  void start(const Config& config, const State& saved);
+  void start(const Config& config, const State& saved, const EarlierRun& earlier);
   /// Changes what differs and nothing else. `by`: who asked for it.
   Reloaded reload(const Config& config, std::string by);
   /// What that would change.

@@ -56,11 +56,32 @@ Eviction restored(const SavedDrain& saved, Time now) {
   return {.mappings = {}, .comment = saved.comment, .drain = drain, .due = now};
 }
 
+void end_after(Drain& drain, Clock::duration lasts, Time now) {
+  drain.until = now + lasts;
+  drain.until_wall = wall_now() + std::chrono::duration_cast<WallTime::duration>(lasts);
+}
+
 } // namespace
 
+bool is_drain_of(const ServiceState& service, const Eviction& eviction, std::optional<std::size_t> server) {
+  if (!eviction.drain || eviction.mappings.empty()) return false;
+  return !server || std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) {
+    return endpoint_for(service.config.servers[*server], mapping.vip) == mapping.server;
+  });
+}
+
+void change_drains(ServiceState& service, std::optional<std::size_t> server, const FlowPolicy& policy, const std::string& by,
+                   Outbox& outbox, Time now) {
+  for (Eviction& eviction : service.evictions) {
+    if (!eviction.drain || !is_drain_of(service, eviction, server)) continue;
+    end_after(*eviction.drain, policy.action == FlowAction::drain ? policy.time : Clock::duration::zero(), now);
+    outbox.drains_changed = true;
+    outbox.log(events::drain_changed(service, eviction, by, now));
+  }
+}
+
 void begin_drain(ServiceState& service, Eviction& eviction, Outbox& outbox, Time now) {
-  if (eviction.drain && eviction.drain->until)
-    eviction.drain->until_wall = wall_now() + std::chrono::duration_cast<WallTime::duration>(*eviction.drain->until - now);
+  if (eviction.drain && eviction.drain->until) end_after(*eviction.drain, *eviction.drain->until - now, now);
   outbox.drains_changed = true;
   outbox.log(events::drain_begun(service, eviction));
 }

@@ -50,23 +50,39 @@ void note_warning(const ServiceState& service, const ServerState& server, ProbeS
   outbox.sync_due = true; // publishes the event
 }
 
+/// What a doubt depends on: silence that goes on tells nothing new.
+bool tells_of_outage(const WayToServer& before, const WayToServer& now) {
+  return before.heard_at != now.heard_at || before.is_silent() != now.is_silent() || before.no_path != now.no_path;
+}
+
+/// What is saved of a probe is as it was: it says what it said before, and that fits the verdict.
+bool is_nothing_new(const ProbeState& probe, const probes::ProbeResult& result, Health before) {
+  if (result.outcome == probes::Outcome::inconclusive) return true;
+  const bool fits = (before == Health::up && result.outcome == probes::Outcome::pass) ||
+                    (before == Health::down && result.outcome == probes::Outcome::fail) ||
+                    (before == Health::full && result.outcome == probes::Outcome::full);
+  return fits && !probe.window.in_burst() && probe.last && probe.last->outcome == result.outcome && probe.last->reason == result.reason;
+}
+
 /// True: it matters now.
 bool record_witness(ServiceState& service, const probes::ProbeResult& result, Time now) {
   if (!service.witness || result.outcome == probes::Outcome::inconclusive) return false;
+  const WayToServer before = service.witness->way;
   service.witness->way.record(result, now);
   service.witness->last = result;
   service.witness->last_at = now;
-  return service.outage.is_urgent();
+  return service.outage.keeps_target() && tells_of_outage(before, service.witness->way);
 }
 
 /// The target fell silent: do the others answer, or is the way to all of them lost?
-void ask_others(ProbeScheduler& scheduler, ServiceState& service, std::size_t silent, Time since) {
-  const auto ask = [&](const ProbeState& probe) {
+void trigger_others(ProbeScheduler& scheduler, const ServiceState& service, std::size_t silent, Time since,
+                    const std::optional<ProbeState>& witness) {
+  const auto trigger = [&](const ProbeState& probe) {
     if (!probe.way.is_silent() && !has_answered_since(probe.way, since)) scheduler.trigger(probe.id);
   };
   for (std::size_t index = 0; index < service.servers.size(); ++index)
-    if (index != silent) std::ranges::for_each(service.servers[index].probes, ask);
-  if (service.witness) ask(*service.witness);
+    if (index != silent) std::ranges::for_each(service.servers[index].probes, trigger);
+  if (witness) trigger(*witness);
 }
 
 /// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
@@ -96,13 +112,40 @@ HealthMonitor::HealthMonitor(ProbeScheduler& scheduler, PathMonitor& paths, IsCo
     : scheduler_(scheduler), paths_(paths), check_conntrack_(std::move(is_conntrack_full)), registry_(registry), outbox_(outbox),
       burst_passed_(std::move(burst_passed)) {}
 
-void HealthMonitor::configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const ServiceConfig& config) {
+void HealthMonitor::configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const Reconfiguration& next) {
+  std::vector<NewProbes> waited(before.size());
   std::vector<ProbeState> old;
-  for (ServerState& server : before) std::ranges::move(server.probes, std::back_inserter(old));
-  for (std::size_t index = 0; index < servers.size(); ++index)
-    for (const probes::Probe& probe : probes_for(config, config.servers[index]))
-      servers[index].probes.push_back(keep_or_add(probe, config, old));
+  for (std::size_t index = 0; index < before.size(); ++index) {
+    std::ranges::move(before[index].probes, std::back_inserter(old));
+    if (auto& new_probes = before[index].new_probes) {
+      std::ranges::move(new_probes->probes, std::back_inserter(old));
+      waited[index] = {.probes = {}, .since = new_probes->since, .reported = new_probes->reported};
+    }
+  }
+  for (std::size_t index = 0; index < servers.size(); ++index) {
+    const auto& [deciding, waiting] = next.probes[index];
+    for (const probes::Probe& probe : deciding) servers[index].probes.push_back(keep_or_add(probe, next.config, old));
+    if (waiting.empty()) continue;
+    const std::size_t added = owners_.size();
+    NewProbes& fresh = servers[index].new_probes.emplace();
+    for (const probes::Probe& probe : waiting) fresh.probes.push_back(keep_or_add(probe, next.config, old));
+    if (owners_.size() == added && next.before[index] && waited[*next.before[index]].since != WallTime{}) // they wait already
+      fresh.since = waited[*next.before[index]].since, fresh.reported = waited[*next.before[index]].reported;
+    else
+      fresh.since = events::event_time();
+  }
   for (const ProbeState& probe : old) forget(probe);
+}
+
+void HealthMonitor::copy_probes(const ServerState& server, ServerState& copy) {
+  for (const ProbeState& original : server.probes) {
+    ProbeState& probe = copy.probes.emplace_back(original);
+    if (is_inconclusive(probe)) probe.last.reset(); // it is counted once
+    if (is_routed(*probe.probe)) paths_.add(path_to(*probe.probe));
+    probe.id = scheduler_.add(*original.probe, probe.rate, probe.rate.interval);
+    probe.probe = &scheduler_.probe(probe.id);
+    owners_[probe.id] = {}; // until assign()
+  }
 }
 
 ProbeState HealthMonitor::keep_or_add(const probes::Probe& probe, const ServiceConfig& config, std::vector<ProbeState>& old) {
@@ -127,6 +170,10 @@ void HealthMonitor::assign(ServiceState& service) {
   for (std::size_t server = 0; server < service.servers.size(); ++server)
     for (std::size_t probe = 0; probe < service.servers[server].probes.size(); ++probe)
       owners_[service.servers[server].probes[probe].id] = {&service, server, probe};
+  for (std::size_t server = 0; server < service.servers.size(); ++server)
+    if (const auto& fresh = service.servers[server].new_probes)
+      for (std::size_t probe = 0; probe < fresh->probes.size(); ++probe)
+        owners_[fresh->probes[probe].id] = {.service = &service, .server = server, .probe = probe, .is_new = true};
 }
 
 void HealthMonitor::watch_witness(ServiceState& service) {
@@ -143,9 +190,14 @@ void HealthMonitor::watch_witness(ServiceState& service) {
 }
 
 void HealthMonitor::forget(const ServiceState& service) {
-  for (const ServerState& server : service.servers)
-    for (const ProbeState& probe : server.probes) forget(probe);
+  for (const ServerState& server : service.servers) forget(server);
   if (service.witness) forget(*service.witness);
+}
+
+void HealthMonitor::forget(const ServerState& server) {
+  for (const ProbeState& probe : server.probes) forget(probe);
+  if (server.new_probes)
+    for (const ProbeState& probe : server.new_probes->probes) forget(probe);
 }
 
 void HealthMonitor::forget(const ProbeState& probe) {
@@ -164,8 +216,11 @@ void HealthMonitor::update_rates(ServiceState& service) {
     if (rate != std::exchange(probe.rate, rate)) scheduler_.set_rate(probe.id, rate);
   };
   const bool fast = service.outage.is_urgent();
-  for (ServerState& server : service.servers)
+  for (ServerState& server : service.servers) {
     for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, fast));
+    if (server.new_probes)
+      for (ProbeState& probe : server.new_probes->probes) update(probe, rate_of(service.config, probe));
+  }
   if (service.witness) update(*service.witness, witness_rate(*service.witness, fast));
 }
 
@@ -188,17 +243,26 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
     outbox_.sync_due = true;
     return;
   }
+  if (owner->second.is_new) return on_new_probe_result(service, owner->second.server, owner->second.probe, received, now);
   ServerState& server = service.servers[owner->second.server];
   ProbeState& probe = server.probes[owner->second.probe];
   const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
-  const auto known = [&] { return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at()}; };
+  const auto known = [&] {
+    return std::tuple{server.health, probe.window.in_burst(), probe.window.stable_at(), probe.window.up_at(), probe.window.is_confirmed()};
+  };
   const auto before = known();
   const bool suspected = server.health == Health::up && probe.window.in_burst();
-  const bool was_silent = probe.way.is_silent();
+  const WayToServer way_before = probe.way;
+  if (!is_nothing_new(probe, result, probe.window.health())) {
+    outbox_.health_changed.insert(service.config.name);
+    outbox_.sync_due = true; // publishes it
+  }
   probe.window.record(result.outcome, now);
   probe.way.record(result, now);
-  if (!was_silent && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server)
-    ask_others(scheduler_, service, owner->second.server, *probe.way.silent_since);
+  if (!way_before.is_silent() && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server) {
+    ServiceState* self = &service;
+    trigger_others(scheduler_, service, owner->second.server, *probe.way.silent_since, registry_.group_of(self).front()->witness);
+  }
   note_warning(service, server, probe, result, outbox_, now);
   note_inconclusive(is_inconclusive(probe), result);
   probe.last = result;
@@ -209,9 +273,57 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   if (suspected && server.health == Health::up && !probe.window.in_burst() && service.current == owner->second.server)
     burst_passed_(service);
   // In peace ten thousand results a second change nothing; in doubt each answer counts.
-  if (known() == before && !service.outage.is_urgent()) return;
+  const bool doubted = service.outage.phase != OutagePhase::none && tells_of_outage(way_before, probe.way);
+  if (known() == before && !doubted && !awaits_silence_check(service)) return;
   registry_.mark_dirty(service);
   outbox_.sync_due = true;
+}
+
+/// It decides nothing. When all of them pass, they do from then on.
+void HealthMonitor::on_new_probe_result(ServiceState& service, std::size_t index, std::size_t place, const probes::ProbeResult& received,
+                                        Time now) {
+  ServerState& server = service.servers[index];
+  NewProbes& fresh = *server.new_probes; // NOLINT(bugprone-unchecked-optional-access): it has this one
+  ProbeState& probe = fresh.probes[place];
+  const probes::ProbeResult result = discount_if_full(received, probe.probe->spec.kind, now);
+  const bool in_burst = probe.window.in_burst();
+  probe.window.record(result.outcome, now);
+  probe.way.record(result, now);
+  evaluate(service, now);
+  note_inconclusive(is_inconclusive(probe), result);
+  probe.last = result;
+  probe.last_at = now;
+  if (result.outcome == probes::Outcome::fail) probe.last_failure = result.reason;
+  bool changed = in_burst != probe.window.in_burst();
+  if (std::ranges::all_of(fresh.probes, [](const ProbeState& one) { return one.window.passes() > 0; })) {
+    take_up(service, index, now);
+    evaluate(service, now);
+    changed = true;
+  } else if (!fresh.reported && probe.window.passes() == 0 && probe.window.fails_or_full(now) >= service.config.down.fails) {
+    fresh.reported = changed = true;
+    outbox_.log(events::new_probe_fails(service, server, probe));
+  }
+  if (!changed) return;
+  registry_.mark_dirty(service);
+  outbox_.sync_due = true;
+}
+
+/// The new probes of a server decide from now on, and those of before that are none of them end.
+void HealthMonitor::take_up(ServiceState& service, std::size_t index, Time now) {
+  ServerState& server = service.servers[index];
+  std::vector<ProbeState> old = std::move(server.probes);
+  const auto fresh = std::exchange(server.new_probes, std::nullopt).value_or(NewProbes{});
+  for (const ProbeState& probe : fresh.probes) {
+    old.push_back(probe);
+    if (server.health == Health::up) old.back().window.evaluate({.takes_over = true}, now);
+  }
+  server.probes.clear();
+  for (const probes::Probe& probe : probes_for(service.config, service.config.servers[index]))
+    server.probes.push_back(keep_or_add(probe, service.config, old));
+  for (const ProbeState& probe : old) forget(probe);
+  server.observations.clear(); // by the places of the probes of before
+  assign(service);
+  if (fresh.reported) outbox_.log(events::new_probes_passed(service, server));
 }
 
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
@@ -245,15 +357,15 @@ void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, const pro
 /// Silence while the conntrack table is full may be this machine's own. Once an untracked reply has come it is the server's again: a reply
 /// to a probe that was sent since then, by a socket of its own.
 probes::ProbeResult HealthMonitor::discount_if_full(const probes::ProbeResult& result, probes::Kind kind, Time now) {
-  if (const bool full = check_conntrack_(); full != std::exchange(conntrack_full_, full)) {
-    conntrack_full_since_ = now;
-    untracked_works_ = false;
+  if (const bool full = check_conntrack_(); full != std::exchange(conntrack_.is_full, full)) {
+    conntrack_.since = now;
+    conntrack_.untracked_works = false;
     outbox_.sync_due = true; // TableSync follows
   }
-  if (!conntrack_full_) return result;
-  const bool untracked = opens_untracked(kind) && now - result.latency > conntrack_full_since_;
-  untracked_works_ |= result.outcome == probes::Outcome::pass && untracked;
-  if (result.reason != probes::Reason::timeout || (untracked && untracked_works_)) return result;
+  if (!conntrack_.is_full) return result;
+  const bool untracked = opens_untracked(kind) && now - result.latency > conntrack_.since;
+  conntrack_.untracked_works |= result.outcome == probes::Outcome::pass && untracked;
+  if (result.reason != probes::Reason::timeout || (untracked && conntrack_.untracked_works)) return result;
   return {.outcome = probes::Outcome::inconclusive, .reason = probes::Reason::conntrack_full, .latency = result.latency, .detail = {}};
 }
 

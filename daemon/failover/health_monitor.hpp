@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/failover/kernel.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/service_registry.hpp"
@@ -24,14 +25,17 @@ public:
   HealthMonitor(ProbeScheduler& scheduler, PathMonitor& paths, IsConntrackFull is_conntrack_full, ServiceRegistry& registry, Outbox& outbox,
                 BurstPassed burst_passed);
 
-  /// Replaces the probes of all servers by those of `config`; a probe that stays the same keeps its history.
-  void configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const ServiceConfig& config);
+  /// Replaces the probes of all servers, `before`, by those of `next`; a probe that stays the same keeps its history.
+  void configure(std::vector<ServerState>& before, std::vector<ServerState>& servers, const Reconfiguration& next);
+  /// Probes `copy` as `server` is, with the same results until now.
+  void copy_probes(const ServerState& server, ServerState& copy);
   /// Its results belong to the service from now on.
   void assign(ServiceState& service);
   /// Probes the witness of the configuration, if it has one, and no other any more.
   void watch_witness(ServiceState& service);
-  /// Nothing of the service is probed any more.
+  /// Nothing of the service, or of one of its servers, is probed any more.
   void forget(const ServiceState& service);
+  void forget(const ServerState& server);
   /// No probe is sent any more.
   void stop();
 
@@ -44,11 +48,13 @@ public:
   void on_kernel_event(const probes::KernelEvent& event, Time now);
 
   /// Replies to probes have to bypass conntrack, since its table drops whatever begins a connection.
-  bool is_conntrack_full() const { return conntrack_full_; }
+  bool is_conntrack_full() const { return conntrack_.is_full; }
 
 private:
   ProbeState keep_or_add(const probes::Probe& probe, const ServiceConfig& config, std::vector<ProbeState>& old);
   void forget(const ProbeState& probe);
+  void on_new_probe_result(ServiceState& service, std::size_t server, std::size_t probe, const probes::ProbeResult& received, Time now);
+  void take_up(ServiceState& service, std::size_t server, Time now);
   void trigger(ServiceState& service, const Endpoint& at, const probes::KernelEvent& event, Time now);
   probes::ProbeResult discount_if_full(const probes::ProbeResult& result, probes::Kind kind, Time now);
   void note_inconclusive(bool was, const probes::ProbeResult& now);
@@ -63,14 +69,17 @@ private:
   struct ProbeOwner {
     ServiceState* service;
     std::size_t server, probe; // places in the service's lists; `server` is `witness` of that
+    bool is_new = false;       // one of the server's new probes
   };
   static constexpr std::size_t witness = SIZE_MAX;
   std::unordered_map<probes::ProbeId, ProbeOwner> owners_;
   std::size_t inconclusive_ = 0; // probes whose last result was so
 
-  bool conntrack_full_ = false;
-  Time conntrack_full_since_{};
-  bool untracked_works_ = false; // a reply came although the conntrack table is full
+  struct FullConntrack {
+    bool is_full = false;
+    Time since{};
+    bool untracked_works = false; // a reply came although the table is full
+  } conntrack_;
 };
 
 } // namespace hanat

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/decision/reconfiguration.hpp"
+#include "daemon/failover/find_server.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_event.hpp"
 
@@ -17,28 +19,18 @@ void end_maintenance(ServiceState& service, ServerState& server, std::string by,
   outbox.log(events::server_enabled(service, server, std::move(by)));
 }
 
-bool shares(const std::vector<Endpoint>& one, const std::vector<Endpoint>& other, bool ports) {
-  return std::ranges::any_of(one, [&](const Endpoint& mine) {
-    return std::ranges::any_of(other, [&](const Endpoint& yours) { return ports ? mine == yours : mine.address == yours.address; });
-  });
+bool ends_later(const Maintenance& one, const Maintenance& other) {
+  const auto rank = [](const Maintenance& maintenance) {
+    return std::pair{maintenance.until_wall.value_or(WallTime::max()), maintenance.since};
+  };
+  return rank(one) > rank(other);
+}
+
+bool is_equal(const Maintenance& one, const Maintenance& other) {
+  return one.until_wall == other.until_wall && one.since == other.since && one.by == other.by && one.reason == other.reason;
 }
 
 } // namespace
-
-std::optional<std::size_t> find_server(const std::vector<ServerConfig>& servers, const std::vector<Endpoint>& addresses,
-                                       std::span<const ServerState> before) {
-  const auto place = [&](const auto& server) { return static_cast<std::size_t>(server - servers.begin()); };
-  const auto same = std::ranges::find(servers, addresses, &ServerConfig::addresses);
-  if (same != servers.end()) return place(same);
-  const auto is_near = [&](const ServerConfig& server) { return shares(server.addresses, addresses, true); };
-  if (const auto near = std::ranges::find_if(servers, is_near); near != servers.end()) return place(near);
-  const auto on_machine = [&](const ServerConfig& server) {
-    return shares(server.addresses, addresses, false) &&
-           std::ranges::none_of(before, [&](const ServerState& old) { return old.addresses == server.addresses; });
-  };
-  const auto only = std::ranges::find_if(servers, on_machine);
-  return std::ranges::count_if(servers, on_machine) == 1 ? std::optional{place(only)} : std::nullopt;
-}
 
 bool has_other_usable(const ServiceState& service, std::size_t server) {
   for (std::size_t other = 0; other < service.servers.size(); ++other) {
@@ -59,6 +51,7 @@ void disable_server(ServiceState& service, std::size_t server, Maintenance maint
 void enable_server(ServiceState& service, std::size_t server, std::string by, ServiceRegistry& registry, Outbox& outbox) {
   if (!service.servers[server].maintenance) return;
   end_maintenance(service, service.servers[server], std::move(by), outbox);
+  service.servers[server].planned_flows = service.asked_flows;
   registry.mark_dirty(service);
 }
 
@@ -69,12 +62,13 @@ void expire_maintenance(ServiceState& service, Outbox& outbox, Time now) {
 
 void share_maintenance(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox) {
   for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
-    const auto owner =
-        std::ranges::find_if(group, [index](const ServiceState* one) { return one->servers[index].maintenance.has_value(); });
-    if (owner == group.end()) continue;
-    const Maintenance shared = (*owner)->servers[index].maintenance.value_or(Maintenance{});
+    std::optional<Maintenance> shared;
+    for (const ServiceState* service : group)
+      if (const auto& own = service->servers[index].maintenance; own && (!shared || ends_later(*own, *shared))) shared = own;
+    if (!shared) continue;
     for (ServiceState* service : group)
-      if (!service->servers[index].maintenance) disable_server(*service, index, shared, registry, outbox);
+      if (const auto& own = service->servers[index].maintenance; !own || !is_equal(*own, *shared))
+        disable_server(*service, index, *shared, registry, outbox);
   }
 }
 
@@ -82,14 +76,17 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
   if (before.empty()) return; // a new service
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     const bool stays = index < before.size() && before[index].addresses == service.servers[index].addresses;
-    service.servers[index].planned = !stays || before[index].planned;
+    ServerState& server = service.servers[index];
+    // What a server that is up waits for, a time or an operator, may be what the new configuration changes.
+    server.planned = !stays || before[index].planned || server.health == Health::up;
+    if (stays) server.planned_flows = before[index].planned_flows;
   }
   for (const ServerState& old : before) {
     if (!old.maintenance) continue;
     outbox.overrides_changed = true;
     const auto place = find_server(service.config.servers, old.addresses, before);
     if (!place) {
-      outbox.log(events::maintenance_lost(service, old));
+      outbox.log(events::maintenance_lost(service.config.name, old));
       continue;
     }
     ServerState& server = service.servers[*place];
@@ -101,7 +98,7 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
 void forget_maintenance(ServiceState& service, Outbox& outbox) {
   for (const ServerState& server : service.servers) {
     if (!server.maintenance) continue;
-    outbox.log(events::maintenance_lost(service, server));
+    outbox.log(events::maintenance_lost(service.config.name, server));
     outbox.overrides_changed = true;
   }
 }
@@ -123,13 +120,13 @@ std::vector<SavedMaintenance> saved_maintenance(const Services& services) {
 
 void restore_maintenance(const SavedMaintenance& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
   ServiceState* service = registry.find(saved.service);
-  if (service == nullptr) return;
   ServerState old{.role = saved.server, .addresses = saved.addresses, .probes = {}};
-  const auto place = find_server(service->config.servers, saved.addresses);
+  const auto place = service == nullptr ? std::nullopt : find_by_endpoint(service->config.servers, saved.addresses);
   Maintenance maintenance{.until_wall = saved.until, .since = saved.since, .reason = saved.reason, .by = saved.by};
   if (!place) {
     old.maintenance = std::move(maintenance);
-    outbox.log(events::maintenance_lost(*service, old));
+    outbox.log(events::maintenance_lost(saved.service, old));
+    outbox.overrides_changed = true; // the file forgets it, too: what comes back later is another server
     return;
   }
   if (saved.until) {
@@ -141,7 +138,7 @@ void restore_maintenance(const SavedMaintenance& saved, ServiceRegistry& registr
   ServerState& server = service->servers[*place];
   server.maintenance = std::move(maintenance);
   outbox.log(events::maintenance_restored(*service, server));
-  if (server.role != saved.server) outbox.log(events::maintenance_moved(*service, old, server));
+  if (server.role != old.role || server.addresses != old.addresses) outbox.log(events::maintenance_moved(*service, old, server));
   registry.mark_dirty(*service);
 }
 

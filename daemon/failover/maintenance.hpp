@@ -2,7 +2,6 @@
 // here: what that decides (decision), its file (state).
 #pragma once
 
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,11 +12,6 @@
 
 namespace hanat {
 
-/// The server of a configuration that has these addresses; else one that has one of them; else the only one on the same machine, unless
-/// that was another server `before`. nullopt: it is no longer among them.
-std::optional<std::size_t> find_server(const std::vector<ServerConfig>& servers, const std::vector<Endpoint>& addresses,
-                                       std::span<const ServerState> before = {});
-
 /// Whether another server could take the traffic over: it is up or full, and not disabled, for the whole group.
 bool has_other_usable(const ServiceState& service, std::size_t server);
 
@@ -26,7 +20,7 @@ void disable_server(ServiceState& service, std::size_t server, Maintenance maint
 void enable_server(ServiceState& service, std::size_t server, std::string by, ServiceRegistry& registry, Outbox& outbox);
 /// Ends those whose time is over.
 void expire_maintenance(ServiceState& service, Outbox& outbox, Time now);
-/// Services that were not always a group may have different servers disabled: each is so for all.
+/// Services that were not always a group may have different servers disabled: each is so for all, by the maintenance that ends last.
 void share_maintenance(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox);
 /// Another configuration, `before` are its servers until now: a server stays disabled wherever it stands in the list. One that is moved or
 /// added may get the traffic, and that is planned work.
@@ -35,7 +29,8 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
 void forget_maintenance(ServiceState& service, Outbox& outbox);
 
 std::vector<SavedMaintenance> saved_maintenance(const Services& services);
-/// One of before the restart; one whose time is over ends now.
+/// One of before the restart; one whose time is over ends now. While hanatd does not run nobody sees which server became which: it must
+/// have an address of the one that was disabled.
 void restore_maintenance(const SavedMaintenance& saved, ServiceRegistry& registry, Outbox& outbox, Time now);
 
 } // namespace hanat

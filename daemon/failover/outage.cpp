@@ -33,7 +33,20 @@ std::vector<ServerInOutage> servers_of(std::span<ServiceState* const> group) {
   return servers;
 }
 
-bool is_pinned(const ServiceState& service) { return service.removed || service.force.has_value(); }
+void check_silence(std::span<ServiceState* const> group, std::span<const ServerInOutage> servers, Time now) {
+  const ServiceState& first = *group.front();
+  for (std::size_t index = 0; index < servers.size(); ++index) {
+    std::vector<WayToServer> others;
+    for (std::size_t other = 0; other < servers.size(); ++other)
+      if (other != index) others.push_back(servers[other].way);
+    if (first.witness) others.push_back(first.witness->way);
+    for (ServiceState* service : group)
+      service->servers[index].silence_check.update(servers[index].way, others, first.config.none_after, now);
+  }
+}
+
+/// By an operator, whatever becomes of the server.
+bool is_pinned(const ServiceState& service) { return service.removed || (service.force && !service.force->until_down); }
 
 /// A doubt that only waits for the answer of a server that is up is over in a moment, and not worth a word.
 bool is_worth_telling(const ServiceState& service) {
@@ -58,6 +71,8 @@ void update_outage(std::span<ServiceState* const> group, Outbox& outbox, Time no
   const ServiceState& first = *group.front();
   OutageDoubt outage;
   const bool same_size = std::ranges::all_of(group, [&](const ServiceState* one) { return one->servers.size() == first.servers.size(); });
+  const bool drains = std::ranges::any_of(group, [](const ServiceState* one) { return !one->evictions.empty(); });
+  if (same_size && drains) check_silence(group, servers_of(group), now);
   if (same_size && !is_pinned(first) && first.config.none_after > Clock::duration::zero()) {
     const Placement where = placement(first);
     const bool target_down = where.current && candidate(first.servers[*where.current]).health == Health::down;

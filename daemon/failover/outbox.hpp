@@ -2,6 +2,8 @@
 // Controller when all of the turn is done, so that no log can hold up a flip. Not here: where events go (report).
 #pragma once
 
+#include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,7 @@ struct Outbox {
   bool sync_due = false;                                  // sync() follows before the loop waits again
   bool overrides_changed = false, drains_changed = false; // the state file is out of date
   bool table_loaded = false;                              // anew: it has no heartbeat yet
+  std::set<std::string> health_changed;                   // services: what is saved of their servers is out of date
 
   void log(Event event) { events.push_back(std::move(event)); }
 };

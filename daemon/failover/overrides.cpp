@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "daemon/failover/maintenance.hpp"
+#include "daemon/failover/find_server.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
@@ -48,7 +48,8 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
   if (!service.force) return;
   const ServerState& server = service.servers[service.force->server];
   const Candidate all = candidate(server);
-  if (!all.disabled && !(service.force->until_down && all.health == Health::down)) return;
+  const bool lost = service.force->until_down && all.health == Health::down && !service.outage.keeps_target();
+  if (!all.disabled && !lost) return;
   outbox.log(events::override_void(service, server, all.disabled));
   service.force.reset();
   outbox.overrides_changed = true;
@@ -74,7 +75,7 @@ void keep_override(ServiceState& service, const std::vector<ServerState>& before
 void forget_ended_override(ServiceState& service) {
   const auto better = std::span{service.servers}.first(placement(service).current.value_or(0));
   const bool better_unknown =
-      std::ranges::any_of(better, [](const ServerState& server) { return usable(candidate(server)) == Health::unknown; });
+      std::ranges::any_of(better, [](const ServerState& server) { return certain(candidate(server)) == Health::unknown; });
   if (!better_unknown) service.override_ended = false;
 }
 
@@ -113,7 +114,7 @@ namespace {
 
 /// One of an older hanatd has no addresses: it is of the role.
 std::optional<std::size_t> saved_place(const SavedOverride& saved, const std::vector<ServerConfig>& servers) {
-  if (!saved.addresses.empty()) return find_server(servers, saved.addresses);
+  if (!saved.addresses.empty()) return find_by_endpoint(servers, saved.addresses);
   const auto server = std::ranges::find(servers, saved.target, &ServerConfig::role);
   return server == servers.end() ? std::nullopt : std::optional{static_cast<std::size_t>(server - servers.begin())};
 }
@@ -122,11 +123,11 @@ std::optional<std::size_t> saved_place(const SavedOverride& saved, const std::ve
 
 void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
   ServiceState* service = registry.find(saved.service);
-  if (service == nullptr) return;
-  const auto server = saved_place(saved, service->config.servers);
+  const auto server = service == nullptr ? std::nullopt : saved_place(saved, service->config.servers);
   const ServerState old{.role = saved.target, .addresses = saved.addresses, .probes = {}};
   if (!server) {
     outbox.log(events::override_dropped(saved.service, old, saved.by));
+    outbox.overrides_changed = true; // the file forgets it, too
     return;
   }
   Override override{.server = *server,
@@ -144,7 +145,9 @@ void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Out
   }
   outbox.log(events::override_restored(*service, override));
   service->force = std::move(override);
-  if (service->servers[*server].role != saved.target) outbox.log(events::override_moved(*service, old, service->servers[*server]));
+  const ServerState& place = service->servers[*server];
+  const bool moved = !old.addresses.empty() && place.addresses != old.addresses; // one of an older hanatd has none
+  if (place.role != old.role || moved) outbox.log(events::override_moved(*service, old, place));
   if (service->shadow) outbox.log(events::override_waits(*service));
   registry.mark_dirty(*service);
 }

@@ -23,7 +23,7 @@ void begin_override(ServiceState& service, Override override, ServiceRegistry& r
 void end_override(ServiceState& service, std::string by, ServiceRegistry& registry, Outbox& outbox);
 /// Its time is over.
 void expire_override(ServiceState& service, Outbox& outbox);
-/// Its server is disabled, or it ends with its server and that is down: for the whole group, which is up to date.
+/// Its server is disabled; or it ends with its server, and that is down without a doubt. For the whole group, which is up to date.
 void end_override_if_void(ServiceState& service, Outbox& outbox);
 /// Another configuration, `before` are its servers until now: the override stays with the server, wherever it stands in the list, and ends
 /// when that is no longer among them.

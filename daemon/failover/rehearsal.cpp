@@ -106,6 +106,12 @@ std::string action_of(const Eviction& eviction, Time now) {
   return "drain " + duration_text(std::chrono::round<std::chrono::seconds>(*eviction.drain->until - now));
 }
 
+/// The HealthMonitor of the stage has counted none.
+void forget_inconclusive(std::vector<ProbeState>& probes) {
+  for (ProbeState& probe : probes)
+    if (probe.last && probe.last->outcome == probes::Outcome::inconclusive) probe.last.reset();
+}
+
 /// The services on a stage of their own.
 class Stage {
 public:
@@ -115,9 +121,10 @@ public:
     service.dirty = service.changing = service.followup_due = false;
     service.timer.reset();
     for (Eviction& eviction : service.evictions) eviction.in_job = false; // a move that waits for a job comes some milliseconds later
-    for (ServerState& server : service.servers)
-      for (ProbeState& probe : server.probes)
-        if (probe.last && probe.last->outcome == probes::Outcome::inconclusive) probe.last.reset(); // this HealthMonitor counted none
+    for (ServerState& server : service.servers) {
+      forget_inconclusive(server.probes);
+      if (server.new_probes) forget_inconclusive(server.new_probes->probes);
+    }
     if (!original.removed) registry_.list(service);
   }
 
@@ -191,15 +198,20 @@ struct IsWarning {
   bool operator()(const events::MaintenanceMoved&) const { return true; }
   bool operator()(const events::MaintenanceLost&) const { return true; }
   bool operator()(const events::ServerDisabled&) const { return true; } // with its group
+  bool operator()(const events::FormerServes&) const { return true; }
+  bool operator()(const events::FormerKept&) const { return true; }
 };
 
-/// Until its new probes are answered a server is unknown.
+/// Until its new probes have passed a server has the verdict of the old ones, or none.
 void warn_of_probes(ReloadPlan& plan) {
-  for (const ServicePlan& change : plan.changes)
-    if (change.change == "changed" && change.probes.started > 0)
-      plan.warnings.push_back(fmt::format("{}: {} probe{} begin{} anew: the servers are unknown until they have answered", change.service,
-                                          change.probes.started, change.probes.started == 1 ? "" : "s",
-                                          change.probes.started == 1 ? "s" : ""));
+  for (const ServicePlan& change : plan.changes) {
+    if (change.change != "changed" || change.probes.started == 0) continue;
+    const bool one = change.probes.started == 1;
+    plan.warnings.push_back(
+        fmt::format("{}: {} probe{} begin{} anew: {}", change.service, change.probes.started, one ? "" : "s", one ? "s" : "",
+                    change.held.empty() ? std::string{"the servers are unknown until they have answered"}
+                                        : fmt::format("until each has passed the old ones decide for {}", fmt::join(change.held, ", "))));
+  }
 }
 
 } // namespace

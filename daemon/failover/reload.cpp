@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "daemon/decision/reconfiguration.hpp"
+#include "daemon/failover/former.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -51,9 +53,10 @@ std::map<Vip, std::string> endpoints_of(const nat::TableState& state) {
   return result;
 }
 
-/// Which server of the configuration has the traffic by what is loaded?
+/// Which server has the traffic by what is loaded? One of the configuration, or else the target of before.
 void infer_target(ServiceState& service) {
-  service.current.reset();
+  service.current = serving_now(service.config, service.loaded);
+  if (!service.current && !service.loaded.dnat.empty()) service.current = former_of(service);
   for (const auto& [vip, target] : service.loaded.dnat)
     for (std::size_t server = 0; server < service.config.servers.size() && !service.current; ++server)
       if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
@@ -63,30 +66,35 @@ void infer_target(ServiceState& service) {
 }
 
 /// The servers of a configuration; one that was there before keeps its health.
-std::vector<ServerState> servers_for(const ServiceConfig& config, const std::vector<ServerState>& before) {
+std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vector<ServerState>& before) {
   std::vector<ServerState> servers;
-  for (const ServerConfig& server : config.servers) {
+  for (std::size_t index = 0; index < next.config.servers.size(); ++index) {
+    const ServerConfig& server = next.config.servers[index];
     ServerState& state = servers.emplace_back(ServerState{.role = server.role, .addresses = server.addresses, .probes = {}});
-    const auto same = std::ranges::find(before, server.addresses, &ServerState::addresses);
-    if (same == before.end()) continue;
-    state.health = same->health;
-    state.last_logged = same->last_logged;
-    state.up_since = same->up_since;
-    state.damping = same->damping;
-    state.flapping_logged = same->flapping_logged;
+    if (!next.before[index]) continue;
+    const ServerState& same = before[*next.before[index]];
+    state.health = same.health;
+    state.last_logged = same.last_logged;
+    state.up_since = same.up_since;
+    state.damping = same.damping;
+    state.flapping_logged = same.flapping_logged;
+    if (server.role == former_role) state.former = same.former.value_or(FormerTarget{.since = events::event_time()});
   }
   return servers;
 }
 
 } // namespace
 
-void Reload::start(const Config& config, nat::TableState loaded, const State& saved, Time now) {
+void Reload::start(const Config& config, nat::TableState loaded, const State& saved, const EarlierRun& earlier, Time now) {
   settings_ = settings_of(config);
   for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
   adopt(std::move(loaded), now);
+  restore_health(earlier, registry_, outbox_, now);
   for (const SavedOverride& override : saved.overrides) restore_override(override, registry_, outbox_, now);
   for (const SavedMaintenance& maintenance : saved.maintenance) restore_maintenance(maintenance, registry_, outbox_, now);
-  evictions_.restore(saved.drains, now);
+  std::vector<SavedDrain> drains = saved.drains;
+  std::ranges::move(unsaved_drains(earlier, saved, registry_, now), std::back_inserter(drains));
+  evictions_.restore(drains, now);
   audit_.start(config.reconcile, now);
   regroup();
 }
@@ -121,10 +129,11 @@ Reloaded Reload::apply(const Config& config, Time now) {
 
 /// Makes or changes a service; probes that stay the same keep their history.
 void Reload::configure(ServiceState& service, const ServiceConfig& config, Time now) {
+  const Reconfiguration next = reconfigure(service, config);
   std::vector<ServerState> before = std::move(service.servers);
-  service.servers = servers_for(config, before);
-  health_.configure(before, service.servers, config);
-  service.config = config;
+  service.servers = servers_for(next, before);
+  health_.configure(before, service.servers, next);
+  service.config = next.config;
   registry_.list(service);
   health_.assign(service);
   health_.watch_witness(service);
@@ -133,6 +142,7 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   keep_observing(service, before, outbox_);
   infer_target(service); // a place in the old list of servers says nothing about the new one
   evaluate(service, now);
+  if (next.begins_former) outbox_.log(events::former_serves(service));
   registry_.mark_dirty(service);
 }
 
@@ -223,6 +233,7 @@ void Reload::transfer_endpoints(Time now) {
 /// Follows the groups of the configuration; each has one override at the most.
 void Reload::regroup() {
   for (const auto& [name, members] : registry_.regroup()) {
+    share_former(members, health_, registry_);
     share_maintenance(members, registry_, outbox_);
     share_override(members, registry_, outbox_);
   }

@@ -12,6 +12,7 @@
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
 #include "daemon/failover/outbox.hpp"
+#include "daemon/failover/saved_health.hpp"
 #include "daemon/failover/service_registry.hpp"
 
 namespace hanat {
@@ -28,8 +29,8 @@ public:
       : registry_(registry), health_(health), evictions_(evictions), audit_(audit), outbox_(outbox) {}
 
   /// Every service of the configuration, with what `loaded` has for its endpoints; what is left of `loaded` belongs to services that are
-  /// gone. Overrides and drains of before the restart go on.
-  void start(const Config& config, nat::TableState loaded, const State& saved, Time now);
+  /// gone. Overrides, drains and verdicts of before the restart go on.
+  void start(const Config& config, nat::TableState loaded, const State& saved, const EarlierRun& earlier, Time now);
   /// What apply() will do, and what follows from it at once. Changes nothing.
   ReloadPlan plan(const Config& config, Time now) const;
   /// Changes what differs and nothing else.

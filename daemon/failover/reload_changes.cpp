@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "daemon/config/key_values.hpp"
-#include "daemon/config/probe_targets.hpp"
+#include "daemon/decision/reconfiguration.hpp"
 
 namespace hanat {
 namespace {
@@ -20,42 +20,62 @@ std::vector<KeyChange> changes_of_keys(const ServiceConfig& before, const Servic
   return keys;
 }
 
+std::vector<const probes::Probe*> probes_of(const ServiceState& service) {
+  std::vector<const probes::Probe*> all;
+  for (const ServerState& server : service.servers) {
+    for (const ProbeState& probe : server.probes) all.push_back(probe.probe);
+    if (server.new_probes)
+      for (const ProbeState& probe : server.new_probes->probes) all.push_back(probe.probe);
+  }
+  return all;
+}
+
 /// As HealthMonitor::configure() keeps them: each once, on whichever server.
-ProbesPlan probes_plan(const ServiceState* service, const ServiceConfig& config) {
-  std::vector<const probes::Probe*> before;
-  if (service != nullptr)
-    for (const ServerState& server : service->servers)
-      for (const ProbeState& probe : server.probes) before.push_back(probe.probe);
+ProbesPlan probes_plan(std::vector<const probes::Probe*> before, const Reconfiguration& next) {
   ProbesPlan plan;
-  for (const ServerConfig& server : config.servers)
-    for (const probes::Probe& probe : probes_for(config, server)) {
-      const auto same = std::ranges::find_if(before, [&](const probes::Probe* one) { return *one == probe; });
-      if (same == before.end()) {
-        ++plan.started;
-        continue;
-      }
-      before.erase(same);
-      ++plan.kept;
-    }
+  const auto count = [&](const probes::Probe& probe) {
+    const auto same = std::ranges::find_if(before, [&](const probes::Probe* one) { return *one == probe; });
+    ++(same == before.end() ? plan.started : plan.kept);
+    if (same != before.end()) before.erase(same);
+  };
+  for (const ServerProbes& server : next.probes) {
+    std::ranges::for_each(server.deciding, count);
+    std::ranges::for_each(server.waiting, count);
+  }
   plan.ended = before.size();
   return plan;
+}
+
+/// What stands until something new has shown that it works.
+void add_held(const ServiceState& service, const Reconfiguration& next, ServicePlan& change) {
+  for (std::size_t index = 0; index < next.probes.size(); ++index)
+    if (!next.probes[index].waiting.empty()) change.held.push_back(next.config.servers[index].role);
+  const ServerConfig& last = next.config.servers.back();
+  if (last.role == former_role && service.current) change.serves_on = to_text(last.addresses.front());
 }
 
 } // namespace
 
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config) {
+  const ServiceState nothing;
   std::vector<ServicePlan> changes;
-  std::unordered_set<std::string> configured;
-  for (const ServiceConfig& service : config.services) configured.insert(service.name);
+  std::unordered_set<std::string> names;
+  for (const ServiceConfig& service : config.services) names.insert(service.name);
   for (const auto& service : registry.services())
-    if (!service->removed && !configured.contains(service->config.name))
-      changes.push_back({.service = service->config.name, .change = "removed", .probes = probes_plan(service.get(), {})});
+    if (!service->removed && !names.contains(service->config.name))
+      changes.push_back({.service = service->config.name, .change = "removed", .probes = probes_plan(probes_of(*service), {})});
   for (const ServiceConfig& next : config.services) {
     const ServiceState* service = registry.find(next.name);
-    if (service != nullptr && service->config == next) continue;
+    if (service != nullptr && is_configured_as(*service, next)) continue;
     ServicePlan change{.service = next.name, .change = service == nullptr ? "added" : "changed"};
-    if (service != nullptr) change.keys = changes_of_keys(service->config, next);
-    change.probes = probes_plan(service, next);
+    const Reconfiguration behind = reconfigure(service != nullptr ? *service : nothing, next);
+    if (service != nullptr) {
+      change.keys = changes_of_keys(configured(*service), next);
+      change.probes = probes_plan(probes_of(*service), behind);
+      add_held(*service, behind, change);
+    } else {
+      change.probes = probes_plan({}, behind);
+    }
     changes.push_back(std::move(change));
   }
   return changes;

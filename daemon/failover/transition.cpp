@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "daemon/failover/flapping.hpp"
+#include "daemon/failover/former.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/outage.hpp"
 #include "daemon/failover/overrides.hpp"
@@ -36,7 +37,14 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
     for (ServiceState* service : group) evaluate(*service, now);
   }
   share_health(group);
-  for (ServiceState* service : group) end_override_if_void(*service, outbox);
+  for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
+    const auto went_down = [index](const ServiceState* service) {
+      const ServerState& server = service->servers[index];
+      return server.health == Health::down && server.last_logged != Health::down;
+    };
+    if (group.size() > 1 && std::ranges::any_of(group, went_down))
+      for (ServiceState* service : group) end_planned_move(service->servers[index]);
+  }
   for (ServiceState* service : group) {
     for (ServerState& server : service->servers)
       if (server.health != std::exchange(server.last_logged, server.health)) {
@@ -49,18 +57,26 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
   }
 }
 
+/// Whether the reload that made a former target of the service came behind the override.
+bool is_before_reload(const Override& force, const ServiceState& service) {
+  const auto& former = service.servers.back().former;
+  return former && force.since < former->since;
+}
+
 Decision decision_of(std::span<ServiceState* const> group, Time now) {
   const ServiceState& first = *group.front();
   if (first.removed) return {TargetKind::none, 0, Reason::no_server_up, Reason::no_server_up, std::nullopt};
   auto servers = candidates(first);
   for (std::size_t index = 0; index < servers.size(); ++index)
-    servers[index].penalty = first.servers[index].damping.wait(flap_rule(first.config), now);
+    for (const ServiceState* service : group)
+      servers[index].penalty = std::max(servers[index].penalty, service->servers[index].damping.wait(flap_rule(service->config), now));
   std::vector<Placement> placements;
   for (const ServiceState* service : group) placements.push_back(placement(*service));
   Decision decision = decide_group({.servers = servers,
                                     .current = {},
                                     .refused = {},
                                     .forced = first.force ? std::optional{first.force->server} : std::nullopt,
+                                    .forced_waits = first.force && is_before_reload(*first.force, first),
                                     .override_ended = first.override_ended,
                                     .failback = first.config.failback,
                                     .on_none = first.config.on_none,
@@ -68,8 +84,7 @@ Decision decision_of(std::span<ServiceState* const> group, Time now) {
                                     .keep_target = first.outage.keeps_target(),
                                     .wait_for_first = first.outage.phase == OutagePhase::returning},
                                    placements, now);
-  decision.refuse_new =
-      decision.reason == Reason::outage_doubted && first.outage.nobody_has_a_path && first.config.on_none == OnNone::refuse;
+  decision.refuse_new = decision.kind == TargetKind::server && refuses_new(first);
   return decision;
 }
 
@@ -81,7 +96,8 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
   for (ServiceState* service : group) {
     Plan plan = service->shadow ? plan_observe(*service, now) : desired_state(*service, decision, now);
     waits |= evictions.delays(*service, plan);
-    changes.push_back({.batch = batch, .service = service, .decision = decision, .plan = std::move(plan)});
+    changes.push_back(
+        {.batch = batch, .service = service, .decision = decision, .plan = std::move(plan), .asked_flows = service->asked_flows});
   }
   if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(batch), changes.end());
 }
@@ -117,7 +133,10 @@ std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions
     if (group.front() != service) continue; // decided with the first of its group
     update_health(group, outbox, now);
     update_outage(group, outbox, now);
-    for (ServiceState* member : group) end_flapping(*member, outbox, now);
+    for (ServiceState* member : group) {
+      end_override_if_void(*member, outbox);
+      end_flapping(*member, outbox, now);
+    }
     decide_one(group, evictions, changes, now);
   }
   return changes;
@@ -129,11 +148,14 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool was_decided = service.current || service.refused || !service.loaded.dnat.empty();
   const bool new_target = !service.removed && decision.kind != TargetKind::undecided &&
                           (decision.kind == TargetKind::none ? !service.refused : service.current != std::optional{decision.server});
-  const bool flipped = was_decided && (new_target || change.plan.moves);
+  // A former target may be a server that is still configured, because the group has one.
+  const bool same_server =
+      !service.removed && service.current && service.servers[*service.current].former && decision.kind == TargetKind::server;
+  const bool flipped = was_decided && ((new_target && !same_server) || change.plan.moves);
   const WallTime at = events::event_time();
   if (flipped)
     record_flip(change, outbox, at);
-  else if (new_target)
+  else if (new_target && !same_server)
     outbox.log(events::first_target(service, decision));
   if (decision.kind != TargetKind::undecided) {
     service.current = decision.kind == TargetKind::server ? std::optional{decision.server} : std::nullopt;
@@ -142,10 +164,12 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool starts_anew = decision.reason == Reason::starting && service.reason != Reason::starting;
   if (new_target || starts_anew || service.since == WallTime{}) service.since = at;
   service.reason = decision.reason;
+  report_former(service, outbox);
   service.failback_at = decision.failback_at;
-  service.asked_flows.reset();
-  if (new_target && service.current) service.servers[*service.current].planned = false;
+  if (new_target && service.current) end_planned_move(service.servers[*service.current]);
   if (!service.removed) forget_ended_override(service);
+  const bool made = service.asked_flows == change.asked_flows && !service.override_ended;
+  if (made) service.asked_flows.reset();
   return flipped;
 }
 

@@ -49,7 +49,8 @@ struct Flipped {
   std::optional<ServerName> from, to;
   Reason reason = Reason::starting;
   OnNone on_none = OnNone::refuse;
-  std::string group; // empty: in none
+  std::string disabled = {}; // a server that is up, and is not chosen because it is disabled
+  std::string group;         // empty: in none
   FlipStatus flip;
   bool operator==(const Flipped&) const = default;
 };
@@ -57,6 +58,7 @@ struct Flipped {
 struct FirstTarget {
   std::optional<ServerName> to;
   OnNone on_none = OnNone::refuse;
+  std::string disabled = {}; // a server that is up, and is not chosen because it is disabled
   std::string group;
   bool operator==(const FirstTarget&) const = default;
 };
@@ -73,6 +75,7 @@ struct ShadowMoved {
   bool from_is_down = false;
   std::optional<probes::ProbeResult> last; // of `from`
   LoadedTarget loaded;
+  std::string disabled = {}; // a server that is up, and is not chosen because it is disabled
   std::string group;
   bool operator==(const ShadowMoved&) const = default;
 };
@@ -159,6 +162,14 @@ struct DrainBegun {
   FlowKind kind = FlowKind::tcp;
   std::optional<Clock::duration> lasts; // nullopt: kept
   bool operator==(const DrainBegun&) const = default;
+};
+/// An operator gave them another end.
+struct DrainChanged {
+  std::string flows;
+  FlowKind kind = FlowKind::tcp;
+  Clock::duration lasts{}; // from now on; zero: they are cut now
+  std::string by;
+  bool operator==(const DrainChanged&) const = default;
 };
 /// Their server is the target again.
 struct DrainVoid {
@@ -330,12 +341,12 @@ using Payload =
     std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard,
                  PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost,
                  OverrideDropped, OverrideClock, OverrideShared, OverrideVoid, OverrideMoved, ServerDisabled, ServerEnabled,
-                 MaintenanceRestored, MaintenanceMoved, MaintenanceLost, MaintenanceClock, FlowsCut, CutCancelled, DrainBegun, DrainVoid,
-                 Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused, KernelRecovered,
-                 TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod, Started, Stopping,
-                 NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied, StateNotSaved,
-                 HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted,
-                 OutageDoubtEnded, ProbeWarning, Message>;
+                 MaintenanceRestored, MaintenanceMoved, MaintenanceLost, MaintenanceClock, FlowsCut, CutCancelled, DrainBegun, DrainChanged,
+                 DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused,
+                 KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod,
+                 Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied,
+                 StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted,
+                 OutageDoubtEnded, ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, Message>;
 
 } // namespace hanat::events
 

@@ -23,6 +23,10 @@ public:
   std::string operator()(const OutageDoubted& doubt) const;
   std::string operator()(const OutageDoubtEnded& doubt) const;
   std::string operator()(const ProbeWarning& warning) const;
+  std::string operator()(const NewProbeFails& failing) const;
+  std::string operator()(const NewProbesPassed& passed) const;
+  std::string operator()(const FormerServes& serves) const;
+  std::string operator()(const FormerKept& kept) const;
 
   // event_text.cpp
   std::string operator()(const ProbesInconclusive& probes) const;
@@ -54,6 +58,7 @@ public:
   std::string operator()(const FlowsCut& cut) const;
   std::string operator()(const CutCancelled& cut) const;
   std::string operator()(const DrainBegun& drain) const;
+  std::string operator()(const DrainChanged& drain) const;
   std::string operator()(const DrainVoid& drain) const;
   std::string operator()(const Drained& drain) const;
   std::string operator()(const DrainEnded& drain) const;

@@ -63,8 +63,11 @@ std::string to_text(const LoadedTarget& loaded) {
 
 /// "; group voice moves together"
 std::string group_note(const std::string& group) { return group.empty() ? "" : fmt::format("; group {} moves together", group); }
-std::string no_server_up(const std::string& group) {
-  return group.empty() ? "no server is up" : fmt::format("no server is up for all of group {}", group);
+/// `disabled`: the role of a server that is up all the same.
+std::string no_server_up(const std::string& group, const std::string& disabled) {
+  const std::string which = group.empty() ? "" : fmt::format(" for all of group {}", group);
+  if (disabled.empty()) return fmt::format("no server is up{}", which);
+  return fmt::format("no enabled server is up{} ({} is up, but disabled)", which, disabled);
 }
 
 std::string_view shadow_verb(Reason flip_reason) {
@@ -77,13 +80,13 @@ std::string_view shadow_verb(Reason flip_reason) {
 std::string Sentences::operator()(const Flipped& flip) const {
   std::string text = fmt::format("new connections go from {} to {}: {}; committed in {} us", to_text(flip.from), to_text(flip.to),
                                  hanat::to_text(flip.reason), flip.flip.commit_us);
-  if (!flip.to) text += fmt::format("; {}: {}", no_server_up(flip.group), what_clients_get(flip.on_none));
+  if (!flip.to) text += fmt::format("; {}: {}", no_server_up(flip.group, flip.disabled), what_clients_get(flip.on_none));
   return text + group_note(flip.group);
 }
 
 std::string Sentences::operator()(const FirstTarget& first) const {
   if (first.to) return fmt::format("connections go to {}", to_text(*first.to));
-  return fmt::format("{}: {}", no_server_up(first.group), what_clients_get(first.on_none));
+  return fmt::format("{}: {}", no_server_up(first.group, first.disabled), what_clients_get(first.on_none));
 }
 
 std::string Sentences::operator()(const Adopted& adopted) const {
@@ -100,7 +103,7 @@ std::string Sentences::operator()(const Adopted& adopted) const {
 std::string Sentences::operator()(const ShadowMoved& moved) const {
   std::string text;
   if (!moved.to)
-    text = fmt::format("{}: would turn clients away", no_server_up(moved.group));
+    text = fmt::format("{}: would turn clients away", no_server_up(moved.group, moved.disabled));
   else if (!moved.from)
     text = fmt::format("would send connections to {}: {}", to_text(*moved.to), hanat::to_text(moved.reason));
   else
@@ -211,16 +214,17 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
-                               DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded, KernelRecovered,
-                               HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+  Level
+  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
+                         DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded, NewProbesPassed,
+                         FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
     return Level::notice;
   }
-  Level
-  operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, ClientsNotHeard, Forced, OverrideWaits, OverrideLost,
-                         OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled, MaintenanceMoved, MaintenanceLost,
-                         MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored,
-                         TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+  Level operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard,
+                               Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved,
+                               ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows,
+                               ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
+                               NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
@@ -262,6 +266,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
   std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
+  std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;

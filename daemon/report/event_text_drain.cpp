@@ -29,7 +29,7 @@ std::string_view to_text(DrainEnd end) {
   case DrainEnd::time: return "the drain time is over";
   case DrainEnd::silent: return "the server answers nothing, and clients would wait for ever";
   case DrainEnd::dead: return "the server is down";
-  case DrainEnd::no_target: return "no server is up, and clients are turned away";
+  case DrainEnd::no_target: return "no server has the traffic, and clients are turned away";
   case DrainEnd::given_up: return "the service or this listener is no longer configured";
   }
   return "?";
@@ -80,6 +80,12 @@ std::string Sentences::operator()(const DrainBegun& drain) const {
     return fmt::format("old {} flows of {} are kept where they are until they end", to_text(drain.kind), server_of(drain.flows, service_));
   return fmt::format("old {} flows of {} drain: those that are left in {} s are cut", to_text(drain.kind), server_of(drain.flows, service_),
                      tenths(*drain.lasts));
+}
+
+std::string Sentences::operator()(const DrainChanged& drain) const {
+  const std::string when =
+      drain.lasts > Clock::duration::zero() ? fmt::format("drain for another {} s now", tenths(drain.lasts)) : "drain no longer";
+  return fmt::format("old {} flows of {} {}: {} said so", to_text(drain.kind), server_of(drain.flows, service_), when, drain.by);
 }
 
 std::string Sentences::operator()(const DrainVoid& drain) const {

@@ -10,11 +10,6 @@
 namespace hanat::events {
 namespace {
 
-/// "backup (10.0.0.12:8443)"; without an address the role alone.
-std::string full_name(const ServerName& server) {
-  return server.address == Endpoint{} ? server.role : fmt::format("{} ({})", server.role, hanat::to_text(server.address));
-}
-
 /// " for another 30m (new disk); `hanatctl enable web backup` ends it"
 std::string how_long(const ServerDisabled& disabled, std::string_view more, const std::string& service) {
   return fmt::format("{}{}; `hanatctl enable {} {}` ends it",
@@ -35,7 +30,7 @@ std::string Sentences::operator()(const OverrideMoved& override) const {
 }
 
 std::string Sentences::operator()(const OverrideDropped& override) const {
-  return fmt::format("the override to {}{} is dropped: the service no longer has that server; health decides again",
+  return fmt::format("the override to {}{} is dropped: that server is no longer configured; health decides again",
                      full_name(override.server), override.by.empty() ? "" : " by " + override.by);
 }
 

@@ -37,6 +37,16 @@ LoadedTarget loaded_target(const ServiceState& service) {
   return loaded;
 }
 
+/// A server that would serve clients, were it not disabled.
+std::string disabled_but_up(const ServiceState& service) {
+  const auto would_do = [](const ServerState& server) {
+    const Candidate all = candidate(server);
+    return all.disabled && all.health == Health::up;
+  };
+  const auto found = std::ranges::find_if(service.servers, would_do);
+  return found == service.servers.end() ? "" : found->role;
+}
+
 FlowKind kind_of(const Eviction& eviction) {
   return eviction.mappings.empty() || eviction.mappings.front().vip.protocol == Protocol::tcp ? FlowKind::tcp : FlowKind::non_tcp;
 }
@@ -59,6 +69,11 @@ WallTime event_time() {
   return clock.at(wall_now());
 }
 
+std::optional<std::chrono::seconds> left_at(WallTime at, const std::optional<WallTime>& until) {
+  if (!until) return std::nullopt;
+  return std::chrono::round<std::chrono::seconds>(std::max(*until - at, WallTime::duration::zero()));
+}
+
 Event make(std::string service, Payload what) { return {.at = event_time(), .service = std::move(service), .what = std::move(what)}; }
 
 Event message(Level level, std::string text) { return make({}, Message{.level = level, .text = std::move(text)}); }
@@ -70,13 +85,16 @@ Event flipped(const ServiceState& service, const Decision& decision, const Flip&
                           .to = target_of(service, decision),
                           .reason = flip.reason,
                           .on_none = service.config.on_none,
+                          .disabled = disabled_but_up(service),
                           .group = service.config.group,
                           .flip = report(service, flip)}};
 }
 
 Event first_target(const ServiceState& service, const Decision& decision) {
-  return make(service.config.name,
-              FirstTarget{.to = target_of(service, decision), .on_none = service.config.on_none, .group = service.config.group});
+  return make(service.config.name, FirstTarget{.to = target_of(service, decision),
+                                               .on_none = service.config.on_none,
+                                               .disabled = disabled_but_up(service),
+                                               .group = service.config.group});
 }
 
 Event adopted(const ServiceState& service) {
@@ -91,6 +109,7 @@ Event shadow_moved(const ServiceState& service, const Decision& decision) {
                     .from_is_down = false,
                     .last = std::nullopt,
                     .loaded = loaded_target(service),
+                    .disabled = disabled_but_up(service),
                     .group = service.config.group};
   if (service.shadow && service.shadow->placement.current) {
     const ServerState& from = service.servers[*service.shadow->placement.current];
@@ -120,8 +139,10 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
 
 Event flapping(const ServiceState& service, const ServerState& server, Time now) {
   const FlapRule rule = flap_rule(service.config);
-  return make(service.config.name,
-              Flapping{.server = named(server), .times = server.damping.level(rule, now), .wait = server.damping.wait(rule, now)});
+  return make(service.config.name, Flapping{.server = named(server),
+                                            .times = server.damping.level(rule, now),
+                                            .wait = server.damping.wait(rule, now),
+                                            .observed = service.shadow.has_value()});
 }
 Event flapping_ended(const ServiceState& service, const ServerState& server) {
   return make(service.config.name, FlappingEnded{.server = named(server)});
@@ -132,17 +153,21 @@ Event outage_doubted(const ServiceState& service) {
   OutageDoubted doubt{.target = named(service, placement(service).current).value_or(ServerName{}),
                       .lasts = std::nullopt,
                       .common = outage.common,
-                      .refuses_new = outage.nobody_has_a_path && service.config.on_none == OnNone::refuse};
-  if (outage.until) doubt.lasts = *outage.until - outage.since;
+                      .refuses_new = refuses_new(service),
+                      .observed = service.shadow.has_value()};
+  if (outage.until && !outage.witness_silent) doubt.lasts = *outage.until - outage.since;
   return make(service.config.name, doubt);
 }
 
 Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted) {
-  OutageDoubtEnded ended{.target = named(service, placement(service).current).value_or(ServerName{}), .lasted = lasted};
   const auto current = placement(service).current;
+  const bool moved = !service.shadow && service.since > event_time() - std::chrono::duration_cast<WallTime::duration>(lasted);
+  OutageDoubtEnded ended{.target = moved ? ServerName{} : named(service, current).value_or(ServerName{}),
+                         .lasted = lasted,
+                         .observed = service.shadow.has_value()};
   if (service.outage.phase == OutagePhase::confirmed)
     ended.end = OutageDoubtEnded::End::confirmed;
-  else if (!current || service.force)
+  else if (!current || service.force || moved)
     ended.end = OutageDoubtEnded::End::ended;
   else if (candidate(service.servers[*current]).health == Health::down)
     ended.end = OutageDoubtEnded::End::dead;
@@ -177,7 +202,7 @@ Forced forced_now(const ServiceState& service, const Override& force, WallTime a
               .lasts = {},
               .reason = force.reason,
               .until_down = force.until_down};
-  if (made.until) made.lasts = std::chrono::round<std::chrono::seconds>(std::max(*made.until - at, WallTime::duration::zero()));
+  made.lasts = left_at(at, made.until);
   return made;
 }
 
@@ -232,6 +257,12 @@ Event drain_begun(const ServiceState& service, const Eviction& eviction) {
   DrainBegun begun{.flows = eviction.comment, .kind = kind_of(eviction), .lasts = std::nullopt};
   if (eviction.drain && eviction.drain->until) begun.lasts = *eviction.drain->until - eviction.drain->since;
   return make(service.config.name, std::move(begun));
+}
+
+Event drain_changed(const ServiceState& service, const Eviction& eviction, std::string by, Time now) {
+  DrainChanged changed{.flows = eviction.comment, .kind = kind_of(eviction), .lasts = {}, .by = std::move(by)};
+  if (eviction.drain && eviction.drain->until) changed.lasts = std::max(*eviction.drain->until - now, Clock::duration::zero());
+  return make(service.config.name, std::move(changed));
 }
 
 Event drain_void(const ServiceState& service, const Eviction& eviction) {

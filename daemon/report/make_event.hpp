@@ -14,6 +14,8 @@ namespace hanat::events {
 /// The time of the wall clock, and never earlier than that of an event before, unless the clock was set back by more than some seconds. For
 /// the loop's thread.
 WallTime event_time();
+/// How long something that ends then still lasts.
+std::optional<std::chrono::seconds> left_at(WallTime at, const std::optional<WallTime>& until);
 Event make(std::string service, Payload what);
 Event message(Level level, std::string text);
 
@@ -30,6 +32,12 @@ Event flapping_ended(const ServiceState& service, const ServerState& server);
 Event outage_doubted(const ServiceState& service);
 Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted);
 Event probe_warning(const ServiceState& service, const ServerState& server, const ProbeState& probe, const probes::ProbeResult& result);
+// make_event_reload.cpp
+Event new_probe_fails(const ServiceState& service, const ServerState& server, const ProbeState& probe);
+Event new_probes_passed(const ServiceState& service, const ServerState& server);
+Event former_serves(const ServiceState& service);
+Event former_kept(const ServiceState& service);
+
 Event probes_inconclusive(const probes::ProbeResult& result);
 Event probes_conclusive();
 Event clients_not_heard(std::string failure);
@@ -58,7 +66,7 @@ Event server_disabled(const ServiceState& service, const ServerState& server);
 Event server_enabled(const ServiceState& service, const ServerState& server, std::string by);
 Event maintenance_restored(const ServiceState& service, const ServerState& server);
 Event maintenance_moved(const ServiceState& service, const ServerState& from, const ServerState& to);
-Event maintenance_lost(const ServiceState& service, const ServerState& server);
+Event maintenance_lost(std::string service, const ServerState& server);
 Event maintenance_clock(std::string service, std::chrono::seconds ends_after);
 
 // With the status of the flip by which the flows of the eviction left.
@@ -66,6 +74,8 @@ Event flows_cut(const ServiceState& service, const Eviction& eviction);
 /// The evictions of the flip ended before their cut did: the server is the target again, or another service has its endpoint.
 Event cut_cancelled(const ServiceState& service, const Flip& flip);
 Event drain_begun(const ServiceState& service, const Eviction& eviction);
+/// An operator gave it another end.
+Event drain_changed(const ServiceState& service, const Eviction& eviction, std::string by, Time now);
 Event drain_void(const ServiceState& service, const Eviction& eviction);
 Event drained(const ServiceState& service, const Eviction& eviction, Time now);
 /// `whole`: for all of its flows; otherwise the rest drains on.

@@ -18,7 +18,7 @@ ServerDisabled disabled_now(const ServerState& server, WallTime at) {
                       .until = maintenance.until_wall,
                       .lasts = {},
                       .reason = maintenance.reason};
-  if (made.until) made.lasts = std::chrono::round<std::chrono::seconds>(std::max(*made.until - at, WallTime::duration::zero()));
+  made.lasts = left_at(at, made.until);
   return made;
 }
 
@@ -54,10 +54,9 @@ Event maintenance_moved(const ServiceState& service, const ServerState& from, co
   return make(service.config.name, MaintenanceMoved{.from = name_with_address(from), .to = name_with_address(to)});
 }
 
-Event maintenance_lost(const ServiceState& service, const ServerState& server) {
+Event maintenance_lost(std::string service, const ServerState& server) {
   const Maintenance maintenance = server.maintenance.value_or(Maintenance{});
-  return make(service.config.name,
-              MaintenanceLost{.server = name_with_address(server), .by = maintenance.by, .reason = maintenance.reason});
+  return make(std::move(service), MaintenanceLost{.server = name_with_address(server), .by = maintenance.by, .reason = maintenance.reason});
 }
 
 Event maintenance_clock(std::string service, std::chrono::seconds ends_after) {

@@ -31,12 +31,12 @@ std::optional<WarningStatus> warning_of(const ServerState& server) {
 
 std::optional<OutageStatus> outage_of(const ServiceState& service, Time now) {
   const OutageDoubt& outage = service.outage;
-  if (!outage.keeps_target()) return std::nullopt;
+  if (!outage.keeps_target() || service.shadow) return std::nullopt; // in mode observe nothing is kept or refused: would_why says it
   OutageStatus status{.state = outage.phase == OutagePhase::settling ? "settling" : "doubted",
                       .for_s = as_seconds(now - outage.began),
                       .ends_in_s = {},
-                      .new_refused = outage.nobody_has_a_path && service.config.on_none == OnNone::refuse};
-  if (outage.until) status.ends_in_s = std::max(0.0, as_seconds(*outage.until - now));
+                      .new_refused = refuses_new(service)};
+  if (outage.until && !outage.witness_silent) status.ends_in_s = std::max(0.0, as_seconds(*outage.until - now));
   return status;
 }
 
@@ -48,9 +48,12 @@ void report_stability(const ServiceState& service, ServiceStatus& status, Time n
     status.servers[index].warning = warning_of(service.servers[index]);
   }
   status.outage = outage_of(service, now);
-  if (service.witness)
+  if (service.witness) {
+    const auto& way = service.witness->way;
+    const bool silent = way.is_silent();
     status.witness = WitnessStatus{.address = to_text(service.witness->probe->server),
-                                   .answers = service.witness->way.heard_at && !service.witness->way.is_silent()};
+                                   .answers = silent || way.heard_at ? std::optional{!silent} : std::nullopt};
+  }
 }
 
 } // namespace hanat

@@ -31,6 +31,13 @@ std::optional<LastResult> last_of(const ProbeState& probe, Time now) {
                     .age_s = seconds(now - probe.last_at)};
 }
 
+ProbeStatus report(const ServiceState& service, const ProbeState& probe, Time now) {
+  return {.name = probe.probe == nullptr ? "" : name_of(*probe.probe),
+          .health = std::string{to_text(probe.window.health())},
+          .fails = fails_of(service, probe, now),
+          .last = last_of(probe, now)};
+}
+
 ServerStatus report(const ServiceState& service, const ServerState& server, Time now) {
   ServerStatus status;
   status.role = server.role;
@@ -51,11 +58,12 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
         .passes = recovery->passes, .of = recovery->of, .for_s = seconds(recovery->lasts), .stable_for_s = seconds(recovery->stable_for)};
   status.last = last_of(probe, now);
   if (server.probes.size() > 1)
-    for (const ProbeState& one : server.probes)
-      status.probes.push_back({.name = one.probe == nullptr ? "" : name_of(*one.probe),
-                               .health = std::string{to_text(one.window.health())},
-                               .fails = fails_of(service, one, now),
-                               .last = last_of(one, now)});
+    for (const ProbeState& one : server.probes) status.probes.push_back(report(service, one, now));
+  if (const auto& fresh = server.new_probes) {
+    status.new_probes = NewProbesStatus{.since = to_text(fresh->since), .failing = fresh->reported, .probes = {}};
+    for (const ProbeState& one : fresh->probes) status.new_probes->probes.push_back(report(service, one, now));
+  }
+  if (server.former) status.former_since = to_text(server.former->since);
   return status;
 }
 
@@ -115,7 +123,7 @@ const char* waits_for(const ServiceState& service, const ServerState& server, Ti
 /// where no other is, or the first that will be up.
 FailbackStatus failback_of(const ServiceState& service, Time now) {
   FailbackStatus status{.mode = service.config.failback.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
-  if (!service.current || service.force || service.shadow) return status;
+  if (!service.current || service.force || service.shadow || service.servers[*service.current].former) return status;
   const auto rank = [](const ServerState& server, std::string_view waits) {
     return candidate(server).health != Health::up ? 2 : waits == "penalty" ? 1 : 0;
   };

@@ -36,7 +36,7 @@ bool sets_target(const HistoryEntry& entry) {
 bool is_operators(const HistoryEntry& entry) { return entry.kind == "override" || entry.kind == "maintenance"; }
 
 /// Why nothing moved, or a server waits longer than others.
-bool is_doubt(const HistoryEntry& entry) { return entry.kind == "outage" || entry.kind == "flapping"; }
+bool is_doubt(const HistoryEntry& entry) { return entry.kind == "outage" || entry.kind == "flapping" || entry.kind == "configuration"; }
 
 /// The new target, and where it was before: empty for a first target.
 std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.flip->to : entry.target; }
@@ -46,7 +46,7 @@ bool explains(const HealthChangeStatus& health, const HistoryEntry& effect) {
   const std::string why = effect.flip ? effect.flip->why : "";
   if (why == "forced" || why == "disabled") return false;
   const bool up = health.health == "up";
-  const bool returns = why == "failback" || why == "recovered" || why == "primary-up";
+  const bool returns = why == "failback" || why == "recovered" || why == "primary-up" || why == "configuration";
   if (health.server == target_of(effect)) return up && (returns || !effect.flip);
   return !up && health.health != "unknown" && !returns;
 }
@@ -192,6 +192,17 @@ private:
 } // namespace
 
 WhyReport make_why(const HistoryRing& history, const WhyQuery& query) { return WhySearch{history, query}.run(); }
+
+std::map<std::string, TargetSince> last_targets(const HistoryRing& history) {
+  std::map<std::string, TargetSince> targets;
+  for (std::uint64_t number = history.end(); number-- > history.begin();) {
+    const HistoryEntry& entry = history[number];
+    if (!sets_target(entry) || targets.contains(entry.service)) continue;
+    if (const auto at = parse_wall_time(entry.flip ? entry.flip->at : entry.at))
+      targets[entry.service] = {.target = target_of(entry), .since = *at};
+  }
+  return targets;
+}
 
 std::vector<std::string> services_changed_before(const HistoryRing& history, const WhyQuery& query, std::size_t at_most) {
   std::string from = moment_moved(query.at, -std::chrono::minutes{10});

@@ -2,12 +2,14 @@
 // (cli/show_why).
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "daemon/api/why.hpp"
 #include "daemon/report/history.hpp"
+#include "daemon/util/wall_time.hpp"
 
 namespace hanat {
 
@@ -19,6 +21,14 @@ struct WhyQuery {
   std::set<std::string> group = {}; // the services that move together with it, itself included
 };
 WhyReport make_why(const HistoryRing& history, const WhyQuery& query);
+
+struct TargetSince {
+  std::string target; // a role or "none"
+  WallTime since{};
+  bool operator==(const TargetSince&) const = default;
+};
+/// Of each service that the history has a target of, the newest.
+std::map<std::string, TargetSince> last_targets(const HistoryRing& history);
 
 /// Services with a change of target or of health from ten minutes before the query's end, or from its begin if that is earlier; the
 /// latest first.

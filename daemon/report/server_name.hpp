@@ -13,4 +13,7 @@ struct ServerName {
   bool operator==(const ServerName&) const = default;
 };
 
+/// "backup (10.0.0.12:8443)"; without an address the role alone.
+std::string full_name(const ServerName& server);
+
 } // namespace hanat::events

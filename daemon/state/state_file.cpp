@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -15,10 +16,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/config/parse_values.hpp"
+#include "daemon/state/read_state.hpp"
 #include "daemon/util/durable_write.hpp"
 
 namespace hanat {
@@ -27,8 +28,8 @@ namespace {
 using nlohmann::json;
 
 constexpr mode_t file_mode = 0640;
-constexpr off_t max_bytes = off_t{64} << 20; // overrides of 65,000 services need a quarter
-constexpr int max_depth = 4;                 // object, list, item, flows of a drain
+constexpr std::uint64_t max_bytes = std::uint64_t{64} << 20; // overrides of 65,000 services need a quarter
+constexpr int max_depth = 4;                                 // object, list, item, flows of a drain
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 
@@ -175,37 +176,6 @@ bool add_item(State& state, const std::string& list, const json& value) {
   return item.has_value();
 }
 
-struct Content {
-  std::string text, error;
-  bool missing = false;
-};
-
-/// Why a file is not read: it must be a regular file of this user or of root, and not world-writable. Empty: it can be read.
-std::string why_rejected(const struct stat& info) {
-  if (!S_ISREG(info.st_mode)) return "is not a regular file";
-  if (info.st_uid != geteuid() && info.st_uid != 0) return fmt::format("belongs to uid {}, not to the user of hanatd", info.st_uid);
-  if ((info.st_mode & S_IWOTH) != 0) return "is world-writable";
-  if (info.st_size > max_bytes) return fmt::format("has {} bytes, which is more than hanatd writes", info.st_size);
-  return {};
-}
-
-Content read_file(const std::filesystem::path& file) {
-  // O_NONBLOCK: a fifo must not block the start.
-  const Fd fd{open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
-  if (!fd && errno == ENOENT) return {.text = {}, .error = {}, .missing = true};
-  if (!fd) return {.text = {}, .error = "cannot be opened: " + std::generic_category().message(errno)};
-  struct stat info {};
-  if (fstat(fd.get(), &info) != 0) return {.text = {}, .error = "has no readable status: " + std::generic_category().message(errno)};
-  if (auto error = why_rejected(info); !error.empty()) return {.text = {}, .error = std::move(error)};
-  Content content;
-  std::array<char, std::size_t{64} << 10> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by read
-  ssize_t got = 0;
-  while ((got = read(fd.get(), buffer.data(), buffer.size())) > 0 && static_cast<off_t>(content.text.size()) <= max_bytes)
-    content.text.append(buffer.data(), static_cast<std::size_t>(got));
-  if (got < 0) content.error = "cannot be read: " + std::generic_category().message(errno);
-  return content;
-}
-
 std::string text_of(const json& root) { return root.dump(1, ' ', false, json::error_handler_t::replace) + "\n"; }
 
 /// Replaces the file completely or not at all. `durable`: returns when the disk has written it.
@@ -229,7 +199,7 @@ void replace_file(const std::filesystem::path& dir, const std::string& name, con
 /// Reads one of the files. Renames it if it is bad.
 LoadedState load_file(const std::filesystem::path& dir, const std::string& name) {
   const auto file = dir / name;
-  const auto content = read_file(file);
+  const auto content = read_state_text(file, max_bytes);
   if (content.missing) return {};
   LoadedState loaded = content.error.empty() ? parse_state(content.text) : LoadedState{.state = {}, .warning = content.error};
   if (loaded.warning.empty()) return loaded;
@@ -311,7 +281,7 @@ void save_state(const std::filesystem::path& dir, const State& state) {
   json root = {{"version", 1}, {"overrides", std::move(overrides)}};
   for (const auto& item : state.maintenance) root["disabled"].push_back(to_value(item));
   const std::string text = text_of(root);
-  if (read_file(dir / "state.json").text != text) replace_file(dir, "state.json", text, true);
+  if (read_state_text(dir / "state.json", max_bytes).text != text) replace_file(dir, "state.json", text, true);
 }
 
 StateLock::StateLock(const std::filesystem::path& dir) {

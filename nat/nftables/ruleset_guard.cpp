@@ -35,10 +35,11 @@ void write_refuse(ChainWriter& writer) {
   writer.add(writer.rule("others: port unreachable, within the kernel's ICMP rate limit").reject_port_unreachable());
 }
 
-/// Flows that stand may go on in a moment.
+/// Flows that stand may go on in a moment: also connections that conntrack has lost, and those of UDP that get no replies.
 void write_refuse_new(ChainWriter& writer) {
   writer.open(chain_refuse_new);
-  writer.add(writer.rule("new flows").ct_state(state_new).verdict(NFT_GOTO, chain_refuse));
+  writer.add(writer.rule("TCP that goes on").only_tcp().no_tcp_flags(TH_SYN).verdict(NFT_RETURN));
+  writer.add(writer.rule("new flows").ct_state(state_new).ct_status(IPS_CONFIRMED, 0).verdict(NFT_GOTO, chain_refuse));
 }
 
 /// Reached only for addresses in `guarded`. Replies to the gateway's own flows, tracked or not, are not packets of clients, but a range may

@@ -204,7 +204,9 @@ void PendingHttp::on_done(CURLcode code) {
 
 void PendingHttp::expire() {
   if (local_error_ != 0) return finish(result_from_errno(local_error_, elapsed()));
-  finish(fail_result(Reason::timeout, elapsed(), std::string{to_text(current_phase())}));
+  const Phase reached = current_phase();
+  const bool is_new = socket_ >= 0; // the handshake of a reused connection was some time ago
+  finish(timeout_result(elapsed(), std::string{to_text(reached)}, is_new && reached != Phase::connecting));
 }
 
 PendingHttp* pending_of(CURL* easy) {

@@ -24,7 +24,7 @@ public:
              OnResult on_result)
       : PendingProbe(start, std::move(on_result)), spec_(spec), client_(std::move(client)), socket_(std::move(socket)),
         poll_(std::move(poll)),
-        deadline_(loop, start, spec_.timeout, [this] { finish(fail_result(Reason::timeout, elapsed(), std::string{stage()})); }) {
+        deadline_(loop, start, spec_.timeout, [this] { finish(timeout_result(elapsed(), std::string{stage()}, connected_)); }) {
     poll_->data = this;
   }
 

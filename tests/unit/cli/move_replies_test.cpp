@@ -83,11 +83,36 @@ TEST_F(MoveReply, OfDisableSaysUntilWhenAndWhereTheTrafficGoes) {
   disabled["pending"] = true;
   disabled["old_connections"] = nullptr;
   EXPECT_EQ(disable_reply(reply_of(disabled), now), "web: primary (10.0.0.11:8443) is disabled, and is never chosen\n"
-                                                    "  the traffic is still on it and moves in a moment\n"
+                                                    "  the traffic is still on it: the move is under way, and hanatctl status shows when "
+                                                    "it is done\n"
                                                     "To enable it again:\n-> hanatctl enable web primary\n");
   disabled["pending"] = false;
   disabled["target"] = "none";
+  disabled["why"] = "no-server-up";
   EXPECT_THAT(disable_reply(reply_of(disabled), now), HasSubstr("\n  no server is left: clients are turned away\n"));
+  disabled["why"] = "starting";
+  EXPECT_THAT(disable_reply(reply_of(disabled), now), HasSubstr("\n  no server has the traffic yet: nothing is decided\n"));
+}
+
+TEST_F(MoveReply, InModeObserveNothingMoves) {
+  json service = moved("drain");
+  service.update({{"server", "primary"}, {"server_address", "10.0.0.11:8443"}, {"pending", false}, {"mode", "observe"}});
+  service["old_connections"] = nullptr;
+  EXPECT_THAT(
+      disable_reply(reply_of(service), now),
+      HasSubstr("\n  mode is observe: hanatd moves no traffic because of this; when mode is auto again, new connections avoid it\n"));
+  service["was_forced"] = true;
+  EXPECT_THAT(auto_reply(reply_of(service), now), HasSubstr("\n  mode is observe: hanatd moves no traffic because of this\n"));
+}
+
+TEST_F(MoveReply, OfAMoveThatIsStillToComeSaysWhereTheTrafficIs) {
+  json service = moved("drain");
+  service["old_connections"] = nullptr;
+  service.update({{"pending", true}, {"forced", "backup2"}, {"was_forced", true}});
+  EXPECT_THAT(force_reply(reply_of(service), std::nullopt, now),
+              HasSubstr("web: is forced to backup2; the traffic is still on backup (10.0.0.12:8443): the move is under way"));
+  EXPECT_THAT(auto_reply(reply_of(service), now),
+              HasSubstr("web: the override has ended; the traffic is still on backup (10.0.0.12:8443): the move is under way"));
 }
 
 TEST_F(MoveReply, OfEnableSaysWhatTheWayBackWaitsFor) {
@@ -100,6 +125,17 @@ TEST_F(MoveReply, OfEnableSaysWhatTheWayBackWaitsFor) {
   enabled["waits_for"] = "operator";
   EXPECT_THAT(enable_reply(reply_of(enabled), now),
               HasSubstr("\nfailback is manual. To move the traffic back:\n-> hanatctl force-primary web\n-> hanatctl auto web\n"));
+  enabled["failback_in_s"] = nullptr;
+  enabled["health"] = "down";
+  EXPECT_EQ(enable_reply(reply_of(enabled), now),
+            "web: primary (10.0.0.11:8443) is enabled again; traffic goes to backup (10.0.0.12:8443), but primary is down\n"
+            "failback is manual. To move the traffic back when it is up:\n-> hanatctl force-primary web\n-> hanatctl auto web\n");
+  enabled["waits_for"] = "up";
+  EXPECT_EQ(enable_reply(reply_of(enabled), now),
+            "web: primary (10.0.0.11:8443) is enabled again; traffic goes to backup (10.0.0.12:8443), "
+            "and primary is down: it gets the traffic when it is up\n");
+  enabled["waits_for"] = nullptr;
+  EXPECT_THAT(enable_reply(reply_of(enabled), now), HasSubstr(", but primary is down\n"));
   enabled["was_disabled"] = false;
   EXPECT_EQ(enable_reply(reply_of(enabled), now),
             "web: primary (10.0.0.11:8443) was not disabled, nothing changed; traffic goes to backup (10.0.0.12:8443)\n");
@@ -107,12 +143,15 @@ TEST_F(MoveReply, OfEnableSaysWhatTheWayBackWaitsFor) {
 
 TEST_F(MoveReply, BehindAWaitSaysWhatBecameOfThem) {
   json service = moved("drain");
+  EXPECT_EQ(waited_reply(reply_of(service)), "") << "nothing was waited for";
+  service.update({{"waited", "gone"}, {"waited_for", "primary"}});
   EXPECT_EQ(waited_reply(reply_of(service)), "web: the old connections of primary are gone\n");
   service["old_connections"]["ended"] = 3;
   service["old_connections"]["cut"] = 2;
   EXPECT_EQ(waited_reply(reply_of(service)), "web: the old connections of primary are gone: 3 ended by themselves, 2 were cut\n");
-  service["old_connections"] = nullptr;
-  EXPECT_EQ(waited_reply(reply_of(service)), "");
+  service["waited"] = "undone";
+  EXPECT_EQ(waited_reply(reply_of(service)),
+            "web: NOT DONE: primary has the traffic, because somebody decided otherwise meanwhile; do not shut it down\n");
 }
 
 } // namespace

@@ -167,6 +167,9 @@ TEST_F(Notices, AFlappingServerHasItsWaitAndWhenItIsForgiven) {
   service.servers[0].flapping = FlappingStatus{.times = 3, .wait_s = 40, .forgiven_in_s = 1'740};
   service.failback = {.mode = "auto", .to = "primary", .waits_for = "penalty"};
   service.failback_in_s = 31;
+  ServiceStatus observed = service;
+  observed.mode = "observe";
+  EXPECT_THAT(notices(observed, now)[1].text, testing::HasSubstr("primary is flapping: it would have lost the traffic soon after"));
   EXPECT_THAT(
       notices(service, now),
       ElementsAre(Notice{false, "primary is flapping: it lost the traffic soon after it got it, 3 times; it must be up for 40 s to get "
@@ -201,8 +204,13 @@ TEST_F(Notices, AWarningAndASilentWitnessAreNotes) {
               ElementsAre(Notice{false, "backup passes with a warning: certificate-expires (expires in 9 days)"},
                           Notice{false, "the witness 192.0.2.1 does not answer: it cannot tell an outage of the servers from one of this "
                                         "gateway"}));
-  service.witness->answers = true;
   service.servers[1].warning.reset();
+  service.outage = OutageStatus{.state = "doubted", .for_s = 1.2, .ends_in_s = {}, .new_refused = false};
+  EXPECT_EQ(notices(service, now).size(), 1U) << "the notice of the outage tells of the witness";
+  service.outage.reset();
+  service.witness->answers.reset();
+  EXPECT_THAT(notices(service, now), IsEmpty()) << "it was not probed yet";
+  service.witness->answers = true;
   EXPECT_THAT(notices(service, now), IsEmpty());
 }
 
@@ -252,12 +260,17 @@ TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
   service.why = "no-server-up";
   service.servers[0].health = "down";
   EXPECT_TRUE(notices(service, now)[0].trouble);
+  EXPECT_EQ(notices(service, now)[1].text, "no enabled server is up (backup is up, but disabled): clients are turned away until one is");
+  service.mode = "observe";
+  service.would_target = "none";
+  service.would_why = "no-server-up";
+  EXPECT_THAT(notices(service, now)[1].text, testing::HasSubstr("it would turn clients away: no enabled server is up (backup is up, but"));
 }
 
 TEST_F(Notices, AnOverrideThatEndsWithItsServerSaysSo) {
   auto service = web();
   service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root", .until_down = true};
-  EXPECT_EQ(notices(service, now)[0].text, "forced to primary by root until it goes down; no failover until it ends. To end it:");
+  EXPECT_EQ(notices(service, now)[0].text, "forced to primary by root until it goes down; another server takes over then. To end it:");
 }
 
 TEST_F(Notices, AServerThatIsDownForTheGroupIsNoRedundancy) {

@@ -133,7 +133,7 @@ TEST_F(TotalOutage, ByRefusalIsBelievedAtOnce) {
 
 TEST_F(TotalOutage, WithAWitnessThatAnswersIsBelievedAtOnce) {
   begin(fmt::format("witness = \"{}\"", Lab::address(Host::bystander).text()));
-  hanatd->wait_for([](const Status& now) { return service(now, "web").witness && service(now, "web").witness->answers; });
+  hanatd->wait_for([](const Status& now) { return service(now, "web").witness && service(now, "web").witness->answers == true; });
   const auto began = TestClock::now();
   silent(true);
   hanatd->wait_target("web", "none");

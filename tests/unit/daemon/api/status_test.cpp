@@ -86,6 +86,9 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   EXPECT_EQ(read.servers[0].warning, server.warning);
   EXPECT_EQ(read.outage, service.outage);
   EXPECT_EQ(read.witness, service.witness);
+  const json unprobed = WitnessStatus{.address = "192.0.2.1", .answers = {}};
+  EXPECT_EQ(unprobed.at("answers"), nullptr);
+  EXPECT_EQ(unprobed.get<WitnessStatus>().answers, std::nullopt);
 }
 
 TEST(StatusJson, RoundsToMeaningfulDigits) {

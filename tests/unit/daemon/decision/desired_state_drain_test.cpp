@@ -136,6 +136,25 @@ TEST(Plan, TcpOfASilentServerDoesNotDrainAndNothingElseStaysAtADeadOne) {
     }
 }
 
+TEST(Plan, FlowsThatDrainOutliveASilenceThatMayBeTheWays) {
+  for (const Reason reason : {Reason::forced, Reason::disabled}) {
+    ServiceState service = drained_service(a_minute, reason);
+    ServerState& primary = service.servers[0];
+    let_fail(primary, probes::Reason::timeout);
+    WayToServer& way = primary.probes[0].way;
+    way.record(probes::fail_result(probes::Reason::timeout, 500ms), moment + 500ms);
+    const auto ending = [&] { return as_set(go(service, Destination::backup, reason, moment + 1s).ending); };
+    EXPECT_EQ(ending(), std::set<Mapping>{}) << "others may be silent, too";
+    primary.silence_check.is_its_own = true;
+    EXPECT_EQ(ending(), flows_of_the_primary);
+    primary.silence_check = {};
+    way.record({.outcome = probes::Outcome::pass, .reason = probes::Reason::connected, .latency = 1ms, .detail = {}}, moment + 900ms);
+    EXPECT_EQ(ending(), std::set<Mapping>{}) << "it works, and is only watched before it is up";
+    way.record(probes::fail_result(probes::Reason::refused, 1ms), moment + 950ms);
+    EXPECT_TRUE(ending().contains({udp4, primary4})) << "it is dead";
+  }
+}
+
 // A server that is only full
 
 /// The primary is full, its flows stay, and the backup has the traffic.

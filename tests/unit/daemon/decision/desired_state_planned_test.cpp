@@ -10,7 +10,7 @@
 namespace hanat::planning {
 namespace {
 
-constexpr FlowPolicy ten_seconds{.action = FlowAction::drain, .time = 10s}, kept{.action = FlowAction::keep, .time = {}};
+constexpr FlowPolicy ten_seconds{.action = FlowAction::drain, .time = 10s}, keep_them{.action = FlowAction::keep, .time = {}};
 
 /// What the flows that leave the primary do: "reset", or until when they drain.
 struct Left {
@@ -62,7 +62,7 @@ TEST(PlannedMove, GoesByWhatTheOperatorAskedFor) {
   EXPECT_EQ(left_by(service, to_backup(Reason::forced, true)), (Left{.tcp_drains = true, .udp_drains = true, .until = moment + 10s}));
   service.asked_flows = FlowPolicy{};
   EXPECT_EQ(left_by(service, to_backup(Reason::forced, true)), Left{});
-  service.asked_flows = kept;
+  service.asked_flows = keep_them;
   EXPECT_EQ(left_by(service, to_backup(Reason::failover, false)), Left{}) << "not for a failover that comes in between";
 }
 

@@ -57,6 +57,18 @@ struct Work {
   }
 };
 
+TEST(Disabled, TheTargetKeepsTheTrafficUntilAnotherIsKnown) {
+  EXPECT_EQ(Work{"U?"}.current(0).text(), "0 adopted (adopted)");
+  EXPECT_EQ(Work{"Ud?"}.current(0).text(), "0 adopted (adopted)");
+  EXPECT_EQ(Work{"D?"}.current(0).text(), "none no-server-up (no-server-up)") << "it is down, too";
+  EXPECT_EQ(Work{"Ud"}.current(0).text(), "none no-server-up (no-server-up)");
+}
+
+TEST(Disabled, AFullServerIsWorseThanOneThatKeepsLosingTheTraffic) {
+  EXPECT_EQ(Work{"uf"}.current(1).flapping(0).text(), "0 primary-up (full)");
+  EXPECT_EQ(Work{"uu"}.current(1).flapping(0).text(), "1 failover (starting)");
+}
+
 TEST(Disabled, TheTargetGivesTheTrafficToTheNextThatIsUp) {
   EXPECT_EQ(Work{"Uu"}.current(0).text(), "1 disabled (planned disabled)");
   EXPECT_EQ(Work{"Udu"}.current(0).text(), "2 failover (planned disabled)") << "the one between is down";

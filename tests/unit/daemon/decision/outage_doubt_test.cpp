@@ -109,10 +109,10 @@ TEST(OutageDoubt, WherePathsAreKnownNobodyIsWaitedFor) {
   EXPECT_EQ(outage.at(verdict), OutagePhase::none);
   outage.servers[1] = {Health::up, no_path}; // it has failed once
   EXPECT_EQ(outage.at(verdict), OutagePhase::doubted);
-  EXPECT_FALSE(outage.doubt.nobody_has_a_path);
+  EXPECT_FALSE(outage.doubt.refuses_new);
   outage.servers[1].health = Health::down;
   EXPECT_EQ(outage.at(verdict), OutagePhase::doubted);
-  EXPECT_TRUE(outage.doubt.nobody_has_a_path) << "new clients need not wait";
+  EXPECT_TRUE(outage.doubt.refuses_new) << "new clients need not wait";
 }
 
 TEST(OutageDoubt, TheTargetThatAnswersAgainGetsAMomentAndTheOthersDoNotTakeOver) {
@@ -203,7 +203,13 @@ TEST(OutageDoubt, TheWitness) {
   Outage ours;
   ours.input.witness = silent;
   EXPECT_EQ(ours.at(verdict), OutagePhase::doubted);
+  EXPECT_EQ(ours.doubt.until, verdict + 3s) << "from then on new flows are refused";
+  EXPECT_FALSE(ours.doubt.refuses_new);
+  EXPECT_TRUE(ours.doubt.is_urgent());
+  EXPECT_EQ(ours.at(verdict + 3s), OutagePhase::doubted);
+  EXPECT_TRUE(ours.doubt.refuses_new);
   EXPECT_EQ(ours.doubt.until, std::nullopt) << "as long as it is silent";
+  EXPECT_FALSE(ours.doubt.is_urgent()) << "that may last";
   EXPECT_EQ(ours.at(verdict + 1h), OutagePhase::doubted);
   ours.input.witness = way({{verdict + 1h, passed}});
   EXPECT_EQ(ours.at(verdict + 1h), OutagePhase::doubted) << "the servers may need a moment longer";
@@ -222,6 +228,89 @@ TEST(OutageDoubt, TheWitness) {
   useless.input.witness = dead_for_long;
   EXPECT_EQ(useless.at(verdict), OutagePhase::doubted);
   EXPECT_EQ(useless.doubt.until, verdict + 3s) << "one that never answered is as none";
+}
+
+TEST(OutageDoubt, AWitnessThatFallsSilentAgainGivesTheServersTheirTimeAgain) {
+  Outage outage;
+  outage.input.witness = silent;
+  ASSERT_EQ(outage.at(verdict), OutagePhase::doubted);
+  outage.input.witness->record(passed, verdict + 10s);
+  ASSERT_EQ(outage.at(verdict + 10s), OutagePhase::doubted);
+  outage.input.witness->record(failed(probes::Reason::timeout), verdict + 11s);
+  ASSERT_EQ(outage.at(verdict + 11s), OutagePhase::doubted);
+  outage.input.witness->record(passed, verdict + 60s);
+  EXPECT_EQ(outage.at(verdict + 60s), OutagePhase::doubted);
+  EXPECT_EQ(outage.doubt.until, verdict + 63s);
+  EXPECT_FALSE(outage.doubt.refuses_new);
+  EXPECT_EQ(outage.at(verdict + 63s), OutagePhase::confirmed);
+}
+
+TEST(OutageDoubt, ATargetThatAnswersNowAndThenProlongsNothing) {
+  Outage outage;
+  ASSERT_EQ(outage.at(verdict), OutagePhase::doubted);
+  Time now = verdict;
+  for (; now < verdict + 10s && outage.doubt.keeps_target(); now += 500ms) {
+    outage.servers[0].way.record(passed, now + 100ms);
+    outage.at(now + 100ms);
+    outage.servers[0].way.record(failed(probes::Reason::timeout, 200ms), now + 400ms);
+    outage.at(now + 400ms);
+  }
+  EXPECT_LE(now, verdict + 5s);
+}
+
+TEST(OutageDoubt, AfterALongOutageNobodyWaitsForAServerThatWasDeadBefore) {
+  for (const WayToServer& first : {dead_for_long, refuses}) {
+    Outage outage;
+    outage.servers = {{Health::down, first}, {Health::down, silent}};
+    outage.input.current = 1;
+    ASSERT_EQ(outage.at(verdict), first.is_silent() ? OutagePhase::doubted : OutagePhase::none);
+    if (!first.is_silent()) continue;
+    ASSERT_EQ(outage.at(verdict + 3s), OutagePhase::confirmed);
+    outage.input.current.reset();
+    outage.input.refused = true;
+    outage.servers[1] = {Health::down, way({{verdict + 5s, passed}})};
+    EXPECT_EQ(outage.at(verdict + 5s), OutagePhase::returning) << "it passes and is not up yet";
+    outage.servers[1].health = Health::up;
+    EXPECT_EQ(outage.at(verdict + 5s + 50ms), OutagePhase::none);
+  }
+}
+
+TEST(WayToServer, AHandshakeBeforeATimeoutIsAnAnswer) {
+  WayToServer one = silent;
+  one.record(probes::timeout_result(500ms, "waiting", true), start + 2s);
+  EXPECT_FALSE(one.is_silent());
+  EXPECT_TRUE(one.answers_badly);
+  EXPECT_EQ(one.heard_at, start + 1500ms);
+  one.record(failed(probes::Reason::timeout), start + 3s);
+  EXPECT_TRUE(one.is_silent()) << "the way was lost behind it";
+  one.record(probes::timeout_result(2s, "waiting", true), start + 4s);
+  EXPECT_TRUE(one.is_silent()) << "that was asked before the silence";
+}
+
+TEST(SilenceCheck, ItIsTheServersOwnOnceAnotherHasAnsweredAndThisOneHasMissedAnAnswerSince) {
+  SilenceCheck check;
+  WayToServer one = silent;
+  std::vector<WayToServer> others{heard_before};
+  check.update(one, others, 3s, verdict);
+  EXPECT_FALSE(check.is_its_own);
+  others[0].record(passed, verdict + 100ms);
+  check.update(one, others, 3s, verdict + 100ms);
+  EXPECT_FALSE(check.is_its_own) << "its own answer may be on the way";
+  one.record(failed(probes::Reason::timeout, 50ms), verdict + 200ms);
+  check.update(one, others, 3s, verdict + 200ms);
+  EXPECT_TRUE(check.is_its_own);
+  one.record(passed, verdict + 300ms);
+  check.update(one, others, 3s, verdict + 300ms);
+  EXPECT_EQ(check, SilenceCheck{});
+}
+
+TEST(SilenceCheck, OrWhenItHasLastedForNoneAfter) {
+  SilenceCheck check;
+  const std::vector<WayToServer> others{silent};
+  check.update(silent, others, 3s, *silent.silent_since + 3s - 1ms);
+  EXPECT_FALSE(check.is_its_own);
+  check.update(silent, others, 3s, *silent.silent_since + 3s);
+  EXPECT_TRUE(check.is_its_own);
 }
 
 TEST(OutageDoubt, OffOrPinnedThereIsNone) {

@@ -10,12 +10,12 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const Vip web{.address = Address::parse("203.0.113.10").value(), .protocol = Protocol::tcp, .port = 443};
+const Vip web_port{.address = Address::parse("203.0.113.10").value(), .protocol = Protocol::tcp, .port = 443};
 const Endpoint server{Address::parse("10.0.0.11").value(), 8443};
 
 nat::ListedFlow flow(const char* client, nat::FlowState state) {
-  return {.mapping = {.vip = web, .server = server},
-          .vip = {web.address, web.port},
+  return {.mapping = {.vip = web_port, .server = server},
+          .vip = {web_port.address, web_port.port},
           .client = {Address::parse(client).value(), 40'000},
           .state = state};
 }
@@ -30,7 +30,7 @@ TEST(ServedClients, AreThoseOfNewFlowsThatGoBothWays) {
   after.flows.back().opened_by_server = true;
   EXPECT_THAT(served_between(before, after), IsEmpty()) << "unanswered, hanatd's own, the server's";
   after.flows.push_back(flow("192.0.2.4", nat::FlowState::closing));
-  EXPECT_THAT(served_between(before, after), ElementsAre(web));
+  EXPECT_THAT(served_between(before, after), ElementsAre(web_port));
 }
 
 } // namespace

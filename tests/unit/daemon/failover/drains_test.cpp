@@ -4,6 +4,7 @@
 
 #include <variant>
 
+#include "daemon/failover/drains.hpp"
 #include "tests/unit/daemon/failover/fixture.hpp"
 
 namespace hanat::test {
@@ -221,6 +222,36 @@ TEST_F(DrainsTest, WhatIsLeftWhenItsTimeIsOverIsCut) {
   EXPECT_EQ(service.last_flip->cut.tcp, 2U);
   EXPECT_FALSE(service.last_flip->cutting);
   EXPECT_EQ(events(said::cut), 1U);
+}
+
+TEST_F(DrainsTest, AnOperatorGivesADrainAnotherEnd) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  outbox.drains_changed = false;
+  change_drains(service, 1, FlowPolicy{}, "root", outbox, now);
+  EXPECT_EQ(service.evictions.front().drain->until, now + 60s) << "that was of the other server";
+  change_drains(service, 0, {.action = FlowAction::drain, .time = 10min}, "root", outbox, now);
+  EXPECT_EQ(service.evictions.front().drain->until, now + 10min);
+  EXPECT_EQ(next_timer(service, now + 10min - 1ms), now + 10min);
+  EXPECT_NEAR(std::chrono::duration<double>(*evictions.saved_drains()[0].until - wall_now()).count(), 600, 5) << "over a restart, too";
+  EXPECT_TRUE(outbox.drains_changed);
+  EXPECT_EQ(events("old TCP flows of primary drain for another 600 s now: root said so"), 1U);
+  look(service);
+  EXPECT_TRUE(service.evictions.front().drain);
+  change_drains(service, std::nullopt, FlowPolicy{}, "root", outbox, now);
+  EXPECT_EQ(events("old TCP flows of primary drain no longer: root said so"), 1U);
+  look(service);
+  EXPECT_EQ(events(said::drain_ended), 1U);
+  EXPECT_TRUE(service.last_flip->cutting);
+  EXPECT_TRUE(service.loaded.stale.contains(primary_tcp));
+}
+
+TEST_F(DrainsTest, AnOperatorEndsWhatIsKept) {
+  ServiceState& service = flipped(kept_policy);
+  change_drains(service, 0, FlowPolicy{}, "root", outbox, now);
+  look(service);
+  EXPECT_TRUE(service.loaded.stale.contains(primary_tcp));
 }
 
 TEST_F(DrainsTest, ADrainWhoseTimeIsOverWhileItIsCountedEndsWithTheCount) {

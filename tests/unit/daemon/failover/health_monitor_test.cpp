@@ -37,12 +37,12 @@ protected:
 
   /// A configuration for a service that may have one; as Reload::configure() does it.
   void configure(ServiceState& service, const ServiceConfig& config) {
-    std::vector<ServerState> before = std::move(service.servers);
-    service.servers.clear();
-    for (const ServerConfig& server : config.servers)
+    const Reconfiguration next = reconfigure(service, config);
+    std::vector<ServerState> before = std::exchange(service.servers, {});
+    for (const ServerConfig& server : next.config.servers)
       service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
-    health.configure(before, service.servers, config);
-    service.config = config;
+    health.configure(before, service.servers, next);
+    service.config = next.config;
     registry.list(service);
     health.assign(service);
   }
@@ -303,7 +303,7 @@ TEST_F(HealthMonitorTest, AProbeThatStaysTheSameFollowsNewRules) {
 }
 
 TEST_F(HealthMonitorTest, AChangedProbeBeginsAnew) {
-  ServiceState& service = add_up();
+  ServiceState& service = add_probed();
   const ProbeId before = id(service, 0);
   ServiceConfig config = service.config;
   config.servers[0].probes.front().timeout = 300ms;

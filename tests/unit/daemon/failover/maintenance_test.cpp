@@ -12,7 +12,7 @@
 namespace hanat::test {
 namespace {
 
-constexpr std::size_t primary = 0, backup = 1;
+constexpr std::size_t primary_server = 0, backup_server = 1;
 
 /// The service "web" of a primary and two backups, at its primary, all of them up.
 class MaintenanceTest : public ReloadTest {
@@ -67,8 +67,8 @@ protected:
 
 TEST_F(MaintenanceTest, OfTheTargetMovesTheTrafficAndLetsConnectionsDrain) {
   ServiceState& web = begin();
-  disable(web, primary);
-  EXPECT_EQ(web.current, backup);
+  disable(web, primary_server);
+  EXPECT_EQ(web.current, backup_server);
   EXPECT_EQ(web.last_flip->reason, Reason::disabled);
   EXPECT_EQ(web.reason, Reason::disabled);
   EXPECT_EQ(drains_of(web), 1U);
@@ -78,58 +78,58 @@ TEST_F(MaintenanceTest, OfTheTargetMovesTheTrafficAndLetsConnectionsDrain) {
 
 TEST_F(MaintenanceTest, OfAnotherServerMovesNothing) {
   ServiceState& web = begin();
-  disable(web, backup);
-  EXPECT_EQ(web.current, primary);
+  disable(web, backup_server);
+  EXPECT_EQ(web.current, primary_server);
   EXPECT_EQ(web.flips, 0U);
-  judge(web, primary, probes::Outcome::fail);
+  judge(web, primary_server, probes::Outcome::fail);
   run_until_idle();
   EXPECT_EQ(web.current, 2U) << "the failover passes it by";
 }
 
 TEST_F(MaintenanceTest, EndsWithAMoveBackThatDrains) {
   ServiceState& web = begin();
-  disable(web, primary);
-  enable_server(web, primary, "root", registry, outbox);
+  disable(web, primary_server);
+  enable_server(web, primary_server, "root", registry, outbox);
   run_until_idle();
-  EXPECT_EQ(web.current, primary);
+  EXPECT_EQ(web.current, primary_server);
   EXPECT_EQ(web.last_flip->reason, Reason::failback);
   EXPECT_EQ(drains_of(web), 1U) << "that of the backup";
-  EXPECT_FALSE(web.servers[primary].planned);
+  EXPECT_FALSE(web.servers[primary_server].planned);
   EXPECT_EQ(events("primary (198.18.1.2) is enabled again: by root"), 1U);
 }
 
 TEST_F(MaintenanceTest, ReturnsAsPlannedWorkAlsoWhenTheServerWasRestartedMeanwhile) {
   ServiceState& web = begin();
-  disable(web, primary);
-  judge(web, primary, probes::Outcome::fail);
+  disable(web, primary_server);
+  judge(web, primary_server, probes::Outcome::fail);
   run_until_idle();
-  enable_server(web, primary, "root", registry, outbox);
+  enable_server(web, primary_server, "root", registry, outbox);
   run_until_idle();
-  EXPECT_EQ(web.current, backup);
-  judge(web, primary, probes::Outcome::pass);
+  EXPECT_EQ(web.current, backup_server);
+  judge(web, primary_server, probes::Outcome::pass);
   run_until_idle();
-  EXPECT_EQ(web.current, primary);
+  EXPECT_EQ(web.current, primary_server);
   EXPECT_EQ(drains_of(web), 1U);
 }
 
 TEST_F(MaintenanceTest, EndsAtItsTime) {
   ServiceState& web = begin();
-  disable(web, primary, 30min);
+  disable(web, primary_server, 30min);
   EXPECT_LE(next_timer(web, now).value(), now + 30min);
   now += 30min - 1ms;
   registry.mark_dirty(web);
   run_until_idle();
-  EXPECT_TRUE(web.servers[primary].maintenance);
+  EXPECT_TRUE(web.servers[primary_server].maintenance);
   now += 1ms;
   run_until_idle();
-  EXPECT_FALSE(web.servers[primary].maintenance);
-  EXPECT_EQ(web.current, primary);
+  EXPECT_FALSE(web.servers[primary_server].maintenance);
+  EXPECT_EQ(web.current, primary_server);
   EXPECT_EQ(events("primary (198.18.1.2) is enabled again: the time for which it was disabled is over"), 1U);
 }
 
 TEST_F(MaintenanceTest, FollowsTheAddressWhenAReloadSwapsRoles) {
   ServiceState& web = begin();
-  disable(web, primary);
+  disable(web, primary_server);
   apply({in_order({1, 0, 2})});
   run_until_idle();
   EXPECT_FALSE(web.servers[0].maintenance);
@@ -141,7 +141,7 @@ TEST_F(MaintenanceTest, FollowsTheAddressWhenAReloadSwapsRoles) {
 
 TEST_F(MaintenanceTest, OfAServerThatAReloadRemovesEndsAloud) {
   ServiceState& web = begin();
-  disable(web, backup);
+  disable(web, backup_server);
   apply({in_order({0, 2})});
   run_until_idle();
   EXPECT_TRUE(std::ranges::none_of(web.servers, [](const ServerState& server) { return server.maintenance.has_value(); }));
@@ -155,18 +155,18 @@ TEST_F(MaintenanceTest, OfAServerThatAReloadRemovesEndsAloud) {
 
 TEST_F(MaintenanceTest, OfARemovedServiceEndsAloud) {
   ServiceState& web = begin();
-  disable(web, backup);
+  disable(web, backup_server);
   apply({});
   EXPECT_EQ(events("backup (198.18.2.2), which root disabled (new disk), is no longer configured"), 1U);
 }
 
 TEST_F(MaintenanceTest, ComesBackAfterARestartWithItsRemainingTime) {
   ServiceState& web = begin();
-  disable(web, primary, 30min);
+  disable(web, primary_server, 30min);
   const State saved{.overrides = {}, .maintenance = saved_maintenance(registry.services()), .drains = {}};
   ASSERT_EQ(saved.maintenance.size(), 1U);
   EXPECT_EQ(saved.maintenance[0].server, "primary");
-  EXPECT_EQ(saved.maintenance[0].addresses, web.servers[primary].addresses);
+  EXPECT_EQ(saved.maintenance[0].addresses, web.servers[primary_server].addresses);
 
   struct Next : ReloadTest { // the next hanatd
     void TestBody() override {}
@@ -189,13 +189,13 @@ TEST_F(MaintenanceTest, IsSharedByServicesThatBecomeAGroup) {
   for (const char* name : {"web", "mail"})
     for (std::size_t server = 0; server < 3; ++server) judge(service(name), server, probes::Outcome::pass);
   run_until_idle();
-  disable(service("web"), primary);
-  EXPECT_EQ(service("mail").current, primary);
+  disable(service("web"), primary_server);
+  EXPECT_EQ(service("mail").current, primary_server);
   web.group = mail.group = "both";
   apply({web, mail});
   run_until_idle();
-  EXPECT_TRUE(service("mail").servers[primary].maintenance);
-  EXPECT_EQ(service("mail").current, backup);
+  EXPECT_TRUE(service("mail").servers[primary_server].maintenance);
+  EXPECT_EQ(service("mail").current, backup_server);
 }
 
 TEST_F(MaintenanceTest, EndsAnOverrideToThatServer) {
@@ -204,18 +204,18 @@ TEST_F(MaintenanceTest, EndsAnOverrideToThatServer) {
   EXPECT_EQ(web.current, 2U);
   disable(web, 2); // hanatd refuses it by the control socket; a group may bring the two together
   EXPECT_FALSE(web.force);
-  EXPECT_EQ(web.current, primary);
+  EXPECT_EQ(web.current, primary_server);
   EXPECT_EQ(events("the override to backup2 (198.18.3.2) ends: that server is disabled"), 1U);
 }
 
 TEST_F(MaintenanceTest, AnOverrideUntilDownEndsWithItsServer) {
   ServiceState& web = begin();
-  force(web, backup, true);
-  EXPECT_EQ(web.current, backup);
-  judge(web, primary, probes::Outcome::fail);
+  force(web, backup_server, true);
+  EXPECT_EQ(web.current, backup_server);
+  judge(web, primary_server, probes::Outcome::fail);
   run_until_idle();
   EXPECT_TRUE(web.force) << "another server";
-  judge(web, backup, probes::Outcome::fail);
+  judge(web, backup_server, probes::Outcome::fail);
   run_until_idle();
   EXPECT_FALSE(web.force);
   EXPECT_EQ(web.current, 2U);
@@ -223,9 +223,58 @@ TEST_F(MaintenanceTest, AnOverrideUntilDownEndsWithItsServer) {
   EXPECT_EQ(events("the override to backup (198.18.2.2) ends: that server is down, and the override was to end then"), 1U);
 }
 
+TEST_F(MaintenanceTest, WhatIsAskedDuringACommitIsOfTheNextMove) {
+  ServiceState& web = begin();
+  web.asked_flows = FlowPolicy{.action = FlowAction::reset, .time = {}};
+  Change change{.batch = 0, .service = &web, .decision = {}, .plan = {}, .asked_flows = {}}; // decided before
+  record_target(change, outbox);
+  EXPECT_TRUE(web.asked_flows);
+  change.asked_flows = web.asked_flows;
+  record_target(change, outbox);
+  EXPECT_FALSE(web.asked_flows);
+}
+
+TEST_F(MaintenanceTest, WhatIsAskedForAServerThatRecoversIsOfItsMoveLater) {
+  ServiceState& web = begin();
+  judge(web, primary_server, probes::Outcome::fail);
+  disable(web, primary_server);
+  ASSERT_EQ(web.current, backup_server);
+  web.asked_flows = FlowPolicy{.action = FlowAction::drain, .time = 7min};
+  enable_server(web, primary_server, "root", registry, outbox);
+  run_until_idle();
+  ASSERT_EQ(web.current, backup_server) << "it is down";
+  EXPECT_FALSE(web.asked_flows);
+  judge(web, primary_server, probes::Outcome::pass);
+  run_until_idle();
+  ASSERT_EQ(web.current, primary_server);
+  ASSERT_EQ(drains_of(web), 1U);
+  const auto drains = [](const Eviction& eviction) { return eviction.drain.has_value(); };
+  EXPECT_EQ(std::ranges::find_if(web.evictions, drains)->drain->until, now + 7min);
+  EXPECT_FALSE(web.servers[primary_server].planned_flows);
+}
+
+TEST_F(MaintenanceTest, AReloadThatEndsAWaitIsAPlannedMove) {
+  ServiceConfig manual = three();
+  manual.failback.automatic = false;
+  start({manual});
+  ServiceState& web = service("web");
+  for (std::size_t server = 0; server < 3; ++server) judge(web, server, probes::Outcome::pass);
+  run_until_idle();
+  judge(web, primary_server, probes::Outcome::fail);
+  run_until_idle();
+  judge(web, primary_server, probes::Outcome::pass);
+  run_until_idle();
+  ASSERT_EQ(web.current, backup_server);
+  apply({three()});
+  run_until_idle();
+  ASSERT_EQ(web.current, primary_server);
+  EXPECT_EQ(web.last_flip->reason, Reason::failback);
+  EXPECT_EQ(drains_of(web), 1U);
+}
+
 TEST_F(MaintenanceTest, AnOverrideFollowsItsServersAddress) {
   ServiceState& web = begin();
-  force(web, backup);
+  force(web, backup_server);
   apply({in_order({1, 0, 2})});
   run_until_idle();
   ASSERT_TRUE(web.force);
@@ -236,7 +285,7 @@ TEST_F(MaintenanceTest, AnOverrideFollowsItsServersAddress) {
   apply({in_order({0, 2})});
   run_until_idle();
   EXPECT_FALSE(web.force);
-  EXPECT_EQ(events("the override to primary (198.18.2.2) by root is dropped: the service no longer has that server"), 1U);
+  EXPECT_EQ(events("the override to primary (198.18.2.2) by root is dropped: that server is no longer configured"), 1U);
 }
 
 TEST_F(MaintenanceTest, AnOverrideIsRestoredForItsAddress) {
@@ -252,7 +301,7 @@ TEST_F(MaintenanceTest, AnOverrideIsRestoredForItsAddress) {
 
 TEST_F(MaintenanceTest, AnOverrideOfAnOlderHanatdIsRestoredForItsRole) {
   const SavedOverride saved{.service = "web", .target = "backup", .until = {}, .reason = {}, .by = "root", .since = wall_now()};
-  EXPECT_EQ(begin({.overrides = {saved}, .drains = {}}).force->server, backup);
+  EXPECT_EQ(begin({.overrides = {saved}, .drains = {}}).force->server, backup_server);
 }
 
 TEST_F(MaintenanceTest, ASwapOfRolesByAReloadIsAPlannedMove) {
@@ -263,21 +312,80 @@ TEST_F(MaintenanceTest, ASwapOfRolesByAReloadIsAPlannedMove) {
   EXPECT_EQ(drains_of(web), 1U) << "on_failback would reset";
 }
 
-TEST_F(MaintenanceTest, AServerIsFoundByItsAddressesThenByOneThenByItsMachine) {
-  const auto at = [](const char* address, std::uint16_t port) { return planning::endpoint(address, port); };
-  std::vector<ServerConfig> servers(3);
-  servers[0].addresses = {at("10.0.0.1", 80), at("fd00::1", 80)};
-  servers[1].addresses = {at("10.0.0.2", 80)};
-  servers[2].addresses = {at("10.0.0.2", 81)};
-  EXPECT_EQ(find_server(servers, {at("10.0.0.2", 81)}), 2U);
-  EXPECT_EQ(find_server(servers, {at("10.0.0.1", 80)}), 0U) << "it got a second family";
-  EXPECT_EQ(find_server(servers, {at("10.0.0.1", 8080)}), 0U) << "it got another port";
-  EXPECT_EQ(find_server(servers, {at("10.0.0.2", 82)}), std::nullopt) << "either of two";
-  EXPECT_EQ(find_server(servers, {at("10.0.0.3", 80)}), std::nullopt);
-  std::vector<ServerState> before(2);
-  before[0].addresses = servers[1].addresses;
-  servers.pop_back();
-  EXPECT_EQ(find_server(servers, {at("10.0.0.2", 81)}, before), std::nullopt) << "that one was there before";
+/// The next hanatd.
+struct NextTest : ReloadTest {
+  void TestBody() override {}
+  using ReloadTest::events, ReloadTest::now, ReloadTest::outbox, ReloadTest::service, ReloadTest::start;
+};
+
+TEST_F(MaintenanceTest, OfServicesThatBecomeAGroupTheOneThatEndsLastRules) {
+  ServiceConfig web = three(), mail = three();
+  mail.name = "mail";
+  mail.listen = {{planning::address("203.0.113.20"), Protocol::tcp, 25}};
+  start({web, mail});
+  for (const char* name : {"web", "mail"})
+    for (std::size_t server = 0; server < 3; ++server) judge(service(name), server, probes::Outcome::pass);
+  run_until_idle();
+  disable(service("web"), primary_server, 1h);
+  disable(service("mail"), primary_server);
+  web.group = mail.group = "both";
+  apply({web, mail});
+  run_until_idle();
+  EXPECT_EQ(service("web").servers[primary_server].maintenance->until, std::nullopt);
+  now += 2h;
+  registry.mark_dirty(service("web"));
+  run_until_idle();
+  EXPECT_TRUE(service("web").servers[primary_server].maintenance);
+  EXPECT_EQ(events("is enabled again"), 0U);
+  outbox.events.clear();
+  web.hold = !web.hold;
+  apply({web, mail});
+  EXPECT_EQ(events("is disabled by"), 0U) << "said once";
+}
+
+TEST_F(MaintenanceTest, AtAStartWithoutItsServiceItEndsAloudAndIsForgotten) {
+  const SavedMaintenance saved{.service = "shop",
+                               .server = "primary",
+                               .addresses = {planning::endpoint("10.0.0.1", 80)},
+                               .until = {},
+                               .reason = "new disk",
+                               .by = "ann",
+                               .since = wall_now()};
+  const SavedOverride pinned{.service = "shop", .target = "backup", .until = {}, .reason = {}, .by = "ann", .since = wall_now()};
+  NextTest next;
+  next.start({three()}, {}, {.overrides = {pinned}, .maintenance = {saved}, .drains = {}});
+  EXPECT_EQ(next.events("primary (10.0.0.1:80), which ann disabled (new disk), is no longer configured"), 1U);
+  EXPECT_EQ(next.events("the override to backup by ann is dropped"), 1U);
+  EXPECT_TRUE(next.outbox.overrides_changed) << "a server that comes back weeks later is not disabled";
+}
+
+TEST_F(MaintenanceTest, AtAStartANeighbourOnTheSameMachineIsNotTakenForIt) {
+  const std::vector<Endpoint> gone{planning::endpoint("198.18.1.2", 8080)}; // the primary's machine, another port
+  const SavedMaintenance saved{
+      .service = "web", .server = "backup", .addresses = gone, .until = {}, .reason = {}, .by = "ann", .since = wall_now()};
+  const SavedOverride pinned{
+      .service = "web", .target = "backup", .until = {}, .reason = {}, .by = "ann", .since = wall_now(), .addresses = gone};
+  NextTest next;
+  next.start({three()}, {}, {.overrides = {pinned}, .maintenance = {saved}, .drains = {}});
+  EXPECT_FALSE(next.service("web").servers[primary_server].maintenance);
+  EXPECT_FALSE(next.service("web").force);
+  EXPECT_EQ(next.events("is no longer configured: no server is disabled in its place"), 1U);
+}
+
+TEST_F(MaintenanceTest, AtAStartAChangedAddressOfTheServerIsSaid) {
+  ServiceConfig config = three();
+  const SavedMaintenance saved{.service = "web",
+                               .server = "backup",
+                               .addresses = config.servers[backup_server].addresses,
+                               .until = {},
+                               .reason = {},
+                               .by = "ann",
+                               .since = wall_now()};
+  config.servers[backup_server].addresses.push_back(planning::endpoint("fd00::2", 0));
+  NextTest next;
+  next.start({config}, {}, {.overrides = {}, .maintenance = {saved}, .drains = {}});
+  EXPECT_TRUE(next.service("web").servers[backup_server].maintenance);
+  EXPECT_EQ(next.events("which is disabled, is backup (198.18.2.2) now: it stays disabled"), 1U);
 }
 
 } // namespace

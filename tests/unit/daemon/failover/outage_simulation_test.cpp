@@ -62,7 +62,7 @@ TEST_F(OutageSimulation, ABlackoutOfASecondMovesAndResetsNothing) {
   std::size_t doubts = 0;
   for (std::uint32_t seed = 1; seed <= 40; ++seed) {
     run(
-        simulated_service(), [](Plan& plan, Time at) { plan.lost = at, plan.back = at + 1'200ms; }, 30s, seed);
+        simulated_service(), [](Plan& one, Time at) { one.lost = at, one.back = at + 1'200ms; }, 30s, seed);
     EXPECT_EQ(simulation->moves.size(), 0U) << "seed " << seed;
     EXPECT_EQ(simulation->resets, 0U) << "seed " << seed;
     doubts += events("no server answers");
@@ -74,7 +74,7 @@ TEST_F(OutageSimulation, AnyBlackoutThatIsShorterThanNoneAfterMovesNothing) {
   for (std::uint32_t seed = 1; seed <= 60; ++seed) {
     const milliseconds length{100 + seed * 43}; // 2.7 s: its first 500 ms nobody notices
     run(
-        simulated_service(3), [length](Plan& plan, Time at) { plan.lost = at, plan.back = at + length; }, 30s, seed);
+        simulated_service(3), [length](Plan& one, Time at) { one.lost = at, one.back = at + length; }, 30s, seed);
     EXPECT_EQ(simulation->moves.size(), 0U) << "seed " << seed << ", " << length.count() << " ms";
   }
 }
@@ -82,7 +82,7 @@ TEST_F(OutageSimulation, AnyBlackoutThatIsShorterThanNoneAfterMovesNothing) {
 TEST_F(OutageSimulation, AServiceWithOneServerOutlivesABlackout) {
   for (std::uint32_t seed = 1; seed <= 20; ++seed) {
     run(
-        simulated_service(1), [](Plan& plan, Time at) { plan.lost = at, plan.back = at + 1'200ms; }, 30s, seed);
+        simulated_service(1), [](Plan& one, Time at) { one.lost = at, one.back = at + 1'200ms; }, 30s, seed);
     EXPECT_EQ(simulation->moves.size(), 0U) << "seed " << seed;
   }
 }
@@ -90,7 +90,7 @@ TEST_F(OutageSimulation, AServiceWithOneServerOutlivesABlackout) {
 TEST_F(OutageSimulation, AfterALongOneThereIsOneMoveToTheServerThatShouldHaveTheTraffic) {
   for (std::uint32_t seed = 1; seed <= 20; ++seed) {
     run(
-        simulated_service(), [](Plan& plan, Time at) { plan.lost = at, plan.back = at + 12s; }, 40s, seed);
+        simulated_service(), [](Plan& one, Time at) { one.lost = at, one.back = at + 12s; }, 40s, seed);
     ASSERT_EQ(simulation->moves.size(), 2U) << "seed " << seed;
     EXPECT_EQ(simulation->moves[0].to, "none");
     EXPECT_EQ(simulation->moves[1].to, "primary") << "seed " << seed;
@@ -101,7 +101,7 @@ TEST_F(OutageSimulation, AfterALongOneThereIsOneMoveToTheServerThatShouldHaveThe
 
 TEST_F(OutageSimulation, ClientsAreRefusedWhenNoneAfterIsOver) {
   run(
-      simulated_service(), [](Plan& plan, Time at) { plan.lost = at; }, 30s);
+      simulated_service(), [](Plan& one, Time at) { one.lost = at; }, 30s);
   const auto refused = moved_after("none");
   ASSERT_TRUE(refused);
   EXPECT_GE(*refused, 3s);
@@ -111,7 +111,7 @@ TEST_F(OutageSimulation, ClientsAreRefusedWhenNoneAfterIsOver) {
 
 TEST_F(OutageSimulation, ADoubleDeathByRefusalIsBelievedAsFastAsWithoutTheDoubt) {
   for (std::uint32_t seed = 1; seed <= 20; ++seed) {
-    const auto dies = [](Plan& plan, Time at) { plan.dead = {at, at, at}; };
+    const auto dies = [](Plan& one, Time at) { one.dead = {at, at, at}; };
     run(simulated_service(), dies, 20s, seed);
     const auto doubted = moved_after("none");
     ServiceConfig config = simulated_service();
@@ -127,7 +127,7 @@ TEST_F(OutageSimulation, FailoverIsAsFastAsWithoutTheDoubt) {
     ServiceConfig config = simulated_service(2 + seed % 2);
     config.down.fails = 1 + seed % 3;
     const bool refused = seed % 2 == 0;
-    const auto dies = [refused](Plan& plan, Time at) { (refused ? plan.dead : plan.hung)[0] = at; };
+    const auto dies = [refused](Plan& one, Time at) { (refused ? one.dead : one.hung)[0] = at; };
     run(config, dies, 20s, seed);
     const auto with = moved_after("backup");
     config.none_after = {};
@@ -144,7 +144,7 @@ TEST_F(OutageSimulation, FailoverIsAsFastAsWithoutTheDoubt) {
 TEST_F(OutageSimulation, WhenOnlyTheBackupComesBackItGetsTheTraffic) {
   for (std::uint32_t seed = 1; seed <= 10; ++seed) {
     run(
-        simulated_service(), [](Plan& plan, Time at) { plan.lost = at, plan.back = at + 1'500ms, plan.hung[0] = at; }, 20s, seed);
+        simulated_service(), [](Plan& one, Time at) { one.lost = at, one.back = at + 1'500ms, one.hung[0] = at; }, 20s, seed);
     ASSERT_EQ(simulation->moves.size(), 1U) << "seed " << seed;
     EXPECT_EQ(simulation->moves[0].to, "backup");
     EXPECT_LE(simulation->moves[0].at - began, 4s) << "seed " << seed;
@@ -156,7 +156,7 @@ TEST_F(OutageSimulation, AWitnessThatAnswersShowsThatItIsTheServers) {
   config.witness = endpoint("192.0.2.1", 0);
   for (std::uint32_t seed = 1; seed <= 10; ++seed) {
     run(
-        config, [](Plan& plan, Time at) { plan.lost = at; }, 20s, seed);
+        config, [](Plan& one, Time at) { one.lost = at; }, 20s, seed);
     const auto refused = moved_after("none");
     ASSERT_TRUE(refused);
     EXPECT_LE(*refused, 3s) << "no none_after; seed " << seed;
@@ -169,17 +169,17 @@ TEST_F(OutageSimulation, WhileTheWitnessIsSilentTooNothingMoves) {
   for (std::uint32_t seed = 1; seed <= 10; ++seed) {
     run(
         config,
-        [](Plan& plan, Time at) {
-          plan.lost = plan.witness_lost[0] = at;
-          plan.back = at + 61s, plan.witness_lost[1] = at + 60s;
+        [](Plan& one, Time at) {
+          one.lost = one.witness_lost[0] = at;
+          one.back = at + 61s, one.witness_lost[1] = at + 60s;
         },
         90s, seed);
     EXPECT_EQ(simulation->moves.size(), 0U) << "seed " << seed;
     run(
         config,
-        [](Plan& plan, Time at) {
-          plan.lost = plan.witness_lost[0] = at;
-          plan.witness_lost[1] = at + 60s;
+        [](Plan& one, Time at) {
+          one.lost = one.witness_lost[0] = at;
+          one.witness_lost[1] = at + 60s;
         },
         90s, seed);
     const auto refused = moved_after("none");
@@ -191,12 +191,29 @@ TEST_F(OutageSimulation, WhileTheWitnessIsSilentTooNothingMoves) {
 
 TEST_F(OutageSimulation, AnOperatorsOverrideEndsTheDoubt) {
   run(
-      simulated_service(), [](Plan& plan, Time at) { plan.lost = at; }, 2'900ms);
+      simulated_service(), [](Plan& one, Time at) { one.lost = at; }, 2'900ms);
   ASSERT_TRUE(simulation->service().outage.keeps_target());
   simulation->service().force = Override{.server = 1, .until = {}, .until_wall = {}, .since = {}, .reason = {}, .by = "root"};
   simulation->run_until(began + 10s);
   EXPECT_EQ(target(), "backup");
   EXPECT_EQ(simulation->service().outage, OutageDoubt{});
+}
+
+TEST_F(OutageSimulation, AnOverrideUntilDownOutlivesABlackout) {
+  const auto force_backup = [this] {
+    simulation->service().force =
+        Override{.server = 1, .until = {}, .until_wall = {}, .since = {}, .reason = {}, .by = "root", .until_down = true};
+  };
+  run(
+      simulated_service(), [&](Plan& one, Time at) { force_backup(), one.lost = at + 5s, one.back = at + 6'200ms; }, 30s);
+  EXPECT_EQ(target(), "backup");
+  EXPECT_EQ(simulation->moves.size(), 1U) << "the operator's";
+  EXPECT_TRUE(simulation->service().force);
+
+  run(
+      simulated_service(), [&](Plan& one, Time at) { force_backup(), one.hung[1] = at + 5s; }, 30s);
+  EXPECT_EQ(target(), "primary") << "it alone fell silent";
+  EXPECT_FALSE(simulation->service().force);
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/failover/former.hpp"
 #include "daemon/failover/reload.hpp"
 #include "tests/unit/daemon/failover/fixture.hpp"
 
@@ -30,8 +31,8 @@ protected:
     for (ServerConfig& server : service.servers) server.probes = {probes::ProbeSpec{}};
     return service;
   }
-  void start(std::vector<ServiceConfig> services, nat::TableState loaded = {}, const State& saved = {}) {
-    reload.start(config_of(std::move(services)), std::move(loaded), saved, now);
+  void start(std::vector<ServiceConfig> services, nat::TableState loaded = {}, const State& saved = {}, const EarlierRun& earlier = {}) {
+    reload.start(config_of(std::move(services)), std::move(loaded), saved, earlier, now);
   }
   Reloaded apply(std::vector<ServiceConfig> services) { return reload.apply(config_of(std::move(services)), now); }
   ServiceState& service(const std::string& name) {
@@ -52,6 +53,11 @@ protected:
         health.on_probe_result(probe.id, {.outcome = outcome, .reason = reason, .latency = {}, .detail = {}}, now);
   }
 
+  /// As Controller::applied().
+  void applied(Change& change) {
+    Flows::applied(change);
+    drop_former(*change.service, health, registry);
+  }
   /// Everything that is dirty or due is decided, and the table takes it.
   void run_until_idle() {
     registry.run_due(now);

@@ -111,7 +111,7 @@ public:
     std::vector<ServerState> before;
     for (const ServerConfig& server : config.servers)
       service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
-    health_.configure(before, service.servers, config);
+    health_.configure(before, service.servers, reconfigure({}, config));
     service.config = std::move(config);
     registry.list(service);
     health_.assign(service);

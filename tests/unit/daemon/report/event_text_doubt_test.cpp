@@ -53,7 +53,19 @@ TEST(DoubtText, OfItsEndSaysWhichItIs) {
   ended.end = End::confirmed;
   EXPECT_EQ(text(ended), "no server has answered for 1.3 s: they are taken for dead");
   ended.end = End::ended;
-  EXPECT_EQ(text(ended), "whether primary (10.0.0.11:8443) is down is no longer in doubt");
+  ended.target = {};
+  EXPECT_EQ(text(ended), "the doubt about an outage is over after 1.3 s: a command or a reload has changed where the traffic goes");
+}
+
+TEST(DoubtText, InModeObserveNothingIsSaidToBeDone) {
+  const Flapping flapping{.server = the_primary, .times = 2, .wait = 20s, .observed = true};
+  EXPECT_THAT(text(flapping), HasSubstr("observe: primary (10.0.0.11:8443) is flapping: it would have lost the traffic soon"));
+  const OutageDoubted doubt{.target = the_primary, .lasts = 3s, .common = false, .refuses_new = true, .observed = true};
+  EXPECT_EQ(text(doubt), "observe: no server answers: that may be this gateway's own way to the servers; connections would stay at primary "
+                         "(10.0.0.11:8443) for up to 3 s (none_after); new ones would be refused");
+  const OutageDoubtEnded ended{.target = the_primary, .end = OutageDoubtEnded::End::answered, .lasted = 1'340ms, .observed = true};
+  EXPECT_EQ(text(ended),
+            "observe: primary (10.0.0.11:8443) answers again after 1.3 s: it would have kept the traffic, and its connections");
 }
 
 TEST(DoubtText, OfAWarningNamesTheReasonAndWhatWasWanted) {

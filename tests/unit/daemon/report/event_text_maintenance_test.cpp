@@ -67,9 +67,9 @@ TEST(MaintenanceText, SaysWhyAnOverrideEnds) {
   EXPECT_EQ(level(OverrideVoid{}), Level::warning);
   EXPECT_EQ(kind(OverrideVoid{}), "override");
   EXPECT_EQ(text(OverrideDropped{.server = backup_name, .by = "root"}),
-            "the override to backup (10.0.0.11:8443) by root is dropped: the service no longer has that server; health decides again");
+            "the override to backup (10.0.0.11:8443) by root is dropped: that server is no longer configured; health decides again");
   EXPECT_EQ(text(OverrideDropped{.server = {.role = "backup2", .address = {}}, .by = {}}),
-            "the override to backup2 is dropped: the service no longer has that server; health decides again");
+            "the override to backup2 is dropped: that server is no longer configured; health decides again");
   const Forced soft{.server = backup_name, .by = "root", .until = {}, .reason = {}, .until_down = true};
   EXPECT_EQ(text(soft), "forced to backup (10.0.0.11:8443) by root; it ends when that server goes down, or by `hanatctl auto web`");
 }

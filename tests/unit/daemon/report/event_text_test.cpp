@@ -288,11 +288,15 @@ TEST(EventText, DrainsThatBeginOrEndWell) {
             "old TCP flows of primary drain: those that are left in 60 s are cut");
   EXPECT_EQ(text(DrainBegun{.flows = "web primary", .kind = FlowKind::non_tcp, .lasts = {}}),
             "old UDP and SCTP flows of primary are kept where they are until they end");
+  EXPECT_EQ(text(DrainChanged{.flows = "web primary", .kind = FlowKind::tcp, .lasts = 600s, .by = "root"}),
+            "old TCP flows of primary drain for another 600 s now: root said so");
+  EXPECT_EQ(text(DrainChanged{.flows = "web primary", .kind = FlowKind::non_tcp, .by = "root"}),
+            "old UDP and SCTP flows of primary drain no longer: root said so");
   EXPECT_EQ(text(DrainVoid{.flows = "web primary", .kind = FlowKind::tcp}), "primary has the traffic again: its old TCP flows stay");
   const Drained drained{.flows = "web primary", .kind = FlowKind::tcp, .took = 12345ms, .ended = 7, .flip = flip_status()};
   EXPECT_EQ(text(drained), "primary has drained: no old TCP flow is left after 12.3 s, 7 ended by themselves");
   EXPECT_EQ(kind(drained), "cut");
-  for (const Payload& notice : {Payload{DrainBegun{}}, Payload{DrainVoid{}}, Payload{Drained{}}}) {
+  for (const Payload& notice : {Payload{DrainBegun{}}, Payload{DrainChanged{}}, Payload{DrainVoid{}}, Payload{Drained{}}}) {
     EXPECT_EQ(level(notice), Level::notice) << text(notice);
     EXPECT_EQ(kind(notice), "") << text(notice);
     EXPECT_EQ(fields(notice), only_the_service);
@@ -316,7 +320,7 @@ TEST(EventText, DrainsThatEndWithACut) {
   const std::string begin = "all flows of primary, kept over 1 s, are cut now: ";
   EXPECT_EQ(text_with(DrainEnd::silent), begin + "the server answers nothing, and clients would wait for ever");
   EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
-  EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server is up, and clients are turned away");
+  EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server has the traffic, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
   ended.others_stay = true;
   EXPECT_EQ(text(ended),

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
 
 namespace hanat::events {
@@ -215,6 +216,30 @@ TEST(MakeEvent, Drains) {
   EXPECT_EQ(what<DrainBegun>(drain_begun(web.service, eviction)),
             (DrainBegun{.flows = "web primary", .kind = FlowKind::non_tcp, .lasts = {}}));
   EXPECT_TRUE(what<DrainEnded>(drain_ended(web.service, eviction, DrainEnd::time, true, event_moment)).kept);
+}
+
+TEST(MakeEvent, AFlipToNoServerNamesOneThatIsUpButDisabled) {
+  Web web;
+  const Flip flip{.number = 7, .at = {}, .from = "primary", .to = "none", .reason = Reason::no_server_up, .commit = {}, .cut = {}};
+  EXPECT_EQ(what<Flipped>(flipped(web.service, to_none, flip)).disabled, "");
+  web.service.servers[1].health = Health::up;
+  web.service.servers[1].maintenance.emplace();
+  const Event event = flipped(web.service, to_none, flip);
+  EXPECT_EQ(what<Flipped>(event).disabled, "backup");
+  EXPECT_NE(text_of(event).find("no enabled server is up for all of group voice (backup is up, but disabled)"), std::string::npos);
+}
+
+TEST(MakeEvent, TheEndOfADoubtNamesNoServerThatHasLostOrGotTheTrafficMeanwhile) {
+  Web web;
+  web.service.since = wall_now() - 1h;
+  web.service.servers[0].health = Health::up;
+  EXPECT_EQ(what<OutageDoubtEnded>(outage_doubt_ended(web.service, 3s)).end, OutageDoubtEnded::End::answered);
+  web.service.current = 1; // the target was disabled in the doubt
+  web.service.since = wall_now() - 1s;
+  EXPECT_EQ(what<OutageDoubtEnded>(outage_doubt_ended(web.service, 3s)),
+            (OutageDoubtEnded{.target = {}, .end = OutageDoubtEnded::End::ended, .lasted = 3s}));
+  web.service.current.reset(); // a reload removed it
+  EXPECT_EQ(what<OutageDoubtEnded>(outage_doubt_ended(web.service, 3s)).end, OutageDoubtEnded::End::ended);
 }
 
 TEST(MakeEvent, UnexpectedFlows) {

@@ -1,0 +1,40 @@
+// Keeps the state directory up to date: what operators set, flows that drain, and what is known of the servers. Not here: the files
+// (state), what they hold (failover).
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include <uv.h>
+
+#include "daemon/failover/controller.hpp"
+#include "daemon/report/event.hpp"
+#include "daemon/report/history.hpp"
+#include "daemon/state/health_writer.hpp"
+#include "daemon/state/state_writer.hpp"
+
+namespace hanat {
+
+class StateKeeper {
+public:
+  using Log = std::function<void(events::Payload what)>;
+  StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log);
+
+  /// Starts the controller with what is kept, and writes from then on what changes.
+  void start(Controller& controller, const Config& config, const HistoryRing& history);
+  /// Services may have changed; those that are not there yet are not written.
+  void health_changed(std::set<std::string> services);
+  /// Before the controller stops: its services still have their probes.
+  void save_health() { health_writer_.finish(); }
+  /// Waits for all writes.
+  void finish() { writer_.finish(); }
+
+private:
+  std::filesystem::path dir_;
+  Log log_;
+  const Controller* controller_ = nullptr;
+  StateWriter writer_;
+  HealthWriter health_writer_;
+};
+
+} // namespace hanat
