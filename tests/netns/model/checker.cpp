@@ -125,7 +125,7 @@ void Checker::check(const Done& done) {
                                .moves = one.moves,
                                .loose = one.loose,
                                .by_reload = done.reloaded,
-                               .restless = service.failback_in_s.has_value(),
+                               .restless = service.failback_in_s.has_value() || stage_.model.may_move(service.name, target),
                                .targets = one.targets,
                                .asked_flows = done.asked_flows.empty() ? std::nullopt : std::optional{done.asked_flows}};
   }
@@ -143,6 +143,7 @@ void Checker::check(const Done& done) {
   if (looks_ % each == 0) check_metrics(status);
   constexpr std::size_t each_sum = 20;
   if (looks_ % each_sum == 0) check_sums(status);
+  if (looks_ % each_sum == 0) check_leftovers(status);
   ++looks_;
 }
 

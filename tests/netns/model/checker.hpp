@@ -34,6 +34,7 @@ private:
   void check_totals(const Status& status, bool restarted);
   void note_steady(const Done& done);
   void check_sums(const Status& status);
+  void check_leftovers(const Status& status) const;
   void check_metrics(const Status& status) const;
   void check_requests() const;
   void check_table();

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "tests/netns/lab/synth.hpp"
 #include "tests/netns/model/checker.hpp"
 
 namespace hanat::test::model {
@@ -148,6 +149,28 @@ void Checker::check_table() {
     if (TestClock::now() > end) throw std::runtime_error("the table: " + differs);
     std::this_thread::sleep_for(pause);
   }
+}
+
+/// Some seconds after a move no flow is left at a server that is not the target, unless it may stay.
+void Checker::check_leftovers(const Status& status) const {
+  constexpr std::chrono::seconds long_after{6};
+  std::map<std::uint16_t, Place> targets;
+  for (const ServiceStatus& service : status.services) {
+    const ServiceSpec* const spec = stage_.model.spec().find(service.name);
+    const Passage& passage = passages_.at(service.name);
+    if (!service.draining.empty() || spec->observe || passage.restless || !passage.target) continue;
+    for (const std::uint16_t listener : spec->listen)
+      if (const auto moved = listener_moved_.find(listener);
+          moved == listener_moved_.end() || TestClock::now() - std::max(moved->second, started_) > long_after)
+        targets[listener] = *passage.target;
+  }
+  const std::vector<Flow> flows = stage_.lab.in(Host::gateway, [] { return conntrack_entries(); });
+  for (const Flow& flow : flows)
+    if (const auto target = targets.find(flow.mapping.vip.port); target != targets.end() &&
+                                                                 flow.mapping.vip.address == Lab::vip(0).address &&
+                                                                 to_text(flow.mapping.server) != address_of(target->second))
+      throw std::runtime_error(fmt::format("a flow to {} is still at {}, and the target is {}", target->first, to_text(flow.mapping.server),
+                                           name_of(target->second)));
 }
 
 // ---- what new clients get

@@ -290,4 +290,11 @@ void Model::adopt(const std::string& name, const std::optional<Place>& target) {
   service.loose = false;
 }
 
+bool Model::may_move(const std::string& name, const std::optional<Place>& target) const {
+  const auto spec = std::ranges::find(spec_.services, name, &ServiceSpec::name);
+  if (spec->penalty_ms == 0 || spec->manual || spec->observe || services_.at(name).pin) return false;
+  const auto best = first_usable(static_cast<std::size_t>(spec - spec_.services.begin()));
+  return best && target != std::optional{spec->servers[*best]};
+}
+
 } // namespace hanat::test::model

@@ -83,6 +83,8 @@ public:
   std::map<std::string, Expected> rest();
   /// A loose service is where hanatd has put it.
   void adopt(const std::string& name, const std::optional<Place>& target);
+  /// A flapping server may be a better one, and has the traffic when its wait is over.
+  bool may_move(const std::string& name, const std::optional<Place>& target) const;
   /// In all services of its group.
   bool is_up(std::size_t service, std::size_t server) const;
 

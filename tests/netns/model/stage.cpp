@@ -1,4 +1,4 @@
-// One function a verb.
+// One function a verb; those of hanatd and the kernel are in stage_kernel.cpp.
 #include "tests/netns/model/stage.hpp"
 
 #include <algorithm>
@@ -11,7 +11,6 @@
 
 #include "daemon/api/client.hpp"
 #include "tests/netns/model/edits.hpp"
-#include "tests/netns/model/table_view.hpp"
 
 namespace hanat::test::model {
 namespace {
@@ -90,6 +89,7 @@ Done Stage::carry_out(const Step& step) {
   case Verb::kill: return on_start(step);
   case Verb::foreign: return on_foreign(step);
   case Verb::forget: return on_forget();
+  case Verb::full: return on_full();
   case Verb::connect: return on_connect(step);
   case Verb::close: return on_close(step);
   case Verb::reconnect: return on_reconnect(step);
@@ -279,61 +279,6 @@ Done Stage::on_edit(const Step& step) {
   if (const auto refused = refusal_of(*this, "Reload", json::object())) throw std::runtime_error("the reload is refused: " + *refused);
   model.reload(next);
   return {.text = "reload: " + text, .reloaded = true};
-}
-
-// ---- hanatd and the kernel
-
-Done Stage::on_start(const Step& step) {
-  const bool orderly = step.verb == Verb::restart;
-  if (orderly)
-    hanatd->restart();
-  else {
-    hanatd->kill9();
-    hanatd->start();
-  }
-  return {.text = orderly ? "hanatd is restarted" : "hanatd is killed and started", .restarted = true};
-}
-
-Done Stage::on_foreign(const Step& step) {
-  const TableView view = read_table(lab);
-  std::string command;
-  const auto pick = [](const auto& from, unsigned number) {
-    return std::next(from.begin(), static_cast<std::ptrdiff_t>(number % from.size()));
-  };
-  switch (step.a % 5) {
-  case 0: command = "delete table inet hanat"; break;
-  case 1: command = "flush ruleset"; break;
-  case 2: command = "flush chain inet hanat " + pick(view.rules, step.b)->first; break;
-  case 3: {
-    constexpr std::array names{"vips4", "dnat4", "hold4", "servers4", "masquerade4"};
-    command = fmt::format("flush {} inet hanat {}", step.b % 5 == 1 || step.b % 5 == 4 ? "map" : "set", names.at(step.b % names.size()));
-    break;
-  }
-  default: {
-    const auto& elements = view.set("dnat4");
-    if (elements.empty()) return {.text = "nothing: the table has no target"};
-    std::string key = pick(elements, step.b)->first;
-    std::string with_dots;
-    for (const char letter : key) with_dots += letter == ' ' ? std::string{" . "} : std::string{letter};
-    command = fmt::format("delete element inet hanat dnat4 {{ {} }}", with_dots);
-  }
-  }
-  const Output output = run_at(lab, Host::gateway, {"nft", command});
-  if (shared_table && output.exit != 0) throw std::runtime_error(fmt::format("nft {}: {}", command, output.err));
-  return {.text = fmt::format("another program: {}{}", command, output.exit == 0 ? "" : ", which the kernel refuses"),
-          .table_touched = true};
-}
-
-Done Stage::on_forget() {
-  std::map<std::string, bool> moved;
-  constexpr std::chrono::seconds lately{63};
-  for (const ServiceSpec& service : model.spec().services) {
-    const auto at = moved_at.find(service.name);
-    moved[service.name] = at != moved_at.end() && TestClock::now() - at->second < lately;
-  }
-  clients.on_forgotten(moved);
-  lab.must(Host::gateway, "conntrack -F 2>&1");
-  return {.text = "conntrack -F"};
 }
 
 // ---- clients

@@ -71,6 +71,7 @@ private:
   Done on_start(const Step& step);
   Done on_foreign(const Step& step);
   Done on_forget();
+  Done on_full();
   Done on_connect(const Step& step);
   Done on_close(const Step& step);
   Done on_reconnect(const Step& step);

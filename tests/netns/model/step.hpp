@@ -25,6 +25,7 @@ enum class Verb : std::uint8_t {
   kill,    // kill -9, and a start
   foreign, // another program changes the table
   forget,  // conntrack -F
+  full,    // conntrack has no room for a moment; then forget
   connect, // a client opens a connection that stays
   close,
   reconnect, // from the same port
