@@ -11,8 +11,17 @@ namespace hanat::test::model {
 namespace {
 
 constexpr milliseconds long_enough{3000};
+const std::string short_drain = "drain 1s";
 
-enum class Verdict : std::uint8_t { lives, stays, ends, either, unknown }; // stays: at a server that lost the traffic
+enum class Verdict : std::uint8_t {
+  lives,
+  stays,          // at a server that lost the traffic
+  drains_shortly, // it stays, for a second
+  ends,
+  either,
+  later,  // it ends about now
+  unknown // nobody looks at it any more
+};
 
 std::string label(const Held& held) {
   return fmt::format("the connection from port {} to {} at {} ({})", held.port, held.listen, name_of(held.at), held.service);
@@ -25,8 +34,9 @@ Verdict after_move(const Move& move, const ServiceSpec& service, const Passage& 
                              : move.why == "failback" ? "reset"
                                                       : service.on_failover;
   if (policy == "reset") return Verdict::ends;
-  if (move.planned) return silent ? Verdict::either : Verdict::stays;
-  return silent && policy != "keep" ? Verdict::ends : Verdict::stays;
+  const Verdict stays = policy == short_drain ? Verdict::drains_shortly : Verdict::stays;
+  if (move.planned) return silent ? Verdict::either : stays;
+  return silent && policy != "keep" ? Verdict::ends : stays;
 }
 
 Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owner, const Passage& passage) {
@@ -37,7 +47,10 @@ Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owne
     if (move.from == std::optional{held.at} && !held.leaving) return after_move(move, owner, passage, silent);
   if (passage.target == std::optional{held.at}) return Verdict::lives;
   if (!held.leaving || !passage.moves.empty() || !passage.target) return Verdict::either;
-  return Verdict::stays;
+  constexpr milliseconds early{300}, late{3000};
+  const auto now = TestClock::now();
+  if (!held.until || now < *held.until - early) return Verdict::stays;
+  return now > *held.until + late ? Verdict::ends : Verdict::later;
 }
 
 } // namespace
@@ -102,6 +115,10 @@ bool Clients::check_one(Held& held, const Model& model, const std::map<std::stri
   const Passage& passage = passages.at(owner->name);
   const Verdict verdict = verdict_on(held, model, *owner, passage);
   if (verdict == Verdict::unknown) return false;
+  if (verdict == Verdict::later) return true;
+  const bool leaves = verdict == Verdict::stays || verdict == Verdict::drains_shortly;
+  if (verdict == Verdict::drains_shortly) held.until = TestClock::now() + std::chrono::seconds{1};
+  if (!leaves || (verdict == Verdict::stays && !held.leaving)) held.until.reset();
   if (verdict == Verdict::ends) {
     const Attempt end = held.client->wait_for_end(long_enough);
     if (end.result == Result::timeout) throw std::runtime_error(label(held) + " should have been reset, and stands");
@@ -113,7 +130,7 @@ bool Clients::check_one(Held& held, const Model& model, const std::map<std::stri
   if (!answers) { // nothing can be asked, but it must not have ended
     const Attempt end = held.client->wait_for_end(milliseconds{0});
     if (end.result != Result::timeout) throw std::runtime_error(fmt::format("{} should stand: {}", label(held), to_text(end.result)));
-    held.leaving = verdict == Verdict::stays;
+    held.leaving = leaves;
     return true;
   }
   const Attempt answer = held.client->ask(long_enough);
@@ -128,7 +145,7 @@ bool Clients::check_one(Held& held, const Model& model, const std::map<std::stri
     return lives && owner->name == held.service && !held.leaving;
   }
   if (!lives) throw std::runtime_error(fmt::format("{} should stand: {} {}", label(held), to_text(answer.result), answer.text));
-  held.leaving = verdict == Verdict::stays;
+  held.leaving = leaves;
   return true;
 }
 

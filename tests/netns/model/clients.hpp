@@ -21,9 +21,10 @@ struct Held {
   std::string service;                // whose listener it was
   Place at;
   bool masqueraded = false;
-  bool leaving = false; // its server has lost the traffic, and it may stay for a while
-  bool closed = false;  // its server's program has ended
-  bool unsure = false;  // something happened after which it may live or not
+  bool leaving = false;                            // its server has lost the traffic, and it may stay for a while
+  std::optional<TestClock::time_point> until = {}; // the end of that; none: longer than a test
+  bool closed = false;                             // its server's program has ended
+  bool unsure = false;                             // something happened after which it may live or not
 };
 
 /// A client with one UDP socket.

@@ -59,7 +59,7 @@ std::string sources(const Edit& edit) {
   return fmt::format("{}: snat {}", edit.service().name, edit.service().masquerade ? "masquerade" : "none");
 }
 std::string old_flows(const Edit& edit) {
-  constexpr std::array policies{"reset", "drain 60s", "keep", "reset"};
+  constexpr std::array policies{"reset", "drain 60s", "keep", "drain 1s"};
   ServiceSpec& one = edit.service();
   one.on_forced = policies.at(edit.b % policies.size());
   one.on_failover = policies.at(edit.b / policies.size() % policies.size());

@@ -188,6 +188,16 @@ void Model::loosen_all() {
   for (auto& [name, service] : services_) service.loose = true;
 }
 
+void Model::change(const std::function<bool(const Place&)>& changes) {
+  for (std::size_t index = 0; index < spec_.services.size(); ++index) {
+    std::set<std::size_t> roles;
+    for (const std::size_t member : spec_.together_with(index))
+      for (const Place& place : spec_.services[member].servers)
+        if (changes(place)) roles.insert(role(member, place).value());
+    if (roles.size() > 1) services_.at(spec_.services[index].name).loose = true;
+  }
+}
+
 // ---- where the traffic comes to rest
 
 /// A disabled server is never chosen, and a pin with --until-down ends with its server.

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -78,6 +79,9 @@ public:
   void reload(const Spec& next);
   /// hanatd was killed in the middle of something, or steps race.
   void loosen_all();
+
+  /// The state of these places changes. A group that has several of its roles there may go through one that comes first.
+  void change(const std::function<bool(const Place&)>& changes);
 
   /// Every service comes to rest, with what the world does now. By name.
   std::map<std::string, Expected> rest();

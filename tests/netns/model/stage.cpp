@@ -27,6 +27,7 @@ std::string add_flows(unsigned number, json& parameters) {
   switch (number % 4) {
   case 1: parameters["reset"] = true; return "reset";
   case 2: parameters["drain_s"] = 60.0; return "drain 60s";
+  case 3: parameters["drain_s"] = 1.0; return "drain 1s";
   default: return {};
   }
 }
@@ -80,6 +81,7 @@ Done Stage::carry_out(const Step& step) {
   case Verb::silent:
   case Verb::link: return on_machine(step);
   case Verb::flap: return on_flap(step);
+  case Verb::blackout: return on_blackout(step);
   case Verb::force: return on_force(step);
   case Verb::unforce: return on_unforce(step);
   case Verb::disable: return on_disable(step);
@@ -112,6 +114,7 @@ Done Stage::on_app(const Step& step) {
   const App mode = broken && step.b % 4 != 0 ? App::works : ways.at(step.c % ways.size());
   if (mode == App::dead) clients.on_program_ended(place);
   clients.on_world_changed(place);
+  model.change([&place](const Place& one) { return one == place; });
   programs_.at(place)->become(mode);
   model.world.apps[place] = mode;
   return {.text = fmt::format("{}: {}", name_of(place), to_text(mode))};
@@ -131,6 +134,7 @@ Done Stage::on_machine(const Step& step) {
   if (!state && (others || world.broken() >= most_broken)) return {.text = "nothing: enough is broken"};
   state = !state;
   world_changed(machine);
+  model.change([machine](const Place& place) { return place.machine == machine; });
   if (step.verb == Verb::silent)
     lab.silent(hosts.at(machine), state);
   else
@@ -157,6 +161,22 @@ Done Stage::on_flap(const Step& step) {
   programs_.at(place)->become(App::works);
   std::this_thread::sleep_for(milliseconds{30}); // what hanatd saw of it has been judged
   return {.text = fmt::format("{} is gone for {} ms", name_of(place), away.count())};
+}
+
+/// No machine answers for a moment, as when a switch restarts.
+Done Stage::on_blackout(const Step& step) {
+  auto& world = model.world;
+  if (std::ranges::count(world.silent, true) + std::ranges::count(world.unplugged, true) > 0) return {.text = "nothing: a machine is away"};
+  for (const ServiceSpec& service : model.spec().services)
+    if (const auto& pin = model.service(service.name).pin; pin && pin->until_down) return {.text = "nothing: an override may end"};
+  clients.on_anything();
+  model.loosen_all();
+  const milliseconds away{20 + step.c % 600};
+  for (const Host host : hosts) lab.silent(host, true);
+  std::this_thread::sleep_for(away);
+  for (const Host host : hosts) lab.silent(host, false);
+  std::this_thread::sleep_for(milliseconds{600}); // probes that were on their way have ended
+  return {.text = fmt::format("all machines are silent for {} ms", away.count())};
 }
 
 // ---- the operator

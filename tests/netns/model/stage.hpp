@@ -63,6 +63,7 @@ private:
   Done on_app(const Step& step);
   Done on_machine(const Step& step);
   Done on_flap(const Step& step);
+  Done on_blackout(const Step& step);
   Done on_force(const Step& step);
   Done on_unforce(const Step& step);
   Done on_disable(const Step& step);

@@ -16,6 +16,7 @@ enum class Verb : std::uint8_t {
   silent,       // a machine drops everything, or no longer
   link,         // a machine loses its link, or has it again
   flap,         // a server's program dies and comes back after some milliseconds
+  blackout,     // all machines are silent for some milliseconds
   force,
   unforce,
   disable,
