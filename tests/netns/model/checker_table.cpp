@@ -13,7 +13,7 @@
 namespace hanat::test::model {
 namespace {
 
-constexpr milliseconds pause{10}, patience{4000};
+constexpr milliseconds table_pause{10}, table_patience{4000};
 constexpr std::chrono::seconds recent_for{62};
 
 /// "203.0.113.10 tcp 443"
@@ -23,7 +23,7 @@ std::string key_of(std::uint16_t listener, std::string_view protocol = "tcp") {
 std::string key_of(const std::string& listener, const Place& place) {
   return fmt::format("{} {} {}", listener, Lab::address(hosts.at(place.machine)).text(), place.port);
 }
-std::vector<std::string> listeners_of(const ServiceSpec& spec) {
+std::vector<std::string> listener_keys_of(const ServiceSpec& spec) {
   std::vector<std::string> keys;
   for (const std::uint16_t listener : spec.listen) {
     keys.push_back(key_of(listener));
@@ -87,7 +87,7 @@ std::string Checker::table_difference(const TableView& view) const {
       else
         servers[server_key_of(place)] = {};
     if (spec.observe && target) either_server.insert(server_key_of(*target)); // perhaps of an older configuration
-    for (const std::string& listener : listeners_of(spec)) {
+    for (const std::string& listener : listener_keys_of(spec)) {
       if (spec.observe || passages_.at(spec.name).restless) {
         either.insert(listener);
         for (const Place& place : all_places()) either_source.insert(key_of(listener, place));
@@ -115,7 +115,7 @@ std::string Checker::guards_difference(const TableView& view) const {
   for (std::size_t index = 0; index < model.spec().services.size(); ++index) {
     const ServiceSpec& spec = model.spec().services[index];
     const Service& service = model.service(spec.name);
-    for (const std::string& listener : listeners_of(spec)) {
+    for (const std::string& listener : listener_keys_of(spec)) {
       const bool udp = listener.find("udp") != std::string::npos; // held also while old flows are being cut
       if (spec.observe || passages_.at(spec.name).restless || udp)
         for (const Place& place : all_places()) unknown.insert(key_of(listener, place));
@@ -142,12 +142,12 @@ std::string Checker::guards_difference(const TableView& view) const {
 }
 
 void Checker::check_table() {
-  const auto end = TestClock::now() + patience;
+  const auto end = TestClock::now() + table_patience;
   while (true) {
     const std::string differs = table_difference(read_table(stage_.lab));
     if (differs.empty()) return;
     if (TestClock::now() > end) throw std::runtime_error("the table: " + differs);
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_for(table_pause);
   }
 }
 

@@ -33,6 +33,7 @@ Verdict after_move(const Move& move, const ServiceSpec& service, const Passage& 
   const std::string policy = move.planned             ? passage.asked_flows.value_or(service.on_forced)
                              : move.why == "failback" ? "reset"
                                                       : service.on_failover;
+  if (move.perhaps_planned) return Verdict::either;
   if (policy == "reset") return Verdict::ends;
   const Verdict stays = policy == short_drain ? Verdict::drains_shortly : Verdict::stays;
   if (move.planned) return silent ? Verdict::either : stays;
@@ -43,6 +44,7 @@ Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owne
   if (held.closed || held.unsure) return Verdict::either;
   if (passage.loose || passage.restless || owner.name != held.service) return Verdict::either;
   const bool silent = !model.world.reachable(held.at) || (owner.asks && model.world.app(held.at) == App::hangs);
+  if (passage.moves.size() > 1) return Verdict::either; // there and back
   for (const Move& move : passage.moves)
     if (move.from == std::optional{held.at} && !held.leaving) return after_move(move, owner, passage, silent);
   if (passage.target == std::optional{held.at}) return Verdict::lives;
@@ -159,7 +161,7 @@ bool Clients::check_one(Talker& talker, const Model& model, const std::map<std::
   bool may_stay = talker.unsure || passage.loose || (passage.moves.empty() && talker.at != *passage.target);
   for (const Move& move : passage.moves) {
     const std::string policy = move.planned ? passage.asked_flows.value_or(spec->on_forced) : "reset";
-    may_stay |= policy != "reset";
+    may_stay |= policy != "reset" || move.perhaps_planned;
   }
   const auto end = TestClock::now() + long_enough;
   Attempt answer;

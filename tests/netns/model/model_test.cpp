@@ -40,7 +40,7 @@ std::string listing(const std::vector<Step>& steps, const Outcome& outcome) {
 
 /// The steps up to the failure, without those that it does not need.
 std::vector<Step> shortest(std::vector<Step> steps, Outcome& outcome) {
-  const auto late = Clock::now() + seconds{number_from("HANAT_SHRINK_SECONDS", time_to_shrink.count())};
+  const auto late = Clock::now() + seconds{number_from("HANAT_SHRINK_SECONDS", static_cast<std::uint64_t>(time_to_shrink.count()))};
   steps.resize(std::min(outcome.failure->step + 1, steps.size()));
   return shrink<Step>(
       steps,
@@ -59,7 +59,8 @@ TEST(Model, HoldsAfterEveryStepOfARandomSequence) {
       number_from("HANAT_SEED", static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000);
   const std::size_t count = number_from("HANAT_STEPS_COUNT", as_many_as_fit);
   const bool all = count != as_many_as_fit || !given.empty();
-  const seconds time{number_from("HANAT_SECONDS", all ? 24 * 3600 : time_in_the_run.count())};
+  constexpr seconds a_day = std::chrono::hours{24};
+  const seconds time{number_from("HANAT_SECONDS", static_cast<std::uint64_t>((all ? a_day : time_in_the_run).count()))};
   const auto steps = given.empty() ? random_steps(seed, count) : given;
   const auto begun = Clock::now();
   Outcome outcome = run(steps, begun + time);

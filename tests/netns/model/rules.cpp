@@ -240,7 +240,9 @@ Move next_move(const ServiceSpec& spec, const Service& service, const std::vecto
     const bool back = usable.front() != *service.target &&
                       std::ranges::find(spec.servers, usable.front()) < std::ranges::find(spec.servers, *service.target);
     if (!back || (spec.manual && !service.return_now)) return stay;
-    return to(usable.front(), "failback", service.return_now || service.planned.contains(usable.front()));
+    Move move = to(usable.front(), "failback", service.return_now);
+    move.perhaps_planned = service.planned.contains(usable.front());
+    return move;
   }
   const bool is_planned = target_is_up; // it was disabled
   if (!usable.empty()) return to(usable.front(), is_planned ? "disabled" : "failover", is_planned);
@@ -277,7 +279,6 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
   service.return_now = false;
   Expected expected{.targets = {move.to}, .moves = {}};
   if (move.to) service.planned.erase(*move.to);
-  std::erase_if(service.planned, [&](const Place& place) { return !role(index, place) || !is_up(index, *role(index, place)); });
   service.target = move.to;
   if (!move.why.empty()) expected.moves.push_back(std::move(move));
   result[spec.name] = std::move(expected);

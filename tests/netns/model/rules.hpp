@@ -51,6 +51,7 @@ struct Move {
   std::optional<Place> from, to;
   std::string why;
   bool planned = false;
+  bool perhaps_planned = false; // to a server that was enabled or moved, and perhaps was down since
   bool operator==(const Move&) const = default;
 };
 

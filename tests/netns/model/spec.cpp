@@ -12,6 +12,8 @@ namespace {
 
 std::string quoted(const std::string& text) { return fmt::format("\"{}\"", text); }
 
+std::string itself(const std::string& text) { return text; }
+
 template <typename Range, typename Text> std::string list_of(const Range& range, Text text) {
   std::string result;
   for (const auto& one : range) result += (result.empty() ? "" : ", ") + quoted(text(one));
@@ -39,9 +41,8 @@ std::vector<std::string> listeners_of(const ServiceSpec& service) {
 
 std::string to_toml(const ServiceSpec& service) {
   const std::span others = std::span{service.servers}.subspan(1);
-  std::string text =
-      fmt::format("[service.{}]\nlisten = {}\nprimary = \"{}\"\n", service.name,
-                  list_of(listeners_of(service), [](const std::string& text) { return text; }), address_of(service.servers.front()));
+  std::string text = fmt::format("[service.{}]\nlisten = {}\nprimary = \"{}\"\n", service.name, list_of(listeners_of(service), itself),
+                                 address_of(service.servers.front()));
   if (!others.empty()) text += fmt::format("backup = {}\n", list_of(others, address_of));
   text += fmt::format("probe = {{ type = \"tcp\", interval = \"{}ms\", fast_interval = \"{}ms\", timeout = \"{}ms\"{} }}\n",
                       service.interval_ms, service.fast_ms, service.timeout_ms,
@@ -101,7 +102,7 @@ std::string to_toml(const Spec& spec) {
     std::vector<std::string> members;
     for (const ServiceSpec& service : spec.services)
       if (service.group == group) members.push_back(service.name);
-    text += fmt::format("[group.{}]\nservices = {}\n", group, list_of(members, [](const std::string& name) { return name; }));
+    text += fmt::format("[group.{}]\nservices = {}\n", group, list_of(members, itself));
   }
   return text;
 }

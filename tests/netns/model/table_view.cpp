@@ -9,11 +9,11 @@ namespace {
 
 using nlohmann::json;
 
-std::string text_of(const json& value) {
-  if (value.is_object() && value.contains("elem")) return text_of(value.at("elem").at("val"));
+std::string element_text(const json& value) {
+  if (value.is_object() && value.contains("elem")) return element_text(value.at("elem").at("val"));
   if (value.is_object() && value.contains("concat")) {
     std::string text;
-    for (const json& part : value.at("concat")) text += (text.empty() ? "" : " ") + text_of(part);
+    for (const json& part : value.at("concat")) text += (text.empty() ? "" : " ") + element_text(part);
     return text;
   }
   if (value.is_string()) return value.get<std::string>();
@@ -25,9 +25,9 @@ void add_set(const json& set, TableView& view) {
   if (!set.contains("elem")) return;
   for (const json& element : set.at("elem")) {
     if (element.is_array() && element.size() == 2)
-      elements[text_of(element.at(0))] = text_of(element.at(1));
+      elements[element_text(element.at(0))] = element_text(element.at(1));
     else
-      elements[text_of(element)] = {};
+      elements[element_text(element)] = {};
   }
 }
 
