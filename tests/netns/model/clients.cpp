@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <sys/socket.h>
@@ -58,7 +59,13 @@ Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owne
 } // namespace
 
 void Clients::open(const ServiceSpec& service, std::uint16_t listen, const Place& expected, std::uint16_t port) {
-  auto client = std::make_unique<TcpClient>(lab_, Host::client, Lab::vip(listen), long_enough, port);
+  std::unique_ptr<TcpClient> client;
+  try {
+    client = std::make_unique<TcpClient>(lab_, Host::client, Lab::vip(listen), long_enough, port);
+  } catch (const std::system_error& taken) { // by another connection, which has ended just now
+    if (taken.code() != std::errc::address_in_use || port == 0) throw;
+    client = std::make_unique<TcpClient>(lab_, Host::client, Lab::vip(listen), long_enough);
+  }
   const Attempt answer = client->ask(long_enough);
   if (answer.result != Result::answered || answer.text != name_of(expected))
     throw std::runtime_error(fmt::format("a new connection to {} ({}) should be answered by {}: {} {}", listen, service.name,
