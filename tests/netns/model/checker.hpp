@@ -50,6 +50,7 @@ private:
   std::map<std::uint16_t, TestClock::time_point> listener_moved_; // when a listener's server changed
   std::map<std::string, std::size_t> rules_;                      // by chain, at the first look
   std::map<std::string, Passage> passages_;
+  std::map<std::string, TestClock::time_point> busy_; // when old flows of a service were last on their way out, as far as it shows
   TestClock::time_point started_;
   std::size_t looks_ = 0;
 };
