@@ -45,8 +45,9 @@ constexpr std::array option_rows = {
               "return when the traffic has moved and the old connections have ended or were cut (exit status 1: it moved back)"},
     OptionRow{"--until-down", "", "also end the override when its server goes down: then another one takes over"},
     OptionRow{"--yes", "", "even if it is the last server that can have the traffic: clients are then turned away"},
+    OptionRow{"--confirm", "TIME", "take it back after this time, unless hanatctl confirm is run: 60s, 10m"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::yes) + 1);
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::confirm_within) + 1);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
@@ -87,6 +88,13 @@ std::chrono::milliseconds drain_time(std::string_view text) {
   if (!time || *time > longest || *time < std::chrono::seconds{1})
     throw UsageError(
         fmt::format("--drain {}: not a time from 1s to 30d; write for example 60s or 10m; without a drain: --reset", escaped(text)));
+  return std::chrono::floor<std::chrono::milliseconds>(*time);
+}
+
+std::chrono::milliseconds confirm_time(std::string_view text) {
+  const auto time = parse_duration(text);
+  if (!time || *time > std::chrono::hours{24} || *time < std::chrono::seconds{1})
+    throw UsageError(fmt::format("--confirm {}: not a time from 1s to 24h; write for example 60s or 10m", escaped(text)));
   return std::chrono::floor<std::chrono::milliseconds>(*time);
 }
 
@@ -155,6 +163,7 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::wait: invocation.wait = true; break;
   case Option::until_down: invocation.until_down = true; break;
   case Option::yes: invocation.yes = true; break;
+  case Option::confirm_within: invocation.confirm_within = confirm_time(value); break;
   }
 }
 
@@ -213,7 +222,8 @@ std::span<const Subcommand> subcommands() {
        {for_time, reason, drain, reset, wait, yes},
        "take a server out of service: it is never chosen, and its connections drain"},
       {Command::enable, "enable", "[SERVICE] SERVER", {drain, reset, wait}, "let a disabled server back; failback says when"},
-      {Command::reload, "reload", "", {}, "load the configuration again; with errors nothing changes"},
+      {Command::reload, "reload", "", {confirm_within}, "load the configuration again; with errors nothing changes"},
+      {Command::confirm, "confirm", "", {}, "keep the configuration that reload --confirm loaded"},
       {Command::history,
        "history",
        "SERVICE",

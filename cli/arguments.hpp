@@ -24,6 +24,7 @@ enum class Command : std::uint8_t {
   disable,
   enable,
   reload,
+  confirm,
   history,
   events,
   why,
@@ -61,7 +62,8 @@ enum class Option : std::uint8_t {
   reset,
   wait,
   until_down,
-  yes
+  yes,
+  confirm_within
 };
 
 struct Subcommand {
@@ -95,6 +97,7 @@ struct Invocation {
   std::optional<std::int64_t> list;               // so many connections
   std::optional<std::chrono::milliseconds> drain; // for the connections of the old target
   bool reset = false, wait = false, until_down = false, yes = false;
+  std::optional<std::chrono::milliseconds> confirm_within; // otherwise the reload is taken back
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

@@ -37,6 +37,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds watch_period{1};
+constexpr auto reload_deadline = std::chrono::minutes{1};  // it is made in slices, behind everything that is urgent
 constexpr auto version_deadline = std::chrono::seconds{2}; // hanatctl's own version should not wait long for hanatd's
 
 /// A name with these selects several services.
@@ -101,8 +102,17 @@ Exit run_status(const Invocation& invocation) {
 }
 
 Exit run_reload(const Invocation& invocation) {
-  const json reply = request(invocation, "Reload", json::object());
-  return invocation.json ? print_json(reply) : print_message(invocation, reload_reply(reply));
+  json parameters = json::object();
+  if (invocation.confirm_within) parameters["confirm_s"] = std::chrono::duration<double>(*invocation.confirm_within).count();
+  const json reply = request(invocation, "Reload", parameters, reload_deadline);
+  return invocation.json ? print_json(reply) : print_message(invocation, reload_reply(reply, wall_now()));
+}
+
+Exit run_confirm(const Invocation& invocation) {
+  const json reply = request(invocation, "Confirm", json::object(), reload_deadline);
+  if (invocation.json) return print_json(reply);
+  const auto services = reply.at("services").get<std::int64_t>();
+  return print(fmt::format("the configuration is confirmed: {} service{}\n", services, services == 1 ? "" : "s"));
 }
 
 Exit run_metrics(const Invocation& invocation) {
@@ -169,6 +179,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::disable: return run_disable(invocation);
   case Command::enable: return run_enable(invocation);
   case Command::reload: return run_reload(invocation);
+  case Command::confirm: return run_confirm(invocation);
   case Command::history:
   case Command::events: return run_history(invocation);
   case Command::why: return run_why(invocation);

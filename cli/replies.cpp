@@ -54,7 +54,7 @@ std::string suggestion(const Refusal& refusal, std::string_view service) {
 
 } // namespace
 
-std::string reload_reply(const json& reply) {
+std::string reload_reply(const json& reply, WallTime now) {
   const auto services = reply.at("services").get<std::int64_t>();
   std::string text = fmt::format("the configuration is loaded: {} service{}", services, services == 1 ? "" : "s");
   bool same = true;
@@ -67,6 +67,9 @@ std::string reload_reply(const json& reply) {
   text += same ? "; nothing changed\n" : "\n";
   if (const auto plan = reply.find("plan"); plan != reply.end())
     for (const std::string& warning : strings_in(*plan, "warnings")) text += fmt::format("!  {}\n", escaped(warning));
+  if (const auto unconfirmed = reply.find("unconfirmed"); unconfirmed != reply.end() && unconfirmed->is_object())
+    text += fmt::format("!  on trial until {}: the configuration before it comes back then, unless you run: hanatctl confirm\n",
+                        local_time(unconfirmed->at("until").get<std::string>(), now));
   return text;
 }
 

@@ -21,7 +21,7 @@ std::string disable_reply(const nlohmann::json& reply, WallTime now);
 std::string enable_reply(const nlohmann::json& reply, WallTime now);
 /// Behind --wait: what became of the connections of the old targets. Empty: there were none.
 std::string waited_reply(const nlohmann::json& reply);
-std::string reload_reply(const nlohmann::json& reply);
+std::string reload_reply(const nlohmann::json& reply, WallTime now);
 
 /// A refusal for people. Every line is printable. `command`: the word that was typed; `service`: the one that was named; empty: none.
 std::string refusal_text(const Refusal& refusal, std::string_view command, std::string_view service);

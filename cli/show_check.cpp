@@ -80,6 +80,12 @@ CheckLine show_check(const Status& status, WallTime now) {
   if (daemon.inconclusive) causes.add(Alarm::warning, "servers cannot be probed: " + escaped(*daemon.inconclusive));
   if (daemon.fallback)
     causes.add(Alarm::warning, "an older configuration is in force");
+  else if (daemon.reverted)
+    causes.add(Alarm::warning, "a reload was not confirmed, and was taken back");
+  else if (daemon.unconfirmed)
+    causes.add(Alarm::warning, "the configuration is on trial");
+  else if (daemon.reload_hangs)
+    causes.add(Alarm::warning, "a reload waits for its files");
   else if (daemon.reload_refused)
     causes.add(Alarm::warning, "the last reload was refused");
   else if (daemon.config_stale)

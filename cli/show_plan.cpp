@@ -69,7 +69,6 @@ std::string show_plan(const ReloadPlan& plan, const std::string& file, const Vie
   const Colorizer paint{view.colour};
   for (const std::string& warning : plan.warnings)
     for (const std::string& line : wrapped("!  " + escaped(warning), view.width, 3)) text += paint(Colour::yellow, line) + "\n";
-  if (plan.moves_unknown) text += "!  so many services change that the moves of their traffic were not worked out\n";
   return text;
 }
 

@@ -238,6 +238,49 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
              5);
 }
 
+/// What is to be said of the configuration in use, and of reloads.
+void add_config(Screen& screen, const DaemonStatus& daemon) {
+  const View& view = screen.view();
+  if (const auto& unconfirmed = daemon.unconfirmed) {
+    screen.add(Colour::yellow,
+               fmt::format(" ! the configuration is on trial (by {}): the one before it comes back in {}, at {}, unless it is confirmed:",
+                           escaped(unconfirmed->by), duration(unconfirmed->left_s), local_time(unconfirmed->until, view.now)),
+               3);
+    screen.add_remedy("hanatctl confirm", 3);
+  }
+  if (const auto& reverted = daemon.reverted) {
+    screen.add(
+        Colour::red,
+        fmt::format("!! nobody confirmed the reload by {}: since {} the configuration before it is in force again, and the files on disk "
+                    "are still those of the reload. Correct them, or take them as they are:",
+                    escaped(reverted->by), local_time(reverted->at, view.now)),
+        3);
+    screen.add_remedy("hanatctl plan; hanatctl reload --confirm 60s", 3);
+  }
+  if (const auto& refused = daemon.reload_refused) {
+    screen.add(Colour::red,
+               fmt::format("!! the last reload was refused ({}, by {}), and the old configuration stays in force: {}{}: {}{}",
+                           local_time(refused->at, view.now), escaped(refused->by), plural(refused->errors, "error"),
+                           refused->errors == 1 ? "" : ", the first", escaped(refused->first),
+                           refused->errors == 1 ? "" : ". To see all of them:"),
+               3);
+    if (refused->errors > 1) screen.add_remedy("hanatctl plan", 3);
+  } else if (daemon.config_stale && !daemon.reverted) {
+    screen.add(Colour::yellow,
+               fmt::format(" ! the configuration on disk is not the one in use{}. To see what it changes, and to use it:",
+                           daemon.config_loaded_at ? ", which was loaded at " + local_time(*daemon.config_loaded_at, view.now) : ""),
+               3);
+    screen.add_remedy("hanatctl plan; hanatctl reload", 3);
+  }
+  if (const auto& hangs = daemon.reload_hangs)
+    screen.add(
+        Colour::red,
+        fmt::format("!! the reload of {} (by {}) still waits for its files: a disk or a directory service hangs; failover goes on by the "
+                    "configuration in use",
+                    local_time(hangs->since, view.now), escaped(hangs->by)),
+        3);
+}
+
 void add_head(Screen& screen, const DaemonStatus& daemon) {
   const View& view = screen.view();
   const bool in_sync = daemon.kernel == "in-step";
@@ -251,21 +294,7 @@ void add_head(Screen& screen, const DaemonStatus& daemon) {
                            daemon.kernel_error ? ": " + escaped(*daemon.kernel_error) : std::string{}),
                3);
   if (daemon.fallback) screen.add(Colour::red, "!! " + escaped(*daemon.fallback), 3);
-  if (const auto& refused = daemon.reload_refused) {
-    screen.add(Colour::red,
-               fmt::format("!! the last reload was refused ({}, by {}), and the old configuration stays in force: {}{}: {}{}",
-                           local_time(refused->at, view.now), escaped(refused->by), plural(refused->errors, "error"),
-                           refused->errors == 1 ? "" : ", the first", escaped(refused->first),
-                           refused->errors == 1 ? "" : ". To see all of them:"),
-               3);
-    if (refused->errors > 1) screen.add_remedy("hanatctl plan", 3);
-  } else if (daemon.config_stale) {
-    screen.add(Colour::yellow,
-               fmt::format(" ! the configuration on disk is not the one in use{}. To see what it changes, and to use it:",
-                           daemon.config_loaded_at ? ", which was loaded at " + local_time(*daemon.config_loaded_at, view.now) : ""),
-               3);
-    screen.add_remedy("hanatctl plan; hanatctl reload", 3);
-  }
+  add_config(screen, daemon);
   if (daemon.inconclusive)
     screen.add(Colour::red, fmt::format("!! hanatd cannot probe the servers: {}; no failover until it can", escaped(*daemon.inconclusive)),
                3);
@@ -275,10 +304,11 @@ void add_head(Screen& screen, const DaemonStatus& daemon) {
 void add_totals(Screen& screen, const Status& status, const std::vector<Block>& blocks) {
   const DaemonStatus& daemon = status.daemon;
   std::size_t problems = 0, notes = 0, primary = 0;
-  for (const bool problem :
-       {daemon.kernel != "in-step", daemon.fallback.has_value(), daemon.reload_refused.has_value(), daemon.inconclusive.has_value()})
+  for (const bool problem : {daemon.kernel != "in-step", daemon.fallback.has_value(), daemon.reload_refused.has_value(),
+                             daemon.inconclusive.has_value(), daemon.reverted.has_value(), daemon.reload_hangs.has_value()})
     if (problem) ++problems;
-  if (daemon.config_stale && !daemon.reload_refused) ++notes;
+  if (daemon.unconfirmed) ++notes;
+  if (daemon.config_stale && !daemon.reload_refused && !daemon.reverted) ++notes;
   for (const Block& block : blocks) {
     if (block.rank == Rank::note) ++notes;
     if (block.rank == Rank::unserved || block.rank == Rank::trouble) ++problems;

@@ -1,10 +1,12 @@
 // Looks every other second whether the files on disk are still those of the configuration in use. On a thread of its own: a disk that hangs
-// delays nothing. Not here: how files are compared (config/fingerprint), what is said of it (api/status).
+// delays nothing. It also keeps the names of users up to date. Not here: how files are compared (config/fingerprint), what is said of it
+// (api/status).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include <uv.h>
@@ -37,8 +39,8 @@ private:
   std::filesystem::path file_;
   std::function<void(bool)> changed_;
   std::uint64_t in_use_ = 0;
-  bool differs_ = false; // and reported
-  Look look_;            // the thread's while it is busy
+  bool differs_ = false;                                  // and reported
+  std::shared_ptr<Look> look_ = std::make_shared<Look>(); // the thread's while it is busy; it may hang
   UvHandle<uv_timer_t> timer_;
   WorkerThread thread_; // last: it uses the others
 };

@@ -18,8 +18,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "daemon/config/fingerprint.hpp"
-#include "daemon/config/load_config.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
@@ -53,22 +51,18 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       state_(loop, paths_.state, [this](events::Payload what) { log(std::move(what)); }),
       notify_(loop,
               [this] {
-                return (handlers_->fallback()         ? "an older configuration is in force, see hanatctl status; "
-                        : handlers_->reload_refused() ? "the last reload was refused, see hanatctl status; "
-                                                      : "") +
+                return (config_.fallback || config_.reverted ? "an older configuration is in force, see hanatctl status; "
+                        : config_.refused                    ? "the last reload was refused, see hanatctl status; "
+                        : config_.unconfirmed                ? "the configuration waits for hanatctl confirm; "
+                                                             : "") +
                        summary(controller_->registry().services());
               }),
-      config_copy_(loop, paths_.state, paths_.config,
-                   [this](const std::string& failure) {
-                     if (!failure.empty()) log(events::ConfigNotCopied{failure});
-                     trim_memory(); // it was read once more
-                   }),
-      trim_timer_(make_timer(loop, this)) {
-  const Config& config = start.config;
+      store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
+  const Config& config = *start.config->config;
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
-  control_ =
-      std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config), [this](const Call& call) { return (*handlers_)(call); });
+  control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
+                                             [this](const Call& call) { return (*handlers_)(call); });
   nat::Cutter cutter;
   log_capabilities(cutter);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
@@ -80,26 +74,28 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                               [this] {
                                 if (control_) control_->send_waiting();
                               },
+                          .state_changed = [this](Controller::Urgency urgency) { state_.save(*controller_, urgency); },
                           .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); }});
   state_.start(*controller_, config, history_->ring());
   utsname system{};
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
-  handlers_ =
-      std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, [this](const std::string& by) { return reload(by); });
+  config_ = {.file = start.file, .fallback = start.fallback, .loaded_at = wall_now()};
+  reloads_ = std::make_unique<ReloadRequests>(loop_, paths_.config, config.operators, config_, reload_steps());
+  handlers_ = std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, config_, *reloads_);
   examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_, [this](const std::string& warning) {
     log(events::Message{Level::warning, warning});
   });
   examinations_->configure(config.path_check);
   handlers_->set_doctor(&examinations_->doctor());
-  operators_ = config.operators;
-  handlers_->set_config(start.file, start.fallback);
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
   else
-    config_copy_.start();
-  config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { handlers_->set_config_stale(differs); });
-  config_watch_->set_in_use(start.content);
+    store_.keep(start.config, [this](const std::string& failure) {
+      if (!failure.empty()) log(events::ConfigNotCopied{failure});
+    });
+  config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { config_.stale = differs; });
+  config_watch_->set_in_use(start.config->content);
   serve_metrics(config.metrics);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
@@ -109,17 +105,11 @@ void Daemon::log_capabilities(const nat::Cutter& cutter) const {
     log(events::CutMethod{.family = family, .method = cutter.method(family), .failed_check = cutter.limitation(family)});
 }
 
-/// The group, unless it does not exist: then only root may change things, and servers fail over all the same.
-std::string Daemon::operators_of(const Config& config) const {
-  if (config.operators.empty() || find_group(config.operators)) return config.operators;
+/// Where there is no such group only root may change things, and servers fail over all the same.
+Operators Daemon::operators_of(const Config& config, std::optional<gid_t> gid) const {
+  if (config.operators.empty() || gid) return {.name = config.operators, .gid = config.operators.empty() ? std::nullopt : gid};
   log(events::OperatorsUnknown{config.operators});
   return {};
-}
-
-void Daemon::accepted(std::uint64_t content) {
-  handlers_->set_config(paths_.config, std::nullopt);
-  config_watch_->set_in_use(content);
-  config_copy_.start();
 }
 
 void Daemon::watch_signal(int number) {
@@ -147,6 +137,10 @@ void Daemon::trim_memory() {
 
 void Daemon::run() {
   trim_memory();
+  sigset_t reload{}; // main() holds it back until it can be taken
+  sigemptyset(&reload);
+  sigaddset(&reload, SIGHUP);
+  pthread_sigmask(SIG_UNBLOCK, &reload, nullptr);
   notify_.ready();
   uv_run(loop_, UV_RUN_DEFAULT);
 }
@@ -156,14 +150,7 @@ void Daemon::on_signal(int number) {
     stop();
     return;
   }
-  notify_.reloading();
-  try {
-    reload("SIGHUP");
-  } catch (const ControlError&) { // NOLINT(bugprone-empty-catch): reload() has logged it
-  } catch (const std::exception& error) {
-    publish(events::make({}, events::ReloadFailed{.error = error.what(), .by = "SIGHUP"}));
-  }
-  notify_.reloaded();
+  reloads_->add({.by = "SIGHUP"});
 }
 
 void Daemon::stop() {
@@ -176,11 +163,12 @@ void Daemon::stop() {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
   state_.finish();
-  config_copy_.finish();
+  store_.stop();
   control_.reset();
   metrics_.reset();
   config_watch_.reset();
   handlers_->stop();
+  reloads_.reset();
   handlers_->set_doctor(nullptr);
   examinations_.reset();
   history_.reset(); // replies on the control socket read it
@@ -188,38 +176,24 @@ void Daemon::stop() {
   signals_.clear(); // the loop ends when the last handle is closed
 }
 
-/// Nothing has changed: told to whom asked, in the status and the history.
-void Daemon::refuse_reload(const std::string& by, const Event& refused, const std::vector<std::string>& errors) {
-  const auto* failed = std::get_if<events::ReloadFailed>(&refused.what);
-  const std::string first = !errors.empty() ? errors.front() : failed != nullptr ? failed->error : text_of(refused);
-  handlers_->set_reload_refused(by, std::max<std::size_t>(errors.size(), 1), first);
-  publish(refused);
-  throw ControlError{"BadConfiguration", text_of(refused), {{"errors", errors}}};
+ReloadSteps Daemon::reload_steps() {
+  return {.read = [this](const auto& done) { store_.read(done); },
+          .begin_trial = [this](const ConfigPtr& next, const auto& done) { store_.begin_trial(next, done); },
+          .apply = [this](const ConfigPtr& next, const std::string& by, const auto& done) { apply(next, by, done); },
+          .keep = [this](const ConfigPtr& kept, const auto& done) { store_.keep(kept, done); },
+          .publish = [this](const Event& event) { publish(event); },
+          .reloading = [this](bool begins) { begins ? notify_.reloading() : notify_.reloaded(); }};
 }
 
-nlohmann::json Daemon::reload(const std::string& by) {
-  const std::uint64_t content = config_content_hash(paths_.config); // first: what changes while it is read shows as changed
-  const ConfigResult result = load_config(paths_.config);
-  if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) {
-    std::vector<std::string> lines;
-    for (const ConfigError& error : *errors) lines.push_back(to_text(error));
-    for (const std::string& line : lines) log(events::ConfigError{line});
-    refuse_reload(by, events::make({}, events::ConfigRefused{.errors = lines.size(), .by = by, .first = lines.front()}), lines);
-  }
-  const Config& config = std::get<Config>(result);
-  try { // a new name may be mistyped; a group that is gone must not prevent a change of servers
-    control_->set_operators(config.operators == operators_ ? operators_of(config) : config.operators);
-    operators_ = config.operators;
-  } catch (const std::exception& error) {
-    refuse_reload(by, events::make({}, events::ReloadFailed{.error = error.what(), .nothing_changed = true, .by = by}), {});
-  }
-  const Reloaded done = controller_->reload(config, by);
-  accepted(content);
-  examinations_->configure(config.path_check);
-  serve_metrics(config.metrics);
-  trim_memory();
-  return {{"services", config.services.size()}, {"added", done.added}, {"changed", done.changed}, {"removed", done.removed},
-          {"settings", done.settings},          {"plan", *done.plan}};
+void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::function<void(const Reloaded&)>& done) {
+  control_->set_operators(operators_of(*next->config, next->operators));
+  controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
+    config_watch_->set_in_use(next->content);
+    examinations_->configure(next->config->path_check);
+    serve_metrics(next->config->metrics);
+    trim_memory();
+    done(reloaded);
+  });
 }
 
 /// Without CAP_NET_RAW hanatd does everything else.

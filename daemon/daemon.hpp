@@ -2,7 +2,7 @@
 // Not here: arguments, the choice of the configuration at the start (main); what the parts do.
 #pragma once
 
-#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,11 +12,13 @@
 #include <nlohmann/json.hpp>
 #include <uv.h>
 
-#include "daemon/config/config.hpp"
-#include "daemon/config_copy.hpp"
+#include "daemon/config/read_config.hpp"
+#include "daemon/config_store.hpp"
 #include "daemon/config_watch.hpp"
+#include "daemon/control/config_in_use.hpp"
 #include "daemon/control/examinations.hpp"
 #include "daemon/control/handlers.hpp"
+#include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/report/history.hpp"
@@ -41,10 +43,9 @@ struct Paths {
 
 /// The configuration at the start.
 struct StartConfig {
-  Config config;
+  ConfigPtr config;
   std::string file;
-  std::optional<std::string> fallback; // why it is not the file that was given
-  std::uint64_t content = 0;           // config_content_hash() of it
+  std::optional<std::string> fallback = {}; // why it is not the file that was given
 };
 
 class Daemon {
@@ -55,12 +56,11 @@ public:
   void run();
 
 private:
-  nlohmann::json reload(const std::string& by);
-  [[noreturn]] void refuse_reload(const std::string& by, const Event& refused, const std::vector<std::string>& errors);
+  ReloadSteps reload_steps();
+  void apply(const ConfigPtr& next, const std::string& by, const std::function<void(const Reloaded&)>& done);
   void log_capabilities(const nat::Cutter& cutter) const;
-  void accepted(std::uint64_t content);
   std::optional<ClientNotifier> make_client_notifier() const;
-  std::string operators_of(const Config& config) const;
+  Operators operators_of(const Config& config, std::optional<gid_t> gid) const;
   void serve_metrics(const std::optional<Endpoint>& at);
   void on_signal(int number);
   void watch_signal(int number);
@@ -78,13 +78,14 @@ private:
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Examinations> examinations_;
+  ConfigInUse config_;
+  ConfigStore store_;
+  std::unique_ptr<ReloadRequests> reloads_; // until stop()
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
-  std::string operators_;              // as configured: there may be no such group
   std::optional<Endpoint> metrics_at_; // as configured
   std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<ConfigWatch> config_watch_;
-  ConfigCopy config_copy_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> trim_timer_;
 };

@@ -2,17 +2,15 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <fcntl.h>
@@ -24,9 +22,8 @@
 
 #include "daemon/arguments.hpp"
 #include "daemon/config/config.hpp"
-#include "daemon/config/fingerprint.hpp"
 #include "daemon/config/last_good_config.hpp"
-#include "daemon/config/load_config.hpp"
+#include "daemon/config/read_config.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/doctor/client_link.hpp"
 #include "daemon/util/arguments.hpp"
@@ -34,6 +31,7 @@
 #include "daemon/util/version.hpp"
 #include "nat/kernel_modules.hpp"
 #include "nat/nftables/table.hpp"
+#include "probes/kinds/exec_orphans.hpp"
 
 namespace hanat {
 namespace {
@@ -77,34 +75,56 @@ int remove_table(const std::string& name) {
   return 0;
 }
 
-/// The named file or, where it has errors and --fallback is given, the last accepted one. Prints every error. nullopt: neither is usable.
+/// The copy of the configuration that was accepted last. nullptr: there is none that can be used.
+ConfigPtr accepted_config(const Arguments& arguments) {
+  auto read = std::make_shared<const ReadConfig>(read_config_at_start(last_good_config(arguments.paths.state, arguments.paths.config)));
+  return read->config ? read : nullptr;
+}
+
+/// Of a file that was loaded by reload --confirm, and that nobody confirmed: the configuration before it. nullopt: the file is not such
+/// one.
+std::optional<StartConfig> config_before_trial(const Arguments& arguments, const ReadConfig& named) {
+  if (unconfirmed_content(arguments.paths.state) != std::optional{named.content}) return std::nullopt;
+  ConfigPtr before = accepted_config(arguments);
+  if (!before || before->content == named.content) return std::nullopt; // it was confirmed before the note was removed
+  std::string file = before->files.main.string();
+  return StartConfig{.config = std::move(before),
+                     .file = std::move(file),
+                     .fallback = fmt::format("{} was loaded by reload --confirm and was not confirmed: the configuration that was in force "
+                                             "before it is in force; correct the file, or take it as it is: hanatctl reload",
+                                             arguments.paths.config)};
+}
+
+/// The named file, unless it is on trial or, with --fallback, has errors: then the last accepted one. Prints every error. nullopt: neither
+/// is usable.
 std::optional<StartConfig> config_for(const Arguments& arguments) {
-  const std::uint64_t content = config_content_hash(arguments.paths.config);
-  ConfigResult named = load_config(arguments.paths.config);
-  if (auto* config = std::get_if<Config>(&named)) return StartConfig{std::move(*config), arguments.paths.config, std::nullopt, content};
-  const auto& errors = std::get<std::vector<ConfigError>>(named);
+  auto named = std::make_shared<const ReadConfig>(read_config_at_start(arguments.paths.config));
+  if (named->config) {
+    if (auto before = arguments.action == Action::check ? std::nullopt : config_before_trial(arguments, *named)) return before;
+    return StartConfig{.config = std::move(named), .file = arguments.paths.config};
+  }
+  const auto& errors = named->errors;
   for (const ConfigError& error : errors) fmt::print(stderr, "{}\n", escaped(to_text(error)));
   if (!arguments.fallback || arguments.action == Action::check) return std::nullopt;
-  const std::filesystem::path file = last_good_config(arguments.paths.state, arguments.paths.config);
-  ConfigResult accepted = load_config(file);
-  auto* const config = std::get_if<Config>(&accepted);
-  if (config == nullptr) {
+  ConfigPtr accepted = accepted_config(arguments);
+  if (!accepted) {
     fmt::print(stderr, "{} has no configuration that was accepted before: hanatd does nothing until these errors are corrected\n",
-               escaped(file.parent_path().string()));
+               escaped(last_good_config(arguments.paths.state, arguments.paths.config).parent_path().string()));
     return std::nullopt;
   }
+  std::string file = accepted->files.main.string();
   return StartConfig{
-      std::move(*config), file.string(),
-      fmt::format(
+      .config = std::move(accepted),
+      .file = std::move(file),
+      .fallback = fmt::format(
           "{} has {} error{}: the configuration that was accepted last is in force; correct it (hanatctl check), then hanatctl reload",
-          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s"),
-      config_content_hash(file)};
+          errors.front().file, errors.size(), errors.size() == 1 ? "" : "s")};
 }
 
 int check(const Arguments& arguments) {
   const std::optional<StartConfig> start = config_for(arguments);
   if (!start) return usage_or_configuration;
-  const auto services = start->config.services.size();
+  const auto services = start->config->config->services.size();
   fmt::print("{}: {} service{}, ok\n", arguments.paths.config, services, services == 1 ? "" : "s");
   return 0;
 }
@@ -116,11 +136,20 @@ int run_daemon(const Arguments& arguments) {
     if (arguments.fallback) std::this_thread::sleep_for(std::chrono::seconds{4});
     return usage_or_configuration;
   }
+  probes::adopt_orphans(); // hanatd has no other children
   Loop loop;
   Daemon daemon{loop.get(), arguments.paths, *start};
   start.reset(); // the daemon has copied what it needs
   daemon.run();
   return 0;
+}
+
+/// A SIGHUP that comes before the daemon can take it waits; without that it would end the process.
+void hold_reloads() {
+  sigset_t reload{};
+  sigemptyset(&reload);
+  sigaddset(&reload, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &reload, nullptr);
 }
 
 int run(const Arguments& arguments) {
@@ -143,6 +172,7 @@ int main(int argc, char** argv) {
     if (fd > STDERR_FILENO) close(fd);
     if (fd < 0 || fd > STDERR_FILENO) break;
   }
+  hanat::hold_reloads();
   mallopt(M_ARENA_MAX, 1);       // malloc_trim() returns only the main arena's memory completely, and the threads allocate little
   std::signal(SIGPIPE, SIG_IGN); // a client that hangs up ends its own connection only
   const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);

@@ -34,12 +34,13 @@ void StateKeeper::start(Controller& controller, const Config& config, const Hist
   const EarlierRun earlier{.health = load_health(dir_), .boot = boot_id(), .wall = wall_now(), .targets = last_targets(history)};
   for (const std::string& warning : {kept.warning, earlier.health.warning})
     if (!warning.empty()) log_(events::Message{Level::warning, warning});
-  controller.on_state_changed = [this, &controller](Controller::Urgency urgency) {
-    urgency == Controller::Urgency::now ? writer_.save_now(controller.state()) : writer_.save_soon(controller.state());
-  };
   controller.start(config, kept.state, earlier);
   controller_ = &controller;
   health_writer_.begin();
+}
+
+void StateKeeper::save(const Controller& controller, Controller::Urgency urgency) {
+  urgency == Controller::Urgency::now ? writer_.save_now(controller.state()) : writer_.save_soon(controller.state());
 }
 
 void StateKeeper::health_changed(std::set<std::string> services) {

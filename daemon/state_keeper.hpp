@@ -22,6 +22,8 @@ public:
 
   /// Starts the controller with what is kept, and writes from then on what changes.
   void start(Controller& controller, const Config& config, const HistoryRing& history);
+  /// What operators set, and what drains.
+  void save(const Controller& controller, Controller::Urgency urgency);
   /// Services may have changed; those that are not there yet are not written.
   void health_changed(std::set<std::string> services);
   /// Before the controller stops: its services still have their probes.

@@ -28,6 +28,7 @@ constexpr std::array history_parameters = {Parameter{"service", "?string"}, Para
 
 constexpr std::array why_parameters = {Parameter{"service", "?string"}, Parameter{"at", "?string"}, Parameter{"from", "?string"}};
 constexpr std::array follow_parameters = {Parameter{"service", "?string"}};
+constexpr std::array reload_parameters = {Parameter{"confirm_s", "?float"}};
 constexpr std::array files_parameters = {Parameter{"files", "?[]ConfigFile"}};
 constexpr std::array connections_parameters = {Parameter{"service", "?string"}, Parameter{"list", "?int"}};
 
@@ -37,8 +38,10 @@ constexpr std::array methods = {
     Method{"Auto", true, auto_parameters, "services: []Unforced"},
     Method{"Disable", true, disable_parameters, "services: []DisabledServer"},
     Method{"Enable", true, enable_parameters, "services: []EnabledServer"},
-    Method{
-        "Reload", true, {}, "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan"},
+    Method{"Reload", true, reload_parameters,
+           "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan, "
+           "unconfirmed: ?Unconfirmed"},
+    Method{"Confirm", true, {}, "services: int"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
     Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
@@ -58,9 +61,16 @@ type StatusReport (version: int, daemon: Daemon, services: []Service)
 # config_stale: the files on disk are not those in use; reload_refused: the last reload, if it was refused
 type Daemon (
   pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string,
-  config_loaded_at: ?string, config_stale: bool, reload_refused: ?RefusedReload
+  config_loaded_at: ?string, config_stale: bool, reload_refused: ?RefusedReload, unconfirmed: ?Unconfirmed, reverted: ?Reverted,
+  reload_hangs: ?HungReload
 )
 type RefusedReload (at: string, by: string, errors: int, first: string)
+# the configuration in use was loaded by a Reload with confirm_s: at `until` the one before comes back, unless Confirm is called
+type Unconfirmed (by: string, until: string, left_s: ?float)
+# Confirm was not called in time; by: who loaded what was taken back
+type Reverted (at: string, by: string)
+# a reload waits for its files; failover goes on by the configuration in use
+type HungReload (since: string, by: string)
 # target_address: null where the target is none; would_target, would_why: in mode observe;
 # draining: absent when empty; outage: while it is in doubt that no server works; witness: if one is configured
 type Service (
@@ -149,10 +159,7 @@ type WhyReport (
 # because they were not read; History with `after` has them.
 # Plan and Ask: without files of the configuration that a reload reads; otherwise the main file, then those of conf.d
 type ConfigFile (name: string, text: string)
-# moves_unknown: so many services change that their moves were not worked out
-type ReloadPlan (
-  services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string, moves_unknown: ?bool
-)
+type ReloadPlan (services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string)
 # change: added, changed, removed, moved (by the change of another one)
 type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges,
   held: ?[]string, serves_on: ?string)

@@ -48,14 +48,12 @@ void from_json(const json& source, ServicePlan& plan) {
 
 void to_json(json& target, const ReloadPlan& plan) {
   target = {{"services", plan.services}, {"changes", plan.changes}, {"settings", plan.settings}, {"warnings", plan.warnings}};
-  if (plan.moves_unknown) target["moves_unknown"] = true;
 }
 void from_json(const json& source, ReloadPlan& plan) {
   plan = {.services = source.at("services"),
           .changes = source.at("changes").get<std::vector<ServicePlan>>(),
           .settings = source.at("settings").get<std::vector<KeyChange>>(),
-          .warnings = source.at("warnings").get<std::vector<std::string>>(),
-          .moves_unknown = source.value("moves_unknown", false)};
+          .warnings = source.at("warnings").get<std::vector<std::string>>()};
 }
 
 } // namespace hanat

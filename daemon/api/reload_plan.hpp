@@ -46,7 +46,6 @@ struct ReloadPlan {
   std::vector<ServicePlan> changes;
   std::vector<KeyChange> settings; // of [hanatd]
   std::vector<std::string> warnings;
-  bool moves_unknown = false; // so many services change that their moves were not worked out
   bool operator==(const ReloadPlan&) const = default;
 };
 

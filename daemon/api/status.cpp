@@ -275,43 +275,6 @@ ServiceStatus service_from(const json& from) {
   return service;
 }
 
-json to_value(const RefusedReload& refused) {
-  return {{"at", refused.at}, {"by", refused.by}, {"errors", refused.errors}, {"first", refused.first}};
-}
-RefusedReload refused_from(const json& from) {
-  return {.at = from.at("at"), .by = from.at("by"), .errors = from.at("errors"), .first = from.at("first")};
-}
-
-json to_value(const DaemonStatus& daemon) {
-  json value = {{"pid", daemon.pid},
-                {"uptime_s", rounded(daemon.uptime_s)},
-                {"kernel", daemon.kernel},
-                {"config", daemon.config},
-                {"version", daemon.version},
-                {"blind", or_null(daemon.inconclusive)},
-                {"config_loaded_at", or_null(daemon.config_loaded_at)},
-                {"config_stale", daemon.config_stale}};
-  if (daemon.reload_refused) value["reload_refused"] = to_value(*daemon.reload_refused);
-  if (daemon.fallback) value["fallback"] = *daemon.fallback;
-  if (daemon.kernel_error) value["kernel_error"] = *daemon.kernel_error;
-  return value;
-}
-DaemonStatus daemon_from(const json& from) {
-  DaemonStatus daemon{.pid = from.at("pid"),
-                      .uptime_s = from.at("uptime_s"),
-                      .kernel = from.at("kernel"),
-                      .kernel_error = optional_or_absent<std::string>(from, "kernel_error"),
-                      .config = from.at("config"),
-                      .version = optional_or_absent<std::string>(from, "version").value_or(""),
-                      .fallback = optional_or_absent<std::string>(from, "fallback"),
-                      .inconclusive = optional_or_absent<std::string>(from, "blind"),
-                      .config_loaded_at = optional_or_absent<std::string>(from, "config_loaded_at"),
-                      .reload_refused = {},
-                      .config_stale = from.value("config_stale", false)};
-  if (from.contains("reload_refused")) daemon.reload_refused = refused_from(from.at("reload_refused"));
-  return daemon;
-}
-
 } // namespace
 
 void to_json(json& target, const FindingStatus& finding) {
@@ -379,11 +342,11 @@ void from_json(const json& source, ServiceStatus& service) { service = service_f
 void to_json(json& target, const Status& status) {
   json services = json::array();
   for (const auto& service : status.services) services.push_back(to_value(service));
-  target = {{"version", status_version}, {"daemon", to_value(status.daemon)}, {"services", std::move(services)}};
+  target = {{"version", status_version}, {"daemon", status.daemon}, {"services", std::move(services)}};
 }
 
 void from_json(const json& source, Status& status) {
-  status.daemon = daemon_from(source.at("daemon"));
+  status.daemon = source.at("daemon").get<DaemonStatus>();
   status.services.clear();
   for (const auto& service : source.at("services")) status.services.push_back(service_from(service));
 }

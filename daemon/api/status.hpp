@@ -152,6 +152,19 @@ struct RefusedReload {
   std::uint64_t errors = 0;
   std::string first; // "file:line:col: message"
 };
+/// The configuration in use was loaded by `reload --confirm`, and nobody has confirmed it yet.
+struct UnconfirmedConfig {
+  std::string by, until; // RFC 3339: the one before comes back then
+  double left_s = 0;
+};
+/// It was not confirmed in time, and the one before is in use again.
+struct RevertedConfig {
+  std::string at, by; // RFC 3339; who loaded what was taken back
+};
+/// A reload waits for its files, and failover goes on without it.
+struct HungReload {
+  std::string since, by;
+};
 struct DaemonStatus {
   int pid = 0;
   double uptime_s = 0;
@@ -163,6 +176,9 @@ struct DaemonStatus {
   std::optional<std::string> config_loaded_at = {};
   std::optional<RefusedReload> reload_refused = {}; // since the configuration in use was loaded
   bool config_stale = false;                        // the files on disk are not those in use
+  std::optional<UnconfirmedConfig> unconfirmed = {};
+  std::optional<RevertedConfig> reverted = {}; // since the configuration in use was loaded
+  std::optional<HungReload> reload_hangs = {};
 };
 struct Status {
   DaemonStatus daemon;
@@ -200,6 +216,9 @@ void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void from_json(const nlohmann::json& json, ForcedStatus& forced);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
 void from_json(const nlohmann::json& json, ServiceStatus& service);
+void to_json(nlohmann::json& json, const DaemonStatus& daemon);
+/// Throws nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, DaemonStatus& daemon);
 void to_json(nlohmann::json& json, const Status& status);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, Status& status);

@@ -2,13 +2,11 @@
 #include "daemon/config/fingerprint.hpp"
 
 #include <algorithm>
-#include <functional>
+#include <string_view>
 #include <system_error>
 #include <variant>
 
 #include <sys/stat.h>
-
-#include "daemon/config/read_files.hpp"
 
 namespace hanat {
 namespace {
@@ -23,6 +21,13 @@ FileStatus status_of(const std::filesystem::path& file) {
   status.changed_ns = info.st_ctim.tv_sec * second + info.st_ctim.tv_nsec;
   status.inode = info.st_ino;
   return status;
+}
+
+/// FNV-1a: it is kept over a restart, perhaps by another build.
+std::uint64_t fnv1a(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+  return hash;
 }
 
 std::string content_of(const config::FileContent& content) {
@@ -42,11 +47,13 @@ std::vector<FileStatus> config_file_status(const std::filesystem::path& file) {
   return all;
 }
 
-std::uint64_t config_content_hash(const std::filesystem::path& file) {
-  std::string all = content_of(config::read_main_file(file));
-  for (const config::ExtraFile& extra : config::read_extra_files(file))
+std::uint64_t config_content_hash(const std::filesystem::path& file) { return config_content_hash(config::read_config_files(file)); }
+
+std::uint64_t config_content_hash(const config::ConfigFiles& files) {
+  std::string all = content_of(files.content);
+  for (const config::ExtraFile& extra : files.extra)
     all += '\0' + std::filesystem::path{extra.name}.filename().string() + '\0' + content_of(extra.content);
-  return std::hash<std::string>{}(all);
+  return fnv1a(all);
 }
 
 } // namespace hanat

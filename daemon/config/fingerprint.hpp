@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/config/read_files.hpp"
+
 namespace hanat {
 
 /// A file or directory of the configuration as stat() has it; all zero: there is none.
@@ -23,5 +25,6 @@ std::vector<FileStatus> config_file_status(const std::filesystem::path& file);
 /// A hash of the content of all of them, with their names below the directory of `file`: a copy elsewhere has the same. What cannot be read
 /// counts by the reason.
 std::uint64_t config_content_hash(const std::filesystem::path& file);
+std::uint64_t config_content_hash(const config::ConfigFiles& files);
 
 } // namespace hanat

@@ -2,6 +2,7 @@
 #include "daemon/config/last_good_config.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #include "daemon/config/load_config.hpp"
-#include "daemon/config/read_files.hpp"
 #include "daemon/util/durable_write.hpp"
 #include "nat/fd.hpp"
 
@@ -37,14 +37,13 @@ void make_directory(const path& directory) {
 }
 
 /// False: a file cannot be read, and the copy is incomplete.
-bool copy_to(const path& directory, const path& file) {
+bool copy_to(const path& directory, const config::ConfigFiles& files) {
   make_directory(directory);
   make_directory(directory / "conf.d");
-  const config::FileContent main_content = config::read_main_file(file);
-  const auto* text = std::get_if<std::string>(&main_content);
+  const auto* text = std::get_if<std::string>(&files.content);
   if (text == nullptr) return false;
-  write_file(directory / file.filename(), *text);
-  for (const config::ExtraFile& extra : config::read_extra_files(file)) {
+  write_file(directory / files.main.filename(), *text);
+  for (const config::ExtraFile& extra : files.extra) {
     text = std::get_if<std::string>(&extra.content);
     if (text == nullptr) return false;
     write_file(directory / "conf.d" / path{extra.name}.filename(), *text);
@@ -54,6 +53,8 @@ bool copy_to(const path& directory, const path& file) {
   return true;
 }
 
+constexpr const char* unconfirmed_name = "unconfirmed";
+
 } // namespace
 
 path last_good_config(const path& dir, const path& file) {
@@ -62,10 +63,10 @@ path last_good_config(const path& dir, const path& file) {
   return (!exists(current, ignored) && exists(previous, ignored) ? previous : current) / file.filename();
 }
 
-void save_last_good(const path& dir, const path& file) {
+void save_last_good(const path& dir, const config::ConfigFiles& files) {
   const path current = dir / "accepted", previous = dir / "accepted.old", next = dir / "accepted.new";
   remove_all(next);
-  if (!copy_to(next, file) || !std::holds_alternative<Config>(load_config(next / file.filename()))) {
+  if (!copy_to(next, files) || !std::holds_alternative<Config>(load_config(next / files.main.filename()))) {
     remove_all(next);
     return;
   }
@@ -77,6 +78,27 @@ void save_last_good(const path& dir, const path& file) {
   rename(next, current);
   sync_directory(dir);
   remove_all(previous);
+}
+
+void save_unconfirmed(const path& dir, std::uint64_t content) {
+  const path next = dir / "unconfirmed.new";
+  std::error_code ignored;
+  remove(next, ignored);
+  write_file(next, std::to_string(content) + "\n");
+  rename(next, dir / unconfirmed_name);
+  sync_directory(dir);
+}
+
+void forget_unconfirmed(const path& dir) {
+  if (remove(dir / unconfirmed_name)) sync_directory(dir);
+}
+
+std::optional<std::uint64_t> unconfirmed_content(const path& dir) {
+  const config::FileContent content = config::read_main_file(dir / unconfirmed_name);
+  const auto* text = std::get_if<std::string>(&content);
+  std::uint64_t number = 0;
+  if (text == nullptr || std::from_chars(text->data(), text->data() + text->size(), number).ec != std::errc{}) return std::nullopt;
+  return number;
 }
 
 } // namespace hanat

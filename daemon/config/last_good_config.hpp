@@ -1,16 +1,27 @@
-// A copy of the last configuration that hanatd applied, in DIR/accepted. hanatd starts with it if the current files have an error.
+// A copy of the last configuration that hanatd applied and nobody has to confirm any more, in DIR/accepted. hanatd starts with it if the
+// current files have an error, or are on trial and were not confirmed.
 // Not here: reading a configuration (load_config), which one hanatd uses (main).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
+
+#include "daemon/config/read_files.hpp"
 
 namespace hanat {
 
 /// The path of the copy of `file`. The copy may not exist.
 std::filesystem::path last_good_config(const std::filesystem::path& dir, const std::filesystem::path& file);
 
-/// Copies the file and its conf.d, and syncs the copy to the disk. Keeps the previous copy if a file has an error or cannot be read. Blocks
+/// Writes a copy of these files, and syncs it to the disk. Keeps the previous copy if a file has an error or could not be read. Blocks
 /// until the disk has written. Throws std::system_error.
-void save_last_good(const std::filesystem::path& dir, const std::filesystem::path& file);
+void save_last_good(const std::filesystem::path& dir, const config::ConfigFiles& files);
+
+/// Notes on the disk that the configuration with this content (config_content_hash()) is to be confirmed: until then a start does not use
+/// it. Blocks; throws std::system_error.
+void save_unconfirmed(const std::filesystem::path& dir, std::uint64_t content);
+void forget_unconfirmed(const std::filesystem::path& dir);
+std::optional<std::uint64_t> unconfirmed_content(const std::filesystem::path& dir);
 
 } // namespace hanat

@@ -10,7 +10,6 @@
 
 #include "daemon/config/depth_limit.hpp"
 #include "daemon/config/raw_config.hpp"
-#include "daemon/config/read_files.hpp"
 #include "nat/printable.hpp"
 
 namespace hanat {
@@ -108,12 +107,15 @@ std::vector<ConfigText> config_texts(const std::filesystem::path& file) {
   const auto add = [&texts](const std::string& name, const FileContent& content) {
     if (const auto* text = std::get_if<std::string>(&content)) texts.push_back({.name = name, .text = *text});
   };
-  add(file.string(), read_main_file(file));
-  for (const ExtraFile& extra : read_extra_files(file)) add(extra.name, extra.content);
+  const ConfigFiles files = read_config_files(file);
+  add(file.string(), files.content);
+  for (const ExtraFile& extra : files.extra) add(extra.name, extra.content);
   return texts;
 }
 
-ConfigResult load_config(const std::filesystem::path& file) {
+ConfigResult load_config(const std::filesystem::path& file) { return load_config(read_config_files(file)); }
+
+ConfigResult load_config(const ConfigFiles& files) {
   Diagnostics diagnostics;
   RawConfig raw;
   const auto read = [&](const std::string& name, const FileContent& content, bool main_file) {
@@ -123,8 +125,8 @@ ConfigResult load_config(const std::filesystem::path& file) {
     raw.all_read = false;
     return false;
   };
-  const bool has_main = read(file.string(), read_main_file(file), true);
-  for (const ExtraFile& extra : read_extra_files(file)) read(extra.name, extra.content, false);
+  const bool has_main = read(files.main.string(), files.content, true);
+  for (const ExtraFile& extra : files.extra) read(extra.name, extra.content, false);
   return finish(raw, has_main, diagnostics);
 }
 

@@ -11,6 +11,7 @@
 
 #include "daemon/config/config.hpp"
 #include "daemon/config/diagnostics.hpp"
+#include "daemon/config/read_files.hpp"
 
 namespace hanat {
 
@@ -19,6 +20,8 @@ using ConfigResult = std::variant<Config, std::vector<ConfigError>>;
 /// Reads `file` and the files conf.d/*.toml beside it, in the order of their names. Returns the errors of all files together. Never blocks
 /// on a fifo, reads at most 16 MiB per file, and does not throw for the content of a file.
 ConfigResult load_config(const std::filesystem::path& file);
+/// The same for files that have been read.
+ConfigResult load_config(const config::ConfigFiles& files);
 /// A file as text; `name` is the file name in errors.
 struct ConfigText {
   std::string name, text;

@@ -19,7 +19,8 @@
 namespace hanat::config {
 namespace {
 
-constexpr std::size_t most_bytes = std::size_t{16} << 20; // ten thousand services need less
+constexpr std::size_t most_bytes = std::size_t{16} << 20;       // ten thousand services need less
+constexpr std::size_t most_extra_bytes = std::size_t{64} << 20; // of all files in conf.d together
 
 std::string_view kind_of(mode_t mode) {
   if (S_ISDIR(mode)) return "a directory";
@@ -113,11 +114,23 @@ std::vector<ExtraFile> read_extra_files(const std::filesystem::path& main_file) 
   struct stat main_status {};
   const uid_t owner = ::stat(main_file.c_str(), &main_status) == 0 ? main_status.st_uid : 0;
   std::vector<ExtraFile> files;
+  std::size_t bytes = 0;
   for (const std::string& name : extra_names(directory.get())) {
     const Fd opened{::openat(fd, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
     files.push_back({.name = folder / name, .content = opened ? read_open_file(opened.get(), owner) : FileContent{cannot_open(errno)}});
+    if (const auto* text = std::get_if<std::string>(&files.back().content)) bytes += text->size();
+    if (bytes <= most_extra_bytes) continue;
+    files.back().content =
+        error("the files of this directory up to this one have more than {} bytes together, which is the maximum: remove "
+              "what is no configuration; the files behind it were not read",
+              grouped(most_extra_bytes));
+    break;
   }
   return files;
+}
+
+ConfigFiles read_config_files(const std::filesystem::path& main_file) {
+  return {.main = main_file, .content = read_main_file(main_file), .extra = read_extra_files(main_file)};
 }
 
 } // namespace hanat::config

@@ -26,4 +26,12 @@ struct ExtraFile {
 /// error.
 std::vector<ExtraFile> read_extra_files(const std::filesystem::path& main_file);
 
+/// All files of a configuration, each read once: what is parsed, compared and copied is then the same.
+struct ConfigFiles {
+  std::filesystem::path main;
+  FileContent content; // of the main file
+  std::vector<ExtraFile> extra;
+};
+ConfigFiles read_config_files(const std::filesystem::path& main_file);
+
 } // namespace hanat::config

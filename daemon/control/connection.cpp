@@ -1,6 +1,7 @@
 // A small state machine on uv_poll: reading a request, idle between requests, sending a response.
 #include "daemon/control/connection.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <exception>
@@ -12,9 +13,9 @@ namespace hanat {
 namespace {
 
 constexpr std::uint64_t request_ms = 5'000;  // to complete a request; the first one counts from connecting
-constexpr std::uint64_t response_ms = 5'000; // to read the next piece of a response
+constexpr std::uint64_t response_ms = 5'000; // to read on in a response
 constexpr std::uint64_t idle_ms = 60'000;    // between requests: a forgotten client must not hold one of the few connections for ever
-constexpr std::uint64_t stopped_ms = 60'000; // for a follower to read on: its socket holds some hundred events, its queue some more
+constexpr std::uint64_t stopped_ms = 60'000; // for a follower to read what it was sent at once: some hundred events
 constexpr std::size_t read_bytes = std::size_t{16} << 10;
 
 } // namespace
@@ -76,7 +77,7 @@ bool Connection::flush() {
   const ssize_t sent = send(socket_.get(), out_.data() + sent_, unsent(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0) return errno == EAGAIN || errno == EINTR;
   sent_ += static_cast<std::size_t>(sent);
-  if (phase_ == Phase::response) enter(Phase::response);
+  if (phase_ == Phase::response && !later_ && sent > 0) extend_deadline();
   if (unsent() == 0) {
     out_ = {}; // frees the memory of a large response
     sent_ = 0;
@@ -100,6 +101,7 @@ void Connection::respond_to_next() {
   later_ = std::move(response.later);
   sent_ = 0;
   last_ = response.last;
+  response_ends_ = uv_now(deadline_->loop) + owner_.whole_ms;
   enter(Phase::response);
   if (later_) take_later();
 }
@@ -128,6 +130,7 @@ void Connection::send_waiting() {
 void Connection::take_later() {
   out_ = later_->take();
   sent_ = 0;
+  response_ends_ = uv_now(deadline_->loop) + owner_.whole_ms;
   if (!out_.empty()) enter(Phase::response);
   if (later_->is_complete())
     later_.reset();
@@ -154,6 +157,13 @@ void Connection::wait() {
     }
   }
   uv_poll_start(poll_.get(), busy ? UV_WRITABLE : UV_READABLE, on_poll);
+}
+
+/// The client reads: it gets more time, but not without end.
+void Connection::extend_deadline() {
+  const std::uint64_t now = uv_now(deadline_->loop);
+  const std::uint64_t left = response_ends_ > now ? response_ends_ - now : 0;
+  uv_timer_start(deadline_.get(), on_timer, std::min(response_ms, left), 0);
 }
 
 void Connection::enter(Phase phase) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -33,6 +34,7 @@ public:
     std::function<Response()> on_too_long;
     std::function<void(Connection&)> on_end; // destroys the connection
     bool may_respond = true;                 // cleared by the first message of a turn of the loop; later messages wait for the next turn
+    std::uint64_t whole_ms = 60'000;         // to read all of a response: who reads a byte at a time must not hold a place for ever
   };
   static constexpr std::size_t max_message = std::size_t{64} << 10;
   static constexpr std::size_t max_config = std::size_t{2} << 20; // of who may send a configuration: some eight thousand services
@@ -62,6 +64,7 @@ private:
   bool make_more();
   void take_later();
   void wait();
+  void extend_deadline();
   void enter(Phase phase);
 
   Owner& owner_;
@@ -73,6 +76,7 @@ private:
   varlink::Framer in_;
   std::string out_;
   std::size_t sent_ = 0;
+  std::uint64_t response_ends_ = 0; // on the loop's clock, in milliseconds: all of it is read by then, or the client is closed
   std::function<std::string()> more_;
   std::shared_ptr<PendingReply> later_;
   bool last_ = false;

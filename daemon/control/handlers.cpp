@@ -1,7 +1,8 @@
-// Status, Reload, History, Doctor, Version: the state of the controller to replies. The others: operations, inquiry.
+// Status, Reload, Confirm, History, Doctor, Version: the state of the controller to replies. The others: operations, inquiry.
 #include "daemon/control/handlers.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 
 #include <fmt/format.h>
@@ -35,20 +36,23 @@ std::string kernel_text(TableSync::State state) {
 
 } // namespace
 
-Handlers::Handlers(uv_loop_t* loop, Controller& controller, History& history, std::string config, Reload reload)
-    : controller_(controller), history_(history), reload_(std::move(reload)),
-      inquiry_(std::make_unique<Inquiry>(loop, controller, history, std::move(config))) {}
+Handlers::Handlers(uv_loop_t* loop, Controller& controller, History& history, const std::string& named, const ConfigInUse& config,
+                   ReloadRequests& reloads)
+    : controller_(controller), history_(history), config_(config), reloads_(reloads),
+      inquiry_(std::make_unique<Inquiry>(loop, controller, history, named)) {}
 
-void Handlers::set_config(std::string file, std::optional<std::string> fallback) {
-  config_file_ = std::move(file);
-  fallback_ = std::move(fallback);
-  config_loaded_at_ = wall_now();
-  reload_refused_.reset();
-  config_stale_ = false;
-}
-
-void Handlers::set_reload_refused(const std::string& by, std::size_t errors, std::string first) {
-  reload_refused_ = RefusedReload{.at = to_text(wall_now()), .by = by, .errors = errors, .first = std::move(first)};
+/// The reply comes when all of it is in the table.
+Reply Handlers::reload(const Call& call) {
+  constexpr double shortest_s = 1, longest_s = 24.0 * 3600;
+  ReloadRequests::Request request{.by = user_name(call.peer.uid)};
+  if (const auto seconds = optional_of<double>(call.parameters, "confirm_s")) {
+    if (!(*seconds >= shortest_s && *seconds <= longest_s)) bad_parameter("confirm_s", "a reload can be confirmed within 1 s to 24 h");
+    request.confirm_within = std::chrono::round<std::chrono::milliseconds>(std::chrono::duration<double>(*seconds));
+  }
+  auto reply = std::make_shared<PendingReply>();
+  request.reply = reply;
+  reloads_.add(std::move(request));
+  return reply;
 }
 
 Reply Handlers::operator()(const Call& call) {
@@ -57,7 +61,8 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "Auto") return handle_auto(controller_, call);
   if (call.method == "Disable") return handle_disable(controller_, call);
   if (call.method == "Enable") return handle_enable(controller_, call);
-  if (call.method == "Reload") return reload_(user_name(call.peer.uid));
+  if (call.method == "Reload") return reload(call);
+  if (call.method == "Confirm") return reloads_.confirm(user_name(call.peer.uid));
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Doctor") return examine(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
@@ -77,12 +82,17 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.kernel = kernel_text(controller_.table().state());
   if (!controller_.table().error().empty()) daemon.kernel_error = controller_.table().error();
   daemon.inconclusive = inconclusive_reason(controller_.registry().services());
-  daemon.config = config_file_;
-  daemon.fallback = fallback_;
+  daemon.config = config_.file;
+  daemon.fallback = config_.fallback;
   daemon.version = version();
-  daemon.config_loaded_at = to_text(config_loaded_at_);
-  daemon.reload_refused = reload_refused_;
-  daemon.config_stale = config_stale_;
+  daemon.config_loaded_at = to_text(config_.loaded_at);
+  daemon.reload_refused = config_.refused;
+  daemon.config_stale = config_.stale;
+  daemon.unconfirmed = config_.unconfirmed;
+  if (daemon.unconfirmed)
+    daemon.unconfirmed->left_s = std::max(0.0, std::chrono::duration<double>(config_.reverts_at - Clock::now()).count());
+  daemon.reverted = config_.reverted;
+  daemon.reload_hangs = config_.hung;
   return daemon;
 }
 

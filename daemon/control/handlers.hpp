@@ -2,15 +2,15 @@
 // Not here: who may call (server), how an override or a reload takes effect (failover).
 #pragma once
 
-#include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 
 #include <nlohmann/json.hpp>
 #include <uv.h>
 
+#include "daemon/control/config_in_use.hpp"
 #include "daemon/control/inquiry.hpp"
+#include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/doctor/doctor.hpp"
 #include "daemon/failover/controller.hpp"
@@ -20,10 +20,9 @@ namespace hanat {
 
 class Handlers {
 public:
-  /// `reload` reads the configuration file again and applies it, or throws ControlError.
-  using Reload = std::function<nlohmann::json(const std::string& by)>;
-  /// `config`: the file that a reload reads.
-  Handlers(uv_loop_t* loop, Controller& controller, History& history, std::string config, Reload reload);
+  /// `named`: the file that a reload reads; `config`: what is in use, and what is to be said of it.
+  Handlers(uv_loop_t* loop, Controller& controller, History& history, const std::string& named, const ConfigInUse& config,
+           ReloadRequests& reloads);
 
   /// The handler of the control socket. Throws ControlError.
   Reply operator()(const Call& call);
@@ -32,29 +31,20 @@ public:
   DaemonStatus daemon_status() const;
   /// With the last flip of before the start, if there was none since.
   ServiceStatus service_status(const ServiceState& service) const;
-  /// The configuration in use; `fallback`: why it is not the file that was named.
-  void set_config(std::string file, std::optional<std::string> fallback);
-  void set_reload_refused(const std::string& by, std::size_t errors, std::string first);
-  void set_config_stale(bool stale) { config_stale_ = stale; }
   /// Before the first call of Doctor. nullptr: there is none any more.
   void set_doctor(Doctor* doctor) { doctor_ = doctor; }
-  bool reload_refused() const { return reload_refused_.has_value(); }
-  const std::optional<std::string>& fallback() const { return fallback_; }
 
 private:
   Reply status(const nlohmann::json& parameters) const;
   Reply history(const nlohmann::json& parameters) const;
   Reply examine(const nlohmann::json& parameters) const;
+  Reply reload(const Call& call);
 
   Controller& controller_;
   Doctor* doctor_ = nullptr;
   const History& history_;
-  std::string config_file_;
-  std::optional<std::string> fallback_;
-  WallTime config_loaded_at_{};
-  std::optional<RefusedReload> reload_refused_;
-  bool config_stale_ = false;
-  Reload reload_;
+  const ConfigInUse& config_;
+  ReloadRequests& reloads_;
   std::unique_ptr<Inquiry> inquiry_; // until stop()
   Time started_ = Clock::now();
 };

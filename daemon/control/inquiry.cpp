@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include "daemon/api/probe_answer.hpp"
-#include "daemon/config/load_config.hpp"
 #include "daemon/config/probe_targets.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/report/make_connections.hpp"
@@ -24,6 +23,7 @@ using nlohmann::json;
 
 constexpr std::size_t services_in_brief = 8; // of a question about all of them
 constexpr std::int64_t listed_at_most = 10'000;
+constexpr std::size_t reads_at_most = 4; // that wait
 
 bool is_fine(const ServiceState& service) {
   const bool at_primary = !service.current || *service.current == 0;
@@ -64,8 +64,9 @@ void refuse_programs(const Config& config, const Call& call) {
 
 } // namespace
 
-Inquiry::Inquiry(uv_loop_t* loop, const Controller& controller, History& history, std::string config)
-    : controller_(controller), history_(history), config_(std::move(config)), probes_(loop), flows_(loop) {
+Inquiry::Inquiry(uv_loop_t* loop, Controller& controller, History& history, std::string config)
+    : controller_(controller), history_(history), config_(std::move(config)), probes_(loop), flows_(loop),
+      reads_(loop, WorkerThread::AtEnd::leave) {
   history_.on_added = [this](const HistoryEntry& entry, std::uint64_t next) { followers_.publish(entry, next); };
 }
 
@@ -125,33 +126,50 @@ Reply Inquiry::follow(const json& parameters) {
   return followers_.add(service, history_.end());
 }
 
-/// The file of a reload, or the texts that the call has.
-Config Inquiry::config_of(const json& parameters) const {
+/// The file of a reload, or the texts that the call has. Read on a thread, then used.
+std::shared_ptr<PendingReply> Inquiry::with_config(const json& parameters, Use use) {
   std::vector<ConfigText> texts;
   if (const auto files = parameters.find("files"); files != parameters.end() && !files->is_null()) try {
       for (const json& file : *files) texts.push_back({.name = file.at("name"), .text = file.at("text")});
     } catch (const json::exception&) {
       bad_parameter("files", "each of the files has a name and a text");
     }
-  ConfigResult result = texts.empty() ? load_config(config_) : parse_config(texts);
-  if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result))
-    throw ControlError{"BadConfiguration",
-                       fmt::format("the configuration has {} error{}", errors->size(), errors->size() == 1 ? "" : "s"),
-                       {{"errors", errors_of(*errors)}}};
-  return std::get<Config>(std::move(result));
+  if (reads_.waiting() >= reads_at_most)
+    throw ControlError{"Failed", "hanatd reads configurations for others already: try again in some seconds"};
+  auto reply = std::make_shared<PendingReply>();
+  auto read = std::make_shared<ReadConfig>();
+  const auto job = [read, texts = std::move(texts), file = config_] { *read = texts.empty() ? read_config(file) : read_config(texts); };
+  reads_.run(job, [read, reply, use = std::move(use)] {
+    if (reply->is_over()) return;
+    if (!read->config)
+      return reply->fail("BadConfiguration",
+                         fmt::format("the configuration has {} error{}", read->errors.size(), read->errors.size() == 1 ? "" : "s"),
+                         {{"errors", errors_of(read->errors)}});
+    try {
+      use(*read, reply);
+    } catch (const ControlError& error) {
+      reply->fail(error.name, error.message, error.parameters);
+    }
+  });
+  return reply;
 }
 
 /// A reload refuses a group that does not exist, unless it is the one in use.
-Reply Inquiry::plan(const json& parameters) const {
-  const Config config = config_of(parameters);
-  ReloadPlan plan = controller_.plan(config);
-  const bool changed = std::ranges::find(plan.settings, "operators", &KeyChange::key) != plan.settings.end();
-  if (const std::string error = changed ? operators_error(config.operators) : std::string{}; !error.empty())
-    throw ControlError{"BadConfiguration", "a reload would be refused: " + error, {{"errors", json::array()}}};
-  return json{{"plan", std::move(plan)}};
+Reply Inquiry::plan(const json& parameters) {
+  return with_config(parameters, [this](const ReadConfig& read, const std::shared_ptr<PendingReply>& reply) {
+    controller_.plan(read.config, [reply, no_group = read.operators_error](const ReloadPlan& plan) {
+      if (reply->is_over()) return;
+      const bool changed = std::ranges::find(plan.settings, "operators", &KeyChange::key) != plan.settings.end();
+      if (changed && !no_group.empty())
+        reply->fail("BadConfiguration", "a reload would be refused: " + no_group, {{"errors", json::array()}});
+      else
+        reply->finish({{"plan", plan}});
+    });
+  });
 }
 
-std::shared_ptr<PendingReply> Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers) {
+void Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers,
+                          const std::shared_ptr<PendingReply>& reply) {
   struct Origin {
     std::string service, role;
   };
@@ -162,7 +180,6 @@ std::shared_ptr<PendingReply> Inquiry::send_probes(const std::vector<std::pair<c
       probes.push_back(probe);
       origins.push_back({.service = service->name, .role = server->role});
     }
-  auto reply = std::make_shared<PendingReply>();
   const auto done = [reply, probes, origins](const std::vector<probes::ProbeResult>& results) {
     if (reply->is_over()) return;
     json answers = json::array();
@@ -171,16 +188,16 @@ std::shared_ptr<PendingReply> Inquiry::send_probes(const std::vector<std::pair<c
     reply->finish({{"answers", std::move(answers)}});
   };
   if (!probes_.start(probes, done)) throw ControlError{"Failed", "hanatd sends probes for others already: try again in some seconds"};
-  return reply;
 }
 
 Reply Inquiry::ask(const Call& call) {
-  const Config config = config_of(call.parameters);
-  refuse_programs(config, call);
-  std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
-  for (const ServiceConfig& service : config.services)
-    for (const ServerConfig& server : service.servers) servers.emplace_back(&service, &server);
-  return send_probes(servers);
+  return with_config(call.parameters, [this, call](const ReadConfig& read, const std::shared_ptr<PendingReply>& reply) {
+    refuse_programs(*read.config, call);
+    std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
+    for (const ServiceConfig& service : read.config->services)
+      for (const ServerConfig& server : service.servers) servers.emplace_back(&service, &server);
+    send_probes(servers, reply);
+  });
 }
 
 Reply Inquiry::probe(const json& parameters) {
@@ -188,7 +205,9 @@ Reply Inquiry::probe(const json& parameters) {
   const ServiceState& service = one_service(controller_.registry(), parameters);
   servers.reserve(service.config.servers.size());
   for (const ServerConfig& server : service.config.servers) servers.emplace_back(&service.config, &server);
-  return send_probes(servers);
+  auto reply = std::make_shared<PendingReply>();
+  send_probes(servers, reply);
+  return reply;
 }
 
 Reply Inquiry::connections(const json& parameters) {

@@ -2,6 +2,7 @@
 // answer, which connections there are. Most replies come later. Not here: status, history and what changes something (handlers).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <uv.h>
 
+#include "daemon/config/read_config.hpp"
 #include "daemon/control/followers.hpp"
 #include "daemon/control/probe_run.hpp"
 #include "daemon/control/server.hpp"
@@ -17,13 +19,14 @@
 #include "daemon/failover/flow_lister.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/make_why.hpp"
+#include "daemon/util/job_queue.hpp"
 
 namespace hanat {
 
 class Inquiry {
 public:
   /// `config`: the file that a reload reads. `history` tells of every event from now on.
-  Inquiry(uv_loop_t* loop, const Controller& controller, History& history, std::string config);
+  Inquiry(uv_loop_t* loop, Controller& controller, History& history, std::string config);
   ~Inquiry();
   Inquiry(const Inquiry&) = delete;
   Inquiry& operator=(const Inquiry&) = delete;
@@ -31,22 +34,25 @@ public:
   /// Throws ControlError.
   Reply why(const nlohmann::json& parameters) const;
   Reply follow(const nlohmann::json& parameters);
-  Reply plan(const nlohmann::json& parameters) const;
+  Reply plan(const nlohmann::json& parameters);
   Reply ask(const Call& call);
   Reply probe(const nlohmann::json& parameters);
   Reply connections(const nlohmann::json& parameters);
 
 private:
-  Config config_of(const nlohmann::json& parameters) const;
+  using Use = std::function<void(const ReadConfig& read, const std::shared_ptr<PendingReply>& reply)>;
+  std::shared_ptr<PendingReply> with_config(const nlohmann::json& parameters, Use use);
   WhyReport why_one(WhyQuery query) const;
-  std::shared_ptr<PendingReply> send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers);
+  void send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers,
+                   const std::shared_ptr<PendingReply>& reply);
 
-  const Controller& controller_;
+  Controller& controller_;
   History& history_;
   std::string config_;
   Followers followers_;
   ProbeRun probes_;
   FlowLister flows_;
+  JobQueue reads_; // of configurations
 };
 
 } // namespace hanat

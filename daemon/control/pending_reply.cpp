@@ -24,9 +24,10 @@ void PendingReply::finish(const nlohmann::json& parameters) {
   ended_ = true;
 }
 
-void PendingReply::fail(const std::string& name, const std::string& message) {
+void PendingReply::fail(const std::string& name, const std::string& message, nlohmann::json parameters) {
   if (is_over()) return;
-  push(varlink::error_bytes(fmt::format("{}.{}", control_interface, name), {{"message", message}}));
+  parameters["message"] = message;
+  push(varlink::error_bytes(fmt::format("{}.{}", control_interface, name), parameters));
   ended_ = true;
 }
 

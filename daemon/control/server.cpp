@@ -33,9 +33,9 @@ constexpr std::size_t max_unsent = max_clients * (std::size_t{1} << 20);
 constexpr std::string_view own_group = "hanat";
 
 /// The group that may open the socket: the package's own, otherwise the operators.
-std::optional<gid_t> socket_group(const std::string& operators) {
-  if (const auto own = find_group(std::string{own_group})) return own;
-  return operators.empty() ? std::nullopt : find_group(operators);
+std::optional<gid_t> socket_group(const Operators& operators) {
+  const auto own = find_group_at_start(std::string{own_group});
+  return own ? own : operators.gid;
 }
 constexpr std::string_view service_interface = "org.varlink.service";
 
@@ -71,9 +71,8 @@ std::string call_service_method(const varlink::Request& request) {
 } // namespace
 
 struct ControlServer::Impl {
-  Impl(uv_loop_t* loop_, const std::string& path, const std::string& operators, Handler handler_)
-      : loop(loop_), handler(std::move(handler_)), listener(path, socket_group(operators)) {
-    set_operators(operators);
+  Impl(uv_loop_t* loop_, const std::string& path, Operators operators_, Handler handler_)
+      : loop(loop_), handler(std::move(handler_)), operators(std::move(operators_)), listener(path, socket_group(operators)) {
     owner.on_message = [this](const std::string& message, const Credentials& peer) { return respond(message, peer); };
     owner.on_too_long = [] {
       return Connection::Response{
@@ -90,23 +89,12 @@ struct ControlServer::Impl {
     listen_on();
   }
 
-  void set_operators(const std::string& name) {
-    if (name.empty()) {
-      operators_gid.reset();
-    } else if (const auto gid = find_group(name)) {
-      operators_gid = gid;
-    } else {
-      throw std::invalid_argument(operators_error(name));
-    }
-    operators_name = name;
-  }
-
   void listen_on() {
     uv_poll_start(poll.get(), UV_READABLE, [](uv_poll_t* handle, int, int) { static_cast<Impl*>(handle->data)->accept_some(); });
   }
   void accept_some();
   void take(Fd socket);
-  bool may_change(const Credentials& peer) const { return peer.uid == 0 || (operators_gid && is_member(peer, *operators_gid)); }
+  bool may_change(const Credentials& peer) const { return peer.uid == 0 || (operators.gid && is_member(peer, *operators.gid)); }
   Connection::Response respond(const std::string& message, const Credentials& peer);
   Connection::Response respond_to(const varlink::Request& request, const Credentials& peer);
   static Connection::Response piecewise(Reply reply);
@@ -116,8 +104,7 @@ struct ControlServer::Impl {
 
   uv_loop_t* loop;
   Handler handler;
-  std::optional<gid_t> operators_gid;
-  std::string operators_name;
+  Operators operators;
   ListeningSocket listener; // before poll: libuv must close its handle first
   UvHandle<uv_poll_t> poll;
   UvHandle<uv_timer_t> pause;
@@ -202,7 +189,7 @@ Connection::Response ControlServer::Impl::respond_to(const varlink::Request& req
 }
 
 std::string ControlServer::Impl::not_permitted(const Credentials& peer) const {
-  const std::string group = operators_name.empty() ? "name a group in [hanatd] operators and join it" : "join the group " + operators_name;
+  const std::string group = operators.name.empty() ? "name a group in [hanatd] operators and join it" : "join the group " + operators.name;
   return error_of("NotPermitted", fmt::format("{} may only look: be root (sudo), or {}", user_name(peer.uid), group));
 }
 
@@ -250,13 +237,16 @@ Reply::Reply(json head, std::string name, Next elements) : Reply(std::move(head)
   next = std::move(elements);
 }
 
-ControlServer::ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler)
-    : impl_(std::make_unique<Impl>(loop, path, operators, std::move(handler))) {}
+ControlServer::ControlServer(uv_loop_t* loop, const std::string& path, const Operators& operators, Handler handler,
+                             std::chrono::milliseconds reply_within)
+    : impl_(std::make_unique<Impl>(loop, path, operators, std::move(handler))) {
+  impl_->owner.whole_ms = static_cast<std::uint64_t>(reply_within.count());
+}
 ControlServer::~ControlServer() = default;
 
 Reply::Reply(std::shared_ptr<PendingReply> pending) : parameters(json::object()), later(std::move(pending)) {}
 
-void ControlServer::set_operators(const std::string& operators) { impl_->set_operators(operators); }
+void ControlServer::set_operators(const Operators& operators) { impl_->operators = operators; }
 void ControlServer::send_waiting() {
   for (Connection& client : impl_->clients) client.send_waiting();
 }

@@ -2,12 +2,14 @@
 // slowing the daemon down. Not here: what the methods do (handlers).
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include <nlohmann/json.hpp>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "daemon/control/pending_reply.hpp"
@@ -50,6 +52,12 @@ struct Reply {
   std::shared_ptr<PendingReply> later;
 };
 
+/// The group whose members may change things; without a number, or without a name, nobody but root may.
+struct Operators {
+  std::string name;
+  std::optional<gid_t> gid;
+};
+
 class ControlServer {
 public:
   using Handler = std::function<Reply(const Call&)>; // throws ControlError
@@ -57,13 +65,15 @@ public:
   /// Binds and listens (0660; group `hanat` where it exists), replacing a dead socket file, never a live one.
   /// `operators`: the group that may change things beside root; empty: root alone. Throws std::system_error, std::invalid_argument (no such
   /// group).
-  ControlServer(uv_loop_t* loop, const std::string& path, const std::string& operators, Handler handler);
+  /// `reply_within`: a client that takes longer to read a reply is closed, however steadily it reads.
+  ControlServer(uv_loop_t* loop, const std::string& path, const Operators& operators, Handler handler,
+                std::chrono::milliseconds reply_within = std::chrono::minutes{1});
   ~ControlServer(); // closes every connection and removes the socket file
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
-  /// A reload may name another group. Throws std::invalid_argument when there is none of that name.
-  void set_operators(const std::string& operators);
+  /// A reload may name another group.
+  void set_operators(const Operators& operators);
   /// Sends what waits for clients that follow: the loop is about to be held up.
   void send_waiting();
 

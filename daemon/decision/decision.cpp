@@ -102,7 +102,7 @@ Reason reason_to_stay(const DecisionInput& input, std::size_t current) {
   return reason_for(input.servers, current);
 }
 
-/// When the first of these servers, which are up, may take the traffic back; one may wait longer than one behind it.
+/// When the first of these servers may take the traffic back; one that keeps losing it may wait longer than one behind it.
 std::optional<Time> next_failback(const DecisionInput& input, std::span<const Candidate> servers, Time now) {
   std::optional<Time> first;
   for (const Candidate& server : servers) {
@@ -129,7 +129,7 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
       const Clock::duration penalty = full ? Clock::duration::zero() : server.penalty;
       const Time when = failback_time(input.failback, server.up_since, penalty, input.day_time, now);
       if (when <= now) return back;
-      stay.failback_at = full ? when : next_failback(input, before, now);
+      stay.failback_at = full ? when : next_failback(input, before.first(*preferred + 1), now);
     }
   } else {
     stay.failback_at = expected_failback(input, current, now);

@@ -123,7 +123,7 @@ private:
     const OutageDoubt next = from_none();
     // One that answers now and then prolongs nothing.
     const bool is_over = now_ >= before_.began + input_.none_after && !next.witness_silent;
-    return next.phase == OutagePhase::doubted && is_over ? enter(OutagePhase::confirmed) : next;
+    return next.keeps_target() && is_over ? enter(OutagePhase::confirmed) : next;
   }
 
   OutageDoubt from_confirmed() const {

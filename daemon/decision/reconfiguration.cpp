@@ -106,7 +106,8 @@ Reconfiguration reconfigure(const ServiceState& service, const ServiceConfig& ne
   result.begins_former = former && service.current != former_of(service);
   result.before = places_before(service, result.config, former.has_value());
   for (std::size_t server = 0; server < result.config.servers.size(); ++server) {
-    const ServerState* before = result.before[server] ? &service.servers[*result.before[server]] : nullptr;
+    const auto& place = result.before[server];
+    const ServerState* before = place ? &service.servers[*place] : nullptr;
     if (former && server == next.servers.size())
       result.probes.push_back({.deciding = values_of(before->probes), .waiting = {}}); // as long as it serves
     else

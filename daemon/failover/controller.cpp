@@ -2,8 +2,6 @@
 #include "daemon/failover/controller.hpp"
 
 #include <algorithm>
-#include <iterator>
-#include <span>
 #include <utility>
 
 #include "daemon/failover/flapping.hpp"
@@ -11,7 +9,6 @@
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/observe_mode.hpp"
 #include "daemon/failover/overrides.hpp"
-#include "daemon/failover/rehearsal.hpp"
 #include "daemon/failover/transition.hpp"
 #include "daemon/report/make_event.hpp"
 #include "probes/io/conntrack_usage.hpp"
@@ -32,12 +29,13 @@ void tell_early(Outbox& outbox, const Controller::Publish& publish) {
   if (publish.send_now) publish.send_now();
 }
 
-void publish_all(Outbox& outbox, const Controller::Publish& publish, const std::function<void(Controller::Urgency)>& on_state_changed) {
+void publish_all(Outbox& outbox, const Controller::Publish& publish) {
   publish_events(outbox, publish);
   if (!outbox.health_changed.empty() && publish.health_changed) publish.health_changed(std::exchange(outbox.health_changed, {}));
   const bool drains = std::exchange(outbox.drains_changed, false);
   const bool overrides = std::exchange(outbox.overrides_changed, false);
-  if ((drains || overrides) && on_state_changed) on_state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
+  if ((drains || overrides) && publish.state_changed)
+    publish.state_changed(overrides ? Controller::Urgency::now : Controller::Urgency::soon);
 }
 
 /// What the kernel says of a client concerns its flow, or whether it is served, or calls for a probe.
@@ -87,7 +85,7 @@ void Controller::sync(Time now) {
   for (ServiceState* service : decided) registry_.reap(*service);
   if (outbox_.sync_due) return sync(now);
   wake_up(now);
-  publish_all(outbox_, publish_, on_state_changed);
+  publish_all(outbox_, publish_);
 }
 
 /// The table holds the change: what follows from it.
@@ -131,6 +129,7 @@ KernelCallbacks Controller::callbacks() {
   return {.turn =
               [this] {
                 if (outbox_.sync_due) sync(Clock::now());
+                if (!stopped_ && reloads_.run(table_.busy())) sync(Clock::now()); // a slice of a reload comes behind everything else
               },
           .timer_due = [this] { outbox_.sync_due = true; },
           .commit_made = unless_stopped([this] { table_.on_commit(); }),
@@ -154,29 +153,19 @@ void Controller::start(const Config& config, const State& saved, const EarlierRu
   if (table_.busy()) join_commits(true); // ready means that the table stands: at a boot the network comes up behind it
 }
 
-Reloaded Controller::reload(const Config& config, std::string by) {
-  if (table_.busy()) join_commits(true);
-  Event cause = events::make({}, events::ConfigReloaded{}); // before all that follows from it
-  const auto place = static_cast<std::ptrdiff_t>(outbox_.events.size());
-  const Time now = Clock::now();
-  auto plan = std::make_shared<ReloadPlan>(reload_.plan(config, now));
-  Reloaded result = reload_.apply(config, now);
-  if (plan->moves_unknown)
-    std::ranges::move(reload_warnings(std::span{outbox_.events}.subspan(static_cast<std::size_t>(place))),
-                      std::back_inserter(plan->warnings));
-  result.plan = plan;
-  cause.what = events::ConfigReloaded{.services = config.services.size(),
-                                      .added = result.added,
-                                      .changed = result.changed,
-                                      .removed = result.removed,
-                                      .settings = result.settings,
-                                      .by = std::move(by),
-                                      .plan = std::move(plan)};
-  outbox_.events.insert(outbox_.events.begin() + place, std::move(cause));
-  servers_.on_config_changed();
-  clients.configure(config.path_check);
-  sync_now();
-  return result;
+void Controller::reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done) {
+  const auto ended = [this, path_check = config->path_check, done = std::move(done)](const Reloaded& result) {
+    servers_.on_config_changed();
+    clients.configure(path_check);
+    outbox_.sync_due = true;
+    done(result);
+  };
+  reloads_.add({.next = std::move(config), .by = std::move(by), .done = ended});
+}
+
+void Controller::plan(std::shared_ptr<const Config> config, std::function<void(const ReloadPlan&)> done) {
+  reloads_.add(
+      {.next = std::move(config), .plan_only = true, .done = [done = std::move(done)](const Reloaded& result) { done(*result.plan); }});
 }
 
 void Controller::stop() {
@@ -220,7 +209,8 @@ void Controller::join_commits(bool all) {
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup()})
+  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
+                             reloads_.next_wakeup(), servers_.next_wakeup(now)})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

@@ -20,6 +20,7 @@
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
+#include "daemon/failover/reload_queue.hpp"
 #include "daemon/failover/server_sets.hpp"
 #include "daemon/failover/service_registry.hpp"
 #include "daemon/failover/table_sync.hpp"
@@ -28,9 +29,13 @@ namespace hanat {
 
 class Controller {
 public:
+  enum class Urgency : std::uint8_t { now, soon };
   struct Publish {
     std::function<void(const Event&)> event;
     std::function<void()> send_now = {}; // the loop may wait for the kernel next: whoever follows the events gets them now
+    /// An override, a maintenance or a drain began or ended, and the table is in sync with it: the state file is out of date. Who changed
+    /// an override waits until it is in the file.
+    std::function<void(Urgency)> state_changed = {};
     std::function<void(std::set<std::string> services)> health_changed = {}; // what is saved of them is out of date
   };
 
@@ -44,10 +49,11 @@ public:
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Returns when the table stands. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
   void start(const Config& config, const State& saved, const EarlierRun& earlier);
-  /// Changes what differs and nothing else. `by`: who asked for it.
-  Reloaded reload(const Config& config, std::string by);
+  /// Changes what differs and nothing else, in slices, between which failovers go on. `by`: who asked for it. `done` is called on the loop
+  /// when all of it is in the table. One that comes meanwhile follows.
+  void reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done);
   /// What that would change.
-  ReloadPlan plan(const Config& config) const { return reload_.plan(config, Clock::now()); }
+  void plan(std::shared_ptr<const Config> config, std::function<void(const ReloadPlan&)> done);
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
@@ -60,10 +66,6 @@ public:
   void sync_now();
   /// What the state file is to hold.
   State state() const;
-  /// Called when an override, a maintenance or a drain began or ended, after the table is in sync with it: the state file is out of date.
-  /// Who changed an override waits until it is in the file.
-  enum class Urgency : std::uint8_t { now, soon };
-  std::function<void(Urgency)> on_state_changed;
 
   const TableSync& table() const { return table_; }
 
@@ -88,6 +90,7 @@ private:
   HealthMonitor health_;
   ConntrackAudit audit_;
   Reload reload_;
+  ReloadQueue reloads_{registry_, reload_, outbox_, Clock::now};
 
 public:
   /// Whether clients get an answer. Who looks for causes sets `diagnose` there.

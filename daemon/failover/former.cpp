@@ -54,13 +54,19 @@ void report_former(ServiceState& service, Outbox& outbox) {
 }
 
 bool drop_former(ServiceState& service, HealthMonitor& health, ServiceRegistry& registry) {
-  const auto former = former_of(service);
-  if (!former || !service.current || service.current == former) return false;
-  health.forget(service.servers.back());
-  service.servers.pop_back();
-  service.config.servers.pop_back();
-  registry.list(service);
-  service.followup_due = true; // its sources are still loaded
+  if (!former_of(service)) return false;
+  ServiceState* self = &service;
+  const auto group = registry.group_of(self);
+  const auto has_left = [](const ServiceState* one) { return one->current && one->current != former_of(*one); };
+  if (!std::ranges::all_of(group, has_left)) return false; // they have the same number of servers, whatever the kernel refuses
+  for (ServiceState* one : group) {
+    if (!former_of(*one)) continue;
+    health.forget(one->servers.back());
+    one->servers.pop_back();
+    one->config.servers.pop_back();
+    registry.list(*one);
+    one->followup_due = true; // its sources are still loaded
+  }
   return true;
 }
 

@@ -14,7 +14,8 @@ namespace hanat {
 void share_former(std::span<ServiceState* const> group, HealthMonitor& health, ServiceRegistry& registry);
 /// The former target has the traffic although all servers of the configuration are judged: says so, once.
 void report_former(ServiceState& service, Outbox& outbox);
-/// The service has just moved, or not. True: its former target is gone, as a server of the configuration has the traffic.
+/// The service has just moved, or not. True: its former target is gone, as a server of the configuration has the traffic, in the whole
+/// group.
 bool drop_former(ServiceState& service, HealthMonitor& health, ServiceRegistry& registry);
 
 } // namespace hanat

@@ -64,21 +64,30 @@ void transfer_ports(ServiceState& from, ServiceState& to, const Vip& old, const 
   }
 }
 
+/// Of what is left of the service: endpoints that it does not listen to itself.
+std::vector<Vip> endpoints_given_up(const ServiceState& service) {
+  std::vector<Vip> given_up;
+  for (const Vip& vip : endpoints_left(service))
+    if (std::ranges::find(service.config.listen, vip) == service.config.listen.end()) given_up.push_back(vip);
+  return given_up;
+}
+
 } // namespace
 
-void adjust_ranges(ServiceRegistry& registry, Evictions& evictions, Time now) {
-  std::map<Vip, ServiceState*> listeners;
-  for (const auto& service : registry.services())
-    for (const Vip& vip : service->config.listen) listeners.emplace(vip, service.get());
-  for (const auto& service : registry.services()) {
+void adjust_ranges(std::span<ServiceState* const> services, ServiceRegistry& registry, Evictions& evictions, Time now) {
+  std::map<Vip, ServiceState*> listeners; // made where something was given up
+  for (ServiceState* service : services) {
     service->ports_taken_over.clear();
-    for (const Vip& vip : endpoints_left(*service)) {
+    for (const Vip& vip : endpoints_given_up(*service)) {
+      if (listeners.empty())
+        for (const auto& one : registry.services())
+          for (const Vip& listen : one->config.listen) listeners.emplace(listen, one.get());
       if (listeners.contains(vip)) continue;
       std::vector<std::pair<Vip, ServiceState*>> new_ones;
       for_overlapping(listeners, vip, [&](const auto& entry) { new_ones.emplace_back(entry.first, entry.second); });
       for (const auto& [listen, owner] : new_ones) {
         service->recent_until.erase(vip);
-        if (owner != service.get()) {
+        if (owner != service) {
           transfer_ports(*service, *owner, vip, listen, evictions, now);
           registry.mark_dirty(*owner);
         }

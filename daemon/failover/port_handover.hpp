@@ -3,12 +3,14 @@
 // Not here: endpoints that are the same before and after (reload).
 #pragma once
 
+#include <span>
+
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/service_registry.hpp"
 
 namespace hanat {
 
-/// After a reload, or when a table was adopted. Without ranges nothing comes of it.
-void adjust_ranges(ServiceRegistry& registry, Evictions& evictions, Time now);
+/// After these services were changed, or when a table was adopted. Without ranges nothing comes of it.
+void adjust_ranges(std::span<ServiceState* const> services, ServiceRegistry& registry, Evictions& evictions, Time now);
 
 } // namespace hanat

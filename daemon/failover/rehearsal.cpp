@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -18,13 +18,9 @@
 #include "daemon/failover/transition.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/util/duration.hpp"
-#include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
-
-// More services than this are not copied: a reload of thousands must not take twice as long.
-constexpr std::size_t most_services = 1'000;
 
 class NoProbes final : public ProbeScheduler {
 public:
@@ -56,48 +52,6 @@ public:
   bool busy() const override { return false; }
   void start(CutJob) override {}
   void cancel() override {}
-};
-
-/// The services that a reload concerns: changed ones, those that take over an endpoint, and the groups of both.
-class Selection {
-public:
-  Selection(const ServiceRegistry& registry, const std::vector<ServicePlan>& changes, const Config& next) {
-    for (const ServicePlan& change : changes)
-      if (change.change != "added") names_.insert(change.service);
-    std::map<Vip, bool> held;
-    for (const auto& service : registry.services())
-      if (service->removed || names_.contains(service->config.name))
-        for (const auto& [vip, comment] : service->loaded.vips) held.emplace(vip, true);
-    for (const ServicePlan& change : changes)
-      if (change.change == "added") add_if_concerned(change.service, held, next);
-    add_groups(registry, next);
-  }
-  bool contains(const ServiceState& service) const { return service.removed || names_.contains(service.config.name); }
-  bool contains(const ServiceConfig& config) const { return names_.contains(config.name); }
-  std::size_t size() const { return names_.size(); }
-
-private:
-  void add_if_concerned(const std::string& name, const std::map<Vip, bool>& held, const Config& next) {
-    const auto config = std::ranges::find(next.services, name, &ServiceConfig::name);
-    bool takes_over = !config->group.empty();
-    for (const Vip& vip : config->listen) for_overlapping(held, vip, [&](const auto&) { takes_over = true; });
-    if (takes_over) names_.insert(name);
-  }
-  void add_groups(const ServiceRegistry& registry, const Config& next) {
-    std::set<std::string> groups;
-    for (const auto& service : registry.services())
-      if (names_.contains(service->config.name)) groups.insert(service->config.group);
-    for (const ServiceConfig& config : next.services)
-      if (names_.contains(config.name)) groups.insert(config.group);
-    groups.erase("");
-    if (groups.empty()) return;
-    for (const auto& service : registry.services())
-      if (groups.contains(service->config.group)) names_.insert(service->config.name);
-    for (const ServiceConfig& config : next.services)
-      if (groups.contains(config.group)) names_.insert(config.name);
-  }
-
-  std::set<std::string> names_;
 };
 
 std::string action_of(const Eviction& eviction, Time now) {
@@ -224,22 +178,68 @@ std::vector<std::string> reload_warnings(std::span<const Event> events) {
   return warnings;
 }
 
-ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now) {
-  ReloadPlan plan{.services = next.services.size(), .changes = service_changes(registry, next), .settings = {}, .warnings = {}};
-  for (KeyDifference& one : differences(settings, settings_of(next)))
-    plan.settings.push_back({.key = std::move(one.key), .before = std::move(one.before), .after = std::move(one.after)});
-  warn_of_probes(plan);
-  const Selection selection{registry, plan.changes, next};
-  if (selection.size() > most_services) plan.moves_unknown = true;
-  if (selection.size() == 0 || plan.moves_unknown) return plan;
-  Stage stage;
+Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice)
+    : registry_(registry), next_(std::move(next)), slice_size_(slice), configs_(configs_by_name(*next_)) {
   for (const auto& service : registry.services())
-    if (selection.contains(*service)) stage.copy(*service);
-  Config config = settings_of(next);
-  std::ranges::copy_if(next.services, std::back_inserter(config.services),
-                       [&](const ServiceConfig& one) { return selection.contains(one); });
-  stage.run(config, plan, now);
-  return plan;
+    if (!service->removed && !configs_.contains(service->config.name)) removed_.push_back(service->config.name);
+  plan_.services = next_->services.size();
+  for (KeyDifference& one : differences(settings, settings_of(*next_)))
+    plan_.settings.push_back({.key = std::move(one.key), .before = std::move(one.before), .after = std::move(one.after)});
+}
+
+bool Rehearsal::step(Time now) {
+  if (compared_ < removed_.size() + next_->services.size()) {
+    compare_some();
+  } else if (!sliced_) {
+    sliced_ = true;
+    warn_of_probes(plan_);
+    slices_ = reload_slices(registry_, plan_.changes, *next_, slice_size_);
+    for (std::size_t index = 0; index < plan_.changes.size(); ++index) places_.emplace(plan_.changes[index].service, index);
+  } else if (rehearsed_ < slices_.size()) {
+    rehearse_slice(slices_[rehearsed_++], now);
+  }
+  return !sliced_ || rehearsed_ < slices_.size();
+}
+
+void Rehearsal::compare_some() {
+  for (std::size_t count = 0; count < slice_size_ && compared_ < removed_.size() + next_->services.size(); ++count, ++compared_) {
+    if (compared_ < removed_.size()) {
+      if (const ServiceState* service = registry_.find(removed_[compared_])) plan_.changes.push_back(service_removal(*service));
+    } else {
+      const ServiceConfig& next = next_->services[compared_ - removed_.size()];
+      if (auto change = service_change(registry_.find(next.name), next)) plan_.changes.push_back(std::move(*change));
+    }
+  }
+}
+
+void Rehearsal::rehearse_slice(const ReloadSlice& slice, Time now) {
+  if (slice.fresh) return;
+  Stage stage;
+  Config config = settings_of(*next_);
+  for (const auto* names : {&slice.changed, &slice.unchanged})
+    for (const std::string& name : *names) {
+      if (const ServiceState* service = registry_.find(name)) stage.copy(*service);
+      if (const auto found = configs_.find(name); found != configs_.end()) config.services.push_back(*found->second);
+    }
+  if (!slice.gone.empty())
+    for (const auto& service : registry_.services())
+      if (service->removed && std::ranges::find(slice.gone, service->config.name) != slice.gone.end()) stage.copy(*service);
+  ReloadPlan part; // of these services alone
+  for (const std::string& name : slice.changed) part.changes.push_back(std::move(plan_.changes[places_.at(name)]));
+  stage.run(config, part, now);
+  for (std::size_t index = 0; index < part.changes.size(); ++index) {
+    if (index < slice.changed.size())
+      plan_.changes[places_.at(slice.changed[index])] = std::move(part.changes[index]);
+    else
+      plan_.changes.push_back(std::move(part.changes[index])); // moved, by the change of another one
+  }
+  std::ranges::move(part.warnings, std::back_inserter(plan_.warnings));
+}
+
+ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now, std::size_t slice) {
+  Rehearsal rehearsal{registry, settings, std::make_shared<const Config>(next), slice};
+  while (rehearsal.step(now)) continue;
+  return rehearsal.plan();
 }
 
 } // namespace hanat

@@ -85,6 +85,12 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
 
 } // namespace
 
+ConfigsByName configs_by_name(const Config& config) {
+  ConfigsByName configs;
+  for (const ServiceConfig& service : config.services) configs.emplace(service.name, &service);
+  return configs;
+}
+
 void Reload::start(const Config& config, nat::TableState loaded, const State& saved, const EarlierRun& earlier, Time now) {
   settings_ = settings_of(config);
   for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
@@ -99,32 +105,54 @@ void Reload::start(const Config& config, nat::TableState loaded, const State& sa
   regroup();
 }
 
-ReloadPlan Reload::plan(const Config& config, Time now) const { return rehearse(registry_, settings_, config, now); }
+ReloadPlan Reload::plan(const Config& config, Time now, std::size_t slice) const {
+  return rehearse(registry_, settings_, config, now, slice);
+}
 
-Reloaded Reload::apply(const Config& config, Time now) {
-  audit_.set_period(config.reconcile, now);
+Reloaded Reload::apply(const Config& config, Time now, std::size_t slice) {
   Reloaded result;
-  result.settings = changed_settings(settings_, config);
+  result.settings = apply_settings(config, now);
+  const std::vector<ServicePlan> changes = service_changes(registry_, config);
+  for (const ServicePlan& change : changes)
+    (change.change == "removed" ? result.removed : change.change == "added" ? result.added : result.changed).push_back(change.service);
+  const ConfigsByName next = configs_by_name(config);
+  for (const ReloadSlice& one : reload_slices(registry_, changes, config, slice)) apply_slice(one, next, now);
+  if (changes.empty()) regroup();
+  return result;
+}
+
+std::vector<std::string> Reload::apply_settings(const Config& config, Time now) {
+  audit_.set_period(config.reconcile, now);
+  std::vector<std::string> changed = changed_settings(settings_, config);
   settings_ = settings_of(config);
-  std::unordered_map<std::string_view, const ServiceConfig*> next;
-  for (const ServiceConfig& service : config.services) next.emplace(service.name, &service);
-  for (const ServicePlan& change : service_changes(registry_, config)) {
-    ServiceState* service = registry_.find(change.service);
-    const auto config_of = next.find(change.service);
-    if (config_of == next.end()) {
-      result.removed.push_back(change.service);
+  return changed;
+}
+
+void Reload::apply_slice(const ReloadSlice& slice, const ConfigsByName& next, Time now) {
+  std::vector<ServiceState*> members, configured;
+  for (const std::string& name : slice.changed) {
+    ServiceState* service = registry_.find(name);
+    if (const auto config = next.find(name); config == next.end()) {
+      if (service == nullptr) continue;
       retire(*service);
     } else {
-      (service != nullptr ? result.changed : result.added).push_back(change.service);
-      configure(service != nullptr ? *service : registry_.add(change.service), *config_of->second, now);
+      if (service == nullptr) service = &registry_.add(name);
+      configure(*service, *config->second, now);
+      configured.push_back(service);
     }
+    members.push_back(service);
   }
-  transfer_endpoints(now);
-  for (const auto* names : {&result.added, &result.changed})
-    for (const std::string& name : *names) infer_target(*registry_.find(name));
-  adjust_ranges(registry_, evictions_, now);
+  for (const std::string& name : slice.unchanged)
+    if (ServiceState* service = registry_.find(name)) members.push_back(service);
+  if (!slice.gone.empty())
+    for (const auto& service : registry_.services())
+      if (service->removed && std::ranges::find(slice.gone, service->config.name) != slice.gone.end() &&
+          std::ranges::find(members, service.get()) == members.end())
+        members.push_back(service.get());
+  transfer_endpoints(members, now);
+  for (ServiceState* service : configured) infer_target(*service);
+  adjust_ranges(members, registry_, evictions_, now);
   regroup();
-  return result;
 }
 
 /// Makes or changes a service; probes that stay the same keep their history.
@@ -181,8 +209,12 @@ void Reload::adopt(nat::TableState loaded, Time now) {
     if (service == nullptr) service = &registry_.tombstone(name);
     move_elements(loaded, service->loaded, vip);
   }
-  for (const auto& service : registry_.services()) resume_evictions(*service, now);
-  adjust_ranges(registry_, evictions_, now);
+  std::vector<ServiceState*> all;
+  for (const auto& service : registry_.services()) {
+    resume_evictions(*service, now);
+    all.push_back(service.get());
+  }
+  adjust_ranges(all, registry_, evictions_, now);
 }
 
 /// What a crash left unfinished stands in the kernel: stale keys name the flows that are still to be cut.
@@ -207,14 +239,14 @@ void Reload::resume_evictions(ServiceState& service, Time now) {
 
 /// An endpoint that changes hands takes along everything that is loaded for it: the same server keeps its flows, and no element of the
 /// table has two services that each think it theirs.
-void Reload::transfer_endpoints(Time now) {
+void Reload::transfer_endpoints(std::span<ServiceState* const> services, Time now) {
   std::map<Vip, ServiceState*> holders;
-  for (const auto& service : registry_.services())
-    for (const auto& [vip, name] : endpoints_of(service->loaded)) holders[vip] = service.get();
-  for (const auto& service : registry_.services())
+  for (ServiceState* service : services)
+    for (const auto& [vip, name] : endpoints_of(service->loaded)) holders[vip] = service;
+  for (ServiceState* service : services)
     for (const Vip& vip : service->config.listen) {
       const auto holder = holders.find(vip);
-      if (holder == holders.end() || holder->second == service.get()) continue;
+      if (holder == holders.end() || holder->second == service) continue;
       ServiceState& from = *holder->second;
       move_elements(from.loaded, service->loaded, vip);
       if (auto until = from.recent_until.extract(vip))

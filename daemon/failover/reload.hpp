@@ -3,8 +3,12 @@
 // Not here: what happens to the services afterwards (controller).
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "daemon/api/reload_plan.hpp"
@@ -12,6 +16,7 @@
 #include "daemon/failover/evictions.hpp"
 #include "daemon/failover/health_monitor.hpp"
 #include "daemon/failover/outbox.hpp"
+#include "daemon/failover/reload_slices.hpp"
 #include "daemon/failover/saved_health.hpp"
 #include "daemon/failover/service_registry.hpp"
 
@@ -23,6 +28,9 @@ struct Reloaded {
   std::shared_ptr<const ReloadPlan> plan = {}; // by which it was done; null: it was not asked for
 };
 
+using ConfigsByName = std::unordered_map<std::string_view, const ServiceConfig*>;
+ConfigsByName configs_by_name(const Config& config);
+
 class Reload {
 public:
   Reload(ServiceRegistry& registry, HealthMonitor& health, Evictions& evictions, ConntrackAudit& audit, Outbox& outbox)
@@ -32,9 +40,13 @@ public:
   /// gone. Overrides, drains and verdicts of before the restart go on.
   void start(const Config& config, nat::TableState loaded, const State& saved, const EarlierRun& earlier, Time now);
   /// What apply() will do, and what follows from it at once. Changes nothing.
-  ReloadPlan plan(const Config& config, Time now) const;
-  /// Changes what differs and nothing else.
-  Reloaded apply(const Config& config, Time now);
+  ReloadPlan plan(const Config& config, Time now, std::size_t slice = 64) const;
+  /// Changes what differs and nothing else. By the next two, in slices of this size.
+  Reloaded apply(const Config& config, Time now, std::size_t slice = 64);
+  /// Of [hanatd]. Returns the names of those that changed.
+  std::vector<std::string> apply_settings(const Config& config, Time now);
+  /// The changed services of a slice; `next` has their configurations by name, without those that are removed.
+  void apply_slice(const ReloadSlice& slice, const ConfigsByName& next, Time now);
   /// Of [hanatd]; without services.
   const Config& settings() const { return settings_; }
 
@@ -43,7 +55,7 @@ private:
   void retire(ServiceState& service);
   void adopt(nat::TableState loaded, Time now);
   void resume_evictions(ServiceState& service, Time now);
-  void transfer_endpoints(Time now);
+  void transfer_endpoints(std::span<ServiceState* const> services, Time now);
   void regroup();
 
   Config settings_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -56,28 +57,31 @@ void add_held(const ServiceState& service, const Reconfiguration& next, ServiceP
 
 } // namespace
 
+std::optional<ServicePlan> service_change(const ServiceState* service, const ServiceConfig& next) {
+  if (service == nullptr) {
+    const ServiceState nothing;
+    return ServicePlan{.service = next.name, .change = "added", .probes = probes_plan({}, reconfigure(nothing, next))};
+  }
+  if (is_configured_as(*service, next)) return std::nullopt;
+  const Reconfiguration behind = reconfigure(*service, next);
+  ServicePlan change{.service = next.name, .change = "changed", .keys = changes_of_keys(configured(*service), next)};
+  change.probes = probes_plan(probes_of(*service), behind);
+  add_held(*service, behind, change);
+  return change;
+}
+
+ServicePlan service_removal(const ServiceState& service) {
+  return {.service = service.config.name, .change = "removed", .probes = probes_plan(probes_of(service), {})};
+}
+
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config) {
-  const ServiceState nothing;
   std::vector<ServicePlan> changes;
-  std::unordered_set<std::string> names;
+  std::unordered_set<std::string_view> names;
   for (const ServiceConfig& service : config.services) names.insert(service.name);
   for (const auto& service : registry.services())
-    if (!service->removed && !names.contains(service->config.name))
-      changes.push_back({.service = service->config.name, .change = "removed", .probes = probes_plan(probes_of(*service), {})});
-  for (const ServiceConfig& next : config.services) {
-    const ServiceState* service = registry.find(next.name);
-    if (service != nullptr && is_configured_as(*service, next)) continue;
-    ServicePlan change{.service = next.name, .change = service == nullptr ? "added" : "changed"};
-    const Reconfiguration behind = reconfigure(service != nullptr ? *service : nothing, next);
-    if (service != nullptr) {
-      change.keys = changes_of_keys(configured(*service), next);
-      change.probes = probes_plan(probes_of(*service), behind);
-      add_held(*service, behind, change);
-    } else {
-      change.probes = probes_plan({}, behind);
-    }
-    changes.push_back(std::move(change));
-  }
+    if (!service->removed && !names.contains(service->config.name)) changes.push_back(service_removal(*service));
+  for (const ServiceConfig& next : config.services)
+    if (auto change = service_change(registry.find(next.name), next)) changes.push_back(std::move(*change));
   return changes;
 }
 

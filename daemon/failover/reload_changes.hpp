@@ -2,6 +2,7 @@
 // Not here: acting by it (reload), what the traffic does then (rehearsal).
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "daemon/api/reload_plan.hpp"
@@ -10,6 +11,9 @@
 
 namespace hanat {
 
+/// Of a service that the configuration has; `service`: nullptr, there is none yet. nullopt: it stays the same.
+std::optional<ServicePlan> service_change(const ServiceState* service, const ServiceConfig& next);
+ServicePlan service_removal(const ServiceState& service);
 /// Removed ones first, then the others in the order of the configuration. Without moves and flows.
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config);
 

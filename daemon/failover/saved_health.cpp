@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "daemon/config/key_values.hpp"
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
@@ -120,8 +121,10 @@ void restore_server(ServerState& server, const SavedServer& saved, const Age& ag
   std::vector<Health> healths;
   for (ProbeState& probe : server.probes) {
     const auto same = std::ranges::find(saved.probes, probe_identity(*probe.probe), &SavedProbe::identity);
-    if (same != saved.probes.end() && verdicts) restore_window(probe, *same, age);
-    if (same != saved.probes.end() && same->last && age.same_boot()) restore_last(probe, *same->last, age);
+    if (same != saved.probes.end()) {
+      if (verdicts) restore_window(probe, *same, age);
+      if (const auto& last = same->last; last && age.same_boot()) restore_last(probe, *last, age);
+    }
     healths.push_back(probe.window.health());
   }
   server.health = server.last_logged = combine(healths);
@@ -180,7 +183,7 @@ SavedService saved_health(const ServiceState& service) {
   saved.why = to_text(service.reason);
   if (service.shadow && service.shadow->begun) saved.shadow_target = saved_target(service, service.shadow->placement);
   saved.in_outage = service.outage.phase == OutagePhase::confirmed || service.outage.phase == OutagePhase::returning;
-  for (const ServerState& server : service.servers) saved.servers.push_back(saved_server(server));
+  for (const ServerState& server : configured_servers(service)) saved.servers.push_back(saved_server(server));
   return saved;
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "daemon/failover/change.hpp"
 #include "daemon/failover/kernel.hpp"
@@ -24,8 +25,11 @@ public:
   void on_applied(const Change& change) {
     displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty() || !change.service->displaced_until.empty();
   }
-  /// Loads what differs, unless the table is busy: then the next call does. A refusal is tried again, too.
+  /// Loads what differs, unless the table is busy: then the next call does, and so it does with what a transaction is too short for. A
+  /// refusal is tried again, too.
   void update(Time now);
+  /// There is more to load.
+  std::optional<Time> next_wakeup(Time now) const;
 
 private:
   void intend(nat::SetKind kind, nat::EndpointMap endpoints);
@@ -39,6 +43,7 @@ private:
   std::map<nat::SetKind, Endpoints> sets_;
   bool servers_changed_ = false, displaced_changed_ = false; // perhaps
   bool any_displaced_ = false;
+  bool unfinished_ = false; // the last update was a part
 };
 
 } // namespace hanat

@@ -307,6 +307,25 @@ struct ReloadFailed {
   std::string by = {};
   bool operator==(const ReloadFailed&) const = default;
 };
+/// Its files cannot be read, and nothing says that they cannot: a disk, or a directory service, hangs.
+struct ReloadHangs {
+  std::string by = {};
+  bool operator==(const ReloadHangs&) const = default;
+};
+/// A reload has to be confirmed.
+struct ConfigUnconfirmed {
+  std::string by, left; // "1m"
+  bool operator==(const ConfigUnconfirmed&) const = default;
+};
+struct ConfigConfirmed {
+  std::string by;
+  bool operator==(const ConfigConfirmed&) const = default;
+};
+/// Nobody confirmed it.
+struct ConfigReverted {
+  std::string by, within; // who loaded it; "1m"
+  bool operator==(const ConfigReverted&) const = default;
+};
 struct ConfigNotCopied {
   std::string error;
   bool operator==(const ConfigNotCopied&) const = default;
@@ -344,9 +363,10 @@ using Payload =
                  MaintenanceRestored, MaintenanceMoved, MaintenanceLost, MaintenanceClock, FlowsCut, CutCancelled, DrainBegun, DrainChanged,
                  DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused,
                  KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod,
-                 Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ConfigNotCopied,
-                 StateNotSaved, HistoryNotWritten, HistoryWritten, MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted,
-                 OutageDoubtEnded, ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, Message>;
+                 Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ReloadHangs,
+                 ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
+                 MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, NewProbeFails,
+                 NewProbesPassed, FormerServes, FormerKept, Message>;
 
 } // namespace hanat::events
 

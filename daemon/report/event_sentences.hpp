@@ -84,6 +84,10 @@ public:
   std::string operator()(const ConfigRefused& refused) const;
   std::string operator()(const ConfigReloaded& reloaded) const;
   std::string operator()(const ReloadFailed& reload) const;
+  std::string operator()(const ReloadHangs& reload) const;
+  std::string operator()(const ConfigUnconfirmed& config) const;
+  std::string operator()(const ConfigConfirmed& config) const;
+  std::string operator()(const ConfigReverted& config) const;
   std::string operator()(const ConfigNotCopied& copy) const;
   std::string operator()(const StateNotSaved& state) const;
   std::string operator()(const HistoryNotWritten& history) const;

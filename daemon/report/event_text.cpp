@@ -11,6 +11,7 @@
 #include "daemon/report/event_sentences.hpp"
 #include "daemon/report/observation_status.hpp"
 #include "daemon/util/duration.hpp"
+#include "daemon/util/escape.hpp"
 
 namespace hanat {
 namespace events {
@@ -214,17 +215,17 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level
-  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
-                         DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded, NewProbesPassed,
-                         FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded, HistoryWritten> auto&) const {
+  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
+                               DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded,
+                               NewProbesPassed, FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded,
+                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard,
                                Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved,
                                ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows,
                                ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
-                               NudgingOff, ConfigNotCopied, MessagesLost> auto&) const {
+                               NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
@@ -254,7 +255,10 @@ struct HistoryKinds {
     return event.flip ? "cut" : std::string_view{};
   }
   std::string_view operator()(const HealthChanged&) const { return "health"; }
-  std::string_view operator()(const OneOf<ConfigReloaded, ConfigRefused, ReloadFailed> auto&) const { return "reload"; }
+  std::string_view operator()(const OneOf<ConfigReloaded, ConfigRefused, ReloadFailed, ReloadHangs, ConfigUnconfirmed, ConfigConfirmed,
+                                          ConfigReverted> auto&) const {
+    return "reload";
+  }
   std::string_view operator()(const OneOf<Forced, OverrideEnded, OverrideLost, OverrideDropped, OverrideVoid, OverrideMoved> auto&) const {
     return "override";
   }
@@ -287,8 +291,8 @@ struct FieldsOf {
 /// The user, where one did it.
 struct ByWhom {
   std::string operator()(const auto&) const { return {}; }
-  std::string operator()(
-      const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed> auto& event) const {
+  std::string operator()(const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed,
+                                     ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted> auto& event) const {
     return event.by;
   }
 };
@@ -332,7 +336,10 @@ std::shared_ptr<const std::vector<ServicePlan>> first_changes(const ReloadPlan& 
 } // namespace
 } // namespace events
 
-std::string text_of(const Event& event) { return std::visit(events::Sentences{event.service}, event.what); }
+std::string text_of(const Event& event) {
+  constexpr std::size_t longest = 1'000;
+  return shortened(std::visit(events::Sentences{event.service}, event.what), longest);
+}
 
 Level level_of(const Event& event) { return std::visit(events::Levels{}, event.what); }
 

@@ -18,6 +18,7 @@ inline constexpr std::string_view adopted_words = "found loaded rules: ";
 inline constexpr std::string_view path_ended_words = "; it lasted ";
 
 /// What happened, to what, and what to do or expect next. Without the name of the service.
+/// At most 1,000 bytes: it is a line of the journal, and of the history.
 std::string text_of(const Event& event);
 Level level_of(const Event& event);
 /// For the journal: {"HANAT_SERVICE", "web"}.

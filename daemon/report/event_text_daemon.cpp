@@ -13,7 +13,7 @@ namespace {
 
 /// "; 2 added (web, mail)"; many are only counted.
 std::string listed(std::string_view what, const std::vector<std::string>& names) {
-  constexpr std::size_t shown = 10;
+  constexpr std::size_t shown = 5; // of 64 letters each at most
   if (names.empty()) return {};
   return fmt::format("; {} {}{}", names.size(), what, names.size() > shown ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
 }
@@ -97,6 +97,27 @@ std::string Sentences::operator()(const ReloadFailed& reload) const {
   if (reload.nothing_changed)
     return fmt::format("reload refused{}: {}; nothing was changed, the old configuration stays in force", by_whom(reload.by), reload.error);
   return fmt::format("the reload{} failed: {}", by_whom(reload.by), reload.error);
+}
+
+std::string Sentences::operator()(const ReloadHangs& reload) const {
+  return fmt::format("the reload{} waits for its files for 5 s now: a disk or a directory service (the operators' group) hangs; failover "
+                     "goes on by the configuration in use, and the new one follows when it can be read",
+                     by_whom(reload.by));
+}
+
+std::string Sentences::operator()(const ConfigUnconfirmed& config) const {
+  return fmt::format("the configuration is on trial{}: the one before it comes back in {}, unless hanatctl confirm says that all is well",
+                     by_whom(config.by), config.left);
+}
+
+std::string Sentences::operator()(const ConfigConfirmed& config) const {
+  return fmt::format("the configuration is confirmed{}", by_whom(config.by));
+}
+
+std::string Sentences::operator()(const ConfigReverted& config) const {
+  return fmt::format("nobody confirmed the reload{} within {}: the configuration before it comes back; the file on disk still is the one "
+                     "that was on trial",
+                     by_whom(config.by), config.within);
 }
 
 std::string Sentences::operator()(const ConfigNotCopied& copy) const {

@@ -70,17 +70,17 @@ std::string Sentences::operator()(const NewProbeFails& failing) const {
   const auto& result = failing.result;
   return fmt::format("{}: its new probe ({}) has not passed since the reload: {}{}{}; its old probes decide until it does. If the "
                      "configuration is wrong, correct it and reload",
-                     role_and_address(failing.server), failing.probe, probes::to_text(result.reason),
+                     full_name(failing.server), failing.probe, probes::to_text(result.reason),
                      result.detail.empty() ? "" : " (" + result.detail + ")", failing.wanted.empty() ? "" : ", wanted: " + failing.wanted);
 }
 
 std::string Sentences::operator()(const NewProbesPassed& passed) const {
-  return fmt::format("{}: its new probes have passed, and decide from now on", role_and_address(passed.server));
+  return fmt::format("{}: its new probes have passed, and decide from now on", full_name(passed.server));
 }
 
 std::string Sentences::operator()(const FormerServes& serves) const {
   return fmt::format("its target {} is no server of the configuration any more, and serves on until {} is up, probed as before",
-                     to_text(serves.former.address), role_and_address(serves.next));
+                     to_text(serves.former.address), full_name(serves.next));
 }
 
 std::string Sentences::operator()(const FormerKept& kept) const {

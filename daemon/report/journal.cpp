@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
@@ -81,12 +80,6 @@ void write_to_stderr(const Line& line) {
       ::write(STDERR_FILENO, text.data(), text.size()); // when stderr itself is gone there is no other way
 }
 
-/// Whether a line can be written without waiting for the reader: a pipe then has room for a page.
-bool stderr_takes_a_line() {
-  pollfd polled{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-  return poll(&polled, 1, 0) == 1 && (polled.revents & POLLOUT) != 0;
-}
-
 } // namespace
 
 struct Journal::Queue {
@@ -136,8 +129,6 @@ void Journal::write(const Event& event) const { write(event, text_of(event)); }
 void Journal::write(const Event& event, const std::string& text) const {
   Line line = line_of(event, text);
   const std::scoped_lock lock(queue_->mutex);
-  const bool idle = queue_->waiting.empty() && !queue_->writing && queue_->lost == 0;
-  if (idle && !queue_->to_systemd && stderr_takes_a_line()) return queue_->write(line);
   if (queue_->waiting.size() >= most_waiting) {
     ++queue_->lost;
     return;

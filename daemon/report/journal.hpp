@@ -1,6 +1,5 @@
-// Writes events to the systemd journal, with fields, when hanatd runs under systemd; otherwise as lines to stderr. A line that stderr takes
-// at once is written at once, everything else on a thread of its own: neither a journal that hangs nor a stopped terminal delays a
-// decision. Not here: the sentences (event_text).
+// Writes events to the systemd journal, with fields, when hanatd runs under systemd; otherwise as lines to stderr. Always on a thread of
+// its own: neither a journal that hangs nor a pipe that nobody reads delays a decision. Not here: the sentences (event_text).
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// Messages to systemd: ready, alive, reloading, stopping, and one line for `systemctl status`. Without systemd nothing is sent.
-// Not here: the journal (journal), the status that hanatctl shows (make_status).
+// Messages to systemd: ready, alive, reloading, stopping, and one line for `systemctl status`. Without systemd nothing is sent. They are
+// sent on a thread of its own: the socket of a systemd that hangs fills up. Not here: the journal (journal), the status that hanatctl shows
+// (make_status).
 #pragma once
 
 #include <functional>
@@ -20,6 +21,10 @@ std::string summary(const std::vector<std::unique_ptr<ServiceState>>& services);
 class SdNotify {
 public:
   SdNotify(uv_loop_t* loop, std::function<std::string()> status);
+  /// Waits at most a second until everything is sent.
+  ~SdNotify();
+  SdNotify(const SdNotify&) = delete;
+  SdNotify& operator=(const SdNotify&) = delete;
 
   /// From now on the watchdog is fed, as long as the loop runs.
   void ready();
@@ -30,8 +35,11 @@ public:
   void changed();
 
 private:
+  struct Queue;
+  void send(std::string message) const;
   void send_status() const;
 
+  std::shared_ptr<Queue> queue_; // shared with the thread, which cannot be ended while it waits in a write; null: without systemd
   uv_loop_t* loop_;
   std::function<std::string()> status_;
   UvHandle<uv_timer_t> watchdog_, soon_;

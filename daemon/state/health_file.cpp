@@ -107,8 +107,11 @@ std::int64_t integer_of(const json& value, std::int64_t most) {
 }
 
 Time time_of(const json& value) {
-  constexpr milliseconds century = std::chrono::hours{24 * 36'525}; // more is no time of this machine, and shadow_target overflow
-  return Time{milliseconds{integer_of(value, century.count())}};
+  constexpr milliseconds century = std::chrono::hours{24 * 36'525}; // more is no time of this machine, and would overflow
+  if (!value.is_number_integer()) throw std::invalid_argument("not a number");
+  const milliseconds time{value.get<std::int64_t>()}; // negative: before the machine was started
+  if (time < -century || time > century) throw std::out_of_range("time");
+  return Time{time};
 }
 
 std::optional<Time> time_in(const json& from, const char* key) {

@@ -4,13 +4,21 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <future>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <system_error>
+#include <thread>
+#include <tuple>
+#include <utility>
 
 #include <grp.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 namespace hanat {
 namespace {
@@ -34,6 +42,65 @@ std::vector<gid_t> supplementary_groups(int socket) {
   }
 }
 
+/// /etc/passwd in memory: a thread reads it again, the loop looks it up.
+class UserNames {
+public:
+  UserNames() { refresh(); }
+
+  std::string of(uid_t uid) {
+    const std::scoped_lock lock{mutex_};
+    const auto found = names_.find(uid);
+    return found == names_.end() ? "uid " + std::to_string(uid) : found->second;
+  }
+  void refresh() {
+    struct stat status {};
+    if (stat(passwd_file, &status) != 0 || !S_ISREG(status.st_mode)) return;
+    const auto version = std::tuple{status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
+    {
+      const std::scoped_lock lock{mutex_};
+      if (version == version_) return;
+    }
+    auto names = read();
+    const std::scoped_lock lock{mutex_};
+    names_ = std::move(names);
+    version_ = version;
+  }
+
+private:
+  static constexpr const char* passwd_file = "/etc/passwd";
+
+  static std::map<uid_t, std::string> read() {
+    std::map<uid_t, std::string> names;
+    const std::unique_ptr<std::FILE, CloseFile> file{std::fopen(passwd_file, "re")};
+    std::vector<char> buffer(entry_bytes);
+    passwd entry{};
+    passwd* found = nullptr;
+    while (file && fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
+      names.emplace(found->pw_uid, found->pw_name); // the first of a number
+    return names;
+  }
+
+  std::mutex mutex_;
+  std::map<uid_t, std::string> names_;
+  std::tuple<ino_t, off_t, time_t, long> version_{};
+};
+
+/// Never destroyed: a thread that hangs may outlive main().
+UserNames& user_names() {
+  static UserNames& names = *std::make_unique<UserNames>().release();
+  return names;
+}
+
+std::optional<gid_t> find_local_group(const std::string& name) {
+  const std::unique_ptr<std::FILE, CloseFile> file{std::fopen("/etc/group", "re")};
+  std::vector<char> buffer(entry_bytes);
+  group entry{};
+  group* found = nullptr;
+  while (file && fgetgrent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
+    if (found->gr_name == name) return found->gr_gid;
+  return std::nullopt;
+}
+
 } // namespace
 
 Credentials credentials_of(int socket) {
@@ -50,16 +117,10 @@ bool is_member(const Credentials& who, gid_t group) { return std::find(who.group
 
 std::string user_name(uid_t uid) {
   if (uid == 0) return "root";
-  const std::unique_ptr<std::FILE, CloseFile> file{std::fopen("/etc/passwd", "re")};
-  if (file) {
-    std::vector<char> buffer(entry_bytes);
-    passwd entry{};
-    passwd* found = nullptr;
-    while (fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
-      if (found->pw_uid == uid) return found->pw_name;
-  }
-  return "uid " + std::to_string(uid);
+  return user_names().of(uid);
 }
+
+void refresh_user_names() { user_names().refresh(); }
 
 std::optional<gid_t> find_group(const std::string& name) {
   std::vector<char> buffer(entry_bytes);
@@ -69,6 +130,16 @@ std::optional<gid_t> find_group(const std::string& name) {
   while ((result = getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found)) == ERANGE) buffer.resize(buffer.size() * 2);
   if (result != 0 || found == nullptr) return std::nullopt;
   return found->gr_gid;
+}
+
+std::optional<gid_t> find_group_at_start(const std::string& name) {
+  constexpr std::chrono::seconds patience{2};
+  if (name.empty()) return std::nullopt;
+  if (const auto local = find_local_group(name)) return local;
+  std::packaged_task<std::optional<gid_t>()> look_up{[name] { return find_group(name); }};
+  auto found = look_up.get_future();
+  std::thread{std::move(look_up)}.detach(); // it may hang for ever
+  return found.wait_for(patience) == std::future_status::ready ? found.get() : std::nullopt;
 }
 
 std::string operators_error(const std::string& group) {

@@ -19,4 +19,11 @@ std::string escaped(std::string_view text) {
   return result;
 }
 
+std::string shortened(std::string text, std::size_t longest) {
+  if (text.size() <= longest) return text;
+  const std::string end = fmt::format(" ... ({} bytes)", text.size());
+  text.resize(longest - end.size());
+  return text + end;
+}
+
 } // namespace hanat

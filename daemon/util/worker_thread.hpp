@@ -2,10 +2,8 @@
 // without it. Not here: the jobs (nftables transactions wait while another program changes nftables; copies of files wait for the disk).
 #pragma once
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
-#include <thread>
+#include <memory>
 
 #include <uv.h>
 
@@ -17,9 +15,13 @@ namespace hanat {
 class WorkerThread {
 public:
   using Job = std::function<void()>; // must not throw
+  enum class AtEnd : std::uint8_t {
+    wait,  // the destructor waits for the job
+    leave, // a job that hangs goes on without its owner, so it may use nothing of it
+  };
   /// `on_late` is called on the loop at the end of every job that took longer than run() waited.
-  WorkerThread(uv_loop_t* loop, std::function<void()> on_late);
-  ~WorkerThread(); // waits for the job
+  WorkerThread(uv_loop_t* loop, std::function<void()> on_late, AtEnd at_end = AtEnd::wait);
+  ~WorkerThread();
   WorkerThread(const WorkerThread&) = delete;
   WorkerThread& operator=(const WorkerThread&) = delete;
 
@@ -31,18 +33,15 @@ public:
   bool join(Clock::duration wait = std::chrono::hours{1});
 
 private:
-  void work();
+  struct Shared;
+  static void work(Shared& shared);
   void on_ended();
 
   std::function<void()> on_late_;
+  AtEnd at_end_;
   UvHandle<uv_async_t> ended_;
   bool late_ = false; // used by the loop's thread only
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  Job job_; // empty: none
-  bool notify_ = false, stopping_ = false;
-  std::thread thread_; // last, since it uses the others
+  std::shared_ptr<Shared> shared_;
 };
 
 } // namespace hanat

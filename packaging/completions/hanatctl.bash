@@ -9,14 +9,14 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status force-backup force-primary auto disable enable reload history events why plan probe connections doctor metrics check version help"
+  local commands="status force-backup force-primary auto disable enable reload confirm history events why plan probe connections doctor metrics check version help"
   local common="--socket --json --color --help --version"
   local command="" i options
   COMPREPLY=()
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list | --drain) ((i++)) ;;
+      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list | --drain | --confirm) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -25,6 +25,7 @@ _hanatctl() {
   case $previous in
     --socket) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --drain) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m 10m 1h" -- "$current"); return ;;
+    --confirm) mapfile -t COMPREPLY < <(compgen -W "30s 60s 5m" -- "$current"); return ;;
     --for) mapfile -t COMPREPLY < <(compgen -W "5m 15m 30m 1h 4h" -- "$current"); return ;;
     --server) mapfile -t COMPREPLY < <(compgen -W "backup backup2 backup3" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
@@ -42,6 +43,7 @@ _hanatctl() {
     history | events) options="--number --since --until --follow" ;;
     why) options="--at" ;;
     connections) options="--list" ;;
+    reload) options="--confirm" ;;
     check) options="--ask" ;;
     *) options="" ;;
   esac

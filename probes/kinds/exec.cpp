@@ -163,6 +163,7 @@ void Exec::Impl::on_started(StartedProgram started) {
     if (started.error == 0) { // nothing would notice its exit
       kill(-started.pid, SIGKILL);
       waitpid(started.pid, nullptr, 0);
+      spawner.ended(started.pid);
     }
     if (pending != nullptr) pending->on_start_failed(std::abs(error));
     return;
@@ -185,6 +186,7 @@ void Exec::Impl::on_exit(Program& program) {
   if (error == 0 && info.si_pid == 0) return;
   program.kill_group(); // the children it left, while the pid is not reused
   waitpid(program.started.pid, nullptr, 0);
+  program.owner->spawner.ended(program.started.pid);
   PendingExec* pending = program.pending;
   program.owner->programs.erase(program.started.id);
   if (pending == nullptr) return;

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <optional>
 #include <system_error>
 
 #include <fcntl.h>
@@ -124,6 +125,14 @@ void Spawner::start(ProgramOrder order) {
   has_order_.notify_one();
 }
 
+void Spawner::ended(pid_t program) {
+  {
+    const std::lock_guard lock{mutex_};
+    ended_.push_back(program);
+  }
+  has_order_.notify_one();
+}
+
 std::deque<StartedProgram> Spawner::stop() {
   {
     const std::lock_guard lock{mutex_};
@@ -138,18 +147,31 @@ std::deque<StartedProgram> Spawner::stop() {
 void Spawner::run() {
   // Programs must not inherit the ambient capabilities of hanatd. Capabilities belong to the thread.
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  Orphans orphans;
   std::unique_lock lock{mutex_};
-  for (;;) {
-    has_order_.wait(lock, [this] { return stopping_ || !orders_.empty(); });
-    if (stopping_) return;
-    ProgramOrder order = std::move(orders_.front());
+  while (work(lock, orphans)) continue;
+}
+
+/// The next thing to do; false: there is none any more.
+bool Spawner::work(std::unique_lock<std::mutex>& lock, Orphans& orphans) {
+  has_order_.wait(lock, [this] { return stopping_ || !orders_.empty() || !ended_.empty(); });
+  if (stopping_) return false;
+  const std::deque<pid_t> ended = std::exchange(ended_, {});
+  std::optional<ProgramOrder> order;
+  if (!orders_.empty()) {
+    order = std::move(orders_.front());
     orders_.pop_front();
-    lock.unlock();
-    StartedProgram started = start_program(order);
-    lock.lock();
-    started_.push_back(std::move(started));
-    uv_async_send(wake_.get());
   }
+  lock.unlock();
+  for (const pid_t program : ended) orphans.ended(program);
+  StartedProgram started;
+  if (order) started = start_program(*order);
+  if (order && started.error == 0) orphans.started(started.pid);
+  lock.lock();
+  if (!order) return true;
+  started_.push_back(std::move(started));
+  uv_async_send(wake_.get());
+  return true;
 }
 
 void Spawner::on_wake() {

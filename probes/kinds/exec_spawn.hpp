@@ -17,6 +17,7 @@
 
 #include "nat/fd.hpp"
 #include "probes/io/uv.hpp"
+#include "probes/kinds/exec_orphans.hpp"
 
 namespace hanat::probes {
 
@@ -43,20 +44,24 @@ public:
   Spawner& operator=(const Spawner&) = delete;
 
   void start(ProgramOrder order);
+  /// The program was reaped: what it left behind is ended, too.
+  void ended(pid_t program);
   /// Starts nothing any more; returns the programs that were started and not yet reported.
   std::deque<StartedProgram> stop();
 
 private:
   void run();
+  bool work(std::unique_lock<std::mutex>& lock, Orphans& orphans);
   void on_wake();
 
   using Async = UvHandle<uv_async_t>;
 
   OnStarted on_started_;
   Async wake_;
-  std::mutex mutex_; // guards the three below
+  std::mutex mutex_; // guards the four below
   bool stopping_ = false;
   std::deque<ProgramOrder> orders_;
+  std::deque<pid_t> ended_;
   std::deque<StartedProgram> started_;
   std::condition_variable has_order_;
   std::thread thread_; // last: it uses all of them

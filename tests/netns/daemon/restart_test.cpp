@@ -1,6 +1,7 @@
 // What the daemon knows over a restart, whether it was stopped or killed. HANAT_KILL_SECONDS=600 makes the last test a long one. Not here:
 // traffic meanwhile (lifecycle_test), what a start makes of each case (unit/daemon/failover/saved_health_test).
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -20,9 +21,7 @@
 namespace hanat::test {
 namespace {
 
-using testing::AnyOf;
 using testing::HasSubstr;
-using testing::Not;
 
 class Restart : public Lifecycle {
 protected:
@@ -177,8 +176,10 @@ public:
     const ServiceStatus first = service(hanatd_.status(), "web");
     const ServiceStatus web = settled();
     const auto target = web.target == "backup" ? 1U : 0U;
-    EXPECT_EQ(web.target == "none", false) << "one of them lives, always";
-    EXPECT_EQ(connect_once(lab_, Host::client, Lab::vip(443)).text, web.target) << "status and table agree";
+    EXPECT_NE(web.target, "none") << "one of them lives, always";
+    if (lives(web.target)) {
+      EXPECT_EQ(connect_once(lab_, Host::client, Lab::vip(443)).text, web.target) << "status and table agree";
+    }
     if (!found.empty() && !web.forced && !forced_before_ && lives(found) && enabled(web, found)) {
       EXPECT_EQ(web.target, found) << "a move without need; first " << first.target << " " << first.why;
       EXPECT_EQ(web.flips, 0U);
@@ -255,18 +256,18 @@ private:
   }
 
   Lab& lab_;
-  TcpServer* servers_[2];
+  std::array<TcpServer*, 2> servers_;
   std::mt19937 random_;
   Hanatd hanatd_{lab_, fast_service({.up = "passes = 2, stable_for = \"50ms\"",
                                      .extra = "on_forced = \"keep\"\nfailback = \"manual\"\nnone_after = \"0s\""})};
-  bool alive_[2] = {true, true};
+  std::array<bool, 2> alive_{true, true};
   bool quiet_ = false, forced_before_ = false;
   std::vector<std::pair<std::size_t, TcpClient>> clients_;
 };
 
 TEST_F(Restart, KilledAtAnyInstantNothingBreaksThatNeedNot) {
   const char* const wish = std::getenv("HANAT_KILL_SECONDS"); // NOLINT(concurrency-mt-unsafe): nobody changes the environment
-  const std::chrono::seconds lasts{wish == nullptr ? 12 : std::atoi(wish)};
+  const std::chrono::seconds lasts{wish == nullptr ? 10 : std::atoi(wish)};
   const std::uint32_t seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));
   KillSoak soak{lab, primary, backup, seed};

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "cli/text.hpp"
 #include "tests/unit/cli/show_fixture.hpp"
 
 namespace hanat::cli {
@@ -179,6 +180,42 @@ TEST_F(Notices, AFlappingServerHasItsWaitAndWhenItIsForgiven) {
                          {"hanatctl force-primary web", "hanatctl auto web"}}));
 }
 
+TEST_F(Notices, NewProbesThatFailAreAProblemAndOnesThatWaitAreNone) {
+  auto service = web();
+  const ProbeStatus probe{.name = "http 10.0.0.11:8443 GET /", .health = "unknown", .fails = {}, .last = {}};
+  service.servers[0].new_probes = NewProbesStatus{.since = to_text(now - std::chrono::minutes{2}), .failing = false, .probes = {probe}};
+  const std::string since = local_time(now - std::chrono::minutes{2}, now);
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "primary: its new probe (http 10.0.0.11:8443 GET /) has not passed since the reload at " + since +
+                                            ": no result yet; its old probes decide until then"}));
+  service.servers[0].new_probes->failing = true;
+  service.servers[0].new_probes->probes[0].last =
+      LastResult{.outcome = "fail", .reason = "wrong-answer", .detail = {}, .wanted = "body with \"okay\""};
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{true,
+                                 "primary: its new probe (http 10.0.0.11:8443 GET /) has not passed since the reload at " + since +
+                                     ": wrong-answer, wanted: body with \"okay\"; its old probes decide until then. If the configuration "
+                                     "is wrong, correct it, then:",
+                                 {"hanatctl reload"}}));
+}
+
+TEST_F(Notices, AFormerTargetIsAProblemWhenNothingElseIsUp) {
+  auto service = web();
+  ServerStatus former = service.servers[0];
+  former.role = service.target = "former";
+  former.address = "10.0.0.9:8443";
+  former.former_since = to_text(now - std::chrono::minutes{2});
+  service.why = "configuration";
+  service.servers.push_back(former);
+  service.servers[0].health = "unknown";
+  const std::string text = "10.0.0.9:8443 is no server of the configuration any more since the reload at " +
+                           local_time(now - std::chrono::minutes{2}, now) + ", and keeps the traffic until one that is may have it";
+  EXPECT_EQ(notices(service, now)[0], (Notice{false, text}));
+  service.servers[0].health = service.servers[1].health = "down";
+  EXPECT_EQ(notices(service, now)[0],
+            (Notice{true, text + "; none is up. Correct the configuration, or mend the servers, then:", {"hanatctl reload"}}));
+}
+
 TEST_F(Notices, AnOutageInDoubtSaysWhatStaysAndForHowLong) {
   auto service = web();
   service.why = "outage-doubted";
@@ -264,7 +301,7 @@ TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
   service.mode = "observe";
   service.would_target = "none";
   service.would_why = "no-server-up";
-  EXPECT_THAT(notices(service, now)[1].text, testing::HasSubstr("it would turn clients away: no enabled server is up (backup is up, but"));
+  EXPECT_THAT(notices(service, now)[2].text, testing::HasSubstr("it would turn clients away: no enabled server is up (backup is up, but"));
 }
 
 TEST_F(Notices, AnOverrideThatEndsWithItsServerSaysSo) {

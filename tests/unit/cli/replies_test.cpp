@@ -45,11 +45,12 @@ TEST_F(ReplyText, OfAutoSaysWhetherThereWasAnOverride) {
 }
 
 TEST_F(ReplyText, OfReloadSaysWhatChanged) {
-  EXPECT_EQ(reload_reply({{"services", 1}, {"changed", json::array()}}), "the configuration is loaded: 1 service; nothing changed\n");
-  EXPECT_EQ(reload_reply({{"services", 1}, {"settings", {"metrics"}}}),
+  EXPECT_EQ(reload_reply({{"services", 1}, {"changed", json::array()}}, {}), "the configuration is loaded: 1 service; nothing changed\n");
+  EXPECT_EQ(reload_reply({{"services", 1}, {"settings", {"metrics"}}}, {}),
             "the configuration is loaded: 1 service; changed in [hanatd]: metrics\n");
-  EXPECT_EQ(reload_reply({{"services", 3}, {"changed", {"web", "sip"}}}), "the configuration is loaded: 3 services; changed: web, sip\n");
-  EXPECT_EQ(reload_reply({{"services", 1}, {"added", {"new"}}, {"changed", json::array()}, {"removed", {"old"}}}),
+  EXPECT_EQ(reload_reply({{"services", 3}, {"changed", {"web", "sip"}}}, {}),
+            "the configuration is loaded: 3 services; changed: web, sip\n");
+  EXPECT_EQ(reload_reply({{"services", 1}, {"added", {"new"}}, {"changed", json::array()}, {"removed", {"old"}}}, {}),
             "the configuration is loaded: 1 service; added: new; removed: old\n");
 }
 

@@ -42,6 +42,14 @@ TEST(ShowPlan, NamesWhatChanges) {
             "x: 3 services; by a reload: no service would change\n");
 }
 
+TEST(ShowPlan, NamesWhatStaysUntilSomethingElseWorks) {
+  ReloadPlan plan{.services = 1, .changes = {}, .settings = {}, .warnings = {}};
+  plan.changes.push_back({.service = "web", .change = "changed", .held = {"backup"}, .serves_on = "10.0.0.11:8443"});
+  const std::string text = show_plan(plan, "x", {.colour = false, .now = now});
+  EXPECT_NE(text.find("backup           keeps its verdict: its old probes decide until each new one has passed\n"), std::string::npos);
+  EXPECT_NE(text.find("traffic          10.0.0.11:8443 serves on until a server of the new configuration is up\n"), std::string::npos);
+}
+
 ProbeAnswer answer(const char* role, const char* probe, const char* outcome, const char* reason) {
   ProbeAnswer made;
   made.service = "web";

@@ -25,12 +25,15 @@ namespace hanat::test {
 
 class Served {
 public:
-  explicit Served(ControlServer::Handler handler = echo, const std::string& operators = {}) : path_(dir_ / "control.sock") {
+  explicit Served(ControlServer::Handler handler = echo, const std::string& operators = {},
+                  std::chrono::milliseconds reply_within = std::chrono::minutes{1})
+      : path_(dir_ / "control.sock") {
     uv_loop_init(&loop_);
     uv_async_init(&loop_, &wake_, [](uv_async_t* wake) { static_cast<Served*>(wake->data)->woken(); });
     wake_.data = this;
     try {
-      server_ = std::make_unique<ControlServer>(&loop_, path_, operators, std::move(handler));
+      server_ = std::make_unique<ControlServer>(&loop_, path_, Operators{.name = operators, .gid = find_group(operators)},
+                                                std::move(handler), reply_within);
     } catch (...) {
       uv_close(reinterpret_cast<uv_handle_t*>(&wake_), nullptr);
       uv_run(&loop_, UV_RUN_DEFAULT);

@@ -109,7 +109,7 @@ TEST(ControlPermissions, FollowANewGroupForConnectedClientsToo) {
   EXPECT_THAT(client->hear(), HasSubstr("NotPermitted"));
   std::promise<void> applied;
   served.on_loop([&] {
-    served.server().set_operators("daemon");
+    served.server().set_operators({.name = "daemon", .gid = find_group("daemon")});
     applied.set_value();
   });
   applied.get_future().wait();

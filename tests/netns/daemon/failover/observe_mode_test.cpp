@@ -229,7 +229,7 @@ TEST_F(Observe, WouldTellsTheStoryThatAutoLives) {
   backup.start();
   both("backup");
   EXPECT_EQ(service(hanatd.status(), "twin").flips, 5U);
-  EXPECT_EQ(count(hanatd.log(), "web: observe: "), 6U) << hanatd.log();
+  EXPECT_EQ(count(hanatd.log(), "web: observe: "), 7U) << "six moves, and that the primary is flapping\n" << hanatd.log();
 }
 
 TEST_F(Observe, AnEndpointAndAServiceThatAreConfiguredNoMoreAreGivenUp) {

@@ -26,6 +26,9 @@ Status full_status() {
   status.daemon.kernel_error = status.daemon.fallback = status.daemon.inconclusive = "why";
   status.daemon.config_loaded_at = "t";
   status.daemon.reload_refused.emplace();
+  status.daemon.unconfirmed.emplace();
+  status.daemon.reverted.emplace();
+  status.daemon.reload_hangs.emplace();
   const FlipStatus flip{.at = "t",
                         .from = "primary",
                         .to = "backup",
@@ -62,6 +65,8 @@ Status full_status() {
   server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299"};
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
+  server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
+  server.former_since = "t";
   service.servers.push_back(server);
   status.services.push_back(service);
   return status;
@@ -98,7 +103,9 @@ ServicePlan full_service_plan() {
           .keys = {{.key = "down", .before = "3 in 10s", .after = "2 in 10s"}},
           .move = MovePlan{.from = "primary", .to = "backup", .why = "forced"},
           .flows = {{.flows = "web primary", .server = "10.0.0.1:1", .action = "reset"}},
-          .probes = {.kept = 1, .started = 2, .ended = 3}};
+          .probes = {.kept = 1, .started = 2, .ended = 3},
+          .held = {"primary"},
+          .serves_on = "10.0.0.1:1"};
 }
 
 TEST(Methods, AreDescribedWithTheirParameters) {
@@ -189,11 +196,8 @@ TEST(Methods, DeclareEveryFieldOfAnswers) {
                 .pending = {observed("pass")},
                 .status = full_status().services[0]};
   EXPECT_EQ(checker.check_result("Why", {{"services", json::array({why, WhyReport{}})}, {"others", 0}, {"begin", nullptr}}), "");
-  ReloadPlan plan{.services = 1,
-                  .changes = {full_service_plan()},
-                  .settings = {{.key = "k", .before = "", .after = "v"}},
-                  .warnings = {"w"},
-                  .moves_unknown = true};
+  ReloadPlan plan{
+      .services = 1, .changes = {full_service_plan()}, .settings = {{.key = "k", .before = "", .after = "v"}}, .warnings = {"w"}};
   EXPECT_EQ(checker.check_result("Plan", {{"plan", plan}}), "");
   EXPECT_EQ(checker.check_result("Plan", {{"plan", ReloadPlan{}}}), "");
   const ProbeAnswer answer{.service = "web",

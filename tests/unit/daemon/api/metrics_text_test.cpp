@@ -47,6 +47,7 @@ Status example() {
   web.outage.emplace();
   web.servers[0].flapping = FlappingStatus{.times = 3, .wait_s = 40, .forgiven_in_s = 1'700};
   web.servers[1].warning = WarningStatus{.reason = "slow", .detail = {}};
+  web.servers[1].new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = {}};
   web.draining = {{.server = "primary", .address = "10.0.0.11:8443", .drained = 2, .left = 12, .ends_in_s = 43},
                   {.server = "primary", .address = "10.0.0.11:8443", .drained = 1, .left = 3, .ends_in_s = {}}};
   ServiceStatus idle;
@@ -132,6 +133,8 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_failback_wait_seconds{service="web",server="primary"} 40)",
            R"(hanat_probe_warning{service="web",server="primary"} 0)",
            R"(hanat_probe_warning{service="web",server="backup"} 1)",
+           R"(hanat_new_probes_failing{service="web",server="primary"} 0)",
+           R"(hanat_new_probes_failing{service="web",server="backup"} 1)",
            R"(hanat_outage_doubted{service="web"} 1)",
            R"(hanat_outage_doubted{service="idle"} 0)",
        })

@@ -42,6 +42,9 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.kernel_error = "No such file";
   status.daemon.inconclusive = "no descriptors";
   status.daemon.config_stale = true;
+  status.daemon.unconfirmed = UnconfirmedConfig{.by = "root", .until = "2026-01-31T10:01:00.000Z", .left_s = 43.5};
+  status.daemon.reverted = RevertedConfig{.at = "2026-01-31T10:01:00.000Z", .by = "root"};
+  status.daemon.reload_hangs = HungReload{.since = "2026-01-31T10:01:00.000Z", .by = "SIGHUP"};
   status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T10:00:00.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   ServiceStatus service;
   service.target = "none";
@@ -64,6 +67,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   server.probes = {
       {.name = "tcp 10.0.0.1:1", .health = "up", .fails = {}, .last = {}},
       {.name = "http 10.0.0.1:1 GET /", .health = "down", .fails = {.count = 3, .of = 3, .within_s = 10}, .last = server.last}};
+  server.new_probes = NewProbesStatus{.since = "2026-01-31T10:02:00.000Z", .failing = true, .probes = server.probes};
+  server.former_since = "2026-01-31T10:02:00.000Z";
   service.servers.push_back(server);
   service.last_flip.emplace();
   service.last_flip->drained = 3;

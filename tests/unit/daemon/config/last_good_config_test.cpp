@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/config/fingerprint.hpp"
 #include "tests/unit/temp_dir.hpp"
 
 namespace hanat {
@@ -28,7 +29,7 @@ protected:
     write_text(etc / "hanat.toml", "[hanatd]\n");
     write_text(etc / "conf.d" / "web.toml", service("web"));
   }
-  void save() const { save_last_good(state, etc / "hanat.toml"); }
+  void save() const { save_last_good(state, config::read_config_files(etc / "hanat.toml")); }
   std::filesystem::path copy() const { return last_good_config(state, etc / "hanat.toml"); }
   std::string saved(const std::string& name) const { return read_text(copy().parent_path() / "conf.d" / name); }
 
@@ -77,6 +78,22 @@ TEST_F(LastGoodConfig, SurvivesAnInterruptedReplacement) {
   EXPECT_EQ(copy(), state / "accepted" / "hanat.toml");
   EXPECT_FALSE(std::filesystem::exists(state / "accepted.old"));
   EXPECT_FALSE(std::filesystem::exists(state / "accepted.new"));
+}
+
+TEST_F(LastGoodConfig, RemembersWhichConfigurationIsOnTrial) {
+  EXPECT_EQ(unconfirmed_content(state), std::nullopt);
+  forget_unconfirmed(state);
+  const std::uint64_t content = config_content_hash(etc / "hanat.toml");
+  save_unconfirmed(state, content);
+  EXPECT_EQ(unconfirmed_content(state), content);
+  save_unconfirmed(state, content + 1);
+  EXPECT_EQ(unconfirmed_content(state), content + 1);
+  forget_unconfirmed(state);
+  EXPECT_EQ(unconfirmed_content(state), std::nullopt);
+  write_text(state / "unconfirmed", "rubbish");
+  EXPECT_EQ(unconfirmed_content(state), std::nullopt);
+  save();
+  EXPECT_EQ(config_content_hash(copy()), content) << "a copy has the same content";
 }
 
 } // namespace

@@ -142,6 +142,17 @@ TEST_F(ConfigFiles, OtherFileTypesInConfDAreErrors) {
             "~/conf.d/c.toml: this file is world-writable, so anyone could redirect traffic: check its content, then run `chmod o-w FILE`");
 }
 
+TEST_F(ConfigFiles, AllFilesOfConfDTogetherHaveALimit) {
+  write("hanat.toml", service("a", 1));
+  for (const char* name : {"conf.d/a.toml", "conf.d/b.toml", "conf.d/c.toml", "conf.d/d.toml", "conf.d/e.toml", "conf.d/f.toml"}) {
+    write(name, "");
+    ASSERT_EQ(::truncate(path(name).c_str(), 15 << 20), 0);
+  }
+  const auto files = config::read_extra_files(path("hanat.toml"));
+  ASSERT_EQ(files.size(), 5U) << "the rest is not read";
+  EXPECT_NE(std::get<config::Error>(files.back().content).text.find("more than 67,108,864 bytes together"), std::string::npos);
+}
+
 TEST_F(ConfigFiles, AWorldWritableConfDIsAnError) {
   write("hanat.toml", service("a", 1));
   fs::create_directory(path("conf.d"));

@@ -210,6 +210,36 @@ TEST_F(Former, AnOverrideOfARemovedTargetIsDroppedAsEver) {
   EXPECT_EQ(target_name(one()), "former");
 }
 
+TEST_F(Former, KeepsTheTrafficWhileAnOutageIsInDoubt) {
+  run_services({site()});
+  reload_as({site("198.18.3.2")});
+  for (int times = 0; times < 3; ++times)
+    for (const ServerState& server : one().servers)
+      health.on_probe_result(server.probes[0].id,
+                             {.outcome = Outcome::fail, .reason = probes::Reason::timeout, .latency = 100ms, .detail = {}}, now);
+  run_until_idle();
+  EXPECT_EQ(one().servers[2].health, Health::down);
+  EXPECT_EQ(target_name(one()), "former");
+  EXPECT_EQ(one().reason, Reason::outage_doubted);
+  judge(one(), 2, Outcome::pass);
+  run_until_idle();
+  EXPECT_EQ(target_name(one()), "former");
+  EXPECT_EQ(one().flips, 0U);
+}
+
+TEST_F(Former, IsNotHeldAgainstByWhatAReloadDid) {
+  run_services({site()});
+  one().servers[0].damping.gained(now);
+  reload_as({site("198.18.3.2")});
+  answer(0, Outcome::pass);
+  wait(5s);
+  reload_as({site()});
+  answer(0, Outcome::pass);
+  wait(5s);
+  EXPECT_EQ(target_name(one()), "primary");
+  EXPECT_EQ(one().servers[0].damping.level(flap_rule(one().config), now), 0U);
+}
+
 TEST_F(Former, IsSharedByAGroup) {
   ServiceConfig a = site(), b = site("198.18.1.2", "198.18.2.2", "mail", 25);
   a.group = b.group = "both";

@@ -62,7 +62,7 @@ protected:
   void edit() {
     static constexpr std::array names{"one", "two", "three", "four"};
     auto& services = config.services;
-    switch (below(6)) {
+    switch (below(7)) {
     case 0:
       if (!services.empty()) services.erase(services.begin() + below(static_cast<unsigned>(services.size())));
       break;
@@ -76,16 +76,30 @@ protected:
     case 2:
       if (services.size() > 1) std::swap(services[0].listen, services[1].listen);
       break;
+    case 4:
+      for (ServiceConfig& service : services) service.group = service.group.empty() && chance(50) ? "g" : "";
+      break;
     case 3: config.reconcile = std::chrono::seconds{30 + below(3)}; break;
     default:
       if (!services.empty()) edit_service(services[below(static_cast<unsigned>(services.size()))]);
     }
   }
+  /// As read_group has it: the services of a group have the same number of servers, and other keys alike.
+  void check_groups() {
+    const ServiceConfig* first = nullptr;
+    for (ServiceConfig& service : config.services) {
+      if (service.group.empty()) continue;
+      if (first == nullptr) first = &service;
+      if (service.servers.size() != first->servers.size()) service.group.clear();
+      service.on_none = first->on_none;
+      service.failback = first->failback;
+    }
+  }
   void between_reloads() {
     for (const auto& one : registry.services()) {
       if (one->removed) continue;
-      if (chance(60))
-        judge(*one, below(static_cast<unsigned>(one->servers.size())), chance(70) ? probes::Outcome::pass : probes::Outcome::fail);
+      for (std::size_t server = 0; server < one->servers.size(); ++server)
+        if (chance(60)) judge(*one, server, chance(80) ? probes::Outcome::pass : probes::Outcome::fail);
       if (chance(60)) judge_new(*one);
       if (chance(35))
         begin_override(*one,
@@ -130,6 +144,7 @@ protected:
       for (const ServerState& server : one->servers)
         if (server.new_probes) held.push_back(server.role);
       EXPECT_EQ(held, change.held);
+      if (!one->config.group.empty()) continue; // one that is configured may be a former target, too
       const bool serves_on = former_of(*one) && one->current == former_of(*one);
       EXPECT_EQ(serves_on ? to_text(one->servers.back().addresses.front()) : "", change.serves_on);
       holds += held.size();
@@ -208,13 +223,15 @@ TEST_F(RehearsalTest, IsWhatTheReloadThenDoesForAThousandRandomEdits) {
     random.seed(number);
     between_reloads();
     for (unsigned edits = 1 + below(3); edits > 0; --edits) edit();
+    check_groups();
     const Services* const same = &registry.services();
     const std::set<probes::ProbeId> before = probe_ids();
-    const ReloadPlan plan = reload.plan(config, now);
-    ASSERT_EQ(reload.plan(config, now), plan) << "it changes nothing";
+    const std::size_t slice = number % 2 == 0 ? 1 : 64; // divided as far as it can be, or hardly
+    const ReloadPlan plan = reload.plan(config, now, slice);
+    ASSERT_EQ(reload.plan(config, now, slice), plan) << "it changes nothing";
     EXPECT_EQ(&registry.services(), same);
     EXPECT_EQ(probe_ids(), before);
-    const Reloaded done = reload.apply(config, now);
+    const Reloaded done = reload.apply(config, now, slice);
     check_names(plan, done);
     check_probes(plan, before);
     check_held(plan);

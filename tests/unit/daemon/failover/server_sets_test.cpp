@@ -89,5 +89,22 @@ TEST_F(ServerSetsTest, WhileTheTableIsBusyTheyWait) {
   EXPECT_EQ(update(), Calls{"displaced4 0"});
 }
 
+TEST_F(ServerSetsTest, ManyChangesAreLoadedInPartsSoThatNoTransactionIsLong) {
+  sets.on_start({}, now);
+  update();
+  EXPECT_FALSE(sets.next_wakeup(now));
+  for (std::uint16_t number = 0; number < 300; ++number) {
+    ServiceState& service = registry.add("s");
+    service.config = small_service("s", static_cast<std::uint16_t>(1 + number));
+  }
+  sets.on_config_changed();
+  EXPECT_EQ(update(), Calls{"servers4 256"}) << "300 ports at each of two servers";
+  EXPECT_TRUE(sets.next_wakeup(now));
+  EXPECT_EQ(update(), Calls{"servers4 512"});
+  EXPECT_EQ(update(), Calls{"servers4 600"});
+  EXPECT_FALSE(sets.next_wakeup(now));
+  EXPECT_EQ(update(), Calls{});
+}
+
 } // namespace
 } // namespace hanat::test

@@ -109,6 +109,27 @@ TEST(EventText, Reloads) {
   EXPECT_EQ(level(ConfigReloaded{}), Level::notice);
 }
 
+TEST(EventText, OfReloadsOnTrialAndOfOneThatHangs) {
+  EXPECT_EQ(text(ConfigUnconfirmed{.by = "root", .left = "1m"}),
+            "the configuration is on trial (by root): the one before it comes back in 1m, unless hanatctl confirm says that all is well");
+  EXPECT_EQ(text(ConfigConfirmed{.by = "root"}), "the configuration is confirmed (by root)");
+  EXPECT_EQ(text(ConfigReverted{.by = "root", .within = "1m"}),
+            "nobody confirmed the reload (by root) within 1m: the configuration before it comes back; the file on disk still is the one "
+            "that was on trial");
+  EXPECT_EQ(text(ReloadHangs{.by = "SIGHUP"}).find("the reload (by SIGHUP) waits for its files for 5 s now"), 0U);
+  for (const Payload& what : {Payload{ConfigUnconfirmed{}}, Payload{ConfigConfirmed{}}, Payload{ConfigReverted{}}, Payload{ReloadHangs{}}})
+    EXPECT_EQ(kind(what), "reload") << text(what);
+  EXPECT_EQ(level(ConfigReverted{}), Level::warning);
+  EXPECT_EQ(level(ReloadHangs{}), Level::warning);
+}
+
+TEST(EventText, HasAThousandBytesAtMost) {
+  EXPECT_EQ(text(ConfigError{std::string(1'000, 'e')}).size(), 1'000U);
+  const std::string cut = text(ConfigError{std::string(140'000, 'e')});
+  EXPECT_EQ(cut.size(), 1'000U);
+  EXPECT_TRUE(cut.ends_with("e ... (140000 bytes)"));
+}
+
 TEST(EventText, FilesAndPorts) {
   EXPECT_EQ(
       text(ConfigNotCopied{"No space left on device"}),

@@ -88,5 +88,34 @@ TEST(DoubtText, OfAWarningNamesTheReasonAndWhatWasWanted) {
   EXPECT_THAT(text(warning), HasSubstr("passes with a warning: slow (230.0 ms), wanted: within 200ms"));
 }
 
+TEST(ReloadText, OfNewProbesSaysWhatFailsAndWhatDecides) {
+  const NewProbeFails failing{
+      .server = the_primary,
+      .result = {.outcome = probes::Outcome::fail, .reason = probes::Reason::wrong_answer, .latency = 2ms, .detail = "no match"},
+      .probe = "http 10.0.0.11:8443 GET /",
+      .wanted = "body with \"okay\""};
+  EXPECT_EQ(text(failing),
+            "primary (10.0.0.11:8443): its new probe (http 10.0.0.11:8443 GET /) has not passed since the reload: wrong-answer (no match), "
+            "wanted: body with \"okay\"; its old probes decide until it does. If the configuration is wrong, correct it and reload");
+  EXPECT_EQ(level(failing), Level::warning);
+  EXPECT_EQ(kind(failing), "configuration");
+  const NewProbesPassed passed{.server = the_primary};
+  EXPECT_EQ(text(passed), "primary (10.0.0.11:8443): its new probes have passed, and decide from now on");
+  EXPECT_EQ(level(passed), Level::notice);
+  EXPECT_EQ(kind(passed), "configuration");
+}
+
+TEST(ReloadText, OfAFormerTargetSaysHowLongItServes) {
+  const FormerServes serves{.former = {.role = "former", .address = the_primary.address}, .next = the_primary};
+  EXPECT_EQ(text(serves), "its target 10.0.0.11:8443 is no server of the configuration any more, and serves on until primary "
+                          "(10.0.0.11:8443) is up, probed as before");
+  EXPECT_EQ(level(serves), Level::notice);
+  EXPECT_EQ(kind(serves), "configuration");
+  const FormerKept kept{.former = serves.former};
+  EXPECT_THAT(text(kept), HasSubstr("10.0.0.11:8443, the target of before, keeps it as long as its old probes pass. Correct the"));
+  EXPECT_EQ(level(kept), Level::warning);
+  EXPECT_EQ(kind(kept), "configuration");
+}
+
 } // namespace
 } // namespace hanat::events
