@@ -228,7 +228,10 @@ Namespace& Lab::place(Host host) {
 }
 
 Fd Lab::socket(Host host, int family, int type) {
-  return in(host, [&] { return Fd{checked(::socket(family, type | SOCK_CLOEXEC, 0), "socket")}; });
+  Fd fd;
+  place(host).on_keeper(
+      [&] { fd = Fd{checked(::socket(family, type | SOCK_CLOEXEC, 0), "socket")}; }); // a thread that enters takes ten times as long
+  return fd;
 }
 
 Process Lab::spawn(Host host, const std::vector<std::string>& argv, int out, int err) {
