@@ -17,7 +17,7 @@ struct Change {
   Decision decision;
   Plan plan;
   std::optional<FlowPolicy> asked_flows = {}; // by which it was planned: what is asked while it is being made is of the next one
-  std::string refusal{}; // the kernel's; empty: made
+  std::string refusal{};                      // the kernel's; empty: made
   std::chrono::microseconds took{};
 };
 
