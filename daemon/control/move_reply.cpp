@@ -74,7 +74,7 @@ json move_reply(const Subject& subject) {
           {"target", status.target},
           {"target_address", status.target_address ? json(*status.target_address) : json()},
           {"until", status.forced && status.forced->until ? json(*status.forced->until) : json()},
-          {"old_connections", old.is_null() ? subject.drains : std::move(old)}};
+          {"old_connections", old.is_null() ? subject.drains : old}};
 }
 
 json move_reply(const Subject& subject, std::size_t server) {

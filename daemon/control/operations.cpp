@@ -199,8 +199,8 @@ json handle_force(Controller& controller, const Call& call) {
   for (auto& [subject, server] : targets) {
     replaced.push_back(report(*subject.service, Clock::now()).forced);
     force.server = server;
-    controller.change(*subject.service, flows, [&, &subject = subject](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
-      if (flows && service.current == std::optional{force.server}) change_running_drains(subject, std::nullopt, flows, call, outbox);
+    controller.change(*subject.service, flows, [&, &about = subject](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
+      if (flows && service.current == std::optional{force.server}) change_running_drains(about, std::nullopt, flows, call, outbox);
       begin_override(service, force, registry, outbox);
     });
   }

@@ -148,10 +148,11 @@ bool former_serves(const DecisionInput& input) {
 
 /// To the server that the traffic would begin at if nothing had it, as soon as that is up: one planned move, whatever failback says.
 Decision leave_former(const DecisionInput& input) {
-  const Decision stay = at(*input.current, Reason::configuration, Reason::starting);
-  if (input.forced)
-    return input.servers[*input.forced].health == Health::up ? at(*input.forced, Reason::forced, Reason::configuration, true) : stay;
-  Decision next = start(input.servers.first(*input.current));
+  const std::size_t current = input.current.value_or(0); // it has one
+  const Decision stay = at(current, Reason::configuration, Reason::starting);
+  if (const auto& forced = input.forced)
+    return input.servers[*forced].health == Health::up ? at(*forced, Reason::forced, Reason::configuration, true) : stay;
+  Decision next = start(input.servers.first(current));
   if (next.kind != TargetKind::server || input.servers[next.server].health != Health::up) return stay;
   next.flip_reason = Reason::configuration;
   next.planned = true;

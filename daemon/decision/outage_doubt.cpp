@@ -53,7 +53,7 @@ private:
   }
   /// It missed an answer while the target did, whether it answers now or not.
   bool was_silent_too(const WayToServer& way) const {
-    const bool not_for_long = !way.is_silent() || *way.silent_since > fell_silent() - input_.window;
+    const bool not_for_long = !way.is_silent() || way.silent_since > fell_silent() - input_.window;
     return way.last_silence && *way.last_silence > fell_silent() - input_.settle_time && not_for_long;
   }
   /// Others were silent with the target, and none that works was not: it was the way to all of them.
@@ -69,7 +69,7 @@ private:
     if (!target_is_down() || target_is_dead() || !target().way.fell_silent) return no_doubt();
     if (target().way.is_silent() && !another_answers() && !witness_answers()) return watch(enter(OutagePhase::doubted));
     // Somebody answers again, perhaps the target itself: it may have gone down by the last of what it missed.
-    const bool just_now = *target().way.last_silence > now_ - input_.window && before_.settled != target().way.fell_silent;
+    const bool just_now = target().way.last_silence > now_ - input_.window && before_.settled != target().way.fell_silent;
     const bool answered = !target().way.is_silent() || another_answers() || (input_.witness && was_silent_too(*input_.witness));
     const bool its_moment = (answered && is_common()) || (!target().way.is_silent() && nobody_works());
     return just_now && its_moment ? give_moment(OutagePhase::settling) : no_doubt();
@@ -113,7 +113,7 @@ private:
       doubt.witness_back = true;
     }
     doubt = watch(doubt);
-    if (!doubt.witness_silent && now_ >= *doubt.until) return enter(OutagePhase::confirmed);
+    if (!doubt.witness_silent && now_ >= doubt.since + input_.none_after) return enter(OutagePhase::confirmed);
     return doubt;
   }
 
@@ -142,7 +142,7 @@ private:
   bool better_may_return() const {
     for (const ServerInOutage& server : input_.servers) {
       if (works(server)) return false;
-      const bool fell_silent_too = server.way.is_silent() && *server.way.silent_since > before_.began - input_.window;
+      const bool fell_silent_too = server.way.silent_since > before_.began - input_.window;
       if (fell_silent_too || passes(server)) return true;
     }
     return false;

@@ -116,24 +116,24 @@ struct UnexpectedFlow {
 
 struct ServiceState {
   ServiceConfig config; // of a removed service: without listeners and servers
-  bool removed = false;
   std::vector<ServerState> servers;
 
   // where its traffic is, and why
   std::optional<std::size_t> current;
   bool refused = false;
+  bool removed = false;
+  bool override_ended = false;
+  bool outage_logged = false;
   Reason reason = Reason::starting;
   WallTime since{};
   Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   std::optional<Override> force;
-  bool override_ended = false;
   std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
   std::optional<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;
   std::optional<Flip> last_flip;
-  OutageDoubt outage; // the same for all services of a group
-  bool outage_logged = false;
+  OutageDoubt outage;                          // the same for all services of a group
   std::optional<ProbeState> witness;           // its probe counts for no server
   std::map<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number
   Totals totals;

@@ -71,8 +71,9 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
   for (std::size_t index = 0; index < next.config.servers.size(); ++index) {
     const ServerConfig& server = next.config.servers[index];
     ServerState& state = servers.emplace_back(ServerState{.role = server.role, .addresses = server.addresses, .probes = {}});
-    if (!next.before[index]) continue;
-    const ServerState& same = before[*next.before[index]];
+    const auto& place = next.before[index];
+    if (!place) continue;
+    const ServerState& same = before[*place];
     state.health = same.health;
     state.last_logged = same.last_logged;
     state.up_since = same.up_since;
