@@ -129,10 +129,10 @@ void HealthMonitor::configure(std::vector<ServerState>& before, std::vector<Serv
     const std::size_t added = owners_.size();
     NewProbes& fresh = servers[index].new_probes.emplace();
     for (const probes::Probe& probe : waiting) fresh.probes.push_back(keep_or_add(probe, next.config, old));
-    if (owners_.size() == added && next.before[index] && waited[*next.before[index]].since != WallTime{}) // they wait already
-      fresh.since = waited[*next.before[index]].since, fresh.reported = waited[*next.before[index]].reported;
-    else
-      fresh.since = events::event_time();
+    const auto& place = next.before[index];
+    const bool wait_already = owners_.size() == added && place && waited[*place].since != WallTime{};
+    fresh.since = wait_already ? waited[place.value_or(0)].since : events::event_time();
+    fresh.reported = wait_already && waited[place.value_or(0)].reported;
   }
   for (const ProbeState& probe : old) forget(probe);
 }
@@ -259,9 +259,10 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   }
   probe.window.record(result.outcome, now);
   probe.way.record(result, now);
-  if (!way_before.is_silent() && probe.way.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server) {
+  if (const auto& since = probe.way.silent_since;
+      since && !way_before.is_silent() && !probe.way.no_path && placement(service).current == owner->second.server) {
     ServiceState* self = &service;
-    trigger_others(scheduler_, service, owner->second.server, *probe.way.silent_since, registry_.group_of(self).front()->witness);
+    trigger_others(scheduler_, service, owner->second.server, *since, registry_.group_of(self).front()->witness);
   }
   note_warning(service, server, probe, result, outbox_, now);
   note_inconclusive(is_inconclusive(probe), result);

@@ -25,8 +25,9 @@ std::optional<WarningStatus> warning_of(const ServerState& server) {
     return probe.last && probe.last->outcome == probes::Outcome::pass && policy_of(probe.last->reason).warns;
   };
   const auto found = std::ranges::find_if(server.probes, warns);
-  if (found == server.probes.end()) return std::nullopt;
-  return WarningStatus{.reason = std::string{to_text(found->last->reason)}, .detail = found->last->detail};
+  if (found == server.probes.end() || !found->last) return std::nullopt;
+  const probes::ProbeResult& last = *found->last;
+  return WarningStatus{.reason = std::string{to_text(last.reason)}, .detail = last.detail};
 }
 
 std::optional<OutageStatus> outage_of(const ServiceState& service, Time now) {
