@@ -21,13 +21,10 @@ std::optional<FlappingStatus> flapping_of(const ServiceState& service, const Ser
 }
 
 std::optional<WarningStatus> warning_of(const ServerState& server) {
-  const auto warns = [](const ProbeState& probe) {
-    return probe.last && probe.last->outcome == probes::Outcome::pass && policy_of(probe.last->reason).warns;
-  };
-  const auto found = std::ranges::find_if(server.probes, warns);
-  if (found == server.probes.end() || !found->last) return std::nullopt;
-  const probes::ProbeResult& last = *found->last;
-  return WarningStatus{.reason = std::string{to_text(last.reason)}, .detail = last.detail};
+  for (const ProbeState& probe : server.probes)
+    if (const auto& last = probe.last; last && last->outcome == probes::Outcome::pass && policy_of(last->reason).warns)
+      return WarningStatus{.reason = std::string{to_text(last->reason)}, .detail = last->detail};
+  return std::nullopt;
 }
 
 std::optional<OutageStatus> outage_of(const ServiceState& service, Time now) {
