@@ -87,6 +87,8 @@ std::string Checker::table_difference(const TableView& view) const {
       else
         servers[server_key_of(place)] = {};
     if (spec.observe && target) either_server.insert(server_key_of(*target)); // perhaps of an older configuration
+    const bool former = !spec.observe && target && std::ranges::find(spec.servers, *target) == spec.servers.end();
+    if (former) servers[server_key_of(*target)] = {};
     for (const std::string& listener : listener_keys_of(spec)) {
       if (spec.observe || passages_.at(spec.name).restless) {
         either.insert(listener);
@@ -98,6 +100,7 @@ std::string Checker::table_difference(const TableView& view) const {
       if (!target) reject[listener] = spec.on_none == NoServer::drop ? "drop" : "refuse";
       if (spec.masquerade)
         for (const Place& place : spec.servers) masquerade[key_of(listener, place)] = {};
+      if (spec.masquerade && former) masquerade[key_of(listener, *target)] = {};
     }
   }
   for (const auto& [key, none] : servers) either_server.erase(key);

@@ -215,11 +215,21 @@ namespace {
 
 Expected somewhere_of(std::set<std::optional<Place>> targets) { return {.targets = std::move(targets), .moves = {}, .loose = true}; }
 
+/// Whether its target is no server of the configuration: a reload took it away, and it serves until another may.
+bool has_former(const ServiceSpec& spec, const Service& service) {
+  return service.target && std::ranges::find(spec.servers, *service.target) == spec.servers.end();
+}
+
 /// A loose service: what the rules allow, whatever the way.
-Expected loosely(const ServiceSpec& spec, const Service& service, const std::vector<Place>& usable) {
-  if (service.pin) return somewhere_of({service.pin->place});
+Expected loosely(const ServiceSpec& spec, const Service& service, const std::vector<Place>& usable, bool pin_is_up) {
+  if (service.pin) {
+    std::set<std::optional<Place>> any{service.pin->place};
+    if (has_former(spec, service) && !pin_is_up) any.insert(service.target);
+    return somewhere_of(std::move(any));
+  }
   if (usable.empty()) {
     std::set<std::optional<Place>> any{std::nullopt};
+    if (has_former(spec, service)) any.insert(service.target);
     if (spec.on_none == NoServer::keep) any.insert(spec.servers.begin(), spec.servers.end());
     return somewhere_of(std::move(any));
   }
@@ -270,7 +280,8 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
     return;
   }
   if (service.loose || spec.penalty_ms > 0) {
-    result[spec.name] = loosely(spec, service, usable_places);
+    const auto pinned = service.pin ? role(index, service.pin->place) : std::nullopt;
+    result[spec.name] = loosely(spec, service, usable_places, pinned && is_up(index, *pinned));
     service.return_now = false;
     return;
   }
@@ -298,7 +309,8 @@ void Model::adopt(const std::string& name, const std::optional<Place>& target) {
   Service& service = services_.at(name);
   service.target = target;
   service.decided = true;
-  service.loose = false;
+  const ServiceSpec* const spec = spec_.find(name);
+  service.loose = spec != nullptr && !spec->observe && has_former(*spec, service);
 }
 
 bool Model::may_move(const std::string& name, const std::optional<Place>& target) const {

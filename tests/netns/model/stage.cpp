@@ -280,6 +280,17 @@ Done Stage::on_enable(const Step& step) {
   return done;
 }
 
+/// A probe that asks now has to pass before it decides: where a server works and does not answer as it should, it never does.
+bool Stage::is_held(const Spec& next) const {
+  return std::ranges::any_of(next.services, [this](const ServiceSpec& service) {
+    const ServiceSpec* const before = model.spec().find(service.name);
+    if (before == nullptr || before->asks || !service.asks) return false;
+    return racing || std::ranges::any_of(service.servers, [this](const Place& place) {
+             return model.world.app(place) == App::hangs || model.world.app(place) == App::wrong;
+           });
+  });
+}
+
 Done Stage::on_edit(const Step& step) {
   constexpr unsigned one_in = 40;
   if (step.c % one_in == one_in - 1) {
@@ -295,6 +306,7 @@ Done Stage::on_edit(const Step& step) {
   };
   std::string text = apply_edit(next, step.a, step.b, step.c, busy);
   if (text == "nothing") return {.text = "nothing: that edit is not possible"};
+  if (is_held(next)) return {.text = "nothing: a server connects and does not answer: its old verdict would stand"};
   hanatd->write_config(to_toml(next));
   if (const auto refused = refusal_of(*this, "Reload", json::object())) throw std::runtime_error("the reload is refused: " + *refused);
   model.reload(next);
