@@ -208,17 +208,17 @@ DrainEnds ends_of(const ServiceState& service, const Decision& decision, const E
                   const nat::TableState& rules, Time now) {
   DrainEnds result;
   const FlowAction action = drain.until ? FlowAction::drain : FlowAction::keep;
+  const bool doubted = decision.reason == Reason::outage_doubted; // nobody's connection ends then
   const std::map<Vip, std::string> listed = service.removed ? std::map<Vip, std::string>{} : rules.vips;
   for (const Mapping& mapping : eviction.mappings) {
     for (const Vip& part : given_up_parts(service, listed, mapping.vip)) result.ends[DrainEnd::given_up].push_back(part_of(mapping, part));
     for (const Mapping& part : within(mapping, listed)) {
       if (not_taken_over(part, rules.dnat, {}).empty()) continue; // void
-      if (drain.until && *drain.until <= now)
+      if (drain.until && *drain.until <= now && !doubted)
         result.ends[DrainEnd::time].push_back(part);
       else if (const auto end = forbidden(service, decision, part, action, false))
         result.ends[*end].push_back(part);
-      else if (const auto no_longer_full =
-                   drain.until_down && decision.reason != Reason::outage_doubted ? end_of_full(service, part) : std::nullopt)
+      else if (const auto no_longer_full = drain.until_down && !doubted ? end_of_full(service, part) : std::nullopt)
         (*no_longer_full == DrainEnd::time ? result.drains_on : result.ends[*no_longer_full]).push_back(part);
     }
   }

@@ -136,6 +136,14 @@ TEST(Plan, TcpOfASilentServerDoesNotDrainAndNothingElseStaysAtADeadOne) {
     }
 }
 
+TEST(Plan, NoDrainEndsWhileAnOutageIsInDoubt) {
+  ServiceState service = drained_service(a_minute, Reason::forced);
+  Decision doubted = decision_for(Destination::backup);
+  doubted.reason = Reason::outage_doubted;
+  EXPECT_EQ(as_set(desired_state(service, doubted, moment + 2min).ending), std::set<Mapping>{});
+  EXPECT_EQ(as_set(go(service, Destination::backup, Reason::failover, moment + 2min).ending), flows_of_the_primary);
+}
+
 TEST(Plan, FlowsThatDrainOutliveASilenceThatMayBeTheWays) {
   for (const Reason reason : {Reason::forced, Reason::disabled}) {
     ServiceState service = drained_service(a_minute, reason);
