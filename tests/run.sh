@@ -157,7 +157,7 @@ tally_shares() { # NAME BINARY
 # netns AT_ONCE NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
 netns() {
   local at_once=$1 name=$2 binary=$3 left_out=$4
-  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*:EverythingBlocked*'
+  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
@@ -289,7 +289,8 @@ if [ "$mode" != quick ]; then
     waits='*NetlinkFaults*:*Neighbours*:Fire*:*VipLocal*:*OldClients*:*OddServer*:Return.*:Flipping*:Load*:*Hundred*:Calm*:ControlDeadline*:FailingGroup*'
     waits+=':*Masquerade*:ManyBehindOne*:Detection*:*/IPv6*:*TenThousand*:*FiveThousand*:*TwoThousand*:Cut.Stops*:ControlAbuse*:*OutOfDescriptors*:*WereLost*:Judgement*:Topology*:OwnFailure*'
     waits+=':*WithinTenMilliseconds:ForgottenFlows*:*OperatorRules*:Peace*:Bystanders*:PathInPeace*:PathOfOneClient*:FullConntrack*:*PathTrap*/The*:*PathTrap*/Forwarding*'
-    waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*'
+    waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
+    waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*'
     netns 2 "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
     section "fuzzers, 3 s each"
     fuzz_all 3
