@@ -280,16 +280,20 @@ Done Stage::on_enable(const Step& step) {
   return done;
 }
 
+namespace {
+
 /// A probe that asks now has to pass before it decides: where a server works and does not answer as it should, it never does.
-bool Stage::is_held(const Spec& next) const {
-  return std::ranges::any_of(next.services, [this](const ServiceSpec& service) {
+bool is_held(const Spec& next, const Model& model, bool racing) {
+  return std::ranges::any_of(next.services, [&](const ServiceSpec& service) {
     const ServiceSpec* const before = model.spec().find(service.name);
     if (before == nullptr || before->asks || !service.asks) return false;
-    return racing || std::ranges::any_of(service.servers, [this](const Place& place) {
+    return racing || std::ranges::any_of(service.servers, [&model](const Place& place) {
              return model.world.app(place) == App::hangs || model.world.app(place) == App::wrong;
            });
   });
 }
+
+} // namespace
 
 Done Stage::on_edit(const Step& step) {
   constexpr unsigned one_in = 40;
@@ -306,7 +310,7 @@ Done Stage::on_edit(const Step& step) {
   };
   std::string text = apply_edit(next, step.a, step.b, step.c, busy);
   if (text == "nothing") return {.text = "nothing: that edit is not possible"};
-  if (is_held(next)) return {.text = "nothing: a server connects and does not answer: its old verdict would stand"};
+  if (is_held(next, model, racing)) return {.text = "nothing: a server connects and does not answer: its old verdict would stand"};
   hanatd->write_config(to_toml(next));
   if (const auto refused = refusal_of(*this, "Reload", json::object())) throw std::runtime_error("the reload is refused: " + *refused);
   model.reload(next);

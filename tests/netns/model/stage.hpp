@@ -68,7 +68,6 @@ private:
   Done on_unforce(const Step& step);
   Done on_disable(const Step& step);
   Done on_enable(const Step& step);
-  bool is_held(const Spec& next) const;
   Done on_edit(const Step& step);
   Done on_start(const Step& step);
   Done on_foreign(const Step& step);
