@@ -260,7 +260,7 @@ section "unit tests"
 gtest "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
-# Model.* is run by hand: it takes minutes, and does not know yet what a reload keeps until something new has passed.
+# Model.* is run by hand: it takes minutes, with a new seed each time.
 netns 3 "netns" build/dev/tests/hanat-netns 'Model.*'
 
 if [ "$mode" != quick ]; then

@@ -37,6 +37,15 @@ protected:
     apply(std::move(services));
     run_until_idle();
   }
+  /// "site" and "mail" are a group, and a reload gives the primary of one of them another address.
+  void replace_target_in_group() {
+    ServiceConfig a = site(), b = site("198.18.1.2", "198.18.2.2", "mail", 25);
+    a.group = b.group = "both";
+    run_services({a, b});
+    ServiceConfig next = site("198.18.3.2");
+    next.group = "both";
+    reload_as({next, b});
+  }
   ServiceState& one() { return service("site"); }
   void answer(std::size_t server, Outcome outcome) {
     judge(one(), server, outcome);
@@ -241,12 +250,7 @@ TEST_F(Former, IsNotHeldAgainstByWhatAReloadDid) {
 }
 
 TEST_F(Former, IsSharedByAGroup) {
-  ServiceConfig a = site(), b = site("198.18.1.2", "198.18.2.2", "mail", 25);
-  a.group = b.group = "both";
-  run_services({a, b});
-  ServiceConfig next = site("198.18.3.2");
-  next.group = "both";
-  reload_as({next, b});
+  replace_target_in_group();
   for (const char* name : {"site", "mail"}) {
     EXPECT_EQ(target_name(service(name)), "former");
     EXPECT_EQ(service(name).servers.size(), 3U);
@@ -264,12 +268,7 @@ TEST_F(Former, IsSharedByAGroup) {
 }
 
 TEST_F(Former, OfAGroupIsGivenUpWhenItDiesForOneMember) {
-  ServiceConfig a = site(), b = site("198.18.1.2", "198.18.2.2", "mail", 25);
-  a.group = b.group = "both";
-  run_services({a, b});
-  ServiceConfig next = site("198.18.3.2");
-  next.group = "both";
-  reload_as({next, b});
+  replace_target_in_group();
   for (std::size_t server : {0U, 2U}) judge(service("mail"), server, Outcome::fail);
   run_until_idle();
   for (const char* name : {"site", "mail"}) EXPECT_EQ(target_name(service(name)), "backup");

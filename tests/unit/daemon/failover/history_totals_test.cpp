@@ -29,10 +29,14 @@ protected:
     for (const Mapping& mapping : job().count) (*result.counted)[mapping] = below(5);
     return result;
   }
+  /// An entry is found by its time: no two flips of a service have the same.
+  static void await_next_moment() {
+    const WallTime before = wall_now();
+    while (wall_now() == before) std::this_thread::yield();
+  }
   /// The traffic goes to the other server, or comes back from none.
   void move(ServiceState& one) {
-    const WallTime before = wall_now(); // an entry is found by its time
-    while (wall_now() == before) std::this_thread::yield();
+    await_next_moment();
     const std::size_t server = below(2);
     judge(one, server, below(2) == 0 ? probes::Outcome::pass : probes::Outcome::fail);
     judge(one, 1 - server, below(2) == 0 ? probes::Outcome::pass : probes::Outcome::fail);
@@ -65,9 +69,11 @@ TEST_F(HistoryTotals, AreTheSumOfItsFlipsAfterAThousandRandomMoves) {
   }
   if (worker.busy()) finish(any_result());
   for (int turn = 0; turn < 300; ++turn, now += 1s) {
+    await_next_moment();
     run_until_idle();
     while (run()) {
       finish(turn < 5 ? any_result() : CutResult{});
+      await_next_moment();
       run_until_idle();
     }
     publish();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/failover/overrides.hpp"
@@ -43,6 +44,17 @@ protected:
     run_until_idle();
     outbox.events.clear();
     return web;
+  }
+  /// "web" and "mail", of the same servers and not yet a group, both at their primary.
+  std::pair<ServiceConfig, ServiceConfig> begin_two() {
+    ServiceConfig web = three(), mail = three();
+    mail.name = "mail";
+    mail.listen = {{planning::address("203.0.113.20"), Protocol::tcp, 25}};
+    start({web, mail});
+    for (const char* name : {"web", "mail"})
+      for (std::size_t server = 0; server < 3; ++server) judge(service(name), server, probes::Outcome::pass);
+    run_until_idle();
+    return {web, mail};
   }
   void disable(ServiceState& web, std::size_t server, std::optional<Clock::duration> lasts = {}) {
     Maintenance maintenance{.since = wall_now(), .reason = "new disk", .by = "root"};
@@ -182,13 +194,7 @@ TEST_F(MaintenanceTest, ComesBackAfterARestartWithItsRemainingTime) {
 }
 
 TEST_F(MaintenanceTest, IsSharedByServicesThatBecomeAGroup) {
-  ServiceConfig web = three(), mail = three();
-  mail.name = "mail";
-  mail.listen = {{planning::address("203.0.113.20"), Protocol::tcp, 25}};
-  start({web, mail});
-  for (const char* name : {"web", "mail"})
-    for (std::size_t server = 0; server < 3; ++server) judge(service(name), server, probes::Outcome::pass);
-  run_until_idle();
+  auto [web, mail] = begin_two();
   disable(service("web"), primary_server);
   EXPECT_EQ(service("mail").current, primary_server);
   web.group = mail.group = "both";
@@ -319,13 +325,7 @@ struct NextTest : ReloadTest {
 };
 
 TEST_F(MaintenanceTest, OfServicesThatBecomeAGroupTheOneThatEndsLastRules) {
-  ServiceConfig web = three(), mail = three();
-  mail.name = "mail";
-  mail.listen = {{planning::address("203.0.113.20"), Protocol::tcp, 25}};
-  start({web, mail});
-  for (const char* name : {"web", "mail"})
-    for (std::size_t server = 0; server < 3; ++server) judge(service(name), server, probes::Outcome::pass);
-  run_until_idle();
+  auto [web, mail] = begin_two();
   disable(service("web"), primary_server, 1h);
   disable(service("mail"), primary_server);
   web.group = mail.group = "both";
