@@ -58,6 +58,7 @@ fail() { # TEXT [COUNT]
 }
 finish() {
   section "sum"
+  [ ! -s "$scratch/reasons" ] || head -n 60 "$scratch/reasons"
   [ "${#delayed[@]}" -eq 0 ] || printf 'failed beside others and passed alone: %s\n' "${delayed[@]}"
   [ "${#failures[@]}" -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
   printf '%d passed, %d failed\n' "$passed" "$failed"
@@ -109,6 +110,7 @@ tally() {
     grep -E '^\[==========\] .* ran' "$log"
   else
     failures_in "$log" | tail -n 200
+    failures_in "$log" | grep -E -A 5 '^\[ RUN  |: Failure$' | head -n 30 >>"$scratch/reasons" # once more at the end, in short
   fi
 }
 # lines NAME STATUS: what a script wrote whose lines begin with "ok " or "FAILED ", each a check of its own.

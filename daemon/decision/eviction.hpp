@@ -38,7 +38,7 @@ struct Drain {
 /// Why a drain ended while there were flows left, or may have been.
 enum class DrainEnd : std::uint8_t {
   time,
-  silent,    // the server answers nothing
+  silent,    // the server does not answer in time
   dead,      // the server is down: UDP and SCTP, and what was kept while it was only full
   no_target, // no server is up, and clients are refused
   given_up,  // the endpoint is no longer the service's

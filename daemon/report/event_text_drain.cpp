@@ -27,7 +27,7 @@ std::string_view to_text(FlowKind kind) {
 std::string_view to_text(DrainEnd end) {
   switch (end) {
   case DrainEnd::time: return "the drain time is over";
-  case DrainEnd::silent: return "the server answers nothing, and clients would wait for ever";
+  case DrainEnd::silent: return "the server does not answer in time, and clients would wait for ever";
   case DrainEnd::dead: return "the server is down";
   case DrainEnd::no_target: return "no server has the traffic, and clients are turned away";
   case DrainEnd::given_up: return "the service or this listener is no longer configured";

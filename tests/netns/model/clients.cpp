@@ -44,7 +44,9 @@ Verdict after_move(const Move& move, const ServiceSpec& service, const Passage& 
 Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owner, const Passage& passage) {
   if (held.closed || held.unsure) return Verdict::either;
   if (passage.loose || passage.restless || owner.name != held.service) return Verdict::either;
-  const bool silent = !model.world.reachable(held.at) || (owner.asks && model.world.app(held.at) == App::hangs);
+  // A reply that is never what the probe waits for is an incomplete one when its time is over.
+  const App app = model.world.app(held.at);
+  const bool silent = !model.world.reachable(held.at) || (owner.asks && (app == App::hangs || app == App::wrong));
   if (passage.moves.size() > 1) return Verdict::either; // there and back
   for (const Move& move : passage.moves)
     if (move.from == std::optional{held.at} && !held.leaving) return after_move(move, owner, passage, silent);

@@ -248,12 +248,13 @@ TEST_F(DoctorTest, WarnsOfBridgesWhosePacketsPassIptables) {
   lab().must(Host::gateway, "ip link add br0 type bridge && ip link set to-backup master br0 && ip link set br0 up && ip address flush dev "
                             "to-backup && ip address add 198.18.12.1/24 dev br0");
   lab().sysctl(Host::gateway, "net.bridge.bridge-nf-call-iptables", "1");
-  EXPECT_EQ(daemon_
-                ->reload(fmt::format("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"{}\"\nsnat = \"hairpin\"\nprobe = {{ "
-                                     "type = \"icmp\", interval = \"50ms\", timeout = \"200ms\" }}\n",
-                                     to_text(Lab::endpoint(Host::backup, 8443))))
-                .exit,
-            0);
+  EXPECT_EQ(
+      daemon_
+          ->reload(fmt::format("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"{}\"\nsnat = \"hairpin\"\nprobe = {{ "
+                               "type = \"icmp\", interval = \"50ms\", timeout = \"200ms\" }}\nup = {{ passes = 1, stable_for = \"0s\" }}\n",
+                               to_text(Lab::endpoint(Host::backup, 8443))))
+          .exit,
+      0);
   TcpServer backup(lab(), Host::backup, 8443, "backup");
   daemon_->wait_for([](const Status& status) { return server(service(status, "web"), "primary").health == "up"; });
   expect_trap("bridge-nf", HasSubstr("net.bridge.bridge-nf-call-iptables=0"), "warning");

@@ -55,8 +55,9 @@ protected:
     return flips;
   }
 
-  /// Flips the service under load. Whatever `may_fail` does not excuse had to be answered.
-  void endure(const std::string& extra, const Storm& storm, const std::function<bool(const Connect&, const std::vector<Flip>&)>& may_fail) {
+  /// Flips the service under load. Whatever `may_be_hurt` does not excuse had to be answered, and soon.
+  void endure(const std::string& extra, const Storm& storm,
+              const std::function<bool(const Connect&, const std::vector<Flip>&)>& may_be_hurt) {
     // On the very address and port of the service: whoever comes through untranslated is answered by it.
     TcpServer gateway{lab, Host::gateway, 443, "gateway"};
     ASSERT_EQ(connect_once(lab, Host::client, Lab::vip(443)).text, "gateway") << "the trap must work";
@@ -72,19 +73,21 @@ protected:
     fmt::print("{} flips in {:.1f} s, {} of them behind a cut\n{}\n", flips.size() - 1, took.count(), waits_for_cut, result);
     EXPECT_EQ(service(hanatd.status(), "web").flips, flips.size() - 1);
     EXPECT_GE(static_cast<double>(result.connects.size()) / took.count(), 1000);
-    EXPECT_LT(result.slowest_connect(), lost_a_syn);
 
-    std::size_t excused = 0, judged = 0, astray = 0;
+    std::size_t excused = 0, delayed = 0, judged = 0, astray = 0;
     for (const Connect& connect : result.connects) {
-      if (connect.result != Result::answered) {
-        ASSERT_TRUE(may_fail(connect, flips)) << to_text(connect.result) << " after " << connect.ended.count() << " ns";
-        ++excused;
+      const bool lost = connect.connected > lost_a_syn;
+      if (connect.result != Result::answered || lost) {
+        ASSERT_TRUE(may_be_hurt(connect, flips)) << to_text(connect.result) << " after " << connect.ended.count() << " ns";
+        ++(lost ? delayed : excused);
       } else if (const auto target = only_target(connect, flips)) {
         ++judged;
         astray += connect.by != *target ? 1U : 0U;
       }
     }
-    fmt::print("{} met no flip, {} of them on the old target; {} were reset by a flip\n", judged, astray, excused);
+    fmt::print("{} met no flip, {} of them on the old target; {} were reset by a flip, {} lost their SYN to one\n", judged, astray, excused,
+               delayed);
+    EXPECT_LE(delayed, result.connects.size() / 1000) << "an accident of a slow machine: a flip came between a SYN and its answer";
     EXPECT_EQ(astray, 0U) << "of " << judged << " that began after the commit";
     EXPECT_GT(judged, std::min<std::size_t>(flips.size() / 10, 1000)) << "too few to prove anything";
     EXPECT_EQ(gateway.accepted(), 1U) << "the gateway itself answered for the service";
@@ -104,7 +107,7 @@ TEST_F(FireStorm, TenThousandFlipsFailNoNewConnectionAndLeaveNoneOnTheOldTarget)
 
 TEST_F(FireStorm, AThousandFlipsThatResetOldConnectionsHurtNobodyElse) {
   endure("", {.flips = 1'000, .rate = milliseconds{4}, .at_most = seconds{25}}, [](const Connect& connect, const std::vector<Flip>& flips) {
-    return connect.result == Result::reset && met_a_flip(connect, flips);
+    return (connect.result == Result::reset || connect.result == Result::answered) && met_a_flip(connect, flips);
   });
 }
 

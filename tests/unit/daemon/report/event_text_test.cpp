@@ -318,7 +318,7 @@ TEST(EventText, DrainsThatEndWithACut) {
     return text(ended);
   };
   const std::string begin = "all flows of primary, kept over 1 s, are cut now: ";
-  EXPECT_EQ(text_with(DrainEnd::silent), begin + "the server answers nothing, and clients would wait for ever");
+  EXPECT_EQ(text_with(DrainEnd::silent), begin + "the server does not answer in time, and clients would wait for ever");
   EXPECT_EQ(text_with(DrainEnd::dead), begin + "the server is down");
   EXPECT_EQ(text_with(DrainEnd::no_target), begin + "no server has the traffic, and clients are turned away");
   EXPECT_EQ(text_with(DrainEnd::given_up), begin + "the service or this listener is no longer configured");
