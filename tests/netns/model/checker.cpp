@@ -57,11 +57,11 @@ std::string service_difference(const ServiceStatus& status, std::size_t index, c
   return text;
 }
 
-/// All services of a group have their traffic at the same role.
+/// All services of a group have their traffic at the same role, unless each keeps what it has, for no server is up for all.
 std::string group_difference(const Status& status) {
   std::map<std::string, std::string> targets;
   for (const ServiceStatus& service : status.services)
-    if (service.group && service.mode == "auto")
+    if (service.group && service.mode == "auto" && service.why != "no-server-up-kept")
       if (const auto [at, is_new] = targets.try_emplace(*service.group, service.target); !is_new && at->second != service.target)
         return fmt::format("group {} is apart: {} and {}", *service.group, at->second, service.target);
   return {};

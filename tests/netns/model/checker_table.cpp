@@ -178,7 +178,7 @@ void Checker::check_leftovers(const Status& status) const {
 
 // ---- what new clients get
 
-void Checker::check_requests() const {
+void Checker::check_requests() {
   constexpr milliseconds answer_in{3000}, silence{25};
   const Model& model = stage_.model;
   for (const ServiceSpec& spec : model.spec().services) {
@@ -196,7 +196,9 @@ void Checker::check_requests() const {
       if (!target || !model.world.reachable(*target)) continue;
       const App app = model.world.app(*target);
       if (app != App::dead && spec.udp) {
-        const Attempt got = UdpClient(stage_.lab, Host::client, Lab::vip(listener)).ask(answer_in);
+        constexpr std::uint16_t first_port = 1024, last_port = 9999; // no other socket is given one of these
+        port_ = port_ < first_port || port_ == last_port ? first_port : static_cast<std::uint16_t>(port_ + 1);
+        const Attempt got = UdpClient(stage_.lab, Host::client, Lab::vip(listener), port_).ask(answer_in);
         if (got.text != name_of(*target))
           throw std::runtime_error(fmt::format("a datagram to {} ({}) should be answered by {}: {} {}", listener, spec.name,
                                                name_of(*target), to_text(got.result), got.text));
