@@ -61,6 +61,13 @@ std::optional<std::size_t> Model::role(std::size_t service, const Place& place) 
   return static_cast<std::size_t>(found - servers.begin());
 }
 
+bool Model::has_former(std::size_t service) const {
+  return std::ranges::any_of(spec_.together_with(service), [&](std::size_t member) {
+    const auto& target = services_.at(spec_.services[member].name).target;
+    return target && !role(member, *target);
+  });
+}
+
 // ---- the operator
 
 std::string Model::force(std::size_t service, std::size_t server, bool until_down, bool even_if_down) {
@@ -155,23 +162,26 @@ Service Model::carried_over(const ServiceSpec& next) const {
   return now;
 }
 
-/// What is pinned or disabled in one service of a group is so in all, role by role.
+/// What is pinned or disabled in one service of a group is so in all, role by role; and what is not told of one is told of none.
 void Model::share_in_groups() {
   for (std::size_t index = 0; index < spec_.services.size(); ++index) {
     const auto unit = spec_.together_with(index);
     if (unit.size() < 2 || unit.front() != index) continue;
     std::set<std::size_t> disabled;
     std::optional<std::pair<std::size_t, bool>> pin;
+    bool loose = false;
     for (const std::size_t member : unit) {
       const Service& one = services_.at(spec_.services[member].name);
       for (const Place& place : one.disabled) disabled.insert(role(member, place).value());
       if (one.pin) pin = std::pair{role(member, one.pin->place).value(), one.pin->until_down};
+      loose |= one.loose;
     }
     for (const std::size_t member : unit) {
       Service& one = services_.at(spec_.services[member].name);
       const auto& servers = spec_.services[member].servers;
       for (const std::size_t server : disabled) one.disabled.insert(servers[server]);
       if (pin) one.pin = Pin{servers[pin->first], pin->second};
+      one.loose |= loose;
     }
   }
 }
@@ -215,21 +225,17 @@ namespace {
 
 Expected somewhere_of(std::set<std::optional<Place>> targets) { return {.targets = std::move(targets), .moves = {}, .loose = true}; }
 
-/// Whether its target is no server of the configuration: a reload took it away, and it serves until another may.
-bool has_former(const ServiceSpec& spec, const Service& service) {
-  return service.target && std::ranges::find(spec.servers, *service.target) == spec.servers.end();
-}
-
 /// A loose service: what the rules allow, whatever the way.
-Expected loosely(const ServiceSpec& spec, const Service& service, const std::vector<Place>& usable, bool pin_is_up) {
+/// `former`: its target may be one that a reload took away.
+Expected loosely(const ServiceSpec& spec, const Service& service, const std::vector<Place>& usable, bool pin_is_up, bool former) {
   if (service.pin) {
     std::set<std::optional<Place>> any{service.pin->place};
-    if (has_former(spec, service) && !pin_is_up) any.insert(service.target);
+    if (former && !pin_is_up) any.insert(service.target);
     return somewhere_of(std::move(any));
   }
   if (usable.empty()) {
     std::set<std::optional<Place>> any{std::nullopt};
-    if (has_former(spec, service)) any.insert(service.target);
+    if (former) any.insert(service.target);
     if (spec.on_none == NoServer::keep) any.insert(spec.servers.begin(), spec.servers.end());
     return somewhere_of(std::move(any));
   }
@@ -281,7 +287,7 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
   }
   if (service.loose || spec.penalty_ms > 0) {
     const auto pinned = service.pin ? role(index, service.pin->place) : std::nullopt;
-    result[spec.name] = loosely(spec, service, usable_places, pinned && is_up(index, *pinned));
+    result[spec.name] = loosely(spec, service, usable_places, pinned && is_up(index, *pinned), has_former(index));
     service.return_now = false;
     return;
   }
@@ -297,6 +303,8 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
 
 std::map<std::string, Expected> Model::rest() {
   std::map<std::string, Expected> result;
+  for (std::size_t index = 0; index < spec_.services.size(); ++index)
+    services_.at(spec_.services[index].name).loose |= !spec_.services[index].observe && has_former(index);
   for (std::size_t index = 0; index < spec_.services.size(); ++index) {
     const auto unit = spec_.together_with(index);
     if (unit.front() == index) end_void_pins(unit);
@@ -309,8 +317,7 @@ void Model::adopt(const std::string& name, const std::optional<Place>& target) {
   Service& service = services_.at(name);
   service.target = target;
   service.decided = true;
-  const ServiceSpec* const spec = spec_.find(name);
-  service.loose = spec != nullptr && !spec->observe && has_former(*spec, service);
+  service.loose = false;
 }
 
 bool Model::may_move(const std::string& name, const std::optional<Place>& target) const {

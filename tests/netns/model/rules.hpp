@@ -102,6 +102,8 @@ private:
   Service carried_over(const ServiceSpec& next) const;
   void share_in_groups();
   std::optional<std::size_t> first_usable(std::size_t service) const;
+  /// The target of a service of its group is no server of the configuration: a reload took it away, and it serves until another may.
+  bool has_former(std::size_t service) const;
   std::optional<std::size_t> role(std::size_t service, const Place& place) const;
 
   Spec spec_;
