@@ -143,7 +143,7 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
 bool former_serves(const DecisionInput& input) {
   if (!input.current || (input.forced && !input.forced_waits)) return false;
   const Candidate& target = input.servers[*input.current];
-  return target.former && target.health != Health::down;
+  return target.former && !target.disabled && target.health != Health::down;
 }
 
 /// To the server that the traffic would begin at if nothing had it, as soon as that is up: one planned move, whatever failback says.

@@ -34,6 +34,13 @@ Candidate own_view(const ServerState& server) {
           .former = server.former.has_value()};
 }
 
+/// A former target of a group may be a server that is configured, and the operator wants nothing at it.
+bool is_disabled_former(const ServiceState& service, const ServerState& server) {
+  if (!server.former) return false;
+  return std::ranges::any_of(service.servers,
+                             [&](const ServerState& other) { return other.maintenance && other.addresses == server.addresses; });
+}
+
 /// Whether another server than `self` has the traffic, and is not down.
 bool another_works(const ServiceState& service, std::size_t self) {
   const auto current = placement(service).current;
@@ -106,6 +113,9 @@ void share_health(std::span<ServiceState* const> group) {
       server.group_view = merge_health(server.group_view, after);
       after = merge_health(after, own_view(server));
     }
+    const auto is_disabled = [index](const ServiceState* service) { return is_disabled_former(*service, service->servers[index]); };
+    if (std::ranges::any_of(group, is_disabled))
+      for (ServiceState* service : group) service->servers[index].group_view.disabled = true;
   }
 }
 

@@ -136,7 +136,8 @@ void Checker::check(const Done& done) {
                                .moves = one.moves,
                                .loose = one.loose,
                                .by_reload = done.reloaded,
-                               .restless = service.failback_in_s.has_value() || stage_.model.may_move(service.name, target),
+                               .restless = service.failback_in_s.has_value() || stage_.model.may_move(service.name, target) ||
+                                           (one.loose && !target && one.targets.size() > 1), // a former target may come back
                                .targets = one.targets,
                                .asked_flows = done.asked_flows.empty() ? std::nullopt : std::optional{done.asked_flows}};
   }
@@ -144,6 +145,10 @@ void Checker::check(const Done& done) {
   flips_.clear();
   Status counted = status;
   while (read_history()) counted = stage_.hanatd->status(); // so that both have the same moves
+  std::set<std::string> moved;
+  for (const auto& [name, flips] : flips_)
+    if (!flips.empty()) moved.insert(name);
+  stage_.note_moves(moved, done.restarted);
   check_moves(expected, done);
   check_totals(counted, done.restarted);
   check_requests();
@@ -175,7 +180,6 @@ void Checker::check_moves(const std::map<std::string, Expected>& expected, const
     if (!expected.contains(name) && !done.reloaded) throw std::runtime_error("a move of " + name + ", which is no service");
   for (const auto& [name, one] : expected) {
     const auto& flips = flips_[name];
-    if (!flips.empty()) stage_.moved_at[name] = TestClock::now();
     if (one.loose) {
       if (!flips.empty() && passages_.at(name).restless && one.targets.contains(place_at(flips.back().to_address))) continue;
       if (!flips.empty() && place_at(flips.back().to_address) != passages_.at(name).target)

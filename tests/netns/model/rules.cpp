@@ -62,10 +62,8 @@ std::optional<std::size_t> Model::role(std::size_t service, const Place& place) 
 }
 
 bool Model::has_former(std::size_t service) const {
-  return std::ranges::any_of(spec_.together_with(service), [&](std::size_t member) {
-    const auto& target = services_.at(spec_.services[member].name).target;
-    return target && !role(member, *target);
-  });
+  return std::ranges::any_of(spec_.together_with(service),
+                             [&](std::size_t member) { return services_.at(spec_.services[member].name).former.has_value(); });
 }
 
 // ---- the operator
@@ -230,12 +228,12 @@ Expected somewhere_of(std::set<std::optional<Place>> targets) { return {.targets
 Expected loosely(const ServiceSpec& spec, const Service& service, const std::vector<Place>& usable, bool pin_is_up, bool former) {
   if (service.pin) {
     std::set<std::optional<Place>> any{service.pin->place};
-    if (former && !pin_is_up) any.insert(service.target);
+    if (former && !pin_is_up) any.insert({service.target, service.former});
     return somewhere_of(std::move(any));
   }
   if (usable.empty()) {
     std::set<std::optional<Place>> any{std::nullopt};
-    if (former) any.insert(service.target);
+    if (former) any.insert({service.target, service.former});
     if (spec.on_none == NoServer::keep) any.insert(spec.servers.begin(), spec.servers.end());
     return somewhere_of(std::move(any));
   }
@@ -303,6 +301,10 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
 
 std::map<std::string, Expected> Model::rest() {
   std::map<std::string, Expected> result;
+  for (std::size_t index = 0; index < spec_.services.size(); ++index) {
+    Service& one = services_.at(spec_.services[index].name);
+    if (one.target) one.former = role(index, *one.target) ? std::nullopt : one.target;
+  }
   for (std::size_t index = 0; index < spec_.services.size(); ++index)
     services_.at(spec_.services[index].name).loose |= !spec_.services[index].observe && has_former(index);
   for (std::size_t index = 0; index < spec_.services.size(); ++index) {

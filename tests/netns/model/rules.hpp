@@ -38,6 +38,7 @@ struct Pin {
 /// A service at rest.
 struct Service {
   std::optional<Place> target = {}; // nullopt: none
+  std::optional<Place> former = {}; // the target of before a reload that took it away, until another server has the traffic
   bool decided = false;             // no: new, and nobody has been its target
   std::optional<Pin> pin = {};      // an override
   std::set<Place> disabled = {};
@@ -102,7 +103,7 @@ private:
   Service carried_over(const ServiceSpec& next) const;
   void share_in_groups();
   std::optional<std::size_t> first_usable(std::size_t service) const;
-  /// The target of a service of its group is no server of the configuration: a reload took it away, and it serves until another may.
+  /// A service of its group has one.
   bool has_former(std::size_t service) const;
   std::optional<std::size_t> role(std::size_t service, const Place& place) const;
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <nlohmann/json.hpp>
@@ -56,8 +57,11 @@ public:
   Model model;
   Clients clients{lab};
   bool shared_table;
-  bool racing = false;                                   // hanatd may not know yet what the last steps did
-  std::map<std::string, TestClock::time_point> moved_at; // by service: when its target changed last
+  bool racing = false; // hanatd may not know yet what the last steps did
+
+  /// A packet without a flow is reset for a minute after its service has moved, or got other listeners; a restart begins that minute anew.
+  /// `moved`: since the last call.
+  void note_moves(const std::set<std::string>& moved, bool restarted);
 
 private:
   Done on_app(const Step& step);
@@ -81,6 +85,8 @@ private:
   bool ask_operator(const std::string& method, const nlohmann::json& parameters, const std::function<std::string(bool)>& tell);
 
   std::map<Place, std::unique_ptr<Program>> programs_;
+  std::map<std::string, TestClock::time_point> moved_at_;
+  Spec spec_; // of the last note_moves()
 
 public:
   std::unique_ptr<Hanatd> hanatd; // last: it ends first

@@ -14,6 +14,11 @@
 #include "tests/netns/model/table_view.hpp"
 
 namespace hanat::test::model {
+namespace {
+
+constexpr std::chrono::seconds lately{63};
+
+} // namespace
 
 Done Stage::on_start(const Step& step) {
   const bool orderly = step.verb == Verb::restart;
@@ -56,12 +61,22 @@ Done Stage::on_foreign(const Step& step) {
           .table_touched = true};
 }
 
+void Stage::note_moves(const std::set<std::string>& moved, bool restarted) {
+  const auto now = TestClock::now();
+  std::erase_if(moved_at_, [now](const auto& one) { return now - one.second > lately; });
+  for (const ServiceSpec& service : model.spec().services) {
+    const ServiceSpec* const before = spec_.find(service.name);
+    const bool is_other = before == nullptr || before->listen != service.listen || before->servers != service.servers;
+    if (is_other || moved.contains(service.name) || (restarted && moved_at_.contains(service.name))) moved_at_[service.name] = now;
+  }
+  spec_ = model.spec();
+}
+
 Done Stage::on_forget() {
   std::map<std::string, bool> moved;
-  constexpr std::chrono::seconds lately{63};
   for (const ServiceSpec& service : model.spec().services) {
-    const auto at = moved_at.find(service.name);
-    moved[service.name] = at != moved_at.end() && TestClock::now() - at->second < lately;
+    const auto at = moved_at_.find(service.name);
+    moved[service.name] = at != moved_at_.end() && TestClock::now() - at->second < lately;
   }
   clients.on_forgotten(moved);
   lab.must(Host::gateway, "conntrack -F 2>&1");

@@ -274,6 +274,20 @@ TEST_F(Former, OfAGroupIsGivenUpWhenItDiesForOneMember) {
   for (const char* name : {"site", "mail"}) EXPECT_EQ(target_name(service(name)), "backup");
 }
 
+TEST_F(Former, OfAGroupIsLeftWhenItsServerIsDisabledInOneMember) {
+  replace_target_in_group();
+  EXPECT_TRUE(has_other_usable(service("mail"), 0));
+  for (const char* name : {"site", "mail"}) judge(service(name), 1, Outcome::fail);
+  EXPECT_FALSE(has_other_usable(service("mail"), 0)) << "the former target is the same server";
+  for (const char* name : {"site", "mail"})
+    disable_server(service(name), 0, {.since = wall_now(), .reason = {}, .by = "root"}, registry, outbox);
+  answer(0, Outcome::fail);
+  for (const char* name : {"site", "mail"}) EXPECT_EQ(target_name(service(name)), "none");
+  for (const char* name : {"site", "mail"}) enable_server(service(name), 0, "root", registry, outbox);
+  run_until_idle();
+  for (const char* name : {"site", "mail"}) EXPECT_NE(target_name(service(name)), "none");
+}
+
 TEST_F(Former, IsNoneWhereTheTrafficIsOnlyObserved) {
   ServiceConfig observed = site();
   observed.mode = Mode::observe;
