@@ -283,14 +283,16 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
     result[spec.name] = {.targets = {service.target}, .moves = {}};
     return;
   }
-  if (service.loose || spec.penalty_ms > 0) {
+  const bool up = service.target && role(index, *service.target) && is_up(index, *role(index, *service.target));
+  Move move = next_move(spec, service, usable_places, up);
+  // The default penalty: a server that has lost the traffic lately may be passed over.
+  const bool may_be_flapping = spec.manual && !service.pin && move.to && move.to != service.target;
+  if (service.loose || spec.penalty_ms > 0 || may_be_flapping) {
     const auto pinned = service.pin ? role(index, service.pin->place) : std::nullopt;
     result[spec.name] = loosely(spec, service, usable_places, pinned && is_up(index, *pinned), has_former(index));
     service.return_now = false;
     return;
   }
-  const bool up = service.target && role(index, *service.target) && is_up(index, *role(index, *service.target));
-  Move move = next_move(spec, service, usable_places, up);
   service.return_now = false;
   Expected expected{.targets = {move.to}, .moves = {}};
   if (move.to) service.planned.erase(*move.to);
