@@ -156,9 +156,9 @@ tally_shares() { # NAME BINARY
   gtest "$1, alone" "$2" "--gtest_filter=$(IFS=: && printf '%s' "${again[*]}")"
   [ "$failed" -gt "$before" ] || delayed+=("${again[@]}")
 }
-# netns AT_ONCE NAME BINARY LEFT_OUT: what measures times runs after the others, alone.
+# netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone.
 netns() {
-  local at_once=$1 name=$2 binary=$3 left_out=$4
+  local at_once=$1 name=$2 binary=$3 left_out=${4-}
   local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
@@ -262,8 +262,7 @@ section "unit tests"
 gtest "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
-# Model.* is run by hand: it takes minutes, with a new seed each time.
-netns 3 "netns" build/dev/tests/hanat-netns 'Model.*'
+netns 3 "netns" build/dev/tests/hanat-netns
 
 if [ "$mode" != quick ]; then
   section "figures, short form"

@@ -1,5 +1,6 @@
 // A random sequence of what may happen to a gateway, step by step, each compared with a model of hanat's rules. A sequence that fails is
 // made as short as possible, and printed as a command that replays it.
+// Without more it takes a minute, with the same seed each time.
 //   HANAT_SEED=7 HANAT_STEPS_COUNT=10000 build/dev/tests/hanat-netns --gtest_filter='Model.*'    (or HANAT_SECONDS=3600: as many as fit)
 //   HANAT_STEPS='app 3 0 1; force 1 2 0' build/dev/tests/hanat-netns --gtest_filter='Model.*'
 // Not here: the steps (step, stage, edits), the rules (rules), what is compared (checker, clients).
@@ -55,8 +56,7 @@ std::vector<Step> shortest(std::vector<Step> steps, Outcome& outcome) {
 
 TEST(Model, HoldsAfterEveryStepOfARandomSequence) {
   const auto given = parse_steps(from_environment("HANAT_STEPS"));
-  const std::uint64_t seed =
-      number_from("HANAT_SEED", static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()) % 1'000'000);
+  const std::uint64_t seed = number_from("HANAT_SEED", 1);
   const std::size_t count = number_from("HANAT_STEPS_COUNT", as_many_as_fit);
   const bool all = count != as_many_as_fit || !given.empty();
   constexpr seconds a_day = std::chrono::hours{24};
