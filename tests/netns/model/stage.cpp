@@ -323,7 +323,7 @@ Done Stage::on_connect(const Step& step) {
   const auto& services = model.spec().services;
   const auto serves = [&](const ServiceSpec& one) {
     const auto& target = model.service(one.name).target;
-    return target && !one.observe && is_reachable_and_answers(model.world, *target);
+    return target && !one.observe && is_reachable_and_answers(model.world, *target) && !model.may_move(one.name, target);
   };
   std::size_t which = step.a % services.size();
   for (std::size_t tried = 0; !serves(services[which]) && tried < services.size(); ++tried) which = (which + 1) % services.size();
@@ -350,7 +350,7 @@ Done Stage::on_reconnect(const Step& step) {
   for (const ServiceSpec& spec : model.spec().services) {
     const auto& target = model.service(spec.name).target;
     if (std::ranges::find(spec.listen, listen) == spec.listen.end()) continue;
-    if (!target || spec.observe || !is_reachable_and_answers(model.world, *target)) break;
+    if (!target || spec.observe || !is_reachable_and_answers(model.world, *target) || model.may_move(spec.name, target)) break;
     clients.open(spec, listen, *target, port);
     return {.text = fmt::format("the client with port {} connects to {} again, at {}", port, listen, name_of(*target))};
   }
