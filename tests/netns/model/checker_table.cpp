@@ -100,7 +100,7 @@ std::string Checker::table_difference(const TableView& view) const {
       if (!target) reject[listener] = spec.on_none == NoServer::drop ? "drop" : "refuse";
       if (spec.masquerade)
         for (const Place& place : spec.servers) masquerade[key_of(listener, place)] = {};
-      if (spec.masquerade && former) masquerade[key_of(listener, *target)] = {};
+      if (former) either_source.insert(key_of(listener, *target)); // as the configuration was that had it
     }
   }
   for (const auto& [key, none] : servers) either_server.erase(key);

@@ -47,7 +47,8 @@ Verdict verdict_on(const Held& held, const Model& model, const ServiceSpec& owne
   // A reply that is never what the probe waits for is an incomplete one when its time is over.
   const App app = model.world.app(held.at);
   const bool silent = !model.world.reachable(held.at) || (owner.asks && (app == App::hangs || app == App::wrong));
-  if (passage.moves.size() > 1) return Verdict::either; // there and back
+  if (passage.moves.size() > 1) return Verdict::either;            // there and back
+  if (held.leaving && passage.asked_flows) return Verdict::either; // a command changes a drain that runs
   for (const Move& move : passage.moves)
     if (move.from == std::optional{held.at} && !held.leaving) return after_move(move, owner, passage, silent);
   if (passage.target == std::optional{held.at}) return Verdict::lives;
