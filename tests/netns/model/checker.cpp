@@ -118,6 +118,7 @@ void Checker::check(const Done& done) {
       auto& moves = expected.at(name).moves;
       moves.insert(moves.end(), later.moves.begin(), later.moves.end());
       expected.at(name).targets = later.targets;
+      expected.at(name).loose |= later.loose;
     }
   }
   if (done.restarted) {
