@@ -117,7 +117,9 @@ void Checker::check(const Done& done) {
     for (auto& [name, later] : stage_.model.rest()) {
       auto& moves = expected.at(name).moves;
       moves.insert(moves.end(), later.moves.begin(), later.moves.end());
-      expected.at(name).targets = later.targets;
+      auto& targets = expected.at(name).targets;
+      if (!expected.at(name).loose) targets.clear();
+      targets.insert(later.targets.begin(), later.targets.end());
       expected.at(name).loose |= later.loose;
     }
   }
