@@ -41,6 +41,19 @@ struct Done {
   std::string asked_flows = {};             // "": the operator asked for nothing
 };
 
+/// A packet without a flow is reset for a minute after its service has moved, or got other listeners; a restart begins that minute anew.
+class Moves {
+public:
+  /// `moved`: since the last call.
+  void note(const Spec& spec, const std::set<std::string>& moved, bool restarted);
+  /// By service.
+  std::map<std::string, bool> are_recent(const Spec& spec) const;
+
+private:
+  std::map<std::string, TestClock::time_point> at_;
+  Spec last_; // of the last note()
+};
+
 class Stage {
 public:
   explicit Stage(bool shared_table);
@@ -58,10 +71,7 @@ public:
   Clients clients{lab};
   bool shared_table;
   bool racing = false; // hanatd may not know yet what the last steps did
-
-  /// A packet without a flow is reset for a minute after its service has moved, or got other listeners; a restart begins that minute anew.
-  /// `moved`: since the last call.
-  void note_moves(const std::set<std::string>& moved, bool restarted);
+  Moves moves;
 
 private:
   Done on_app(const Step& step);
@@ -85,8 +95,6 @@ private:
   bool ask_operator(const std::string& method, const nlohmann::json& parameters, const std::function<std::string(bool)>& tell);
 
   std::map<Place, std::unique_ptr<Program>> programs_;
-  std::map<std::string, TestClock::time_point> moved_at_;
-  Spec spec_; // of the last note_moves()
 
 public:
   std::unique_ptr<Hanatd> hanatd; // last: it ends first

@@ -61,24 +61,28 @@ Done Stage::on_foreign(const Step& step) {
           .table_touched = true};
 }
 
-void Stage::note_moves(const std::set<std::string>& moved, bool restarted) {
+void Moves::note(const Spec& spec, const std::set<std::string>& moved, bool restarted) {
   const auto now = TestClock::now();
-  std::erase_if(moved_at_, [now](const auto& one) { return now - one.second > lately; });
-  for (const ServiceSpec& service : model.spec().services) {
-    const ServiceSpec* const before = spec_.find(service.name);
+  std::erase_if(at_, [now](const auto& one) { return now - one.second > lately; });
+  for (const ServiceSpec& service : spec.services) {
+    const ServiceSpec* const before = last_.find(service.name);
     const bool is_other = before == nullptr || before->listen != service.listen || before->servers != service.servers;
-    if (is_other || moved.contains(service.name) || (restarted && moved_at_.contains(service.name))) moved_at_[service.name] = now;
+    if (is_other || moved.contains(service.name) || (restarted && at_.contains(service.name))) at_[service.name] = now;
   }
-  spec_ = model.spec();
+  last_ = spec;
+}
+
+std::map<std::string, bool> Moves::are_recent(const Spec& spec) const {
+  std::map<std::string, bool> result;
+  for (const ServiceSpec& service : spec.services) {
+    const auto at = at_.find(service.name);
+    result[service.name] = at != at_.end() && TestClock::now() - at->second < lately;
+  }
+  return result;
 }
 
 Done Stage::on_forget() {
-  std::map<std::string, bool> moved;
-  for (const ServiceSpec& service : model.spec().services) {
-    const auto at = moved_at_.find(service.name);
-    moved[service.name] = at != moved_at_.end() && TestClock::now() - at->second < lately;
-  }
-  clients.on_forgotten(moved);
+  clients.on_forgotten(moves.are_recent(model.spec()));
   lab.must(Host::gateway, "conntrack -F 2>&1");
   return {.text = "conntrack -F"};
 }
