@@ -168,7 +168,8 @@ bool Clients::check_one(Talker& talker, const Model& model, const std::map<std::
   const Passage& passage = passages.at(talker.service);
   if (!passage.target || passage.restless || spec->observe || !model.world.reachable(*passage.target)) return false;
   if (model.world.app(*passage.target) == App::dead) return false;
-  bool may_stay = talker.unsure || passage.loose || (passage.moves.empty() && talker.at != *passage.target);
+  const bool left_before = std::ranges::find(passage.moves, std::optional{talker.at}, &Move::from) == passage.moves.end();
+  bool may_stay = talker.unsure || passage.loose || (left_before && talker.at != *passage.target);
   for (const Move& move : passage.moves) {
     const std::string policy = move.planned ? passage.asked_flows.value_or(spec->on_forced) : "reset";
     may_stay |= policy != "reset" || move.perhaps_planned;
