@@ -248,6 +248,8 @@ void Checker::check_totals(const Status& status, bool restarted) {
           fmt::format("{}: the totals are {}, and with the moves of the history they are {}", service.name, service.totals.flips, counted));
   }
   for (const ServiceStatus& service : status.services)
+    if (!service.draining.empty()) drained_[service.name] = TestClock::now();
+  for (const ServiceStatus& service : status.services)
     if (!service.draining.empty() || !flips_[service.name].empty() || (service.last_flip && !service.last_flip->cut_ms))
       busy_[service.name] = TestClock::now();
   before_ = std::move(now);

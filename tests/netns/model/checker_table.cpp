@@ -161,7 +161,10 @@ void Checker::check_leftovers(const Status& status) const {
   for (const ServiceStatus& service : status.services) {
     const ServiceSpec* const spec = stage_.model.spec().find(service.name);
     const Passage& passage = passages_.at(service.name);
-    if (!service.draining.empty() || spec->observe || passage.restless || !passage.target) continue;
+    constexpr std::chrono::seconds closing{125}; // a drain is over when those are left that one side has closed
+    const auto drained = drained_.find(service.name);
+    if (drained != drained_.end() && TestClock::now() - drained->second < closing) continue;
+    if (spec->observe || passage.restless || !passage.target) continue;
     for (const std::uint16_t listener : spec->listen)
       if (const auto moved = listener_moved_.find(listener);
           moved == listener_moved_.end() || TestClock::now() - std::max(moved->second, started_) > long_after)
