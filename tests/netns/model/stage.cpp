@@ -310,7 +310,8 @@ Done Stage::on_edit(const Step& step) {
   };
   std::string text = apply_edit(next, step.a, step.b, step.c, busy);
   if (text == "nothing") return {.text = "nothing: that edit is not possible"};
-  if (is_held(next, model, racing)) return {.text = "nothing: a server connects and does not answer: its old verdict would stand"};
+  if (is_held(next, model, racing || step.races))
+    return {.text = "nothing: a server connects and does not answer: its old verdict would stand"};
   hanatd->write_config(to_toml(next));
   if (const auto refused = refusal_of(*this, "Reload", json::object())) throw std::runtime_error("the reload is refused: " + *refused);
   model.reload(next);
