@@ -61,6 +61,13 @@ std::optional<std::size_t> Model::role(std::size_t service, const Place& place) 
   return static_cast<std::size_t>(found - servers.begin());
 }
 
+bool Model::is_planned(std::size_t service, std::size_t server) const {
+  return std::ranges::any_of(spec_.together_with(service), [&](std::size_t member) {
+    const ServiceSpec& spec = spec_.services[member];
+    return services_.at(spec.name).planned.contains(spec.servers.at(server));
+  });
+}
+
 bool Model::has_former(std::size_t service) const {
   return std::ranges::any_of(spec_.together_with(service),
                              [&](std::size_t member) { return services_.at(spec_.services[member].name).former.has_value(); });
@@ -147,7 +154,7 @@ Service Model::carried_over(const ServiceSpec& next) const {
   const Service& old = services_.at(next.name);
   Service now = old;
   now.loose = old.loose || before->servers != next.servers || before->listen != next.listen || before->udp != next.udp ||
-              before->group != next.group || before->observe != next.observe || (!old.target && old.decided);
+              before->group != next.group || before->observe || next.observe || (!old.target && old.decided);
   if (before->servers == next.servers) return now;
   now.pin.reset();
   if (old.pin)
@@ -254,9 +261,7 @@ Move next_move(const ServiceSpec& spec, const Service& service, const std::vecto
     const bool back = usable.front() != *service.target &&
                       std::ranges::find(spec.servers, usable.front()) < std::ranges::find(spec.servers, *service.target);
     if (!back || (spec.manual && !service.return_now)) return stay;
-    Move move = to(usable.front(), "failback", service.return_now);
-    move.perhaps_planned = service.planned.contains(usable.front());
-    return move;
+    return to(usable.front(), "failback", service.return_now);
   }
   const bool is_planned = target_is_up; // it was disabled
   if (!usable.empty()) return to(usable.front(), is_planned ? "disabled" : "failover", is_planned);
@@ -285,6 +290,7 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
   }
   const bool up = service.target && role(index, *service.target) && is_up(index, *role(index, *service.target));
   Move move = next_move(spec, service, usable_places, up);
+  if (move.why == "failback") move.perhaps_planned |= is_planned(index, role(index, *move.to).value());
   // The default penalty: a server that has lost the traffic lately may be passed over.
   const bool may_be_flapping = spec.manual && !service.pin && move.to && move.to != service.target;
   if (service.loose || spec.penalty_ms > 0 || may_be_flapping) {
@@ -295,7 +301,6 @@ void Model::rest_one(std::size_t index, std::map<std::string, Expected>& result)
   }
   service.return_now = false;
   Expected expected{.targets = {move.to}, .moves = {}};
-  if (move.to) service.planned.erase(*move.to);
   service.target = move.to;
   if (!move.why.empty()) expected.moves.push_back(std::move(move));
   result[spec.name] = std::move(expected);
@@ -314,6 +319,8 @@ std::map<std::string, Expected> Model::rest() {
     if (unit.front() == index) end_void_pins(unit);
   }
   for (std::size_t index = 0; index < spec_.services.size(); ++index) rest_one(index, result);
+  for (auto& [name, service] : services_)
+    if (service.target && !service.loose) service.planned.erase(*service.target);
   return result;
 }
 

@@ -103,6 +103,8 @@ private:
   Service carried_over(const ServiceSpec& next) const;
   void share_in_groups();
   std::optional<std::size_t> first_usable(std::size_t service) const;
+  /// A return to the server is planned work, for a service of the group.
+  bool is_planned(std::size_t service, std::size_t server) const;
   /// A service of its group has one.
   bool has_former(std::size_t service) const;
   std::optional<std::size_t> role(std::size_t service, const Place& place) const;
