@@ -155,6 +155,9 @@ Service Model::carried_over(const ServiceSpec& next) const {
   Service now = old;
   now.loose = old.loose || before->servers != next.servers || before->listen != next.listen || before->udp != next.udp ||
               before->group != next.group || before->observe || next.observe || (!old.target && old.decided);
+  if (*before != next) // what a server that works waits for may be what the reload changes
+    for (const Place& place : next.servers)
+      if (world.passes(next, place)) now.planned.insert(place);
   if (before->servers == next.servers) return now;
   now.pin.reset();
   if (old.pin)
