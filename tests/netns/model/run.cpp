@@ -28,6 +28,7 @@ void carry_out(Stage& stage, Checker& checker, const Step& step, bool last, Done
   description = done.text;
   pending.restarted |= done.restarted;
   pending.reloaded |= done.reloaded;
+  pending.table_touched |= done.table_touched;
   if (step.races && !last && !ends_with_its_server(stage.model)) {
     stage.racing = true;
     stage.clients.on_anything();
@@ -37,6 +38,7 @@ void carry_out(Stage& stage, Checker& checker, const Step& step, bool last, Done
   if (stage.racing) stage.model.loosen_all();
   done.restarted = pending.restarted;
   done.reloaded = pending.reloaded;
+  done.table_touched = pending.table_touched;
   checker.check(done);
   stage.racing = false;
   pending = {};
