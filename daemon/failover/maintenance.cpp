@@ -34,7 +34,7 @@ bool is_equal(const Maintenance& one, const Maintenance& other) {
 
 bool has_other_usable(const ServiceState& service, std::size_t server) {
   for (std::size_t other = 0; other < service.servers.size(); ++other) {
-    if (other == server || service.servers[other].addresses == service.servers[server].addresses) continue; // a former target
+    if (other == server || service.servers[other].addresses == service.servers[server].addresses) continue; // itself, or its former target
     const Health health = usable(candidate(service.servers[other]));
     if (health == Health::up || health == Health::full) return true;
   }

@@ -1,4 +1,4 @@
-// The verbs that concern hanatd itself and the kernel under it.
+// The verbs that concern hanatd itself and the kernel under it, and when services moved, which decides what a forgotten flow meets.
 #include <algorithm>
 #include <array>
 #include <fstream>
