@@ -33,7 +33,7 @@ export CCACHE_DEPEND=1 # asked by what the compiler read the last time: where no
 passed=0
 failed=0
 failures=()
-again=()   # tests that failed beside others, until they have run once more
+again=()   # tests that failed, until they have run once more
 delayed=() # those that then passed
 scratch=$(mktemp -d /tmp/hanat-run-XXXXXX)
 chmod 1777 "$scratch" # as /tmp: servers that will not run as root work in there
@@ -59,7 +59,7 @@ fail() { # TEXT [COUNT]
 finish() {
   section "sum"
   [ ! -s "$scratch/reasons" ] || head -n 60 "$scratch/reasons"
-  [ "${#delayed[@]}" -eq 0 ] || printf 'failed beside others and passed alone: %s\n' "${delayed[@]}"
+  [ "${#delayed[@]}" -eq 0 ] || printf 'failed once and passed alone: %s\n' "${delayed[@]}"
   [ "${#failures[@]}" -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
   printf '%d passed, %d failed\n' "$passed" "$failed"
   [ "$failed" -eq 0 ]
@@ -141,12 +141,16 @@ shares() { # AT_ONCE BINARY [ARGUMENT...]
     GTEST_TOTAL_SHARDS=12 GTEST_SHARD_INDEX=$share timeout --foreground 1200 "$@" >"$scratch/share-$share" 2>&1
     echo $? >"$scratch/share-$share-status"' share SHARE "$scratch" "$@"
 }
-# Other tests and a busy machine can hold up one that waits for a moment: it may fail beside them, and has to pass alone. More than a few
-# are no accident.
+# Other tests and a busy machine can hold up one that waits for a moment or measures time: it may fail once, and has to pass alone. More than
+# a few are no accident.
 tally_shares() { # NAME BINARY
-  local share before=$failed
+  local share
   again=()
   for share in {0..11}; do tally "$1" "$(cat "$scratch/share-$share-status" || echo 1)" "$scratch/share-$share" again; done
+  once_more "$1" "$2"
+}
+once_more() { # NAME BINARY
+  local before=$failed
   [ "${#again[@]}" -gt 0 ] || return 0
   if [ "${#again[@]}" -gt 4 ]; then
     fail "$1: ${again[*]}" "${#again[@]}"
@@ -162,7 +166,10 @@ netns() {
   local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
-  gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"
+  run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
+  again=()
+  tally "$name" $? "$scratch/gtest" again
+  once_more "$name" "$binary"
 }
 
 sources() { find nat probes daemon cli tests -name '*.[ch]pp' | sort; }

@@ -53,12 +53,16 @@ std::map<Vip, std::string> endpoints_of(const nat::TableState& state) {
   return result;
 }
 
-/// Which server has the traffic by what is loaded? One of the configuration, or else the target of before.
+/// Which server has the traffic by what is loaded? One of the configuration, or else the target of before. A service that is only observed
+/// leads nothing from a listener that it had to one that it has.
 void infer_target(ServiceState& service) {
+  const auto concerns = [&config = service.config](const Vip& vip) {
+    return config.mode != Mode::observe || std::ranges::find(config.listen, vip) != config.listen.end();
+  };
   service.current = serving_now(service.config, service.loaded);
   if (!service.current && !service.loaded.dnat.empty()) service.current = former_of(service);
   for (const auto& [vip, target] : service.loaded.dnat)
-    for (std::size_t server = 0; server < service.config.servers.size() && !service.current; ++server)
+    for (std::size_t server = 0; concerns(vip) && server < service.config.servers.size() && !service.current; ++server)
       if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
   service.refused = !service.current && !service.loaded.reject.empty() && service.loaded.dnat.empty();
   if (service.current) service.reason = Reason::adopted;

@@ -138,12 +138,14 @@ FailbackStatus failback_of(const ServiceState& service, Time now) {
   return status;
 }
 
-/// The address of the target; without one server for all families, that of the first listener's.
+/// The address of the target; without one server for all families, that of the first listener's that has one.
 std::optional<std::string> target_address(const ServiceState& service) {
   const bool has_target = service.current || service.shadow; // what is not touched may go to a server that is no longer configured
   if (!has_target || service.loaded.dnat.empty()) return std::nullopt;
-  const auto first = service.loaded.dnat.find(service.config.listen.front());
-  return to_text((first == service.loaded.dnat.end() ? service.loaded.dnat.begin() : first)->second.server);
+  for (const Vip& vip : service.config.listen)
+    if (const auto loaded = service.loaded.dnat.find(vip); loaded != service.loaded.dnat.end()) return to_text(loaded->second.server);
+  if (service.shadow) return std::nullopt; // of a listener that it had, and that is about to be given up
+  return to_text(service.loaded.dnat.begin()->second.server);
 }
 
 } // namespace

@@ -12,7 +12,7 @@ namespace hanat::test::model {
 namespace {
 
 using nlohmann::json;
-constexpr milliseconds pause{4}, patience{5000};
+constexpr milliseconds pause{4}, patience{5000}, after_expiry{100};
 
 std::string text_of(const std::optional<Place>& place) { return place ? name_of(*place) : "none"; }
 
@@ -129,8 +129,8 @@ void Checker::check(const Done& done) {
     started_ = TestClock::now();
   }
   Status status = wait_for_rest(expected);
-  if (done.reloaded) { // the table of a service that is only observed follows a moment later
-    std::this_thread::sleep_for(5 * pause);
+  if (done.expires) { // the move follows a moment later
+    std::this_thread::sleep_for(after_expiry);
     status = wait_for_rest(expected);
   }
   note_steady(done);
@@ -248,7 +248,8 @@ void Checker::check_totals(const Status& status, bool restarted) {
           fmt::format("{}: the totals are {}, and with the moves of the history they are {}", service.name, service.totals.flips, counted));
   }
   for (const ServiceStatus& service : status.services)
-    if (!service.draining.empty()) drained_[service.name] = TestClock::now();
+    if (const ServiceSpec* const spec = stage_.model.spec().find(service.name); spec && !service.draining.empty())
+      for (const std::uint16_t listener : spec->listen) drained_[listener] = TestClock::now();
   for (const ServiceStatus& service : status.services)
     if (!service.draining.empty() || !flips_[service.name].empty() || (service.last_flip && !service.last_flip->cut_ms))
       busy_[service.name] = TestClock::now();

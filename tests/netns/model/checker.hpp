@@ -52,7 +52,7 @@ private:
   std::map<std::string, Passage> passages_;
   std::map<std::string, TestClock::time_point> busy_; // when old flows of a service were last on their way out, as far as it shows
   std::uint16_t port_ = 0; // of the last datagram: one that is used again soon has the flow of before, which may drain at another server
-  std::map<std::string, TestClock::time_point> drained_; // when a drain of a service was seen last
+  std::map<std::uint16_t, TestClock::time_point> drained_; // when a drain at a listener was seen last, whatever service had it
   TestClock::time_point started_;
   std::size_t looks_ = 0;
 };

@@ -100,7 +100,8 @@ std::string Checker::table_difference(const TableView& view) const {
       if (!target) reject[listener] = spec.on_none == NoServer::drop ? "drop" : "refuse";
       if (spec.masquerade)
         for (const Place& place : spec.servers) masquerade[key_of(listener, place)] = {};
-      if (former) either_source.insert(key_of(listener, *target)); // as the configuration was that had it
+      if (!former && !model.has_former(index)) continue;
+      for (const Place& place : all_places()) either_source.insert(key_of(listener, place)); // as the configuration was that had them
     }
   }
   for (const auto& [key, none] : servers) either_server.erase(key);
@@ -162,13 +163,16 @@ void Checker::check_leftovers(const Status& status) const {
     const ServiceSpec* const spec = stage_.model.spec().find(service.name);
     const Passage& passage = passages_.at(service.name);
     constexpr std::chrono::seconds closing{125}; // a drain is over when those are left that one side has closed
-    const auto drained = drained_.find(service.name);
-    if (drained != drained_.end() && TestClock::now() - drained->second < closing) continue;
     if (spec->observe || passage.restless || !passage.target) continue;
-    for (const std::uint16_t listener : spec->listen)
-      if (const auto moved = listener_moved_.find(listener);
-          moved == listener_moved_.end() || TestClock::now() - std::max(moved->second, started_) > long_after)
-        targets[listener] = *passage.target;
+    const auto drains = [&](std::uint16_t listener) {
+      const auto drained = drained_.find(listener);
+      return drained != drained_.end() && TestClock::now() - drained->second < closing;
+    };
+    for (const std::uint16_t listener : spec->listen) {
+      const auto moved = listener_moved_.find(listener);
+      const bool recently = moved != listener_moved_.end() && TestClock::now() - std::max(moved->second, started_) <= long_after;
+      if (!recently && !drains(listener)) targets[listener] = *passage.target;
+    }
   }
   const std::vector<Flow> flows = stage_.lab.in(Host::gateway, [] { return conntrack_entries(); });
   for (const Flow& flow : flows)

@@ -91,6 +91,8 @@ public:
   void adopt(const std::string& name, const std::optional<Place>& target);
   /// A flapping server may be a better one, and has the traffic when its wait is over.
   bool may_move(const std::string& name, const std::optional<Place>& target) const;
+  /// A service of its group has one.
+  bool has_former(std::size_t service) const;
   /// In all services of its group.
   bool is_up(std::size_t service, std::size_t server) const;
 
@@ -105,8 +107,6 @@ private:
   std::optional<std::size_t> first_usable(std::size_t service) const;
   /// A return to the server is planned work, for a service of the group.
   bool is_planned(std::size_t service, std::size_t server) const;
-  /// A service of its group has one.
-  bool has_former(std::size_t service) const;
   std::optional<std::size_t> role(std::size_t service, const Place& place) const;
 
   Spec spec_;

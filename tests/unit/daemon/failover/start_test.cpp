@@ -1,5 +1,6 @@
 // The start: what is loaded belongs to the services of the configuration, or to some that are gone; what a crash left unfinished goes on,
 // and so do overrides and drains. Not here: reading the table (table_resync_test), a reload (reload_test).
+#include "daemon/report/make_status.hpp"
 #include "tests/unit/daemon/failover/reload_fixture.hpp"
 
 namespace hanat::test {
@@ -139,6 +140,18 @@ TEST_F(StartTest, AnObservedServiceIsLeftAsItIs) {
   ASSERT_TRUE(service("web").shadow);
   EXPECT_EQ(service("web").shadow->placement.current, 1U);
   EXPECT_TRUE(service("web").evictions.empty());
+}
+
+TEST_F(StartTest, AnObservedServiceHasNoTargetByAListenerThatItHasLost) {
+  ServiceConfig config = probed(web());
+  config.mode = Mode::observe;
+  start({config}, settled(Destination::backup));
+  ASSERT_EQ(report(service("web"), now).target_address, to_text(service("web").loaded.dnat.at(tcp4).server));
+  config.listen = {Vip{.address = config.listen.front().address, .protocol = Protocol::tcp, .port = 4711}};
+  apply({config});
+  ASSERT_FALSE(service("web").loaded.dnat.empty()) << "it is given up in the next turn";
+  EXPECT_EQ(report(service("web"), now).target, "none");
+  EXPECT_EQ(report(service("web"), now).target_address, std::nullopt);
 }
 
 } // namespace
