@@ -12,7 +12,7 @@ namespace hanat::test::model {
 namespace {
 
 using nlohmann::json;
-constexpr milliseconds pause{4}, patience{5000}, after_expiry{100};
+constexpr milliseconds pause{4}, patience{10'000}, after_expiry{100};
 
 std::string text_of(const std::optional<Place>& place) { return place ? name_of(*place) : "none"; }
 

@@ -13,7 +13,7 @@
 namespace hanat::test::model {
 namespace {
 
-constexpr milliseconds table_pause{10}, table_patience{4000};
+constexpr milliseconds table_pause{10}, table_patience{10'000};
 constexpr std::chrono::seconds recent_for{62};
 
 /// "203.0.113.10 tcp 443"

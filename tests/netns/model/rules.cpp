@@ -315,8 +315,14 @@ std::map<std::string, Expected> Model::rest() {
     Service& one = services_.at(spec_.services[index].name);
     if (one.target) one.former = role(index, *one.target) ? std::nullopt : one.target;
   }
+  std::vector<std::size_t> with_former; // where one service of a group has one, each has that server which has its traffic
   for (std::size_t index = 0; index < spec_.services.size(); ++index)
-    services_.at(spec_.services[index].name).loose |= !spec_.services[index].observe && has_former(index);
+    if (!spec_.services[index].observe && has_former(index)) with_former.push_back(index);
+  for (const std::size_t index : with_former) {
+    Service& one = services_.at(spec_.services[index].name);
+    one.loose = true;
+    if (!one.former) one.former = one.target;
+  }
   for (std::size_t index = 0; index < spec_.services.size(); ++index) {
     const auto unit = spec_.together_with(index);
     if (unit.front() == index) end_void_pins(unit);
