@@ -165,7 +165,6 @@ void Daemon::stop() {
   } catch (const std::exception& error) {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
-  if (controller_->removes_table()) state_.server_reached(false); // otherwise connections go on, and so does what the file says
   state_.finish();
   store_.stop();
   control_.reset();
