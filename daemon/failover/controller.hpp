@@ -15,6 +15,7 @@
 #include "daemon/failover/client_evidence.hpp"
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
+#include "daemon/failover/gateway_role.hpp"
 #include "daemon/failover/health_monitor.hpp"
 #include "daemon/failover/heartbeat.hpp"
 #include "daemon/failover/outbox.hpp"
@@ -37,6 +38,7 @@ public:
     /// an override waits until it is in the file.
     std::function<void(Urgency)> state_changed = {};
     std::function<void(std::set<std::string> services)> health_changed = {}; // what is saved of them is out of date
+    std::function<void(bool)> server_reached = {}; // whether this gateway reaches a server; also when that is the same as before
   };
 
   /// Without a notifier no client is nudged; the rest works.
@@ -84,8 +86,11 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
-  ServerSets servers_{kernel_.table(), table_, registry_};
-  Heartbeat heartbeat_;
+  struct Upkeep { // of what is of no service alone
+    ServerSets servers;
+    Heartbeat heartbeat;
+  };
+  Upkeep upkeep_{.servers = {kernel_.table(), table_, registry_}, .heartbeat = {kernel_.heartbeats(), table_, registry_, outbox_}};
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;
@@ -95,6 +100,8 @@ private:
 public:
   /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
   ClientEvidence clients{registry_, outbox_};
+  /// Of this gateway in a pair. Behind settle() comes sync_now().
+  GatewayRole role{kernel_.addresses(), registry_, table_, evictions_, audit_, upkeep_.servers, outbox_};
 };
 
 } // namespace hanat

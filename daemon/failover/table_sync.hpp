@@ -39,6 +39,10 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
+  /// The guard drops what fits no flow, or does so no longer: with the next apply(), in its transaction.
+  void set_settling(bool on) { settling_.intended = on; }
+  /// What is loaded.
+  bool is_settling() const { return settling_.loaded; }
   /// What no service waits for: whether replies to probes bypass conntrack.
   void maintain(bool notrack);
   /// Renews the heartbeat, where no packet does. False: a transaction is under way.
@@ -73,12 +77,25 @@ private:
     std::optional<Time> retry_at; // the transaction is tried again then
     std::chrono::milliseconds backoff{};
   };
-  Refusal refusal_;             // the last one; empty while the kernel takes changes
-  bool resync_due_ = false;     // what is loaded must be read again
-  bool unread_ = false;         // others committed all the time while it was tried
-  bool aside_refused_ = false;  // the thread's word
-  std::vector<Change> pending_; // what the kernel was given
-  Time last_resync_{};
+  Refusal refusal_; // the last one; empty while the kernel takes changes
+  struct Resync {
+    bool due = false;    // what is loaded must be read again
+    bool unread = false; // others committed all the time while it was tried
+    Time last{};
+  };
+  Resync resync_;
+  struct Settling {
+    bool intended = false, loaded = false;
+  };
+  Settling settling_; // the guard's switch
+  struct Pending {    // what the kernel was given, and what the thread says of it
+    std::vector<Change> changes;
+    std::optional<bool> settling = {};
+    std::string settling_refusal = {};
+    bool aside_refused = false; // of what no service waits for
+    bool empty() const { return changes.empty() && !settling; }
+  };
+  Pending pending_;
 };
 
 } // namespace hanat
