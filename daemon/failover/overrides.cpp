@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "daemon/failover/find_server.hpp"
+#include "daemon/decision/find_server.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
