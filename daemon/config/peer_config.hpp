@@ -1,4 +1,4 @@
-// How the two gateways of a pair reach each other, as values. Not here: reading them (peer_keys), the link (daemon/pair).
+// How the two gateways of a pair reach each other, as values. Not here: reading them (peer_keys), the link (daemon/peer).
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // A small HTTP server over libmicrohttpd, on hanatd's own loop: each request becomes an exchange that its handler replies to, at once or
 // later. With TLS only a client with a certificate of the given authority, for its address, is heard. Limits keep clients from slowing the
-// daemon down. Not here: what is served (report/metrics_server, pair/peer_listener).
+// daemon down. Not here: what is served (report/metrics_server, peer/peer_listener).
 #pragma once
 
 #include <chrono>

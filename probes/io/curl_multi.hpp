@@ -1,5 +1,5 @@
 // libcurl's multi interface on libuv: curl names the sockets and the time it waits for, and the loop calls it back. Not here: requests and
-// what their responses mean (kinds/http, daemon/pair).
+// what their responses mean (kinds/http, daemon/peer).
 #pragma once
 
 #include <cstddef>

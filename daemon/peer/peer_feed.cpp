@@ -1,5 +1,5 @@
 // Serials and the services that have them.
-#include "daemon/pair/peer_feed.hpp"
+#include "daemon/peer/peer_feed.hpp"
 
 #include <utility>
 

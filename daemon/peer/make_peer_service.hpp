@@ -2,7 +2,7 @@
 #pragma once
 
 #include "daemon/decision/service_state.hpp"
-#include "daemon/pair/peer_page.hpp"
+#include "daemon/peer/peer_page.hpp"
 
 namespace hanat {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "daemon/decision/service_state.hpp"
-#include "daemon/pair/peer_page.hpp"
+#include "daemon/peer/peer_page.hpp"
 
 namespace hanat {
 

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "daemon/config/peer_config.hpp"
-#include "daemon/pair/peer_page.hpp"
+#include "daemon/peer/peer_page.hpp"
 
 namespace hanat {
 

@@ -1,5 +1,5 @@
 // Services by name, servers by address.
-#include "daemon/pair/peer_match.hpp"
+#include "daemon/peer/peer_match.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,7 @@
 
 #include "daemon/decision/find_server.hpp"
 #include "daemon/decision/reconfiguration.hpp"
-#include "daemon/pair/make_peer_service.hpp"
+#include "daemon/peer/make_peer_service.hpp"
 
 namespace hanat {
 namespace {

@@ -1,5 +1,5 @@
 // Exchanges that wait, answered by a change or by the end of their time.
-#include "daemon/pair/peer_listener.hpp"
+#include "daemon/peer/peer_listener.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/pair/peer_page.hpp"
+#include "daemon/peer/peer_page.hpp"
 
 namespace hanat {
 

@@ -10,7 +10,7 @@
 
 #include "daemon/config/peer_config.hpp"
 #include "daemon/http/http_server.hpp"
-#include "daemon/pair/peer_feed.hpp"
+#include "daemon/peer/peer_feed.hpp"
 
 namespace hanat {
 

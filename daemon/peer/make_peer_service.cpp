@@ -1,5 +1,5 @@
 // Field by field.
-#include "daemon/pair/make_peer_service.hpp"
+#include "daemon/peer/make_peer_service.hpp"
 
 #include <algorithm>
 

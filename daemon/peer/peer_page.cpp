@@ -1,5 +1,5 @@
 // The page's JSON, key by key. Reading goes through one class that knows what a value must be, and says which one is not.
-#include "daemon/pair/peer_page.hpp"
+#include "daemon/peer/peer_page.hpp"
 
 #include <algorithm>
 #include <charconv>

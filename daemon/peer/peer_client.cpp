@@ -1,5 +1,5 @@
 // One transfer that repeats itself, and one for each command.
-#include "daemon/pair/peer_client.hpp"
+#include "daemon/peer/peer_client.hpp"
 
 #include <algorithm>
 #include <array>
