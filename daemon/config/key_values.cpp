@@ -1,6 +1,7 @@
 // Two maps from keys to texts, compared.
 #include "daemon/config/key_values.hpp"
 
+#include <functional>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -200,7 +201,7 @@ void add_pair(KeyValues& values, const PairConfig& pair) {
   values["pair.insecure_peer"] = {yes_no(!pair.peer->tls)};
   if (const auto& tls = pair.peer->tls) {
     const auto with_content = [](const std::string& path, const std::string& pem) { // one that was renewed is at the same path
-      return fmt::format("{} (content {:08x})", path, std::hash<std::string>{}(pem) & 0xffffffffU);
+      return fmt::format("{} (content {:08x})", path, std::hash<std::string>{}(pem)&0xffffffffU);
     };
     values["pair.ca"] = {with_content(tls->ca, tls->ca_pem)};
     values["pair.cert"] = {with_content(tls->cert, tls->cert_pem)};

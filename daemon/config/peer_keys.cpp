@@ -22,8 +22,8 @@ constexpr std::size_t longest_pem = std::size_t{256} << 10; // bytes: a bundle o
 Parsed<Endpoint> parse_gateway(std::string_view key, std::string_view example, std::string_view text) {
   const auto parsed = parse_server(text);
   const auto* const server = std::get_if<ServerPorts>(&parsed);
-  const bool usable = server != nullptr && server->last == 0 && server->endpoint.port != 0 &&
-                      !server->endpoint.address.is_unspecified() && !server->endpoint.address.is_multicast();
+  const bool usable = server != nullptr && server->last == 0 && server->endpoint.port != 0 && !server->endpoint.address.is_unspecified() &&
+                      !server->endpoint.address.is_multicast();
   if (usable) return server->endpoint;
   return error("pair.{0} = {1} is not the address and port of one gateway: write it like {0} = \"{2}\"", key, shown(text), example);
 }

@@ -164,13 +164,11 @@ void HttpServer::Impl::start(const Endpoint& at) {
   const int own = fcntl(listener.get(), F_DUPFD_CLOEXEC, 0); // owned by the MHD daemon, which closes it
   if (own < 0) throw std::system_error(errno, std::generic_category(), fmt::format("serve at {}", to_text(at)));
   unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
-  const auto accept = +[](void* self, const sockaddr* from, socklen_t) -> MHD_Result {
-    return static_cast<Impl*>(self)->accepts(from) ? MHD_YES : MHD_NO;
-  };
-  const auto request = +[](void* self, MHD_Connection* connection, const char* path, const char* method, const char*, const char* data,
-                           std::size_t* size, void** state) -> MHD_Result {
-    return static_cast<Impl*>(self)->on_request(connection, path, method, data, size, state);
-  };
+  const auto accept =
+      +[](void* self, const sockaddr* from, socklen_t) -> MHD_Result { return static_cast<Impl*>(self)->accepts(from) ? MHD_YES : MHD_NO; };
+  const auto request =
+      +[](void* self, MHD_Connection* connection, const char* path, const char* method, const char*, const char* data, std::size_t* size,
+          void** state) -> MHD_Result { return static_cast<Impl*>(self)->on_request(connection, path, method, data, size, state); };
   const auto completed = +[](void*, MHD_Connection*, void** state, MHD_RequestTerminationCode) {
     const std::unique_ptr<std::shared_ptr<Exchange>> exchange{static_cast<std::shared_ptr<Exchange>*>(std::exchange(*state, nullptr))};
     if (exchange) (*exchange)->end();
@@ -190,7 +188,8 @@ void HttpServer::Impl::start(const Endpoint& at) {
                                 MHD_OPTION_END));
   if (daemon) return;
   if (options.tls)
-    throw std::runtime_error(fmt::format("cannot serve at {}: the certificate, the key and the authority do not fit together", to_text(at)));
+    throw std::runtime_error(
+        fmt::format("cannot serve at {}: the certificate, the key and the authority do not fit together", to_text(at)));
   throw std::system_error(ENOMEM, std::generic_category(), fmt::format("serve at {}", to_text(at)));
 }
 

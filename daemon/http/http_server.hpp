@@ -52,10 +52,10 @@ struct HttpTls {
 struct HttpOptions {
   unsigned connections = 32; // at the same time
   std::chrono::seconds idle{10};
-  std::size_t longest_body = 0;                        // bytes of a request
-  std::optional<Address> only_from = std::nullopt;     // connections of others are closed at once
-  std::optional<HttpTls> tls = std::nullopt;           // a client must show a certificate for the address that it comes from
-  std::function<void(std::string)> on_refused = {};    // a client that may not connect: who and why
+  std::size_t longest_body = 0;                     // bytes of a request
+  std::optional<Address> only_from = std::nullopt;  // connections of others are closed at once
+  std::optional<HttpTls> tls = std::nullopt;        // a client must show a certificate for the address that it comes from
+  std::function<void(std::string)> on_refused = {}; // a client that may not connect: who and why
 };
 
 class HttpServer {

@@ -8,8 +8,8 @@
 namespace hanat {
 namespace {
 
-constexpr std::size_t longest_reason = 1000;  // bytes
-constexpr std::size_t named_listeners = 16;   // more are compared as they are written
+constexpr std::size_t longest_reason = 1000; // bytes
+constexpr std::size_t named_listeners = 16;  // more are compared as they are written
 
 PeerServer server_of(const ServerState& server) { return {.role = server.role, .addresses = server.addresses}; }
 

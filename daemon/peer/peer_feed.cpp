@@ -8,8 +8,8 @@
 namespace hanat {
 namespace {
 
-constexpr std::size_t most_removed = 4096;                  // names of services that are gone
-constexpr std::size_t enough = std::size_t{1} << 20;        // bytes of a page, about
+constexpr std::size_t most_removed = 4096;                    // names of services that are gone
+constexpr std::size_t enough = std::size_t{1} << 20;          // bytes of a page, about
 constexpr std::size_t bytes_a_service = 400, bytes_each = 64; // about; each: listener, server, address
 
 std::size_t weight_of(const PeerService& service) {

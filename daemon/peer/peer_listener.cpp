@@ -14,9 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto longest_wait = 1s;                               // then an unchanged page says that this gateway lives
-constexpr unsigned most_connections = 8;                        // the other gateway has one or two
-constexpr std::size_t longest_command = std::size_t{64} << 10;  // bytes
+constexpr auto longest_wait = 1s;                              // then an unchanged page says that this gateway lives
+constexpr unsigned most_connections = 8;                       // the other gateway has one or two
+constexpr std::size_t longest_command = std::size_t{64} << 10; // bytes
 constexpr unsigned bad_request = 400, not_found = 404, method_not_allowed = 405;
 
 std::optional<std::uint64_t> number_in(const std::optional<std::string>& text) {

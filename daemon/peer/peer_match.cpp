@@ -42,7 +42,7 @@ void compare_listeners(const PeerService& here, const PeerService& there, std::v
   std::vector<std::string> only_here, only_there;
   std::ranges::set_difference(here.listen, there.listen, std::back_inserter(only_here));
   std::ranges::set_difference(there.listen, here.listen, std::back_inserter(only_there));
-  constexpr std::size_t named_at_most = 3;
+  static constexpr std::size_t named_at_most = 3;
   const auto shown = [](const std::vector<std::string>& all) {
     const std::vector<std::string> first(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), named_at_most)));
     const std::string rest = all.size() > named_at_most ? fmt::format(" and {} more", all.size() - named_at_most) : "";
@@ -60,7 +60,8 @@ std::optional<std::string> compare_targets(const ServiceState& here, const PeerS
     return fmt::format("service {}: no server has the traffic on the peer, and {} has it here", there.name, target_name(here));
   }
   const auto server = find_peer_server(here, *there.target);
-  if (!server) return fmt::format("service {}: its traffic goes to {} on the peer, which is no server of it here", there.name, named(there.target));
+  if (!server)
+    return fmt::format("service {}: its traffic goes to {} on the peer, which is no server of it here", there.name, named(there.target));
   const Health health = candidate(here.servers[*server]).health;
   if (follows && health == Health::down)
     return fmt::format("service {}: its traffic goes to {} on the peer, and that server is down by the probes of this gateway", there.name,
@@ -147,6 +148,12 @@ std::vector<std::string> PeerView::config_texts(std::size_t at_most) const {
     for (const std::string& text : difference.config)
       if (++total <= at_most) texts.push_back(text);
   return first_texts(std::move(texts), total);
+}
+
+std::size_t PeerView::config_count() const {
+  std::size_t count = 0;
+  for (const auto& [name, difference] : differences_) count += difference.config.size();
+  return count;
 }
 
 std::vector<std::string> PeerView::state_texts(std::size_t at_most) const {

@@ -42,6 +42,7 @@ public:
   /// The first of them, and how many there are.
   std::vector<std::string> config_texts(std::size_t at_most) const;
   std::vector<std::string> state_texts(std::size_t at_most) const;
+  std::size_t config_count() const;
 
 private:
   std::map<std::string, PeerService> services_;

@@ -35,8 +35,7 @@ json to_value(const PeerServer& server) {
 
 /// What an override and a disabled server have in common.
 template <typename Kept> json to_value(const Kept& kept, Time now, WallTime wall) {
-  json value = {
-      {"server", to_value(kept.server)}, {"age_ms", whole_ms(wall - kept.since)}, {"reason", kept.reason}, {"by", kept.by}};
+  json value = {{"server", to_value(kept.server)}, {"age_ms", whole_ms(wall - kept.since)}, {"reason", kept.reason}, {"by", kept.by}};
   if (kept.until) value["left_ms"] = whole_ms(*kept.until - now);
   return value;
 }

@@ -1,6 +1,6 @@
 // What the gateways of a pair tell each other, as values and as JSON: role, serial, and for each service that changed its target, reason,
-// override and disabled servers. The other gateway may have another version, another clock, and wrong bytes: reading is strict, and bounded.
-// Not here: making it from services (make_peer_service), sending it (peer_listener), what follows from it (failover/peer_follow).
+// override and disabled servers. The other gateway may have another version, another clock, and wrong bytes: reading is strict, and
+// bounded. Not here: making it from services (make_peer_service), sending it (peer_listener), what follows from it (failover/peer_follow).
 #pragma once
 
 #include <chrono>
@@ -50,8 +50,8 @@ struct PeerService {
   std::string name;
   std::vector<std::string> listen; // "203.0.113.10:443/tcp", sorted
   std::string group = {};
-  std::vector<PeerServer> servers = {};       // of the configuration
-  std::optional<PeerServer> target = {};      // nullopt: none
+  std::vector<PeerServer> servers = {};  // of the configuration
+  std::optional<PeerServer> target = {}; // nullopt: none
   std::string why = {};
   WallTime since{};
   std::optional<PeerOverride> force = {};

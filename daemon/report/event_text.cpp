@@ -215,21 +215,23 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
-                               DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded,
-                               NewProbesPassed, FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded,
-                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten> auto&) const {
+  Level
+  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
+                         DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded, NewProbesPassed,
+                         FormerServes, PeerSeen, PeerAgrees, PairJoined, CommandForwarded, KernelRecovered, HeartbeatByPacket, Stopping,
+                         ConfigReloaded, ConfigUnconfirmed, ConfigConfirmed, HistoryWritten> auto&) const {
     return Level::notice;
   }
-  Level operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard,
-                               Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved,
-                               ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows,
-                               ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
-                               NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost> auto&) const {
+  Level
+  operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard, Forced,
+                         OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled,
+                         MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows,
+                         FlowsNotRecorded, ConntrackFailed, PeerLost, PeerRefused, PeerDiffers, TableRestored, TableReplaced,
+                         HeartbeatByTransaction, NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
-                               StateNotSaved, HistoryNotWritten, MetricsNotServed> auto&) const {
+                               StateNotSaved, HistoryNotWritten, MetricsNotServed, PeerNotServed, PairSplit> auto&) const {
     return Level::error;
   }
   Level operator()(const Flipped& flip) const { return flip.to ? Level::warning : Level::error; }
@@ -244,6 +246,7 @@ struct Levels {
     }
     return Level::error;
   }
+  Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }
   Level operator()(const Message& message) const { return message.level; }
 };
 
@@ -270,6 +273,10 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
   std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
+  std::string_view
+  operator()(const OneOf<PeerSeen, PeerLost, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, CommandForwarded> auto&) const {
+    return "pair";
+  }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
 };
 
@@ -291,8 +298,9 @@ struct FieldsOf {
 /// The user, where one did it.
 struct ByWhom {
   std::string operator()(const auto&) const { return {}; }
-  std::string operator()(const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed,
-                                     ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted> auto& event) const {
+  std::string
+  operator()(const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed, ReloadHangs,
+                         ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, PeerListed, CommandForwarded> auto& event) const {
     return event.by;
   }
 };

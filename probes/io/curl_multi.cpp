@@ -60,9 +60,7 @@ void CurlMulti::add(CURL* easy, CurlTransfer& transfer) {
 
 void CurlMulti::remove(CURL* easy) { curl_multi_remove_handle(multi_.get(), easy); }
 
-void CurlMulti::set_connections(std::size_t count) {
-  curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(count));
-}
+void CurlMulti::set_connections(std::size_t count) { curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(count)); }
 
 /// `poll` is what curl_multi_assign() attached to the socket: our poll handle, or null.
 int CurlMulti::on_socket(CURL* easy, curl_socket_t socket, int what, Poll* poll) {
