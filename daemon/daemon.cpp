@@ -57,6 +57,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                                              : "") +
                        summary(controller_->registry().services());
               }),
+      track_file_(loop, [this](const std::string& error) { publish(events::make({}, events::TrackFileNotWritten{error})); }),
       store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
   const Config& config = *start.config->config;
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
@@ -75,7 +76,9 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 if (control_) control_->send_waiting();
                               },
                           .state_changed = [this](Controller::Urgency urgency) { state_.save(*controller_, urgency); },
-                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); }});
+                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); },
+                          .server_reached = [this](bool reached) { track_file_.set(reached); }});
+  follow_pair(config);
   state_.start(*controller_, config, history_->ring());
   utsname system{};
   uname(&system);
@@ -86,7 +89,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_, [this](const std::string& warning) {
     log(events::Message{Level::warning, warning});
   });
-  examinations_->configure(config.path_check);
+  check_paths(config.path_check);
   handlers_->set_doctor(&examinations_->doctor());
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
@@ -126,6 +129,20 @@ void Daemon::publish(const Event& event) {
   journal_.write(event, text);
   if (history_) history_->add(event, text);
   notify_.changed();
+  if (examinations_ && std::holds_alternative<events::RoleChanged>(event.what)) check_paths(path_check_);
+}
+
+/// What a pair needs beside the role.
+void Daemon::follow_pair(const Config& config) {
+  track_file_.set_path(config.pair ? config.pair->track_file : "");
+  for (const Event& warning : events::pair_warnings(config)) publish(warning);
+}
+
+/// On a standby replies to hanatd's own client take the way over the other gateway, and say nothing.
+void Daemon::check_paths(const PathCheck& check) {
+  path_check_ = check;
+  const bool standby = controller_->role().machine().role() == Role::standby;
+  examinations_->configure(standby ? PathCheck{.clients = check.clients} : check);
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -162,6 +179,8 @@ void Daemon::stop() {
   } catch (const std::exception& error) {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
+  if (controller_->removes_table()) track_file_.set(false); // otherwise connections go on, and so does what the file says
+  track_file_.finish();
   state_.finish();
   store_.stop();
   control_.reset();
@@ -189,7 +208,8 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
   control_->set_operators(operators_of(*next->config, next->operators));
   controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
-    examinations_->configure(next->config->path_check);
+    follow_pair(*next->config);
+    check_paths(next->config->path_check);
     serve_metrics(next->config->metrics);
     trim_memory();
     done(reloaded);

@@ -21,6 +21,7 @@
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
+#include "daemon/pair/track_file.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
 #include "daemon/report/make_event.hpp"
@@ -67,6 +68,8 @@ private:
   void trim_memory();
   void stop();
   void publish(const Event& event);
+  void follow_pair(const Config& config);
+  void check_paths(const PathCheck& check);
   void log(events::Payload what) const { journal_.write(events::make({}, std::move(what))); }
 
   uv_loop_t* loop_;
@@ -76,6 +79,7 @@ private:
   StateKeeper state_;
   std::unique_ptr<History> history_;
   SdNotify notify_;
+  TrackFile track_file_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Examinations> examinations_;
   ConfigInUse config_;
@@ -84,6 +88,7 @@ private:
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
   std::optional<Endpoint> metrics_at_; // as configured
+  PathCheck path_check_;               // likewise
   std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<ConfigWatch> config_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;

@@ -215,23 +215,21 @@ concept OneOf = (std::same_as<T, Kinds> || ...);
 /// Every kind of event is in exactly one line, or in one of its own.
 struct Levels {
   Level operator()(const OneOf<FlowsCut, CutCancelled, CutMethod, Started> auto&) const { return Level::info; }
-  Level
-  operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
-                         DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded, NewProbesPassed,
-                         FormerServes, PeerSeen, PeerAgrees, PairJoined, CommandForwarded, KernelRecovered, HeartbeatByPacket, Stopping,
-                         ConfigReloaded, ConfigUnconfirmed, ConfigConfirmed, HistoryWritten> auto&) const {
+  Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
+                               DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded,
+                               NewProbesPassed, FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded,
+                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten, RoleChanged> auto&) const {
     return Level::notice;
   }
-  Level
-  operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard, Forced,
-                         OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled,
-                         MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows,
-                         FlowsNotRecorded, ConntrackFailed, PeerLost, PeerRefused, PeerDiffers, TableRestored, TableReplaced,
-                         HeartbeatByTransaction, NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost> auto&) const {
+  Level operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard,
+                               Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved,
+                               ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows,
+                               ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
+                               NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost, MasqueradeInPair> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
-                               StateNotSaved, HistoryNotWritten, MetricsNotServed, PeerNotServed, PairSplit> auto&) const {
+                               StateNotSaved, HistoryNotWritten, MetricsNotServed, TrackFileNotWritten> auto&) const {
     return Level::error;
   }
   Level operator()(const Flipped& flip) const { return flip.to ? Level::warning : Level::error; }
@@ -246,6 +244,9 @@ struct Levels {
     }
     return Level::error;
   }
+  Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded> auto&) const { return Level::notice; }
+  Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers> auto&) const { return Level::warning; }
+  Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
   Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }
   Level operator()(const Message& message) const { return message.level; }
 };
@@ -273,11 +274,16 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
   std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
-  std::string_view
-  operator()(const OneOf<PeerSeen, PeerLost, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, CommandForwarded> auto&) const {
+  std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
+  std::string_view operator()(const RoleChanged&) const { return "role"; }
+  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined> auto&) const {
     return "pair";
   }
-  std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
+  std::string_view operator()(const CommandForwarded&) const { return "pair"; }
+  std::string_view operator()(const PeerListed& listed) const {
+    const bool override = listed.what == PeerListed::What::forced || listed.what == PeerListed::What::unforced;
+    return override ? "override" : "maintenance";
+  }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -288,6 +294,7 @@ struct FieldsOf {
     return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
   }
   Fields operator()(const OneOf<Flapping, FlappingEnded> auto& flapping) const { return {{"HANAT_FLAPPING", flapping.server.role}}; }
+  Fields operator()(const RoleChanged& change) const { return {{"HANAT_ROLE", std::string{hanat::to_text(change.to)}}}; }
   Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
   Fields operator()(const PathFinding& found) const { return {{"HANAT_FINDING", found.finding.code}}; }
   Fields operator()(const ShadowMoved& moved) const {
@@ -298,11 +305,11 @@ struct FieldsOf {
 /// The user, where one did it.
 struct ByWhom {
   std::string operator()(const auto&) const { return {}; }
-  std::string
-  operator()(const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed, ReloadHangs,
-                         ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, PeerListed, CommandForwarded> auto& event) const {
+  std::string operator()(const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed,
+                                     ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, RoleChanged> auto& event) const {
     return event.by;
   }
+  std::string operator()(const OneOf<PeerListed, CommandForwarded> auto& event) const { return event.by; }
 };
 
 /// Of an event of the kind "target": where new connections go now. Mode observe sets no target.
