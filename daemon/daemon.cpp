@@ -76,7 +76,11 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 if (control_) control_->send_waiting();
                               },
                           .state_changed = [this](Controller::Urgency urgency) { state_.save(*controller_, urgency); },
-                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); },
+                          .health_changed =
+                              [this](std::set<std::string> services) {
+                                if (link_) link_->services_changed(services);
+                                state_.health_changed(std::move(services));
+                              },
                           .server_reached = [this](bool reached) { track_file_.set(reached); }});
   follow_pair(config);
   state_.start(*controller_, config, history_->ring());
@@ -100,6 +104,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { config_.stale = differs; });
   config_watch_->set_in_use(start.config->content);
   serve_metrics(config.metrics);
+  serve_peer(config.pair ? config.pair->peer : std::nullopt);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -129,7 +134,9 @@ void Daemon::publish(const Event& event) {
   journal_.write(event, text);
   if (history_) history_->add(event, text);
   notify_.changed();
-  if (examinations_ && std::holds_alternative<events::RoleChanged>(event.what)) check_paths(path_check_);
+  if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
+  if (examinations_) check_paths(path_check_);
+  if (link_) link_->role_changed(controller_->role().machine().role());
 }
 
 /// What a pair needs beside the role.
@@ -185,6 +192,7 @@ void Daemon::stop() {
   store_.stop();
   control_.reset();
   metrics_.reset();
+  link_.reset();
   config_watch_.reset();
   handlers_->stop();
   reloads_.reset();
@@ -211,6 +219,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     follow_pair(*next->config);
     check_paths(next->config->path_check);
     serve_metrics(next->config->metrics);
+    serve_peer(next->config->pair ? next->config->pair->peer : std::nullopt);
     trim_memory();
     done(reloaded);
   });
@@ -222,6 +231,21 @@ std::optional<ClientNotifier> Daemon::make_client_notifier() const try {
 } catch (const std::system_error& error) {
   log(events::NudgingOff{.error = error.what(), .not_permitted = error.code() == std::errc::operation_not_permitted});
   return std::nullopt;
+}
+
+/// The link to the other gateway of a pair.
+void Daemon::serve_peer(const std::optional<PeerConfig>& peer) {
+  if (peer ? link_ && link_->config() == *peer : !link_) return;
+  if (link_) link_->end_following();
+  handlers_->set_peer(std::nullopt);
+  link_.reset();
+  if (!peer) return;
+  link_ =
+      std::make_unique<PeerLink>(loop_, *peer, *controller_,
+                                 PeerLink::Owner{.publish = [this](events::Payload what) { publish(events::make({}, std::move(what))); },
+                                                 .run = [this](const Call& call) { return handlers_->operate(call); }});
+  handlers_->set_peer(
+      Handlers::Peer{.status = [this] { return link_->status(); }, .forward = [this](const Call& call) { return link_->forward(call); }});
 }
 
 /// A port that is taken must not stop failover: only the metrics are missing then.

@@ -22,6 +22,7 @@
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/pair/track_file.hpp"
+#include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
 #include "daemon/report/make_event.hpp"
@@ -70,6 +71,7 @@ private:
   void publish(const Event& event);
   void follow_pair(const Config& config);
   void check_paths(const PathCheck& check);
+  void serve_peer(const std::optional<PeerConfig>& peer);
   void log(events::Payload what) const { journal_.write(events::make({}, std::move(what))); }
 
   uv_loop_t* loop_;
@@ -90,6 +92,7 @@ private:
   std::optional<Endpoint> metrics_at_; // as configured
   PathCheck path_check_;               // likewise
   std::unique_ptr<MetricsServer> metrics_;
+  std::unique_ptr<PeerLink> link_;
   std::unique_ptr<ConfigWatch> config_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> trim_timer_;

@@ -38,11 +38,12 @@ std::chrono::seconds whole_seconds(Clock::duration time) { return std::chrono::d
 
 } // namespace
 
-PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Role role, Owner owner)
-    : config_(config), controller_(controller), role_(role), owner_(std::move(owner)), feed_(make_instance(), version()) {
+PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Owner owner)
+    : config_(config), controller_(controller), role_(controller.role().machine().role()), owner_(std::move(owner)),
+      feed_(make_instance(), version()), role_timer_(make_timer(loop, this)) {
   const Time now = Clock::now();
   seen_.waits_since = now;
-  feed_.set_role(to_text(role), now);
+  feed_.set_role(to_text(role_), now);
   for (const auto& service : controller.registry().services())
     if (!service->removed) tell(service->config.name, now);
   try {
@@ -80,18 +81,33 @@ void PeerLink::services_changed(const std::set<std::string>& names) {
 
 void PeerLink::role_changed(Role role) {
   const Time now = Clock::now();
-  const Role before = std::exchange(role_, role);
-  if (before == role) return;
-  if (before == Role::standby)
-    for (const auto& service : controller_.registry().services())
-      controller_.change(*service, std::nullopt, [](ServiceState& one, ServiceRegistry& registry, Outbox& outbox) {
-        stop_following(one, registry);
-        outbox.sync_due = true;
-      });
-  following_ = false;
+  if (std::exchange(role_, role) == role) return;
   if (feed_.set_role(to_text(role), now) && listener_) listener_->wake();
   note_roles(now);
-  if (may_follow(now)) follow_all();
+  // In a turn of its own: the one that changed the role is about to end, and would leave what follows until something else happens.
+  uv_timer_start(
+      role_timer_.get(), [](uv_timer_t* due) { static_cast<PeerLink*>(due->data)->apply_role(); }, 0, 0);
+}
+
+void PeerLink::apply_role() {
+  const Time now = Clock::now();
+  if (role_ != Role::standby) {
+    end_following();
+  } else if (may_follow(now)) {
+    follow_all();
+  }
+  for (const auto& [name, service] : view_.services()) compare(name);
+}
+
+void PeerLink::end_following() {
+  following_ = false;
+  for (const auto& service : controller_.registry().services()) {
+    if (!follows_peer(*service)) continue;
+    controller_.change(*service, std::nullopt, [](ServiceState& one, ServiceRegistry& registry, Outbox& outbox) {
+      stop_following(one, registry);
+      outbox.sync_due = true;
+    });
+  }
 }
 
 // What the other gateway tells

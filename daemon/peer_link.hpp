@@ -23,6 +23,7 @@
 #include "daemon/peer/peer_listener.hpp"
 #include "daemon/peer/peer_match.hpp"
 #include "daemon/report/event.hpp"
+#include "probes/io/uv.hpp"
 
 namespace hanat {
 
@@ -34,14 +35,18 @@ public:
   };
 
   /// Begins to serve and to ask. Where it cannot serve, that is told, and it asks all the same.
-  PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Role role, Owner owner);
-  ~PeerLink(); // what was followed stays until the role changes
+  PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Owner owner);
+  ~PeerLink(); // end_following() before, unless hanatd ends
   PeerLink(const PeerLink&) = delete;
   PeerLink& operator=(const PeerLink&) = delete;
 
   /// Something of these services may have changed; some may be gone.
   void services_changed(const std::set<std::string>& names);
+  /// May be called while events are published.
   void role_changed(Role role);
+  /// The ordinary rules decide, from where each service is now.
+  void end_following();
+  const PeerConfig& config() const { return config_; }
   PeerStatus status() const;
   /// Passes an operator's command on to the active gateway. nullptr: this gateway is active itself. Throws ControlError where there is no
   /// active gateway to be reached.
@@ -57,6 +62,7 @@ private:
   bool may_follow(Time now) const;
   void follow(const std::set<std::string>& names);
   void follow_all();
+  void apply_role();
   void compare(const std::string& name);
   void compare_all();
   void tell(const std::string& name, Time now);
@@ -68,6 +74,7 @@ private:
   PeerFeed feed_;
   PeerView view_;
   bool following_ = false;
+  UvHandle<uv_timer_t> role_timer_;
   struct Seen {
     std::optional<Time> at;
     std::string role, version, failure;

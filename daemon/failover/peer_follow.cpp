@@ -128,6 +128,11 @@ void follow_peer(ServiceState& service, const PeerService& active, ServiceRegist
   if (service.dirty) outbox.sync_due = true;
 }
 
+bool follows_peer(const ServiceState& service) {
+  const auto copied = [](const ServerState& server) { return server.maintenance && server.maintenance->copied; };
+  return service.followed || (service.force && service.force->copied) || std::ranges::any_of(service.servers, copied);
+}
+
 void stop_following(ServiceState& service, ServiceRegistry& registry) {
   service.followed.reset();
   service.override_ended = false; // it ended over there, and the traffic went where it had to
