@@ -247,7 +247,7 @@ void write_untracked(ChainWriter& writer) {
 void write_settle(ChainWriter& writer) {
   writer.open("settle");
   writer.add(writer.rule("hanatd does not run: nobody would end this").load_zero().not_in_set(set_heartbeat).verdict(NFT_RETURN));
-  writer.add(writer.rule("of the gateway itself").no_input_interface(true).verdict(NFT_RETURN));
+  writer.add(writer.rule("of the gateway itself").no_input_interface(false).verdict(NFT_RETURN));
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
       writer.add(writer.rule("from a client in the middle of its connection")
