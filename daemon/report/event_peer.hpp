@@ -37,7 +37,7 @@ struct PeerListed {
   enum class What : std::uint8_t { forced, unforced, disabled, enabled };
   What what = What::forced;
   ServerName server;
-  std::string by, reason;
+  std::string by = {}, reason = {};
   std::optional<std::chrono::seconds> lasts = {};
   bool dropped = false; // it was made here, not there: the active gateway's list holds
   bool operator==(const PeerListed&) const = default;
@@ -63,7 +63,7 @@ struct PairJoined {
 };
 /// An operator's command on the standby was carried out, or refused, by the active gateway.
 struct CommandForwarded {
-  std::string command, by, peer; // "force web backup"
+  std::string command = {}, by = {}, peer = {}; // "force web backup"
   std::string failure = {};      // empty: it was carried out
   bool operator==(const CommandForwarded&) const = default;
 };
