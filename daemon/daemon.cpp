@@ -57,9 +57,9 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                                              : "") +
                        summary(controller_->registry().services());
               }),
-      track_file_(loop, [this](const std::string& error) { publish(events::make({}, events::TrackFileNotWritten{error})); }),
       store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
   const Config& config = *start.config->config;
+  for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
@@ -81,8 +81,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 if (link_) link_->services_changed(services);
                                 state_.health_changed(std::move(services));
                               },
-                          .server_reached = [this](bool reached) { track_file_.set(reached); }});
-  follow_pair(config);
+                          .server_reached = [this](bool reached) { state_.server_reached(reached); }});
   state_.start(*controller_, config, history_->ring());
   utsname system{};
   uname(&system);
@@ -93,7 +92,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_, [this](const std::string& warning) {
     log(events::Message{Level::warning, warning});
   });
-  check_paths(config.path_check);
+  examinations_->configure(config.path_check);
   handlers_->set_doctor(&examinations_->doctor());
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
@@ -135,21 +134,8 @@ void Daemon::publish(const Event& event) {
   if (history_) history_->add(event, text);
   notify_.changed();
   if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
-  if (examinations_) check_paths(path_check_);
+  if (examinations_) examinations_->follow_role();
   if (link_) link_->role_changed(controller_->role().machine().role());
-}
-
-/// What a pair needs beside the role.
-void Daemon::follow_pair(const Config& config) {
-  track_file_.set_path(config.pair ? config.pair->track_file : "");
-  for (const Event& warning : events::pair_warnings(config)) publish(warning);
-}
-
-/// On a standby replies to hanatd's own client take the way over the other gateway, and say nothing.
-void Daemon::check_paths(const PathCheck& check) {
-  path_check_ = check;
-  const bool standby = controller_->role().machine().role() == Role::standby;
-  examinations_->configure(standby ? PathCheck{.clients = check.clients} : check);
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -186,8 +172,7 @@ void Daemon::stop() {
   } catch (const std::exception& error) {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
-  if (controller_->removes_table()) track_file_.set(false); // otherwise connections go on, and so does what the file says
-  track_file_.finish();
+  if (controller_->removes_table()) state_.server_reached(false); // otherwise connections go on, and so does what the file says
   state_.finish();
   store_.stop();
   control_.reset();
@@ -216,8 +201,9 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
   control_->set_operators(operators_of(*next->config, next->operators));
   controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
-    follow_pair(*next->config);
-    check_paths(next->config->path_check);
+    for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);
+    state_.follow(*next->config);
+    examinations_->configure(next->config->path_check);
     serve_metrics(next->config->metrics);
     serve_peer(next->config->pair ? next->config->pair->peer : std::nullopt);
     trim_memory();

@@ -21,7 +21,6 @@
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
-#include "daemon/pair/track_file.hpp"
 #include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
@@ -69,8 +68,6 @@ private:
   void trim_memory();
   void stop();
   void publish(const Event& event);
-  void follow_pair(const Config& config);
-  void check_paths(const PathCheck& check);
   void serve_peer(const std::optional<PeerConfig>& peer);
   void log(events::Payload what) const { journal_.write(events::make({}, std::move(what))); }
 
@@ -81,7 +78,6 @@ private:
   StateKeeper state_;
   std::unique_ptr<History> history_;
   SdNotify notify_;
-  TrackFile track_file_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Examinations> examinations_;
   ConfigInUse config_;
@@ -90,7 +86,6 @@ private:
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
   std::optional<Endpoint> metrics_at_; // as configured
-  PathCheck path_check_;               // likewise
   std::unique_ptr<MetricsServer> metrics_;
   std::unique_ptr<PeerLink> link_;
   std::unique_ptr<ConfigWatch> config_watch_;

@@ -55,6 +55,16 @@ Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller
 
 Examinations::~Examinations() { controller_.clients.diagnose = {}; }
 
+void Examinations::configure(const PathCheck& check) {
+  interval_ = check.interval;
+  follow_role();
+}
+
+void Examinations::follow_role() {
+  const bool standby = controller_.role().machine().role() == Role::standby;
+  path_checks_.set_period(standby ? std::nullopt : interval_);
+}
+
 void Examinations::diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip) {
   ServiceCheck check = check_of(service);
   check.unanswered = UnansweredClient{client, vip};

@@ -52,7 +52,8 @@ AddressPlaces listed(const Address& address) {
     AddressPlaces places{address};
     const SocketPtr socket = open_socket();
     nl_socket_modify_cb(socket.get(), NL_CB_VALID, NL_CB_CUSTOM, take_message, &places);
-    check(nl_send_simple(socket.get(), RTM_GETADDR, NLM_F_DUMP, nullptr, 0), "ask for the addresses of this machine");
+    ifaddrmsg all{}; // of every family and interface
+    check(nl_send_simple(socket.get(), RTM_GETADDR, NLM_F_DUMP, &all, sizeof all), "ask for the addresses of this machine");
     const int error = nl_recvmsgs_default(socket.get());
     if (error == -NLE_DUMP_INTR && lists < lists_at_most) continue;
     check(error, "list the addresses of this machine");
