@@ -107,8 +107,22 @@ TEST_F(PeerLinkTrouble, AnotherVersionIsNamed) {
 }
 
 TEST_F(PeerLinkTrouble, ATooLongAnswerIsCutOff) {
-  with_false_peer(always(ok(std::string(std::size_t{5} << 20, ' '))));
-  EXPECT_THAT(failure(), HasSubstr("longer than"));
+  // Python writes as fast as it is read; the answer has no end.
+  const Process endless = lab.spawn(Host::gateway, {"python3", "-c",
+                                                    fmt::format("import socket\n"
+                                                                "s = socket.create_server(('{}', {}))\n"
+                                                                "while True:\n"
+                                                                "  c, _ = s.accept()\n"
+                                                                "  try:\n"
+                                                                "    c.recv(4096)\n"
+                                                                "    c.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n')\n"
+                                                                "    while True: c.sendall(b' ' * 65536)\n"
+                                                                "  except OSError: c.close()\n",
+                                                                Lab::gateway_address(Host::bystander).text(), port)});
+  begin_second();
+  const std::string why =
+      failure([](const Status& now) { return now.daemon.pair->peer->failure->find("longer than") != std::string::npos; });
+  EXPECT_THAT(why, HasSubstr("its answer is longer than 4194304 bytes"));
 }
 
 TEST_F(PeerLinkTrouble, OneThatAcceptsAndSaysNothingTimesOut) {
