@@ -20,11 +20,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto lost_after = 3s;     // it answers each second
-constexpr auto split_after = 2s;    // a handover has two active gateways, or none, for a moment
-constexpr auto clocks_apart = 2s;   // then times in the two journals cannot be compared
-constexpr auto refused_pause = 60s; // between two events
-constexpr std::size_t listed = 20;  // differences in a status
+constexpr auto lost_after = 3s;              // it answers each second
+constexpr auto split_after = 2s;             // a handover has two active gateways, or none, for a moment
+constexpr auto clocks_apart = 2s;            // then times in the two journals cannot be compared
+constexpr auto refused_pause = 60s;          // between two events
+constexpr std::size_t services_a_turn = 128; // of the loop: less than a millisecond
+constexpr std::size_t listed = 20;           // differences in a status
 
 std::string make_instance() {
   std::random_device random;
@@ -40,7 +41,7 @@ std::chrono::seconds whole_seconds(Clock::duration time) { return std::chrono::d
 
 PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Owner owner)
     : config_(config), controller_(controller), role_(controller.role().machine().role()), owner_(std::move(owner)),
-      feed_(make_instance(), version()), role_timer_(make_timer(loop, this)) {
+      feed_(make_instance(), version()), work_timer_(make_timer(loop, this)) {
   const Time now = Clock::now();
   seen_.waits_since = now;
   feed_.set_role(to_text(role_), now);
@@ -70,13 +71,28 @@ void PeerLink::tell(const std::string& name, Time now) {
 }
 
 void PeerLink::services_changed(const std::set<std::string>& names) {
+  changed_.insert(names.begin(), names.end());
+  if (!changed_.empty()) work_soon();
+}
+
+/// In a turn of its own: the one that changes something is about to end, and would leave what follows until something else happens; and
+/// thousands of services that flip at once must not hold up the next flip.
+void PeerLink::work_soon() {
+  uv_timer_start(
+      work_timer_.get(), [](uv_timer_t* due) { static_cast<PeerLink*>(due->data)->work(); }, 0, 0);
+}
+
+void PeerLink::work() {
+  if (std::exchange(role_is_new_, false)) apply_role();
   const Time now = Clock::now();
   const std::uint64_t before = feed_.serial();
-  for (const std::string& name : names) {
+  for (std::size_t count = 0; count < services_a_turn && !changed_.empty(); ++count) {
+    const std::string name = std::move(changed_.extract(changed_.begin()).value());
     tell(name, now);
     compare(name);
   }
   if (listener_ && feed_.serial() != before) listener_->wake();
+  if (!changed_.empty()) work_soon();
 }
 
 void PeerLink::role_changed(Role role) {
@@ -84,9 +100,8 @@ void PeerLink::role_changed(Role role) {
   if (std::exchange(role_, role) == role) return;
   if (feed_.set_role(to_text(role), now) && listener_) listener_->wake();
   note_roles(now);
-  // In a turn of its own: the one that changed the role is about to end, and would leave what follows until something else happens.
-  uv_timer_start(
-      role_timer_.get(), [](uv_timer_t* due) { static_cast<PeerLink*>(due->data)->apply_role(); }, 0, 0);
+  role_is_new_ = true;
+  work_soon();
 }
 
 void PeerLink::apply_role() {

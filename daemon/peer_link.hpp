@@ -63,6 +63,8 @@ private:
   void follow(const std::set<std::string>& names);
   void follow_all();
   void apply_role();
+  void work_soon();
+  void work();
   void compare(const std::string& name);
   void compare_all();
   void tell(const std::string& name, Time now);
@@ -73,8 +75,9 @@ private:
   Owner owner_;
   PeerFeed feed_;
   PeerView view_;
-  bool following_ = false;
-  UvHandle<uv_timer_t> role_timer_;
+  std::set<std::string> changed_; // services that the other gateway has not been told of
+  bool following_ = false, role_is_new_ = false;
+  UvHandle<uv_timer_t> work_timer_;
   struct Seen {
     std::optional<Time> at;
     std::string role, version, failure;

@@ -193,6 +193,11 @@ public:
     done(*this, reply);
   }
 
+  /// The link ends.
+  void give_up() {
+    if (const auto done = std::move(done_)) done(*this, {.status = 0, .body = "the link to it was closed"});
+  }
+
 private:
   std::string text_;
   std::function<void(Command&, const PeerReply&)> done_;
@@ -212,7 +217,10 @@ struct PeerClient::Impl {
 
 PeerClient::PeerClient(uv_loop_t* loop, const PeerConfig& config, Callbacks callbacks)
     : impl_(std::make_unique<Impl>(loop, config, std::move(callbacks))) {}
-PeerClient::~PeerClient() = default;
+PeerClient::~PeerClient() {
+  std::list<Command> unfinished = std::move(impl_->commands);
+  for (Command& command : unfinished) command.give_up();
+}
 
 void PeerClient::send(const std::string& body, std::function<void(const PeerReply&)> done) {
   impl_->commands.emplace_back(impl_->multi, impl_->config, body, [this, done = std::move(done)](Command& ended, const PeerReply& reply) {
