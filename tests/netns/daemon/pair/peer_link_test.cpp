@@ -184,6 +184,29 @@ TEST_F(PeerLink, DifferentConfigurationsAreNamed) {
   second->wait_for([](const Status& status) { return seen(status) && status.daemon.pair->peer->differs.empty(); });
 }
 
+TEST_F(PeerLink, ThousandsOfServicesComeInPagesAndAreFollowed) {
+  std::string services = fast_service();
+  for (int number = 0; number < 2'000; ++number) // they share their probes
+    services += fast_service({.name = fmt::format("s{}", number), .listen = fmt::format("203.0.113.11:{}/tcp", 1'000 + number)});
+  give(Host::gateway);
+  begin_first(services);
+  begin_second(services);
+  first->wait_for(settled, 60s);
+  second->wait_for(settled, 60s);
+  primary.kill();
+  const auto all_at_backup = [](const Status& now) {
+    return std::ranges::all_of(now.services, [](const ServiceStatus& one) { return one.target == "backup"; });
+  };
+  const Status one = first->wait_for(all_at_backup, 20s), other = second->wait_for(all_at_backup, 20s);
+  std::chrono::milliseconds slowest{0};
+  for (const ServiceStatus& there : other.services) {
+    const auto lag = moment_of(there.since) - moment_of(service(one, there.name).since);
+    slowest = std::max(slowest, std::chrono::duration_cast<std::chrono::milliseconds>(lag));
+  }
+  EXPECT_LE(slowest, 1s);
+  EXPECT_TRUE(std::ranges::all_of(other.services, [](const ServiceStatus& there) { return there.why == "followed"; }));
+}
+
 TEST_F(PeerLink, MetricsHaveThePeer) {
   give(Host::gateway);
   begin_first();

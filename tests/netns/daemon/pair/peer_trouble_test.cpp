@@ -80,18 +80,13 @@ TEST_F(PeerLinkTrouble, OneThatHangsHoldsUpNothing) {
 
 TEST_F(PeerLinkTrouble, OnlyThePeerIsHeard) {
   begin();
-  const Output answer =
-      lab.run(Host::client, fmt::format("exec 3<>/dev/tcp/{}/{} && printf 'GET /pair?after=0 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3 && "
-                                        "timeout 5 cat <&3",
-                                        Lab::gateway_address(Host::bystander).text(), port));
+  const Output answer = lab.run(Host::client,
+                                {"bash", "-c",
+                                 fmt::format("exec 3<>/dev/tcp/{}/{} && printf 'GET /pair?after=0 HTTP/1.1\\r\\nHost: "
+                                             "x\\r\\n\\r\\n' >&3 && timeout 5 cat <&3",
+                                             Lab::gateway_address(Host::bystander).text(), port)},
+                                "");
   EXPECT_THAT(answer.out, Not(HasSubstr("services")));
-  const Output through_bash = lab.run(Host::client,
-                                      {"bash", "-c",
-                                       fmt::format("exec 3<>/dev/tcp/{}/{} && printf 'GET /pair?after=0 HTTP/1.1\\r\\nHost: "
-                                                   "x\\r\\n\\r\\n' >&3 && timeout 5 cat <&3",
-                                                   Lab::gateway_address(Host::bystander).text(), port)},
-                                      "");
-  EXPECT_THAT(through_bash.out, Not(HasSubstr("services")));
   EXPECT_THAT(first->log(), HasSubstr("which is not the peer's address"));
 }
 
