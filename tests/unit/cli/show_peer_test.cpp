@@ -75,6 +75,13 @@ TEST_F(ShowPeer, DifferencesAreListedUpToAFew) {
   EXPECT_THAT(peer_causes(pair), ElementsAre("the two gateways differ", "the two gateways disagree"));
 }
 
+TEST_F(ShowPeer, AServerThatIsFollowedAndDownHereServesItsClientsThere) {
+  Status status = status_of(well());
+  status.services.front().why = "followed";
+  status.services.front().servers.front().health = "down";
+  EXPECT_NE(show_check(status, now).alarm, Alarm::critical);
+}
+
 TEST_F(ShowPeer, TheJsonIsReadAgain) {
   const nlohmann::json json = well();
   EXPECT_EQ(json.get<PairStatus>(), well());
