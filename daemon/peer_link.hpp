@@ -22,6 +22,7 @@
 #include "daemon/peer/peer_feed.hpp"
 #include "daemon/peer/peer_listener.hpp"
 #include "daemon/peer/peer_match.hpp"
+#include "daemon/peer_sight.hpp"
 #include "daemon/report/event.hpp"
 #include "probes/io/uv.hpp"
 
@@ -54,41 +55,25 @@ public:
 
 private:
   void on_page(const PeerPage& page);
-  void on_failure(const std::string& why);
   void on_command(const std::string& body, const std::function<void(HttpReply)>& reply);
-  void on_refused(const std::string& client);
-  void note_roles(Time now);
-  void note_differences();
   bool may_follow(Time now) const;
   void follow(const std::set<std::string>& names);
-  void follow_all();
   void apply_role();
   void work_soon();
   void work();
   void compare(const std::string& name);
-  void compare_all();
   void tell(const std::string& name, Time now);
 
   PeerConfig config_;
   Controller& controller_;
   Role role_;
   Owner owner_;
+  PeerSight sight_;
   PeerFeed feed_;
   PeerView view_;
   std::set<std::string> changed_; // services that the other gateway has not been told of
   bool following_ = false, role_is_new_ = false;
   UvHandle<uv_timer_t> work_timer_;
-  struct Seen {
-    std::optional<Time> at;
-    std::string role, version, failure;
-    std::chrono::milliseconds clock_ahead{}; // of this gateway's
-    std::optional<Clock::duration> lag;
-    Time waits_since{}; // since when an answer is missing
-    bool lost_told = false;
-  } seen_;
-  std::optional<Time> both_active_since_;
-  bool split_told_ = false, differs_told_ = false;
-  std::optional<Time> refused_told_;
   std::unique_ptr<PeerListener> listener_;
   std::unique_ptr<PeerClient> client_;
 };

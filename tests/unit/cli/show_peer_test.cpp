@@ -32,7 +32,7 @@ Status status_of(const PairStatus& pair) {
 }
 
 TEST_F(ShowPeer, OneThatIsWellIsToldInALine) {
-  EXPECT_EQ(show_peer(well()), "; the other gateway, 198.18.9.2:9718, is active, seen 200 ms ago, and agrees (followed within 2.0 ms)");
+  EXPECT_EQ(show_peer(well()), "; the other gateway, 198.18.9.2:9718, is active, seen 0.2 s ago, and agrees (followed within 2.0 ms)");
   EXPECT_THAT(peer_notices(well()), IsEmpty());
   EXPECT_THAT(peer_causes(well()), IsEmpty());
   EXPECT_EQ(show_peer({.role = "active", .since = "", .address = ""}), "");
