@@ -22,7 +22,8 @@ protected:
   }
   template <typename Kind> std::size_t told() const {
     std::size_t count = 0;
-    for (const events::Payload& event : events) count += std::holds_alternative<Kind>(event) ? 1 : 0;
+    for (const events::Payload& event : events)
+      if (std::holds_alternative<Kind>(event)) ++count;
     return count;
   }
   void answer(const std::string& role, Role own) { sight.on_answer(page(role), own, now); }
