@@ -44,6 +44,23 @@ std::filesystem::path own(const std::filesystem::path& directory) {
   return directory;
 }
 
+/// The link to the other gateway of a pair, as the configuration has it.
+void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
+                  const std::function<void(const Event&)>& publish) {
+  const auto peer = config.pair ? config.pair->peer : std::nullopt;
+  if (peer ? link && link->config() == *peer : !link) return;
+  if (link) link->end_following();
+  handlers.set_peer(std::nullopt);
+  link.reset();
+  if (!peer) return;
+  link =
+      std::make_unique<PeerLink>(loop, *peer, controller,
+                                 PeerLink::Owner{.publish = [publish](events::Payload what) { publish(events::make({}, std::move(what))); },
+                                                 .run = [&handlers](const Call& call) { return handlers.operate(call); }});
+  handlers.set_peer(
+      Handlers::Peer{.status = [&link] { return link->status(); }, .forward = [&link](const Call& call) { return link->forward(call); }});
+}
+
 } // namespace
 
 Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
@@ -76,7 +93,11 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 if (control_) control_->send_waiting();
                               },
                           .state_changed = [this](Controller::Urgency urgency) { state_.save(*controller_, urgency); },
-                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); },
+                          .health_changed =
+                              [this](std::set<std::string> services) {
+                                if (link_) link_->services_changed(services);
+                                state_.health_changed(std::move(services));
+                              },
                           .server_reached = [this](bool reached) { state_.server_reached(reached); }});
   state_.start(*controller_, config, history_->ring());
   utsname system{};
@@ -99,6 +120,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { config_.stale = differs; });
   config_watch_->set_in_use(start.config->content);
   serve_metrics(config.metrics);
+  replace_link(link_, loop_, config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -128,7 +150,9 @@ void Daemon::publish(const Event& event) {
   journal_.write(event, text);
   if (history_) history_->add(event, text);
   notify_.changed();
-  if (examinations_ && std::holds_alternative<events::RoleChanged>(event.what)) examinations_->follow_role();
+  if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
+  if (examinations_) examinations_->follow_role();
+  if (link_) link_->role_changed(controller_->role.machine().role());
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -169,6 +193,7 @@ void Daemon::stop() {
   store_.stop();
   control_.reset();
   metrics_.reset();
+  link_.reset();
   config_watch_.reset();
   handlers_->stop();
   reloads_.reset();
@@ -196,6 +221,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
     serve_metrics(next->config->metrics);
+    replace_link(link_, loop_, *next->config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
     trim_memory();
     done(reloaded);
   });

@@ -59,6 +59,7 @@ struct Maintenance {
   std::optional<WallTime> until_wall = {}; // shown, and kept over a restart
   WallTime since{};
   std::string reason, by;
+  bool copied = false; // of the active gateway of a pair: it ends when it ends there
 };
 
 struct ServerState {
@@ -78,6 +79,7 @@ struct ServerState {
   FlapDamping damping = {};
   SilenceCheck silence_check = {}; // while flows drain
   bool flapping_logged = false;
+  bool followed = false; // on the standby of a pair: the active gateway has the traffic there
 };
 
 /// An operator's override, as long as it lasts.
@@ -88,6 +90,7 @@ struct Override {
   WallTime since{};
   std::string reason, by;
   bool until_down = false; // it ends, too, when the server goes down
+  bool copied = false;     // of the active gateway of a pair: it ends when it ends there
 };
 
 /// Mode observe: where hanat's decisions would have the traffic, while the kernel keeps what it has.
@@ -158,6 +161,8 @@ using Services = std::vector<std::unique_ptr<ServiceState>>;
 
 /// "primary", "backup", ..., or "none".
 std::string target_name(const ServiceState& service);
+/// The server that the active gateway of a pair has the traffic at; nullopt: none that is known, or this gateway is no standby.
+std::optional<std::size_t> followed_server(const ServiceState& service);
 /// Where hanat's decisions have the traffic; in mode observe: would have it.
 Placement placement(const ServiceState& service);
 /// The flip of that number, if it is the last one or its flows are still on their way out; nullptr: neither.
