@@ -23,7 +23,7 @@ deb_check_packages=(devscripts)
 vm_packages=(debootstrap e2fsprogs qemu-system-x86)
 
 # to measure, beside what the lab needs (bench/run.sh)
-bench_packages=(haproxy)
+bench_packages=(conntrack conntrackd haproxy keepalived)
 
 # missing_packages NAME...: those that are not installed, one a line
 missing_packages() {

@@ -262,6 +262,8 @@ std::string PairLab::logs() {
   return text;
 }
 
+bool PairLab::linked() const { return options_.paired && example("hanat.toml", Host::gateway).find("\npeer = ") != std::string::npos; }
+
 FlowTargets PairLab::targets() const {
   return {.lines = vip(lines_port, options_.family), .push = vip(push_port, options_.family), .udp = vip(lines_port, options_.family)};
 }
@@ -270,5 +272,37 @@ PairServers::PairServers(PairLab& lab)
     : primary(lab, Host::primary, lines_port, "primary"), backup(lab, Host::backup, lines_port, "backup"),
       primary_push(lab, Host::primary, push_port), backup_push(lab, Host::backup, push_port),
       primary_udp(lab, Host::primary, lines_port, "primary"), backup_udp(lab, Host::backup, lines_port, "backup") {}
+
+// ---- what a standby does
+
+Meddling::Meddling(PairLab& lab, Host gateway) : lab_(lab), gateway_(gateway), before_(entries()) {
+  lab.must(gateway, "nft -f - <<END\ntable inet count {\nchain out {\ntype filter hook output priority -400\n"
+                    "ip saddr 203.0.113.10 counter\n}\n}\nEND");
+}
+
+std::size_t Meddling::forged() {
+  return std::stoul(lab_.must(gateway_, "nft list table inet count | sed -n 's/.*counter packets \\([0-9]*\\) .*/\\1/p'"));
+}
+
+std::size_t Meddling::deleted() {
+  const std::size_t now = entries();
+  return now < before_ ? before_ - now : 0;
+}
+
+std::size_t Meddling::entries() {
+  return std::stoul(lab_.must(gateway_, "conntrack -L -p tcp -d 203.0.113.10 -q 198.18.11.2 2>/dev/null | wc -l"));
+}
+
+void misjudge(PairLab& lab, Host gateway, milliseconds time) {
+  const auto believes = [&](const char* health) {
+    lab.hanatd(gateway).wait_for([&](const Status& now) { return server(service(now, "web"), "primary").health == health; });
+  };
+  lab.must(gateway, "nft -f - <<END\ntable inet cut {\nchain out {\ntype filter hook output priority -300\n"
+                    "ip daddr 198.18.11.2 drop\n}\n}\nEND");
+  believes("down");
+  std::this_thread::sleep_for(time);
+  lab.must(gateway, "nft delete table inet cut");
+  believes("up");
+}
 
 } // namespace hanat::test

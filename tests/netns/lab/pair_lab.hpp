@@ -62,6 +62,8 @@ public:
   /// Of both: what the daemons wrote. For messages of failed tests.
   std::string logs();
 
+  /// The gateways tell each other what they know.
+  bool linked() const;
   /// The service "web": lines of text, pushes of the server, datagrams.
   FlowTargets targets() const;
 
@@ -84,5 +86,23 @@ struct PairServers {
   PushServer primary_push, backup_push;
   UdpServer primary_udp, backup_udp;
 };
+
+/// What a gateway does to the service's connections with the primary: packets that it sends in the service's name, entries that go.
+class Meddling {
+public:
+  Meddling(PairLab& lab, Host gateway);
+  std::size_t forged();
+  std::size_t deleted();
+
+private:
+  std::size_t entries();
+
+  PairLab& lab_;
+  Host gateway_;
+  std::size_t before_;
+};
+
+/// The gateway, and nobody else, takes the primary for down, for that long; returns when it has seen that it is up.
+void misjudge(PairLab& lab, Host gateway, milliseconds time);
 
 } // namespace hanat::test
