@@ -224,6 +224,7 @@ std::span<const Subcommand> subcommands() {
       {Command::enable, "enable", "[SERVICE] SERVER", {drain, reset, wait}, "let a disabled server back; failback says when"},
       {Command::reload, "reload", "", {confirm_within}, "load the configuration again; with errors nothing changes"},
       {Command::confirm, "confirm", "", {}, "keep the configuration that reload --confirm loaded"},
+      {Command::settled, "settled", "", {}, "a pair: conntrackd has all connections of the other gateway in the kernel (for its script)"},
       {Command::history,
        "history",
        "SERVICE",

@@ -25,6 +25,7 @@ enum class Command : std::uint8_t {
   enable,
   reload,
   confirm,
+  settled,
   history,
   events,
   why,

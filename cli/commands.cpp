@@ -115,6 +115,15 @@ Exit run_confirm(const Invocation& invocation) {
   return print(fmt::format("the configuration is confirmed: {} service{}\n", services, services == 1 ? "" : "s"));
 }
 
+Exit run_settled(const Invocation& invocation) {
+  const json reply = request(invocation, "Settled", json::object());
+  if (invocation.json) return print_json(reply);
+  const json& pair = reply.at("pair");
+  if (reply.at("settled").get<bool>()) return print("settled: this gateway is active\n");
+  return print(fmt::format("it was settled already: this gateway is active since {}\n",
+                           local_time(pair.at("since").get<std::string>(), wall_now())));
+}
+
 Exit run_metrics(const Invocation& invocation) {
   const auto text = metrics_text(request(invocation, "Status", json::object()).at("status").get<Status>());
   return invocation.json ? print_json({{"metrics", text}}) : print(text);
@@ -180,6 +189,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::enable: return run_enable(invocation);
   case Command::reload: return run_reload(invocation);
   case Command::confirm: return run_confirm(invocation);
+  case Command::settled: return run_settled(invocation);
   case Command::history:
   case Command::events: return run_history(invocation);
   case Command::why: return run_why(invocation);

@@ -13,6 +13,7 @@
 #include "cli/notices.hpp"
 #include "cli/remedy.hpp"
 #include "cli/show_history.hpp"
+#include "cli/show_pair.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -288,6 +289,7 @@ void add_head(Screen& screen, const DaemonStatus& daemon) {
   head += fmt::format("{} {}  hanatd{} up {}", local_time(view.now, view.now), zone_name(view.now),
                       daemon.version.empty() ? "" : " " + escaped(daemon.version), duration(daemon.uptime_s));
   screen.add(Colour::bold, head, 3);
+  if (daemon.pair) screen.add(daemon.pair->role == "settling" ? Colour::yellow : Colour::none, show_pair(*daemon.pair, view), 3);
   if (!in_sync)
     screen.add(Colour::red,
                fmt::format("!! the kernel is not in sync with hanatd's decisions ({}){}; hanatd tries again", escaped(daemon.kernel),

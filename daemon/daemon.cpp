@@ -59,6 +59,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
               }),
       store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
   const Config& config = *start.config->config;
+  for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
@@ -75,7 +76,8 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 if (control_) control_->send_waiting();
                               },
                           .state_changed = [this](Controller::Urgency urgency) { state_.save(*controller_, urgency); },
-                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); }});
+                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); },
+                          .server_reached = [this](bool reached) { state_.server_reached(reached); }});
   state_.start(*controller_, config, history_->ring());
   utsname system{};
   uname(&system);
@@ -126,6 +128,7 @@ void Daemon::publish(const Event& event) {
   journal_.write(event, text);
   if (history_) history_->add(event, text);
   notify_.changed();
+  if (examinations_ && std::holds_alternative<events::RoleChanged>(event.what)) examinations_->follow_role();
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -162,6 +165,7 @@ void Daemon::stop() {
   } catch (const std::exception& error) {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
+  if (controller_->removes_table()) state_.server_reached(false); // otherwise connections go on, and so does what the file says
   state_.finish();
   store_.stop();
   control_.reset();
@@ -189,6 +193,8 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
   control_->set_operators(operators_of(*next->config, next->operators));
   controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
+    for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);
+    state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
     serve_metrics(next->config->metrics);
     trim_memory();

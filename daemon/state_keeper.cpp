@@ -27,13 +27,15 @@ StateKeeper::StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log)
                               if (!service->removed) names.push_back(service->config.name);
                             return names;
                           },
-                      .on_failure = [this](const std::string& error) { log_(events::StateNotSaved{error}); }}) {}
+                      .on_failure = [this](const std::string& error) { log_(events::StateNotSaved{error}); }}),
+      track_file_(loop, [this](const std::string& error) { log_(events::TrackFileNotWritten{error}); }) {}
 
 void StateKeeper::start(Controller& controller, const Config& config, const HistoryRing& history) {
   const LoadedState kept = load_state(dir_);
   const EarlierRun earlier{.health = load_health(dir_), .boot = boot_id(), .wall = wall_now(), .targets = last_targets(history)};
   for (const std::string& warning : {kept.warning, earlier.health.warning})
     if (!warning.empty()) log_(events::Message{Level::warning, warning});
+  follow(config);
   controller.start(config, kept.state, earlier);
   controller_ = &controller;
   health_writer_.begin();

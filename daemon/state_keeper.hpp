@@ -1,5 +1,5 @@
-// Keeps the state directory up to date: what operators set, flows that drain, and what is known of the servers. Not here: the files
-// (state), what they hold (failover).
+// Keeps the state directory up to date: what operators set, flows that drain, and what is known of the servers; and the track file of a
+// pair. Not here: the files (state, pair), what they hold (failover).
 #pragma once
 
 #include <filesystem>
@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "daemon/failover/controller.hpp"
+#include "daemon/pair/track_file.hpp"
 #include "daemon/report/event.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/state/health_writer.hpp"
@@ -26,10 +27,16 @@ public:
   void save(const Controller& controller, Controller::Urgency urgency);
   /// Services may have changed; those that are not there yet are not written.
   void health_changed(std::set<std::string> services);
+  /// What keepalived is told of a pair, and where.
+  void server_reached(bool reached) { track_file_.set(reached); }
+  void follow(const Config& config) { track_file_.set_path(config.pair ? config.pair->track_file : ""); }
   /// Before the controller stops: its services still have their probes.
   void save_health() { health_writer_.finish(); }
   /// Waits for all writes.
-  void finish() { writer_.finish(); }
+  void finish() {
+    writer_.finish();
+    track_file_.finish();
+  }
 
 private:
   std::filesystem::path dir_;
@@ -37,6 +44,7 @@ private:
   const Controller* controller_ = nullptr;
   StateWriter writer_;
   HealthWriter health_writer_;
+  TrackFile track_file_;
 };
 
 } // namespace hanat

@@ -21,6 +21,14 @@ json nullable_text(const std::optional<std::string>& text) { return text ? json(
 
 } // namespace
 
+void to_json(json& value, const PairStatus& pair) {
+  value = {{"role", pair.role}, {"since", pair.since}, {"settled", pair.settled}, {"address", pair.address}};
+}
+
+void from_json(const json& from, PairStatus& pair) {
+  pair = {.role = from.at("role"), .since = from.at("since"), .settled = from.at("settled"), .address = from.at("address")};
+}
+
 void to_json(json& value, const DaemonStatus& daemon) {
   value = {{"pid", daemon.pid},
            {"uptime_s", std::round(daemon.uptime_s * 1000) / 1000},
@@ -38,6 +46,7 @@ void to_json(json& value, const DaemonStatus& daemon) {
     value["unconfirmed"] = {
         {"by", unconfirmed->by}, {"until", unconfirmed->until}, {"left_s", std::round(unconfirmed->left_s * 1000) / 1000}};
   if (const auto& reverted = daemon.reverted) value["reverted"] = {{"at", reverted->at}, {"by", reverted->by}};
+  if (daemon.pair) value["pair"] = *daemon.pair;
   if (const auto& hangs = daemon.reload_hangs) value["reload_hangs"] = {{"since", hangs->since}, {"by", hangs->by}};
 }
 
@@ -60,6 +69,7 @@ void from_json(const json& from, DaemonStatus& daemon) {
         UnconfirmedConfig{.by = unconfirmed->at("by"), .until = unconfirmed->at("until"), .left_s = unconfirmed->at("left_s")};
   if (const auto reverted = from.find("reverted"); reverted != from.end())
     daemon.reverted = RevertedConfig{.at = reverted->at("at"), .by = reverted->at("by")};
+  if (const auto pair = from.find("pair"); pair != from.end()) daemon.pair = pair->get<PairStatus>();
   if (const auto hangs = from.find("reload_hangs"); hangs != from.end())
     daemon.reload_hangs = HungReload{.since = hangs->at("since"), .by = hangs->at("by")};
 }

@@ -42,6 +42,7 @@ constexpr std::array methods = {
            "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan, "
            "unconfirmed: ?Unconfirmed"},
     Method{"Confirm", true, {}, "services: int"},
+    Method{"Settled", true, {}, "settled: bool, pair: Pair"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
     Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
@@ -62,8 +63,10 @@ type StatusReport (version: int, daemon: Daemon, services: []Service)
 type Daemon (
   pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string,
   config_loaded_at: ?string, config_stale: bool, reload_refused: ?RefusedReload, unconfirmed: ?Unconfirmed, reverted: ?Reverted,
-  reload_hangs: ?HungReload
+  reload_hangs: ?HungReload, pair: ?Pair
 )
+# of a gateway in a pair; role: standby, settling, active; settled: it is active, and does not wait for the other one's connections
+type Pair (role: string, since: string, settled: bool, address: string)
 type RefusedReload (at: string, by: string, errors: int, first: string)
 # the configuration in use was loaded by a Reload with confirm_s: at `until` the one before comes back, unless Confirm is called
 type Unconfirmed (by: string, until: string, left_s: ?float)
@@ -184,6 +187,7 @@ type ConnectionServer (
 )
 type Connection (client: string, listen: string, server: string, state: string, opened_by_server: bool, offloaded: bool)
 type ReloadCounts (added: int, changed: int, removed: int)
+# Settled: conntrackd has put the other gateway's connections into conntrack; settled is false where the gateway was settled already
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 # drain_s, reset: what happens to the connections of the old target, instead of what on_forced says; old_connections is null where the

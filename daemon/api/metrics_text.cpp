@@ -126,6 +126,17 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
             fmt::format("hanat_config_refused {}\n", daemon.reload_refused || daemon.fallback ? 1 : 0) +
             heading("hanat_config_stale", "gauge", "1 while the files of the configuration on disk are not those in use") +
             fmt::format("hanat_config_stale {}\n", daemon.config_stale ? 1 : 0);
+  if (const auto& pair = daemon.pair) {
+    daemon_ += heading("hanat_pair_role", "gauge", "1 for the role of this gateway in a pair");
+    for (const std::string_view role : {"standby", "settling", "active"})
+      daemon_ += fmt::format("hanat_pair_role{{role=\"{}\"}} {}\n", role, pair->role == role ? 1 : 0);
+    if (const auto since = parse_wall_time(pair->since))
+      daemon_ +=
+          heading("hanat_pair_role_since_timestamp_seconds", "gauge", "Since when the gateway has this role") +
+          fmt::format("hanat_pair_role_since_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(since->time_since_epoch()).count());
+    daemon_ += heading("hanat_pair_settled", "gauge", "1 while the gateway is active and waits for no connections of the other one") +
+               fmt::format("hanat_pair_settled {}\n", pair->settled ? 1 : 0);
+  }
   if (const auto at = daemon.config_loaded_at ? parse_wall_time(*daemon.config_loaded_at) : std::nullopt)
     daemon_ += heading("hanat_config_loaded_timestamp_seconds", "gauge", "When the configuration in use was loaded") +
                fmt::format("hanat_config_loaded_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(at->time_since_epoch()).count());

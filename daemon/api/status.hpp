@@ -165,6 +165,14 @@ struct RevertedConfig {
 struct HungReload {
   std::string since, by;
 };
+/// The role of this gateway in a pair.
+struct PairStatus {
+  std::string role;     // "standby", "settling", "active"
+  std::string since;    // RFC 3339, UTC
+  bool settled = false; // it is active, and the other gateway's connections are not waited for
+  std::string address;  // that the two share
+  bool operator==(const PairStatus&) const = default;
+};
 struct DaemonStatus {
   int pid = 0;
   double uptime_s = 0;
@@ -179,6 +187,7 @@ struct DaemonStatus {
   std::optional<UnconfirmedConfig> unconfirmed = {};
   std::optional<RevertedConfig> reverted = {}; // since the configuration in use was loaded
   std::optional<HungReload> reload_hangs = {};
+  std::optional<PairStatus> pair = {}; // absent: it acts alone
 };
 struct Status {
   DaemonStatus daemon;
@@ -192,8 +201,8 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at; // RFC 3339, UTC, milliseconds
-  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage", "configuration"; "cut":
-  // updates a flip
+  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage", "configuration", "role";
+  // "cut": updates a flip
   std::string kind;
   std::string service;                            // empty: the daemon itself; null in JSON
   std::string text;                               // the journal's text
@@ -216,6 +225,8 @@ void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void from_json(const nlohmann::json& json, ForcedStatus& forced);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
 void from_json(const nlohmann::json& json, ServiceStatus& service);
+void to_json(nlohmann::json& json, const PairStatus& pair);
+void from_json(const nlohmann::json& json, PairStatus& pair);
 void to_json(nlohmann::json& json, const DaemonStatus& daemon);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, DaemonStatus& daemon);

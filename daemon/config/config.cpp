@@ -37,6 +37,7 @@ Config settings_of(const Config& config) {
           .reconcile = config.reconcile,
           .metrics = config.metrics,
           .path_check = config.path_check,
+          .pair = config.pair,
           .services = {}};
 }
 

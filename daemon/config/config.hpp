@@ -93,19 +93,28 @@ struct PathCheck {
   bool operator==(const PathCheck&) const = default;
 };
 
+/// [pair]: this gateway is one of two that share addresses. Another program moves the addresses, and another one the connections.
+struct PairConfig {
+  Address address;                                  // of clients: this gateway is active while it has it
+  Clock::duration settle = std::chrono::seconds{2}; // the longest wait for `hanatctl settled`; zero: none
+  std::string track_file = {};                      // tells whether this gateway reaches a server; empty: no file
+  bool operator==(const PairConfig&) const = default;
+};
+
 struct Config {
   OnStop on_stop = OnStop::keep;
   std::string operators;                                // group that may use commands that change something; empty: only root
   Clock::duration reconcile = std::chrono::seconds{60}; // interval of the conntrack audit
   std::optional<Endpoint> metrics;                      // where the metrics are served
   PathCheck path_check = {};
+  std::optional<PairConfig> pair = {};
   std::vector<ServiceConfig> services;
   bool operator==(const Config&) const = default;
 };
 
-/// The settings of [hanatd]: without services.
+/// The settings of [hanatd] and [pair]: without services.
 Config settings_of(const Config& config);
-/// The keys of [hanatd] whose values differ.
+/// The keys of [hanatd] and [pair] whose values differ.
 std::vector<std::string> changed_settings(const Config& before, const Config& after);
 
 } // namespace hanat

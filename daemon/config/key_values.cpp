@@ -190,6 +190,12 @@ KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   return values;
 }
 
+void add_pair(KeyValues& values, const PairConfig& pair) {
+  values["pair.address"] = {pair.address.text()};
+  values["pair.settle"] = {duration_text(pair.settle)};
+  values["pair.track_file"] = {pair.track_file};
+}
+
 bool same_probes_everywhere(const ServiceConfig& service) {
   for (const ServerConfig& server : service.servers)
     if (server.probes != service.servers.front().probes) return false;
@@ -248,11 +254,13 @@ std::vector<KeyDifference> differences(const ServiceConfig& before, const Servic
 
 std::vector<KeyDifference> differences(const Config& before, const Config& after) {
   const auto values = [](const Config& config) {
-    return KeyValues{{"on_stop", {config.on_stop == OnStop::keep ? "keep" : "remove"}},
-                     {"operators", {config.operators}},
-                     {"reconcile", {duration_text(config.reconcile)}},
-                     {"metrics", {config.metrics ? to_text(*config.metrics) : ""}},
-                     {"path_check", {key_text(config.path_check)}}};
+    KeyValues keys{{"on_stop", {config.on_stop == OnStop::keep ? "keep" : "remove"}},
+                   {"operators", {config.operators}},
+                   {"reconcile", {duration_text(config.reconcile)}},
+                   {"metrics", {config.metrics ? to_text(*config.metrics) : ""}},
+                   {"path_check", {key_text(config.path_check)}}};
+    if (config.pair) add_pair(keys, *config.pair);
+    return keys;
   };
   return compared(values(before), values(after));
 }

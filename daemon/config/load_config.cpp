@@ -72,6 +72,7 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
                 .reconcile = raw.reconcile,
                 .metrics = raw.metrics,
                 .path_check = raw.path_check,
+                .pair = raw.pair,
                 .services = {}};
   if (has_main) {
     std::vector<Resolved> services = apply_defaults(raw, diagnostics);

@@ -80,16 +80,19 @@ struct RawConfig {
   Clock::duration reconcile = Config{}.reconcile;
   std::optional<Endpoint> metrics;
   PathCheck path_check;
+  std::optional<PairConfig> pair;
   RawService defaults;
   std::vector<RawService> services; // in the order of the files
   std::vector<RawGroup> groups;
   bool all_read = true; // false: some file could not be read, and may define services that are missing here
 };
 
-/// read_service.cpp: all tables of one file. Only the main file may have [hanatd] and [defaults].
+/// read_service.cpp: all tables of one file. Only the main file may have [hanatd], [pair] and [defaults].
 void read_tables(const toml::table& root, std::size_t file, bool main_file, RawConfig& raw, Diagnostics& diagnostics);
 /// read_service.cpp: one [service.X], or [defaults] if the name is empty.
 RawService read_service(const toml::table& table, std::string name, std::size_t file, Diagnostics& diagnostics);
+/// read_pair.cpp: [pair].
+void read_pair(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics);
 /// read_group.cpp: every [group.X] of one file.
 void read_groups(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics);
 /// read_server.cpp: `primary`, `backup`, `snat`.

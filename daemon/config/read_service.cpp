@@ -1,5 +1,6 @@
 // Reads the tables of one file: [hanatd], [defaults], [service.X].
-// Not here: servers (read_server), probes (probe/read_probe), [group.X] (read_group), how tables combine (apply_defaults, validate).
+// Not here: servers (read_server), probes (probe/read_probe), [group.X] (read_group), [pair] (read_pair), how tables combine
+// (apply_defaults, validate).
 #include "daemon/config/raw_config.hpp"
 
 #include <algorithm>
@@ -184,7 +185,7 @@ void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Dia
 
 /// Reports [web] written for [service.web].
 void report_bare_service(TableReader& reader, const toml::table& root) {
-  static constexpr std::string_view tables[] = {"service", "hanatd", "defaults", "group"};
+  static constexpr std::string_view tables[] = {"service", "hanatd", "pair", "defaults", "group"};
   for (auto&& [key, value] : root) {
     const auto* table = value.as_table();
     if (table == nullptr || !(table->contains("listen") || table->contains("primary"))) continue;
@@ -256,15 +257,17 @@ void read_tables(const toml::table& root, std::size_t file, bool main_file, RawC
   TableReader reader{root, file, {}, diagnostics};
   const toml::table* services = reader.table("service", "[service.web]");
   const toml::table* daemon = reader.table("hanatd", "[hanatd]");
+  const toml::table* pair = reader.table("pair", "[pair]");
   const toml::table* defaults = reader.table("defaults", "[defaults]");
   const toml::table* groups = reader.table("group", "[group.sip]");
   if (services != nullptr) read_services(*services, file, raw, diagnostics);
   if (groups != nullptr) read_groups(*groups, file, raw, diagnostics);
-  for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{defaults, "defaults"}})
+  for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{pair, "pair"}, std::pair{defaults, "defaults"}})
     if (table != nullptr && !main_file)
       reader.report_error(*table,
                           fmt::format("[{}] belongs in the main file, where it applies to the services of all files: move it there", name));
   if (daemon != nullptr && main_file) read_daemon(*daemon, file, raw, diagnostics);
+  if (pair != nullptr && main_file) read_pair(*pair, file, raw, diagnostics);
   if (defaults != nullptr && main_file) raw.defaults = read_service(*defaults, {}, file, diagnostics);
   report_bare_service(reader, root);
   reader.misplaced(service_keys, "write it under a [service.NAME] line, as in [service.web]");

@@ -1,6 +1,8 @@
 // Puts them together.
 #include "daemon/control/examinations.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -8,13 +10,16 @@
 
 #include "daemon/control/diagnosis.hpp"
 #include "daemon/doctor/client_link.hpp"
+#include "daemon/doctor/pair_checks.hpp"
 
 namespace hanat {
 namespace {
 
 Doctor::Options options_of(const std::string& table, RuleTracing& tracing) {
   return {.table = table, .tracing = &tracing, .check_rules = [table](const std::vector<ServiceCheck>& services) {
-            return check_foreign_rules(services, table);
+            std::vector<Finding> found = check_foreign_rules(services, table);
+            if (is_pair(services)) std::ranges::move(check_pair(services, read_pair()), std::back_inserter(found));
+            return found;
           }};
 }
 
@@ -49,6 +54,16 @@ Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller
 }
 
 Examinations::~Examinations() { controller_.clients.diagnose = {}; }
+
+void Examinations::configure(const PathCheck& check) {
+  interval_ = check.interval;
+  follow_role();
+}
+
+void Examinations::follow_role() {
+  const bool standby = controller_.role().machine().role() == Role::standby;
+  path_checks_.set_period(standby ? std::nullopt : interval_);
+}
 
 void Examinations::diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip) {
   ServiceCheck check = check_of(service);

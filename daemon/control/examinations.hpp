@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include <uv.h>
@@ -26,7 +27,9 @@ public:
 
   Doctor& doctor() { return doctor_; }
   /// [hanatd] path_check, at the start and after a reload.
-  void configure(const PathCheck& check) { path_checks_.set_period(check.interval); }
+  void configure(const PathCheck& check);
+  /// The role of a gateway in a pair has changed: on a standby nothing is sent, because replies take the way over the other gateway.
+  void follow_role();
 
 private:
   void diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip);
@@ -34,7 +37,8 @@ private:
 
   Controller& controller_;
   std::function<void(const std::string&)> on_warning_;
-  std::string failure_; // of the last examination for a client
+  std::optional<Clock::duration> interval_; // of checks of hanatd's own, as configured
+  std::string failure_;                     // of the last examination for a client
   RuleTracing tracing_;
   Doctor doctor_;
   PathChecks path_checks_;

@@ -1,4 +1,4 @@
-// Status, Reload, Confirm, History, Doctor, Version: the state of the controller to replies. The others: operations, inquiry.
+// Status, Reload, Confirm, Settled, History, Doctor, Version: the state of the controller to replies. The others: operations, inquiry.
 #include "daemon/control/handlers.hpp"
 
 #include <algorithm>
@@ -55,6 +55,17 @@ Reply Handlers::reload(const Call& call) {
   return reply;
 }
 
+/// What conntrackd's script says. A gateway that is settled already is what the script wants.
+Reply Handlers::settled(const Call& call) {
+  const bool settled = controller_.settle(user_name(call.peer.uid));
+  const auto pair = daemon_status().pair;
+  if (!pair) throw ControlError{"Refused", "there is nothing to settle: this gateway acts alone, there is no [pair] in its configuration"};
+  if (!pair->settled)
+    throw ControlError{"Refused",
+                       fmt::format("there is nothing to settle: this gateway is {}, {} is not on this machine", pair->role, pair->address)};
+  return json{{"settled", settled}, {"pair", json(*pair)}};
+}
+
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (call.method == "Force") return handle_force(controller_, call);
@@ -63,6 +74,7 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "Enable") return handle_enable(controller_, call);
   if (call.method == "Reload") return reload(call);
   if (call.method == "Confirm") return reloads_.confirm(user_name(call.peer.uid));
+  if (call.method == "Settled") return settled(call);
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Doctor") return examine(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
@@ -93,6 +105,7 @@ DaemonStatus Handlers::daemon_status() const {
     daemon.unconfirmed->left_s = std::max(0.0, std::chrono::duration<double>(config_.reverts_at - Clock::now()).count());
   daemon.reverted = config_.reverted;
   daemon.reload_hangs = config_.hung;
+  if (const auto& pair = controller_.role().config()) daemon.pair = report(controller_.role().machine(), *pair);
   return daemon;
 }
 
@@ -129,6 +142,8 @@ Reply Handlers::examine(const json& parameters) const {
   std::map<std::string, Address> clients; // that wait for an answer
   for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
+    if (const auto& pair = controller_.role().config()) checks.back().pair = pair->address;
+    if (controller_.role().machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
     checks.back().unanswered =
         clients.size() < clients_followed ? controller_.clients.waiting(service->config.name, Clock::now()) : std::nullopt;
     if (const auto& client = checks.back().unanswered) clients[service->config.name] = client->client.address;

@@ -39,6 +39,7 @@ private:
   Reply history(const nlohmann::json& parameters) const;
   Reply examine(const nlohmann::json& parameters) const;
   Reply reload(const Call& call);
+  Reply settled(const Call& call);
 
   Controller& controller_;
   Doctor* doctor_ = nullptr;

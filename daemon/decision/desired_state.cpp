@@ -333,4 +333,13 @@ Plan plan_observe(const ServiceState& service, Time now) {
   return result;
 }
 
+Plan plan_standby(Plan plan) {
+  plan.rules.reject.clear();
+  plan.rules.stale.clear();
+  plan.rules.recent.clear();
+  std::erase_if(plan.evictions, [](const Eviction& eviction) { return !eviction.drain; });
+  for (Eviction& eviction : plan.evictions) eviction.drain->notified = true;
+  return plan;
+}
+
 } // namespace hanat

@@ -76,17 +76,18 @@ nat::EndpointMap serving(const Services& services, const nat::EndpointMap& endpo
 
 } // namespace
 
-nat::EndpointMap all_servers(const Services& services) {
+nat::EndpointMap all_servers(const Services& services, bool all_protocols) {
   nat::EndpointMap result;
+  const auto counts = [all_protocols](const Vip& vip) { return all_protocols || vip.protocol == Protocol::tcp; };
   for (const auto& service : services) {
     if (service->shadow) {
       for (const auto& [vip, target] : service->loaded.dnat)
-        if (vip.protocol == Protocol::tcp) result.emplace(source_of({.vip = vip, .server = target.server}), target.comment);
+        if (counts(vip)) result.emplace(source_of({.vip = vip, .server = target.server}), target.comment);
       continue;
     }
     for (const ServerConfig& server : service->config.servers)
       for (const Vip& vip : service->config.listen)
-        if (const auto endpoint = endpoint_for(server, vip); endpoint && vip.protocol == Protocol::tcp)
+        if (const auto endpoint = endpoint_for(server, vip); endpoint && counts(vip))
           result.emplace(source_of({.vip = vip, .server = *endpoint}), fmt::format("{} {}", service->config.name, server.role));
   }
   return merged(result);

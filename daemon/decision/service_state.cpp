@@ -216,6 +216,20 @@ bool refuses_new(const ServiceState& service) {
   return !service.shadow && outage.keeps_target() && outage.refuses_new && service.config.on_none == OnNone::refuse;
 }
 
+/// A target that was adopted counts until it is judged.
+bool reaches_a_server(const Services& services) {
+  const auto reached = [](const auto& service) {
+    for (std::size_t index = 0; index < service->servers.size(); ++index) {
+      const Health health = usable(candidate(service->servers[index]));
+      if (health == Health::up || health == Health::full || (health == Health::unknown && service->current == std::optional{index}))
+        return true;
+    }
+    return false;
+  };
+  const auto removed = [](const auto& service) { return service->removed; };
+  return std::ranges::all_of(services, removed) || std::ranges::any_of(services, reached);
+}
+
 std::optional<Time> next_timer(const ServiceState& service, Time now) {
   std::optional<Time> timer;
   const auto at = [&](std::optional<Time> moment) {

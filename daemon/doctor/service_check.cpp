@@ -24,6 +24,8 @@ std::string payload_of(const ServerConfig& server) {
 
 ServiceCheck check_of(const ServiceConfig& service, const ServerConfig* target, bool probes_pass) {
   ServiceCheck check{.name = service.name, .endpoints = {}, .probes_pass = probes_pass && target != nullptr};
+  check.masquerades =
+      std::ranges::any_of(service.servers, [](const ServerConfig& server) { return server.snat.kind == nat::SnatKind::masquerade; });
   for (const Vip& vip : service.listen) {
     const auto stands_for = [&](const EndpointCheck& other) {
       return other.vip.address.family() == vip.address.family() && other.vip.protocol == vip.protocol;

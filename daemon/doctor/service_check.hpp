@@ -29,6 +29,8 @@ struct ServiceCheck {
   bool probes_pass = true;              // of its target; otherwise silence is no news
   bool clients_served = false;          // real clients have got replies just now: they outweigh hanatd's own
   std::optional<UnansweredClient> unanswered = std::nullopt;
+  bool masquerades = false;                   // some server of it sees this gateway's own address
+  std::optional<Address> pair = std::nullopt; // that this gateway shares with another one; nullopt: none, or it is not asked about
 };
 
 /// `target`: nullptr where there is none.

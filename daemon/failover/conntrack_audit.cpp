@@ -87,7 +87,7 @@ nat::ExpectedFlows ConntrackAudit::expected() const {
 }
 
 void ConntrackAudit::run(Time now) {
-  if (next_ > now || !evictions_.is_idle(now) || !in_sync_()) return;
+  if (next_wakeup() > now || !evictions_.is_idle(now) || !in_sync_()) return;
   CutJob job;
   job.expected = std::make_shared<const nat::ExpectedFlows>(expected());
   evictions_.run_idle(std::move(job), [this](const CutResult& result, Time done) { compared(result, done); });
@@ -96,7 +96,7 @@ void ConntrackAudit::run(Time now) {
 /// What was found is checked again: targets may have changed meanwhile.
 void ConntrackAudit::compared(const CutResult& result, Time now) {
   next_ = now + std::max<Clock::duration>(period_, result.spent * compare_share);
-  const bool undecided = !in_sync_();
+  const bool undecided = !in_sync_() || held_until_ > now;
   if (result.failure.empty() && (!result.unexpected || undecided))
     next_ = now + std::max<Clock::duration>(compare_again_after, result.spent * compare_share);
   if (!result.unexpected || undecided) return;

@@ -4,6 +4,7 @@
 // (nat/conntrack/expected_flows), the cut (evictions).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -27,9 +28,12 @@ public:
   void start(Clock::duration period, Time now);
   void set_period(Clock::duration period, Time now);
 
+  /// Of a pair: no comparison before this moment, however often they come; nor does one that is under way lead to anything.
+  void hold_until(Time moment) { held_until_ = moment; }
+
   /// Starts a comparison when one is due, the worker has nothing else to do and the table is in sync.
   void run(Time now);
-  Time next_wakeup() const { return next_; }
+  Time next_wakeup() const { return std::max(next_, held_until_); }
 
 private:
   nat::ExpectedFlows expected() const;
@@ -50,6 +54,7 @@ private:
   std::function<bool()> in_sync_;
   Clock::duration period_{};
   Time next_{};
+  Time held_until_ = Time::min();
 };
 
 } // namespace hanat

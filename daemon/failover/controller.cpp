@@ -56,6 +56,8 @@ void Controller::sync(Time now) {
   if (stopped_) return;
   outbox_.sync_due = false;
   registry_.run_due(now);
+  role_.configure(reload_.settings().pair, now);
+  role_.run(now);
 
   // 1. Flip: one transaction for every service that changes; applied() follows.
   std::vector<ServiceState*> decided;
@@ -82,6 +84,7 @@ void Controller::sync(Time now) {
   evictions_.run(now);
   audit_.run(now);
 
+  if (!decided.empty() && publish_.server_reached) publish_.server_reached(reaches_a_server(registry_.services()));
   for (ServiceState* service : decided) registry_.reap(*service);
   if (outbox_.sync_due) return sync(now);
   wake_up(now);
@@ -139,12 +142,14 @@ KernelCallbacks Controller::callbacks() {
               [this](probes::ProbeId id, const probes::ProbeResult& result) { health_.on_probe_result(id, result, Clock::now()); }),
           .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
           .event =
-              unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); })};
+              unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); }),
+          .address_changed = unless_stopped([this] { role_.on_addresses(Clock::now()); })};
 }
 
 void Controller::start(const Config& config, const State& saved, const EarlierRun& earlier) {
   const Time now = Clock::now();
   nat::Loaded found = table_.start(now);
+  role_.start(config.pair, found, now);
   reload_.start(config, std::move(found.state), saved, earlier, now);
   servers_.on_start(found.endpoints, now);
   clients.configure(config.path_check);
@@ -174,13 +179,19 @@ void Controller::stop() {
   health_.stop();
   kernel_.stop();
   evictions_.cancel();
-  if (reload_.settings().on_stop == OnStop::remove) kernel_.table().remove();
+  if (removes_table()) kernel_.table().remove();
 }
 
 void Controller::change(ServiceState& service, std::optional<FlowPolicy> flows, const OperatorChange& make) {
   service.asked_flows = flows;
   make(service, registry_, outbox_);
   registry_.mark_dirty(service);
+}
+
+bool Controller::settle(const std::string& by) {
+  const bool settled = role_.settle(by, Clock::now());
+  sync_now();
+  return settled;
 }
 
 void Controller::sync_now() {
@@ -210,7 +221,7 @@ void Controller::join_commits(bool all) {
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
   for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
-                             reloads_.next_wakeup(), servers_.next_wakeup(now)})
+                             reloads_.next_wakeup(), servers_.next_wakeup(now), role_.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

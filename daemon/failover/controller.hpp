@@ -15,6 +15,7 @@
 #include "daemon/failover/client_evidence.hpp"
 #include "daemon/failover/conntrack_audit.hpp"
 #include "daemon/failover/evictions.hpp"
+#include "daemon/failover/gateway_role.hpp"
 #include "daemon/failover/health_monitor.hpp"
 #include "daemon/failover/heartbeat.hpp"
 #include "daemon/failover/outbox.hpp"
@@ -37,6 +38,7 @@ public:
     /// an override waits until it is in the file.
     std::function<void(Urgency)> state_changed = {};
     std::function<void(std::set<std::string> services)> health_changed = {}; // what is saved of them is out of date
+    std::function<void(bool)> server_reached = {}; // whether this gateway reaches a server; also when that is the same as before
   };
 
   /// Without a notifier no client is nudged; the rest works.
@@ -56,6 +58,8 @@ public:
   void plan(std::shared_ptr<const Config> config, std::function<void(const ReloadPlan&)> done);
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
+  /// Whether stop() removes the table: on_stop.
+  bool removes_table() const { return reload_.settings().on_stop == OnStop::remove; }
 
   const ServiceRegistry& registry() const { return registry_; }
   /// An operator's change of one service, as overrides.hpp and maintenance.hpp have them; sync_now() then carries out all of them, in one
@@ -68,6 +72,9 @@ public:
   State state() const;
 
   const TableSync& table() const { return table_; }
+  const GatewayRole& role() const { return role_; }
+  /// hanatctl settled. False: there was nothing to settle.
+  bool settle(const std::string& by);
 
 private:
   KernelCallbacks callbacks();
@@ -89,6 +96,7 @@ private:
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;
+  GatewayRole role_{kernel_.addresses(), registry_, table_, evictions_, audit_, servers_, outbox_};
   Reload reload_;
   ReloadQueue reloads_{registry_, reload_, outbox_, Clock::now};
 

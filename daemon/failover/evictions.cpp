@@ -198,6 +198,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
 }
 
 void Evictions::add(ServiceState& service, Eviction eviction) {
+  if (silent_ && !eviction.drain) return;
   const auto whole = std::ranges::find(job_, eviction.id, &JobPart::eviction);
   eviction.id = ++next_id_;
   if (eviction.in_job) job_.push_back({.service = &service, .eviction = eviction.id, .mappings = {}, .stage = whole->stage});
@@ -214,7 +215,8 @@ void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time n
   for (Eviction& old : service.evictions) {
     std::vector<Mapping> left = old.mappings;
     subtract(left, leaving);
-    if (old.drain) log_drain_end(service, old, left.empty(), plan, outbox_, now);
+    if (old.drain && silent_) outbox_.drains_changed = true; // it ends, and nothing is cut
+    if (old.drain && !silent_) log_drain_end(service, old, left.empty(), plan, outbox_, now);
     const std::vector<Mapping> before = std::exchange(old.mappings, std::move(left));
     if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
   }
@@ -264,12 +266,13 @@ bool Evictions::delays(const ServiceState& service, const Plan& plan) {
 }
 
 void Evictions::notify_held(ServiceState& service) {
-  if (!service.config.nudge || service.loaded.hold.empty()) return;
+  if (silent_ || !service.config.nudge || service.loaded.hold.empty()) return;
   falsely_held_.insert(service.config.name);
   outbox_.sync_due = true;
 }
 
 void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
+  if (silent_) return;
   for (const ServiceState* service : registry_.evicting()) {
     bool moved = false, leaves = false;
     for (const Eviction& eviction : service->evictions) {

@@ -56,6 +56,10 @@ public:
   void cancel() { worker_.cancel(); }
   std::optional<Time> next_wakeup() const { return retry_at_; }
 
+  /// A standby of a pair touches no flow: what is to be cut is let be, nobody is notified, and drains are only counted.
+  void set_silent(bool on);
+  bool is_silent() const { return silent_; }
+
   /// Drains over a restart.
   std::vector<SavedDrain> saved_drains() const;
   void restore(const std::vector<SavedDrain>& drains, Time now);
@@ -83,6 +87,7 @@ private:
   std::set<std::string> falsely_held_; // services whose clients were refused by a target that is up after all
   CutJob reconnecting_;                // part of the next job
   std::uint64_t next_id_ = 0;
+  bool silent_ = false;
 };
 
 } // namespace hanat

@@ -24,11 +24,13 @@ void Heartbeat::on_applied(const ServiceState& service, Time now) {
 }
 
 bool Heartbeat::is_needed() const {
-  return std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); });
+  return table_.is_settling() ||
+         std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->loaded.hold.empty(); });
 }
 
 void Heartbeat::run(Time now) {
   if (std::exchange(outbox_.table_loaded, false) && next_) next_ = now; // a fresh table has no heartbeat
+  if (table_.is_settling() && !next_) next_ = now;                      // its rules need the heartbeat, too
   if (!next_ || *next_ > now) return;
   next_.reset();
   if (!is_needed()) return;

@@ -33,7 +33,7 @@ private:
   TableSync& table_;
   ServiceRegistry& registry_;
   Outbox& outbox_;
-  std::optional<Time> next_;  // while some refusal would be held
+  std::optional<Time> next_;  // while some refusal would be held, or the gateway settles
   unsigned lost_packets_ = 0; // in a row
 };
 

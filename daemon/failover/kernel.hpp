@@ -22,7 +22,8 @@ public:
   virtual std::optional<nat::Loaded> read() = 0;
   virtual void adopt(const nat::TableState& loaded) = 0;
   virtual void load(const nat::TableState& state) = 0;
-  virtual void change(std::span<const nat::Step> steps) = 0;
+  /// `settling`: the switch of that name in the same transaction; nullopt: it stays.
+  virtual void change(std::span<const nat::Step> steps, std::optional<bool> settling) = 0;
   virtual void set_endpoints(nat::SetKind kind, const nat::EndpointMap& intended) = 0;
   virtual void heartbeat() = 0;
   virtual void set_notrack(bool on) = 0;
@@ -81,6 +82,16 @@ public:
   virtual void remove(const probes::Path& path) = 0;
   virtual std::optional<probes::ProbeResult> unreachable(const probes::Path& path) = 0;
   virtual bool is_cut_off() = 0;
+};
+
+/// Whether this machine has an address: see AddressMonitor.
+class AddressWatch {
+public:
+  virtual ~AddressWatch() = default;
+  /// The address to watch; nullopt: none. Throws std::system_error.
+  virtual void watch(const std::optional<Address>& address) = 0;
+  /// Reads what the kernel has told until now. False: it is not here, or none is watched.
+  virtual bool is_here() = 0;
 };
 
 } // namespace hanat

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/pair/address_monitor.hpp"
+
 namespace hanat {
 namespace {
 
@@ -13,7 +15,7 @@ public:
   std::optional<nat::Loaded> read() override { return table_.read(); }
   void adopt(const nat::TableState& loaded) override { table_.adopt(loaded); }
   void load(const nat::TableState& state) override { table_.load(state); }
-  void change(std::span<const nat::Step> steps) override { table_.change(steps); }
+  void change(std::span<const nat::Step> steps, std::optional<bool> settling) override { table_.change(steps, settling); }
   void set_endpoints(nat::SetKind kind, const nat::EndpointMap& intended) override { table_.set_endpoints(kind, intended); }
   void heartbeat() override { table_.heartbeat(); }
   void set_notrack(bool on) override { table_.set_notrack(on); }
@@ -85,6 +87,16 @@ private:
   probes::KernelEvents events_;
 };
 
+class Addresses final : public AddressWatch {
+public:
+  Addresses(uv_loop_t* loop, std::function<void()> changed) : monitor_(loop, std::move(changed)) {}
+  void watch(const std::optional<Address>& address) override { monitor_.watch(address); }
+  bool is_here() override { return monitor_.is_here(); }
+
+private:
+  AddressMonitor monitor_;
+};
+
 } // namespace
 
 /// In the order in which they depend on each other.
@@ -93,6 +105,7 @@ struct RealKernel::Parts {
   KernelTable table;
   Heartbeats heartbeats;
   std::unique_ptr<Paths> paths; // until stop()
+  Addresses addresses;
   Probes probes;
   ConntrackWorker worker;
   Commits commits;
@@ -104,9 +117,10 @@ struct RealKernel::Parts {
   Parts(uv_loop_t* loop, nat::NftTable nft, nat::HeartbeatSocket heartbeat, nat::Cutter cutter, std::optional<ClientNotifier> notifier,
         KernelCallbacks all)
       : callbacks(std::move(all)), table(std::move(nft)), heartbeats(std::move(heartbeat)), paths(std::make_unique<Paths>(loop, callbacks)),
-        probes(loop, callbacks), worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done),
-        commits(loop, callbacks.commit_ended), timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)),
-        after_timers(make_prepare(loop, this)), after_sockets(make_check(loop, this)) {}
+        addresses(loop, callbacks.address_changed), probes(loop, callbacks),
+        worker(loop, std::move(cutter), std::move(notifier), callbacks.job_done), commits(loop, callbacks.commit_ended),
+        timer(make_timer(loop, this)), watch(make_poll(loop, table.watch_fd(), this)), after_timers(make_prepare(loop, this)),
+        after_sockets(make_check(loop, this)) {}
 };
 
 RealKernel::RealKernel(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
@@ -123,6 +137,7 @@ HeartbeatSender& RealKernel::heartbeats() { return parts_->heartbeats; }
 CommitThread& RealKernel::commits() { return parts_->commits; }
 FlowWorker& RealKernel::flows() { return parts_->worker; }
 ProbeScheduler& RealKernel::probes() { return parts_->probes; }
+AddressWatch& RealKernel::addresses() { return parts_->addresses; }
 PathMonitor& RealKernel::paths() { return *parts_->paths; }
 const std::optional<std::string>& RealKernel::nflog_failure() const { return parts_->paths->nflog_failure(); }
 
@@ -149,6 +164,7 @@ void RealKernel::stop() {
   uv_prepare_stop(parts_->after_timers.get());
   uv_check_stop(parts_->after_sockets.get());
   parts_->paths.reset();
+  parts_->addresses.watch(std::nullopt);
 }
 
 } // namespace hanat

@@ -30,6 +30,7 @@ struct KernelCallbacks {
   std::function<void(probes::ProbeId, const probes::ProbeResult&)> probe_result;
   std::function<std::optional<probes::ProbeResult>(const probes::Probe&)> precheck;
   std::function<void(const probes::KernelEvent&)> event;
+  std::function<void()> address_changed = {}; // the one that is watched has come or gone
 };
 
 class RealKernel {
@@ -46,6 +47,7 @@ public:
   FlowWorker& flows();
   ProbeScheduler& probes();
   PathMonitor& paths();
+  AddressWatch& addresses();
   /// Why refused clients are not heard; nullopt: they are.
   const std::optional<std::string>& nflog_failure() const;
 

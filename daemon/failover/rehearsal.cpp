@@ -17,6 +17,7 @@
 #include "daemon/failover/reload_changes.hpp"
 #include "daemon/failover/transition.hpp"
 #include "daemon/report/event_text.hpp"
+#include "daemon/report/make_event.hpp"
 #include "daemon/util/duration.hpp"
 
 namespace hanat {
@@ -154,6 +155,7 @@ struct IsWarning {
   bool operator()(const events::ServerDisabled&) const { return true; } // with its group
   bool operator()(const events::FormerServes&) const { return true; }
   bool operator()(const events::FormerKept&) const { return true; }
+  bool operator()(const events::MasqueradeInPair&) const { return true; }
 };
 
 /// Until its new probes have passed a server has the verdict of the old ones, or none.
@@ -186,6 +188,7 @@ Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, st
     if (!configs_.contains(service->config.name)) removed_.push_back(service->config.name);
   }
   plan_.services = next_->services.size();
+  plan_.warnings = reload_warnings(events::pair_warnings(*next_));
   for (KeyDifference& one : differences(settings, settings_of(*next_)))
     plan_.settings.push_back({.key = std::move(one.key), .before = std::move(one.before), .after = std::move(one.after)});
 }

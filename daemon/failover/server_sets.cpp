@@ -54,7 +54,7 @@ void ServerSets::intend(nat::SetKind kind, nat::EndpointMap endpoints) {
 }
 
 void ServerSets::update(Time now) {
-  if (std::exchange(servers_changed_, false)) intend(nat::SetKind::servers, all_servers(registry_.services()));
+  if (std::exchange(servers_changed_, false)) intend(nat::SetKind::servers, all_servers(registry_.services(), all_protocols_));
   if (std::exchange(displaced_changed_, false)) {
     any_displaced_ = std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->displaced_until.empty(); });
     intend(nat::SetKind::displaced, displaced_servers(registry_.services(), now));

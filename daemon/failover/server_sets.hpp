@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "daemon/failover/change.hpp"
 #include "daemon/failover/kernel.hpp"
@@ -21,6 +22,10 @@ public:
   void on_start(const std::map<nat::SetKind, nat::EndpointMap>& found, Time now);
   /// In peace the sets change with the configuration alone.
   void on_config_changed() { servers_changed_ = displaced_changed_ = true; }
+  /// In a pair the guard may drop what servers send that fits no flow, of every protocol; otherwise only TCP.
+  void set_all_protocols(bool on) {
+    if (std::exchange(all_protocols_, on) != on) servers_changed_ = true;
+  }
   /// A change has been made in the table.
   void on_applied(const Change& change) {
     displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty() || !change.service->displaced_until.empty();
@@ -42,6 +47,7 @@ private:
   };
   std::map<nat::SetKind, Endpoints> sets_;
   bool servers_changed_ = false, displaced_changed_ = false; // perhaps
+  bool all_protocols_ = false;
   bool any_displaced_ = false;
   bool unfinished_ = false; // the last update was a part
 };

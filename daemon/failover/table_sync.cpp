@@ -31,14 +31,14 @@ nat::TableState all_loaded(const Services& services) {
   return all;
 }
 
-/// One transaction.
-void send_batch(Table& table, std::span<Change> batch, Time decided) {
+/// One transaction. Returns what the kernel refused it with.
+std::string send_batch(Table& table, std::span<Change> batch, std::optional<bool> settling, Time decided) {
   std::vector<nat::Step> steps;
   steps.reserve(batch.size());
   for (const Change& change : batch) steps.push_back({.from = change.service->loaded, .to = change.plan.rules});
   std::string refusal;
   try {
-    table.change(steps);
+    table.change(steps, settling);
   } catch (const std::exception& error) {
     refusal = error.what();
   }
@@ -47,17 +47,21 @@ void send_batch(Table& table, std::span<Change> batch, Time decided) {
     change.refusal = refusal;
     change.took = took;
   }
+  return refusal;
 }
 
 /// On the thread: all in one transaction. A change that the kernel refuses must not keep others from theirs, except those of its own batch.
-void send(Table& table, std::span<Change> changes, Time decided) {
-  send_batch(table, changes, decided);
-  if (changes.front().refusal.empty() || changes.front().batch == changes.back().batch) return;
+/// Returns what became of the switch.
+std::string send(Table& table, std::span<Change> changes, std::optional<bool> settling, Time decided) {
+  std::string refusal = send_batch(table, changes, settling, decided);
+  if (refusal.empty() || changes.empty() || (!settling && changes.front().batch == changes.back().batch)) return refusal;
+  refusal = settling ? send_batch(table, {}, settling, decided) : std::string{};
   for (auto first = changes.begin(); first != changes.end();) {
     const auto next = std::find_if(first, changes.end(), [&](const Change& change) { return change.batch != first->batch; });
-    send_batch(table, {first, next}, decided);
+    send_batch(table, {first, next}, std::nullopt, decided);
     first = next;
   }
+  return refusal;
 }
 
 } // namespace
@@ -73,6 +77,7 @@ nat::Loaded TableSync::start(Time now) {
     table_.adopt(loaded.state);
   else
     table_.load(loaded.state);
+  settling_.wanted = settling_.loaded = loaded.settling;
   if (found && !loaded.in_order) outbox_.log(events::table_replaced());
   return loaded;
 }
@@ -95,12 +100,18 @@ void TableSync::apply(std::vector<Change> changes, Time now) {
       applied_(change, now);
     else
       change.service->changing = true, pending_.push_back(std::move(change));
-  if (pending_.empty() || thread_.run([this, now] { send(table_, pending_, now); }, wait_for_commit)) committed(now);
+  if (settling_.wanted != settling_.loaded) settling_.given = settling_.wanted;
+  const auto job = [this, now] { settling_.refusal = send(table_, pending_, settling_.given, now); };
+  if (!is_pending() || thread_.run(job, wait_for_commit)) committed(now);
 }
 
 /// The kernel has answered: what it took is loaded now.
 void TableSync::committed(Time now) {
   std::string refusal;
+  if (const auto given = std::exchange(settling_.given, std::nullopt)) {
+    refusal = std::exchange(settling_.refusal, {});
+    if (refusal.empty()) settling_.loaded = *given;
+  }
   for (Change& change : std::exchange(pending_, {})) {
     change.service->changing = false;
     if (change.refusal.empty())
@@ -118,7 +129,7 @@ void TableSync::committed(Time now) {
 void TableSync::finish_commit(Time now) {
   resync_due_ |= std::exchange(aside_refused_, false);
   for (const Change& change : pending_) registry_.mark_dirty(*change.service);
-  if (!pending_.empty()) committed(now);
+  if (is_pending()) committed(now);
   outbox_.sync_due = true;
 }
 

@@ -39,6 +39,10 @@ public:
   void apply(std::vector<Change> changes, Time now);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
+  /// The guard drops what fits no flow, or does so no longer: with the next apply(), in its transaction.
+  void set_settling(bool on) { settling_.wanted = on; }
+  /// What is loaded.
+  bool is_settling() const { return settling_.loaded; }
   /// What no service waits for: whether replies to probes bypass conntrack.
   void maintain(bool notrack);
   /// Renews the heartbeat, where no packet does. False: a transaction is under way.
@@ -60,6 +64,7 @@ private:
   void resync(Time now);
   void committed(Time now);
   void refused(const std::string& error, Time now);
+  bool is_pending() const { return !pending_.empty() || settling_.given; }
 
   Table& table_;
   CommitThread& thread_; // uses table_ alone while it is busy
@@ -78,6 +83,12 @@ private:
   bool unread_ = false;         // others committed all the time while it was tried
   bool aside_refused_ = false;  // the thread's word
   std::vector<Change> pending_; // what the kernel was given
+  struct Settling {
+    bool wanted = false, loaded = false;
+    std::optional<bool> given = {}; // to the kernel, with pending_
+    std::string refusal = {};       // the thread's word
+  };
+  Settling settling_; // of the guard's switch
   Time last_resync_{};
 };
 

@@ -20,6 +20,7 @@
 #include "daemon/doctor/finding.hpp"
 #include "daemon/report/event_doubt.hpp"
 #include "daemon/report/event_override.hpp"
+#include "daemon/report/event_pair.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "probes/result.hpp"
@@ -366,7 +367,7 @@ using Payload =
                  Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ReloadHangs,
                  ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
                  MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, NewProbeFails,
-                 NewProbesPassed, FormerServes, FormerKept, Message>;
+                 NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten, Message>;
 
 } // namespace hanat::events
 

@@ -96,6 +96,11 @@ public:
   std::string operator()(const MetricsNotServed& metrics) const;
   std::string operator()(const Message& message) const;
 
+  // event_text_pair.cpp: a gateway of a pair
+  std::string operator()(const RoleChanged& change) const;
+  std::string operator()(const MasqueradeInPair& masquerade) const;
+  std::string operator()(const TrackFileNotWritten& file) const;
+
 private:
   const std::string& service_; // that the event is about
 };

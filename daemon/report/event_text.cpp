@@ -218,18 +218,18 @@ struct Levels {
   Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
                                DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded,
                                NewProbesPassed, FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded,
-                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten> auto&) const {
+                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten, RoleChanged> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard,
                                Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved,
                                ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows,
                                ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
-                               NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost> auto&) const {
+                               NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost, MasqueradeInPair> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
-                               StateNotSaved, HistoryNotWritten, MetricsNotServed> auto&) const {
+                               StateNotSaved, HistoryNotWritten, MetricsNotServed, TrackFileNotWritten> auto&) const {
     return Level::error;
   }
   Level operator()(const Flipped& flip) const { return flip.to ? Level::warning : Level::error; }
@@ -271,6 +271,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
+  std::string_view operator()(const RoleChanged&) const { return "role"; }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -281,6 +282,7 @@ struct FieldsOf {
     return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
   }
   Fields operator()(const OneOf<Flapping, FlappingEnded> auto& flapping) const { return {{"HANAT_FLAPPING", flapping.server.role}}; }
+  Fields operator()(const RoleChanged& change) const { return {{"HANAT_ROLE", std::string{hanat::to_text(change.to)}}}; }
   Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
   Fields operator()(const PathFinding& found) const { return {{"HANAT_FINDING", found.finding.code}}; }
   Fields operator()(const ShadowMoved& moved) const {
@@ -292,7 +294,7 @@ struct FieldsOf {
 struct ByWhom {
   std::string operator()(const auto&) const { return {}; }
   std::string operator()(const OneOf<Forced, OverrideEnded, ServerDisabled, ServerEnabled, ConfigReloaded, ConfigRefused, ReloadFailed,
-                                     ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted> auto& event) const {
+                                     ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, RoleChanged> auto& event) const {
     return event.by;
   }
 };

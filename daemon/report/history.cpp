@@ -114,7 +114,7 @@ void HistoryRing::interrupt_cuts() {
 }
 
 bool HistoryFilter::accepts(const HistoryEntry& entry) const {
-  const bool about = service.empty() || entry.service == service || entry.kind == "reload";
+  const bool about = service.empty() || entry.service == service || entry.kind == "reload" || entry.kind == "role";
   return about && (since.empty() || entry.at >= since) && (until.empty() || entry.at <= until);
 }
 

@@ -94,4 +94,7 @@ Event table_replaced();
 Event heartbeat_by_transaction(std::string error);
 Event heartbeat_by_packet();
 
+/// make_event_pair.cpp: what does not go together with [pair].
+std::vector<Event> pair_warnings(const Config& config);
+
 } // namespace hanat::events

@@ -157,6 +157,13 @@ FindingStatus report(const Finding& finding) {
           .seen_by = finding.seen_by};
 }
 
+PairStatus report(const RoleMachine& machine, const PairConfig& pair) {
+  return {.role = std::string{to_text(machine.role())},
+          .since = to_text(machine.since()),
+          .settled = machine.role() == Role::active,
+          .address = pair.address.text()};
+}
+
 FlipStatus report(const ServiceState& service, const Flip& flip) {
   FlipStatus status;
   const Staying staying = staying_of(service, flip);

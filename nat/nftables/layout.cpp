@@ -70,6 +70,7 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::displaced:
     return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
   case SetKind::guarding:
+  case SetKind::settling:
   case SetKind::guarded:
   case SetKind::translated: break;
   }
@@ -93,7 +94,8 @@ SetShape shape_of(SetId id) {
   case SetKind::hold:
     return {mapping, mapping_length, 0, 0,
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
-  case SetKind::guarding: return {type_family, 1, 0, 0, "families of the addresses in guarded; normally empty"};
+  case SetKind::guarding: return {type_family, 1, 0, 0, "families of the addresses in guarded, or in settling; normally empty"};
+  case SetKind::settling: return {type_family, 1, 0, 0, "both families while this gateway of a pair is standby or settles"};
   case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
   case SetKind::translated: return {address, length, type_verdict, 0, "addresses of servers in masquerade or snat"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
@@ -213,9 +215,9 @@ Layout make_layout(const std::string& table, bool tcp_loose) {
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :
-       {chain_refuse, chain_refuse_new, chain_masquerade, chain_hairpin,  chain_guard4, chain_guard6,  chain_source_ipv4, chain_source_ipv6,
-        "picked_up",  "reconnect",      "orphan4",        "orphan6",      "midstream",  "guarded",     "segment",         "opening",
-        "hold",       "unanswered",     "answered",       "repeated_syn", "client_syn", "unreachable", "undelivered"})
+       {chain_refuse, chain_refuse_new, chain_masquerade, chain_hairpin, chain_guard4,   chain_guard6, chain_source_ipv4, chain_source_ipv6,
+        "picked_up",  "reconnect",      "orphan4",        "orphan6",     "midstream",    "guarded",    "segment",         "opening",
+        "hold",       "settle",         "unanswered",     "answered",    "repeated_syn", "client_syn", "unreachable",     "undelivered"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

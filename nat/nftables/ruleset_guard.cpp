@@ -241,9 +241,45 @@ void write_untracked(ChainWriter& writer) {
   writer.add(writer.rule("hanatd's nudges and probes").packet_mark(packet_mark).notrack());
 }
 
-/// Reached only while an address is in reject, stale or recent.
+/// Reached by packets that fit no flow, while this gateway is the standby of a pair or settles: the flow may be in the other gateway's
+/// conntrack, and come here in a moment. A packet that passes would end it, or make an entry in its place: what a client sends in the
+/// middle of its connection, and what a server sends to it. Both are sent again. What begins a flow passes.
+void write_settle(ChainWriter& writer) {
+  writer.open("settle");
+  writer.add(writer.rule("hanatd does not run: nobody would end this").load_zero().not_in_set(set_heartbeat).verdict(NFT_RETURN));
+  writer.add(writer.rule("of the gateway itself").no_input_interface(false).verdict(NFT_RETURN));
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("from a client in the middle of its connection")
+                     .only(family)
+                     .only_tcp()
+                     .no_tcp_flags(TH_SYN | TH_RST)
+                     .load_vip_key(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .verdict(NF_DROP));
+  writer.add(writer.rule("a server opens a connection of its own").only_tcp().tcp_flags(opening_flags, TH_SYN).verdict(NFT_RETURN));
+  writer.add(writer.rule("replies to hanatd's probes")
+                 .dport_between(probe_port_first, probe_port_last)
+                 .socket_mark(packet_mark)
+                 .verdict(NFT_RETURN));
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("from a server, and its client does not know that address")
+                     .only(family)
+                     .load_source_key(family)
+                     .in_set(name_of({SetKind::servers, family, ranges}))
+                     .verdict(NF_DROP));
+}
+
+/// Reached only while an address is in reject, stale or recent, or the gateway settles. That comes first: for a flow that is still to come
+/// into conntrack a reset is the end, whatever its virtual endpoint is in.
 void write_guarded(ChainWriter& writer) {
   writer.open("guarded");
+  writer.add(writer.rule("packets that fit no flow, while this gateway of a pair is standby or settles")
+                 .load_family()
+                 .in_set(name_of({SetKind::settling, Family::ipv4, false}))
+                 .ct_state(state_invalid | state_new)
+                 .verdict(NFT_JUMP, "settle"));
   for (const Family family : both_families)
     writer.add(writer.rule("in reject, stale or recent")
                    .only(family)
@@ -252,7 +288,7 @@ void write_guarded(ChainWriter& writer) {
 }
 
 void jump_to_guarded(ChainWriter& writer) {
-  writer.add(writer.rule("addresses of this family are in guarded")
+  writer.add(writer.rule("addresses of this family are in guarded, or this gateway settles")
                  .load_family()
                  .in_set(name_of({SetKind::guarding, Family::ipv4, false}))
                  .verdict(NFT_JUMP, "guarded"));
@@ -295,6 +331,7 @@ void write_guard(ChainWriter& writer, bool tcp_loose) {
   write_opening(writer);
   write_unreachable(writer);
   write_untracked(writer);
+  write_settle(writer);
   write_guarded(writer);
   write_segment(writer);
   write_guard_chain(writer);

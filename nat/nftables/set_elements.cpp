@@ -152,7 +152,7 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   const void* bytes = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length);
   Reader key{bytes, length};
   const std::string comment = comment_of(element);
-  if (id.kind == SetKind::guarding) {
+  if (is_family_gate(id.kind)) {
     const auto family = key.family();
     return family && ++into.gates[{id.kind, unspecified(*family)}] == 1;
   }
@@ -196,6 +196,7 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   case SetKind::servers:
   case SetKind::displaced: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
   case SetKind::guarding:
+  case SetKind::settling:
   case SetKind::guarded:
   case SetKind::translated: break;
   }
@@ -214,6 +215,7 @@ bool is_verdict_map(SetKind kind) {
   case SetKind::recent:
   case SetKind::hold:
   case SetKind::guarding:
+  case SetKind::settling:
   case SetKind::snat:
   case SetKind::servers:
   case SetKind::displaced: return false;
@@ -316,7 +318,7 @@ void add_snat(ElementLists& lists, const Mapping& mapping, const SnatRule& rule)
 }
 void add_gate(ElementLists& lists, const Gate& gate) {
   const Family family = gate.address.family();
-  if (gate.kind == SetKind::guarding) {
+  if (is_family_gate(gate.kind)) {
     lists[{gate.kind, Family::ipv4, false}].emplace_back().key.set(family);
     return;
   }
@@ -352,8 +354,19 @@ SetPtr to_heartbeat_message_set(const std::string& table) {
   return set;
 }
 
-Gates gates_of(const TableState& state) {
+Gates settling_gates() {
   Gates gates;
+  for (const Family family : both_families)
+    for (const SetKind kind : {SetKind::guarding, SetKind::settling}) ++gates[{kind, unspecified(family)}];
+  return gates;
+}
+
+bool is_settling(const Gates& gates) {
+  return std::ranges::any_of(gates, [](const auto& entry) { return entry.first.kind == SetKind::settling; });
+}
+
+Gates gates_of(const TableState& state, bool settling) {
+  Gates gates = settling ? settling_gates() : Gates{};
   const auto guard = [&gates](const Address& address) {
     ++gates[{SetKind::guarded, address}];
     ++gates[{SetKind::guarding, unspecified(address.family())}];

@@ -31,11 +31,12 @@ enum class SetKind : std::uint8_t {
   snat,
   translated,
   servers,
-  displaced
+  displaced,
+  settling
 };
-inline constexpr std::array set_kinds{SetKind::vips,       SetKind::dnat,     SetKind::reject,   SetKind::stale,      SetKind::recent,
-                                      SetKind::hold,       SetKind::guarding, SetKind::guarded,  SetKind::masquerade, SetKind::snat,
-                                      SetKind::translated, SetKind::servers,  SetKind::displaced};
+inline constexpr std::array set_kinds{SetKind::vips,       SetKind::dnat,     SetKind::reject,    SetKind::stale,      SetKind::recent,
+                                      SetKind::hold,       SetKind::guarding, SetKind::guarded,   SetKind::masquerade, SetKind::snat,
+                                      SetKind::translated, SetKind::servers,  SetKind::displaced, SetKind::settling};
 /// Sets of an EndpointMap.
 inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced};
 
@@ -47,7 +48,7 @@ struct SetId {
   bool ranges = false;
   auto operator<=>(const SetId&) const = default;
 };
-/// "dnat4", "dnat4_ranges"; guarding is one set for both families.
+/// "dnat4", "dnat4_ranges"; guarding and settling are one set each for both families.
 std::string name_of(SetId id);
 /// Its name in the table of an older hanatd (layout 3): an upgrade keeps the elements. Only names have changed since.
 std::string name_in_layout_3(SetId id);
@@ -97,16 +98,23 @@ struct Element {
 /// A set by address alone, so that packets to other addresses pay for one lookup only: `guarded` has the addresses in `reject`, `stale` or
 /// `recent` and leads to guard4 or guard6, `translated` those of servers in `masquerade` or `snat` and leads to source_ipv4 or source_ipv6.
 /// `guarding` has the families of which `guarded` has an address. Normally it is empty, and every packet that is forwarded pays for its
-/// lookup: the kernel keeps keys of one byte in a bitmap.
+/// lookup: the kernel keeps keys of one byte in a bitmap. `settling` has both families while the gateway is a standby of a pair, or
+/// settles: then `guarding` has them, too.
 struct Gate {
   SetKind kind = SetKind::guarded;
-  Address address; // of guarding: the unspecified address of the family
+  Address address; // of guarding and settling: the unspecified address of the family
   auto operator<=>(const Gate&) const = default;
 };
-constexpr bool is_gate(SetKind kind) { return kind == SetKind::guarding || kind == SetKind::guarded || kind == SetKind::translated; }
+constexpr bool is_family_gate(SetKind kind) { return kind == SetKind::guarding || kind == SetKind::settling; }
+constexpr bool is_gate(SetKind kind) { return is_family_gate(kind) || kind == SetKind::guarded || kind == SetKind::translated; }
 /// With a count, since services share addresses.
 using Gates = std::map<Gate, unsigned>;
-Gates gates_of(const TableState& state);
+/// `settling`: with those of a gateway that settles.
+Gates gates_of(const TableState& state, bool settling = false);
+/// Those alone.
+Gates settling_gates();
+/// Whether they are among these.
+bool is_settling(const Gates& gates);
 
 using ElementLists = std::map<SetId, std::vector<Element>>;
 void add_vip(ElementLists& lists, const Vip& vip, const std::string& comment);

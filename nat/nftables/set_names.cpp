@@ -25,6 +25,7 @@ std::string name_of(SetId id) {
   case SetKind::snat: return with_suffix("snat", id);
   case SetKind::servers: return with_suffix("servers", id);
   case SetKind::displaced: return with_suffix("displaced", id);
+  case SetKind::settling: return "settling";
   }
   return {};
 }
@@ -43,7 +44,8 @@ std::string name_in_layout_3(SetId id) {
   case SetKind::masquerade:
   case SetKind::translated:
   case SetKind::servers:
-  case SetKind::displaced: return name_of(id);
+  case SetKind::displaced:
+  case SetKind::settling: return name_of(id);
   }
   return {};
 }
@@ -53,8 +55,7 @@ std::vector<SetId> set_ids() {
   for (const SetKind kind : set_kinds)
     for (const bool ranges : {false, true})
       for (const Family family : both_families)
-        if (kind == SetKind::guarding ? !ranges && family == Family::ipv4 : !ranges || !is_gate(kind))
-          ids.push_back({kind, family, ranges});
+        if (is_family_gate(kind) ? !ranges && family == Family::ipv4 : !ranges || !is_gate(kind)) ids.push_back({kind, family, ranges});
   return ids;
 }
 

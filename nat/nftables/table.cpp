@@ -43,7 +43,7 @@ bool is_tcp_loose() {
 
 /// Whether hanat would write these elements, and no others beside them.
 bool is_whole(const Decoded& decoded) {
-  const Gates gates = gates_of(decoded.state);
+  const Gates gates = gates_of(decoded.state, is_settling(decoded.gates));
   return decoded.foreign == 0 && std::ranges::equal(gates | std::views::keys, decoded.gates | std::views::keys);
 }
 
@@ -184,11 +184,15 @@ std::optional<Loaded> NftTable::read_once() {
   layout.rules.erase(chain_untracked);
   const LayoutText intended = intended_layout(table_, is_tcp_loose());
   Decoded decoded = read_elements(layout, intended);
-  const bool same_endpoints = !shared_.known || decoded.endpoints == shared_.endpoints;
+  const bool settling = is_settling(decoded.gates);
+  const bool same_shared = !shared_.known || (decoded.endpoints == shared_.endpoints && settling == shared_.settling);
   const bool in_order = found->comment == table_comment() && (found->flags & NFT_TABLE_F_DORMANT) == 0 && layout == intended &&
-                        same_endpoints && is_whole(decoded);
-  if (!shared_.known) shared_.endpoints = decoded.endpoints;
-  return Loaded{.state = std::move(decoded.state), .endpoints = std::move(decoded.endpoints), .in_order = in_order};
+                        same_shared && is_whole(decoded);
+  if (!shared_.known) {
+    shared_.endpoints = decoded.endpoints;
+    shared_.settling = settling;
+  }
+  return Loaded{.state = std::move(decoded.state), .endpoints = std::move(decoded.endpoints), .settling = settling, .in_order = in_order};
 }
 
 std::optional<Loaded> NftTable::read() {
@@ -235,7 +239,7 @@ void NftTable::commit(TransactionBuilder& builder, const char* what, const Verif
 }
 
 void NftTable::adopt(const TableState& loaded) {
-  shared_.gates = gates_of(loaded);
+  shared_.gates = gates_of(loaded, shared_.settling);
   shared_.tcp_loose = is_tcp_loose();
   shared_.known = true;
   if (ownership_ == Ownership::shared) return;
@@ -254,7 +258,7 @@ void NftTable::adopt(const TableState& loaded) {
 
 void NftTable::load(const TableState& state) {
   const bool exists = find_table().has_value();
-  const Gates gates = gates_of(state);
+  const Gates gates = gates_of(state, shared_.settling);
   shared_.tcp_loose = is_tcp_loose();
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
@@ -284,9 +288,9 @@ void NftTable::load(const TableState& state) {
 }
 
 /// Whether the loaded entries are those after the change. A transaction is applied whole or not at all, so one read is enough.
-bool NftTable::is_applied(std::span<const Step> steps) {
+bool NftTable::is_applied(std::span<const Step> steps, bool settling) {
   const auto found = read();
-  if (!found || !found->in_order) return false;
+  if (!found || !found->in_order || found->settling != settling) return false;
   bool applied = true;
   const auto compare = [&applied](const auto& loaded, const auto& before, const auto& after) {
     const auto is_loaded = [&](const auto& entry) {
@@ -305,8 +309,9 @@ void NftTable::change(const TableState& from, const TableState& to) {
   change({&step, 1});
 }
 
-void NftTable::change(std::span<const Step> steps) {
+void NftTable::change(std::span<const Step> steps, std::optional<bool> settling) {
   Gates before, after;
+  if (settling && *settling != shared_.settling) (*settling ? after : before) = settling_gates();
   for (const auto& [from, to] : steps) {
     for (const auto& [gate, count] : gates_of(from)) before[gate] += count;
     for (const auto& [gate, count] : gates_of(to)) after[gate] += count;
@@ -326,7 +331,14 @@ void NftTable::change(std::span<const Step> steps) {
       if (next[gate] != 0) gates_after[gate] = next[gate];
     }
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.change(steps, gates_before, gates_after), "change the table", [&] { return is_applied(steps); });
+  const bool settles = settling.value_or(shared_.settling);
+  const bool settled_before = std::exchange(shared_.settling, settles); // by which a read compares
+  try {
+    commit(builder.change(steps, gates_before, gates_after), "change the table", [&] { return is_applied(steps, settles); });
+  } catch (const std::system_error&) {
+    shared_.settling = settled_before;
+    throw;
+  }
   for (const auto& [gate, count] : next) {
     if (count == 0)
       shared_.gates.erase(gate);
@@ -368,6 +380,7 @@ void NftTable::remove() {
   commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
   shared_.gates.clear();
   shared_.endpoints.clear();
+  shared_.settling = false;
 }
 
 } // namespace hanat::nat

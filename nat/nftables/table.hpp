@@ -33,6 +33,7 @@ struct TableInUse : std::runtime_error {
 struct Loaded {
   TableState state;
   std::map<SetKind, EndpointMap> endpoints{};
+  bool settling = false; // the guard drops what fits no flow
   bool in_order = false; // the layout is exactly as intended: every chain, rule, set and element, and no others
 };
 
@@ -55,8 +56,9 @@ public:
   /// Throws std::system_error if the kernel refuses; then nothing has changed. After a lost reply (ENOBUFS, ETIMEDOUT) the table is read
   /// to find out whether the change was made.
   void change(const TableState& from, const TableState& to);
-  /// The same for many services at once; no two of them share an element.
-  void change(std::span<const Step> steps);
+  /// The same for many services at once; no two of them share an element. `settling`: what is to be loaded of the switch of that name,
+  /// which is of no service, in the same transaction; nullopt: it stays.
+  void change(std::span<const Step> steps, std::optional<bool> settling = std::nullopt);
   /// Changes the elements of one of endpoint_sets that differ, in one transaction. Exceptions and lost replies as for change().
   void set_endpoints(SetKind kind, const EndpointMap& intended);
   /// Renews the heartbeat element, where HeartbeatSocket cannot: without a heartbeat for nat::heartbeat_for the guard holds no refusals.
@@ -89,7 +91,7 @@ private:
   void send(const Transaction& transaction, const char* what);
   using Verify = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
-  bool is_applied(std::span<const Step> steps);
+  bool is_applied(std::span<const Step> steps, bool settling);
   std::optional<Loaded> read_once();
   std::uint32_t generation();
 
@@ -103,6 +105,7 @@ private:
     bool known = false; // what is loaded; before that, endpoints are what was found
     Gates gates;
     std::map<SetKind, EndpointMap> endpoints;
+    bool settling = false;
     bool tcp_loose = true; // the rules are for this
   };
   Shared shared_; // what is of no service alone

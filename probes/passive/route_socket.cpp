@@ -108,7 +108,12 @@ std::optional<Change> address_change_in(nlmsghdr& message) {
   auto address = address_in(nlmsg_find_attr(&message, sizeof info, IFA_LOCAL)); // on a point-to-point link IFA_ADDRESS is the peer's
   if (!address) address = address_in(nlmsg_find_attr(&message, sizeof info, IFA_ADDRESS));
   if (!address || !is_ip(info.ifa_family)) return std::nullopt;
-  return AddressChange{.address = *address, .interface = info.ifa_index, .removed = message.nlmsg_type == RTM_DELADDR};
+  const nlattr* const all_flags = nlmsg_find_attr(&message, sizeof info, IFA_FLAGS); // ifa_flags has the first eight
+  const std::uint32_t flags = all_flags != nullptr && nla_len(all_flags) >= 4 ? nla_get_u32(all_flags) : info.ifa_flags;
+  return AddressChange{.address = *address,
+                       .interface = info.ifa_index,
+                       .removed = message.nlmsg_type == RTM_DELADDR,
+                       .usable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0};
 }
 
 std::optional<Change> neighbour_in(nlmsghdr& message) {

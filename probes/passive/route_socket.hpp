@@ -62,6 +62,7 @@ struct AddressChange {
   Address address;
   unsigned interface = 0;
   bool removed = false;
+  bool usable = true; // false: IPv6, and the kernel still looks whether another machine has it, or one has
 };
 struct NeighbourFailed {
   Hop hop;

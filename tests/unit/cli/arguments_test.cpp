@@ -29,6 +29,11 @@ TEST(Arguments, WithoutACommandAreStatus) {
   EXPECT_TRUE(parse({"--json"}).json);
 }
 
+TEST(Arguments, OfSettledAreNone) {
+  EXPECT_EQ(parse({"settled"}).command, Command::settled);
+  EXPECT_THAT(error_text({"settled", "web"}), HasSubstr("settled"));
+}
+
 TEST(Arguments, TakeOptionsBeforeAndAfterTheCommand) {
   for (const auto& arguments : std::vector<std::vector<std::string_view>>{
            {"--socket", "/s", "force-backup", "web", "--for", "30m", "--reason", "disk", "--json"},

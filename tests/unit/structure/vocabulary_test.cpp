@@ -29,7 +29,7 @@ struct Renamed {
 };
 // Names that are ordinary words elsewhere stand with the one folder in which they meant something else.
 constexpr Renamed renamed[] = {
-    {"", "Gateway > Controller, settle > sync, settle_soon > sync_soon, settle_if_due > sync_if_due, RunningService > ServiceState, "
+    {"", "Gateway > Controller, settle_soon > sync_soon, settle_if_due > sync_if_due, RunningService > ServiceState, "
          "RunningServer > ServerState, RunningQuestion > ProbeState, frozen > plan_observe, Departure > Eviction, Departures > Evictions, "
          "departure > eviction, departures > evictions, note_departures > start_evictions, leave_departures > cancel_evictions, "
          "end_departure > end_eviction, hand_over_departures > transfer_evictions, KeptDrain > SavedDrain, kept_drains > saved_drains"},

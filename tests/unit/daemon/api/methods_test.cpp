@@ -29,6 +29,7 @@ Status full_status() {
   status.daemon.unconfirmed.emplace();
   status.daemon.reverted.emplace();
   status.daemon.reload_hangs.emplace();
+  status.daemon.pair.emplace();
   const FlipStatus flip{.at = "t",
                         .from = "primary",
                         .to = "backup",

@@ -90,6 +90,17 @@ std::string format_errors(const std::string& text) {
   return wrong;
 }
 
+TEST(Metrics, OfAPairTellTheRole) {
+  Status status = example();
+  EXPECT_THAT(metrics_text(status), Not(HasSubstr("hanat_pair")));
+  status.daemon.pair = PairStatus{.role = "settling", .since = "2026-01-31T10:00:00.500Z", .settled = false, .address = "203.0.113.10"};
+  const std::string text = metrics_text(status);
+  EXPECT_THAT(text,
+              HasSubstr("hanat_pair_role{role=\"standby\"} 0\nhanat_pair_role{role=\"settling\"} 1\nhanat_pair_role{role=\"active\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("hanat_pair_role_since_timestamp_seconds 1769853600.500\n"));
+  EXPECT_THAT(text, HasSubstr("hanat_pair_settled 0\n"));
+}
+
 TEST(MetricsText, HasEveryMetric) {
   const std::string text = metrics_text(example());
   for (const char* line : {

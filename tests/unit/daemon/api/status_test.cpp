@@ -44,6 +44,7 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.config_stale = true;
   status.daemon.unconfirmed = UnconfirmedConfig{.by = "root", .until = "2026-01-31T10:01:00.000Z", .left_s = 43.5};
   status.daemon.reverted = RevertedConfig{.at = "2026-01-31T10:01:00.000Z", .by = "root"};
+  status.daemon.pair = PairStatus{.role = "active", .since = "2026-01-31T10:01:00.000Z", .settled = true, .address = "203.0.113.10"};
   status.daemon.reload_hangs = HungReload{.since = "2026-01-31T10:01:00.000Z", .by = "SIGHUP"};
   status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T10:00:00.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   ServiceStatus service;

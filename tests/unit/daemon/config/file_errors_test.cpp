@@ -14,7 +14,7 @@ constexpr Row whole_rows[] = {
     {R"(defaults = 1)", R"(1:12: defaults must be a table, not an integer: write [defaults])"},
     {"[web]\n"
      "colour = 1",
-     R"(1:2: unknown key "web": remove it, or use one of service, hanatd, defaults, group)"},
+     R"(1:2: unknown key "web": remove it, or use one of service, hanatd, pair, defaults, group)"},
     {"[service.web]\n"
      "listen = \"203.0.113.10:443\\tcp\"",
      R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"

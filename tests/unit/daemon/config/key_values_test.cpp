@@ -95,5 +95,15 @@ TEST(KeyValues, OfTheDaemonItselfLikewise) {
   EXPECT_EQ(differences(before, after)[1].before, "off");
 }
 
+TEST(KeyValues, OfAPairLikewise) {
+  Config before, after;
+  after.pair = PairConfig{.address = Address::parse("203.0.113.10").value_or(Address{})};
+  EXPECT_THAT(differences(before, after), ElementsAre(KeyDifference{.key = "pair.address", .before = "", .after = "203.0.113.10"},
+                                                      KeyDifference{.key = "pair.settle", .before = "", .after = "2s"}));
+  before = after;
+  after.pair->track_file = "/run/hanat/fit";
+  EXPECT_THAT(changed_settings(before, after), ElementsAre("pair.track_file"));
+}
+
 } // namespace
 } // namespace hanat

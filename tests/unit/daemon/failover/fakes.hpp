@@ -48,14 +48,15 @@ public:
   }
   void load(const nat::TableState& state) override {
     note("load", "load");
-    loaded = nat::Loaded{.state = state, .in_order = true};
+    loaded = nat::Loaded{.state = state, .settling = loaded && loaded->settling, .in_order = true};
     notrack = false;
   }
-  void change(std::span<const nat::Step> steps) override {
-    note("change", fmt::format("change {}", steps.size()));
+  void change(std::span<const nat::Step> steps, std::optional<bool> settling) override {
+    note("change", fmt::format("change {}{}", steps.size(), !settling ? "" : *settling ? ", settling" : ", settled"));
     for (const nat::Step& step : steps)
       if (refuses && refuses(step)) throw std::runtime_error("refused by the test");
     for (const nat::Step& step : steps) make(step);
+    if (settling) loaded->settling = *settling;
     if (std::exchange(loses_answer, false)) throw std::system_error(std::make_error_code(std::errc::timed_out));
   }
   void set_endpoints(nat::SetKind kind, const nat::EndpointMap& wanted) override {
@@ -203,6 +204,16 @@ public:
     return found == broken.end() ? std::nullopt : std::optional{found->second};
   }
   bool is_cut_off() override { return cut_off; }
+};
+
+/// An address that comes and goes as the test says.
+class FakeAddresses final : public AddressWatch {
+public:
+  std::optional<Address> watched;
+  bool here = false;
+
+  void watch(const std::optional<Address>& address) override { watched = address; }
+  bool is_here() override { return watched && here; }
 };
 
 } // namespace hanat::test

@@ -74,17 +74,24 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
     return comments;
   };
   EXPECT_EQ(comments_in(layout, "guard"), each({{1, "TCP without SYN or RST"},
-                                                {1, "addresses of this family are in guarded"},
+                                                {1, "addresses of this family are in guarded, or this gateway settles"},
                                                 {1, "TCP with SYN or RST"},
                                                 {1, "a server refuses an association"},
                                                 {2, "an ICMP error about a client's packet"}}));
   EXPECT_EQ(comments_in(layout, "opening"),
             each({{1, "a client's SYN"}, {1, "a server accepts a connection"}, {1, "a server refuses a connection"}}));
-  EXPECT_EQ(comments_in(layout, "guard_output"), each({{1, "addresses of this family are in guarded"}}));
-  EXPECT_EQ(comments_in(layout, "guarded"), each({{2, "in reject, stale or recent"}}));
-  EXPECT_EQ(
-      comments_in(layout, "segment"),
-      each({{1, "a reply, which fits its flow"}, {1, "addresses of this family are in guarded"}, {1, "mid-stream TCP that fits no flow"}}));
+  EXPECT_EQ(comments_in(layout, "guard_output"), each({{1, "addresses of this family are in guarded, or this gateway settles"}}));
+  EXPECT_EQ(comments_in(layout, "guarded"),
+            each({{1, "packets that fit no flow, while this gateway of a pair is standby or settles"}, {2, "in reject, stale or recent"}}));
+  EXPECT_EQ(comments_in(layout, "settle"), each({{1, "hanatd does not run: nobody would end this"},
+                                                 {1, "of the gateway itself"},
+                                                 {4, "from a client in the middle of its connection"},
+                                                 {1, "a server opens a connection of its own"},
+                                                 {1, "replies to hanatd's probes"},
+                                                 {4, "from a server, and its client does not know that address"}}));
+  EXPECT_EQ(comments_in(layout, "segment"), each({{1, "a reply, which fits its flow"},
+                                                  {1, "addresses of this family are in guarded, or this gateway settles"},
+                                                  {1, "mid-stream TCP that fits no flow"}}));
   for (const char* guard : {"guard4", "guard6"})
     EXPECT_EQ(comments_in(layout, guard), each({{1, "replies to the gateway's own flows"},
                                                 {1, "untracked"},
@@ -162,7 +169,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 7");
+  EXPECT_EQ(table_comment(), "hanat layout 8");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
