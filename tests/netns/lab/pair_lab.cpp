@@ -77,7 +77,10 @@ struct PairLab::Gateway {
 
 PairLab::PairLab(PairOptions options) : Lab({.pair = true}), options_(std::move(options)) {
   wire();
-  for (const Host host : {Host::gateway, Host::gateway_b}) gateways_.emplace(host, std::make_unique<Gateway>(*this, host));
+  for (const Host host : {Host::gateway, Host::gateway_b}) {
+    set_sysctls(host);
+    gateways_.emplace(host, std::make_unique<Gateway>(*this, host));
+  }
 }
 
 PairLab::~PairLab() = default;
@@ -119,6 +122,13 @@ void PairLab::wire() {
                                    "address add fe80::{}/64 dev eth0 nodad\nlink set eth0 up\n"
                                    "route add default via 198.18.8.1\nroute add ::/0 via fd00:10::1\n",
                                    address(host).text(), address(host, Family::ipv6).text(), host == Host::primary ? 21 : 22));
+}
+
+void PairLab::set_sysctls(Host gateway) {
+  std::istringstream lines(example("sysctl.conf", gateway));
+  for (std::string line; std::getline(lines, line);)
+    if (const auto equals = line.find(" = "); equals != std::string::npos && !line.starts_with('#'))
+      sysctl(gateway, line.substr(0, equals), line.substr(equals + 3));
 }
 
 std::string PairLab::example(const std::string& name, Host gateway) const {

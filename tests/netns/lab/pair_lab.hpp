@@ -71,6 +71,7 @@ private:
   struct Gateway;
   Gateway& at(Host gateway);
   void wire();
+  void set_sysctls(Host gateway);
   std::string example(const std::string& name, Host gateway) const;
   std::string hanat_toml(Host gateway) const;
 

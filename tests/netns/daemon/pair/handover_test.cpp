@@ -83,7 +83,7 @@ TEST(PairFit, APulledCableToTheServersMovesTheAddresses) {
   EXPECT_EQ(report.broken(), 0U) << report << lab.logs();
 }
 
-/// Both are as unfit as the other: one has to stay active, so that clients are refused and do not hang.
+/// Neither is better than the other: one has to stay active, so that clients are refused and do not hang.
 TEST(PairFit, WithoutAnyServerOneGatewayStaysActiveAndRefuses) {
   PairLab lab;
   std::optional<PairServers> servers(std::in_place, lab);
