@@ -333,8 +333,13 @@ Plan plan_observe(const ServiceState& service, Time now) {
   return result;
 }
 
-Plan plan_standby(Plan plan) {
-  plan.rules.reject.clear();
+Plan plan_standby(const ServiceState& service, Plan plan) {
+  const std::set<Vip> listed(service.config.listen.begin(), service.config.listen.end());
+  const auto keep_listed = [&listed](auto& rules) {
+    std::erase_if(rules, [&listed](const auto& entry) { return !listed.contains(vip_of(entry.first)); });
+  };
+  nat::for_each_set(keep_listed, plan.rules);
+  if (!service.shadow) plan.rules.reject.clear(); // what is only observed stays as it is
   plan.rules.stale.clear();
   plan.rules.recent.clear();
   std::erase_if(plan.evictions, [](const Eviction& eviction) { return !eviction.drain; });

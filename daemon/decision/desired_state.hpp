@@ -28,9 +28,9 @@ Plan desired_state(const ServiceState& service, const Decision& decision, Time n
 /// endpoints that it no longer listens on are given up.
 Plan plan_observe(const ServiceState& service, Time now);
 
-/// What a standby of a pair does of such a plan: new connections have their server loaded, and no connection ends. Nobody is refused, and
-/// drains are only counted.
-Plan plan_standby(Plan plan);
+/// What a standby of a pair does of such a plan: new connections have their server loaded, and no connection ends. Nobody is refused,
+/// drains are only counted, and endpoints that the service no longer listens on are given up at once.
+Plan plan_standby(const ServiceState& service, Plan plan);
 
 /// How long a virtual endpoint stays in `recent` after its target changed: longer than a client's retransmission timer after a few losses.
 inline constexpr auto recent_for = std::chrono::seconds{60};

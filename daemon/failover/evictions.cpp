@@ -199,6 +199,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
 
 void Evictions::add(ServiceState& service, Eviction eviction) {
   if (silent_ && !eviction.drain) return;
+  if (silent_) eviction.drain->notified = true;
   const auto whole = std::ranges::find(job_, eviction.id, &JobPart::eviction);
   eviction.id = ++next_id_;
   if (eviction.in_job) job_.push_back({.service = &service, .eviction = eviction.id, .mappings = {}, .stage = whole->stage});
@@ -341,6 +342,10 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
     registry_.mark_dirty(*part.service);
     if (found == part.service->evictions.end()) continue;
     found->in_job = false;
+    if (silent_ && !found->drain) {
+      drop_empty(*part.service);
+      continue;
+    }
     if (!part.stage) {
       if (found->mappings.empty()) finish(*part.service, found->id);
       continue;

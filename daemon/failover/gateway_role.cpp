@@ -38,6 +38,7 @@ void GatewayRole::configure(const std::optional<PairConfig>& pair, Time now) {
   if (!same_address) try {
       addresses_.watch(pair ? std::optional{pair->address} : std::nullopt);
     } catch (const std::system_error& error) { // it counts as not here
+      addresses_.watch(std::nullopt);
       outbox_.log(events::message(Level::error, std::string{"the address of the pair cannot be watched: "} + error.what()));
     }
   if (!pair) return change(machine_.end(events::event_time()), {}, now);

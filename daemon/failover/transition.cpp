@@ -95,7 +95,7 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
   bool waits = false;
   for (ServiceState* service : group) {
     Plan plan = service->shadow ? plan_observe(*service, now) : desired_state(*service, decision, now);
-    if (evictions.is_silent()) plan = plan_standby(std::move(plan));
+    if (evictions.is_silent()) plan = plan_standby(*service, std::move(plan));
     waits |= evictions.delays(*service, plan);
     changes.push_back(
         {.batch = batch, .service = service, .decision = decision, .plan = std::move(plan), .asked_flows = service->asked_flows});

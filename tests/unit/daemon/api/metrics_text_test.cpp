@@ -90,7 +90,7 @@ std::string format_errors(const std::string& text) {
   return wrong;
 }
 
-TEST(Metrics, OfAPairTellTheRole) {
+TEST(MetricsText, OfAPairTellsTheRole) {
   Status status = example();
   EXPECT_THAT(metrics_text(status), Not(HasSubstr("hanat_pair")));
   status.daemon.pair = PairStatus{.role = "settling", .since = "2026-01-31T10:00:00.500Z", .settled = false, .address = "203.0.113.10"};

@@ -130,6 +130,20 @@ TEST_F(GatewayRoleTest, OnAStandbyWhatDrainsIsCountedAndEndsWithoutACut) {
   EXPECT_EQ(events_of(outbox, said::drain_ended), 0U);
 }
 
+TEST_F(GatewayRoleTest, OnAStandbyAnEndpointThatAReloadTakesAwayLeavesAtOnce) {
+  start();
+  ServiceState& web = add_web();
+  turn();
+  const Vip gone = web.config.listen.front();
+  web.config.listen.front().port = 444;
+  registry.mark_dirty(web);
+  turn();
+  EXPECT_FALSE(web.loaded.vips.contains(gone));
+  EXPECT_TRUE(web.loaded.dnat.contains(web.config.listen.front()));
+  EXPECT_TRUE(web.evictions.empty());
+  EXPECT_FALSE(deletes_or_notifies());
+}
+
 TEST_F(GatewayRoleTest, ATakeoverEndsNoConnectionOfTheTarget) {
   start();
   ServiceState& web = add_web();

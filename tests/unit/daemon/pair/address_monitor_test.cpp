@@ -2,13 +2,13 @@
 #include "daemon/pair/address_monitor.hpp"
 
 #include <cstdint>
-#include <memory>
+#include <cstring>
 #include <variant>
 
 #include <gtest/gtest.h>
+#include <libmnl/libmnl.h>
+
 #include <linux/rtnetlink.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 
 namespace hanat {
 namespace {
@@ -43,15 +43,18 @@ TEST(AddressPlaces, OneThatIsNotUsableIsNotHere) {
 
 /// A message of the kernel about an IPv6 address; `flags`: also those beyond the eight of the header.
 AddressChange change_with(std::uint32_t flags, bool long_flags) {
-  const std::unique_ptr<nl_msg, decltype(&nlmsg_free)> message{nlmsg_alloc(), nlmsg_free};
-  const ifaddrmsg info{
-      .ifa_family = AF_INET6, .ifa_prefixlen = 128, .ifa_flags = static_cast<std::uint8_t>(flags), .ifa_scope = 0, .ifa_index = 7};
-  nlmsg_put(message.get(), 0, 0, RTM_NEWADDR, 0, 0);
-  nlmsg_append(message.get(), const_cast<ifaddrmsg*>(&info), sizeof info, NLMSG_ALIGNTO); // only read
+  alignas(nlmsghdr) char bytes[256]{};
+  nlmsghdr* message = mnl_nlmsg_put_header(bytes);
+  message->nlmsg_type = RTM_NEWADDR;
+  ifaddrmsg info{};
+  info.ifa_family = AF_INET6;
+  info.ifa_flags = static_cast<std::uint8_t>(flags);
+  info.ifa_index = 7;
+  std::memcpy(mnl_nlmsg_put_extra_header(message, sizeof info), &info, sizeof info);
   const Address address = *Address::parse("2001:db8::10");
-  nla_put(message.get(), IFA_ADDRESS, 16, address.bytes().data());
-  if (long_flags) nla_put_u32(message.get(), IFA_FLAGS, flags);
-  const auto change = probes::change_in(*nlmsg_hdr(message.get()));
+  mnl_attr_put(message, IFA_ADDRESS, address.bytes().size(), address.bytes().data());
+  if (long_flags) mnl_attr_put_u32(message, IFA_FLAGS, flags);
+  const auto change = probes::change_in(*message);
   EXPECT_TRUE(change && std::holds_alternative<AddressChange>(*change));
   return std::get<AddressChange>(*change);
 }
