@@ -8,13 +8,13 @@
 #include <stdexcept>
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-
-#include "tests/netns/lab/load.hpp"
+#include <unistd.h>
 
 namespace hanat::test {
 namespace {
@@ -82,33 +82,17 @@ std::ostream& operator<<(std::ostream& stream, const FlowReport& report) {
 }
 
 Flows::Flows(Lab& lab, Host host, const FlowTargets& to, FlowPlan plan) : plan_(plan) {
-  raise_descriptor_limit();
-  epoll_ = Fd{checked(epoll_create1(EPOLL_CLOEXEC), "epoll")};
-  flows_.reserve(plan.busy + plan.idle + plan.push + plan.udp);
-  lab.in(host, [&] {
-    open(to.lines, Kind::idle, plan.idle);
-    open(to.lines, Kind::busy, plan.busy);
-    open(to.push, Kind::push, plan.push);
-    open(to.udp, Kind::udp, plan.udp);
-  });
-  for (std::size_t index = 0; index < flows_.size(); ++index) {
-    epoll_event event{.events = EPOLLIN, .data = {.u64 = index}};
-    checked(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, flows_[index].socket.get(), &event), "epoll_ctl");
-    if (flows_[index].kind == Kind::busy) busy_.push_back(index);
-    if (flows_[index].kind == Kind::udp) udp_.push_back(index);
-    if (flows_[index].kind == Kind::idle) idle_.push_back(index);
-  }
-  next_idle_ = idle_.size();
-  busy_due_ = udp_due_ = TestClock::now();
-  thread_ = std::thread([this] {
+  thread_ = std::thread([this, &lab, host, to] {
     try {
-      run();
+      lab.in(host, [&] { run(to); });
     } catch (...) {
+      const std::scoped_lock lock(mutex_);
       failure_ = std::current_exception();
     }
   });
   if (const std::size_t silent = wait_until_they_carry(); silent > 0) {
     end();
+    if (failure_) std::rethrow_exception(failure_);
     throw std::runtime_error(fmt::format("{} of {} flows carry nothing", silent, flows_.size()));
   }
 }
@@ -122,11 +106,13 @@ void Flows::end() {
 
 /// How many do not.
 std::size_t Flows::wait_until_they_carry() const {
+  constexpr auto patience = milliseconds{30'000};
   const auto silent = [](const Flow& flow) { return flow.kind != Kind::idle && flow.carried == TestClock::time_point{}; };
-  for (const auto deadline = TestClock::now() + milliseconds{10'000};; std::this_thread::sleep_for(milliseconds{5})) {
+  for (const auto deadline = TestClock::now() + patience;; std::this_thread::sleep_for(milliseconds{5})) {
     const std::scoped_lock lock(mutex_);
+    if (failure_) return 1;
     const auto count = static_cast<std::size_t>(std::ranges::count_if(flows_, silent));
-    if (count == 0 || failure_ || TestClock::now() > deadline) return count;
+    if ((opened_ && count == 0) || TestClock::now() > deadline) return std::max<std::size_t>(count, opened_ ? 0 : 1);
   }
 }
 
@@ -140,11 +126,38 @@ void Flows::open(const Endpoint& to, Kind kind, std::size_t number) {
     checked(fcntl(fd.get(), F_SETFL, O_NONBLOCK), "O_NONBLOCK");
     const int on = 1;
     if (kind != Kind::udp) setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = flows_.size()}};
+    checked(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event), "epoll_ctl");
+    if (kind == Kind::busy) busy_.push_back(flows_.size());
+    if (kind == Kind::udp) udp_.push_back(flows_.size());
+    if (kind == Kind::idle) idle_.push_back(flows_.size());
     flows_.push_back({.kind = kind, .socket = std::move(fd), .rest = {}});
   }
 }
 
-void Flows::run() {
+/// The descriptors are this thread's own: a process that may have 20,000 holds the servers' ends of as many connections beside these.
+void Flows::run(const FlowTargets& to) {
+  checked(close_range(3, ~0U, CLOSE_RANGE_UNSHARE), "close_range");
+  const struct Closing {
+    Flows& flows;
+    ~Closing() {
+      const std::scoped_lock lock(flows.mutex_);
+      for (Flow& flow : flows.flows_) flow.socket.reset();
+      flows.epoll_.reset();
+    }
+  } closing{*this};
+  {
+    const std::scoped_lock lock(mutex_);
+    epoll_ = Fd{checked(epoll_create1(EPOLL_CLOEXEC), "epoll")};
+    flows_.reserve(plan_.busy + plan_.idle + plan_.push + plan_.udp);
+    open(to.lines, Kind::idle, plan_.idle);
+    open(to.lines, Kind::busy, plan_.busy);
+    open(to.push, Kind::push, plan_.push);
+    open(to.udp, Kind::udp, plan_.udp);
+    next_idle_ = idle_.size();
+    busy_due_ = udp_due_ = TestClock::now();
+    opened_ = true;
+  }
   std::array<epoll_event, 512> events;
   while (!ending_) {
     const int count = epoll_wait(epoll_.get(), events.data(), events.size(), 1);

@@ -86,7 +86,7 @@ private:
   };
   void open(const Endpoint& to, Kind kind, std::size_t number);
   std::size_t wait_until_they_carry() const;
-  void run();
+  void run(const FlowTargets& to);
   void send_due(TestClock::time_point now);
   void ask(Flow& flow);
   void read(Flow& flow);
@@ -103,6 +103,7 @@ private:
   TestClock::time_point busy_due_{}, udp_due_{};
   std::chrono::nanoseconds udp_silence_{};
   Fd epoll_;
+  bool opened_ = false;
   std::atomic<bool> ending_ = false;
   std::exception_ptr failure_;
   std::thread thread_;

@@ -20,6 +20,13 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+void raise_descriptor_limit() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 class Generator {
 public:
   Generator(const Endpoint& to, const LoadPlan& plan, const std::atomic<bool>& ending, std::vector<Connect>& connects)
@@ -132,15 +139,6 @@ nanoseconds at_percent(std::vector<nanoseconds>& values, double percent) {
 double in_ms(nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
 
 } // namespace
-
-void raise_descriptor_limit() {
-  constexpr rlim_t enough = 65'536; // tests run as root, who may raise the hard limit
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_max = std::max(limit.rlim_max, enough);
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 std::map<std::string, std::size_t> LoadResult::answered() const {
   std::map<std::string, std::size_t> by;

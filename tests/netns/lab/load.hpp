@@ -16,9 +16,6 @@
 
 namespace hanat::test {
 
-/// For thousands of sockets in one process.
-void raise_descriptor_limit();
-
 struct LoadPlan {
   unsigned per_second = 1000;
   milliseconds duration{5000};  // finish() may end it sooner
