@@ -225,4 +225,10 @@ std::string waited_reply(const json& reply) {
   return text;
 }
 
+std::string forwarded_reply(const json& reply) {
+  const auto peer = reply.find("forwarded_to");
+  if (peer == reply.end() || !peer->is_string()) return {};
+  return fmt::format("this gateway is the standby: it was carried out by the active gateway ({})\n", escaped(peer->get<std::string>()));
+}
+
 } // namespace hanat::cli

@@ -132,7 +132,8 @@ Exit run_move(const Invocation& invocation, const char* method, const json& para
       services.front()["old_connections"]["number"] = found->second;
   count_drains(invocation, services);
   if (!invocation.json)
-    if (const Exit status = print_message(invocation, text(reply)); status != Exit::done || !invocation.wait) return status;
+    if (const Exit status = print_message(invocation, text(reply) + forwarded_reply(reply)); status != Exit::done || !invocation.wait)
+      return status;
   bool all_gone = true;
   if (invocation.wait)
     for (json& service : services) all_gone = wait_for_end(invocation, service) && all_gone;

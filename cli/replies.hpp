@@ -19,6 +19,8 @@ std::string force_reply(const nlohmann::json& reply, std::optional<std::chrono::
 std::string auto_reply(const nlohmann::json& reply, WallTime now);
 std::string disable_reply(const nlohmann::json& reply, WallTime now);
 std::string enable_reply(const nlohmann::json& reply, WallTime now);
+/// Behind them, where the active gateway of the pair did it. Empty: this one did.
+std::string forwarded_reply(const nlohmann::json& reply);
 /// Behind --wait: what became of the connections of the old targets. Empty: there were none.
 std::string waited_reply(const nlohmann::json& reply);
 std::string reload_reply(const nlohmann::json& reply, WallTime now);

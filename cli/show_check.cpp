@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cli/notices.hpp"
+#include "cli/show_peer.hpp"
 #include "daemon/util/escape.hpp"
 
 namespace hanat::cli {
@@ -90,6 +91,8 @@ CheckLine show_check(const Status& status, WallTime now) {
     causes.add(Alarm::warning, "the last reload was refused");
   else if (daemon.config_stale)
     causes.add(Alarm::warning, "the configuration on disk is not in use");
+  if (daemon.pair)
+    for (const std::string& cause : peer_causes(*daemon.pair)) causes.add(Alarm::warning, cause);
   causes.add_services(Alarm::warning, "trouble", counts.troubled);
   causes.add_services(Alarm::warning, "not at the primary", counts.moved);
   constexpr std::string_view words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};

@@ -14,6 +14,7 @@
 #include "cli/remedy.hpp"
 #include "cli/show_history.hpp"
 #include "cli/show_pair.hpp"
+#include "cli/show_peer.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -282,6 +283,15 @@ void add_config(Screen& screen, const DaemonStatus& daemon) {
         3);
 }
 
+/// What is wrong with the other gateway of the pair.
+void add_peer(Screen& screen, const DaemonStatus& daemon) {
+  if (!daemon.pair) return;
+  for (const Notice& notice : peer_notices(*daemon.pair)) {
+    screen.add(notice.trouble ? Colour::red : Colour::yellow, (notice.trouble ? "!! " : " ! ") + notice.text, 3);
+    for (const std::string& remedy : notice.remedies) screen.add_remedy(remedy, 3);
+  }
+}
+
 void add_head(Screen& screen, const DaemonStatus& daemon) {
   const View& view = screen.view();
   const bool in_sync = daemon.kernel == "in-step";
@@ -289,7 +299,9 @@ void add_head(Screen& screen, const DaemonStatus& daemon) {
   head += fmt::format("{} {}  hanatd{} up {}", local_time(view.now, view.now), zone_name(view.now),
                       daemon.version.empty() ? "" : " " + escaped(daemon.version), duration(daemon.uptime_s));
   screen.add(Colour::bold, head, 3);
-  if (daemon.pair) screen.add(daemon.pair->role == "settling" ? Colour::yellow : Colour::none, show_pair(*daemon.pair, view), 3);
+  if (daemon.pair)
+    screen.add(daemon.pair->role == "settling" ? Colour::yellow : Colour::none, show_pair(*daemon.pair, view) + show_peer(*daemon.pair), 3);
+  add_peer(screen, daemon);
   if (!in_sync)
     screen.add(Colour::red,
                fmt::format("!! the kernel is not in sync with hanatd's decisions ({}){}; hanatd tries again", escaped(daemon.kernel),
@@ -311,6 +323,8 @@ void add_totals(Screen& screen, const Status& status, const std::vector<Block>& 
     if (problem) ++problems;
   if (daemon.unconfirmed) ++notes;
   if (daemon.config_stale && !daemon.reload_refused && !daemon.reverted) ++notes;
+  if (daemon.pair)
+    for (const Notice& notice : peer_notices(*daemon.pair)) ++(notice.trouble ? problems : notes);
   for (const Block& block : blocks) {
     if (block.rank == Rank::note) ++notes;
     if (block.rank == Rank::unserved || block.rank == Rank::trouble) ++problems;

@@ -76,7 +76,11 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 if (control_) control_->send_waiting();
                               },
                           .state_changed = [this](Controller::Urgency urgency) { state_.save(*controller_, urgency); },
-                          .health_changed = [this](std::set<std::string> services) { state_.health_changed(std::move(services)); },
+                          .health_changed =
+                              [this](std::set<std::string> services) {
+                                if (link_) link_->services_changed(services);
+                                state_.health_changed(std::move(services));
+                              },
                           .server_reached = [this](bool reached) { state_.server_reached(reached); }});
   state_.start(*controller_, config, history_->ring());
   utsname system{};
@@ -99,6 +103,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { config_.stale = differs; });
   config_watch_->set_in_use(start.config->content);
   serve_metrics(config.metrics);
+  serve_peer(config.pair ? config.pair->peer : std::nullopt);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -128,7 +133,9 @@ void Daemon::publish(const Event& event) {
   journal_.write(event, text);
   if (history_) history_->add(event, text);
   notify_.changed();
-  if (examinations_ && std::holds_alternative<events::RoleChanged>(event.what)) examinations_->follow_role();
+  if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
+  if (examinations_) examinations_->follow_role();
+  if (link_) link_->role_changed(controller_->role().machine().role());
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -170,6 +177,7 @@ void Daemon::stop() {
   store_.stop();
   control_.reset();
   metrics_.reset();
+  link_.reset();
   config_watch_.reset();
   handlers_->stop();
   reloads_.reset();
@@ -197,6 +205,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
     serve_metrics(next->config->metrics);
+    serve_peer(next->config->pair ? next->config->pair->peer : std::nullopt);
     trim_memory();
     done(reloaded);
   });
@@ -208,6 +217,21 @@ std::optional<ClientNotifier> Daemon::make_client_notifier() const try {
 } catch (const std::system_error& error) {
   log(events::NudgingOff{.error = error.what(), .not_permitted = error.code() == std::errc::operation_not_permitted});
   return std::nullopt;
+}
+
+/// The link to the other gateway of a pair.
+void Daemon::serve_peer(const std::optional<PeerConfig>& peer) {
+  if (peer ? link_ && link_->config() == *peer : !link_) return;
+  if (link_) link_->end_following();
+  handlers_->set_peer(std::nullopt);
+  link_.reset();
+  if (!peer) return;
+  link_ =
+      std::make_unique<PeerLink>(loop_, *peer, *controller_,
+                                 PeerLink::Owner{.publish = [this](events::Payload what) { publish(events::make({}, std::move(what))); },
+                                                 .run = [this](const Call& call) { return handlers_->operate(call); }});
+  handlers_->set_peer(
+      Handlers::Peer{.status = [this] { return link_->status(); }, .forward = [this](const Call& call) { return link_->forward(call); }});
 }
 
 /// A port that is taken must not stop failover: only the metrics are missing then.

@@ -21,6 +21,7 @@
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
+#include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
 #include "daemon/report/make_event.hpp"
@@ -67,6 +68,7 @@ private:
   void trim_memory();
   void stop();
   void publish(const Event& event);
+  void serve_peer(const std::optional<PeerConfig>& peer);
   void log(events::Payload what) const { journal_.write(events::make({}, std::move(what))); }
 
   uv_loop_t* loop_;
@@ -85,6 +87,7 @@ private:
   std::unique_ptr<ControlServer> control_;
   std::optional<Endpoint> metrics_at_; // as configured
   std::unique_ptr<MetricsServer> metrics_;
+  std::unique_ptr<PeerLink> link_;
   std::unique_ptr<ConfigWatch> config_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> trim_timer_;

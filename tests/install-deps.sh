@@ -4,7 +4,7 @@
 # to build
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libc-ares-dev libcurl4-openssl-dev libfmt-dev libmicrohttpd-dev libmnl-dev libnftnl-dev libnl-route-3-dev
+  libc-ares-dev libcurl4-openssl-dev libfmt-dev libgnutls28-dev libmicrohttpd-dev libmnl-dev libnftnl-dev libnl-route-3-dev
   libre2-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )

@@ -34,10 +34,10 @@ constexpr std::array connections_parameters = {Parameter{"service", "?string"}, 
 
 constexpr std::array methods = {
     Method{"Status", false, status_parameters, "status: StatusReport"},
-    Method{"Force", true, force_parameters, "services: []Forced"},
-    Method{"Auto", true, auto_parameters, "services: []Unforced"},
-    Method{"Disable", true, disable_parameters, "services: []DisabledServer"},
-    Method{"Enable", true, enable_parameters, "services: []EnabledServer"},
+    Method{"Force", true, force_parameters, "services: []Forced, forwarded_to: ?string"},
+    Method{"Auto", true, auto_parameters, "services: []Unforced, forwarded_to: ?string"},
+    Method{"Disable", true, disable_parameters, "services: []DisabledServer, forwarded_to: ?string"},
+    Method{"Enable", true, enable_parameters, "services: []EnabledServer, forwarded_to: ?string"},
     Method{"Reload", true, reload_parameters,
            "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan, "
            "unconfirmed: ?Unconfirmed"},
@@ -66,7 +66,14 @@ type Daemon (
   reload_hangs: ?HungReload, pair: ?Pair
 )
 # of a gateway in a pair; role: standby, settling, active; settled: it is active, and does not wait for the other one's connections
-type Pair (role: string, since: string, settled: bool, address: string)
+# peer: absent where [pair] names none
+type Pair (role: string, since: string, settled: bool, address: string, peer: ?Peer)
+# the other gateway. seen_s: since its last answer, null: none yet; failure: why the last attempt failed; role, version: by its last answer;
+# differs: of the configurations; disagrees: of targets, in words; lag_ms: of the last change there until it was followed here
+type Peer (
+  address: string, seen_s: ?float, failure: ?string, role: ?string, version: ?string, both_active: bool, agrees: bool, differs: []string,
+  disagrees: []string, lag_ms: ?float
+)
 type RefusedReload (at: string, by: string, errors: int, first: string)
 # the configuration in use was loaded by a Reload with confirm_s: at `until` the one before comes back, unless Confirm is called
 type Unconfirmed (by: string, until: string, left_s: ?float)
@@ -188,6 +195,7 @@ type ConnectionServer (
 type Connection (client: string, listen: string, server: string, state: string, opened_by_server: bool, offloaded: bool)
 type ReloadCounts (added: int, changed: int, removed: int)
 # Settled: conntrackd has put the other gateway's connections into conntrack; settled is false where the gateway was settled already
+# forwarded_to: the active gateway, which carried it out; null: this one did
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 # drain_s, reset: what happens to the connections of the old target, instead of what on_forced says; old_connections is null where the

@@ -107,6 +107,25 @@ static_assert(in_order());
 
 } // namespace
 
+namespace {
+
+/// The other gateway of a pair.
+std::string peer_text(const PeerStatus& peer) {
+  const auto gauge = [](std::string_view name, std::string_view help, auto value) {
+    return heading(name, "gauge", help) + fmt::format("{} {}\n", name, value);
+  };
+  std::string text = gauge("hanat_peer_up", "1 while the other gateway of the pair answers", is_lost(peer) ? 0 : 1);
+  if (peer.seen_s) text += gauge("hanat_peer_seen_seconds", "Time since the last answer of the other gateway", *peer.seen_s);
+  text += gauge("hanat_peer_agrees", "1 while both gateways have the same targets", peer.agrees ? 1 : 0);
+  text += gauge("hanat_peer_differences", "Differences between the configurations of the gateways", peer.differs.size());
+  text += gauge("hanat_peer_both_active", "1 while both gateways are active", peer.both_active ? 1 : 0);
+  if (peer.lag_ms)
+    text += gauge("hanat_peer_lag_seconds", "From the last change on the active gateway until it was followed here", *peer.lag_ms / 1e3);
+  return text;
+}
+
+} // namespace
+
 MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
   daemon_ = heading("hanat_info", "gauge", "Always 1") + fmt::format("hanat_info{{version=\"{}\"}} 1\n", escaped(daemon.version)) +
             heading("hanat_uptime_seconds", "gauge", "Time since hanatd started") +
@@ -136,6 +155,7 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
           fmt::format("hanat_pair_role_since_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(since->time_since_epoch()).count());
     daemon_ += heading("hanat_pair_settled", "gauge", "1 while the gateway is active and waits for no connections of the other one") +
                fmt::format("hanat_pair_settled {}\n", pair->settled ? 1 : 0);
+    if (pair->peer) daemon_ += peer_text(*pair->peer);
   }
   if (const auto at = daemon.config_loaded_at ? parse_wall_time(*daemon.config_loaded_at) : std::nullopt)
     daemon_ += heading("hanat_config_loaded_timestamp_seconds", "gauge", "When the configuration in use was loaded") +

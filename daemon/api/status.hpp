@@ -11,6 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "daemon/api/peer_status.hpp"
 #include "daemon/api/stability_status.hpp"
 
 namespace hanat {
@@ -167,10 +168,11 @@ struct HungReload {
 };
 /// The role of this gateway in a pair.
 struct PairStatus {
-  std::string role;     // "standby", "settling", "active"
-  std::string since;    // RFC 3339, UTC
-  bool settled = false; // it is active, and the other gateway's connections are not waited for
-  std::string address;  // that the two share
+  std::string role;                    // "standby", "settling", "active"
+  std::string since;                   // RFC 3339, UTC
+  bool settled = false;                // it is active, and the other gateway's connections are not waited for
+  std::string address;                 // that the two share
+  std::optional<PeerStatus> peer = {}; // absent: nothing is shared with it
   bool operator==(const PairStatus&) const = default;
 };
 struct DaemonStatus {
@@ -201,8 +203,8 @@ struct ReloadCounts {
 /// One entry of `hanatctl history`. A flip has the keys of last_flip beside the others.
 struct HistoryEntry {
   std::string at; // RFC 3339, UTC, milliseconds
-  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage", "configuration", "role";
-  // "cut": updates a flip
+  // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage", "configuration", "role",
+  // "pair"; "cut": updates a flip
   std::string kind;
   std::string service;                            // empty: the daemon itself; null in JSON
   std::string text;                               // the journal's text

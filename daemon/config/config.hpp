@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/config/peer_config.hpp"
 #include "nat/address.hpp"
 #include "nat/clock.hpp"
 #include "nat/snat.hpp"
@@ -98,6 +99,7 @@ struct PairConfig {
   Address address;                                  // of clients: this gateway is active while it has it
   Clock::duration settle = std::chrono::seconds{2}; // the longest wait for `hanatctl settled`; zero: none
   std::string track_file = {};                      // tells whether this gateway reaches a server; empty: no file
+  std::optional<PeerConfig> peer = {};              // nullopt: only the role; nothing is shared
   bool operator==(const PairConfig&) const = default;
 };
 

@@ -1,6 +1,7 @@
 // Two maps from keys to texts, compared.
 #include "daemon/config/key_values.hpp"
 
+#include <functional>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -194,6 +195,18 @@ void add_pair(KeyValues& values, const PairConfig& pair) {
   values["pair.address"] = {pair.address.text()};
   values["pair.settle"] = {duration_text(pair.settle)};
   values["pair.track_file"] = {pair.track_file};
+  if (!pair.peer) return;
+  values["pair.peer"] = {to_text(pair.peer->peer)};
+  values["pair.listen"] = {to_text(pair.peer->listen)};
+  values["pair.insecure_peer"] = {yes_no(!pair.peer->tls)};
+  if (const auto& tls = pair.peer->tls) {
+    const auto with_content = [](const std::string& path, const std::string& pem) { // one that was renewed is at the same path
+      return fmt::format("{} (content {:08x})", path, std::hash<std::string>{}(pem)&0xffffffffU);
+    };
+    values["pair.ca"] = {with_content(tls->ca, tls->ca_pem)};
+    values["pair.cert"] = {with_content(tls->cert, tls->cert_pem)};
+    values["pair.key"] = {tls->key};
+  }
 }
 
 bool same_probes_everywhere(const ServiceConfig& service) {

@@ -1,10 +1,12 @@
 // Reads [pair]: the role of this gateway in a pair.
-// Not here: what the role means (daemon/pair, failover).
+// Not here: the keys of the other gateway (peer_keys), what the role means (daemon/pair, failover).
 #include "daemon/config/raw_config.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <string>
+
+#include "daemon/config/peer_keys.hpp"
 
 namespace hanat::config {
 namespace {
@@ -43,6 +45,7 @@ void read_pair(const toml::table& table, std::size_t file, RawConfig& raw, Diagn
   pair.address = address.value.value_or(pair.address);
   pair.settle = reader.duration("settle", settle_limits).value.value_or(pair.settle);
   pair.track_file = reader.parsed<std::string>("track_file", "/run/hanat/fit", parse_track_file).value.value_or(std::string{});
+  pair.peer = read_peer(reader, diagnostics);
   reader.finish();
   raw.pair = pair;
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/api/methods.hpp"
 #include "daemon/control/diagnosis.hpp"
+#include "daemon/control/forwarding.hpp"
 #include "daemon/control/operations.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/report/make_status.hpp"
@@ -66,12 +67,19 @@ Reply Handlers::settled(const Call& call) {
   return json{{"settled", settled}, {"pair", json(*pair)}};
 }
 
-Reply Handlers::operator()(const Call& call) {
-  if (call.method == "Status") return status(call.parameters);
+json Handlers::operate(const Call& call) {
   if (call.method == "Force") return handle_force(controller_, call);
   if (call.method == "Auto") return handle_auto(controller_, call);
   if (call.method == "Disable") return handle_disable(controller_, call);
-  if (call.method == "Enable") return handle_enable(controller_, call);
+  return handle_enable(controller_, call);
+}
+
+Reply Handlers::operator()(const Call& call) {
+  if (call.method == "Status") return status(call.parameters);
+  if (is_forwarded(call.method)) {
+    auto forwarded = peer_ ? peer_->forward(call) : nullptr;
+    return forwarded ? Reply(std::move(forwarded)) : Reply(operate(call));
+  }
   if (call.method == "Reload") return reload(call);
   if (call.method == "Confirm") return reloads_.confirm(user_name(call.peer.uid));
   if (call.method == "Settled") return settled(call);
@@ -106,6 +114,7 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.reverted = config_.reverted;
   daemon.reload_hangs = config_.hung;
   if (const auto& pair = controller_.role().config()) daemon.pair = report(controller_.role().machine(), *pair);
+  if (daemon.pair && peer_) daemon.pair->peer = peer_->status();
   return daemon;
 }
 

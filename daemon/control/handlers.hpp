@@ -2,8 +2,11 @@
 // Not here: who may call (server), how an override or a reload takes effect (failover).
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 #include <uv.h>
@@ -33,6 +36,15 @@ public:
   ServiceStatus service_status(const ServiceState& service) const;
   /// Before the first call of Doctor. nullptr: there is none any more.
   void set_doctor(Doctor* doctor) { doctor_ = doctor; }
+  /// The link to the other gateway of a pair.
+  struct Peer {
+    std::function<PeerStatus()> status;
+    std::function<std::shared_ptr<PendingReply>(const Call&)> forward; // null: the call is for this gateway
+  };
+  /// nullopt: there is none any more.
+  void set_peer(std::optional<Peer> peer) { peer_ = std::move(peer); }
+  /// Force, Auto, Disable or Enable, on this gateway. Throws ControlError.
+  nlohmann::json operate(const Call& call);
 
 private:
   Reply status(const nlohmann::json& parameters) const;
@@ -43,6 +55,7 @@ private:
 
   Controller& controller_;
   Doctor* doctor_ = nullptr;
+  std::optional<Peer> peer_;
   const History& history_;
   const ConfigInUse& config_;
   ReloadRequests& reloads_;

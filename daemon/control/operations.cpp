@@ -163,7 +163,7 @@ void change_running_drains(Subject& subject, std::optional<std::size_t> server, 
   ServiceState& service = *subject.service;
   if (service.shadow) return; // nothing is touched
   subject.drains = running_drains(service, server, flows);
-  if (flows) change_drains(service, server, *flows, user_name(call.peer.uid), outbox, Clock::now());
+  if (flows) change_drains(service, server, *flows, call.asked_by(), outbox, Clock::now());
 }
 
 } // namespace
@@ -189,7 +189,7 @@ json handle_force(Controller& controller, const Call& call) {
                  .until_wall = {},
                  .since = wall_now(),
                  .reason = reason_in(parameters),
-                 .by = user_name(call.peer.uid),
+                 .by = call.asked_by(),
                  .until_down = until_down};
   if (lasts) {
     force.until = Clock::now() + *lasts;
@@ -222,7 +222,7 @@ json handle_auto(Controller& controller, const Call& call) {
   for (const Subject& subject : all_subjects(controller.registry(), call.parameters)) {
     ended.emplace_back(subject, subject.service->force.has_value());
     controller.change(*subject.service, flows, [&call](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
-      end_override(service, user_name(call.peer.uid), registry, outbox);
+      end_override(service, call.asked_by(), registry, outbox);
     });
   }
   controller.sync_now();
@@ -245,7 +245,7 @@ json handle_disable(Controller& controller, const Call& call) {
   std::vector<Subject> subjects = subjects_with_server(controller.registry(), parameters);
   const std::size_t server = server_for(*subjects.front().service, name); // in the whole group: it moves role by role
   for (const Subject& subject : subjects) refuse_to_disable(*subject.service, server, even_if_last);
-  Maintenance maintenance{.since = wall_now(), .reason = reason_in(parameters), .by = user_name(call.peer.uid)};
+  Maintenance maintenance{.since = wall_now(), .reason = reason_in(parameters), .by = call.asked_by()};
   if (lasts) {
     maintenance.until = Clock::now() + *lasts;
     maintenance.until_wall = maintenance.since + *lasts;
@@ -270,7 +270,7 @@ json handle_enable(Controller& controller, const Call& call) {
   for (const Subject& subject : subjects) {
     was_disabled.push_back(subject.service->servers[server].maintenance.has_value());
     controller.change(*subject.service, flows, [&](ServiceState& service, ServiceRegistry& registry, Outbox& outbox) {
-      enable_server(service, server, user_name(call.peer.uid), registry, outbox);
+      enable_server(service, server, call.asked_by(), registry, outbox);
     });
   }
   controller.sync_now();

@@ -23,6 +23,10 @@ struct Call {
   nlohmann::json parameters;
   Credentials peer;        // the caller; may use the method
   bool may_change = false; // it is root or an operator
+  std::string by = {};     // who asked on the other gateway of the pair; empty: the caller, on this one
+
+  /// For the journal and the status.
+  std::string asked_by() const { return by.empty() ? user_name(peer.uid) : by; }
 };
 
 /// Thrown by a handler; becomes {"error": "io.hanat.Control.<name>", "parameters": {"message": <message>}}.

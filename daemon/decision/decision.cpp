@@ -175,6 +175,7 @@ std::string_view to_text(Reason reason) {
   case Reason::forced: return "forced";
   case Reason::disabled: return "disabled";
   case Reason::configuration: return "configuration";
+  case Reason::followed: return "followed";
   case Reason::observe: return "observe";
   case Reason::no_server_up: return "no-server-up";
   case Reason::no_server_up_kept: return "no-server-up-kept";
@@ -183,6 +184,7 @@ std::string_view to_text(Reason reason) {
 }
 
 Decision decide(const DecisionInput& input, Time now) {
+  if (input.followed) return at(*input.followed, Reason::followed, Reason::followed, true);
   if (former_serves(input)) return leave_former(input);
   if (input.forced) return at(*input.forced, Reason::forced, Reason::forced, true);
   const auto best = best_up(input.servers, now);

@@ -27,6 +27,7 @@ enum class Reason : std::uint8_t {
   forced,            // an operator pinned it
   disabled,          // all servers before this one are disabled; (a flip's) the old target was
   configuration,     // the target is no server of the configuration any more, and serves until one is up; (a flip's) one is up now
+  followed,          // this gateway is the standby of a pair, and the active one has the traffic there
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is
   no_server_up,      // clients are refused (on_none)
   no_server_up_kept, // the last target keeps the traffic (on_none = "keep")
@@ -51,8 +52,9 @@ struct DecisionInput {
   std::optional<std::size_t> current; // who has the traffic now
   bool refused = false;               // nobody has it, and that was decided (not merely: nothing decided yet)
   std::optional<std::size_t> forced;
-  bool forced_waits = false;   // the override is older than the reload: a former target serves until its server is up
-  bool override_ended = false; // an override just ended: go to the best server, whatever failback says
+  std::optional<std::size_t> followed = {}; // the active gateway's target, on its standby: whatever is known here
+  bool forced_waits = false;                // the override is older than the reload: a former target serves until its server is up
+  bool override_ended = false;              // an override just ended: go to the best server, whatever failback says
   Failback failback;
   OnNone on_none = OnNone::refuse;
   std::chrono::seconds day_time{}; // local time of day, for failback.window

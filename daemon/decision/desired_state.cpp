@@ -26,6 +26,7 @@ bool is_planned(const Decision& decision) {
   case Reason::primary_up:
   case Reason::forced:
   case Reason::configuration:
+  case Reason::followed:
   case Reason::disabled: return true;
   case Reason::failover:
   case Reason::failback: return decision.planned;

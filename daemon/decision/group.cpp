@@ -58,7 +58,7 @@ Decision decide_group(DecisionInput input, std::span<const Placement> members, T
     input.current = member.current;
   }
   if (input.current) input.refused = false;
-  return apart && !input.forced ? decide_anew(input, members, now) : decide(input, now);
+  return apart && !input.forced && !input.followed ? decide_anew(input, members, now) : decide(input, now);
 }
 
 } // namespace hanat

@@ -59,6 +59,7 @@ struct Maintenance {
   std::optional<WallTime> until_wall = {}; // shown, and kept over a restart
   WallTime since{};
   std::string reason, by;
+  bool copied = false; // of the active gateway of a pair: it ends when it ends there
 };
 
 struct ServerState {
@@ -88,6 +89,7 @@ struct Override {
   WallTime since{};
   std::string reason, by;
   bool until_down = false; // it ends, too, when the server goes down
+  bool copied = false;     // of the active gateway of a pair: it ends when it ends there
 };
 
 /// Mode observe: where hanat's decisions would have the traffic, while the kernel keeps what it has.
@@ -129,6 +131,7 @@ struct ServiceState {
   Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   std::optional<Override> force;
+  std::optional<std::size_t> followed;   // the standby of a pair: the active gateway's target
   std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
   std::optional<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;

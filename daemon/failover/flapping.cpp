@@ -21,6 +21,7 @@ bool is_its_fault(Reason flip_reason) {
   case Reason::forced:
   case Reason::configuration:
   case Reason::disabled:
+  case Reason::followed:
   case Reason::observe:
   case Reason::no_server_up: // perhaps it was no server's
   case Reason::no_server_up_kept: return false;

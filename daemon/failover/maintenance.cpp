@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "daemon/decision/reconfiguration.hpp"
-#include "daemon/failover/find_server.hpp"
+#include "daemon/decision/find_server.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_event.hpp"
 

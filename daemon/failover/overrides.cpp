@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "daemon/failover/find_server.hpp"
+#include "daemon/decision/find_server.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
@@ -45,7 +45,7 @@ void expire_override(ServiceState& service, Outbox& outbox) {
 }
 
 void end_override_if_void(ServiceState& service, Outbox& outbox) {
-  if (!service.force) return;
+  if (!service.force || service.force->copied) return;
   const ServerState& server = service.servers[service.force->server];
   const Candidate all = candidate(server);
   const bool lost = service.force->until_down && all.health == Health::down && !service.outage.keeps_target();
@@ -56,6 +56,7 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
 }
 
 void keep_override(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
+  if (service.followed) service.followed = find_server(service.config.servers, before[*service.followed].addresses, before);
   if (!service.force) return;
   const ServerState& old = before[service.force->server];
   const auto place = find_server(service.config.servers, old.addresses, before);

@@ -21,6 +21,7 @@
 #include "daemon/report/event_doubt.hpp"
 #include "daemon/report/event_override.hpp"
 #include "daemon/report/event_pair.hpp"
+#include "daemon/report/event_peer.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "probes/result.hpp"
@@ -367,7 +368,8 @@ using Payload =
                  Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ReloadHangs,
                  ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
                  MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, NewProbeFails,
-                 NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten, Message>;
+                 NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten, PeerSeen, PeerLost,
+                 PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, CommandForwarded, Message>;
 
 } // namespace hanat::events
 

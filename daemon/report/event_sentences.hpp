@@ -44,6 +44,18 @@ public:
   std::string operator()(const OverrideClock& override) const;
   std::string operator()(const OverrideShared& override) const;
 
+  // event_text_peer.cpp: the other gateway of a pair
+  std::string operator()(const PeerSeen& seen) const;
+  std::string operator()(const PeerLost& lost) const;
+  std::string operator()(const PeerRefused& refused) const;
+  std::string operator()(const PeerNotServed& served) const;
+  std::string operator()(const PeerListed& listed) const;
+  std::string operator()(const PeerDiffers& differs) const;
+  std::string operator()(const PeerAgrees&) const;
+  std::string operator()(const PairSplit& split) const;
+  std::string operator()(const PairJoined& joined) const;
+  std::string operator()(const CommandForwarded& command) const;
+
   // event_text_maintenance.cpp: servers out of service, and what ends or moves an override
   std::string operator()(const OverrideVoid& override) const;
   std::string operator()(const OverrideMoved& override) const;

@@ -244,6 +244,10 @@ struct Levels {
     }
     return Level::error;
   }
+  Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded> auto&) const { return Level::notice; }
+  Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers> auto&) const { return Level::warning; }
+  Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
+  Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }
   Level operator()(const Message& message) const { return message.level; }
 };
 
@@ -272,6 +276,14 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
+  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined> auto&) const {
+    return "pair";
+  }
+  std::string_view operator()(const CommandForwarded&) const { return "pair"; }
+  std::string_view operator()(const PeerListed& listed) const {
+    const bool override = listed.what == PeerListed::What::forced || listed.what == PeerListed::What::unforced;
+    return override ? "override" : "maintenance";
+  }
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -297,6 +309,7 @@ struct ByWhom {
                                      ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, RoleChanged> auto& event) const {
     return event.by;
   }
+  std::string operator()(const OneOf<PeerListed, CommandForwarded> auto& event) const { return event.by; }
 };
 
 /// Of an event of the kind "target": where new connections go now. Mode observe sets no target.

@@ -1,5 +1,5 @@
-// The HTTP listener for Prometheus: GET /metrics, over libmicrohttpd, on hanatd's own loop. The text is made a few services per turn of the
-// loop, once for all requests that wait, so that no request delays a flip. Not here: the text (api/metrics_text).
+// Metrics for Prometheus over HTTP: GET /metrics. The text is made a few services per turn of the loop, once for all requests that wait, so
+// that no request delays a flip. Not here: HTTP (http/http_server), the text (api/metrics_text).
 #pragma once
 
 #include <functional>

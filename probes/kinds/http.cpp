@@ -1,11 +1,9 @@
-// libcurl's multi interface on libuv: curl names the sockets and the time it waits for, and the loop calls it back.
+// One transfer of libcurl for each probe.
 #include "probes/kinds/http.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <string>
@@ -19,6 +17,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include "probes/io/curl_multi.hpp"
 #include "probes/io/socket.hpp"
 #include "probes/io/uv.hpp"
 #include "probes/kinds/certificate.hpp"
@@ -27,43 +26,11 @@
 #include "probes/kinds/http_request.hpp"
 
 namespace hanat::probes {
-namespace {
-
-struct FreeMulti {
-  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-};
-using Multi = std::unique_ptr<CURLM, FreeMulti>;
-
-void prepare_process() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    if (const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT); code != CURLE_OK)
-      throw std::runtime_error(fmt::format("cannot initialize libcurl: {}", curl_easy_strerror(code)));
-    // curl with NOSIGNAL leaves SIGPIPE to its caller, and OpenSSL writes to sockets that the server may have closed.
-    struct sigaction action {};
-    if (sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
-      action.sa_handler = SIG_IGN;
-      sigaction(SIGPIPE, &action, nullptr);
-    }
-  });
-}
-
-} // namespace
 
 struct Http::Impl {
-  explicit Impl(uv_loop_t* uv_loop);
-  ~Impl();
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+  explicit Impl(uv_loop_t* loop) : multi(loop) {}
 
-  int on_socket(CURL* easy, curl_socket_t socket, int what, Poll* poll);
-  static void on_ready(uv_poll_t* poll, int status, int ready);
-  int on_timeout(long delay_ms);
-  void act(curl_socket_t socket, int events);
-
-  uv_loop_t* loop;
-  Timer timer;
-  Multi multi;
+  CurlMulti multi;
 };
 
 namespace {
@@ -73,16 +40,16 @@ std::unique_ptr<HttpReader> reader_for(const ProbeSpec& spec) {
   return std::make_unique<HttpResponse>(spec.of<HttpSpec>());
 }
 
-class PendingHttp final : public PendingProbe {
+class PendingHttp final : public PendingProbe, public CurlTransfer {
 public:
   PendingHttp(Http::Impl& http, const Probe& probe, OnResult on_result);
-  ~PendingHttp() override { curl_multi_remove_handle(http_.multi.get(), request_.easy()); }
+  ~PendingHttp() override { http_.multi.remove(request_.easy()); }
 
   /// A local errno in a callback of curl, which would only report that there is no connection.
   void set_local_error(int error) { local_error_ = error; }
-  /// connect() has begun, and curl waits for its socket.
-  void set_attempted() { attempted_ = true; }
-  void on_done(CURLcode code);
+  void on_attempt() override { attempted_ = true; }
+  void on_unwatched(int error) override { set_local_error(error); }
+  void on_done(CURLcode code) override;
 
 private:
   void set_callbacks();
@@ -107,14 +74,12 @@ private:
 
 PendingHttp::PendingHttp(Http::Impl& http, const Probe& probe, OnResult on_result)
     : PendingProbe(Clock::now(), std::move(on_result)), http_(http), probe_(probe), response_(reader_for(probe.spec)), request_(probe),
-      deadline_(http.loop, start(), probe.spec.timeout, [this] { expire(); }) {
+      deadline_(http.multi.loop(), start(), probe.spec.timeout, [this] { expire(); }) {
   set_callbacks();
-  if (const CURLMcode code = curl_multi_add_handle(http.multi.get(), request_.easy()); code != CURLM_OK)
-    throw std::runtime_error(curl_multi_strerror(code));
+  http.multi.add(request_.easy(), *this);
 }
 
 void PendingHttp::set_callbacks() {
-  request_.set(CURLOPT_PRIVATE, this);
   request_.set(CURLOPT_ERRORBUFFER, error_text_.data());
   request_.set(CURLOPT_OPENSOCKETDATA, this);
   request_.set(
@@ -209,89 +174,7 @@ void PendingHttp::expire() {
   finish(timeout_result(elapsed(), std::string{to_text(reached)}, is_new && reached != Phase::connecting));
 }
 
-PendingHttp* pending_of(CURL* easy) {
-  void* pending = nullptr;
-  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &pending);
-  return static_cast<PendingHttp*>(pending);
-}
-
 } // namespace
-
-Http::Impl::Impl(uv_loop_t* uv_loop) : loop(uv_loop), timer(make_timer(uv_loop, this)), multi((prepare_process(), curl_multi_init())) {
-  if (!multi) throw std::bad_alloc{};
-  curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-  curl_multi_setopt(multi.get(), CURLMOPT_SOCKETDATA, this);
-  curl_multi_setopt(
-      multi.get(), CURLMOPT_SOCKETFUNCTION, +[](CURL* easy, curl_socket_t socket, int what, void* self, void* poll) {
-        return static_cast<Impl*>(self)->on_socket(easy, socket, what, static_cast<Poll*>(poll));
-      });
-  curl_multi_setopt(multi.get(), CURLMOPT_TIMERDATA, this);
-  curl_multi_setopt(
-      multi.get(), CURLMOPT_TIMERFUNCTION,
-      +[](CURLM*, long delay_ms, void* self) { return static_cast<Impl*>(self)->on_timeout(delay_ms); });
-}
-
-Http::Impl::~Impl() {
-  curl_multi_setopt(multi.get(), CURLMOPT_TIMERFUNCTION, nullptr);
-  multi.reset(); // may still call on_socket() for sockets that it closes
-}
-
-/// `poll` is what curl_multi_assign() attached to the socket: our poll handle, or null.
-int Http::Impl::on_socket(CURL* easy, curl_socket_t socket, int what, Poll* poll) {
-  if (what == CURL_POLL_REMOVE) {
-    std::default_delete<Poll>{}(poll);
-    curl_multi_assign(multi.get(), socket, nullptr);
-    return 0;
-  }
-  PendingHttp* pending = pending_of(easy);
-  if (pending != nullptr) pending->set_attempted();
-  if (poll == nullptr) {
-    int error = 0;
-    auto made = std::make_unique<Poll>(try_poll(loop, socket, error));
-    if (!*made) {
-      if (pending != nullptr) pending->set_local_error(-error);
-      return 0; // not watched: it ends at its deadline, as a local failure
-    }
-    (*made)->data = this;
-    poll = made.release();
-    curl_multi_assign(multi.get(), socket, poll);
-  }
-  const int events = ((what & CURL_POLL_IN) != 0 ? UV_READABLE : 0) | ((what & CURL_POLL_OUT) != 0 ? UV_WRITABLE : 0);
-  uv_poll_start(poll->get(), events, &Impl::on_ready);
-  return 0;
-}
-
-void Http::Impl::on_ready(uv_poll_t* poll, int status, int ready) {
-  uv_os_fd_t fd = -1;
-  uv_fileno(reinterpret_cast<uv_handle_t*>(poll), &fd);
-  int events = ((ready & UV_READABLE) != 0 ? CURL_CSELECT_IN : 0) | ((ready & UV_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0);
-  if (status < 0) {
-    // The socket has an error, and libuv stops watching it. Passed "error", curl would not read the errno; reading and writing, it does.
-    uv_poll_start(poll, UV_READABLE, &Impl::on_ready);
-    events = CURL_CSELECT_IN | CURL_CSELECT_OUT;
-  }
-  static_cast<Impl*>(poll->data)->act(fd, events);
-}
-
-int Http::Impl::on_timeout(long delay_ms) {
-  if (delay_ms < 0)
-    uv_timer_stop(timer.get());
-  else
-    start_at(*timer, Clock::now() + std::chrono::milliseconds{delay_ms},
-             [](uv_timer_t* due) { static_cast<Impl*>(due->data)->act(CURL_SOCKET_TIMEOUT, 0); });
-  return 0;
-}
-
-void Http::Impl::act(curl_socket_t socket, int events) {
-  int running = 0;
-  curl_multi_socket_action(multi.get(), socket, events, &running);
-  int left = 0;
-  while (const CURLMsg* message = curl_multi_info_read(multi.get(), &left)) {
-    if (message->msg != CURLMSG_DONE) continue;
-    const CURLcode code = message->data.result;
-    if (PendingHttp* pending = pending_of(message->easy_handle)) pending->on_done(code);
-  }
-}
 
 Http::Http(uv_loop_t* loop) : impl_(std::make_unique<Impl>(loop)) {}
 Http::~Http() = default;
@@ -309,7 +192,7 @@ StartResult Http::start(const Probe& probe, OnResult on_result) {
 void Http::set_probes(std::size_t count) {
   // curl counts connections in use, too, and closes idle ones for them: leave room for a burst of every probe.
   const std::size_t connections = 4 * count + 16;
-  curl_multi_setopt(impl_->multi.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(connections));
+  impl_->multi.set_connections(connections);
 }
 
 } // namespace hanat::probes

@@ -1,5 +1,5 @@
 // Which server of a configuration has these addresses.
-#include "daemon/failover/find_server.hpp"
+#include "daemon/decision/find_server.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Which server of a configuration is this one, by its addresses? What an operator decided about a server follows it so. Not here: what
-// follows (maintenance, overrides).
+// follows (failover: maintenance, overrides; pair).
 #pragma once
 
 #include <optional>

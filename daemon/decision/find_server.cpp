@@ -1,5 +1,5 @@
 // From the surest sign to the weakest.
-#include "daemon/failover/find_server.hpp"
+#include "daemon/decision/find_server.hpp"
 
 #include <algorithm>
 

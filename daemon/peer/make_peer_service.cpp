@@ -1,0 +1,54 @@
+// Field by field.
+#include "daemon/peer/make_peer_service.hpp"
+
+#include <algorithm>
+
+#include "daemon/decision/reconfiguration.hpp"
+
+namespace hanat {
+namespace {
+
+constexpr std::size_t longest_reason = 1000; // bytes
+constexpr std::size_t named_listeners = 16;  // more are compared as they are written
+
+PeerServer server_of(const ServerState& server) { return {.role = server.role, .addresses = server.addresses}; }
+
+std::vector<std::string> listeners_of(const ServiceConfig& config) {
+  std::vector<std::string> listen;
+  if (config.listen.size() > named_listeners && !config.listen_text.empty()) {
+    listen = config.listen_text;
+  } else {
+    for (const Vip& vip : config.listen) listen.push_back(to_text(vip));
+  }
+  std::ranges::sort(listen);
+  return listen;
+}
+
+} // namespace
+
+PeerService make_peer_service(const ServiceState& service) {
+  PeerService made{.name = service.config.name,
+                   .listen = listeners_of(service.config),
+                   .group = service.config.group,
+                   .why = std::string{to_text(service.reason)},
+                   .since = service.since};
+  for (const ServerState& server : configured_servers(service)) made.servers.push_back(server_of(server));
+  if (service.current && *service.current < service.servers.size()) made.target = server_of(service.servers[*service.current]);
+  if (const auto& force = service.force; force && force->server < service.servers.size())
+    made.force = PeerOverride{.server = server_of(service.servers[force->server]),
+                              .until = force->until,
+                              .since = force->since,
+                              .reason = force->reason.substr(0, longest_reason),
+                              .by = force->by,
+                              .until_down = force->until_down};
+  for (const ServerState& server : service.servers)
+    if (const auto& maintenance = server.maintenance)
+      made.disabled.push_back({.server = server_of(server),
+                               .until = maintenance->until,
+                               .since = maintenance->since,
+                               .reason = maintenance->reason.substr(0, longest_reason),
+                               .by = maintenance->by});
+  return made;
+}
+
+} // namespace hanat

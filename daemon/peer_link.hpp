@@ -1,0 +1,96 @@
+// The link to the other gateway of a pair: what this one tells it, what follows here from what that one tells, and commands to and fro. On
+// hanatd's own loop; a flip waits for none of it. Not here: HTTP and TLS (http, peer), what following means (failover/peer_follow), the
+// role.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include <nlohmann/json.hpp>
+#include <uv.h>
+
+#include "daemon/api/peer_status.hpp"
+#include "daemon/config/peer_config.hpp"
+#include "daemon/control/pending_reply.hpp"
+#include "daemon/control/server.hpp"
+#include "daemon/failover/controller.hpp"
+#include "daemon/pair/role.hpp"
+#include "daemon/peer/peer_client.hpp"
+#include "daemon/peer/peer_feed.hpp"
+#include "daemon/peer/peer_listener.hpp"
+#include "daemon/peer/peer_match.hpp"
+#include "daemon/report/event.hpp"
+#include "probes/io/uv.hpp"
+
+namespace hanat {
+
+class PeerLink {
+public:
+  struct Owner {
+    std::function<void(events::Payload)> publish;
+    std::function<nlohmann::json(const Call&)> run; // an operator's command. Throws ControlError
+  };
+
+  /// Begins to serve and to ask. Where it cannot serve, that is told, and it asks all the same.
+  PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Owner owner);
+  ~PeerLink(); // end_following() before, unless hanatd ends
+  PeerLink(const PeerLink&) = delete;
+  PeerLink& operator=(const PeerLink&) = delete;
+
+  /// Something of these services may have changed; some may be gone.
+  void services_changed(const std::set<std::string>& names);
+  /// May be called while events are published.
+  void role_changed(Role role);
+  /// The ordinary rules decide, from where each service is now.
+  void end_following();
+  const PeerConfig& config() const { return config_; }
+  PeerStatus status() const;
+  /// Passes an operator's command on to the active gateway. nullptr: this gateway is active itself. Throws ControlError where there is no
+  /// active gateway to be reached.
+  std::shared_ptr<PendingReply> forward(const Call& call);
+
+private:
+  void on_page(const PeerPage& page);
+  void on_failure(const std::string& why);
+  void on_command(const std::string& body, const std::function<void(HttpReply)>& reply);
+  void on_refused(const std::string& client);
+  void note_roles(Time now);
+  void note_differences();
+  bool may_follow(Time now) const;
+  void follow(const std::set<std::string>& names);
+  void follow_all();
+  void apply_role();
+  void work_soon();
+  void work();
+  void compare(const std::string& name);
+  void compare_all();
+  void tell(const std::string& name, Time now);
+
+  PeerConfig config_;
+  Controller& controller_;
+  Role role_;
+  Owner owner_;
+  PeerFeed feed_;
+  PeerView view_;
+  std::set<std::string> changed_; // services that the other gateway has not been told of
+  bool following_ = false, role_is_new_ = false;
+  UvHandle<uv_timer_t> work_timer_;
+  struct Seen {
+    std::optional<Time> at;
+    std::string role, version, failure;
+    std::chrono::milliseconds clock_ahead{}; // of this gateway's
+    std::optional<Clock::duration> lag;
+    Time waits_since{}; // since when an answer is missing
+    bool lost_told = false;
+  } seen_;
+  std::optional<Time> both_active_since_;
+  bool split_told_ = false, differs_told_ = false;
+  std::optional<Time> refused_told_;
+  std::unique_ptr<PeerListener> listener_;
+  std::unique_ptr<PeerClient> client_;
+};
+
+} // namespace hanat

@@ -1,0 +1,87 @@
+// What hanatctl tells of the other gateway of a pair.
+#include "cli/show_peer.hpp"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/show_check.hpp"
+#include "cli/show_status.hpp"
+#include "tests/unit/cli/show_fixture.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using ShowPeer = Show;
+
+PairStatus well() {
+  return {.role = "standby",
+          .since = "2026-01-31T13:00:00.000Z",
+          .address = "203.0.113.10",
+          .peer =
+              PeerStatus{.address = "198.18.9.2:9718", .seen_s = 0.2, .role = "active", .version = "0.1.0", .agrees = true, .lag_ms = 2}};
+}
+Status status_of(const PairStatus& pair) {
+  Status status = with({web()});
+  status.daemon.pair = pair;
+  return status;
+}
+
+TEST_F(ShowPeer, OneThatIsWellIsToldInALine) {
+  EXPECT_EQ(show_peer(well()), "; the other gateway, 198.18.9.2:9718, is active, seen 200 ms ago, and agrees (followed within 2.0 ms)");
+  EXPECT_THAT(peer_notices(well()), IsEmpty());
+  EXPECT_THAT(peer_causes(well()), IsEmpty());
+  EXPECT_EQ(show_peer({.role = "active", .since = "", .address = ""}), "");
+  EXPECT_EQ(show_check(status_of(well()), now).alarm, Alarm::ok);
+}
+
+TEST_F(ShowPeer, OneThatDoesNotAnswerIsAWarning) {
+  PairStatus pair = well();
+  pair.peer->seen_s = 12;
+  pair.peer->failure = "Connection refused";
+  EXPECT_THAT(peer_causes(pair), ElementsAre("the other gateway does not answer"));
+  EXPECT_EQ(show_check(status_of(pair), now).alarm, Alarm::warning);
+  const std::string text = show_status(status_of(pair), Detail::overview, {.colour = false, .now = now});
+  EXPECT_THAT(text, AllOf(HasSubstr("1 note"), HasSubstr("does not answer")));
+  pair.peer->seen_s.reset();
+  EXPECT_THAT(show_peer(pair), HasSubstr("has not been seen yet"));
+  EXPECT_THAT(peer_notices(pair).front().text, HasSubstr("Connection refused; this one keeps to what it was last told"));
+  pair.role = "active";
+  EXPECT_THAT(peer_notices(pair).front().text, HasSubstr("this one acts alone"));
+}
+
+TEST_F(ShowPeer, TwoActiveGatewaysAreTrouble) {
+  PairStatus pair = well();
+  pair.role = "active";
+  pair.peer->both_active = true;
+  EXPECT_TRUE(peer_notices(pair).front().trouble);
+  EXPECT_THAT(peer_causes(pair), ElementsAre("both gateways are active"));
+  EXPECT_THAT(show_status(status_of(pair), Detail::overview, {.colour = false, .now = now}), HasSubstr("1 problem"));
+}
+
+TEST_F(ShowPeer, DifferencesAreListedUpToAFew) {
+  PairStatus pair = well();
+  for (const char* text : {"service a: x", "service b: x", "service c: x", "service d: x", "service e: x", "service f: \x1b[31m"})
+    pair.peer->differs.emplace_back(text);
+  pair.peer->disagrees = {"service web: \x1b[31m"};
+  const auto notices = peer_notices(pair);
+  ASSERT_EQ(notices.size(), 2U);
+  EXPECT_THAT(notices[0].text, AllOf(HasSubstr("service a: x; service b: x"), HasSubstr("and 1 more"), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(notices[1].text, AllOf(HasSubstr("the two gateways disagree: service web: "), Not(HasSubstr("\x1b"))));
+  EXPECT_THAT(peer_causes(pair), ElementsAre("the two gateways differ", "the two gateways disagree"));
+}
+
+TEST_F(ShowPeer, TheJsonIsReadAgain) {
+  const nlohmann::json json = well();
+  EXPECT_EQ(json.get<PairStatus>(), well());
+  PairStatus nothing = well();
+  nothing.peer = PeerStatus{.address = "198.18.9.2:9718"};
+  EXPECT_EQ(nlohmann::json(nothing).get<PairStatus>(), nothing);
+}
+
+} // namespace
+} // namespace hanat::cli
