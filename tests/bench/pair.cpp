@@ -263,7 +263,6 @@ double agreement_lag() {
 }
 
 void measure_link(const Plan& plan) {
-  if (!PairLab{}.linked()) return; // the configurations that are shipped have no peer
   both(
       plan, [&](bool paired) { return overridden(plan, paired); },
       [&](Override now, Override* alone) {

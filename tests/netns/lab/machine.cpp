@@ -36,6 +36,7 @@ Machine::Machine(Lab& lab, Host host) : lab_(lab), host_(host) {
   if (mkdtemp(pattern.data()) == nullptr) throw std::system_error(errno, std::generic_category(), "mkdtemp " + pattern);
   directory_ = pattern;
   for (const char* folder : own_folders) std::filesystem::create_directories(file(folder));
+  std::filesystem::create_directories(file("/etc/hanat"));
 }
 
 Machine::~Machine() {

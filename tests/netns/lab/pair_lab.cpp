@@ -78,9 +78,10 @@ struct PairLab::Gateway {
 PairLab::PairLab(PairOptions options) : Lab({.pair = true}), options_(std::move(options)) {
   wire();
   for (const Host host : {Host::gateway, Host::gateway_b}) {
-    set_sysctls(host);
     gateways_.emplace(host, std::make_unique<Gateway>(*this, host));
+    set_sysctls(host);
   }
+  make_certificates();
 }
 
 PairLab::~PairLab() = default;
@@ -124,6 +125,15 @@ void PairLab::wire() {
                                    address(host).text(), address(host, Family::ipv6).text(), host == Host::primary ? 21 : 22));
 }
 
+void PairLab::make_certificates() {
+  const std::filesystem::path folder = machine(Host::gateway).file("/certificates");
+  const Output output =
+      collect({HANAT_SOURCE "/packaging/examples/pair/hanat-pair-certificates", folder.string(), "198.18.20.1", "198.18.20.2"}, 20s);
+  if (output.exit != 0) throw std::runtime_error("hanat-pair-certificates: " + output.err);
+  for (const auto& [host, address] : {std::pair{Host::gateway, "198.18.20.1"}, std::pair{Host::gateway_b, "198.18.20.2"}})
+    std::filesystem::copy(folder / address, machine(host).file("/etc/hanat/pair"));
+}
+
 void PairLab::set_sysctls(Host gateway) {
   std::istringstream lines(example("sysctl.conf", gateway));
   for (std::string line; std::getline(lines, line);)
@@ -136,6 +146,7 @@ std::string PairLab::example(const std::string& name, Host gateway) const {
   std::ostringstream text;
   if (!(text << file.rdbuf())) throw std::runtime_error("no example " + name);
   std::vector<std::pair<std::string, std::string>> changes(words.begin(), words.end());
+  changes.emplace_back("/etc/hanat/pair", gateways_.at(gateway)->machine.file("/etc/hanat/pair").string());
   if (gateway == Host::gateway_b && name != "keepalived.conf") { // which is the same on both
     const auto find = [&](std::string_view word) { return std::ranges::find(changes, word, &std::pair<std::string, std::string>::first); };
     std::swap(find("10.0.1.1")->second, find("10.0.1.2")->second);

@@ -72,6 +72,7 @@ private:
   Gateway& at(Host gateway);
   void wire();
   void set_sysctls(Host gateway);
+  void make_certificates();
   std::string example(const std::string& name, Host gateway) const;
   std::string hanat_toml(Host gateway) const;
 
