@@ -177,7 +177,7 @@ void Flows::send_due(TestClock::time_point now) {
   };
   in_turns(busy_, next_busy_, busy_due_, plan_.busy_interval);
   in_turns(udp_, next_udp_, udp_due_, plan_.udp_interval);
-  constexpr std::size_t at_once = 100; // of idle ones, that wake up for a check
+  constexpr std::size_t at_once = 10; // of idle ones, that wake up for a check: all at once would overflow the queues of a busy machine
   for (std::size_t count = 0; count < at_once && next_idle_ < idle_.size(); ++count) ask(flows_[idle_[next_idle_++]]);
 }
 
