@@ -159,7 +159,7 @@ tally_shares() { # NAME BINARY
 # netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone.
 netns() {
   local at_once=$1 name=$2 binary=$3 left_out=${4-}
-  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover*:PairCalm.*'
+  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
   gtest "$name" "$binary" "--gtest_filter=$alone:-$left_out"

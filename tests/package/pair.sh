@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A pair of gateways from the package, each booted by systemd on a machine of its own (boot.sh): tests/package/pair.sh PACKAGE.deb
 # They are set up by the commands and files of docs/two-gateways.md (gateway.sh). Then the active one loses its power, and a client's
-# connections stay; it comes back as the standby; the addresses are handed over. Prints "ok" and "FAILED" lines; exit status 0: all ok.
+# connections stay; it comes back as the standby; the addresses are handed over; both are upgraded, one at a time. Prints "ok" and "FAILED" lines; exit status 0: all ok.
 # Needs root, and on this machine what the package depends on, keepalived and conntrackd. Nothing outside is touched.
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
 set -eu
@@ -115,6 +115,7 @@ tell() { # LETTER COMMAND
   echo "$2" >"$stage/$1/play/todo.new"
   mv "$stage/$1/play/todo.new" "$stage/$1/play/todo"
 }
+told() { [ ! -e "$stage/$1/play/todo" ]; } # LETTER
 connections_stay() { # WHEN
   sleep 3 # longer than the client's first retransmissions
   expect "busy connections go on, $1" goes_on busy
@@ -133,7 +134,8 @@ for letter in a b; do
   mkdir "$stage/$letter"
   make_machine "$stage/$letter" "exec bash /play/gateway.sh $letter"
   cp "$here/gateway.sh" "$stage/$letter/play/"
-  cp "$package" "$stage/$letter/play/hanat.deb"
+  "$here/older.sh" "$package" "$stage/$letter/play/hanat.deb"
+  cp "$package" "$stage/$letter/play/newer.deb"
   cp -r "$stage/certificates" "$stage/$letter/play/"
   group[$letter]=$cgroups/${stage##*/}-$letter
   mkdir "${group[$letter]}"
@@ -158,5 +160,17 @@ tell b "systemctl restart keepalived"
 expect "a planned handover" within 5 role_is a active
 expect "to and fro" within 5 role_is b standby
 connections_stay "after the handover"
+# One at a time, as the page says.
+upgrade() { # LETTER
+  tell "$1" "apt-get -qq -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold install /play/newer.deb"
+  within 60 told "$1"
+}
+expect "the standby is upgraded" upgrade b
+expect "and is standby" within 10 role_is b standby
+tell a "systemctl restart keepalived"
+expect "it takes over" within 5 role_is b active
+expect "the other one is upgraded" upgrade a
+expect "and is standby" within 10 role_is a standby
+connections_stay "after upgrades"
 if grep -h FAILED "$stage"/?/play/log; then bad=1; fi
 exit "$bad"

@@ -49,5 +49,37 @@ INSTANTIATE_TEST_SUITE_P(Modes, PairTakeover,
                                          Setup{.mode = PairMode::ftfw, .family = Family::ipv6, .name = "FtfwIPv6"}),
                          [](const auto& one) { return one.param.name; });
 
+TEST(PairTakeovers, AnOverrideOnTheGatewayThatDiesHolds) {
+  PairLab lab;
+  PairServers servers{lab};
+  lab.start();
+  ASSERT_EQ(lab.hanatd(Host::gateway).ctl({"force-backup", "web"}).exit, 0);
+  lab.hanatd(Host::gateway_b).wait_target("web", "backup");
+  Flows flows{lab, Host::client, lab.targets()};
+  lab.wait_copied(Host::gateway_b, 430);
+  lab.kill(Host::gateway);
+  lab.wait_active(Host::gateway_b);
+  const FlowReport report = flows.check();
+  EXPECT_EQ(report.broken(), 0U) << report << lab.logs();
+  EXPECT_THAT(report.by, testing::ElementsAre(testing::Pair("backup", 420U)));
+  EXPECT_EQ(connect_once(lab, Host::client, lab.targets().lines).text, "backup");
+}
+
+/// Connections of the dead server cannot be saved. But their clients are told, and UDP and new clients go on with the backup.
+TEST(PairTakeovers, AServerAndItsGatewayThatDieTogetherLeaveNobodyHanging) {
+  PairLab lab;
+  PairServers servers{lab};
+  lab.start();
+  Flows flows{lab, Host::client, lab.targets()};
+  lab.wait_copied(Host::gateway_b, 430);
+  lab.silent(Host::primary, true);
+  lab.kill(Host::gateway);
+  lab.wait_active(Host::gateway_b);
+  lab.hanatd(Host::gateway_b).wait_target("web", "backup");
+  const FlowReport report = flows.check();
+  EXPECT_EQ(report.busy.hung + report.idle.hung + report.push.hung + report.udp.broken(), 0U) << report << lab.logs();
+  EXPECT_EQ(connect_once(lab, Host::client, lab.targets().lines).text, "backup");
+}
+
 } // namespace
 } // namespace hanat::test
