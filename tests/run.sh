@@ -163,7 +163,7 @@ once_more() { # NAME BINARY
 # netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone.
 netns() {
   local at_once=$1 name=$2 binary=$3 left_out=${4-}
-  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*'
+  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
   run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
@@ -195,7 +195,7 @@ must_build() {
 }
 
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh findings/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh packaging/examples/pair/hanat-pair-{notify,certificates} findings/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
@@ -299,6 +299,7 @@ if [ "$mode" != quick ]; then
     waits+=':*WithinTenMilliseconds:ForgottenFlows*:*OperatorRules*:Peace*:Bystanders*:PathInPeace*:PathOfOneClient*:FullConntrack*:*PathTrap*/The*:*PathTrap*/Forwarding*'
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
+    waits+=':PairCalm.*:*PairHandover*'
     netns 3 "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
     section "fuzzers, 3 s each"
     fuzz_all 3

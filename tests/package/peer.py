@@ -9,7 +9,7 @@
   flips SERVICE COUNT SECONDS  forces the backup and the primary in turn, at hanatd's control socket, so often or so long: prints
                                "COUNT flips in MS ms"
   stay ADDRESS PORT FILE       one connection that waits in silence; FILE gets "connected", then how it ended
-  busy ADDRESS PORT FILE       one connection that asks ten times a second; FILE likewise
+  busy ADDRESS PORT FILE       one connection that asks ten times a second; FILE likewise, and has the time of the last answer
 
 Not here: what the answers should be (scenes.sh)."""
 import os
@@ -167,6 +167,7 @@ def busy(address, port, path):
         try:
             while True:
                 request(connection)
+                os.utime(path)
                 time.sleep(0.1)
         except OSError as error:
             write(path, word(error))

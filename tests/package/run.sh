@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The package as a whole: sudo tests/package/run.sh            (a quarter of an hour on two cores)
 # Builds it twice, in different places, which must give the same bytes; lintian; its life under systemd (stage.sh).
-#                         sudo tests/package/run.sh quick DIR  (what tests/run.sh does: two and a half minutes)
+#                         sudo tests/package/run.sh quick DIR  (what tests/run.sh does: three and a half minutes)
 # Wraps the programs of the build in DIR instead, and leaves out what only a full build can tell.
 # Prints "ok" and "FAILED" lines; exit status 0: all ok.
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 # shellcheck source=tests/install-deps.sh
 . tests/install-deps.sh
-install_packages "${build_packages[@]}" "${lab_packages[@]}" "${deb_packages[@]}" conntrack python3 || exit 1
+install_packages "${build_packages[@]}" "${lab_packages[@]}" "${deb_packages[@]}" conntrack conntrackd keepalived python3 || exit 1
 bad=0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/hanat-package-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -56,6 +56,7 @@ fi
 lintian --allow-root --pedantic --fail-on error,warning,pedantic "$first"/hanat_*.changes >"$scratch/lintian" 2>&1 & # most of the scenes wait
 lintian=$!
 tests/package/stage.sh "$first"/hanat_*.deb || bad=1
+tests/package/pair.sh "$first"/hanat_*.deb || bad=1
 if wait "$lintian"; then printf 'ok lintian has nothing to say\n'; else
   printf 'FAILED lintian has nothing to say\n'
   cat "$scratch/lintian"

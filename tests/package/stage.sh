@@ -8,6 +8,8 @@
 set -eu
 set -o pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/package/boot.sh
+. "$here/boot.sh"
 limit=400 # s
 [ $# -ge 1 ] || {
   printf 'usage: tests/package/stage.sh PACKAGE.deb [SCENE...]\n' >&2
@@ -39,73 +41,19 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 mount -t tmpfs -o mode=755 stage "$stage"
-mkdir "$stage"/{upper,work,root,play}
+# shellcheck disable=SC2016 # for the machine to expand
+make_machine "$stage" 'exec bash /play/scenes.sh /play $(cat /play/scenes)' off
 cp "$here"/*scenes.sh "$here/peer.py" "${package%/*}"/hanat_*.dsc "${package%/*}"/hanat_*.tar.xz "$stage/play/"
 cp "$package" "$stage/play/hanat.deb"
 [ -z "${HANAT_OLDER-}" ] || : >"$stage/play/otherwise"
 "$here/older.sh" "$package" "$stage/play/older.deb"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$stage/upper,workdir=$stage/work" "$stage/root"
 
-# Nothing of this machine's own services, and no word of a container that forbids them.
-root=$stage/root
-rm -rf "$root"/etc/systemd/system/* "$root/usr/sbin/policy-rc.d" "$root"/run/* "$root"/etc/hanat "$root"/var/lib/hanat
-rm -rf "$root"/var/log/journal "$root"/etc/fstab "$root"/etc/apt/apt.conf.d/docker-* "$root/var/lib/man-db/auto-update"
-: >"$root/etc/fstab"
-mkdir -p "$root/play" "$root/etc/systemd/system/multi-user.target.wants"
-for unit in systemd-udevd.service systemd-logind.service getty.target systemd-networkd.service systemd-resolved.service \
-  systemd-timesyncd.service apt-daily.timer man-db.timer; do
-  ln -s /dev/null "$root/etc/systemd/system/$unit"
-done
-cat >"$root/etc/systemd/system/play.service" <<END
-[Unit]
-After=multi-user.target hanatd.service look.service
-[Service]
-Type=oneshot
-ExecStart=/bin/sh -c 'exec bash /play/scenes.sh /play \$(cat /play/scenes)'
-ExecStopPost=/bin/systemctl --no-block poweroff --force
-StandardOutput=append:/play/log
-StandardError=append:/play/log
-TimeoutStartSec=infinity
-END
-ln -s ../play.service "$root/etc/systemd/system/multi-user.target.wants/play.service"
-
-cat >"$stage/boot" <<'END'
-set -eu
-root=$1
-mount --make-rprivate /
-mount --bind "$root" "$root"
-mount -t proc proc "$root/proc"
-mount -t sysfs sysfs "$root/sys"
-mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
-mount -t tmpfs -o mode=755 dev "$root/dev"
-for node in null zero full random urandom tty; do
-  : >"$root/dev/$node"
-  mount --bind "/dev/$node" "$root/dev/$node"
-done
-mkdir "$root/dev/pts" "$root/dev/shm"
-mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
-mount -t tmpfs shm "$root/dev/shm"
-mount -t tmpfs -o mode=755 run "$root/run"
-mount -t tmpfs -o mode=1777 tmp "$root/tmp"
-mount --bind "$root/../play" "$root/play"
-cd "$root"
-mkdir -p .old
-pivot_root . .old
-umount -l /.old
-exec env -i container=hanat-stage PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=multi-user.target --show-status=no
-END
-
-: >"$stage/play/log"
 mkdir "$group"
 tail -n +1 -f "$stage/play/log" &
 reader=$!
 for scenes in "${boots[@]}"; do
   echo "$scenes" >"$stage/play/scenes"
-  (
-    echo "$BASHPID" >"$group/cgroup.procs"
-    exec unshare --pid --mount --net --uts --ipc --cgroup --fork --kill-child bash "$stage/boot" "$root" >"$stage/console" 2>&1 </dev/null
-  ) &
+  boot_machine "$stage" "$group"
   init=$!
   timeout "$limit" tail --pid="$init" -f /dev/null & # waited for, so that a signal to this script ends it at once
   wait $! || true

@@ -105,12 +105,13 @@ void Namespace::on_keeper(const std::function<void()>& body) {
 
 namespace {
 
-constexpr std::array all_hosts{Host::gateway, Host::client, Host::bystander, Host::primary, Host::backup, Host::backup2};
+constexpr std::array all_hosts{Host::gateway, Host::client, Host::bystander, Host::primary, Host::backup, Host::backup2, Host::gateway_b};
 
 /// The N of a host's link: part of its addresses.
 unsigned link_number(Host host) {
   switch (host) {
-  case Host::gateway: break;
+  case Host::gateway:
+  case Host::gateway_b: break;
   case Host::client: return 1;
   case Host::bystander: return 2;
   case Host::primary: return 11;
@@ -153,6 +154,7 @@ std::string_view to_text(Host host) {
   case Host::primary: return "primary";
   case Host::backup: return "backup";
   case Host::backup2: return "backup2";
+  case Host::gateway_b: return "gateway_b";
   }
   return "?";
 }
@@ -167,10 +169,11 @@ Endpoint Lab::vip(std::uint16_t port, Family family) {
 Lab::Lab(LabOptions options) : options_(std::move(options)) {
   for (const Host host : all_hosts) {
     if ((host == Host::bystander && !options_.bystander) || (host == Host::backup2 && !options_.backup2)) continue;
+    if (host == Host::gateway_b && !options_.pair) continue;
     places_[static_cast<std::size_t>(host)] = std::make_unique<Namespace>();
     set_sysctls(host);
   }
-  wire();
+  if (!options_.pair) wire();
   if (options_.tcp_loose) sysctl(Host::gateway, "net.netfilter.nf_conntrack_tcp_loose", *options_.tcp_loose ? "1" : "0");
 }
 
@@ -191,7 +194,7 @@ void Lab::set_sysctls(Host host) {
       set(fmt::format("ipv6/conf/{}/keep_addr_on_down", scope).c_str(), "1"); // link() brings them back as they were
       set(fmt::format("ipv4/conf/{}/rp_filter", scope).c_str(), "0");
     }
-    if (host == Host::gateway) {
+    if (host == Host::gateway || host == Host::gateway_b) {
       set("ipv4/ip_forward", "1");
       set("ipv6/conf/all/forwarding", "1");
     } else if (!is_server(host)) { // a load of 1,000 connects a second must not run out of ports in TIME_WAIT

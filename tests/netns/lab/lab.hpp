@@ -20,7 +20,7 @@
 
 namespace hanat::test {
 
-enum class Host : std::uint8_t { gateway, client, bystander, primary, backup, backup2 };
+enum class Host : std::uint8_t { gateway, client, bystander, primary, backup, backup2, gateway_b };
 std::string_view to_text(Host host);
 
 struct LabOptions {
@@ -30,6 +30,7 @@ struct LabOptions {
   bool return_routes = true; // servers answer clients through the gateway; false: they know their own link only (SNAT is needed)
   std::optional<bool> tcp_loose = std::nullopt; // nf_conntrack_tcp_loose on the gateway
   std::vector<std::string> vips = {"203.0.113.10", "203.0.113.11", "2001:db8::10", "2001:db8::11"};
+  bool pair = false; // a second gateway, and no link: a PairLab lays others
 };
 
 /// A network namespace and a thread in it that keeps it alive and starts programs.
@@ -107,7 +108,7 @@ private:
   void set_sysctls(Host host);
 
   LabOptions options_;
-  std::array<std::unique_ptr<Namespace>, 6> places_;
+  std::array<std::unique_ptr<Namespace>, 7> places_;
 };
 
 } // namespace hanat::test
