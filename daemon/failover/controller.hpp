@@ -100,7 +100,7 @@ private:
 public:
   /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
   ClientEvidence clients{registry_, outbox_};
-  /// Of this gateway in a pair. Behind settle() comes sync_now().
+  /// Of this gateway in a pair. Behind its `settle` comes sync_now().
   GatewayRole role{kernel_.addresses(), registry_, table_, evictions_, audit_, upkeep_.servers, outbox_};
 };
 
