@@ -48,7 +48,7 @@ std::filesystem::path own(const std::filesystem::path& directory) {
 void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
                   const std::function<void(const Event&)>& publish) {
   const auto peer = config.pair ? config.pair->peer : std::nullopt;
-  if (peer ? link && link->config() == *peer : !link) return;
+  if (link && peer && link->config() == *peer) return link->config_changed();
   if (link) link->end_following();
   handlers.set_peer(std::nullopt);
   link.reset();

@@ -20,7 +20,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t services_a_turn = 128; // of the loop: less than a millisecond
+constexpr std::size_t services_a_turn = 256; // of the loop: a millisecond or two
 
 std::string make_instance() {
   std::random_device random;
@@ -64,6 +64,24 @@ void PeerLink::services_changed(const std::set<std::string>& names) {
   if (!changed_.empty()) work_soon();
 }
 
+void PeerLink::config_changed() {
+  for (const auto& [name, fingerprint] : std::exchange(fingerprints_, {})) changed_.insert(name);
+  for (const auto& service : controller_.registry().services()) changed_.insert(service->config.name);
+  work_soon();
+}
+
+/// Whether something of the service has changed since it was looked at.
+bool PeerLink::is_new(const std::string& name) {
+  const ServiceState* const service = controller_.registry().find(name);
+  if (service == nullptr) {
+    fingerprints_.erase(name);
+    return true;
+  }
+  const std::uint64_t fingerprint = peer_fingerprint(*service);
+  const auto [known, fresh] = fingerprints_.try_emplace(name, fingerprint);
+  return std::exchange(known->second, fingerprint) != fingerprint || fresh;
+}
+
 /// In a turn of its own: the one that changes something is about to end, and would leave what follows until something else happens; and
 /// thousands of services that flip at once must not hold up the next flip.
 void PeerLink::work_soon() {
@@ -77,6 +95,7 @@ void PeerLink::work() {
   const std::uint64_t before = feed_.serial();
   for (std::size_t count = 0; count < services_a_turn && !changed_.empty(); ++count) {
     const std::string name = std::move(changed_.extract(changed_.begin()).value());
+    if (!is_new(name)) continue;
     tell(name, now);
     compare(name);
   }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 #include <uv.h>
@@ -43,6 +44,8 @@ public:
 
   /// Something of these services may have changed; some may be gone.
   void services_changed(const std::set<std::string>& names);
+  /// All of them may be configured in another way.
+  void config_changed();
   /// May be called while events are published.
   void role_changed(Role role);
   /// The ordinary rules decide, from where each service is now.
@@ -61,6 +64,7 @@ private:
   void apply_role();
   void work_soon();
   void work();
+  bool is_new(const std::string& name);
   void compare(const std::string& name);
   void tell(const std::string& name, Time now);
 
@@ -71,7 +75,8 @@ private:
   PeerSight sight_;
   PeerFeed feed_;
   PeerView view_;
-  std::set<std::string> changed_; // services that the other gateway has not been told of
+  std::set<std::string> changed_;                               // services that have to be looked at
+  std::unordered_map<std::string, std::uint64_t> fingerprints_; // of those that were
   bool following_ = false, role_is_new_ = false;
   UvHandle<uv_timer_t> work_timer_;
   std::unique_ptr<PeerListener> listener_;
