@@ -69,8 +69,8 @@ void wait_until(const std::string& what, milliseconds deadline, const std::funct
 
 } // namespace
 
-struct PairLab::Gateway {
-  Gateway(Lab& lab, Host host) : machine(lab, host) {}
+struct PairLab::Side {
+  Side(Lab& lab, Host host) : machine(lab, host) {}
   Machine machine;
   std::optional<Hanatd> hanatd;
 };
@@ -78,7 +78,7 @@ struct PairLab::Gateway {
 PairLab::PairLab(PairOptions options) : Lab({.pair = true}), options_(std::move(options)) {
   wire();
   for (const Host host : {Host::gateway, Host::gateway_b}) {
-    gateways_.emplace(host, std::make_unique<Gateway>(*this, host));
+    gateways_.emplace(host, std::make_unique<Side>(*this, host));
     set_sysctls(host);
   }
   make_certificates();
@@ -174,7 +174,7 @@ std::string PairLab::hanat_toml(Host gateway) const {
                      options_.more);
 }
 
-PairLab::Gateway& PairLab::at(Host gateway) { return *gateways_.at(gateway); }
+PairLab::Side& PairLab::at(Host gateway) { return *gateways_.at(gateway); }
 Hanatd& PairLab::hanatd(Host gateway) { return at(gateway).hanatd.value(); }
 Machine& PairLab::machine(Host gateway) { return at(gateway).machine; }
 
@@ -187,7 +187,7 @@ void PairLab::start() {
 }
 
 void PairLab::start(Host host) {
-  Gateway& gateway = at(host);
+  Side& gateway = at(host);
   for (const char* interface : {"eth0", "eth1", "eth2"}) plug(host, interface, true);
   gateway.machine.power_on();
   std::filesystem::create_directory(gateway.machine.file("/run/hanat")); // the unit's RuntimeDirectory

@@ -68,8 +68,8 @@ public:
   FlowTargets targets() const;
 
 private:
-  struct Gateway;
-  Gateway& at(Host gateway);
+  struct Side;
+  Side& at(Host gateway);
   void wire();
   void set_sysctls(Host gateway);
   void make_certificates();
@@ -78,7 +78,7 @@ private:
 
   PairOptions options_;
   Namespace wires_;
-  std::map<Host, std::unique_ptr<Gateway>> gateways_;
+  std::map<Host, std::unique_ptr<Side>> gateways_;
 };
 
 /// Two servers for the PairLab's service, on the primary and on the backup.
