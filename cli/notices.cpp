@@ -303,6 +303,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
 
 bool is_served(const ServiceStatus& service) {
   if (service.mode == "observe") return true;
+  if (service.why == "followed") return true; // the active gateway of the pair serves them, by its own probes
   if (service.target == "none") return service.why == "starting";
   const auto* const server = find_server(service, service.target);
   return server == nullptr || server->health != "down";

@@ -44,6 +44,23 @@ std::filesystem::path own(const std::filesystem::path& directory) {
   return directory;
 }
 
+/// The link to the other gateway of a pair, as the configuration has it.
+void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
+                  const std::function<void(const Event&)>& publish) {
+  const auto peer = config.pair ? config.pair->peer : std::nullopt;
+  if (link && peer && link->config() == *peer) return link->config_changed();
+  if (link) link->end_following();
+  handlers.set_peer(std::nullopt);
+  link.reset();
+  if (!peer) return;
+  link =
+      std::make_unique<PeerLink>(loop, *peer, controller,
+                                 PeerLink::Owner{.publish = [publish](events::Payload what) { publish(events::make({}, std::move(what))); },
+                                                 .run = [&handlers](const Call& call) { return handlers.operate(call); }});
+  handlers.set_peer(
+      Handlers::Peer{.status = [&link] { return link->status(); }, .forward = [&link](const Call& call) { return link->forward(call); }});
+}
+
 } // namespace
 
 Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
@@ -103,7 +120,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { config_.stale = differs; });
   config_watch_->set_in_use(start.config->content);
   serve_metrics(config.metrics);
-  serve_peer(config.pair ? config.pair->peer : std::nullopt);
+  replace_link(link_, loop_, config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -205,7 +222,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
     serve_metrics(next->config->metrics);
-    serve_peer(next->config->pair ? next->config->pair->peer : std::nullopt);
+    replace_link(link_, loop_, *next->config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
     trim_memory();
     done(reloaded);
   });
@@ -217,21 +234,6 @@ std::optional<ClientNotifier> Daemon::make_client_notifier() const try {
 } catch (const std::system_error& error) {
   log(events::NudgingOff{.error = error.what(), .not_permitted = error.code() == std::errc::operation_not_permitted});
   return std::nullopt;
-}
-
-/// The link to the other gateway of a pair.
-void Daemon::serve_peer(const std::optional<PeerConfig>& peer) {
-  if (peer ? link_ && link_->config() == *peer : !link_) return;
-  if (link_) link_->end_following();
-  handlers_->set_peer(std::nullopt);
-  link_.reset();
-  if (!peer) return;
-  link_ =
-      std::make_unique<PeerLink>(loop_, *peer, *controller_,
-                                 PeerLink::Owner{.publish = [this](events::Payload what) { publish(events::make({}, std::move(what))); },
-                                                 .run = [this](const Call& call) { return handlers_->operate(call); }});
-  handlers_->set_peer(
-      Handlers::Peer{.status = [this] { return link_->status(); }, .forward = [this](const Call& call) { return link_->forward(call); }});
 }
 
 /// A port that is taken must not stop failover: only the metrics are missing then.

@@ -68,7 +68,6 @@ private:
   void trim_memory();
   void stop();
   void publish(const Event& event);
-  void serve_peer(const std::optional<PeerConfig>& peer);
   void log(events::Payload what) const { journal_.write(events::make({}, std::move(what))); }
 
   uv_loop_t* loop_;

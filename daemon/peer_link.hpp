@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 #include <uv.h>
@@ -22,6 +23,7 @@
 #include "daemon/peer/peer_feed.hpp"
 #include "daemon/peer/peer_listener.hpp"
 #include "daemon/peer/peer_match.hpp"
+#include "daemon/peer_sight.hpp"
 #include "daemon/report/event.hpp"
 #include "probes/io/uv.hpp"
 
@@ -42,6 +44,8 @@ public:
 
   /// Something of these services may have changed; some may be gone.
   void services_changed(const std::set<std::string>& names);
+  /// All of them may be configured in another way.
+  void config_changed();
   /// May be called while events are published.
   void role_changed(Role role);
   /// The ordinary rules decide, from where each service is now.
@@ -54,41 +58,27 @@ public:
 
 private:
   void on_page(const PeerPage& page);
-  void on_failure(const std::string& why);
   void on_command(const std::string& body, const std::function<void(HttpReply)>& reply);
-  void on_refused(const std::string& client);
-  void note_roles(Time now);
-  void note_differences();
   bool may_follow(Time now) const;
   void follow(const std::set<std::string>& names);
-  void follow_all();
   void apply_role();
   void work_soon();
   void work();
+  bool is_new(const std::string& name);
   void compare(const std::string& name);
-  void compare_all();
   void tell(const std::string& name, Time now);
 
   PeerConfig config_;
   Controller& controller_;
   Role role_;
   Owner owner_;
+  PeerSight sight_;
   PeerFeed feed_;
   PeerView view_;
-  std::set<std::string> changed_; // services that the other gateway has not been told of
+  std::set<std::string> changed_;                               // services that have to be looked at
+  std::unordered_map<std::string, std::uint64_t> fingerprints_; // of those that were
   bool following_ = false, role_is_new_ = false;
   UvHandle<uv_timer_t> work_timer_;
-  struct Seen {
-    std::optional<Time> at;
-    std::string role, version, failure;
-    std::chrono::milliseconds clock_ahead{}; // of this gateway's
-    std::optional<Clock::duration> lag;
-    Time waits_since{}; // since when an answer is missing
-    bool lost_told = false;
-  } seen_;
-  std::optional<Time> both_active_since_;
-  bool split_told_ = false, differs_told_ = false;
-  std::optional<Time> refused_told_;
   std::unique_ptr<PeerListener> listener_;
   std::unique_ptr<PeerClient> client_;
 };

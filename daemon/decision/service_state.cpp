@@ -52,6 +52,11 @@ bool another_works(const ServiceState& service, std::size_t self) {
 
 std::string target_name(const ServiceState& service) { return service.current ? service.servers[*service.current].role : "none"; }
 
+std::optional<std::size_t> followed_server(const ServiceState& service) {
+  const auto server = std::ranges::find(service.servers, true, &ServerState::followed);
+  return server == service.servers.end() ? std::nullopt : std::optional{static_cast<std::size_t>(server - service.servers.begin())};
+}
+
 Placement placement(const ServiceState& service) {
   if (service.shadow) return service.shadow->placement;
   return {.current = service.current, .refused = service.refused};

@@ -79,6 +79,7 @@ struct ServerState {
   FlapDamping damping = {};
   SilenceCheck silence_check = {}; // while flows drain
   bool flapping_logged = false;
+  bool followed = false; // on the standby of a pair: the active gateway has the traffic there
 };
 
 /// An operator's override, as long as it lasts.
@@ -131,7 +132,6 @@ struct ServiceState {
   Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   std::optional<Override> force;
-  std::optional<std::size_t> followed;   // the standby of a pair: the active gateway's target
   std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
   std::optional<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;
@@ -161,6 +161,8 @@ using Services = std::vector<std::unique_ptr<ServiceState>>;
 
 /// "primary", "backup", ..., or "none".
 std::string target_name(const ServiceState& service);
+/// The server that the active gateway of a pair has the traffic at; nullopt: none that is known, or this gateway is no standby.
+std::optional<std::size_t> followed_server(const ServiceState& service);
 /// Where hanat's decisions have the traffic; in mode observe: would have it.
 Placement placement(const ServiceState& service);
 /// The flip of that number, if it is the last one or its flows are still on their way out; nullptr: neither.

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/decision/find_server.hpp"
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/failover/overrides.hpp"
 #include "daemon/report/make_event.hpp"
 

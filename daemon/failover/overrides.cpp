@@ -56,7 +56,6 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
 }
 
 void keep_override(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
-  if (service.followed) service.followed = find_server(service.config.servers, before[*service.followed].addresses, before);
   if (!service.force) return;
   const ServerState& old = before[service.force->server];
   const auto place = find_server(service.config.servers, old.addresses, before);

@@ -122,7 +122,8 @@ void follow_peer(ServiceState& service, const PeerService& active, ServiceRegist
   if (service.removed) return;
   // Where no server has the traffic over there, this gateway stays where it is: a standby refuses nobody.
   auto target = active.target ? find_peer_server(service, *active.target) : std::nullopt;
-  if (std::exchange(service.followed, target) != target) registry.mark_dirty(service);
+  if (target != followed_server(service)) registry.mark_dirty(service);
+  for (std::size_t server = 0; server < service.servers.size(); ++server) service.servers[server].followed = target == server;
   follow_override(service, active, registry, outbox, now);
   follow_maintenance(service, active, registry, outbox, now);
   if (service.dirty) outbox.sync_due = true;
@@ -130,11 +131,11 @@ void follow_peer(ServiceState& service, const PeerService& active, ServiceRegist
 
 bool follows_peer(const ServiceState& service) {
   const auto copied = [](const ServerState& server) { return server.maintenance && server.maintenance->copied; };
-  return service.followed || (service.force && service.force->copied) || std::ranges::any_of(service.servers, copied);
+  return followed_server(service) || (service.force && service.force->copied) || std::ranges::any_of(service.servers, copied);
 }
 
 void stop_following(ServiceState& service, ServiceRegistry& registry) {
-  service.followed.reset();
+  for (ServerState& server : service.servers) server.followed = false;
   service.override_ended = false; // it ended over there, and the traffic went where it had to
   if (service.force) service.force->copied = false;
   for (ServerState& server : service.servers)

@@ -79,6 +79,7 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
     state.up_since = same.up_since;
     state.damping = same.damping;
     state.flapping_logged = same.flapping_logged;
+    state.followed = same.followed;
     if (server.role == former_role) state.former = same.former.value_or(FormerTarget{.since = events::event_time()});
   }
   return servers;

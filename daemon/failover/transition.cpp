@@ -76,7 +76,7 @@ Decision decision_of(std::span<ServiceState* const> group, Time now) {
                                     .current = {},
                                     .refused = {},
                                     .forced = first.force ? std::optional{first.force->server} : std::nullopt,
-                                    .followed = first.followed,
+                                    .followed = followed_server(first),
                                     .forced_waits = first.force && is_before_reload(*first.force, first),
                                     .override_ended = first.override_ended,
                                     .failback = first.config.failback,

@@ -51,4 +51,26 @@ PeerService make_peer_service(const ServiceState& service) {
   return made;
 }
 
+std::uint64_t peer_fingerprint(const ServiceState& service) {
+  std::uint64_t hash = 0xcbf29ce484222325; // FNV-1a, by numbers
+  const auto add = [&hash](auto value) { hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x100000001b3; };
+  const auto add_end = [&add](const std::optional<Time>& until) { add(until ? until->time_since_epoch().count() : -1); };
+  add(service.current ? *service.current + 1 : 0);
+  add(service.reason);
+  add(service.since.time_since_epoch().count());
+  add(service.force ? service.force->server + 1 : 0);
+  if (const auto& force = service.force) {
+    add_end(force->until);
+    add(force->since.time_since_epoch().count());
+  }
+  for (const ServerState& server : service.servers) {
+    add(candidate(server).health == Health::down);
+    add(server.maintenance.has_value());
+    if (!server.maintenance) continue;
+    add_end(server.maintenance->until);
+    add(server.maintenance->since.time_since_epoch().count());
+  }
+  return hash;
+}
+
 } // namespace hanat

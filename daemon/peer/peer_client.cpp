@@ -194,7 +194,7 @@ public:
   }
 
   /// The link ends.
-  void give_up() {
+  void abandon() {
     if (const auto done = std::move(done_)) done(*this, {.status = 0, .body = "the link to it was closed"});
   }
 
@@ -219,7 +219,7 @@ PeerClient::PeerClient(uv_loop_t* loop, const PeerConfig& config, Callbacks call
     : impl_(std::make_unique<Impl>(loop, config, std::move(callbacks))) {}
 PeerClient::~PeerClient() {
   std::list<Command> unfinished = std::move(impl_->commands);
-  for (Command& command : unfinished) command.give_up();
+  for (Command& command : unfinished) command.abandon();
 }
 
 void PeerClient::send(const std::string& body, std::function<void(const PeerReply&)> done) {

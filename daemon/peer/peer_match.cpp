@@ -108,7 +108,7 @@ PeerDifference compare_services(const ServiceState* here, const PeerService* the
 std::set<std::string> PeerView::add(const PeerPage& page) {
   std::set<std::string> names;
   if (page.whole) {
-    for (const auto& [name, service] : services_) names.insert(name);
+    names = this->names();
     clear();
   }
   for (const PeerService& service : page.services) {
@@ -120,6 +120,12 @@ std::set<std::string> PeerView::add(const PeerPage& page) {
     names.insert(name);
   }
   complete_ = !page.more;
+  return names;
+}
+
+std::set<std::string> PeerView::names() const {
+  std::set<std::string> names;
+  for (const auto& [name, service] : services_) names.insert(name);
   return names;
 }
 

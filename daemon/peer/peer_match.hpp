@@ -34,6 +34,7 @@ public:
   void clear();
   const PeerService* find(const std::string& name) const;
   const std::map<std::string, PeerService>& services() const { return services_; }
+  std::set<std::string> names() const;
   /// Nothing is missing: the last page had no more behind it.
   bool is_complete() const { return complete_; }
 

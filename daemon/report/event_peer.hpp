@@ -64,7 +64,7 @@ struct PairJoined {
 /// An operator's command on the standby was carried out, or refused, by the active gateway.
 struct CommandForwarded {
   std::string command = {}, by = {}, peer = {}; // "force web backup"
-  std::string failure = {};      // empty: it was carried out
+  std::string failure = {};                     // empty: it was carried out
   bool operator==(const CommandForwarded&) const = default;
 };
 

@@ -1,5 +1,5 @@
-// What another gateway sends: read, written and read again; nothing that it says may be lost or invented. And replies to forwarded commands.
-// Not here: HTTP, which is libmicrohttpd's and libcurl's.
+// What another gateway sends: read, written and read again; nothing that it says may be lost or invented. And replies to forwarded
+// commands. Not here: HTTP, which is libmicrohttpd's and libcurl's.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

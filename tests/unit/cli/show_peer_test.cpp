@@ -32,7 +32,7 @@ Status status_of(const PairStatus& pair) {
 }
 
 TEST_F(ShowPeer, OneThatIsWellIsToldInALine) {
-  EXPECT_EQ(show_peer(well()), "; the other gateway, 198.18.9.2:9718, is active, seen 200 ms ago, and agrees (followed within 2.0 ms)");
+  EXPECT_EQ(show_peer(well()), "; the other gateway, 198.18.9.2:9718, is active, seen 0.2 s ago, and agrees (followed within 2.0 ms)");
   EXPECT_THAT(peer_notices(well()), IsEmpty());
   EXPECT_THAT(peer_causes(well()), IsEmpty());
   EXPECT_EQ(show_peer({.role = "active", .since = "", .address = ""}), "");
@@ -73,6 +73,13 @@ TEST_F(ShowPeer, DifferencesAreListedUpToAFew) {
   EXPECT_THAT(notices[0].text, AllOf(HasSubstr("service a: x; service b: x"), HasSubstr("and 1 more"), Not(HasSubstr("\x1b"))));
   EXPECT_THAT(notices[1].text, AllOf(HasSubstr("the two gateways disagree: service web: "), Not(HasSubstr("\x1b"))));
   EXPECT_THAT(peer_causes(pair), ElementsAre("the two gateways differ", "the two gateways disagree"));
+}
+
+TEST_F(ShowPeer, AServerThatIsFollowedAndDownHereServesItsClientsThere) {
+  Status status = status_of(well());
+  status.services.front().why = "followed";
+  status.services.front().servers.front().health = "down";
+  EXPECT_NE(show_check(status, now).alarm, Alarm::critical);
 }
 
 TEST_F(ShowPeer, TheJsonIsReadAgain) {

@@ -79,12 +79,12 @@ TEST(PeerKeys, KeysThatChangeAreNamed) {
 constexpr Row lone_rows[] = {
     {R"(listen = "198.18.9.1:9718")", R"(3:10: pair.peer is missing, the address of the other gateway: write peer = "198.18.9.2:9718", or remove listen, ca, cert, key and insecure_peer)"},
     {R"(insecure_peer = true)", R"(3:17: pair.peer is missing, the address of the other gateway: write peer = "198.18.9.2:9718", or remove listen, ca, cert, key and insecure_peer)"},
-    {R"(peer = "198.18.9.2")", "3:8: pair.peer needs ca, cert and key, by which the gateways know each other; where nobody else can reach the link between them, write insecure_peer = true instead\n"
-                               "3:8: pair.peer needs pair.listen, the address of this gateway on the link between the two: write listen = \"198.18.9.1:9718\"; the other gateway has the two the other way round\n"
-                               "3:8: pair.peer = \"198.18.9.2\" is not the address and port of one gateway: write it like peer = \"198.18.9.2:9718\""},
-    {R"(peer = "gw2:9718")", "3:8: pair.peer needs ca, cert and key, by which the gateways know each other; where nobody else can reach the link between them, write insecure_peer = true instead\n"
-                             "3:8: pair.peer needs pair.listen, the address of this gateway on the link between the two: write listen = \"198.18.9.1:9718\"; the other gateway has the two the other way round\n"
-                             "3:8: pair.peer = \"gw2:9718\" is not the address and port of one gateway: write it like peer = \"198.18.9.2:9718\""},
+    {R"(peer = "198.18.9.2")", "3:8: pair.peer = \"198.18.9.2\" is not the address and port of one gateway: write it like peer = \"198.18.9.2:9718\"\n"
+                               "3:8: pair.peer needs ca, cert and key, by which the gateways know each other; where nobody else can reach the link between them, write insecure_peer = true instead\n"
+                               "3:8: pair.peer needs pair.listen, the address of this gateway on the link between the two: write listen = \"198.18.9.1:9718\"; the other gateway has the two the other way round"},
+    {R"(peer = "gw2:9718")", "3:8: pair.peer = \"gw2:9718\" is not the address and port of one gateway: write it like peer = \"198.18.9.2:9718\"\n"
+                             "3:8: pair.peer needs ca, cert and key, by which the gateways know each other; where nobody else can reach the link between them, write insecure_peer = true instead\n"
+                             "3:8: pair.peer needs pair.listen, the address of this gateway on the link between the two: write listen = \"198.18.9.1:9718\"; the other gateway has the two the other way round"},
 };
 constexpr Row plain_rows[] = {
     {R"(listen = "0.0.0.0:9718")", R"(5:10: pair.listen = "0.0.0.0:9718" is not the address and port of one gateway: write it like listen = "198.18.9.1:9718")"},

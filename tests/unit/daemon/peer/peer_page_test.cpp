@@ -17,8 +17,8 @@ using nlohmann::json;
 using planning::endpoint;
 using testing::HasSubstr;
 
-const Time now{1'000h};
-const WallTime wall{1'769'853'600'123ms};
+const Time page_now{1'000h};
+const WallTime page_wall{1'769'853'600'123ms};
 
 PeerPage full_page() {
   const PeerServer primary{.role = "primary", .addresses = {endpoint("198.18.1.2", 8443)}};
@@ -29,11 +29,15 @@ PeerPage full_page() {
                   .servers = {primary, backup},
                   .target = backup,
                   .why = "forced",
-                  .since = wall - 10s};
-  web.force = PeerOverride{
-      .server = backup, .until = now + 30min, .since = wall - 5s, .reason = "new disk \"x\" \xc3\xa4", .by = "root", .until_down = true};
-  web.disabled = {{.server = primary, .since = wall - 4s, .reason = "", .by = "ann"}};
-  const PeerService none{.name = "mail", .listen = {}, .since = wall};
+                  .since = page_wall - 10s};
+  web.force = PeerOverride{.server = backup,
+                           .until = page_now + 30min,
+                           .since = page_wall - 5s,
+                           .reason = "new disk \"x\" \xc3\xa4",
+                           .by = "root",
+                           .until_down = true};
+  web.disabled = {{.server = primary, .since = page_wall - 4s, .reason = "", .by = "ann"}};
+  const PeerService none{.name = "mail", .listen = {}, .since = page_wall};
   return {.hanatd = "0.1.0",
           .instance = "abc",
           .serial = 7,
@@ -42,28 +46,28 @@ PeerPage full_page() {
           .role = "active",
           .role_age = 1200ms,
           .change_age = 3ms,
-          .clock = wall,
+          .clock = page_wall,
           .services = {web, none},
           .removed = {"old"}};
 }
-json page_json() { return json::parse(to_json_text(full_page(), now, wall)); }
+json page_json() { return json::parse(to_json_text(full_page(), page_now, page_wall)); }
 
 std::string error_of(const json& page) {
-  const auto parsed = parse_peer_page(page.dump(), now, wall);
+  const auto parsed = parse_peer_page(page.dump(), page_now, page_wall);
   const auto* const why = std::get_if<std::string>(&parsed);
   return why == nullptr ? "it is a page" : *why;
 }
 
 TEST(PeerPage, WhatIsWrittenIsReadAgain) {
-  const auto parsed = parse_peer_page(to_json_text(full_page(), now, wall), now, wall);
+  const auto parsed = parse_peer_page(to_json_text(full_page(), page_now, page_wall), page_now, page_wall);
   ASSERT_TRUE(std::holds_alternative<PeerPage>(parsed)) << std::get<std::string>(parsed);
   EXPECT_EQ(std::get<PeerPage>(parsed), full_page());
 }
 
 TEST(PeerPage, OnlyWhatIsLeftAndAgesAreSentSoThatClocksMayDiffer) {
   const Time other_now{5h};
-  const WallTime other_wall = wall - 3h;
-  const auto parsed = parse_peer_page(to_json_text(full_page(), now, wall), other_now, other_wall);
+  const WallTime other_wall = page_wall - 3h;
+  const auto parsed = parse_peer_page(to_json_text(full_page(), page_now, page_wall), other_now, other_wall);
   const PeerService& web = std::get<PeerPage>(parsed).services.front();
   EXPECT_EQ(web.force->until, other_now + 30min);
   EXPECT_EQ(web.force->since, other_wall - 5s);
@@ -112,13 +116,13 @@ TEST(PeerPage, EachWrongValueIsNamed) {
 
 TEST(PeerPage, WhatIsNoPageIsRefused) {
   for (const char* text : {"", "x", "[]", "1", "null", "{\"version\":", "{\"version\": \"1\"}", "\xff\xfe"}) {
-    const auto parsed = parse_peer_page(text, now, wall);
+    const auto parsed = parse_peer_page(text, page_now, page_wall);
     EXPECT_TRUE(std::holds_alternative<std::string>(parsed)) << text;
   }
   EXPECT_THAT(error_of(json::object()), HasSubstr("has no \"version\""));
-  const auto deep = parse_peer_page(std::string(100'000, '['), now, wall);
+  const auto deep = parse_peer_page(std::string(100'000, '['), page_now, page_wall);
   EXPECT_TRUE(std::holds_alternative<std::string>(deep));
-  const auto parsed = parse_peer_page(std::string(longest_peer_page + 1, ' '), now, wall);
+  const auto parsed = parse_peer_page(std::string(longest_peer_page + 1, ' '), page_now, page_wall);
   EXPECT_THAT(std::get<std::string>(parsed), HasSubstr("longer than"));
 }
 

@@ -47,7 +47,7 @@ TEST(PeerText, SaysThatBothAreActiveAndThatOneIsAgain) {
   EXPECT_THAT(text(PairSplit{.peer = "198.18.9.2:9718"}), HasSubstr("each acts alone"));
   EXPECT_EQ(level(PairSplit{}), Level::error);
   EXPECT_EQ(text(PairJoined{.lasted = 90s, .standby = true}),
-            "one gateway is active again, after 1m30s with two: the other one; this one takes over its list of overrides and disabled "
+            "one gateway is active again, after 90s with two: the other one; this one takes over its list of overrides and disabled "
             "servers");
   EXPECT_THAT(text(PeerDiffers{.first = "service web: x", .number = 3}), HasSubstr("service web: x, and 2 more"));
   EXPECT_EQ(level(PeerDiffers{}), Level::warning);

@@ -1,0 +1,95 @@
+// Each event once, when it has lasted.
+#include "daemon/peer_sight.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "daemon/util/duration.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto lost_after = 3s;     // it answers each second
+constexpr auto split_after = 2s;    // a handover has two active gateways, or none, for a moment
+constexpr auto clocks_apart = 2s;   // then times in the two journals cannot be compared
+constexpr auto refused_pause = 60s; // between two events
+constexpr std::size_t listed = 20;  // differences in a status
+
+std::chrono::seconds whole_seconds(Clock::duration time) { return std::chrono::duration_cast<std::chrono::seconds>(time); }
+
+} // namespace
+
+bool is_writer(std::string_view role) { return role == to_text(Role::active) || role == to_text(Role::settling); }
+
+void PeerSight::on_answer(const PeerPage& page, Role own, Time now) {
+  if (!seen_at_ || lost_told_)
+    publish_(events::PeerSeen{
+        .peer = peer_, .role = page.role, .missed = lost_told_ ? std::optional{whole_seconds(now - waits_since_)} : std::nullopt});
+  seen_at_ = waits_since_ = now;
+  role_ = page.role;
+  version_ = page.hanatd;
+  failure_.clear();
+  lost_told_ = false;
+  clock_ahead_ = wall_now() - page.clock;
+  on_roles(own, now);
+}
+
+void PeerSight::on_failure(const std::string& why, Role own, Time now) {
+  failure_ = why;
+  if (now - waits_since_ < lost_after) return;
+  if (std::exchange(lost_told_, true)) return;
+  publish_(events::PeerLost{.peer = peer_, .why = why, .active = is_writer(own)});
+}
+
+void PeerSight::on_roles(Role own, Time now) {
+  const bool both = is_writer(own) && is_writer(role_) && answers(now);
+  if (both && !both_active_since_) both_active_since_ = now;
+  if (both && now - *both_active_since_ >= split_after && !std::exchange(split_told_, true)) publish_(events::PairSplit{.peer = peer_});
+  if (both) return;
+  const auto since = std::exchange(both_active_since_, std::nullopt);
+  if (std::exchange(split_told_, false) && since)
+    publish_(events::PairJoined{.lasted = whole_seconds(now - *since), .standby = !is_writer(own)});
+}
+
+void PeerSight::on_refused(const std::string& client, Time now) {
+  if (refused_told_ && now - *refused_told_ < refused_pause) return;
+  refused_told_ = now;
+  publish_(events::PeerRefused{client});
+}
+
+void PeerSight::on_differences(const PeerView& view) {
+  if (!view.is_complete()) return;
+  const auto texts = view.config_texts(1);
+  if (texts.empty() != differs_told_) return;
+  differs_told_ = !texts.empty();
+  if (texts.empty())
+    publish_(events::PeerAgrees{});
+  else
+    publish_(events::PeerDiffers{.first = texts.front(), .number = view.config_count()});
+}
+
+bool PeerSight::answers(Time now) const { return seen_at_ && now - *seen_at_ < lost_after; }
+
+PeerStatus PeerSight::status(const PeerView& view, Role own, Time now) const {
+  PeerStatus status{.address = peer_};
+  if (!failure_.empty()) status.failure = failure_;
+  if (!seen_at_) return status;
+  status.seen_s = std::chrono::duration<double>(now - *seen_at_).count();
+  status.role = role_;
+  status.version = version_;
+  status.both_active = split_told_;
+  status.differs = view.config_texts(listed);
+  status.disagrees = view.state_texts(listed);
+  if (std::chrono::abs(clock_ahead_) > clocks_apart)
+    status.differs.push_back(fmt::format("the clock of this gateway is {} {} that of the peer: run an NTP client on both",
+                                         duration_text(whole_seconds(std::chrono::abs(clock_ahead_))),
+                                         clock_ahead_ > 0ms ? "ahead of" : "behind"));
+  status.agrees = !is_lost(status) && view.is_complete() && status.disagrees.empty();
+  if (own == Role::standby && lag_) status.lag_ms = std::chrono::duration<double, std::milli>(*lag_).count();
+  return status;
+}
+
+} // namespace hanat
