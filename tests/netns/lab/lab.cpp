@@ -75,6 +75,8 @@ Namespace::~Namespace() {
 
 int Namespace::fd() const { return impl_->fd.get(); }
 
+std::string Namespace::path() const { return fmt::format("/proc/{}/fd/{}", getpid(), fd()); }
+
 void Namespace::enter(const std::function<void()>& body) const {
   std::exception_ptr failure;
   std::thread worker([&] {
@@ -209,7 +211,7 @@ void Lab::wire() {
   for (const Host host : all_hosts) {
     if (host == Host::gateway || !places_[static_cast<std::size_t>(host)]) continue;
     const std::string name = fmt::format("to-{}", to_text(host));
-    gateway += fmt::format("link add {} type veth peer name eth0 netns /proc/{}/fd/{}\n", name, getpid(), place(host).fd());
+    gateway += fmt::format("link add {} type veth peer name eth0 netns {}\n", name, place(host).path());
     gateway += addresses(name, gateway_address(host), gateway_address(host, Family::ipv6), "fe80::1");
   }
   if (options_.vip_local)

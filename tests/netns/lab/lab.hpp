@@ -42,6 +42,7 @@ public:
   Namespace& operator=(const Namespace&) = delete;
 
   int fd() const;
+  std::string path() const; // for ip(8): "netns PATH"
   /// Runs `body` on a new thread in the namespace, waits, and throws on what it throws.
   void enter(const std::function<void()>& body) const;
   /// The same on the thread that lives as long as the namespace: what it starts lives as long.

@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -21,15 +22,15 @@ using namespace std::chrono_literals;
 constexpr std::uint16_t lines_port = 443, push_port = 444;
 
 /// Of the examples -> of the Lab. The same for both gateways.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 9> words{{{"10.0.0.1", "198.18.8.1"},
-                                                                              {"10.0.0.2", "198.18.8.2"},
-                                                                              {"10.0.0.3", "198.18.8.3"},
-                                                                              {"10.0.1.0", "198.18.20.0"},
-                                                                              {"10.0.1.1", "198.18.20.1"},
-                                                                              {"10.0.1.2", "198.18.20.2"},
-                                                                              {"fd00::1", "fd00:10::1"},
-                                                                              {"fd00::2", "fd00:10::2"},
-                                                                              {"fd00::3", "fd00:10::3"}}};
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> lab_words{{{"10.0.0.1", "198.18.8.1"},
+                                                                                  {"10.0.0.2", "198.18.8.2"},
+                                                                                  {"10.0.0.3", "198.18.8.3"},
+                                                                                  {"10.0.1.0", "198.18.20.0"},
+                                                                                  {"10.0.1.1", "198.18.20.1"},
+                                                                                  {"10.0.1.2", "198.18.20.2"},
+                                                                                  {"fd00::1", "fd00:10::1"},
+                                                                                  {"fd00::2", "fd00:10::2"},
+                                                                                  {"fd00::3", "fd00:10::3"}}};
 
 bool in_address(char letter) { return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '.'; }
 
@@ -52,8 +53,6 @@ std::string with_words(const std::string& text, const std::vector<std::pair<std:
   return result;
 }
 
-std::string path_of(const Namespace& place) { return fmt::format("/proc/{}/fd/{}", getpid(), place.fd()); }
-
 void batch(const Namespace& place, const std::string& text) {
   Output output;
   place.enter([&] { output = collect({"ip", "-batch", "-"}, 20s, text); });
@@ -69,8 +68,8 @@ void wait_until(const std::string& what, milliseconds deadline, const std::funct
 
 } // namespace
 
-struct PairLab::Gateway {
-  Gateway(Lab& lab, Host host) : machine(lab, host) {}
+struct PairLab::Side {
+  Side(Lab& lab, Host host) : machine(lab, host) {}
   Machine machine;
   std::optional<Hanatd> hanatd;
 };
@@ -78,7 +77,7 @@ struct PairLab::Gateway {
 PairLab::PairLab(PairOptions options) : Lab({.pair = true}), options_(std::move(options)) {
   wire();
   for (const Host host : {Host::gateway, Host::gateway_b}) {
-    gateways_.emplace(host, std::make_unique<Gateway>(*this, host));
+    gateways_.emplace(host, std::make_unique<Side>(*this, host));
     set_sysctls(host);
   }
   make_certificates();
@@ -91,8 +90,8 @@ void PairLab::wire() {
   for (const char* bridge : {"clients", "servers", "cable"})
     text += fmt::format("link add {0} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set {0} up\n", bridge);
   const auto lay = [&](const std::string& port, const char* bridge, Host host, const char* interface) {
-    text += fmt::format("link add {0} type veth peer name {1} netns {2}\nlink set {0} master {3} up\n", port, interface,
-                        path_of(place(host)), bridge);
+    text += fmt::format("link add {0} type veth peer name {1} netns {2}\nlink set {0} master {3} up\n", port, interface, place(host).path(),
+                        bridge);
   };
   lay("client", "clients", Host::client, "eth0");
   lay("primary", "servers", Host::primary, "eth0");
@@ -145,7 +144,7 @@ std::string PairLab::example(const std::string& name, Host gateway) const {
   std::ifstream file(std::string{HANAT_SOURCE "/packaging/examples/pair/"} + name);
   std::ostringstream text;
   if (!(text << file.rdbuf())) throw std::runtime_error("no example " + name);
-  std::vector<std::pair<std::string, std::string>> changes(words.begin(), words.end());
+  std::vector<std::pair<std::string, std::string>> changes(lab_words.begin(), lab_words.end());
   changes.emplace_back("/etc/hanat/pair", gateways_.at(gateway)->machine.file("/etc/hanat/pair").string());
   if (gateway == Host::gateway_b && name != "keepalived.conf") { // which is the same on both
     const auto find = [&](std::string_view word) { return std::ranges::find(changes, word, &std::pair<std::string, std::string>::first); };
@@ -174,7 +173,7 @@ std::string PairLab::hanat_toml(Host gateway) const {
                      options_.more);
 }
 
-PairLab::Gateway& PairLab::at(Host gateway) { return *gateways_.at(gateway); }
+PairLab::Side& PairLab::at(Host gateway) { return *gateways_.at(gateway); }
 Hanatd& PairLab::hanatd(Host gateway) { return at(gateway).hanatd.value(); }
 Machine& PairLab::machine(Host gateway) { return at(gateway).machine; }
 
@@ -187,7 +186,7 @@ void PairLab::start() {
 }
 
 void PairLab::start(Host host) {
-  Gateway& gateway = at(host);
+  Side& gateway = at(host);
   for (const char* interface : {"eth0", "eth1", "eth2"}) plug(host, interface, true);
   gateway.machine.power_on();
   std::filesystem::create_directory(gateway.machine.file("/run/hanat")); // the unit's RuntimeDirectory
@@ -296,9 +295,17 @@ PairServers::PairServers(PairLab& lab)
 
 // ---- what a standby does
 
-Meddling::Meddling(PairLab& lab, Host gateway) : lab_(lab), gateway_(gateway), before_(entries()) {
+namespace {
+constexpr const char* deleted_file = "/deleted";
+}
+
+Meddling::Meddling(PairLab& lab, Host gateway) : lab_(lab), gateway_(gateway) {
   lab.must(gateway, "nft -f - <<END\ntable inet count {\nchain out {\ntype filter hook output priority -400\n"
                     "ip saddr 203.0.113.10 counter\n}\n}\nEND");
+  const std::string path = lab.machine(gateway).file(deleted_file).string();
+  const Fd file{checked(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), path)};
+  listener_.emplace(
+      lab.spawn(gateway, {"conntrack", "-E", "-b", "8388608", "-e", "DESTROY", "-p", "tcp", "-d", "203.0.113.10"}, file.get()));
 }
 
 std::size_t Meddling::forged() {
@@ -306,12 +313,8 @@ std::size_t Meddling::forged() {
 }
 
 std::size_t Meddling::deleted() {
-  const std::size_t now = entries();
-  return now < before_ ? before_ - now : 0;
-}
-
-std::size_t Meddling::entries() {
-  return std::stoul(lab_.must(gateway_, "conntrack -L -p tcp -d 203.0.113.10 -q 198.18.11.2 2>/dev/null | wc -l"));
+  const std::string events = lab_.machine(gateway_).read(deleted_file);
+  return static_cast<std::size_t>(std::ranges::count(events, '\n'));
 }
 
 void misjudge(PairLab& lab, Host gateway, milliseconds time) {

@@ -68,8 +68,8 @@ public:
   FlowTargets targets() const;
 
 private:
-  struct Gateway;
-  Gateway& at(Host gateway);
+  struct Side;
+  Side& at(Host gateway);
   void wire();
   void set_sysctls(Host gateway);
   void make_certificates();
@@ -78,7 +78,7 @@ private:
 
   PairOptions options_;
   Namespace wires_;
-  std::map<Host, std::unique_ptr<Gateway>> gateways_;
+  std::map<Host, std::unique_ptr<Side>> gateways_;
 };
 
 /// Two servers for the PairLab's service, on the primary and on the backup.
@@ -89,7 +89,7 @@ struct PairServers {
   UdpServer primary_udp, backup_udp;
 };
 
-/// What a gateway does to the service's connections with the primary: packets that it sends in the service's name, entries that go.
+/// What a gateway does to the service's TCP connections: packets that it sends in the service's name, entries that go, since this was made.
 class Meddling {
 public:
   Meddling(PairLab& lab, Host gateway);
@@ -97,11 +97,9 @@ public:
   std::size_t deleted();
 
 private:
-  std::size_t entries();
-
   PairLab& lab_;
   Host gateway_;
-  std::size_t before_;
+  std::optional<Process> listener_;
 };
 
 /// The gateway, and nobody else, takes the primary for down, for that long; returns when it has seen that it is up.

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 namespace hanat::test {
 namespace {
@@ -31,8 +30,6 @@ void make_router(const Namespace& place) {
     }
   });
 }
-
-std::string path_of(const Namespace& place) { return fmt::format("/proc/{}/fd/{}", getpid(), place.fd()); }
 
 constexpr const char* filter = R"(table inet router {
   chain forward {
@@ -66,7 +63,7 @@ void Routers::insert(Lab& lab, std::size_t number, RouterKind kind) {
   Namespace& router = *places_.emplace_back(std::make_unique<Namespace>());
   Namespace& client = lab.place(Host::client);
   make_router(router);
-  run_in(client, {"ip", "-batch", "-"}, fmt::format("link set eth0 netns {}\n", path_of(router)));
+  run_in(client, {"ip", "-batch", "-"}, fmt::format("link set eth0 netns {}\n", router.path()));
   // The first one has the client's old address; the others are clients of the one before.
   const std::size_t outer = number == 0 ? 0 : 100 + number - 1, inner = 100 + number;
   const std::string address4 = number == 0 ? Lab::address(Host::client).text() : fmt::format("198.18.{}.2", outer);
@@ -78,7 +75,7 @@ void Routers::insert(Lab& lab, std::size_t number, RouterKind kind) {
                      "address add fe80::2/64 dev wan nodad\nlink set wan up\nroute add default via {2}\nroute add ::/0 via {3}\n"
                      "link add lan type veth peer name eth0 netns {4}\naddress add 198.18.{5}.1/24 dev lan\n"
                      "address add fd00:{5}::1/64 dev lan nodad\naddress add fe80::1/64 dev lan nodad\nlink set lan up\n",
-                     address4, address6, next4, next6, path_of(client), inner));
+                     address4, address6, next4, next6, client.path(), inner));
   run_in(router, {"nft", "-f", "-"}, std::string{filter} + (kind == RouterKind::translating ? translation : ""));
   run_in(
       client, {"ip", "-batch", "-"},
