@@ -83,8 +83,8 @@ TEST_F(ShowPeer, AServerThatIsFollowedAndDownHereServesItsClientsThere) {
 }
 
 TEST_F(ShowPeer, TheJsonIsReadAgain) {
-  const nlohmann::json json = well();
-  EXPECT_EQ(json.get<PairStatus>(), well());
+  const nlohmann::json written = well();
+  EXPECT_EQ(written.get<PairStatus>(), well());
   PairStatus nothing = well();
   nothing.peer = PeerStatus{.address = "198.18.9.2:9718"};
   EXPECT_EQ(nlohmann::json(nothing).get<PairStatus>(), nothing);
