@@ -8,7 +8,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 
 #include <nlohmann/json.hpp>
 #include <uv.h>
@@ -19,6 +18,7 @@
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/pair/role.hpp"
+#include "daemon/peer/changed_services.hpp"
 #include "daemon/peer/peer_client.hpp"
 #include "daemon/peer/peer_feed.hpp"
 #include "daemon/peer/peer_listener.hpp"
@@ -59,12 +59,10 @@ public:
 private:
   void on_page(const PeerPage& page);
   void on_command(const std::string& body, const std::function<void(HttpReply)>& reply);
-  bool may_follow(Time now) const;
   void follow(const std::set<std::string>& names);
   void apply_role();
   void work_soon();
   void work();
-  bool is_new(const std::string& name);
   void compare(const std::string& name);
   void tell(const std::string& name, Time now);
 
@@ -75,8 +73,7 @@ private:
   PeerSight sight_;
   PeerFeed feed_;
   PeerView view_;
-  std::set<std::string> changed_;                               // services that have to be looked at
-  std::unordered_map<std::string, std::uint64_t> fingerprints_; // of those that were
+  ChangedServices changed_; // they have to be looked at
   bool following_ = false, role_is_new_ = false;
   UvHandle<uv_timer_t> work_timer_;
   std::unique_ptr<PeerListener> listener_;

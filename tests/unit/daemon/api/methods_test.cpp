@@ -30,6 +30,10 @@ Status full_status() {
   status.daemon.reverted.emplace();
   status.daemon.reload_hangs.emplace();
   status.daemon.pair.emplace();
+  status.daemon.pair->peer.emplace();
+  status.daemon.pair->peer->seen_s = 0.5;
+  status.daemon.pair->peer->failure = status.daemon.pair->peer->role = status.daemon.pair->peer->version = "x";
+  status.daemon.pair->peer->lag_ms = 4;
   const FlipStatus flip{.at = "t",
                         .from = "primary",
                         .to = "backup",
@@ -124,7 +128,7 @@ TEST(Methods, AreDescribedWithTheirParameters) {
   const std::string text{interface_description()};
   EXPECT_THAT(text,
               HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool, "
-                        "until_down: ?bool, drain_s: ?float, reset: ?bool) -> (services: []Forced)\n"));
+                        "until_down: ?bool, drain_s: ?float, reset: ?bool) -> (services: []Forced, forwarded_to: ?string)\n"));
   for (const auto* error : {"Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"})
     EXPECT_TRUE(idl.errors.contains(error)) << error;
   EXPECT_EQ(parse_idl(service_description()).name, "org.varlink.service");
