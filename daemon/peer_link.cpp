@@ -27,6 +27,21 @@ std::string make_instance() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
+bool may_follow(Role own, const PeerSight& sight, Time now) {
+  return own == Role::standby && is_writer(sight.role()) && sight.answers(now);
+}
+
+/// Whether something of the service has changed since it was looked at.
+bool is_new(std::unordered_map<std::string, std::uint64_t>& fingerprints, const ServiceState* service, const std::string& name) {
+  if (service == nullptr) {
+    fingerprints.erase(name);
+    return true;
+  }
+  const std::uint64_t fingerprint = peer_fingerprint(*service);
+  const auto [known, fresh] = fingerprints.try_emplace(name, fingerprint);
+  return std::exchange(known->second, fingerprint) != fingerprint || fresh;
+}
+
 } // namespace
 
 PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Owner owner)
@@ -60,26 +75,14 @@ void PeerLink::tell(const std::string& name, Time now) {
 }
 
 void PeerLink::services_changed(const std::set<std::string>& names) {
-  changed_.insert(names.begin(), names.end());
-  if (!changed_.empty()) work_soon();
+  news_.changed.insert(names.begin(), names.end());
+  if (!news_.changed.empty()) work_soon();
 }
 
 void PeerLink::config_changed() {
-  for (const auto& [name, fingerprint] : std::exchange(fingerprints_, {})) changed_.insert(name);
-  for (const auto& service : controller_.registry().services()) changed_.insert(service->config.name);
+  for (const auto& [name, fingerprint] : std::exchange(news_.fingerprints, {})) news_.changed.insert(name);
+  for (const auto& service : controller_.registry().services()) news_.changed.insert(service->config.name);
   work_soon();
-}
-
-/// Whether something of the service has changed since it was looked at.
-bool PeerLink::is_new(const std::string& name) {
-  const ServiceState* const service = controller_.registry().find(name);
-  if (service == nullptr) {
-    fingerprints_.erase(name);
-    return true;
-  }
-  const std::uint64_t fingerprint = peer_fingerprint(*service);
-  const auto [known, fresh] = fingerprints_.try_emplace(name, fingerprint);
-  return std::exchange(known->second, fingerprint) != fingerprint || fresh;
 }
 
 /// In a turn of its own: the one that changes something is about to end, and would leave what follows until something else happens; and
@@ -93,14 +96,14 @@ void PeerLink::work() {
   if (std::exchange(role_is_new_, false)) apply_role();
   const Time now = Clock::now();
   const std::uint64_t before = feed_.serial();
-  for (std::size_t count = 0; count < services_a_turn && !changed_.empty(); ++count) {
-    const std::string name = std::move(changed_.extract(changed_.begin()).value());
-    if (!is_new(name)) continue;
+  for (std::size_t count = 0; count < services_a_turn && !news_.changed.empty(); ++count) {
+    const std::string name = std::move(news_.changed.extract(news_.changed.begin()).value());
+    if (!is_new(news_.fingerprints, controller_.registry().find(name), name)) continue;
     tell(name, now);
     compare(name);
   }
   if (listener_ && feed_.serial() != before) listener_->wake();
-  if (!changed_.empty()) work_soon();
+  if (!news_.changed.empty()) work_soon();
 }
 
 void PeerLink::role_changed(Role role) {
@@ -114,7 +117,7 @@ void PeerLink::role_changed(Role role) {
 
 void PeerLink::apply_role() {
   if (role_ != Role::standby) end_following();
-  following_ = may_follow(Clock::now());
+  following_ = may_follow(role_, sight_, Clock::now());
   if (following_) follow(view_.names());
   for (const std::string& name : view_.names()) compare(name);
 }
@@ -131,8 +134,6 @@ void PeerLink::end_following() {
 }
 
 // What the other gateway tells
-
-bool PeerLink::may_follow(Time now) const { return role_ == Role::standby && is_writer(sight_.role()) && sight_.answers(now); }
 
 void PeerLink::follow(const std::set<std::string>& names) {
   const Time now = Clock::now();
@@ -152,7 +153,7 @@ void PeerLink::on_page(const PeerPage& page) {
   sight_.on_answer(page, role_, now);
   const bool was_complete = view_.is_complete() && !page.whole;
   const std::set<std::string> names = view_.add(page);
-  const bool followed = std::exchange(following_, may_follow(now));
+  const bool followed = std::exchange(following_, may_follow(role_, sight_, now));
   if (following_) follow(followed ? names : view_.names());
   if (following_ && followed && !names.empty() && !page.more && !page.whole) sight_.set_lag(page.change_age + (Clock::now() - now));
   for (const std::string& name : names) compare(name);

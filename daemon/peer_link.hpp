@@ -59,12 +59,10 @@ public:
 private:
   void on_page(const PeerPage& page);
   void on_command(const std::string& body, const std::function<void(HttpReply)>& reply);
-  bool may_follow(Time now) const;
   void follow(const std::set<std::string>& names);
   void apply_role();
   void work_soon();
   void work();
-  bool is_new(const std::string& name);
   void compare(const std::string& name);
   void tell(const std::string& name, Time now);
 
@@ -75,8 +73,10 @@ private:
   PeerSight sight_;
   PeerFeed feed_;
   PeerView view_;
-  std::set<std::string> changed_;                               // services that have to be looked at
-  std::unordered_map<std::string, std::uint64_t> fingerprints_; // of those that were
+  struct News {
+    std::set<std::string> changed;                               // services that have to be looked at
+    std::unordered_map<std::string, std::uint64_t> fingerprints; // of those that were
+  } news_;
   bool following_ = false, role_is_new_ = false;
   UvHandle<uv_timer_t> work_timer_;
   std::unique_ptr<PeerListener> listener_;
