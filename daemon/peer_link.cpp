@@ -92,7 +92,7 @@ void PeerLink::work() {
     compare(name);
   }
   if (listener_ && feed_.serial() != before) listener_->wake();
-  if (!news_.changed.empty()) work_soon();
+  if (!changed_.empty()) work_soon();
 }
 
 void PeerLink::role_changed(Role role) {
