@@ -152,7 +152,7 @@ void Daemon::publish(const Event& event) {
   notify_.changed();
   if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
   if (examinations_) examinations_->follow_role();
-  if (link_) link_->role_changed(controller_->role().machine().role());
+  if (link_) link_->role_changed(controller_->role.machine().role());
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -189,7 +189,6 @@ void Daemon::stop() {
   } catch (const std::exception& error) {
     log(events::TableNotRemoved{.table = paths_.table, .error = error.what()});
   }
-  if (controller_->removes_table()) state_.server_reached(false); // otherwise connections go on, and so does what the file says
   state_.finish();
   store_.stop();
   control_.reset();

@@ -45,7 +45,7 @@ bool is_new(std::unordered_map<std::string, std::uint64_t>& fingerprints, const 
 } // namespace
 
 PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& controller, Owner owner)
-    : config_(config), controller_(controller), role_(controller.role().machine().role()), owner_(std::move(owner)),
+    : config_(config), controller_(controller), role_(controller.role.machine().role()), owner_(std::move(owner)),
       sight_(to_text(config.peer), owner_.publish, Clock::now()), feed_(make_instance(), version()), work_timer_(make_timer(loop, this)) {
   const Time now = Clock::now();
   feed_.set_role(to_text(role_), now);

@@ -29,12 +29,16 @@ public:
   void health_changed(std::set<std::string> services);
   /// What keepalived is told of a pair, and where.
   void server_reached(bool reached) { track_file_.set(reached); }
-  void follow(const Config& config) { track_file_.set_path(config.pair ? config.pair->track_file : ""); }
+  void follow(const Config& config) {
+    track_file_.set_path(config.pair ? config.pair->track_file : "");
+    removes_table_ = config.on_stop == OnStop::remove;
+  }
   /// Before the controller stops: its services still have their probes.
   void save_health() { health_writer_.finish(); }
   /// Waits for all writes.
   void finish() {
     writer_.finish();
+    if (removes_table_) track_file_.set(false); // otherwise connections go on, and so does what the file says
     track_file_.finish();
   }
 
@@ -45,6 +49,7 @@ private:
   StateWriter writer_;
   HealthWriter health_writer_;
   TrackFile track_file_;
+  bool removes_table_ = false; // at the stop
 };
 
 } // namespace hanat

@@ -61,7 +61,7 @@ void Examinations::configure(const PathCheck& check) {
 }
 
 void Examinations::follow_role() {
-  const bool standby = controller_.role().machine().role() == Role::standby;
+  const bool standby = controller_.role.machine().role() == Role::standby;
   path_checks_.set_period(standby ? std::nullopt : interval_);
 }
 

@@ -58,7 +58,8 @@ Reply Handlers::reload(const Call& call) {
 
 /// What conntrackd's script says. A gateway that is settled already is what the script wants.
 Reply Handlers::settled(const Call& call) {
-  const bool settled = controller_.settle(user_name(call.peer.uid));
+  const bool settled = controller_.role.settle(user_name(call.peer.uid), Clock::now());
+  controller_.sync_now();
   const auto pair = daemon_status().pair;
   if (!pair) throw ControlError{"Refused", "there is nothing to settle: this gateway acts alone, there is no [pair] in its configuration"};
   if (!pair->settled)
@@ -113,7 +114,7 @@ DaemonStatus Handlers::daemon_status() const {
     daemon.unconfirmed->left_s = std::max(0.0, std::chrono::duration<double>(config_.reverts_at - Clock::now()).count());
   daemon.reverted = config_.reverted;
   daemon.reload_hangs = config_.hung;
-  if (const auto& pair = controller_.role().config()) daemon.pair = report(controller_.role().machine(), *pair);
+  if (const auto& pair = controller_.role.config()) daemon.pair = report(controller_.role.machine(), *pair);
   if (daemon.pair && peer_) daemon.pair->peer = peer_->status();
   return daemon;
 }
@@ -151,8 +152,8 @@ Reply Handlers::examine(const json& parameters) const {
   std::map<std::string, Address> clients; // that wait for an answer
   for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
-    if (const auto& pair = controller_.role().config()) checks.back().pair = pair->address;
-    if (controller_.role().machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
+    if (const auto& pair = controller_.role.config()) checks.back().pair = pair->address;
+    if (controller_.role.machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
     checks.back().unanswered =
         clients.size() < clients_followed ? controller_.clients.waiting(service->config.name, Clock::now()) : std::nullopt;
     if (const auto& client = checks.back().unanswered) clients[service->config.name] = client->client.address;

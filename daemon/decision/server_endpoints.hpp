@@ -8,7 +8,7 @@
 
 namespace hanat {
 
-/// The TCP endpoints of every configured server. A service in mode observe has those that are loaded.
+/// The TCP endpoints of every configured server; `all_protocols`: the others, too. A service in mode observe has those that are loaded.
 nat::EndpointMap all_servers(const Services& services, bool all_protocols = false);
 
 /// Endpoints whose flows were cut in the last minute (ServiceState::displaced_until). Not among them: what is the target of any service,

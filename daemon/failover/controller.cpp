@@ -56,8 +56,8 @@ void Controller::sync(Time now) {
   if (stopped_) return;
   outbox_.sync_due = false;
   registry_.run_due(now);
-  role_.configure(reload_.settings().pair, now);
-  role_.run(now);
+  role.configure(reload_.settings().pair, now);
+  role.run(now);
 
   // 1. Flip: one transaction for every service that changes; applied() follows.
   std::vector<ServiceState*> decided;
@@ -75,9 +75,9 @@ void Controller::sync(Time now) {
     }
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
-  servers_.update(now);
+  upkeep_.servers.update(now);
   table_.maintain(health_.is_conntrack_full());
-  heartbeat_.run(now);
+  upkeep_.heartbeat.run(now);
   clients.run(now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
@@ -96,14 +96,14 @@ void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const Placement before = placement(service);
   const bool flipped = !service.shadow && record_target(change, outbox_);
-  servers_.on_applied(change);
+  upkeep_.servers.on_applied(change);
   clients.on_applied(change, now);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
-  heartbeat_.on_applied(service, now);
+  upkeep_.heartbeat.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
   note_move(service, before, change.decision, outbox_, now);
-  if (drop_former(service, health_, registry_)) servers_.on_config_changed();
+  if (drop_former(service, health_, registry_)) upkeep_.servers.on_config_changed();
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
@@ -111,9 +111,8 @@ Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocke
     : publish_(std::move(publish)),
       kernel_(loop, std::move(table), std::move(heartbeat), std::move(cutter), std::move(notifier), callbacks()),
       table_(kernel_.table(), kernel_.commits(), registry_, outbox_, [this](Change& change, Time now) { applied(change, now); }),
-      heartbeat_(kernel_.heartbeats(), table_, registry_, outbox_), evictions_(kernel_.flows(), registry_, outbox_),
-      health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_, outbox_,
-              [this](ServiceState& service) { evictions_.notify_held(service); }),
+      evictions_(kernel_.flows(), registry_, outbox_), health_(kernel_.probes(), kernel_.paths(), probes::conntrack_is_full, registry_,
+                                                               outbox_, [this](ServiceState& service) { evictions_.notify_held(service); }),
       audit_(evictions_, registry_, outbox_, [this] { return table_.state() == TableSync::State::in_sync; }),
       reload_(registry_, health_, evictions_, audit_, outbox_) {}
 
@@ -143,15 +142,15 @@ KernelCallbacks Controller::callbacks() {
           .precheck = [this](const probes::Probe& probe) { return stopped_ ? std::nullopt : health_.precheck(probe); },
           .event =
               unless_stopped([this](const probes::KernelEvent& event) { dispatch(event, clients, evictions_, health_, Clock::now()); }),
-          .address_changed = unless_stopped([this] { role_.on_addresses(Clock::now()); })};
+          .address_changed = unless_stopped([this] { role.on_addresses(Clock::now()); })};
 }
 
 void Controller::start(const Config& config, const State& saved, const EarlierRun& earlier) {
   const Time now = Clock::now();
   nat::Loaded found = table_.start(now);
-  role_.start(config.pair, found, now);
+  role.start(config.pair, found, now);
   reload_.start(config, std::move(found.state), saved, earlier, now);
-  servers_.on_start(found.endpoints, now);
+  upkeep_.servers.on_start(found.endpoints, now);
   clients.configure(config.path_check);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
@@ -160,7 +159,7 @@ void Controller::start(const Config& config, const State& saved, const EarlierRu
 
 void Controller::reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done) {
   const auto ended = [this, path_check = config->path_check, done = std::move(done)](const Reloaded& result) {
-    servers_.on_config_changed();
+    upkeep_.servers.on_config_changed();
     clients.configure(path_check);
     outbox_.sync_due = true;
     done(result);
@@ -179,19 +178,13 @@ void Controller::stop() {
   health_.stop();
   kernel_.stop();
   evictions_.cancel();
-  if (removes_table()) kernel_.table().remove();
+  if (reload_.settings().on_stop == OnStop::remove) kernel_.table().remove();
 }
 
 void Controller::change(ServiceState& service, std::optional<FlowPolicy> flows, const OperatorChange& make) {
   service.asked_flows = flows;
   make(service, registry_, outbox_);
   registry_.mark_dirty(service);
-}
-
-bool Controller::settle(const std::string& by) {
-  const bool settled = role_.settle(by, Clock::now());
-  sync_now();
-  return settled;
 }
 
 void Controller::sync_now() {
@@ -220,8 +213,8 @@ void Controller::join_commits(bool all) {
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {heartbeat_.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
-                             reloads_.next_wakeup(), servers_.next_wakeup(now), role_.next_wakeup()})
+  for (const auto& moment : {upkeep_.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
+                             reloads_.next_wakeup(), upkeep_.servers.next_wakeup(now), role.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

@@ -58,8 +58,6 @@ public:
   void plan(std::shared_ptr<const Config> config, std::function<void(const ReloadPlan&)> done);
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
-  /// Whether stop() removes the table: on_stop.
-  bool removes_table() const { return reload_.settings().on_stop == OnStop::remove; }
 
   const ServiceRegistry& registry() const { return registry_; }
   /// An operator's change of one service, as overrides.hpp and maintenance.hpp have them; sync_now() then carries out all of them, in one
@@ -72,9 +70,6 @@ public:
   State state() const;
 
   const TableSync& table() const { return table_; }
-  const GatewayRole& role() const { return role_; }
-  /// hanatctl settled. False: there was nothing to settle.
-  bool settle(const std::string& by);
 
 private:
   KernelCallbacks callbacks();
@@ -91,18 +86,22 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
-  ServerSets servers_{kernel_.table(), table_, registry_};
-  Heartbeat heartbeat_;
+  struct Upkeep { // of what is of no service alone
+    ServerSets servers;
+    Heartbeat heartbeat;
+  };
+  Upkeep upkeep_{.servers = {kernel_.table(), table_, registry_}, .heartbeat = {kernel_.heartbeats(), table_, registry_, outbox_}};
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;
-  GatewayRole role_{kernel_.addresses(), registry_, table_, evictions_, audit_, servers_, outbox_};
   Reload reload_;
   ReloadQueue reloads_{registry_, reload_, outbox_, Clock::now};
 
 public:
   /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
   ClientEvidence clients{registry_, outbox_};
+  /// Of this gateway in a pair. Behind its `settle` comes sync_now().
+  GatewayRole role{kernel_.addresses(), registry_, table_, evictions_, audit_, upkeep_.servers, outbox_};
 };
 
 } // namespace hanat

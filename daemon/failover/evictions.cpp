@@ -200,9 +200,9 @@ void Evictions::start(Change& change, bool flipped, Time now) {
 void Evictions::add(ServiceState& service, Eviction eviction) {
   if (silent_ && !eviction.drain) return;
   if (silent_) eviction.drain->notified = true;
-  const auto whole = std::ranges::find(job_, eviction.id, &JobPart::eviction);
+  const auto whole = std::ranges::find(job_.parts, eviction.id, &JobPart::eviction);
   eviction.id = ++next_id_;
-  if (eviction.in_job) job_.push_back({.service = &service, .eviction = eviction.id, .mappings = {}, .stage = whole->stage});
+  if (eviction.in_job) job_.parts.push_back({.service = &service, .eviction = eviction.id, .mappings = {}, .stage = whole->stage});
   service.evictions.push_back(std::move(eviction));
   registry_.mark_evicting(service);
 }
@@ -268,7 +268,7 @@ bool Evictions::delays(const ServiceState& service, const Plan& plan) {
 
 void Evictions::notify_held(ServiceState& service) {
   if (silent_ || !service.config.nudge || service.loaded.hold.empty()) return;
-  falsely_held_.insert(service.config.name);
+  clients_.falsely_held.insert(service.config.name);
   outbox_.sync_due = true;
 }
 
@@ -283,61 +283,61 @@ void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
         if (covers(mapping.vip, vip)) {
           leaves = true;
           if (eviction.drain) continue;
-          reconnecting_.reconnecting[mapping].insert(client);
-          if (!service->config.nudge) reconnecting_.not_nudged.insert(mapping);
+          clients_.reconnecting.reconnecting[mapping].insert(client);
+          if (!service->config.nudge) clients_.reconnecting.not_nudged.insert(mapping);
         }
     }
     // The server of its old entry is the target again: what the client sends next reaches it.
     if (moved && !leaves && service->config.nudge && find_covering(service->loaded.vips, vip) != service->loaded.vips.end())
-      reconnecting_.waiting.push_back(
+      clients_.reconnecting.waiting.push_back(
           {.mapping = {.vip = vip, .server = {}}, .vip = {.address = vip.address, .port = vip.port}, .client = client});
   }
-  outbox_.sync_due |= is_urgent(reconnecting_);
+  outbox_.sync_due |= is_urgent(clients_.reconnecting);
 }
 
 void Evictions::run(Time now) {
-  const bool yields = job_need_ == Need::count || job_need_ == Need::record; // it only reads
-  if (worker_.busy() && yields && (is_urgent(reconnecting_) || is_cut_due(registry_.evicting(), job_need_, now))) worker_.cancel();
+  const bool yields = job_.need == Need::count || job_.need == Need::record; // it only reads
+  if (worker_.busy() && yields && (is_urgent(clients_.reconnecting) || is_cut_due(registry_.evicting(), job_.need, now))) worker_.cancel();
   if (!is_idle(now)) return;
   retry_at_.reset();
   for (const Need need :
        {Need::cut_non_tcp, Need::cut_untranslated, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
-    CutJob job = need == Need::notify ? take_reconnecting(reconnecting_, registry_.evicting()) : CutJob{};
+    CutJob job = need == Need::notify ? take_reconnecting(clients_.reconnecting, registry_.evicting()) : CutJob{};
     set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
       for (Eviction& eviction : service->evictions) {
         const bool due = is_due(*service, eviction, now) && need_of(eviction) == need;
         if (!due && !has_reconnecting(job, eviction)) continue;
         eviction.in_job = true;
-        job_.push_back({.service = service, .eviction = eviction.id, .mappings = eviction.mappings, .stage = due});
+        job_.parts.push_back({.service = service, .eviction = eviction.id, .mappings = eviction.mappings, .stage = due});
         if (due) add_flows(job, need, *service, eviction);
       }
     if (need == Need::notify)
-      for (const std::string& name : std::exchange(falsely_held_, {}))
+      for (const std::string& name : std::exchange(clients_.falsely_held, {}))
         if (const ServiceState* service = registry_.find(name))
           for (const auto& [mapping, comment] : service->loaded.hold)
             if (mapping.vip.protocol == Protocol::tcp) job.nudge.insert(mapping);
-    if (job_.empty() && job.nudge.empty() && !is_urgent(job)) continue;
-    job_need_ = need;
+    if (job_.parts.empty() && job.nudge.empty() && !is_urgent(job)) continue;
+    job_.need = need;
     worker_.start(std::move(job));
     return;
   }
 }
 
 void Evictions::run_idle(CutJob job, std::function<void(const CutResult&, Time)> done) {
-  job_need_ = Need::count;
-  idle_done_ = std::move(done);
+  job_.need = Need::count;
+  job_.idle_done = std::move(done);
   worker_.start(std::move(job));
 }
 
 void Evictions::on_job_done(const CutResult& result, Time now) {
-  if (!result.failure.empty() && job_need_ != Need::record) { // of a record each eviction tells
-    if (job_need_ != Need::count) retry_at_ = now + retry_after;
-    outbox_.log(events::conntrack_failed(job_need_ == Need::count, result.failure, retry_after));
+  if (!result.failure.empty() && job_.need != Need::record) { // of a record each eviction tells
+    if (job_.need != Need::count) retry_at_ = now + retry_after;
+    outbox_.log(events::conntrack_failed(job_.need == Need::count, result.failure, retry_after));
   }
-  if (const auto done = std::exchange(idle_done_, {})) done(result, now);
+  if (const auto done = std::exchange(job_.idle_done, {})) done(result, now);
   count_reconnected(registry_, result);
-  for (const JobPart& part : std::exchange(job_, {})) {
+  for (const JobPart& part : std::exchange(job_.parts, {})) {
     const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
     registry_.mark_dirty(*part.service);
     if (found == part.service->evictions.end()) continue;

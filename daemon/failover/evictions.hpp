@@ -80,12 +80,18 @@ private:
     std::vector<Mapping> mappings; // that the job was given; empty: a part of those of another
     bool stage = true;             // the job does what the stage needs, not only clients that connect again
   };
-  std::vector<JobPart> job_; // whose flows the worker is on
-  Need job_need_ = Need::count;
-  std::function<void(const CutResult&, Time)> idle_done_;
-  std::optional<Time> retry_at_;       // of a cut that the kernel refused
-  std::set<std::string> falsely_held_; // services whose clients were refused by a target that is up after all
-  CutJob reconnecting_;                // part of the next job
+  struct Job { // that the worker is on
+    std::vector<JobPart> parts;
+    Need need = Need::count;
+    std::function<void(const CutResult&, Time)> idle_done = {};
+  };
+  Job job_;
+  std::optional<Time> retry_at_;        // of a cut that the kernel refused
+  struct Clients {                      // part of the next job
+    std::set<std::string> falsely_held; // services whose clients were refused by a target that is up after all
+    CutJob reconnecting;
+  };
+  Clients clients_;
   std::uint64_t next_id_ = 0;
   bool silent_ = false;
 };

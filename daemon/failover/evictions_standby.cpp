@@ -10,9 +10,9 @@ namespace hanat {
 /// takeover.
 void Evictions::set_silent(bool on) {
   if (std::exchange(silent_, on) == on || !on) return;
-  if (worker_.busy() && job_need_ != Need::count) worker_.cancel();
-  falsely_held_.clear();
-  reconnecting_ = {};
+  if (worker_.busy() && job_.need != Need::count) worker_.cancel();
+  clients_.falsely_held.clear();
+  clients_.reconnecting = {};
   for (const auto& service : registry_.services()) {
     for (Eviction& eviction : service->evictions)
       if (eviction.drain)

@@ -70,14 +70,14 @@ TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& regist
     : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
 
 nat::Loaded TableSync::start(Time now) {
-  last_resync_ = now;
+  resync_.last = now;
   auto found = table_.read();
   nat::Loaded loaded = found ? std::move(*found) : nat::Loaded{};
   if (loaded.in_order)
     table_.adopt(loaded.state);
   else
     table_.load(loaded.state);
-  settling_.wanted = settling_.loaded = loaded.settling;
+  settling_.intended = settling_.loaded = loaded.settling;
   if (found && !loaded.in_order) outbox_.log(events::table_replaced());
   return loaded;
 }
@@ -87,11 +87,11 @@ TableSync::State TableSync::state() const { return state_ == State::in_sync && b
 bool TableSync::prepare(Time now) {
   if (busy()) return false;
   if (refusal_.retry_at && *refusal_.retry_at <= now) registry_.mark_all_dirty(); // whatever was refused is decided again
-  if (now >= last_resync_ + resync_period) look_for_missed_commits(now);
+  if (now >= resync_.last + resync_period) look_for_missed_commits(now);
   if (refusal_.retry_at && *refusal_.retry_at > now) return false;
-  if (resync_due_ && now >= last_resync_ + resync_pause) resync(now);
+  if (resync_.due && now >= resync_.last + resync_pause) resync(now);
   // After a refusal what is loaded must be read first; a mere comparison holds up no flip.
-  return !(resync_due_ && state_ == State::failed);
+  return !(resync_.due && state_ == State::failed);
 }
 
 void TableSync::apply(std::vector<Change> changes, Time now) {
@@ -99,20 +99,20 @@ void TableSync::apply(std::vector<Change> changes, Time now) {
     if (change.plan.rules == change.service->loaded)
       applied_(change, now);
     else
-      change.service->changing = true, pending_.push_back(std::move(change));
-  if (settling_.wanted != settling_.loaded) settling_.given = settling_.wanted;
-  const auto job = [this, now] { settling_.refusal = send(table_, pending_, settling_.given, now); };
-  if (!is_pending() || thread_.run(job, wait_for_commit)) committed(now);
+      change.service->changing = true, pending_.changes.push_back(std::move(change));
+  if (settling_.intended != settling_.loaded) pending_.settling = settling_.intended;
+  const auto job = [this, now] { pending_.settling_refusal = send(table_, pending_.changes, pending_.settling, now); };
+  if (pending_.empty() || thread_.run(job, wait_for_commit)) committed(now);
 }
 
 /// The kernel has answered: what it took is loaded now.
 void TableSync::committed(Time now) {
   std::string refusal;
-  if (const auto given = std::exchange(settling_.given, std::nullopt)) {
-    refusal = std::exchange(settling_.refusal, {});
+  if (const auto given = std::exchange(pending_.settling, std::nullopt)) {
+    refusal = std::exchange(pending_.settling_refusal, {});
     if (refusal.empty()) settling_.loaded = *given;
   }
-  for (Change& change : std::exchange(pending_, {})) {
+  for (Change& change : std::exchange(pending_.changes, {})) {
     change.service->changing = false;
     if (change.refusal.empty())
       applied_(change, now);
@@ -127,9 +127,9 @@ void TableSync::committed(Time now) {
 }
 
 void TableSync::finish_commit(Time now) {
-  resync_due_ |= std::exchange(aside_refused_, false);
-  for (const Change& change : pending_) registry_.mark_dirty(*change.service);
-  if (is_pending()) committed(now);
+  resync_.due |= std::exchange(pending_.aside_refused, false);
+  for (const Change& change : pending_.changes) registry_.mark_dirty(*change.service);
+  if (!pending_.empty()) committed(now);
   outbox_.sync_due = true;
 }
 
@@ -138,12 +138,12 @@ void TableSync::refused(const std::string& error, Time now) {
   const auto backoff = std::clamp<std::chrono::milliseconds>(refusal_.backoff * 2, first_retry, last_retry);
   refusal_ = {.error = error, .retry_at = now + backoff, .backoff = backoff};
   state_ = State::failed;
-  resync_due_ = true; // where the kernel could not be asked what became of it: read before deciding
+  resync_.due = true; // where the kernel could not be asked what became of it: read before deciding
 }
 
 /// Reads the table and restores it when it is not what was loaded.
 void TableSync::resync(Time now) {
-  last_resync_ = now;
+  resync_.last = now;
   try {
     const auto found = table_.read();
     const nat::TableState expected = all_loaded(registry_.services());
@@ -153,13 +153,13 @@ void TableSync::resync(Time now) {
       outbox_.table_loaded = true;
       outbox_.log(events::table_restored(found.has_value()));
     }
-    resync_due_ = unread_ = false;
+    resync_.due = resync_.unread = false;
     state_ = state_ == State::failed ? State::repairing : State::in_sync;
   } catch (const std::system_error& error) {
     const bool others_commit_all_the_time =
         error.code() == std::errc::resource_unavailable_try_again || error.code() == std::errc::interrupted;
     if (others_commit_all_the_time && state_ == State::in_sync)
-      resync_due_ = false, unread_ = true; // tried again in a minute
+      resync_.due = false, resync_.unread = true; // tried again in a minute
     else
       refused(error.what(), now);
   } catch (const std::exception& error) {
@@ -168,17 +168,17 @@ void TableSync::resync(Time now) {
 }
 
 void TableSync::look_for_missed_commits(Time now) {
-  last_resync_ = now;
+  resync_.last = now;
   try {
-    resync_due_ |= table_.missed_a_commit() || unread_;
+    resync_.due |= table_.missed_a_commit() || resync_.unread;
   } catch (const std::exception&) {
-    resync_due_ = true; // resync() meets the same failure, and reports it
+    resync_.due = true; // resync() meets the same failure, and reports it
   }
 }
 
 void TableSync::on_commit() {
   if (busy() || !table_.changed_by_others()) return;
-  resync_due_ = true;
+  resync_.due = true;
   outbox_.sync_due = true;
 }
 
@@ -198,17 +198,17 @@ void TableSync::change_aside(const std::function<void()>& change) {
     try {
       change();
     } catch (const std::exception&) {
-      aside_refused_ = true;
+      pending_.aside_refused = true;
     }
   };
-  if (thread_.run(job, wait_for_commit)) resync_due_ |= std::exchange(aside_refused_, false);
+  if (thread_.run(job, wait_for_commit)) resync_.due |= std::exchange(pending_.aside_refused, false);
 }
 
 Time TableSync::next_wakeup(Time now) const {
   if (busy()) return now + resync_period; // the end of the commit comes first
-  const Time next_resync = last_resync_ + (resync_due_ ? Clock::duration{resync_pause} : Clock::duration{resync_period});
+  const Time next_resync = resync_.last + (resync_.due ? Clock::duration{resync_pause} : Clock::duration{resync_period});
   Time next = next_resync;
-  if (refusal_.retry_at) next = std::max(*refusal_.retry_at, resync_due_ ? next_resync : now); // nothing can be done before
+  if (refusal_.retry_at) next = std::max(*refusal_.retry_at, resync_.due ? next_resync : now); // nothing can be done before
   return next;
 }
 

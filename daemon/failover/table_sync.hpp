@@ -40,7 +40,7 @@ public:
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
   /// The guard drops what fits no flow, or does so no longer: with the next apply(), in its transaction.
-  void set_settling(bool on) { settling_.wanted = on; }
+  void set_settling(bool on) { settling_.intended = on; }
   /// What is loaded.
   bool is_settling() const { return settling_.loaded; }
   /// What no service waits for: whether replies to probes bypass conntrack.
@@ -64,7 +64,6 @@ private:
   void resync(Time now);
   void committed(Time now);
   void refused(const std::string& error, Time now);
-  bool is_pending() const { return !pending_.empty() || settling_.given; }
 
   Table& table_;
   CommitThread& thread_; // uses table_ alone while it is busy
@@ -78,18 +77,25 @@ private:
     std::optional<Time> retry_at; // the transaction is tried again then
     std::chrono::milliseconds backoff{};
   };
-  Refusal refusal_;             // the last one; empty while the kernel takes changes
-  bool resync_due_ = false;     // what is loaded must be read again
-  bool unread_ = false;         // others committed all the time while it was tried
-  bool aside_refused_ = false;  // the thread's word
-  std::vector<Change> pending_; // what the kernel was given
-  struct Settling {
-    bool wanted = false, loaded = false;
-    std::optional<bool> given = {}; // to the kernel, with pending_
-    std::string refusal = {};       // the thread's word
+  Refusal refusal_; // the last one; empty while the kernel takes changes
+  struct Resync {
+    bool due = false;    // what is loaded must be read again
+    bool unread = false; // others committed all the time while it was tried
+    Time last{};
   };
-  Settling settling_; // of the guard's switch
-  Time last_resync_{};
+  Resync resync_;
+  struct Settling {
+    bool intended = false, loaded = false;
+  };
+  Settling settling_; // the guard's switch
+  struct Pending {    // what the kernel was given, and what the thread says of it
+    std::vector<Change> changes;
+    std::optional<bool> settling = {};
+    std::string settling_refusal = {};
+    bool aside_refused = false; // of what no service waits for
+    bool empty() const { return changes.empty() && !settling; }
+  };
+  Pending pending_;
 };
 
 } // namespace hanat

@@ -13,12 +13,14 @@
 #include <netlink/netlink.h>
 
 #include "probes/io/uv.hpp"
+#include "probes/io/watch_netlink.hpp"
 
 namespace hanat {
 namespace {
 
 constexpr std::uint64_t list_again_after_ms = 100; // when that failed
 constexpr int lists_at_most = 20;                  // a change interrupts a list
+constexpr int errors_at_most = 100;                // of one read: addresses that change faster than they are read
 
 struct FreeSocket {
   void operator()(nl_sock* socket) const { nl_socket_free(socket); }
@@ -87,18 +89,20 @@ struct AddressMonitor::Watched {
     places = listed(address); // behind the subscription: nothing falls between
     list_again = make_timer(loop, this);
     poll = make_poll(loop, nl_socket_get_fd(socket.get()), this);
-    check_uv(uv_poll_start(poll.get(), UV_READABLE, [](uv_poll_t* ready, int, int) { static_cast<Watched*>(ready->data)->on_readable(); }),
+    check_uv(probes::watch_netlink(poll.get(), [](uv_poll_t* ready) { static_cast<Watched*>(ready->data)->on_readable(); }),
              "watch the addresses");
   }
 
   void read() {
     bool lost = false;
-    int error = 0;
-    while ((error = nl_recvmsgs_default(socket.get())) != -NLE_AGAIN) {
-      if (error >= 0) continue;
-      if (std::exchange(lost, true)) break; // NLE_NOMEM is ENOBUFS: the buffer was full; once is enough to know
+    int errors = 0;
+    for (int error = 0; error != -NLE_AGAIN && errors < errors_at_most;) {
+      error = nl_recvmsgs_default(socket.get());
+      if (error >= 0 || error == -NLE_AGAIN) continue;
+      lost = true; // NLE_NOMEM is ENOBUFS: the buffer was full
+      ++errors;
     }
-    if (lost) list();
+    if (lost) list(); // behind all that was told before, which would be older
   }
 
   void list() {

@@ -15,6 +15,7 @@
 #include <linux/netfilter/nfnetlink_log.h>
 
 #include "nat/marks.hpp"
+#include "probes/io/watch_netlink.hpp"
 
 namespace hanat::probes {
 namespace {
@@ -211,7 +212,7 @@ NflogReader::NflogReader(uv_loop_t* loop, OnKernelEvent on_event, std::size_t bu
     : on_event_(std::move(on_event)), netlink_(buffer_bytes) {
   bind();
   poll_ = make_poll(loop, netlink_.fd(), this);
-  check_uv(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<NflogReader*>(poll->data)->on_readable(); }),
+  check_uv(watch_netlink(poll_.get(), [](uv_poll_t* poll) { static_cast<NflogReader*>(poll->data)->on_readable(); }),
            "watch the nflog group");
 }
 

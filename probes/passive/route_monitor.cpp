@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "probes/io/watch_netlink.hpp"
 #include "probes/passive/route_monitor_impl.hpp"
 
 namespace hanat::probes {
@@ -44,8 +45,7 @@ RouteMonitor::Impl::Impl(uv_loop_t* loop, OnKernelEvent function, Options option
     : on_event(std::move(function)), socket(options.buffer_bytes, options.mark), next_round(make_timer(loop, this)) {
   idle = make_handle(uv_idle_init, loop, this, "watch the loop");
   poll = make_poll(loop, socket.fd(), this);
-  check_uv(uv_poll_start(poll.get(), UV_READABLE, [](uv_poll_t* ready, int, int) { static_cast<Impl*>(ready->data)->on_readable(); }),
-           "watch the routes");
+  check_uv(watch_netlink(poll.get(), [](uv_poll_t* ready) { static_cast<Impl*>(ready->data)->on_readable(); }), "watch the routes");
   learn_surroundings();
 }
 

@@ -44,6 +44,7 @@ constexpr std::array levels{
     Level{"daemon/config", 8},
     Level{"daemon/decision", 9},
     Level{"daemon/doctor", 9},
+    Level{"daemon/pair", 9},
     Level{"daemon/state", 9},
     Level{"daemon/pair", 9},
     Level{"daemon/peer", 10},

@@ -72,6 +72,13 @@ public:
                                        family == Family::ipv4 ? "ip" : "ip6", address()));
   }
   std::string counted() { return lab.must(Host::client, "nft list chain inet count in | grep -o 'packets [0-9]*'"); }
+  /// The entry of a connection comes into conntrack, as conntrackd puts it there.
+  void bring(const TcpClient& client) {
+    lab.must(Host::gateway, fmt::format("conntrack -I -p tcp -s {} -d {} --sport {} --dport 443 --state ESTABLISHED -u ASSURED,SEEN_REPLY "
+                                        "-t 600 --dst-nat {} 2>&1",
+                                        Lab::address(Host::client, family).text(), address(), client.local_port(),
+                                        to_text(Lab::endpoint(Host::primary, 8443, family))));
+  }
   /// A segment of the server in the middle of a connection that its machine knows.
   void push(const TcpClient& client) {
     const TcpNumbers numbers = tcp_numbers(client.fd());
@@ -145,12 +152,7 @@ TEST_P(Takeover, DropsWhatItDoesNotKnowUntilItIsSettled) {
   TcpClient known{gateway.lab, Host::client, gateway.vip()}, late{gateway.lab, Host::client, gateway.vip()};
   TcpClient lost{gateway.lab, Host::client, gateway.vip()};
   for (TcpClient* client : {&known, &late, &lost}) ASSERT_EQ(client->ask().text, "primary");
-  const auto brought = [&](const TcpClient& client) { // as conntrackd puts it there
-    const std::array flow{Flow{
-        .mapping = {.vip = {.address = gateway.vip().address, .port = 443}, .server = Lab::endpoint(Host::primary, 8443, gateway.family)},
-        .client = {.address = Lab::address(Host::client, gateway.family), .port = client.local_port()}}};
-    gateway.lab.in(Host::gateway, [&] { synthesise(flow); });
-  };
+  const auto brought = [&](const TcpClient& client) { gateway.bring(client); };
   gateway.lab.must(Host::gateway, "conntrack -F 2>&1");
   brought(known);
   for (const char* role : {"standby", "settling"}) {
@@ -174,8 +176,6 @@ TEST_P(Takeover, DropsWhatItDoesNotKnowUntilItIsSettled) {
   EXPECT_EQ(settled.exit, 0) << settled.err;
   EXPECT_EQ(settled.out, "settled: this gateway is active\n");
   hanatd.wait_for(PairGateway::is("active"));
-  gateway.push(lost);
-  EXPECT_EQ(gateway.untranslated(), std::get<1>(GetParam()) ? 1U : 0U) << "the guard is as it always was";
   gateway.lab.must(Host::gateway, "conntrack -F 2>&1");
   if (std::get<1>(GetParam()))
     EXPECT_EQ(lost.ask().text, "primary") << "picked up";

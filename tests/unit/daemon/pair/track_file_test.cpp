@@ -1,6 +1,8 @@
 // What keepalived reads.
 #include "daemon/pair/track_file.hpp"
 
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,10 @@ namespace {
 
 class TrackFileTest : public testing::Test {
 protected:
-  TrackFileTest() { check_uv(uv_loop_init(&loop_), "make a loop"); }
+  TrackFileTest() {
+    check_uv(uv_loop_init(&loop_), "make a loop");
+    file_ = std::make_unique<TrackFile>(&loop_, [this](const std::string& error) { failures_.push_back(error); });
+  }
   ~TrackFileTest() override {
     file_.reset();
     uv_run(&loop_, UV_RUN_DEFAULT);
@@ -26,7 +31,7 @@ protected:
   uv_loop_t loop_{};
   test::TempDir dir_;
   std::vector<std::string> failures_;
-  std::unique_ptr<TrackFile> file_ = std::make_unique<TrackFile>(&loop_, [this](const std::string& error) { failures_.push_back(error); });
+  std::unique_ptr<TrackFile> file_;
 };
 
 TEST_F(TrackFileTest, IsZeroWhileAServerIsReachedOtherwiseOne) {

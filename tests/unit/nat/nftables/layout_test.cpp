@@ -83,12 +83,6 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
   EXPECT_EQ(comments_in(layout, "guard_output"), each({{1, "addresses of this family are in guarded, or this gateway settles"}}));
   EXPECT_EQ(comments_in(layout, "guarded"),
             each({{1, "packets that fit no flow, while this gateway of a pair is standby or settles"}, {2, "in reject, stale or recent"}}));
-  EXPECT_EQ(comments_in(layout, "settle"), each({{1, "hanatd does not run: nobody would end this"},
-                                                 {1, "of the gateway itself"},
-                                                 {4, "from a client in the middle of its connection"},
-                                                 {1, "a server opens a connection of its own"},
-                                                 {1, "replies to hanatd's probes"},
-                                                 {4, "from a server, and its client does not know that address"}}));
   EXPECT_EQ(comments_in(layout, "segment"), each({{1, "a reply, which fits its flow"},
                                                   {1, "addresses of this family are in guarded, or this gateway settles"},
                                                   {1, "mid-stream TCP that fits no flow"}}));
@@ -127,6 +121,14 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
   EXPECT_EQ(comments_in(layout, "source"), each({{1, "picked up"}, {2, "to a server whose clients may get another source address"}}));
   for (const char* chain : {chain_source_ipv4, chain_source_ipv6})
     EXPECT_EQ(comments_in(layout, chain).size(), 12U) << chain; // of each protocol, masquerade and fixed, endpoints and ranges
+}
+
+TEST(Layout, OfWhatSettlesTheExceptionsStandBeforeServers) {
+  Comments expected{"hanatd does not run: nobody would end this", "of the gateway itself"};
+  expected.insert(expected.end(), 4, "from a client in the middle of its connection");
+  expected.insert(expected.end(), {"a server opens a connection of its own", "replies to hanatd's probes"});
+  expected.insert(expected.end(), 4, "from a server, and its client does not know that address");
+  EXPECT_EQ(comments_in(make_layout("hanat"), "settle"), expected);
 }
 
 TEST(Layout, IsTheSameInEveryTable) {
