@@ -21,7 +21,7 @@ ControlError error_in(const std::string& bytes) {
   const auto* const error = std::get_if<ControlError>(&reply);
   return error == nullptr ? ControlError{.name = "none", .message = ""} : *error;
 }
-const auto nobody = [](const Call&) -> json { throw std::logic_error("it was run"); };
+const auto run_nothing = [](const Call&) -> json { throw std::logic_error("it was run"); };
 
 TEST(Forwarding, WhatChangesTheListIsForwardedAndNothingElse) {
   for (const char* method : {"Force", "Auto", "Disable", "Enable"}) EXPECT_TRUE(is_forwarded(method)) << method;
@@ -53,7 +53,7 @@ TEST(Forwarding, ARefusalComesBackAsItWas) {
 }
 
 TEST(Forwarding, WhatIsNoSuchCommandIsNotRun) {
-  const auto said = [](const json& command) { return error_in(run_command(command.dump(), "198.18.9.2", nobody)); };
+  const auto said = [](const json& command) { return error_in(run_command(command.dump(), "198.18.9.2", run_nothing)); };
   const json good = json::parse(command_bytes(force_call(), "ann"));
   const auto with = [&](const char* key, const json& value) {
     json command = good;
@@ -66,8 +66,8 @@ TEST(Forwarding, WhatIsNoSuchCommandIsNotRun) {
   EXPECT_EQ(with("parameters", {{"server", 1}}).name, "InvalidParameter");
   EXPECT_EQ(with("parameters", {{"server", "primary"}, {"fresh", 1}}).name, "InvalidParameter");
   EXPECT_EQ(with("by", 1).name, "Failed");
-  EXPECT_EQ(error_in(run_command("{", "198.18.9.2", nobody)).name, "Failed");
-  EXPECT_EQ(error_in(run_command("[]", "198.18.9.2", nobody)).name, "Failed");
+  EXPECT_EQ(error_in(run_command("{", "198.18.9.2", run_nothing)).name, "Failed");
+  EXPECT_EQ(error_in(run_command("[]", "198.18.9.2", run_nothing)).name, "Failed");
 }
 
 TEST(Forwarding, ControlCharactersOfTheOneWhoAsksDoNotReachTheJournal) {
