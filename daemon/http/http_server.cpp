@@ -22,6 +22,7 @@ namespace hanat {
 namespace {
 
 constexpr std::size_t connection_memory = std::size_t{16} << 10; // bytes, for its request
+constexpr std::size_t most_ignored = std::size_t{64} << 10;      // bytes of a body that is too long
 constexpr int backlog = 16;                                      // connections not accepted yet
 
 struct StopDaemon {
@@ -116,13 +117,20 @@ public:
   }
   bool is_over() const override { return connection_ == nullptr || reply_.has_value(); }
 
+  /// What is too long is left out, and refused when all of it has come. False: so much that the connection is to be closed.
   bool add(std::string_view data) {
-    if (body_.size() + data.size() > server_->options.longest_body) return false;
-    body_ += data;
-    return true;
+    received_ += data.size();
+    if (received_ <= server_->options.longest_body)
+      body_ += data;
+    else
+      body_.clear();
+    return received_ <= server_->options.longest_body + most_ignored;
   }
   /// The request is complete: the handler replies, or the connection waits.
   MHD_Result proceed(const std::shared_ptr<HttpExchange>& self) {
+    const std::size_t longest = server_->options.longest_body;
+    if (longest > 0 && received_ > longest) // who takes no body at all looks at the method
+      return send(connection_, {.status = MHD_HTTP_CONTENT_TOO_LARGE, .body = fmt::format("at most {} bytes\n", longest)});
     if (!std::exchange(handled_, true)) server_->handler(self);
     if (reply_) return send(connection_, *std::exchange(reply_, HttpReply{}));
     MHD_suspend_connection(connection_);
@@ -144,6 +152,7 @@ private:
   MHD_Connection* connection_;
   std::string method_, path_, body_;
   std::optional<HttpReply> reply_;
+  std::size_t received_ = 0; // bytes of the body
   bool handled_ = false;
 };
 
