@@ -1,7 +1,7 @@
 // A pair of gateways: what clients see when the active one dies, hands over, or when the standby is wrong. "alone" is the same pair, with
 // the same keepalived and conntrackd, of two hanatd that do not know of each other. hanat-bench-pair [short | BUSY IDLE PUSH UDP]: numbers
-// of connections of each kind (flows.hpp); "short": few, and nothing alone. Needs root; works in Labs of its own. Not here: the death of a
-// server (detect, told).
+// of connections of each kind (flows.hpp); "short": few, nothing alone, and not what namespace tests ask for. Needs root; works in Labs of
+// its own. Not here: the death of a server (detect, told).
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -115,7 +115,9 @@ void measure_deaths(const Plan& plan) {
   for (const PairMode mode : {PairMode::inject, PairMode::ftfw})
     for (const Family family : {Family::ipv4, Family::ipv6})
       for (const char* snat : {"none", "fixed"}) {
-        if (plan.small && (family == Family::ipv4) != (std::string_view{snat} == "none")) continue;
+        const bool plain = family == Family::ipv4 && std::string_view{snat} == "none";
+        const bool special = family == Family::ipv6 && std::string_view{snat} == "fixed";
+        if (plan.small && !(mode == PairMode::inject ? plain : special)) continue;
         const auto one = [&](bool paired) {
           Scene scene{{.mode = mode, .family = family, .snat = snat, .paired = paired}, plan};
           return broken_by(scene, die);
@@ -262,7 +264,7 @@ double agreement_lag() {
   return worst;
 }
 
-void measure_link(const Plan& plan) {
+void measure_override(const Plan& plan) {
   both(
       plan, [&](bool paired) { return overridden(plan, paired); },
       [&](Override now, Override* alone) {
@@ -277,6 +279,9 @@ void measure_link(const Plan& plan) {
                .now = now.on_forced,
                .at_least = 100});
       });
+}
+
+void measure_agreement() {
   print({.what = "a move on the active gateway until the standby has made it",
          .unit = "ms",
          .alone = {},
@@ -306,9 +311,12 @@ int main(int argc, char** argv) {
     print_row("two gateways", "unit", "alone", "pair", "goal");
     measure_deaths(plan);
     measure_new_connects(plan);
-    measure_wrong_standby(plan);
-    measure_handovers(plan);
-    measure_link(plan);
+    if (!plan.small) { // the namespace tests ask for these with few connections
+      measure_wrong_standby(plan);
+      measure_handovers(plan);
+      measure_override(plan);
+    }
+    measure_agreement();
     return EXIT_SUCCESS;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
