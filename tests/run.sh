@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
-# All tests: sudo tests/run.sh          about 36 minutes on two cores
+# All tests: sudo tests/run.sh          about 40 minutes on two cores
 #            sudo tests/run.sh quick    format, build, unit and namespace tests only
 #            sudo tests/run.sh tidy     all, and clang-tidy over the tests' own sources too (10 minutes more)
 # On a fresh Debian 12 it installs what it needs. Nothing is skipped: a test that lacks something fails. The last line is

@@ -344,7 +344,8 @@ Plan plan_standby(const ServiceState& service, Plan plan) {
   plan.rules.stale.clear();
   plan.rules.recent.clear();
   std::erase_if(plan.evictions, [](const Eviction& eviction) { return !eviction.drain; });
-  for (Eviction& eviction : plan.evictions) eviction.drain->notified = true;
+  for (Eviction& eviction : plan.evictions)
+    if (eviction.drain) eviction.drain->notified = true;
   return plan;
 }
 

@@ -132,7 +132,11 @@ public:
     if (longest > 0 && received_ > longest) // who takes no body at all looks at the method
       return send(connection_, {.status = MHD_HTTP_CONTENT_TOO_LARGE, .body = fmt::format("at most {} bytes\n", longest)});
     if (!std::exchange(handled_, true)) server_->handler(self);
-    if (reply_) return send(connection_, *std::exchange(reply_, HttpReply{}));
+    if (reply_) {
+      const HttpReply reply = std::move(*reply_);
+      reply_.emplace(); // it is over
+      return send(connection_, reply);
+    }
     MHD_suspend_connection(connection_);
     server_->suspended.insert(this);
     return MHD_YES;

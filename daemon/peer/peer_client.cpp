@@ -224,9 +224,8 @@ PeerClient::~PeerClient() {
 
 void PeerClient::send(const std::string& body, std::function<void(const PeerReply&)> done) {
   impl_->commands.emplace_back(impl_->multi, impl_->config, body, [this, done = std::move(done)](Command& ended, const PeerReply& reply) {
-    const PeerReply copy = reply;
     impl_->commands.remove_if([&ended](const Command& command) { return &command == &ended; });
-    done(copy);
+    done(reply);
   });
 }
 

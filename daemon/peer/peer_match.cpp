@@ -16,6 +16,7 @@ namespace {
 
 std::string addresses_of(const PeerServer& server) {
   std::vector<std::string> texts;
+  texts.reserve(server.addresses.size());
   for (const Endpoint& address : server.addresses) texts.push_back(to_text(address));
   return fmt::format("{}", fmt::join(texts, ", "));
 }
