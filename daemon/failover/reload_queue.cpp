@@ -11,11 +11,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A failover is a few turns of the loop (the refusal, the probe that it calls for, the flip), and each waits at most for one slice and its
-// transaction: some 0.5 ms each for 16 services of two listeners. The loop is free for longer than it is busy.
-constexpr std::size_t slice_services = 16;
-constexpr auto slice_time = 1ms;
-constexpr auto pause = 2ms; // between two slices, for probes and whoever waits for the loop
+// A failover waits at most for one slice and its transaction: some 2 ms each for 64 services of two listeners.
+constexpr std::size_t slice_services = 64;
+constexpr auto slice_time = 3ms;
+constexpr auto pause = 1ms; // between two slices, for probes and whoever waits for the loop
 
 } // namespace
 
