@@ -12,7 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto lost_after = 3s;     // it answers each second
 constexpr auto split_after = 2s;    // a handover has two active gateways, or none, for a moment
 constexpr auto clocks_apart = 2s;   // then times in the two journals cannot be compared
 constexpr auto refused_pause = 60s; // between two events
@@ -39,7 +38,7 @@ void PeerSight::on_answer(const PeerPage& page, Role own, Time now) {
 
 void PeerSight::on_failure(const std::string& why, Role own, Time now) {
   failure_ = why;
-  if (now - waits_since_ < lost_after) return;
+  if (now - waits_since_ < peer_lost_after) return;
   if (std::exchange(lost_told_, true)) return;
   publish_(events::PeerLost{.peer = peer_, .why = why, .active = is_writer(own)});
 }
@@ -71,7 +70,7 @@ void PeerSight::on_differences(const PeerView& view) {
     publish_(events::PeerDiffers{.first = texts.front(), .number = view.config_count()});
 }
 
-bool PeerSight::answers(Time now) const { return seen_at_ && now - *seen_at_ < lost_after; }
+bool PeerSight::answers(Time now) const { return seen_at_ && now - *seen_at_ < peer_lost_after; }
 
 PeerStatus PeerSight::status(const PeerView& view, Role own, Time now) const {
   PeerStatus status{.address = peer_};

@@ -105,10 +105,6 @@ constexpr bool in_order() {
 }
 static_assert(in_order());
 
-} // namespace
-
-namespace {
-
 /// The other gateway of a pair.
 std::string peer_text(const PeerStatus& peer) {
   const auto gauge = [](std::string_view name, std::string_view help, auto value) {

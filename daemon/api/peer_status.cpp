@@ -18,10 +18,7 @@ template <typename Value> json nullable(const std::optional<Value>& value) { ret
 
 } // namespace
 
-bool is_lost(const PeerStatus& peer) {
-  constexpr double lost_after_s = 3; // it answers each second
-  return !peer.seen_s || *peer.seen_s > lost_after_s;
-}
+bool is_lost(const PeerStatus& peer) { return !peer.seen_s || std::chrono::duration<double>{*peer.seen_s} > peer_lost_after; }
 
 void to_json(json& value, const PeerStatus& peer) {
   value = {{"address", peer.address},

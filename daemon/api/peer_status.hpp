@@ -1,6 +1,7 @@
-// The other gateway of a pair in the status, with its JSON form. Not here: gathering it (daemon/peer_link), printing it (cli/show_status).
+// The other gateway of a pair in the status, with its JSON form. Not here: gathering it (daemon/peer_sight), printing it (cli/show_peer).
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct PeerStatus {
   bool operator==(const PeerStatus&) const = default;
 };
 
+/// After so long without an answer the other gateway counts as lost: it answers each second.
+inline constexpr std::chrono::seconds peer_lost_after{3};
 /// The other gateway does not answer.
 bool is_lost(const PeerStatus& peer);
 
