@@ -42,6 +42,12 @@ std::string show_peer(const PairStatus& pair) {
 
 std::vector<Notice> peer_notices(const PairStatus& pair) {
   std::vector<Notice> all;
+  if (pair.conntrackd == "absent")
+    all.push_back({.text = "conntrackd does not run: the other gateway knows no new connection of this one",
+                   .remedies = {"systemctl restart conntrackd"}});
+  if (pair.conntrackd == "behind")
+    all.push_back({.text = "conntrackd hangs, or is too slow: the other gateway does not know the newest connections of this one",
+                   .remedies = {"systemctl restart conntrackd; if it comes again, a greater NetlinkBufferSize in conntrackd.conf"}});
   if (!pair.peer) return all;
   const PeerStatus& peer = *pair.peer;
   const bool lost = is_lost(peer);
@@ -65,9 +71,14 @@ std::vector<Notice> peer_notices(const PairStatus& pair) {
 
 std::vector<std::string> peer_causes(const PairStatus& pair) {
   std::vector<std::string> causes;
+  if (pair.conntrackd == "absent") causes.emplace_back("conntrackd does not run");
+  if (pair.conntrackd == "behind") causes.emplace_back("conntrackd does not keep up");
   if (!pair.peer) return causes;
   const PeerStatus& peer = *pair.peer;
-  if (is_lost(peer)) return {"the other gateway does not answer"};
+  if (is_lost(peer)) {
+    causes.emplace_back("the other gateway does not answer");
+    return causes;
+  }
   if (peer.both_active) causes.emplace_back("both gateways are active");
   if (!peer.differs.empty()) causes.emplace_back("the two gateways differ");
   if (!peer.disagrees.empty()) causes.emplace_back("the two gateways disagree");

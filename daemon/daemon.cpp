@@ -111,6 +111,10 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   });
   examinations_->configure(config.path_check);
   handlers_->set_doctor(&examinations_->doctor());
+  flow_sync_ = std::make_unique<FlowSyncMonitor>(
+      loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
+  flow_sync_->enable(config.pair.has_value());
+  handlers_->set_flow_sync(flow_sync_.get());
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
   else
@@ -198,6 +202,8 @@ void Daemon::stop() {
   handlers_->stop();
   reloads_.reset();
   handlers_->set_doctor(nullptr);
+  handlers_->set_flow_sync(nullptr);
+  flow_sync_.reset();
   examinations_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
@@ -220,6 +226,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
+    flow_sync_->enable(next->config->pair.has_value());
     serve_metrics(next->config->metrics);
     replace_link(link_, loop_, *next->config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
     trim_memory();

@@ -21,6 +21,7 @@
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
+#include "daemon/pair/flow_sync_monitor.hpp"
 #include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/journal.hpp"
@@ -86,6 +87,7 @@ private:
   std::unique_ptr<ControlServer> control_;
   std::optional<Endpoint> metrics_at_; // as configured
   std::unique_ptr<MetricsServer> metrics_;
+  std::unique_ptr<FlowSyncMonitor> flow_sync_;
   std::unique_ptr<PeerLink> link_;
   std::unique_ptr<ConfigWatch> config_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;

@@ -288,6 +288,9 @@ if [ "$mode" != quick ]; then
   wait "$beside"
   lines "package" $?
   beside=
+  # It has what the tests leave idle.
+  (renice -n 19 "$BASHPID" && tidy_product) >"$scratch/tidied" 2>&1 &
+  beside=$!
   if [ "$built" = 1 ]; then
     section "unit tests under ASan and UBSan"
     gtest "unit (asan)" build/asan/tests/hanat-unit
@@ -305,12 +308,9 @@ if [ "$mode" != quick ]; then
     fuzz_all 3
   fi
 
-  section "the daemon's threads under TSan; clang-tidy"
+  section "the daemon's threads under TSan; the end of clang-tidy"
   raced=1
   must_build tsan hanatd || raced=0
-  # It has what the tests leave idle, and the whole machine after them.
-  (renice -n 19 "$BASHPID" && tidy_product) >"$scratch/tidied" 2>&1 &
-  beside=$!
   if [ "$raced" = 1 ]; then
     # What has the loop, its threads and the kernel do much at once.
     export HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races
@@ -319,7 +319,7 @@ if [ "$mode" != quick ]; then
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns
     check "no data race" no_races
   fi
-  renice -n 0 -g "$beside" >/dev/null 2>&1
+  renice -n 0 -g "$beside" >/dev/null 2>&1 # it has the whole machine now
   if wait "$beside"; then pass; else
     cat "$scratch/tidied"
     fail "clang-tidy"

@@ -22,12 +22,12 @@ json nullable_text(const std::optional<std::string>& text) { return text ? json(
 } // namespace
 
 void to_json(json& value, const PairStatus& pair) {
-  value = {{"role", pair.role}, {"since", pair.since}, {"settled", pair.settled}, {"address", pair.address}};
+  value = {{"role", pair.role}, {"since", pair.since}, {"settled", pair.settled}, {"address", pair.address}, {"conntrackd", pair.conntrackd}};
   if (pair.peer) value["peer"] = *pair.peer;
 }
 
 void from_json(const json& from, PairStatus& pair) {
-  pair = {.role = from.at("role"), .since = from.at("since"), .settled = from.at("settled"), .address = from.at("address")};
+  pair = {.role = from.at("role"), .since = from.at("since"), .settled = from.at("settled"), .address = from.at("address"), .conntrackd = from.value("conntrackd", "unknown")};
   if (const auto peer = from.find("peer"); peer != from.end()) pair.peer = peer->get<PeerStatus>();
 }
 

@@ -66,8 +66,8 @@ type Daemon (
   reload_hangs: ?HungReload, pair: ?Pair
 )
 # of a gateway in a pair; role: standby, settling, active; settled: it is active, and does not wait for the other one's connections
-# peer: absent where [pair] names none
-type Pair (role: string, since: string, settled: bool, address: string, peer: ?Peer)
+# conntrackd: ok, absent (it does not run), behind (it does not keep up), unknown; peer: absent where [pair] names none
+type Pair (role: string, since: string, settled: bool, address: string, conntrackd: string, peer: ?Peer)
 # the other gateway. seen_s: since its last answer, null: none yet; failure: why the last attempt failed; role, version: by its last answer;
 # differs: of the configurations; disagrees: of targets, in words; lag_ms: of the last change there until it was followed here
 type Peer (

@@ -151,6 +151,9 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
           fmt::format("hanat_pair_role_since_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(since->time_since_epoch()).count());
     daemon_ += heading("hanat_pair_settled", "gauge", "1 while the gateway is active and waits for no connections of the other one") +
                fmt::format("hanat_pair_settled {}\n", pair->settled ? 1 : 0);
+    daemon_ += heading("hanat_pair_conntrackd", "gauge", "1 for what is known of conntrackd, which carries connections to the other gateway");
+    for (const std::string_view state : {"unknown", "ok", "absent", "behind"})
+      daemon_ += fmt::format("hanat_pair_conntrackd{{state=\"{}\"}} {}\n", state, pair->conntrackd == state ? 1 : 0);
     if (pair->peer) daemon_ += peer_text(*pair->peer);
   }
   if (const auto at = daemon.config_loaded_at ? parse_wall_time(*daemon.config_loaded_at) : std::nullopt)

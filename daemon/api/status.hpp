@@ -172,6 +172,7 @@ struct PairStatus {
   std::string since;                   // RFC 3339, UTC
   bool settled = false;                // it is active, and the other gateway's connections are not waited for
   std::string address;                 // that the two share
+  std::string conntrackd = "unknown";  // "ok"; "absent": it does not run; "behind": it does not keep up
   std::optional<PeerStatus> peer = {}; // absent: nothing is shared with it
   bool operator==(const PairStatus&) const = default;
 };

@@ -17,6 +17,7 @@
 #include "daemon/control/server.hpp"
 #include "daemon/doctor/doctor.hpp"
 #include "daemon/failover/controller.hpp"
+#include "daemon/pair/flow_sync_monitor.hpp"
 #include "daemon/report/history.hpp"
 
 namespace hanat {
@@ -36,6 +37,8 @@ public:
   ServiceStatus service_status(const ServiceState& service) const;
   /// Before the first call of Doctor. nullptr: there is none any more.
   void set_doctor(Doctor* doctor) { doctor_ = doctor; }
+  /// Of a gateway of a pair: what is known of its conntrackd. nullptr: nothing any more.
+  void set_flow_sync(const FlowSyncMonitor* monitor) { flow_sync_ = monitor; }
   /// The link to the other gateway of a pair.
   struct Peer {
     std::function<PeerStatus()> status;
@@ -55,6 +58,7 @@ private:
 
   Controller& controller_;
   Doctor* doctor_ = nullptr;
+  const FlowSyncMonitor* flow_sync_ = nullptr;
   std::optional<Peer> peer_;
   const History& history_;
   const ConfigInUse& config_;

@@ -1,18 +1,15 @@
-// Reads /proc/net/netlink and /etc/keepalived.
+// Looks at conntrackd for a moment, and reads /etc/keepalived.
 #include "daemon/doctor/pair_checks.hpp"
 
 #include <algorithm>
-#include <cstdlib>
+#include <chrono>
 #include <fstream>
 #include <iterator>
-#include <sstream>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
-
-#include <linux/netfilter/nfnetlink_compat.h>
-#include <linux/netlink.h>
 
 namespace hanat {
 namespace {
@@ -24,24 +21,19 @@ std::string text_of(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>{from}, {}};
 }
 
-} // namespace
-
-std::optional<bool> conntrack_heard_in(std::string_view sockets) {
-  // Bits of the groups: 1, 2 and 3 are new, changed and ended entries.
-  constexpr unsigned long of_conntrack = NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY;
-  std::istringstream lines{std::string{sockets}};
-  std::string line;
-  if (!std::getline(lines, line)) return std::nullopt; // names
-  while (std::getline(lines, line)) {
-    std::istringstream words{line};
-    std::string socket, port, groups;
-    int protocol = -1;
-    if (words >> socket >> protocol >> port >> groups && protocol == NETLINK_NETFILTER &&
-        (std::strtoul(groups.c_str(), nullptr, 16) & of_conntrack) == of_conntrack)
-      return true;
+FlowSync watch_conntrackd() {
+  constexpr int readings = 5; // as many as a verdict takes, and two for one that begins while conntrackd is busy
+  constexpr std::chrono::milliseconds pause{100};
+  FlowSyncJudge judge;
+  FlowSync state = FlowSync::unknown;
+  for (int reading = 0; reading < readings; ++reading) {
+    if (reading > 0) std::this_thread::sleep_for(pause);
+    state = judge.take(read_conntrack_listeners());
   }
-  return false;
+  return state;
 }
+
+} // namespace
 
 std::vector<std::size_t> harmful_lines_in(std::string_view config) {
   std::vector<std::size_t> found;
@@ -55,7 +47,7 @@ std::vector<std::size_t> harmful_lines_in(std::string_view config) {
 }
 
 PairFacts read_pair(const std::filesystem::path& keepalived) {
-  PairFacts facts{.conntrack_heard = conntrack_heard_in(text_of("/proc/thread-self/net/netlink")), .harmful_scripts = {}};
+  PairFacts facts{.conntrackd = watch_conntrackd(), .harmful_scripts = {}};
   std::error_code ignored;
   std::vector<std::filesystem::path> files;
   for (std::filesystem::recursive_directory_iterator entry{keepalived, ignored}, end; !ignored && entry != end; entry.increment(ignored))
@@ -88,10 +80,14 @@ std::vector<Finding> check_pair(const std::vector<ServiceCheck>& services, const
           "snat = \"masquerade\" in a pair: servers see this gateway's own address, and connections end when the other gateway takes over",
           fmt::format("snat = \"ADDRESS\" in [service.{}], an address that moves with {}, then hanatctl reload", service.name,
                       service.pair->text()));
-  if (facts.conntrack_heard == std::optional{false})
+  if (facts.conntrackd == FlowSync::absent)
     add("conntrackd-dead", {},
         "nobody here hears what conntrack does, so conntrackd does not run: the other gateway knows no connection of this one",
         "systemctl restart conntrackd");
+  if (facts.conntrackd == FlowSync::behind)
+    add("conntrackd-behind", {},
+        "conntrackd hangs, or is too slow for what conntrack tells it: the other gateway does not know the newest connections",
+        "systemctl restart conntrackd; if it comes again, a greater NetlinkBufferSize in conntrackd.conf");
   for (const std::string& script : facts.harmful_scripts)
     add("pair-script", {},
         fmt::format("{} runs {}: it flushes the connections of the other gateway when this one becomes backup, and never says that this "

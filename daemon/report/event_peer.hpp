@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "daemon/pair/flow_sync.hpp"
 #include "daemon/report/server_name.hpp"
 
 namespace hanat::events {
@@ -60,6 +61,11 @@ struct PairJoined {
   std::chrono::seconds lasted{};
   bool standby = false; // this gateway is now; otherwise the other one
   bool operator==(const PairJoined&) const = default;
+};
+/// conntrackd, which carries connections to the other gateway, stopped or fell behind; `ok`: it is well again.
+struct ConntrackdChanged {
+  FlowSync state = FlowSync::ok;
+  bool operator==(const ConntrackdChanged&) const = default;
 };
 /// An operator's command on the standby was carried out, or refused, by the active gateway.
 struct CommandForwarded {

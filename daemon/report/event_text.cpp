@@ -247,6 +247,7 @@ struct Levels {
   Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded> auto&) const { return Level::notice; }
   Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers> auto&) const { return Level::warning; }
   Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
+  Level operator()(const ConntrackdChanged& changed) const { return changed.state == FlowSync::ok ? Level::notice : Level::warning; }
   Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }
   Level operator()(const Message& message) const { return message.level; }
 };
@@ -276,7 +277,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
-  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined> auto&) const {
+  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged> auto&) const {
     return "pair";
   }
   std::string_view operator()(const CommandForwarded&) const { return "pair"; }

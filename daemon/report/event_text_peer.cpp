@@ -84,6 +84,20 @@ std::string Sentences::operator()(const PairJoined& joined) const {
                                     : "this one; the other one takes over its list of overrides and disabled servers");
 }
 
+std::string Sentences::operator()(const ConntrackdChanged& changed) const {
+  switch (changed.state) {
+  case FlowSync::absent:
+    return "conntrackd does not run: the other gateway knows no new connection of this one, and they end when it takes over; systemctl "
+           "restart conntrackd";
+  case FlowSync::behind:
+    return "conntrackd hangs, or is too slow for what conntrack tells it: the other gateway does not know the newest connections; "
+           "systemctl restart conntrackd, and if it comes again, a greater NetlinkBufferSize in conntrackd.conf";
+  case FlowSync::unknown:
+  case FlowSync::ok: break;
+  }
+  return "conntrackd carries connections to the other gateway again";
+}
+
 std::string Sentences::operator()(const CommandForwarded& command) const {
   if (command.failure.empty())
     return fmt::format("\"hanatctl {}\" by {} was carried out by the active gateway ({}); this one is the standby", command.command,

@@ -159,11 +159,12 @@ FindingStatus report(const Finding& finding) {
           .seen_by = finding.seen_by};
 }
 
-PairStatus report(const RoleMachine& machine, const PairConfig& pair) {
+PairStatus report(const RoleMachine& machine, const PairConfig& pair, FlowSync conntrackd) {
   return {.role = std::string{to_text(machine.role())},
           .since = to_text(machine.since()),
           .settled = machine.role() == Role::active,
-          .address = pair.address.text()};
+          .address = pair.address.text(),
+          .conntrackd = std::string{to_text(conntrackd)}};
 }
 
 FlipStatus report(const ServiceState& service, const Flip& flip) {

@@ -84,6 +84,7 @@ void Machine::start(const std::string& name, const std::vector<std::string>& arg
 }
 
 void Machine::kill(const std::string& name) { started_.at(name).kill(); }
+void Machine::signal(const std::string& name, int number) { started_.at(name).signal(number); }
 
 Output Machine::run(const std::string& command, std::chrono::milliseconds deadline) const {
   std::vector<std::string> words = inside();

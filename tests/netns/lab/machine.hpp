@@ -29,6 +29,8 @@ public:
   void start(const std::string& name, const std::vector<std::string>& argv);
   /// SIGKILL to what start() started by that name.
   void kill(const std::string& name);
+  /// Any other signal.
+  void signal(const std::string& name, int number);
   /// With sh, on this machine.
   Output run(const std::string& command, std::chrono::milliseconds deadline = std::chrono::seconds{20}) const;
 

@@ -54,6 +54,18 @@ TEST_F(ShowPeer, OneThatDoesNotAnswerIsAWarning) {
   EXPECT_THAT(peer_notices(pair).front().text, HasSubstr("this one acts alone"));
 }
 
+TEST_F(ShowPeer, AConntrackdThatDoesNotDoItsWorkIsAWarningAlsoWithoutAPeer) {
+  for (const auto& [state, words] : {std::pair{"absent", "conntrackd does not run"}, std::pair{"behind", "conntrackd hangs"}}) {
+    PairStatus pair = well();
+    pair.conntrackd = state;
+    pair.peer.reset();
+    ASSERT_EQ(peer_notices(pair).size(), 1U);
+    EXPECT_THAT(peer_notices(pair).front().text, HasSubstr(words));
+    EXPECT_FALSE(peer_notices(pair).front().remedies.empty());
+    EXPECT_EQ(show_check(status_of(pair), now).alarm, Alarm::warning);
+  }
+}
+
 TEST_F(ShowPeer, TwoActiveGatewaysAreTrouble) {
   PairStatus pair = well();
   pair.role = "active";

@@ -130,7 +130,7 @@ TEST_F(PathInPeace, AThousandConnectsFromRandomAndFixedPortsShowNothing) {
   lab.sysctl(Host::client, "net.ipv4.tcp_max_tw_buckets", "0"); // a port is free at once, whoever ended its connection
   std::size_t answered = 0;
   for (std::uint16_t number = 0; number < 1000; ++number) { // ten ports, each a hundred times: within the time-out of its first SYN
-    const auto port = static_cast<std::uint16_t>(20'000 + number % 10);
+    const auto port = static_cast<std::uint16_t>(2'000 + number % 10); // below those of the random ones, which may still be in TIME_WAIT
     answered += connect_once(lab, Host::client, Lab::vip(443), milliseconds{3000}, port).result == Result::answered ? 1U : 0U;
   }
   EXPECT_EQ(answered, 1000U);

@@ -99,6 +99,7 @@ TEST(MetricsText, OfAPairTellsTheRole) {
               HasSubstr("hanat_pair_role{role=\"standby\"} 0\nhanat_pair_role{role=\"settling\"} 1\nhanat_pair_role{role=\"active\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("hanat_pair_role_since_timestamp_seconds 1769853600.500\n"));
   EXPECT_THAT(text, HasSubstr("hanat_pair_settled 0\n"));
+  EXPECT_THAT(text, HasSubstr("hanat_pair_conntrackd{state=\"unknown\"} 1\nhanat_pair_conntrackd{state=\"ok\"} 0\n"));
 }
 
 TEST(MetricsText, HasEveryMetric) {

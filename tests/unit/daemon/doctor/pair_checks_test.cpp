@@ -29,18 +29,18 @@ ServiceCheck service_of_a_pair(bool masquerades = false) {
 TEST(PairChecks, NothingIsSaidOfAGatewayThatIsAlone) {
   ServiceCheck alone = service_of_a_pair(true);
   alone.pair.reset();
-  EXPECT_THAT(check_pair({alone}, {.conntrack_heard = false, .harmful_scripts = {"/etc/keepalived/keepalived.conf:3"}}), IsEmpty());
+  EXPECT_THAT(check_pair({alone}, {.conntrackd = FlowSync::absent, .harmful_scripts = {"/etc/keepalived/keepalived.conf:3"}}), IsEmpty());
   EXPECT_FALSE(is_pair({alone}));
 }
 
 TEST(PairChecks, NothingIsSaidOfAHealthyPair) {
-  for (const std::optional<bool> heard : {std::optional{true}, std::optional<bool>{}})
-    EXPECT_THAT(check_pair({service_of_a_pair()}, {.conntrack_heard = heard, .harmful_scripts = {}}), IsEmpty());
+  for (const FlowSync state : {FlowSync::ok, FlowSync::unknown})
+    EXPECT_THAT(check_pair({service_of_a_pair()}, {.conntrackd = state, .harmful_scripts = {}}), IsEmpty());
 }
 
 TEST(PairChecks, EveryFindingHasItsRemedy) {
   const auto found =
-      check_pair({service_of_a_pair(true)}, {.conntrack_heard = false, .harmful_scripts = {"/etc/keepalived/keepalived.conf:3"}});
+      check_pair({service_of_a_pair(true)}, {.conntrackd = FlowSync::absent, .harmful_scripts = {"/etc/keepalived/keepalived.conf:3"}});
   ASSERT_EQ(found.size(), 3U);
   for (const Finding& finding : found) EXPECT_EQ(finding.severity, Severity::warning);
   EXPECT_EQ(found[0].code, "pair-masquerade");
@@ -52,17 +52,11 @@ TEST(PairChecks, EveryFindingHasItsRemedy) {
   EXPECT_THAT(found[2].what, HasSubstr("/etc/keepalived/keepalived.conf:3 runs primary-backup.sh"));
 }
 
-TEST(PairChecks, WhoeverHearsAllThatConntrackDoesIsAConntrackd) {
-  const std::string head = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n";
-  const std::string others = "0000000000000000 0   800        00000555 0        0        0     2        0        8\n"
-                             "0000000000000000 12  801        00000000 0        0        0     2        0        9\n"
-                             "0000000000000000 12  802        00000040 0        0        0     2        0        10\n"
-                             "0000000000000000 15  803        00000007 0        0        0     2        0        11\n";
-  EXPECT_EQ(conntrack_heard_in(head + others), false);
-  EXPECT_EQ(conntrack_heard_in(head + others + "0000000000000000 12  804        00000007 0        0        0     2        0        12\n"),
-            true);
-  EXPECT_EQ(conntrack_heard_in(head), false);
-  EXPECT_EQ(conntrack_heard_in(""), std::nullopt);
+TEST(PairChecks, AConntrackdThatDoesNotKeepUpIsAWarning) {
+  const auto found = check_pair({service_of_a_pair()}, {.conntrackd = FlowSync::behind, .harmful_scripts = {}});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.front().code, "conntrackd-behind");
+  EXPECT_THAT(found.front().remedy, HasSubstr("NetlinkBufferSize"));
 }
 
 TEST(PairChecks, ALineThatRunsTheScriptIsFoundAndACommentIsNot) {

@@ -79,11 +79,12 @@ TEST(PairEvents, TheStatusHasTheRole) {
   RoleMachine machine;
   machine.begin(true, false, 2s, Time{1h}, WallTime{0s});
   const PairConfig pair{.address = shared};
-  EXPECT_EQ(report(machine, pair),
+  EXPECT_EQ(report(machine, pair, FlowSync::unknown),
             (PairStatus{.role = "settling", .since = "1970-01-01T00:00:00.000Z", .settled = false, .address = "203.0.113.10"}));
   machine.on_settled(Time{1h}, WallTime{1s});
-  EXPECT_EQ(report(machine, pair),
-            (PairStatus{.role = "active", .since = "1970-01-01T00:00:01.000Z", .settled = true, .address = "203.0.113.10"}));
+  EXPECT_EQ(report(machine, pair, FlowSync::ok),
+            (PairStatus{
+                .role = "active", .since = "1970-01-01T00:00:01.000Z", .settled = true, .address = "203.0.113.10", .conntrackd = "ok"}));
 }
 
 } // namespace

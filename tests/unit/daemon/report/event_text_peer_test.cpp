@@ -54,6 +54,15 @@ TEST(PeerText, SaysThatBothAreActiveAndThatOneIsAgain) {
   EXPECT_EQ(level(PeerAgrees{}), Level::notice);
 }
 
+TEST(PeerText, SaysWhatBecameOfConntrackd) {
+  EXPECT_THAT(text(ConntrackdChanged{FlowSync::absent}), HasSubstr("conntrackd does not run"));
+  EXPECT_THAT(text(ConntrackdChanged{FlowSync::behind}), HasSubstr("NetlinkBufferSize"));
+  EXPECT_EQ(text(ConntrackdChanged{FlowSync::ok}), "conntrackd carries connections to the other gateway again");
+  EXPECT_EQ(level(ConntrackdChanged{FlowSync::behind}), Level::warning);
+  EXPECT_EQ(level(ConntrackdChanged{FlowSync::ok}), Level::notice);
+  EXPECT_EQ(kind(ConntrackdChanged{FlowSync::absent}), "pair");
+}
+
 TEST(PeerText, SaysWhoHadWhatDoneThere) {
   EXPECT_EQ(text(CommandForwarded{.command = "auto web", .by = "ann", .peer = "198.18.9.2:9718"}),
             "\"hanatctl auto web\" by ann was carried out by the active gateway (198.18.9.2:9718); this one is the standby");
