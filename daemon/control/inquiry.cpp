@@ -66,7 +66,7 @@ void refuse_programs(const Config& config, const Call& call) {
 
 Inquiry::Inquiry(uv_loop_t* loop, Controller& controller, History& history, std::string config)
     : controller_(controller), history_(history), config_(std::move(config)), probes_(loop), flows_(loop),
-      reads_(loop, WorkerThread::AtEnd::leave) {
+      reads_(loop, WorkerThread::AtEnd::leave), replies_(loop) {
   history_.on_added = [this](const HistoryEntry& entry, std::uint64_t next) { followers_.publish(entry, next); };
 }
 
@@ -157,13 +157,14 @@ std::shared_ptr<PendingReply> Inquiry::with_config(const json& parameters, Use u
 /// A reload refuses a group that does not exist, unless it is the one in use.
 Reply Inquiry::plan(const json& parameters) {
   return with_config(parameters, [this](const ReadConfig& read, const std::shared_ptr<PendingReply>& reply) {
-    controller_.plan(read.config, [reply, no_group = read.operators_error](const ReloadPlan& plan) {
+    controller_.plan(read.config, [this, reply, no_group = read.operators_error](const std::shared_ptr<const ReloadPlan>& result) {
+      const ReloadPlan& plan = *result;
       if (reply->is_over()) return;
       const bool changed = std::ranges::find(plan.settings, "operators", &KeyChange::key) != plan.settings.end();
       if (changed && !no_group.empty())
         reply->fail("BadConfiguration", "a reload would be refused: " + no_group, {{"errors", json::array()}});
       else
-        reply->finish({{"plan", plan}});
+        replies_.finish({reply}, plan.changes.size() > LongReplies::short_enough, [result] { return json{{"plan", *result}}; });
     });
   });
 }

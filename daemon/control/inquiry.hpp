@@ -13,6 +13,7 @@
 
 #include "daemon/config/read_config.hpp"
 #include "daemon/control/followers.hpp"
+#include "daemon/control/long_replies.hpp"
 #include "daemon/control/probe_run.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
@@ -53,6 +54,7 @@ private:
   ProbeRun probes_;
   FlowLister flows_;
   JobQueue reads_; // of configurations
+  LongReplies replies_;
 };
 
 } // namespace hanat

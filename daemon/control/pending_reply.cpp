@@ -19,8 +19,12 @@ void PendingReply::send(const nlohmann::json& parameters) {
 }
 
 void PendingReply::finish(const nlohmann::json& parameters) {
+  if (!is_over()) finish_with(varlink::reply_bytes(parameters));
+}
+
+void PendingReply::finish_with(std::string bytes) {
   if (is_over()) return;
-  push(varlink::reply_bytes(parameters));
+  push(std::move(bytes));
   ended_ = true;
 }
 

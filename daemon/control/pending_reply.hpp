@@ -20,6 +20,8 @@ public:
   void send(const nlohmann::json& parameters);
   /// The last reply, or the error in its place: `name` is one of io.hanat.Control.
   void finish(const nlohmann::json& parameters);
+  /// The same, as varlink::reply_bytes() made it, perhaps on another thread.
+  void finish_with(std::string bytes);
   void fail(const std::string& name, const std::string& message, nlohmann::json parameters = nlohmann::json::object());
   /// The client is gone, or has its last reply: nothing is sent any more.
   bool is_over() const { return abandoned_ || ended_; }

@@ -35,7 +35,7 @@ std::string names_of(const std::vector<ReloadRequests::Request>& requests) {
 
 ReloadRequests::ReloadRequests(uv_loop_t* loop, std::string named, std::string operators, ConfigInUse& in_use, ReloadSteps steps)
     : named_(std::move(named)), operators_(std::move(operators)), in_use_(in_use), steps_(std::move(steps)), late_(make_timer(loop, this)),
-      deadline_(make_timer(loop, this)) {}
+      deadline_(make_timer(loop, this)), replies_(loop) {}
 
 void ReloadRequests::add(Request request) {
   const bool asked = std::ranges::any_of(waiting_, [&](const Request& one) {
@@ -163,11 +163,13 @@ void ReloadRequests::refuse(const Event& refused, const std::vector<std::string>
 
 void ReloadRequests::answer(const Reloaded& reloaded) {
   const json unconfirmed = in_use_.unconfirmed ? json{{"by", in_use_.unconfirmed->by}, {"until", in_use_.unconfirmed->until}} : json();
-  const json reply = {{"services", reloaded.plan->services}, {"added", reloaded.added},       {"changed", reloaded.changed},
-                      {"removed", reloaded.removed},         {"settings", reloaded.settings}, {"plan", *reloaded.plan},
-                      {"unconfirmed", unconfirmed}};
-  for (const Request& caller : running_.callers)
-    if (caller.reply) caller.reply->finish(reply);
+  std::vector<std::shared_ptr<PendingReply>> replies;
+  for (const Request& caller : running_.callers) replies.push_back(caller.reply);
+  replies_.finish(std::move(replies), reloaded.plan->changes.size() > LongReplies::short_enough, [reloaded, unconfirmed] {
+    return json{{"services", reloaded.plan->services}, {"added", reloaded.added},       {"changed", reloaded.changed},
+                {"removed", reloaded.removed},         {"settings", reloaded.settings}, {"plan", *reloaded.plan},
+                {"unconfirmed", unconfirmed}};
+  });
 }
 
 void ReloadRequests::end() {

@@ -16,6 +16,7 @@
 
 #include "daemon/config/read_config.hpp"
 #include "daemon/control/config_in_use.hpp"
+#include "daemon/control/long_replies.hpp"
 #include "daemon/control/pending_reply.hpp"
 #include "daemon/failover/reload.hpp"
 #include "daemon/report/event.hpp"
@@ -100,6 +101,7 @@ private:
   std::function<void()> resume_; // what waits for the end of a revert
   std::optional<Trial> trial_;
   UvHandle<uv_timer_t> late_, deadline_;
+  LongReplies replies_;
 };
 
 } // namespace hanat

@@ -221,6 +221,11 @@ bool refuses_new(const ServiceState& service) {
   return !service.shadow && outage.keeps_target() && outage.refuses_new && service.config.on_none == OnNone::refuse;
 }
 
+bool begins(const ServiceState& service) {
+  return !service.current && !service.refused && !service.removed && !service.shadow && !service.force && service.config.group.empty() &&
+         service.evictions.empty() && service.loaded.dnat.empty() && !service.loaded.vips.empty();
+}
+
 /// A target that was adopted counts until it is judged.
 bool reaches_a_server(const Services& services) {
   const auto reached = [](const auto& service) {

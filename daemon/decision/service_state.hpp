@@ -199,6 +199,8 @@ bool is_lost(const ServerState& server);
 bool awaits_silence_check(const ServiceState& service);
 /// A server keeps the traffic although no server answers, and new flows are refused all the same.
 bool refuses_new(const ServiceState& service);
+/// It has no target yet, nobody is refused, and all that is loaded of it is its endpoints: it only waits for a server to be up.
+bool begins(const ServiceState& service);
 /// Whether some server of some service can have its traffic, as far as this gateway sees; without services there is nothing to reach.
 bool reaches_a_server(const Services& services);
 /// The first moment after `now` at which something of the service changes by time alone.

@@ -55,7 +55,7 @@ public:
   /// when all of it is in the table. One that comes meanwhile follows.
   void reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done);
   /// What that would change.
-  void plan(std::shared_ptr<const Config> config, std::function<void(const ReloadPlan&)> done);
+  void plan(std::shared_ptr<const Config> config, std::function<void(const std::shared_ptr<const ReloadPlan>&)> done);
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.
   void stop();
 
@@ -73,7 +73,10 @@ public:
 
 private:
   KernelCallbacks callbacks();
-  void sync(Time now);
+  // Services that get their first target in one transaction: it takes some milliseconds.
+  static constexpr std::size_t beginners_at_most = 64;
+  /// `wait`: for the transaction.
+  void sync(Time now, Clock::duration wait = TableSync::patience, std::size_t beginners = beginners_at_most);
   void applied(Change& change, Time now);
   void join_commits(bool all);
   void wake_up(Time now);
@@ -81,6 +84,7 @@ private:
   Publish publish_;
   Outbox outbox_;
   bool stopped_ = false;
+  bool later_ = false; // services that begin wait for their turn
 
   // in the order in which they depend on each other
   ServiceRegistry registry_;

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/api/reload_plan.hpp"
@@ -28,6 +29,7 @@ public:
   /// Some more of it: as much as a slice of services takes. False: all is done. Services may be changed between two steps.
   bool step(Time now);
   const ReloadPlan& plan() const { return plan_; }
+  ReloadPlan take_plan() { return std::move(plan_); }
   const ConfigsByName& configs() const { return configs_; }
   /// How the reload may be divided, when all is done.
   const std::vector<ReloadSlice>& slices() const { return slices_; }

@@ -1,6 +1,7 @@
 // A slice is a few steps of the plan, or the services of one transaction.
 #include "daemon/failover/reload_queue.hpp"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -11,10 +12,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A failover waits at most for one slice and its transaction: some 2 ms each for 64 services of two listeners.
-constexpr std::size_t slice_services = 64;
-constexpr auto slice_time = 3ms;
-constexpr auto pause = 1ms; // between two slices, for probes and whoever waits for the loop
+// A failover waits at most for one slice and its transaction: some 2 ms each.
+constexpr std::size_t slice_services = 32;
+constexpr auto slice_time = 2ms;
+constexpr Clock::duration shortest_pause = 1ms; // between two slices, for probes and whoever waits for the loop; or as long as a slice took
 
 } // namespace
 
@@ -44,7 +45,8 @@ bool ReloadQueue::run(bool table_is_busy) {
     end(*running_);
   else
     apply(*running_, now);
-  next_at_ = clock_() + pause;
+  const Time end = clock_();
+  next_at_ = end + std::max(shortest_pause, end - now);
   return true;
 }
 
@@ -52,7 +54,7 @@ void ReloadQueue::plan(Running& running, Time begin) {
   for (Time now = begin; now < begin + slice_time; now = clock_())
     if (!running.rehearsal.step(now)) {
       running.planned = true;
-      running.result.plan = std::make_shared<const ReloadPlan>(running.rehearsal.plan());
+      running.result.plan = std::make_shared<const ReloadPlan>(running.rehearsal.take_plan());
       if (!running.order.plan_only) announce(running, now);
       return;
     }

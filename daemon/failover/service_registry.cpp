@@ -102,6 +102,16 @@ std::vector<ServiceState*> ServiceRegistry::take_dirty() {
   return std::exchange(dirty_, {});
 }
 
+std::vector<ServiceState*> ServiceRegistry::postpone_beginners(std::size_t at_most) {
+  std::size_t begun = 0;
+  const auto stays = [&](const ServiceState* service) { return !begins(*service) || ++begun <= at_most; };
+  const auto rest = std::stable_partition(dirty_.begin(), dirty_.end(), stays);
+  std::vector<ServiceState*> postponed{rest, dirty_.end()};
+  dirty_.erase(rest, dirty_.end());
+  for (ServiceState* service : postponed) service->dirty = false;
+  return postponed;
+}
+
 void ServiceRegistry::reap(ServiceState& service) {
   const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.changing));
   if (unfinished || evicting_.erase(&service) == 0 || !service.removed) return;

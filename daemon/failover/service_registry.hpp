@@ -45,6 +45,9 @@ public:
   void complete_groups();
   const std::vector<ServiceState*>& dirty() const { return dirty_; }
   std::vector<ServiceState*> take_dirty();
+  /// Of the dirty ones that begin, only so many stay: nobody is served by the rest yet, and their first targets would hold up the flips of
+  /// others. Returns the rest, which are to be marked again.
+  std::vector<ServiceState*> postpone_beginners(std::size_t at_most);
 
   /// Services with flows on their way out, and removed ones.
   const std::set<ServiceState*>& evicting() const { return evicting_; }

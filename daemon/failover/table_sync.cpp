@@ -13,9 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The kernel makes one change after the other, whoever asks: behind somebody's huge set ours waits for seconds. Alone it is done in 25 us,
-// and so is its whole effect before the loop goes on; after this long the loop goes on without it.
-constexpr auto wait_for_commit = 5ms;
 // A refused transaction is tried again after this long, doubled up to the second figure.
 constexpr auto first_retry = 50ms;
 constexpr auto last_retry = 1s; // other services' changes wait as long
@@ -94,7 +91,7 @@ bool TableSync::prepare(Time now) {
   return !(resync_.due && state_ == State::failed);
 }
 
-void TableSync::apply(std::vector<Change> changes, Time now) {
+void TableSync::apply(std::vector<Change> changes, Time now, Clock::duration wait) {
   for (Change& change : changes)
     if (change.plan.rules == change.service->loaded)
       applied_(change, now);
@@ -102,7 +99,7 @@ void TableSync::apply(std::vector<Change> changes, Time now) {
       change.service->changing = true, pending_.changes.push_back(std::move(change));
   if (settling_.intended != settling_.loaded) pending_.settling = settling_.intended;
   const auto job = [this, now] { pending_.settling_refusal = send(table_, pending_.changes, pending_.settling, now); };
-  if (pending_.empty() || thread_.run(job, wait_for_commit)) committed(now);
+  if (pending_.empty() || thread_.run(job, wait)) committed(now);
 }
 
 /// The kernel has answered: what it took is loaded now.
@@ -201,7 +198,7 @@ void TableSync::change_aside(const std::function<void()>& change) {
       pending_.aside_refused = true;
     }
   };
-  if (thread_.run(job, wait_for_commit)) resync_.due |= std::exchange(pending_.aside_refused, false);
+  if (thread_.run(job, patience)) resync_.due |= std::exchange(pending_.aside_refused, false);
 }
 
 Time TableSync::next_wakeup(Time now) const {

@@ -33,14 +33,14 @@ using testing::HasSubstr;
 
 class ReloadBesideFailover : public Lifecycle {
 protected:
-  /// "web", which fails over, and others; `word` tells two configurations of them apart.
+  /// "web", which fails over, and others, whose servers live on; `word` tells two configurations of them apart.
   static std::string with_others(unsigned others, const std::string& word = "refuse") {
     std::string text =
         fmt::format("[defaults]\nprobe = {{ type = \"tcp\", interval = \"10s\", fast_interval = \"2s\" }}\non_none = \"{}\"\n", word);
     text += fast_service({.extra = "on_none = \"refuse\"\nfailback = { penalty = \"0s\" }"}); // it fails over often
     for (unsigned number = 0; number < others; ++number)
       text +=
-          fmt::format("[service.s{0}]\nlisten = \"203.0.113.{1}:{2}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n",
+          fmt::format("[service.s{0}]\nlisten = \"203.0.113.{1}:{2}/tcp\"\nprimary = \"198.18.12.2:9443\"\nbackup = \"198.18.12.2:9444\"\n",
                       number, 11 + number / 1'000, 1 + number % 1'000);
     return text;
   }
@@ -52,6 +52,7 @@ protected:
     std::ranges::sort(values);
     return values.at(values.size() / 2);
   }
+  TcpServer other_primary{lab, Host::backup, 9443, "other"}, other_backup{lab, Host::backup, 9444, "other"};
 
   /// Of "web" alone: the status of thousands would be work for hanatd, too.
   static void wait_for_web(const Hanatd& hanatd, const std::function<bool(const ServiceStatus&)>& wanted) {
