@@ -52,7 +52,7 @@ void dispatch(const probes::KernelEvent& event, ClientEvidence& clients, Evictio
 
 /// Once a turn of the loop. It recomputes from state, so a step that failed or was lost is simply tried again. One server that many
 /// services stand on dies for all of them in one transaction.
-void Controller::sync(Time now, Clock::duration wait, std::size_t beginners) {
+void Controller::sync(Time now, const Pace& pace) {
   if (stopped_) return;
   outbox_.sync_due = false;
   registry_.run_due(now);
@@ -61,13 +61,11 @@ void Controller::sync(Time now, Clock::duration wait, std::size_t beginners) {
 
   // 1. Flip: one transaction for every service that changes; applied() follows.
   std::vector<ServiceState*> decided;
-  later_ = false;
   if (table_.prepare(now)) {
-    const std::vector<ServiceState*> postponed = registry_.postpone_beginners(beginners);
-    table_.apply(decide_dirty(registry_, evictions_, outbox_, now), now, wait);
+    const std::vector<ServiceState*> postponed = registry_.postpone_beginners(pace.beginners);
+    table_.apply(decide_dirty(registry_, evictions_, outbox_, now), now, pace.wait);
     decided = registry_.take_dirty();
     for (ServiceState* service : postponed) registry_.mark_dirty(*service);
-    later_ = !postponed.empty();
     for (ServiceState* service : decided) {
       health_.update_rates(*service);
       outbox_.health_changed.insert(service->config.name);
@@ -90,7 +88,7 @@ void Controller::sync(Time now, Clock::duration wait, std::size_t beginners) {
 
   if (!decided.empty() && publish_.server_reached) publish_.server_reached(reaches_a_server(registry_.services()));
   for (ServiceState* service : decided) registry_.reap(*service);
-  if (outbox_.sync_due) return sync(now, wait, 0); // more of them begin in the next turn
+  if (outbox_.sync_due) return sync(now, {.wait = pace.wait, .beginners = 0}); // more of them begin in the next turn
   wake_up(now);
   publish_all(outbox_, publish_);
 }
@@ -136,7 +134,7 @@ KernelCallbacks Controller::callbacks() {
               [this] {
                 if (outbox_.sync_due) sync(Clock::now());
                 // A slice of a reload comes behind everything else, and the loop does not wait for its transaction.
-                if (!stopped_ && reloads_.run(table_.busy())) sync(Clock::now(), Clock::duration::zero());
+                if (!stopped_ && reloads_.run(table_.busy())) sync(Clock::now(), {.wait = Clock::duration::zero()});
               },
           .timer_due = [this] { outbox_.sync_due = true; },
           .commit_made = unless_stopped([this] { table_.on_commit(); }),
@@ -221,7 +219,7 @@ void Controller::wake_up(Time now) {
   for (const auto& moment : {upkeep_.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
                              reloads_.next_wakeup(), upkeep_.servers.next_wakeup(now), role.next_wakeup()})
     if (moment) next = std::min(next, *moment);
-  if (later_ && !table_.busy()) next = now;
+  if (!registry_.dirty().empty() && table_.state() == TableSync::State::in_sync) next = now; // services that begin
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);
   kernel_.watch_commits(!table_.busy());

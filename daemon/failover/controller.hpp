@@ -28,6 +28,12 @@
 
 namespace hanat {
 
+/// How much of a turn of the loop its transaction may take.
+struct Pace {
+  Clock::duration wait = commit_patience; // for the kernel
+  std::size_t beginners = 64;             // services that get their first target: they take some milliseconds
+};
+
 class Controller {
 public:
   enum class Urgency : std::uint8_t { now, soon };
@@ -73,10 +79,7 @@ public:
 
 private:
   KernelCallbacks callbacks();
-  // Services that get their first target in one transaction: it takes some milliseconds.
-  static constexpr std::size_t beginners_at_most = 64;
-  /// `wait`: for the transaction.
-  void sync(Time now, Clock::duration wait = TableSync::patience, std::size_t beginners = beginners_at_most);
+  void sync(Time now, const Pace& pace = {});
   void applied(Change& change, Time now);
   void join_commits(bool all);
   void wake_up(Time now);
@@ -84,7 +87,6 @@ private:
   Publish publish_;
   Outbox outbox_;
   bool stopped_ = false;
-  bool later_ = false; // services that begin wait for their turn
 
   // in the order in which they depend on each other
   ServiceRegistry registry_;

@@ -16,6 +16,10 @@
 
 namespace hanat {
 
+/// The kernel makes one change after the other, whoever asks: behind somebody's huge set ours waits for seconds. Alone it is done in 25 us,
+/// and so is its whole effect before the loop goes on; after this long the loop goes on without it.
+inline constexpr std::chrono::milliseconds commit_patience{5};
+
 class TableSync {
 public:
   enum class State : std::uint8_t {
@@ -35,11 +39,8 @@ public:
 
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
-  /// The kernel makes one change after the other, whoever asks: behind somebody's huge set ours waits for seconds. Alone it is done in
-  /// 25 us, and so is its whole effect before the loop goes on; after this long the loop goes on without it.
-  static constexpr std::chrono::milliseconds patience{5};
   /// Gives the kernel what differs, in one transaction. Where it takes longer than `wait` the loop goes on, and finish_commit() follows.
-  void apply(std::vector<Change> changes, Time now, Clock::duration wait = patience);
+  void apply(std::vector<Change> changes, Time now, Clock::duration wait = commit_patience);
   /// After a commit that took longer, once its thread has been joined: everything that came meanwhile is to be decided.
   void finish_commit(Time now);
   /// The guard drops what fits no flow, or does so no longer: with the next apply(), in its transaction.

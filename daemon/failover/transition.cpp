@@ -107,6 +107,7 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
 void record_flip(Change& change, Outbox& outbox, WallTime at) {
   ServiceState& service = *change.service;
   const Decision& decision = change.decision;
+  if (service.last_flip && service.last_flip->at == at) at += 1ms; // the history tells flips of a service apart by their times
   const bool cuts = std::ranges::any_of(change.plan.evictions, [](const Eviction& eviction) {
     return !eviction.untranslated && !eviction.drain && !eviction.drain_end && !eviction.given_up;
   });

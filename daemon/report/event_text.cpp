@@ -277,10 +277,10 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
-  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged> auto&) const {
+  std::string_view operator()(
+      const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged, CommandForwarded> auto&) const {
     return "pair";
   }
-  std::string_view operator()(const CommandForwarded&) const { return "pair"; }
   std::string_view operator()(const PeerListed& listed) const {
     const bool override = listed.what == PeerListed::What::forced || listed.what == PeerListed::What::unforced;
     return override ? "override" : "maintenance";
