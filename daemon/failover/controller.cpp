@@ -63,7 +63,9 @@ void Controller::sync(Time now, const Pace& pace) {
   std::vector<ServiceState*> decided;
   if (table_.prepare(now)) {
     const std::vector<ServiceState*> postponed = registry_.postpone_beginners(pace.beginners);
-    table_.apply(decide_dirty(registry_, evictions_, outbox_, now), now, pace.wait);
+    std::vector<Change> changes = decide_dirty(registry_, evictions_, outbox_, now);
+    const bool moves = std::ranges::any_of(changes, moves_traffic);
+    table_.apply(std::move(changes), now, moves ? pace.wait : Clock::duration::zero());
     decided = registry_.take_dirty();
     for (ServiceState* service : postponed) registry_.mark_dirty(*service);
     for (ServiceState* service : decided) {

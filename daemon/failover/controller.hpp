@@ -30,8 +30,8 @@ namespace hanat {
 
 /// How much of a turn of the loop its transaction may take.
 struct Pace {
-  Clock::duration wait = commit_patience; // for the kernel
-  std::size_t beginners = 64;             // services that get their first target: they take some milliseconds
+  Clock::duration wait = commit_patience; // for the kernel, when traffic moves
+  std::size_t beginners = 32;             // services that get their first target: they take some milliseconds
 };
 
 class Controller {

@@ -198,7 +198,7 @@ void TableSync::change_aside(const std::function<void()>& change) {
       pending_.aside_refused = true;
     }
   };
-  if (thread_.run(job, commit_patience)) resync_.due |= std::exchange(pending_.aside_refused, false);
+  if (thread_.run(job, aside_patience)) resync_.due |= std::exchange(pending_.aside_refused, false);
 }
 
 Time TableSync::next_wakeup(Time now) const {

@@ -19,6 +19,8 @@ namespace hanat {
 /// The kernel makes one change after the other, whoever asks: behind somebody's huge set ours waits for seconds. Alone it is done in 25 us,
 /// and so is its whole effect before the loop goes on; after this long the loop goes on without it.
 inline constexpr std::chrono::milliseconds commit_patience{5};
+/// The same for what no service waits for.
+inline constexpr std::chrono::milliseconds aside_patience{1};
 
 class TableSync {
 public:

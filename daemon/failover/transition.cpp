@@ -145,6 +145,12 @@ std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions
   return changes;
 }
 
+bool moves_traffic(const Change& change) {
+  const nat::TableState& loaded = change.service->loaded;
+  return (!loaded.dnat.empty() && change.plan.rules.dnat != loaded.dnat) ||
+         (!loaded.reject.empty() && change.plan.rules.reject != loaded.reject);
+}
+
 bool record_target(Change& change, Outbox& outbox) {
   ServiceState& service = *change.service;
   const Decision& decision = change.decision;

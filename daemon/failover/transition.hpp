@@ -14,6 +14,9 @@ namespace hanat {
 /// Decides every dirty service, each group as one. A flip that has to wait for a cut is left out; its service is marked when that is over.
 std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions, Outbox& outbox, Time now);
 
+/// Whether clients who have a target, or are refused, get another answer by it.
+bool moves_traffic(const Change& change);
+
 /// The table holds the change: the service's target, reason and flip follow. Before its evictions start, and before `loaded` is replaced.
 /// True: the service has flipped.
 bool record_target(Change& change, Outbox& outbox);
