@@ -78,6 +78,18 @@ TEST_F(ReloadQueueTest, BetweenTwoSlicesIsAPause) {
   EXPECT_TRUE(queue.run(false));
 }
 
+TEST_F(ReloadQueueTest, WhileAServerIsInDoubtItWaits) {
+  step = 0ms;
+  start(many(1));
+  run_until_idle();
+  add(many(200));
+  outbox.doubt_until = now + 20ms;
+  EXPECT_FALSE(queue.run(false));
+  EXPECT_EQ(queue.next_wakeup(), now + 20ms);
+  now += 20ms;
+  EXPECT_TRUE(queue.run(false));
+}
+
 TEST_F(ReloadQueueTest, NothingIsChangedWhileATransactionIsUnderWay) {
   start({});
   add(many(3));

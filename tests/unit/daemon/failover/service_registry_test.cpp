@@ -86,6 +86,26 @@ TEST_F(ServiceRegistryTest, AServiceIsMarkedOnce) {
   EXPECT_EQ(dirty(), Names{"web"});
 }
 
+TEST_F(ServiceRegistryTest, OfManyThatBeginAFewStay) {
+  const auto begin = [&](const std::string& name, std::uint16_t port) -> ServiceState& {
+    ServiceState& service = add(small_service(name, port));
+    service.loaded.vips.emplace(service.config.listen.front(), name);
+    registry.mark_dirty(service);
+    return service;
+  };
+  begin("a", 1);
+  begin("b", 2);
+  begin("c", 3).current = 0;
+  begin("d", 4).config.group = "one"; // decided with its group
+  begin("e", 5);
+  const auto postponed = registry.postpone_beginners(1);
+  EXPECT_EQ(names(postponed), (Names{"b", "e"}));
+  EXPECT_EQ(dirty(), (Names{"a", "c", "d"}));
+  for (ServiceState* service : postponed) registry.mark_dirty(*service);
+  EXPECT_EQ(names(registry.postpone_beginners(2)), Names{});
+  EXPECT_EQ(dirty(), (Names{"b", "e"}));
+}
+
 TEST_F(ServiceRegistryTest, AGroupIsDirtyAsAWhole) {
   ServiceState& sip = add_grouped("sip", 5060, "voice");
   ServiceState& web = add(small_service("web", 80));
