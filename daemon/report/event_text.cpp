@@ -277,7 +277,8 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
-  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged> auto&) const {
+  std::string_view
+  operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged> auto&) const {
     return "pair";
   }
   std::string_view operator()(const CommandForwarded&) const { return "pair"; }
