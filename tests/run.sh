@@ -262,6 +262,9 @@ section "text: format, scripts"
 check "clang-format" format
 check "scripts" lint_scripts
 
+section "alerts for Prometheus"
+check "alerts" promtool test rules packaging/examples/prometheus/hanat.rules.test.yml
+
 section "build dev, warnings are errors"
 must_build dev all || finish
 
@@ -277,6 +280,10 @@ if [ "$mode" != quick ]; then
 
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
+
+  section "the status page in a browser"
+  tests/page.sh build/dev >"$scratch/lines" 2>&1
+  lines "page" $?
 
   section "the package, under a real systemd; build with ASan and UBSan"
   # It mostly waits, and the compiler does not.
