@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -18,6 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "daemon/config/read_hook.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
@@ -67,6 +69,31 @@ StatusSource status_source(const Controller& controller, const Handlers& handler
               }};
 }
 
+std::vector<events::CutMethod> cut_methods(const nat::Cutter& cutter) {
+  std::vector<events::CutMethod> methods;
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    methods.push_back({.family = family, .method = cutter.method(family), .failed_check = cutter.limitation(family)});
+  return methods;
+}
+
+/// Failover must begin, whatever became of a hook's program: it is told now, and at each call.
+std::vector<std::string> hooks_that_cannot_run(const Config& config) {
+  const std::array owners{geteuid()};
+  return hook_errors(config, owners);
+}
+
+/// A service has the hook of the configuration that is in use at the moment.
+std::unique_ptr<Hooks> make_hooks(uv_loop_t* loop, const Config& config, const std::unique_ptr<Controller>& controller,
+                                  std::function<void(const Event&)> publish) {
+  const auto hook_of = [&controller](const std::string& service) {
+    const ServiceState* const found = controller ? controller->registry().find(service) : nullptr;
+    return found == nullptr || found->removed ? nullptr : &found->config.hook;
+  };
+  auto hooks = std::make_unique<Hooks>(loop, hook_of, std::move(publish));
+  hooks->configure(config);
+  return hooks;
+}
+
 /// The link to the other gateway of a pair, as the configuration has it.
 void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
                   const std::function<void(const Event&)>& publish) {
@@ -100,14 +127,16 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
   const Config& config = *start.config->config;
   for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
+  hooks_ = make_hooks(loop_, config, controller_, [this](const Event& event) { publish(event); });
+  for (const std::string& warning : hooks_that_cannot_run(config)) log(events::Message{Level::warning, warning});
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
                                              [this](const Call& call) { return (*handlers_)(call); });
   nat::Cutter cutter;
-  log_capabilities(cutter);
+  for (const events::CutMethod& method : cut_methods(cutter)) log(method);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
-  history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
+  history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { log(event.what); });
   controller_ = std::make_unique<Controller>(
       loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter), make_client_notifier(),
       Controller::Publish{.event = [this](const Event& event) { publish(event); },
@@ -138,6 +167,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       std::make_unique<FlowSyncMonitor>(loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
   flow_sync_->enable(config.pair.has_value());
   handlers_->set_flow_sync(flow_sync_.get());
+  handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
   else
@@ -151,9 +181,12 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
-void Daemon::log_capabilities(const nat::Cutter& cutter) const {
-  for (const Family family : {Family::ipv4, Family::ipv6})
-    log(events::CutMethod{.family = family, .method = cutter.method(family), .failed_check = cutter.limitation(family)});
+/// Of events that are not in the history, and of which nobody but the journal and the hook is told.
+void Daemon::log(events::Payload what) const {
+  const Event event = events::make({}, std::move(what));
+  const std::string text = text_of(event);
+  journal_.write(event, text);
+  if (hooks_) hooks_->add(event, text);
 }
 
 /// Where there is no such group only root may change things, and servers fail over all the same.
@@ -176,6 +209,7 @@ void Daemon::publish(const Event& event) {
   const std::string text = text_of(event);
   journal_.write(event, text);
   if (history_) history_->add(event, text);
+  if (hooks_) hooks_->add(event, text);
   notify_.changed();
   if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
   if (examinations_) examinations_->follow_role();
@@ -228,6 +262,7 @@ void Daemon::stop() {
   handlers_->set_flow_sync(nullptr);
   flow_sync_.reset();
   examinations_.reset();
+  hooks_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
@@ -247,6 +282,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
   controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
     for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);
+    hooks_->configure(*next->config);
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
     flow_sync_->enable(next->config->pair.has_value());
