@@ -358,7 +358,7 @@ std::string help_text(std::string_view command, std::size_t width) {
   }
   for (const auto option : common_options) add_option(option);
   text += "\n";
-  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check and doctor have their own.", 2);
+  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check, doctor and import have their own.", 2);
   return text;
 }
 

@@ -1,0 +1,214 @@
+// hanatctl import against the old systems themselves: Debian's iptables and haproxy serve, a client asks who answers; then hanatd serves by
+// what was imported, and the same server answers. keepalived checks the samples that are imported (ip_vs is not in every kernel).
+// Not here: what becomes of single lines (tests/unit/cli/import).
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/peers.hpp"
+#include "tests/unit/temp_dir.hpp"
+
+namespace hanat {
+namespace {
+
+using namespace std::chrono_literals;
+using test::connect_once;
+using test::Hanatd;
+using test::Host;
+using test::Lab;
+using test::TcpServer;
+using test::UdpClient;
+using test::UdpServer;
+using testing::HasSubstr;
+
+struct Question {
+  std::string text; // "203.0.113.10:80/tcp"
+  Protocol protocol;
+  Endpoint to;
+};
+Question tcp_at(const char* address, std::uint16_t port) {
+  const Endpoint to{.address = *Address::parse(address), .port = port};
+  return {.text = to_text(to) + "/tcp", .protocol = Protocol::tcp, .to = to};
+}
+Question udp_at(const char* address, std::uint16_t port) {
+  const Endpoint to{.address = *Address::parse(address), .port = port};
+  return {.text = to_text(to) + "/udp", .protocol = Protocol::udp, .to = to};
+}
+
+/// Who answers on each, by name; otherwise the result in words.
+std::map<std::string, std::string> answers(Lab& lab, const std::vector<Question>& questions) {
+  std::map<std::string, std::string> names;
+  for (const Question& question : questions) {
+    const test::Attempt attempt =
+        question.protocol == Protocol::tcp ? connect_once(lab, Host::client, question.to) : UdpClient{lab, Host::client, question.to}.ask();
+    const std::string name = attempt.text.substr(0, attempt.text.find(' '));
+    names[question.text] = attempt.result == test::Result::answered ? name : std::string{to_text(attempt.result)};
+  }
+  return names;
+}
+
+/// What the operator does to switch over: the line is removed.
+std::string in_force(std::string toml) {
+  const std::string line = "mode = \"observe\"\n";
+  const auto at = toml.find(line);
+  EXPECT_NE(at, std::string::npos) << toml;
+  return toml.erase(at, line.size());
+}
+
+std::string import(Lab& lab, const std::string& system, const std::string& text, int status) {
+  const auto output = lab.run(Host::gateway, {HANATCTL, "import", system, "-"}, text);
+  EXPECT_EQ(output.exit, status) << output.err;
+  EXPECT_THAT(output.err, HasSubstr("carried over"));
+  return output.out;
+}
+
+bool all_up(const Status& status) {
+  for (const ServiceStatus& service : status.services)
+    if (service.target == "none") return false;
+  return status.daemon.kernel == "in-step";
+}
+
+std::string iptables_rules() {
+  const std::string primary = Lab::address(Host::primary).text(), backup = Lab::address(Host::backup).text();
+  return fmt::format("*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:dmz - [0:0]\n"
+                     "-A PREROUTING -d 203.0.113.10/32 -p tcp -m multiport --dports 25,587 -m comment --comment \"mail in\" -j DNAT --to-destination {0}\n"
+                     "-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination {1}:8443\n"
+                     "-A PREROUTING -d 203.0.113.10/32 -p udp -m udp --dport 5000:5010 -j DNAT --to-destination {0}:6000-6010/5000\n"
+                     "-A PREROUTING -d 203.0.113.11/32 -j dmz\n"
+                     "-A PREROUTING -d 203.0.113.11/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination {0}:80\n"
+                     "-A dmz -p tcp -m tcp --dport 80 -j DNAT --to-destination {1}:80\n"
+                     "-A dmz -p udp -m udp --dport 53 -j DNAT --to-destination {1}:53\n"
+                     "-A POSTROUTING -d {1}/32 -p tcp -m tcp --dport 8443 -j MASQUERADE\n"
+                     "COMMIT\n",
+                     primary, backup);
+}
+
+/// The name of a server is that of its host and its port.
+struct Servers {
+  explicit Servers(Lab& lab) {
+    for (const auto& [host, name] : {std::pair{Host::primary, "primary"}, std::pair{Host::backup, "backup"}}) {
+      for (const std::uint16_t port : {std::uint16_t{25}, std::uint16_t{80}, std::uint16_t{587}, std::uint16_t{8443}})
+        tcp.push_back(std::make_unique<TcpServer>(lab, host, port, fmt::format("{}:{}", name, port)));
+      for (const std::uint16_t port : {std::uint16_t{53}, std::uint16_t{6000}, std::uint16_t{6007}})
+        udp.push_back(std::make_unique<UdpServer>(lab, host, port, fmt::format("{}:{}", name, port)));
+    }
+  }
+  std::vector<std::unique_ptr<TcpServer>> tcp;
+  std::vector<std::unique_ptr<UdpServer>> udp;
+};
+
+TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
+  Lab lab;
+  const Servers servers{lab};
+  const std::vector<Question> questions{tcp_at("203.0.113.10", 25),   tcp_at("203.0.113.10", 587),  tcp_at("203.0.113.10", 443),
+                                        udp_at("203.0.113.10", 5000), udp_at("203.0.113.10", 5007), tcp_at("203.0.113.11", 80),
+                                        udp_at("203.0.113.11", 53)};
+  const auto loaded = lab.run(Host::gateway, {"iptables-restore"}, iptables_rules());
+  ASSERT_EQ(loaded.exit, 0) << loaded.err;
+  const auto before = answers(lab, questions);
+  EXPECT_EQ(before.at("203.0.113.10:443/tcp"), "backup:8443");
+  EXPECT_EQ(before.at("203.0.113.10:5007/udp"), "primary:6007");
+  const std::string saved = lab.must(Host::gateway, "iptables-save"); // in its own words
+  lab.must(Host::gateway, "iptables -t nat -F && iptables -t nat -X && conntrack -F 2>&1");
+  const std::string toml = import(lab, "iptables", saved, 1); // the rule that is never reached is lost
+  // The probe of a name server asks for the root's; the server of the test says its name to whoever asks.
+  std::string config = in_force(toml);
+  if (const auto at = config.find("type = \"dns\""); at != std::string::npos) config.replace(at, 12, "type = \"icmp\"");
+  const Hanatd hanatd{lab, config};
+  hanatd.wait_for(all_up);
+  EXPECT_EQ(answers(lab, questions), before) << toml;
+}
+
+TEST(ImportedIptables, SendsIpv6ClientsWhereIp6tablesDid) {
+  Lab lab;
+  const Servers servers{lab};
+  const auto loaded = lab.run(Host::gateway, {"ip6tables-restore"},
+                              fmt::format("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 443 -j DNAT "
+                                          "--to-destination [{}]:8443\nCOMMIT\n",
+                                          Lab::address(Host::backup, Family::ipv6).text()));
+  ASSERT_EQ(loaded.exit, 0) << loaded.err;
+  const std::vector<Question> questions{tcp_at("2001:db8::10", 443)};
+  const auto before = answers(lab, questions);
+  EXPECT_EQ(before.begin()->second, "backup:8443");
+  const std::string saved = lab.must(Host::gateway, "ip6tables-save");
+  lab.must(Host::gateway, "ip6tables -t nat -F");
+  const Hanatd hanatd{lab, in_force(import(lab, "iptables", saved, 0))};
+  hanatd.wait_for(all_up);
+  EXPECT_EQ(answers(lab, questions), before);
+}
+
+std::string haproxy_config() {
+  const std::string primary = Lab::address(Host::primary).text(), backup = Lab::address(Host::backup).text();
+  return fmt::format("defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n  timeout check 1s\n"
+                     "frontend mail\n  bind 203.0.113.10:25,203.0.113.10:587\n  default_backend relays\n"
+                     "backend relays\n  server mx1 {0} check inter 1s fall 3 rise 2 port 25\n  server mx2 {1} check inter 1s port 25 backup\n"
+                     "listen web\n  bind 203.0.113.11:443\n  server dead {0}:9 check inter 200ms fall 1\n  server live {1}:8443 check inter 200ms "
+                     "backup\n",
+                     primary, backup);
+}
+
+TEST(ImportedHaproxy, SendsClientsWhereHaproxyDid) {
+  Lab lab{{.vip_local = true, .return_routes = false}}; // the servers know HAProxy alone
+  const Servers servers{lab};
+  const test::TempDir directory;
+  test::write_text(directory / "haproxy.cfg", haproxy_config());
+  const std::vector<Question> questions{tcp_at("203.0.113.10", 25), tcp_at("203.0.113.10", 587), tcp_at("203.0.113.11", 443)};
+  std::map<std::string, std::string> before;
+  {
+    const test::Process haproxy = lab.spawn(Host::gateway, {"haproxy", "-db", "-f", directory / "haproxy.cfg"});
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    do {
+      std::this_thread::sleep_for(50ms);
+      before = answers(lab, questions);
+    } while (before.at("203.0.113.11:443/tcp") != "backup:8443" && std::chrono::steady_clock::now() < deadline);
+  }
+  EXPECT_EQ(before, (std::map<std::string, std::string>{{"203.0.113.10:25/tcp", "primary:25"},
+                                                        {"203.0.113.10:587/tcp", "primary:587"},
+                                                        {"203.0.113.11:443/tcp", "backup:8443"}}));
+  const Hanatd hanatd{lab, in_force(import(lab, "haproxy", haproxy_config(), 0))};
+  hanatd.wait_target("web", "backup");
+  hanatd.wait_target("mail", "primary");
+  EXPECT_EQ(answers(lab, questions), before);
+}
+
+// Each file is one that the old program itself reads without complaint; those called oddities are not meant to be.
+TEST(ImportSamples, AreTakenByTheOldPrograms) {
+  Lab lab;
+  for (const auto& [folder, extension, command] :
+       {std::array{"iptables", ".rules", "case {0} in *ipv6*) ip6tables-restore --test {0};; *) iptables-restore --test {0};; esac"},
+        std::array{"keepalived", ".conf", "keepalived -t -C -f {0}"}}) {
+    std::size_t checked = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(std::string{HANAT_SOURCE "/tests/unit/cli/import/samples/"} + folder)) {
+      if (entry.path().extension() != extension || entry.path().stem() == "oddities") continue;
+      const auto output = lab.run(Host::gateway, fmt::format(fmt::runtime(command), entry.path().string()) + " 2>&1");
+      EXPECT_EQ(output.exit, 0) << entry.path() << ": " << output.out;
+      ++checked;
+    }
+    EXPECT_GE(checked, 9U) << folder;
+  }
+}
+
+TEST(ImportedFile, IsWhatTheManualSaysOfExitStatus) {
+  Lab lab;
+  const auto none = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/nonexistent.cfg"}, "");
+  EXPECT_EQ(none.exit, 2);
+  EXPECT_THAT(none.err, HasSubstr("/nonexistent.cfg cannot be read: No such file or directory; name the configuration of haproxy, or -"));
+  const auto folder = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/etc"}, "");
+  EXPECT_EQ(folder.exit, 2);
+  EXPECT_THAT(folder.err, HasSubstr("/etc cannot be read: Is a directory"));
+  const auto json = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, iptables_rules());
+  EXPECT_EQ(json.exit, 1);
+  EXPECT_THAT(json.out, HasSubstr("\"lost_lines\": 1"));
+  EXPECT_TRUE(none.out.empty() && folder.out.empty());
+}
+
+} // namespace
+} // namespace hanat
