@@ -204,7 +204,7 @@ void check_options(const CommandLine& line, const Subcommand& subcommand) {
 std::string system_of(const CommandLine& line, const Subcommand& subcommand, std::string& file) {
   static constexpr std::array<std::string_view, 3> systems{"keepalived", "haproxy", "iptables"};
   if (line.operands.size() < 2)
-    throw UsageError(fmt::format("name the system and its file: hanatctl {}; FILE may be - for standard input", usage_of(subcommand)));
+    throw UsageError("name the system and its file: hanatctl import keepalived|haproxy|iptables FILE; FILE may be - for standard input");
   const std::string_view system = line.operands[1];
   if (std::ranges::find(systems, system) == systems.end())
     throw UsageError(fmt::format("import {}: not a system that hanat knows{}", escaped(system), did_you_mean(system, systems)));
@@ -291,10 +291,11 @@ std::span<const Subcommand> subcommands() {
       {Command::check, "check", "FILE", {ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::import_file,
        "import",
-       "keepalived|haproxy|iptables FILE",
+       "SYSTEM FILE",
        {address},
-       "print a hanat.toml made from the configuration of another system; what is lost stands there as a comment; exit status 1 if "
-       "anything is"},
+       "print a hanat.toml made from a file of keepalived, haproxy or iptables (iptables-save); FILE may be -; exit status 1 if something "
+       "is lost, "
+       "which stands there as a comment"},
       {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
       {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
   };
@@ -358,7 +359,9 @@ std::string help_text(std::string_view command, std::size_t width) {
   }
   for (const auto option : common_options) add_option(option);
   text += "\n";
-  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check, doctor and import have their own.", 2);
+  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check, doctor and import have their "
+      "own.",
+      2);
   return text;
 }
 

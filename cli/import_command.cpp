@@ -47,7 +47,7 @@ std::string read_whole(const std::string& name) {
 
 std::vector<imports::SourceText> read_includes(const std::string& pattern, const std::string& from) {
   const std::filesystem::path path{pattern};
-  const std::string whole = path.is_absolute() || from == "-" ? pattern : (std::filesystem::path{from}.parent_path() / path).string();
+  const std::string whole = path.is_absolute() ? pattern : (std::filesystem::path{from}.parent_path() / path).string();
   glob_t found{};
   const std::unique_ptr<glob_t, decltype(&globfree)> release{&found, globfree};
   std::vector<imports::SourceText> files;
@@ -68,7 +68,7 @@ imports::System system_of(const std::string& name) {
 
 imports::SourceText read_source(const Invocation& invocation) {
   try {
-    return {.name = invocation.file, .text = read_whole(invocation.file)};
+    return {.name = invocation.file == "-" ? "stdin" : invocation.file, .text = read_whole(invocation.file)};
   } catch (const std::runtime_error& error) {
     throw UsageError(fmt::format("{} cannot be read: {}; name the configuration of {}, or - for standard input", escaped(invocation.file),
                                  error.what(), invocation.operand));

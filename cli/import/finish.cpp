@@ -47,7 +47,7 @@ void drop_other_family(Service& service) {
   if (service.listen.empty()) return;
   const Family family = service.listen.front().address.family();
   for (const Server& server : service.servers)
-    if (server.address.family() != family && service.name.find("-v6") == std::string::npos && !has_family(service, server.address.family()))
+    if (server.address.family() != family)
       service.notes.push_back({.place = server.place,
                                .text = server_name(server),
                                .why = "the server is of the other family than the addresses of the service, and hanat translates within a "
@@ -133,10 +133,12 @@ void add_ports(const Service& service, Server& server) {
 }
 
 void complete_probes(Service& service) {
-  const bool none = std::ranges::all_of(service.servers, [](const Server& server) { return server.probes.empty(); });
-  if (none && !service.servers.empty() && !service.listen.empty() && probed_listener(service, Protocol::tcp) == nullptr) {
+  const auto unprobed = [](const Server& server) { return server.probes.empty(); };
+  const bool tcp = service.listen.empty() || probed_listener(service, Protocol::tcp) != nullptr;
+  if (!tcp && std::ranges::any_of(service.servers, unprobed)) {
     const ProbeText probe = probe_without_tcp(service);
-    for (Server& server : service.servers) server.probes = {probe};
+    for (Server& server : service.servers)
+      if (unprobed(server)) server.probes = {probe};
   }
   for (Server& server : service.servers) add_ports(service, server);
 }

@@ -17,6 +17,7 @@ namespace hanat::cli::imports {
 namespace {
 
 constexpr std::size_t most_rules = 20'000;
+constexpr std::size_t most_visits = 1'000'000; // chains that call each other, each several times
 constexpr std::size_t deepest_chain = 16;
 
 /// What both match; nullopt: nothing can match both. Conditions that are lost stand in `other`.
@@ -59,7 +60,7 @@ private:
     const auto found = nat_.chains.find(chain);
     if (found == nat_.chains.end() || depth > deepest_chain) return;
     for (const IptablesRule& rule : found->second) {
-      if (rules_.size() >= most_rules) return;
+      if (rules_.size() >= most_rules || ++visits_ > most_visits) return;
       const auto merged = both(outer, rule);
       if (!merged) continue;
       if (nat_.chains.contains(rule.target)) {
@@ -75,6 +76,7 @@ private:
   const IptablesNat& nat_;
   std::vector<Note>& notes_;
   std::vector<IptablesRule> rules_;
+  std::size_t visits_ = 0;
 };
 
 /// What a rule for connections from outside is in hanat: listeners and servers.

@@ -232,11 +232,10 @@ private:
     if (line == nullptr) return;
     auto server = server_of(*line);
     if (!server) return;
-    if (!service_.servers.empty() && !service_.servers.front().probes.empty()) server->probes = {ProbeText{}};
     service_.servers.push_back(std::move(*server));
-    service_.notes.push_back(
-        {line->place, line->text(),
-         "it is the last backup, and is probed like the others: the traffic returns to a better server as soon as one is up", Loss::hint});
+    service_.notes.push_back({line->place, line->text(),
+                              "it is the last backup, and is probed, too: the traffic returns to a better server as soon as one is up",
+                              Loss::hint});
   }
 
   const Block& block_;

@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::size_t deepest_block = 32;   // blocks
 constexpr std::size_t deepest_include = 16; // more is a circle
-constexpr std::size_t most_tokens = 1'000'000;
+constexpr std::size_t most_tokens = 300'000;
+constexpr std::size_t most_includes = 1'000;
 
 struct Token {
   Place place;
@@ -100,8 +101,8 @@ private:
   }
 
   void read_include(const std::string& pattern, const std::string& from, const Place& place, std::size_t depth) {
-    if (depth == deepest_include)
-      throw ImportError(place, fmt::format("{} is included too deep: it probably includes itself", escaped(pattern)));
+    if (depth == deepest_include || ++included_ > most_includes)
+      throw ImportError(place, fmt::format("{} is included too often: it probably includes itself", escaped(pattern)));
     std::vector<SourceText> files;
     try {
       files = includes_(pattern, from);
@@ -147,6 +148,7 @@ private:
   std::vector<Note>& notes_;
   Definitions definitions_;
   std::vector<Token> tokens_;
+  std::size_t included_ = 0;
 };
 
 class Tree {

@@ -60,10 +60,16 @@ private:
   std::size_t count_ = 0;
 };
 
+/// On one line, and printable.
+std::string old_text(std::string text, std::size_t longest) {
+  std::ranges::replace(text, '\t', ' ');
+  return shortened(escaped(text), longest);
+}
+
 std::string place_text(const Place& place) { return fmt::format("{}:{}", escaped(place.file), place.line); }
 
 void write_note(LineText& lines, const Note& note) {
-  const std::string old = shortened(escaped(note.text), longest_quote);
+  const std::string old = old_text(note.text, longest_quote);
   lines.add(fmt::format("# {}: {}", place_text(note.place), old));
   lines.comment("#   ", escaped(note.why));
 }
@@ -186,7 +192,7 @@ void write_needless(LineText& lines, const Imported& imported) {
       if (note.loss != Loss::needless) continue;
       const auto [found, added] = known.try_emplace(note.why, groups.size());
       if (added) groups.emplace_back(note.why, std::vector<std::string>{});
-      groups[found->second].second.push_back(fmt::format("{}: {}", place_text(note.place), shortened(escaped(note.text), 60)));
+      groups[found->second].second.push_back(fmt::format("{}: {}", place_text(note.place), old_text(note.text, 60)));
     }
   };
   for (const Service& service : imported.services) collect(service.notes);

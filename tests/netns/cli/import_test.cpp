@@ -78,17 +78,18 @@ bool all_up(const Status& status) {
 
 std::string iptables_rules() {
   const std::string primary = Lab::address(Host::primary).text(), backup = Lab::address(Host::backup).text();
-  return fmt::format("*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:dmz - [0:0]\n"
-                     "-A PREROUTING -d 203.0.113.10/32 -p tcp -m multiport --dports 25,587 -m comment --comment \"mail in\" -j DNAT --to-destination {0}\n"
-                     "-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination {1}:8443\n"
-                     "-A PREROUTING -d 203.0.113.10/32 -p udp -m udp --dport 5000:5010 -j DNAT --to-destination {0}:6000-6010/5000\n"
-                     "-A PREROUTING -d 203.0.113.11/32 -j dmz\n"
-                     "-A PREROUTING -d 203.0.113.11/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination {0}:80\n"
-                     "-A dmz -p tcp -m tcp --dport 80 -j DNAT --to-destination {1}:80\n"
-                     "-A dmz -p udp -m udp --dport 53 -j DNAT --to-destination {1}:53\n"
-                     "-A POSTROUTING -d {1}/32 -p tcp -m tcp --dport 8443 -j MASQUERADE\n"
-                     "COMMIT\n",
-                     primary, backup);
+  return fmt::format(
+      "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:dmz - [0:0]\n"
+      "-A PREROUTING -d 203.0.113.10/32 -p tcp -m multiport --dports 25,587 -m comment --comment \"mail in\" -j DNAT --to-destination {0}\n"
+      "-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination {1}:8443\n"
+      "-A PREROUTING -d 203.0.113.10/32 -p udp -m udp --dport 5000:5010 -j DNAT --to-destination {0}:6000-6010/5000\n"
+      "-A PREROUTING -d 203.0.113.11/32 -j dmz\n"
+      "-A PREROUTING -d 203.0.113.11/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination {0}:80\n"
+      "-A dmz -p tcp -m tcp --dport 80 -j DNAT --to-destination {1}:80\n"
+      "-A dmz -p udp -m udp --dport 53 -j DNAT --to-destination {1}:53\n"
+      "-A POSTROUTING -d {1}/32 -p tcp -m tcp --dport 8443 -j MASQUERADE\n"
+      "COMMIT\n",
+      primary, backup);
 }
 
 /// The name of a server is that of its host and its port.
@@ -130,10 +131,11 @@ TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
 TEST(ImportedIptables, SendsIpv6ClientsWhereIp6tablesDid) {
   Lab lab;
   const Servers servers{lab};
-  const auto loaded = lab.run(Host::gateway, {"ip6tables-restore"},
-                              fmt::format("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 443 -j DNAT "
-                                          "--to-destination [{}]:8443\nCOMMIT\n",
-                                          Lab::address(Host::backup, Family::ipv6).text()));
+  const auto loaded =
+      lab.run(Host::gateway, {"ip6tables-restore"},
+              fmt::format("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 443 -j DNAT "
+                          "--to-destination [{}]:8443\nCOMMIT\n",
+                          Lab::address(Host::backup, Family::ipv6).text()));
   ASSERT_EQ(loaded.exit, 0) << loaded.err;
   const std::vector<Question> questions{tcp_at("2001:db8::10", 443)};
   const auto before = answers(lab, questions);
@@ -147,12 +149,13 @@ TEST(ImportedIptables, SendsIpv6ClientsWhereIp6tablesDid) {
 
 std::string haproxy_config() {
   const std::string primary = Lab::address(Host::primary).text(), backup = Lab::address(Host::backup).text();
-  return fmt::format("defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n  timeout check 1s\n"
-                     "frontend mail\n  bind 203.0.113.10:25,203.0.113.10:587\n  default_backend relays\n"
-                     "backend relays\n  server mx1 {0} check inter 1s fall 3 rise 2 port 25\n  server mx2 {1} check inter 1s port 25 backup\n"
-                     "listen web\n  bind 203.0.113.11:443\n  server dead {0}:9 check inter 200ms fall 1\n  server live {1}:8443 check inter 200ms "
-                     "backup\n",
-                     primary, backup);
+  return fmt::format(
+      "defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n  timeout check 1s\n"
+      "frontend mail\n  bind 203.0.113.10:25,203.0.113.10:587\n  default_backend relays\n"
+      "backend relays\n  server mx1 {0} check inter 1s fall 3 rise 2 port 25\n  server mx2 {1} check inter 1s port 25 backup\n"
+      "listen web\n  bind 203.0.113.11:443\n  server dead {0}:9 check inter 200ms fall 1\n  server live {1}:8443 check inter 200ms "
+      "backup\n",
+      primary, backup);
 }
 
 TEST(ImportedHaproxy, SendsClientsWhereHaproxyDid) {
@@ -170,9 +173,9 @@ TEST(ImportedHaproxy, SendsClientsWhereHaproxyDid) {
       before = answers(lab, questions);
     } while (before.at("203.0.113.11:443/tcp") != "backup:8443" && std::chrono::steady_clock::now() < deadline);
   }
-  EXPECT_EQ(before, (std::map<std::string, std::string>{{"203.0.113.10:25/tcp", "primary:25"},
-                                                        {"203.0.113.10:587/tcp", "primary:587"},
-                                                        {"203.0.113.11:443/tcp", "backup:8443"}}));
+  EXPECT_EQ(before,
+            (std::map<std::string, std::string>{
+                {"203.0.113.10:25/tcp", "primary:25"}, {"203.0.113.10:587/tcp", "primary:587"}, {"203.0.113.11:443/tcp", "backup:8443"}}));
   const Hanatd hanatd{lab, in_force(import(lab, "haproxy", haproxy_config(), 0))};
   hanatd.wait_target("web", "backup");
   hanatd.wait_target("mail", "primary");

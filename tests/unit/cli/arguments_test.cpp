@@ -169,9 +169,10 @@ TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
     EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
   }
-  for (const auto* option : {"--socket",       "--json",  "--help",  "--version", "--all",    "--for",   "--reason",     "--server",
-                             "--even-if-down", "--watch", "--color", "--check",   "--number", "--since", "--until",      "--follow",
-                             "--at",           "--ask",   "--list",  "--drain",   "--reset",  "--wait",  "--until-down", "--yes", "--address"}) {
+  for (const auto* option :
+       {"--socket", "--json",  "--help",  "--version", "--all",        "--for",   "--reason", "--server", "--even-if-down",
+        "--watch",  "--color", "--check", "--number",  "--since",      "--until", "--follow", "--at",     "--ask",
+        "--list",   "--drain", "--reset", "--wait",    "--until-down", "--yes",   "--address"}) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
     EXPECT_THAT(completion, HasSubstr(option));
   }

@@ -24,7 +24,8 @@ const std::string head = "*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0
 std::string nat_table(const std::string& rules) { return head + rules + "COMMIT\n"; }
 
 TEST(Import, CountsServicesAndLines) {
-  const auto all = imported(System::iptables, nat_table("-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 198.18.1.2:80\n"));
+  const auto all = imported(
+      System::iptables, nat_table("-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 198.18.1.2:80\n"));
   EXPECT_EQ(all.counts.services, 1U);
   EXPECT_EQ(all.counts.lost, 0U) << all.toml;
   EXPECT_EQ(summary(all.counts), "1 service carried over, nothing lost");
@@ -33,17 +34,22 @@ TEST(Import, CountsServicesAndLines) {
   EXPECT_EQ(none.counts.services, 0U);
   EXPECT_EQ(none.counts.lost, 1U);
   EXPECT_EQ(none.counts.needless, 1U);
-  EXPECT_EQ(summary(none.counts), "0 services carried over, 1 line not: each is a comment with the reason; 1 line not needed, listed at the end");
+  EXPECT_EQ(summary(none.counts),
+            "0 services carried over, 1 line not: each is a comment with the reason; 1 line not needed, listed at the end");
 }
 
 TEST(Import, TakesTheAddressThatTheFileLeavesOpen) {
   const std::vector<Address> any{*Address::parse("203.0.113.9"), *Address::parse("2001:db8::9")};
-  EXPECT_THAT(imported(System::iptables, nat_table("-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 198.18.1.2\n"), any).toml,
-              HasSubstr("listen = \"203.0.113.9:80/tcp\""));
+  EXPECT_THAT(
+      imported(System::iptables, nat_table("-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j DNAT --to-destination 198.18.1.2\n"), any)
+          .toml,
+      HasSubstr("listen = \"203.0.113.9:80/tcp\""));
   const std::string proxy = "listen a\n mode tcp\n bind {}\n server x 198.18.1.2:80\n server y [fd00::2]:80\n";
   EXPECT_THAT(imported(System::haproxy, fmt::format(fmt::runtime(proxy), "*:80"), any).toml, HasSubstr("listen = \"203.0.113.9:80/tcp\""));
-  EXPECT_THAT(imported(System::haproxy, fmt::format(fmt::runtime(proxy), "[::]:80"), any).toml, HasSubstr("listen = \"[2001:db8::9]:80/tcp\""));
-  EXPECT_THAT(imported(System::haproxy, fmt::format(fmt::runtime(proxy), ":80")).toml, AllOf(HasSubstr("--address ADDRESS"), HasSubstr("# [service.a]")));
+  EXPECT_THAT(imported(System::haproxy, fmt::format(fmt::runtime(proxy), "[::]:80"), any).toml,
+              HasSubstr("listen = \"[2001:db8::9]:80/tcp\""));
+  EXPECT_THAT(imported(System::haproxy, fmt::format(fmt::runtime(proxy), ":80")).toml,
+              AllOf(HasSubstr("--address ADDRESS"), HasSubstr("# [service.a]")));
 }
 
 // The configuration's own parser has the last word: here the server is a loopback address.
@@ -52,12 +58,13 @@ TEST(Import, LeavesAServiceThatHanatWouldRefuseAsAComment) {
                                                  "listen good\n mode tcp\n bind 203.0.113.10:81\n server a 198.18.1.2:81\n");
   EXPECT_EQ(outcome.counts.services, 1U);
   EXPECT_EQ(outcome.counts.refused, 1U);
-  EXPECT_THAT(outcome.toml, AllOf(HasSubstr("# not carried over: \"127.0.0.1:8080\" is a loopback address"), HasSubstr("\n# [service.web]\n"),
-                                  HasSubstr("\n[service.good]\n")));
+  EXPECT_THAT(outcome.toml, AllOf(HasSubstr("# not carried over: \"127.0.0.1:8080\" is a loopback address"),
+                                  HasSubstr("\n# [service.web]\n"), HasSubstr("\n[service.good]\n")));
 }
 
 TEST(Import, KeepsTheOldLinesReadable) {
-  const auto outcome = imported(System::haproxy, "listen w\xc3\xa4rme\n mode tcp\n bind 203.0.113.10:80\n server a 198.18.1.2:80\n acl \x1b[2J\n");
+  const auto outcome =
+      imported(System::haproxy, "listen w\xc3\xa4rme\n mode tcp\n bind 203.0.113.10:80\n server a 198.18.1.2:80\n acl \x1b[2J\n");
   EXPECT_THAT(outcome.toml, AllOf(HasSubstr("[service.w-rme]"), HasSubstr("old:5: acl \\x1b[2J"), Not(HasSubstr("\x1b"))));
 }
 
@@ -66,12 +73,16 @@ TEST(Import, RefusesFilesThatAreNone) {
   EXPECT_THAT(import_error(System::iptables, "iptables -t nat -F\n"), HasSubstr("run iptables-save"));
   EXPECT_THAT(import_error(System::iptables, "table ip nat {\n"), AllOf(StartsWith("old:1: "), HasSubstr("nftables")));
   EXPECT_THAT(import_error(System::iptables, head), AllOf(StartsWith("old:3: "), HasSubstr("no COMMIT: the file is cut off")));
-  EXPECT_THAT(import_error(System::iptables, nat_table("-A PREROUTING -m comment --comment \"x -j DNAT\n")), StartsWith("old:4: a quotation mark"));
-  EXPECT_THAT(import_error(System::iptables, nat_table("nonsense\n")), AllOf(StartsWith("old:4: \"nonsense\""), HasSubstr("iptables-save")));
+  EXPECT_THAT(import_error(System::iptables, nat_table("-A PREROUTING -m comment --comment \"x -j DNAT\n")),
+              StartsWith("old:4: a quotation mark"));
+  EXPECT_THAT(import_error(System::iptables, nat_table("nonsense\n")),
+              AllOf(StartsWith("old:4: \"nonsense\""), HasSubstr("iptables-save")));
   EXPECT_THAT(import_error(System::iptables, ""), HasSubstr("run iptables-save"));
   EXPECT_THAT(import_error(System::iptables, std::string{"*nat\n\0x", 7}), AllOf(StartsWith("old:2: "), HasSubstr("NUL")));
-  EXPECT_THAT(import_error(System::haproxy, "virtual_server 203.0.113.10 80 {\n}\n"), AllOf(StartsWith("old:1: "), HasSubstr("no haproxy.cfg")));
-  EXPECT_THAT(import_error(System::haproxy, "listen a\n bind \"203.0.113.10:80\n"), StartsWith("old:2: a quotation mark (\") is not closed"));
+  EXPECT_THAT(import_error(System::haproxy, "virtual_server 203.0.113.10 80 {\n}\n"),
+              AllOf(StartsWith("old:1: "), HasSubstr("no haproxy.cfg")));
+  EXPECT_THAT(import_error(System::haproxy, "listen a\n bind \"203.0.113.10:80\n"),
+              StartsWith("old:2: a quotation mark (\") is not closed"));
   EXPECT_THAT(import_error(System::haproxy, "listen a from nothing\n"), HasSubstr("no section \"defaults nothing\""));
   EXPECT_THAT(import_error(System::haproxy, "# nothing\n"), HasSubstr("nothing to import"));
   EXPECT_THAT(import_error(System::keepalived, "global\n  daemon\n"), HasSubstr("neither a virtual_server nor a vrrp_instance"));
@@ -94,7 +105,9 @@ TEST(Import, EndsIncludesThatGoInACircle) {
 }
 
 TEST(Import, SaysWhereAnIncludeIsThatCannotBeRead) {
-  const Includes secret = [](const std::string&, const std::string&) -> std::vector<SourceText> { throw std::runtime_error("Permission denied"); };
+  const Includes secret = [](const std::string&, const std::string&) -> std::vector<SourceText> {
+    throw std::runtime_error("Permission denied");
+  };
   try {
     import_text(System::keepalived, {.name = "old", .text = "\ninclude a.conf\n"}, secret, {});
     FAIL();
@@ -106,15 +119,17 @@ TEST(Import, SaysWhereAnIncludeIsThatCannotBeRead) {
 // Ranges, shifted and not, in the words of iptables.
 TEST(Import, MapsRangesAsTheKernelDid) {
   const auto toml_of = [](const std::string& ports, const std::string& to) {
-    return imported(System::iptables, nat_table(fmt::format("-A PREROUTING -d 203.0.113.10/32 -p udp -m udp --dport {} -j DNAT --to-destination {}\n",
-                                                            ports, to)))
+    return imported(
+               System::iptables,
+               nat_table(fmt::format("-A PREROUTING -d 203.0.113.10/32 -p udp -m udp --dport {} -j DNAT --to-destination {}\n", ports, to)))
         .toml;
   };
   EXPECT_THAT(toml_of("5000:5100", "198.18.1.2"), HasSubstr("primary = \"198.18.1.2\"\n"));
   EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:5000-5100"), HasSubstr("primary = \"198.18.1.2\"\n"));
   EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:4000-6000"), HasSubstr("primary = \"198.18.1.2\"\n"));
   EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:6000-6100/5000"), HasSubstr("primary = \"198.18.1.2:6000-6100\"\n"));
-  EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:6000-6100"), AllOf(HasSubstr("primary = \"198.18.1.2:6000-6100\"\n"), HasSubstr("one to one")));
+  EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:6000-6100"),
+              AllOf(HasSubstr("primary = \"198.18.1.2:6000-6100\"\n"), HasSubstr("one to one")));
   EXPECT_THAT(toml_of("5000", "198.18.1.2:6000-6100"), AllOf(HasSubstr("primary = \"198.18.1.2:6000\"\n"), HasSubstr("takes its first")));
   EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:6000"), HasSubstr("# [service."));
 }

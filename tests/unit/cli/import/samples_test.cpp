@@ -23,7 +23,8 @@ struct Kind {
   System system;
   const char *folder, *extension;
 };
-constexpr Kind kinds[] = {{System::keepalived, "keepalived", ".conf"}, {System::haproxy, "haproxy", ".cfg"}, {System::iptables, "iptables", ".rules"}};
+constexpr Kind kinds[] = {
+    {System::keepalived, "keepalived", ".conf"}, {System::haproxy, "haproxy", ".cfg"}, {System::iptables, "iptables", ".rules"}};
 
 std::vector<fs::path> samples_of(const Kind& kind) {
   std::vector<fs::path> files;
