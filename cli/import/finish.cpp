@@ -43,16 +43,24 @@ std::optional<Service> take_ipv6(Service& service) {
   return other;
 }
 
+/// What was said of it as a backup.
+void forget_server(Service& service, const Server& server) {
+  std::erase_if(service.notes,
+                [&](const Note& note) { return note.place == server.place && note.why.find("becomes a backup") != std::string::npos; });
+}
+
 void drop_other_family(Service& service) {
   if (service.listen.empty()) return;
   const Family family = service.listen.front().address.family();
   for (const Server& server : service.servers)
-    if (server.address.family() != family)
+    if (server.address.family() != family) {
+      forget_server(service, server);
       service.notes.push_back({.place = server.place,
                                .text = server_name(server),
                                .why = "the server is of the other family than the addresses of the service, and hanat translates within a "
                                       "family only: write its address of this family, as a further backup",
                                .loss = Loss::lost});
+    }
   std::erase_if(service.servers, [&](const Server& server) { return server.address.family() != family; });
 }
 
@@ -81,6 +89,7 @@ void drop_twins(Service& service) {
       servers.push_back(std::move(server));
       continue;
     }
+    forget_server(service, server);
     service.notes.push_back(
         {.place = server.place,
          .text = server_name(server),

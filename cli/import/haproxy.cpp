@@ -29,11 +29,13 @@ public:
   /// Whether they speak TLS towards the proxy.
   bool run() {
     for (const ConfigLine& line : backend_.servers) add(line);
-    const std::size_t active = active_.size();
-    for (std::size_t index = 1; index < active; ++index)
-      lose(lines_[index],
-           fmt::format("connections were spread over {} servers, and a service has one target at a time: this one becomes a backup",
-                       active));
+    for (std::size_t index = 1; index < active_.size(); ++index) {
+      const auto of_family = [&](const Server& server) { return server.address.family() == active_[index].address.family(); };
+      if (std::find_if(active_.begin(), active_.end(), of_family) - active_.begin() < static_cast<std::ptrdiff_t>(index))
+        lose(lines_[index],
+             fmt::format("connections were spread over {} servers, and a service has one target at a time: this one becomes a backup",
+                         std::ranges::count_if(active_, of_family)));
+    }
     std::ranges::move(active_, std::back_inserter(service_.servers));
     std::ranges::move(backups_, std::back_inserter(service_.servers));
     if (!transparent_) service_.snat = "masquerade"; // servers saw the proxy's address, and answer it
@@ -68,7 +70,7 @@ private:
         lose(line, "fall and rise are those of the service in hanat, and another server came first");
     Server server{.place = line.place, .address = *read.address, .ports = read.ports, .probes = {}, .snat = {}};
     if (read.ports.first != read.ports.last) server.ports = {};
-    server.probes.push_back(probe_of(parameters));
+    if (parameters.check) server.probes.push_back(probe_of(parameters)); // HAProxy took the others for up; hanat connects to them
     (parameters.backup ? backups_ : active_).push_back(std::move(server));
     if (!parameters.backup) lines_.push_back(line);
   }

@@ -43,7 +43,10 @@ void read_version(ProbeText& probe, std::string_view version) {
 
 void set_method(ProbeText& probe, const std::string& method) {
   const bool capitals = !method.empty() && method.size() <= 20 && std::ranges::all_of(method, [](char c) { return c >= 'A' && c <= 'Z'; });
-  if (capitals && method != "GET") set_key(probe, "method", toml_string(method));
+  if (method == "GET")
+    std::erase_if(probe.keys, [](const ProbeKey& key) { return key.name == "method"; });
+  else if (capitals)
+    set_key(probe, "method", toml_string(method));
 }
 
 void set_path(ProbeText& probe, const ConfigLine& line, const std::string& path, std::vector<Note>& notes) {

@@ -18,7 +18,6 @@ struct Parameter {
 };
 // What only matters to a proxy: hanat needs nothing of the kind, and nothing is lost.
 constexpr Parameter needless_parameters[] = {
-    {"check"},
     {"maxconn", 1},
     {"minconn", 1},
     {"maxqueue", 1},
@@ -38,7 +37,6 @@ constexpr Parameter needless_parameters[] = {
     {"on-error", 1},
     {"error-limit", 1},
     {"downinter", 1},
-    {"no-check"},
     {"enabled"},
     {"id", 1},
     {"ca-file", 1},
@@ -100,6 +98,10 @@ std::optional<unsigned> count_of(std::string_view text) {
 bool take_flag(std::string_view name, ServerParameters& parameters) {
   if (name == "backup")
     parameters.backup = true;
+  else if (name == "check")
+    parameters.check = true;
+  else if (name == "no-check")
+    parameters.check = false;
   else if (name == "disabled")
     parameters.disabled = true;
   else if (name == "ssl")

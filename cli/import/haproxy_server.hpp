@@ -14,7 +14,8 @@ namespace hanat::cli::imports {
 
 /// What of a server's or a default-server's parameters concerns hanat.
 struct ServerParameters {
-  bool backup = false, disabled = false, tls = false, check_tls = false, verify = true, proxy_protocol = false, client_address = false;
+  bool check = false, backup = false, disabled = false, tls = false, check_tls = false, verify = true, proxy_protocol = false,
+       client_address = false;
   std::optional<milliseconds> interval, fast_interval;
   std::optional<unsigned> fails, passes;
   std::optional<std::uint16_t> port;

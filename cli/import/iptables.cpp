@@ -90,10 +90,12 @@ public:
       return note(rule, "it goes to a port of this gateway itself, and hanat translates to other machines: keep the rule in iptables");
     if (rule.target == "NETMAP")
       return note(rule, "hanat has nothing like NETMAP: keep the rule in iptables, or write a service for each address");
-    if (rule.target == "RETURN" || rule.target == "ACCEPT")
+    if (rule.target == "RETURN" || rule.target == "ACCEPT") {
+      exceptions_.push_back(rule);
       return note(rule,
                   "an exception from the rules behind it, and hanat has none: give these clients an address of their own, or keep the "
                   "rules for them in iptables and the service out of hanat");
+    }
     if (rule.target.empty() || rule.target == "LOG" || rule.target == "MARK" || rule.target == "CONNMARK" || rule.target == "NFLOG")
       return note(rule, "it translates nothing: keep it in iptables", Loss::needless);
     note(rule, "hanat does not know this target: keep the rule in iptables");
@@ -187,7 +189,7 @@ private:
                     .passes = {},
                     .notes = {},
                     .refused = {}};
-    const Fitting ports = fit_ports(listen, targets.front().ports, rule.shifts);
+    const Fitting ports = fit_ports(listen, targets.front());
     for (const DnatTarget& target : targets)
       service.servers.push_back({.place = rule.place, .address = target.address, .ports = ports.server, .probes = {}, .snat = {}});
     service.notes = notes_of(rule, ports);
@@ -196,9 +198,21 @@ private:
                                "connections were spread over several servers, and a service has one target at a time: the first is the "
                                "primary, the others are its backups",
                                Loss::lost});
+    service.refused = why_guarded(rule);
     if (Service* const same = open_service(listen)) return join(*same, std::move(service), rule);
     if (rule.spread) open_.push_back(imported_.services.size());
     imported_.services.push_back(std::move(service));
+  }
+
+  /// Clients that an exception kept away must not reach the server because it is lost. Those of an interface come from within.
+  std::string why_guarded(const IptablesRule& rule) const {
+    for (const IptablesRule& exception : exceptions_)
+      if ((exception.source || !exception.other.empty()) && both(exception, rule))
+        return fmt::format(
+            "the exception in line {} kept some clients away from it, and hanat serves all: if FORWARD keeps them away, or they may "
+            "come, take the # away",
+            exception.place.line);
+    return {};
   }
 
   /// A service with the same listeners: a rule before this one has taken some of its connections, or all.
@@ -235,6 +249,7 @@ private:
 
   Imported& imported_;
   const std::vector<Address>& any_;
+  std::vector<IptablesRule> exceptions_;
   std::vector<std::size_t> open_; // services whose last rule took only a part of the connections
 };
 
@@ -251,8 +266,8 @@ void merge(Imported& imported) {
   std::vector<Service> services;
   for (Service& service : imported.services) {
     const auto same = std::ranges::find_if(services, [&](const Service& first) {
-      return same_servers(first, service) && !service.servers.empty() && service.servers.front().ports.first == 0 &&
-             first.listen.front().address == service.listen.front().address;
+      return same_servers(first, service) && first.refused == service.refused && !service.servers.empty() &&
+             service.servers.front().ports.first == 0 && first.listen.front().address == service.listen.front().address;
     });
     if (same == services.end()) {
       services.push_back(std::move(service));

@@ -35,7 +35,6 @@ struct IptablesRule {
   std::string target;       // "DNAT", or a chain
   bool goes_to = false;     // -g
   std::string to;           // --to-destination, --to-source, --to
-  bool shifts = false;      // --to-destination a:p-q/base
 };
 
 struct IptablesNat {

@@ -45,24 +45,29 @@ std::vector<DnatTarget> dnat_targets(std::string_view text) {
     ports = text.substr(colon + 1);
   }
   Ports range;
+  std::uint16_t base = 0;
   if (!ports.empty()) {
     const auto read = ports_of(ports.substr(0, ports.find('/')), '-');
     if (!read) return {};
     range = *read;
+    if (const auto slash = ports.find('/'); slash != std::string_view::npos)
+      if (const auto from = ports_of(ports.substr(slash + 1), '-')) base = from->first;
   }
   std::vector<DnatTarget> targets;
-  for (const Address& address : addresses_of(host)) targets.push_back({.address = address, .ports = range});
+  for (const Address& address : addresses_of(host)) targets.push_back({.address = address, .ports = range, .base = base});
   return targets;
 }
 
-Fitting fit_ports(const std::vector<Listen>& listen, const Ports& to, bool shifts) {
+Fitting fit_ports(const std::vector<Listen>& listen, const DnatTarget& target) {
+  const Ports& to = target.ports;
   if (to.first == 0) return {};
   const Ports& from = listen.front().ports;
   const bool alike = std::ranges::all_of(listen, [&](const Listen& entry) { return entry.ports == from; });
   if (alike && from == to) return {};
   if (to.count() == 1 && alike && from.count() == 1) return {.server = to, .why = {}};
   if (alike && from.count() == to.count())
-    return {.server = to, .why = shifts ? "" : "the kernel took any port of the server's range; hanat maps the two ranges one to one"};
+    return {.server = to,
+            .why = target.base == from.first ? "" : "hanat maps the two ranges one to one, from their first ports on; iptables did not"};
   if (to.first <= from.first && from.last <= to.last) return {.server = {}, .why = {}}; // the kernel keeps a port that is in the range
   if (from.count() == 1)
     return {.server = {.first = to.first, .last = to.first},

@@ -239,8 +239,8 @@ TomlText write_toml(const Imported& imported) {
   }
   lines.add("[defaults]");
   lines.comment("# ",
-                "observe: hanatd probes and decides, but touches no traffic, so the old system may go on. To switch over, stop the old "
-                "system, remove this line, and run hanatctl reload.");
+                "observe: hanatd probes and decides, but touches no traffic, so the old system may go on. To switch over, remove this "
+                "line, run hanatctl reload, then stop the old system.");
   lines.add("mode = \"observe\"");
   lines.add("");
   for (const Service& service : imported.services) result.services.push_back(write_service(lines, service));
