@@ -233,6 +233,24 @@ std::string operand_of(const CommandLine& line, const Subcommand& subcommand, st
   return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
 }
 
+/// Those that need no daemon stand at the end.
+std::vector<Subcommand> with_local_commands(std::vector<Subcommand> table) {
+  const std::vector<Subcommand> local = {
+      {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
+      {Command::import_file,
+       "import",
+       "SYSTEM FILE",
+       {Option::address},
+       "print a hanat.toml made from a file of keepalived, haproxy or iptables (iptables-save); FILE may be -; exit status 1 if something "
+       "is lost, "
+       "which stands there as a comment"},
+      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
+      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
+  };
+  table.insert(table.end(), local.begin(), local.end());
+  return table;
+}
+
 } // namespace
 
 std::span<const Subcommand> subcommands() {
@@ -288,18 +306,9 @@ std::span<const Subcommand> subcommands() {
        {},
        "find out why clients hang although the servers are up; exit status 0 nothing found, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
-      {Command::check, "check", "FILE", {ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
-      {Command::import_file,
-       "import",
-       "SYSTEM FILE",
-       {address},
-       "print a hanat.toml made from a file of keepalived, haproxy or iptables (iptables-save); FILE may be -; exit status 1 if something "
-       "is lost, "
-       "which stands there as a comment"},
-      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
-      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
   };
-  return table;
+  static const std::vector<Subcommand> all_commands = with_local_commands(table);
+  return all_commands;
 }
 
 std::string_view name_of(Command command) {

@@ -176,7 +176,9 @@ void finish(Imported& imported) {
     drop_twins(service);
     complete_probes(service);
     refuse_incomplete(service);
+    std::ranges::stable_sort(service.notes, {}, &Note::place);
   }
+  std::ranges::stable_sort(imported.notes, {}, &Note::place);
   name_each_once(imported);
 }
 

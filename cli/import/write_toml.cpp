@@ -158,7 +158,7 @@ Lines write_service(LineText& lines, const Service& service) {
   const std::string_view prefix = service.refused.empty() ? "" : "# ";
   const Lines block{.first = lines.next(), .last = 0};
   lines.add(fmt::format("# {}", place_text(service.place)));
-  if (!service.refused.empty()) lines.comment("# not carried over: ", escaped(service.refused));
+  if (!service.refused.empty()) lines.comment("# ", "not carried over: " + escaped(service.refused));
   write_notes(lines, service.notes);
   lines.add(fmt::format("{}[service.{}]", prefix, service.name.find('.') == std::string::npos ? service.name : toml_string(service.name)));
   std::vector<std::string> listen;
@@ -230,7 +230,7 @@ TomlText write_toml(const Imported& imported) {
     const std::string_view prefix = pair.refused.empty() ? "" : "# ";
     result.pair.first = lines.next();
     lines.add(fmt::format("# {}", place_text(pair.place)));
-    if (!pair.refused.empty()) lines.comment("# not carried over: ", escaped(pair.refused));
+    if (!pair.refused.empty()) lines.comment("# ", "not carried over: " + escaped(pair.refused));
     lines.comment("# ", "keepalived goes on moving the addresses; hanatd follows. The other keys of a pair: hanat.toml(5)");
     lines.add(fmt::format("{}[pair]", prefix));
     lines.add(fmt::format("{}address = {}", prefix, toml_string(pair.address.text())));
