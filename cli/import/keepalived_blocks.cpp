@@ -51,7 +51,9 @@ public:
       const std::string_view rest = brace ? text.substr(1) : text;
       const auto length = static_cast<std::size_t>(std::ranges::find_if_not(rest, is_name) - rest.begin());
       const auto found = values_.find(std::string{rest.substr(0, length)});
-      const bool closed = !brace || (length < rest.size() && rest[length] == '}');
+      // Without braces the name must end its word: $NET.1 is no definition for keepalived either.
+      const bool closed = brace ? length < rest.size() && rest[length] == '}'
+                                : length == rest.size() || rest[length] == ' ' || rest[length] == '\t' || rest[length] == '"';
       if (length == 0 || found == values_.end() || !closed) {
         result += '$';
         continue;

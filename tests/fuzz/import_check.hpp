@@ -19,13 +19,12 @@ inline void must(bool condition) {
   if (!condition) std::abort();
 }
 
-/// The first byte says whether addresses are given for those that the file leaves open.
+/// Addresses are given for those that the file leaves open where its size is odd, so that a file of the field is as it stands a seed.
 inline int check_import(cli::imports::System system, const std::uint8_t* data, std::size_t size) {
   using namespace cli::imports;
-  if (size == 0) return 0;
-  const std::string text{reinterpret_cast<const char*>(data) + 1, size - 1};
+  const std::string text{reinterpret_cast<const char*>(data), size};
   Options options;
-  if ((data[0] & 1U) != 0) options.any = {*Address::parse("203.0.113.10"), *Address::parse("2001:db8::10")};
+  if (size % 2 != 0) options.any = {*Address::parse("203.0.113.10"), *Address::parse("2001:db8::10")};
   const Includes includes = [&](const std::string& pattern, const std::string&) -> std::vector<SourceText> {
     if (pattern.starts_with("x")) return {};
     return {{.name = pattern, .text = text.substr(0, text.size() / 2)}};
