@@ -31,24 +31,24 @@ using test::UdpClient;
 using test::UdpServer;
 using testing::HasSubstr;
 
-struct Question {
+struct ImportQuestion {
   std::string text; // "203.0.113.10:80/tcp"
   Protocol protocol;
   Endpoint to;
 };
-Question tcp_at(const char* address, std::uint16_t port) {
+ImportQuestion tcp_question(const char* address, std::uint16_t port) {
   const Endpoint to{.address = *Address::parse(address), .port = port};
   return {.text = to_text(to) + "/tcp", .protocol = Protocol::tcp, .to = to};
 }
-Question udp_at(const char* address, std::uint16_t port) {
+ImportQuestion udp_question(const char* address, std::uint16_t port) {
   const Endpoint to{.address = *Address::parse(address), .port = port};
   return {.text = to_text(to) + "/udp", .protocol = Protocol::udp, .to = to};
 }
 
 /// Who answers on each, by name; otherwise the result in words.
-std::map<std::string, std::string> answers(Lab& lab, const std::vector<Question>& questions) {
+std::map<std::string, std::string> who_answers(Lab& lab, const std::vector<ImportQuestion>& questions) {
   std::map<std::string, std::string> names;
-  for (const Question& question : questions) {
+  for (const ImportQuestion& question : questions) {
     const test::Attempt attempt =
         question.protocol == Protocol::tcp ? connect_once(lab, Host::client, question.to) : UdpClient{lab, Host::client, question.to}.ask();
     const std::string name = attempt.text.substr(0, attempt.text.find(' '));
@@ -65,20 +65,22 @@ std::string in_force(std::string toml) {
   return toml.erase(at, line.size());
 }
 
-std::string import(Lab& lab, const std::string& system, const std::string& text, int status) {
+std::string imported_by(Lab& lab, const std::string& system, const std::string& text, int status) {
   const auto output = lab.run(Host::gateway, {HANATCTL, "import", system, "-"}, text);
   EXPECT_EQ(output.exit, status) << output.err;
   EXPECT_THAT(output.err, HasSubstr("carried over"));
   return output.out;
 }
 
-bool all_up(const Status& status) {
-  for (const ServiceStatus& service : status.services)
-    if (service.target == "none") return false;
-  return status.daemon.kernel == "in-step";
+/// In mode observe there are no targets yet.
+bool servers_up(const Status& status) {
+  return std::ranges::all_of(status.services, [](const ServiceStatus& service) { return service.servers.front().health == "up"; });
+}
+bool all_served(const Status& status) {
+  return std::ranges::none_of(status.services, [](const ServiceStatus& service) { return service.target == "none"; });
 }
 
-std::string iptables_rules() {
+std::string imported_rules() {
   const std::string primary = Lab::address(Host::primary).text(), backup = Lab::address(Host::backup).text();
   return fmt::format(
       "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:dmz - [0:0]\n"
@@ -95,8 +97,8 @@ std::string iptables_rules() {
 }
 
 /// The name of a server is that of its host and its port.
-struct Servers {
-  explicit Servers(Lab& lab) {
+struct ImportServers {
+  explicit ImportServers(Lab& lab) {
     for (const auto& [host, name] : {std::pair{Host::primary, "primary"}, std::pair{Host::backup, "backup"}}) {
       for (const std::uint16_t port : {std::uint16_t{25}, std::uint16_t{80}, std::uint16_t{587}, std::uint16_t{8443}})
         tcp.push_back(std::make_unique<TcpServer>(lab, host, port, fmt::format("{}:{}", name, port)));
@@ -110,49 +112,50 @@ struct Servers {
 
 TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
   Lab lab;
-  const Servers servers{lab};
-  const std::vector<Question> questions{tcp_at("203.0.113.10", 25),   tcp_at("203.0.113.10", 587),  tcp_at("203.0.113.10", 443),
-                                        udp_at("203.0.113.10", 5000), udp_at("203.0.113.10", 5007), tcp_at("203.0.113.11", 80),
-                                        udp_at("203.0.113.11", 53)};
-  const auto loaded = lab.run(Host::gateway, {"iptables-restore"}, iptables_rules());
+  const ImportServers servers{lab};
+  const std::vector<ImportQuestion> questions{tcp_question("203.0.113.10", 25),   tcp_question("203.0.113.10", 587),
+                                              tcp_question("203.0.113.10", 443),  udp_question("203.0.113.10", 5000),
+                                              udp_question("203.0.113.10", 5007), tcp_question("203.0.113.11", 80),
+                                              udp_question("203.0.113.11", 53)};
+  const auto loaded = lab.run(Host::gateway, {"iptables-restore"}, imported_rules());
   ASSERT_EQ(loaded.exit, 0) << loaded.err;
-  const auto before = answers(lab, questions);
+  const auto before = who_answers(lab, questions);
   EXPECT_EQ(before.at("203.0.113.10:443/tcp"), "backup:8443");
   EXPECT_EQ(before.at("203.0.113.10:5007/udp"), "primary:6007");
   const std::string saved = lab.must(Host::gateway, "iptables-save"); // in its own words
-  std::string toml = import(lab, "iptables", saved, 1);               // the rule that is never reached is lost
+  std::string toml = imported_by(lab, "iptables", saved, 1);          // the rule that is never reached is lost
   // The safe path of docs/coming-from-iptables.md: look on, take over beside the rules, then remove them.
   Hanatd hanatd{lab, toml};
-  hanatd.wait_for(all_up);
-  EXPECT_EQ(answers(lab, questions), before);
+  hanatd.wait_for(servers_up);
+  EXPECT_EQ(who_answers(lab, questions), before);
   const auto reloaded = hanatd.reload(in_force(toml));
   ASSERT_EQ(reloaded.exit, 0) << reloaded.err;
-  hanatd.wait_for(all_up);
-  EXPECT_EQ(answers(lab, questions), before) << toml;
+  hanatd.wait_for(all_served);
+  EXPECT_EQ(who_answers(lab, questions), before) << toml;
   lab.must(Host::gateway, "iptables -t nat -F && iptables -t nat -X");
-  EXPECT_EQ(answers(lab, questions), before) << toml;
+  EXPECT_EQ(who_answers(lab, questions), before) << toml;
 }
 
 TEST(ImportedIptables, SendsIpv6ClientsWhereIp6tablesDid) {
   Lab lab;
-  const Servers servers{lab};
+  const ImportServers servers{lab};
   const auto loaded =
       lab.run(Host::gateway, {"ip6tables-restore"},
               fmt::format("*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 2001:db8::10/128 -p tcp -m tcp --dport 443 -j DNAT "
                           "--to-destination [{}]:8443\nCOMMIT\n",
                           Lab::address(Host::backup, Family::ipv6).text()));
   ASSERT_EQ(loaded.exit, 0) << loaded.err;
-  const std::vector<Question> questions{tcp_at("2001:db8::10", 443)};
-  const auto before = answers(lab, questions);
+  const std::vector<ImportQuestion> questions{tcp_question("2001:db8::10", 443)};
+  const auto before = who_answers(lab, questions);
   EXPECT_EQ(before.begin()->second, "backup:8443");
   const std::string saved = lab.must(Host::gateway, "ip6tables-save");
   lab.must(Host::gateway, "ip6tables -t nat -F");
-  const Hanatd hanatd{lab, in_force(import(lab, "iptables", saved, 0))};
-  hanatd.wait_for(all_up);
-  EXPECT_EQ(answers(lab, questions), before);
+  const Hanatd hanatd{lab, in_force(imported_by(lab, "iptables", saved, 0))};
+  hanatd.wait_for(all_served);
+  EXPECT_EQ(who_answers(lab, questions), before);
 }
 
-std::string haproxy_config() {
+std::string imported_proxy() {
   const std::string primary = Lab::address(Host::primary).text(), backup = Lab::address(Host::backup).text();
   return fmt::format(
       "defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 10s\n  timeout server 10s\n  timeout check 1s\n"
@@ -165,26 +168,27 @@ std::string haproxy_config() {
 
 TEST(ImportedHaproxy, SendsClientsWhereHaproxyDid) {
   Lab lab{{.vip_local = true, .return_routes = false}}; // the servers know HAProxy alone
-  const Servers servers{lab};
+  const ImportServers servers{lab};
   const test::TempDir directory;
-  test::write_text(directory / "haproxy.cfg", haproxy_config());
-  const std::vector<Question> questions{tcp_at("203.0.113.10", 25), tcp_at("203.0.113.10", 587), tcp_at("203.0.113.11", 443)};
+  test::write_text(directory / "haproxy.cfg", imported_proxy());
+  const std::vector<ImportQuestion> questions{tcp_question("203.0.113.10", 25), tcp_question("203.0.113.10", 587),
+                                              tcp_question("203.0.113.11", 443)};
   std::map<std::string, std::string> before;
   {
     const test::Process haproxy = lab.spawn(Host::gateway, {"haproxy", "-db", "-f", directory / "haproxy.cfg"});
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     do {
       std::this_thread::sleep_for(50ms);
-      before = answers(lab, questions);
+      before = who_answers(lab, questions);
     } while (before.at("203.0.113.11:443/tcp") != "backup:8443" && std::chrono::steady_clock::now() < deadline);
   }
   EXPECT_EQ(before,
             (std::map<std::string, std::string>{
                 {"203.0.113.10:25/tcp", "primary:25"}, {"203.0.113.10:587/tcp", "primary:587"}, {"203.0.113.11:443/tcp", "backup:8443"}}));
-  const Hanatd hanatd{lab, in_force(import(lab, "haproxy", haproxy_config(), 0))};
+  const Hanatd hanatd{lab, in_force(imported_by(lab, "haproxy", imported_proxy(), 0))};
   hanatd.wait_target("web", "backup");
   hanatd.wait_target("mail", "primary");
-  EXPECT_EQ(answers(lab, questions), before);
+  EXPECT_EQ(who_answers(lab, questions), before);
 }
 
 struct OldProgram {
@@ -206,7 +210,7 @@ TEST(ImportSamples, AreTakenByTheOldPrograms) {
       const auto& file = entry.path();
       if (file.extension() != program.extension || std::ranges::find(program.without, file.stem().string()) != program.without.end())
         continue;
-      const auto output = lab.run(Host::gateway, fmt::format(fmt::runtime(program.command), file.string()) + " 2>&1");
+      const auto output = lab.run(Host::client, fmt::format(fmt::runtime(program.command), file.string()) + " 2>&1");
       EXPECT_EQ(output.exit, 0) << file << ": " << output.out;
       ++checked;
     }
@@ -222,7 +226,7 @@ TEST(ImportedFile, IsWhatTheManualSaysOfExitStatus) {
   const auto folder = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/etc"}, "");
   EXPECT_EQ(folder.exit, 2);
   EXPECT_THAT(folder.err, HasSubstr("/etc cannot be read: Is a directory"));
-  const auto json = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, iptables_rules());
+  const auto json = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, imported_rules());
   EXPECT_EQ(json.exit, 1);
   EXPECT_THAT(json.out, HasSubstr("\"lost_lines\": 1"));
   EXPECT_TRUE(none.out.empty() && folder.out.empty());
