@@ -2,6 +2,7 @@
 #include "cli/import/import.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <variant>
 
 #include <fmt/format.h>
@@ -51,8 +52,8 @@ std::string accepted_text(Imported& imported) {
     if (errors == nullptr) return text.text;
     if (refuse(imported, text, *errors)) continue;
     // Not known to happen; what cannot be placed must not be written all the same.
-    throw ImportError({.file = "hanat.toml", .line = errors->front().line},
-                      fmt::format("what was made of the file is refused ({}): report this with the file", errors->front().message));
+    throw std::logic_error(fmt::format("what was made of the file is refused (line {}: {}): report this with the file",
+                                       errors->front().line, errors->front().message));
   }
 }
 

@@ -21,7 +21,7 @@ struct Outcome {
   std::string toml;
   Counts counts;
 };
-/// Throws ImportError for a file that cannot be read.
+/// Throws ImportError for a file that cannot be read, and std::logic_error for a fault of its own.
 Outcome import_text(System system, const SourceText& source, const Includes& includes, const Options& options);
 
 /// "2 services carried over, 3 lines not (...)"

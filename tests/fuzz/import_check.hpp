@@ -41,7 +41,7 @@ inline int check_import(cli::imports::System system, const std::uint8_t* data, s
   } catch (const ImportError& error) {
     const std::string_view what = error.what();
     for (const char c : what) must(c >= ' ' && c <= '~');
-    must(!what.starts_with("hanat.toml")); // what was made of the file has a fault that no service has
+    must(!what.empty());
   }
   return 0;
 }

@@ -46,7 +46,7 @@ ImportQuestion udp_question(const char* address, std::uint16_t port) {
 }
 
 /// Who answers on each, by name; otherwise the result in words.
-std::map<std::string, std::string> who_answers(Lab& lab, const std::vector<ImportQuestion>& questions) {
+std::map<std::string, std::string> names_of_answers(Lab& lab, const std::vector<ImportQuestion>& questions) {
   std::map<std::string, std::string> names;
   for (const ImportQuestion& question : questions) {
     const test::Attempt attempt =
@@ -119,7 +119,7 @@ TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
                                               udp_question("203.0.113.11", 53)};
   const auto loaded = lab.run(Host::gateway, {"iptables-restore"}, imported_rules());
   ASSERT_EQ(loaded.exit, 0) << loaded.err;
-  const auto before = who_answers(lab, questions);
+  const auto before = names_of_answers(lab, questions);
   EXPECT_EQ(before.at("203.0.113.10:443/tcp"), "backup:8443");
   EXPECT_EQ(before.at("203.0.113.10:5007/udp"), "primary:6007");
   const std::string saved = lab.must(Host::gateway, "iptables-save"); // in its own words
@@ -127,13 +127,13 @@ TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
   // The safe path of docs/coming-from-iptables.md: look on, take over beside the rules, then remove them.
   Hanatd hanatd{lab, toml};
   hanatd.wait_for(servers_up);
-  EXPECT_EQ(who_answers(lab, questions), before);
+  EXPECT_EQ(names_of_answers(lab, questions), before);
   const auto reloaded = hanatd.reload(in_force(toml));
   ASSERT_EQ(reloaded.exit, 0) << reloaded.err;
   hanatd.wait_for(all_served);
-  EXPECT_EQ(who_answers(lab, questions), before) << toml;
+  EXPECT_EQ(names_of_answers(lab, questions), before) << toml;
   lab.must(Host::gateway, "iptables -t nat -F && iptables -t nat -X");
-  EXPECT_EQ(who_answers(lab, questions), before) << toml;
+  EXPECT_EQ(names_of_answers(lab, questions), before) << toml;
 }
 
 TEST(ImportedIptables, SendsIpv6ClientsWhereIp6tablesDid) {
@@ -146,13 +146,13 @@ TEST(ImportedIptables, SendsIpv6ClientsWhereIp6tablesDid) {
                           Lab::address(Host::backup, Family::ipv6).text()));
   ASSERT_EQ(loaded.exit, 0) << loaded.err;
   const std::vector<ImportQuestion> questions{tcp_question("2001:db8::10", 443)};
-  const auto before = who_answers(lab, questions);
+  const auto before = names_of_answers(lab, questions);
   EXPECT_EQ(before.begin()->second, "backup:8443");
   const std::string saved = lab.must(Host::gateway, "ip6tables-save");
   lab.must(Host::gateway, "ip6tables -t nat -F");
   const Hanatd hanatd{lab, in_force(imported_by(lab, "iptables", saved, 0))};
   hanatd.wait_for(all_served);
-  EXPECT_EQ(who_answers(lab, questions), before);
+  EXPECT_EQ(names_of_answers(lab, questions), before);
 }
 
 std::string imported_proxy() {
@@ -179,7 +179,7 @@ TEST(ImportedHaproxy, SendsClientsWhereHaproxyDid) {
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     do {
       std::this_thread::sleep_for(50ms);
-      before = who_answers(lab, questions);
+      before = names_of_answers(lab, questions);
     } while (before.at("203.0.113.11:443/tcp") != "backup:8443" && std::chrono::steady_clock::now() < deadline);
   }
   EXPECT_EQ(before,
@@ -188,7 +188,7 @@ TEST(ImportedHaproxy, SendsClientsWhereHaproxyDid) {
   const Hanatd hanatd{lab, in_force(imported_by(lab, "haproxy", imported_proxy(), 0))};
   hanatd.wait_target("web", "backup");
   hanatd.wait_target("mail", "primary");
-  EXPECT_EQ(who_answers(lab, questions), before);
+  EXPECT_EQ(names_of_answers(lab, questions), before);
 }
 
 struct OldProgram {
