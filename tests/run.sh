@@ -272,7 +272,7 @@ section "unit tests"
 gtest "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
-netns 3 "netns" build/dev/tests/hanat-netns
+netns 4 "netns" build/dev/tests/hanat-netns
 
 if [ "$mode" != quick ]; then
   section "figures, short form"

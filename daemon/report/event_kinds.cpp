@@ -109,6 +109,8 @@ constexpr std::tuple kinds{
     Row<events::PairJoined>{"pair-joined", "dee6119874d147d5808aed69ff858ab1"},
     Row<events::ConntrackdChanged>{"conntrackd", "e3ba8597420446e093217263f6a6d38d"},
     Row<events::CommandForwarded>{"command-forwarded", "64cae7df4060448c83ee8dcce75cdfa1"},
+    // Programs that are told of events
+    Row<events::HookFailed>{"hook-failed", "0ac29968e42d44a7ad88cd2c90c21a68"},
 };
 static_assert(std::tuple_size_v<decltype(kinds)> == std::variant_size_v<events::Payload>);
 
