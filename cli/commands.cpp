@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "cli/diagnosis.hpp"
 #include "cli/moves.hpp"
@@ -27,6 +28,7 @@
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/config/load_config.hpp"
+#include "daemon/config/read_hook.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
@@ -143,9 +145,15 @@ Exit run_check(const Invocation& invocation) {
   const std::string file = invocation.operand.empty() ? default_config : invocation.operand;
   const auto result = load_config(file);
   if (const auto* const config = std::get_if<Config>(&result)) {
-    const std::string error = operators_error(config->operators); // a reload refuses it, too
-    return error.empty() ? print_ok(file, *config, invocation.json)
-                         : print_config_errors(file, {{.file = file, .line = 0, .column = 0, .message = error}}, invocation.json);
+    std::vector<ConfigError> errors; // a reload refuses these, too
+    const auto add = [&](std::string error) {
+      if (!error.empty()) errors.push_back({.file = file, .line = 0, .column = 0, .message = std::move(error)});
+    };
+    add(operators_error(config->operators));
+    std::vector<uid_t> owners{geteuid()};
+    if (const auto hanatd = find_local_user("hanat")) owners.push_back(*hanatd); // the package's unit runs it as that
+    for (std::string& error : hook_errors(*config, owners)) add(std::move(error));
+    return errors.empty() ? print_ok(file, *config, invocation.json) : print_config_errors(file, errors, invocation.json);
   }
   return print_config_errors(file, std::get<std::vector<ConfigError>>(result), invocation.json);
 }

@@ -53,6 +53,7 @@ void ConfigStore::read(const std::function<void(ConfigPtr)>& done) {
   const auto job = [read, file = config_] {
     step_back();
     *read = read_config(file);
+    check_hooks(*read, file);
   };
   reads_->run(job, [read, done] { done(read); });
 }

@@ -2,6 +2,7 @@
 #include "daemon/daemon.hpp"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -18,6 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "daemon/config/read_hook.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
@@ -42,6 +44,19 @@ std::filesystem::path own(const std::filesystem::path& directory) {
                     "unit (systemctl start hanatd), name another directory with --state, or give it to root (chown -R root: {0})",
                     directory.string(), user_name(info.st_uid)));
   return directory;
+}
+
+std::vector<events::CutMethod> cut_methods(const nat::Cutter& cutter) {
+  std::vector<events::CutMethod> methods;
+  for (const Family family : {Family::ipv4, Family::ipv6})
+    methods.push_back({.family = family, .method = cutter.method(family), .failed_check = cutter.limitation(family)});
+  return methods;
+}
+
+/// Failover must begin, whatever became of a hook's program: it is told now, and at each call.
+std::vector<std::string> hooks_that_cannot_run(const Config& config) {
+  const std::array owners{geteuid()};
+  return hook_errors(config, owners);
 }
 
 /// The link to the other gateway of a pair, as the configuration has it.
@@ -77,12 +92,19 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
   const Config& config = *start.config->config;
   for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
+  const auto hook_of = [this](const std::string& service) {
+    const ServiceState* const found = controller_ ? controller_->registry().find(service) : nullptr;
+    return found == nullptr || found->removed ? nullptr : &found->config.hook;
+  };
+  hooks_ = std::make_unique<Hooks>(loop_, hook_of, [this](const Event& event) { publish(event); });
+  hooks_->configure(config);
+  for (const std::string& warning : hooks_that_cannot_run(config)) log(events::Message{Level::warning, warning});
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
                                              [this](const Call& call) { return (*handlers_)(call); });
   nat::Cutter cutter;
-  log_capabilities(cutter);
+  for (const events::CutMethod& method : cut_methods(cutter)) log(method);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
   controller_ = std::make_unique<Controller>(
@@ -111,10 +133,11 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   });
   examinations_->configure(config.path_check);
   handlers_->set_doctor(&examinations_->doctor());
-  flow_sync_ = std::make_unique<FlowSyncMonitor>(
-      loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
+  flow_sync_ =
+      std::make_unique<FlowSyncMonitor>(loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
   flow_sync_->enable(config.pair.has_value());
   handlers_->set_flow_sync(flow_sync_.get());
+  handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
   else
@@ -128,9 +151,12 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
-void Daemon::log_capabilities(const nat::Cutter& cutter) const {
-  for (const Family family : {Family::ipv4, Family::ipv6})
-    log(events::CutMethod{.family = family, .method = cutter.method(family), .failed_check = cutter.limitation(family)});
+/// Of events that are not in the history, and of which nobody but the journal and the hook is told.
+void Daemon::log(events::Payload what) const {
+  const Event event = events::make({}, std::move(what));
+  const std::string text = text_of(event);
+  journal_.write(event, text);
+  if (hooks_) hooks_->add(event, text);
 }
 
 /// Where there is no such group only root may change things, and servers fail over all the same.
@@ -153,6 +179,7 @@ void Daemon::publish(const Event& event) {
   const std::string text = text_of(event);
   journal_.write(event, text);
   if (history_) history_->add(event, text);
+  if (hooks_) hooks_->add(event, text);
   notify_.changed();
   if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
   if (examinations_) examinations_->follow_role();
@@ -205,6 +232,7 @@ void Daemon::stop() {
   handlers_->set_flow_sync(nullptr);
   flow_sync_.reset();
   examinations_.reset();
+  hooks_.reset();
   history_.reset(); // replies on the control socket read it
   trim_timer_.reset();
   signals_.clear(); // the loop ends when the last handle is closed
@@ -224,6 +252,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
   controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
     for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);
+    hooks_->configure(*next->config);
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
     flow_sync_->enable(next->config->pair.has_value());

@@ -24,6 +24,7 @@
 #include "daemon/pair/flow_sync_monitor.hpp"
 #include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
+#include "daemon/report/hooks/hooks.hpp"
 #include "daemon/report/journal.hpp"
 #include "daemon/report/make_event.hpp"
 #include "daemon/report/metrics_server.hpp"
@@ -60,7 +61,6 @@ public:
 private:
   ReloadSteps reload_steps();
   void apply(const ConfigPtr& next, const std::string& by, const std::function<void(const Reloaded&)>& done);
-  void log_capabilities(const nat::Cutter& cutter) const;
   std::optional<ClientNotifier> make_client_notifier() const;
   Operators operators_of(const Config& config, std::optional<gid_t> gid) const;
   void serve_metrics(const std::optional<Endpoint>& at);
@@ -69,11 +69,12 @@ private:
   void trim_memory();
   void stop();
   void publish(const Event& event);
-  void log(events::Payload what) const { journal_.write(events::make({}, std::move(what))); }
+  void log(events::Payload what) const;
 
   uv_loop_t* loop_;
   Paths paths_;
   Journal journal_;
+  std::unique_ptr<Hooks> hooks_; // until stop()
   StateLock lock_;
   StateKeeper state_;
   std::unique_ptr<History> history_;

@@ -1,5 +1,6 @@
 // hanatd: arguments, configuration, build, run. Not here: what is built (daemon).
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -24,6 +25,7 @@
 #include "daemon/config/config.hpp"
 #include "daemon/config/last_good_config.hpp"
 #include "daemon/config/read_config.hpp"
+#include "daemon/config/read_hook.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/doctor/client_link.hpp"
 #include "daemon/util/arguments.hpp"
@@ -124,6 +126,10 @@ std::optional<StartConfig> config_for(const Arguments& arguments) {
 int check(const Arguments& arguments) {
   const std::optional<StartConfig> start = config_for(arguments);
   if (!start) return usage_or_configuration;
+  const std::array owners{geteuid()};
+  const std::vector<std::string> errors = hook_errors(*start->config->config, owners);
+  for (const std::string& error : errors) fmt::print(stderr, "{}: {}\n", escaped(arguments.paths.config), error);
+  if (!errors.empty()) return usage_or_configuration;
   const auto services = start->config->config->services.size();
   fmt::print("{}: {} service{}, ok\n", arguments.paths.config, services, services == 1 ? "" : "s");
   return 0;

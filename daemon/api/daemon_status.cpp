@@ -22,12 +22,17 @@ json nullable_text(const std::optional<std::string>& text) { return text ? json(
 } // namespace
 
 void to_json(json& value, const PairStatus& pair) {
-  value = {{"role", pair.role}, {"since", pair.since}, {"settled", pair.settled}, {"address", pair.address}, {"conntrackd", pair.conntrackd}};
+  value = {
+      {"role", pair.role}, {"since", pair.since}, {"settled", pair.settled}, {"address", pair.address}, {"conntrackd", pair.conntrackd}};
   if (pair.peer) value["peer"] = *pair.peer;
 }
 
 void from_json(const json& from, PairStatus& pair) {
-  pair = {.role = from.at("role"), .since = from.at("since"), .settled = from.at("settled"), .address = from.at("address"), .conntrackd = from.value("conntrackd", "unknown")};
+  pair = {.role = from.at("role"),
+          .since = from.at("since"),
+          .settled = from.at("settled"),
+          .address = from.at("address"),
+          .conntrackd = from.value("conntrackd", "unknown")};
   if (const auto peer = from.find("peer"); peer != from.end()) pair.peer = peer->get<PeerStatus>();
 }
 
@@ -49,6 +54,8 @@ void to_json(json& value, const DaemonStatus& daemon) {
         {"by", unconfirmed->by}, {"until", unconfirmed->until}, {"left_s", std::round(unconfirmed->left_s * 1000) / 1000}};
   if (const auto& reverted = daemon.reverted) value["reverted"] = {{"at", reverted->at}, {"by", reverted->by}};
   if (daemon.pair) value["pair"] = *daemon.pair;
+  if (const auto& hooks = daemon.hooks)
+    value["hooks"] = {{"running", hooks->running}, {"waiting", hooks->waiting}, {"events", hooks->events}, {"calls", hooks->calls}};
   if (const auto& hangs = daemon.reload_hangs) value["reload_hangs"] = {{"since", hangs->since}, {"by", hangs->by}};
 }
 
@@ -72,6 +79,9 @@ void from_json(const json& from, DaemonStatus& daemon) {
   if (const auto reverted = from.find("reverted"); reverted != from.end())
     daemon.reverted = RevertedConfig{.at = reverted->at("at"), .by = reverted->at("by")};
   if (const auto pair = from.find("pair"); pair != from.end()) daemon.pair = pair->get<PairStatus>();
+  if (const auto hooks = from.find("hooks"); hooks != from.end())
+    daemon.hooks = HookStatus{
+        .running = hooks->at("running"), .waiting = hooks->at("waiting"), .events = hooks->at("events"), .calls = hooks->at("calls")};
   if (const auto hangs = from.find("reload_hangs"); hangs != from.end())
     daemon.reload_hangs = HungReload{.since = hangs->at("since"), .by = hangs->at("by")};
 }

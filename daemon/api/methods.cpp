@@ -63,7 +63,7 @@ type StatusReport (version: int, daemon: Daemon, services: []Service)
 type Daemon (
   pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string,
   config_loaded_at: ?string, config_stale: bool, reload_refused: ?RefusedReload, unconfirmed: ?Unconfirmed, reverted: ?Reverted,
-  reload_hangs: ?HungReload, pair: ?Pair
+  reload_hangs: ?HungReload, pair: ?Pair, hooks: ?Hooks
 )
 # of a gateway in a pair; role: standby, settling, active; settled: it is active, and does not wait for the other one's connections
 # conntrackd: ok, absent (it does not run), behind (it does not keep up), unknown; peer: absent where [pair] names none
@@ -74,6 +74,9 @@ type Peer (
   address: string, seen_s: ?float, failure: ?string, role: ?string, version: ?string, both_active: bool, agrees: bool, differs: []string,
   disagrees: []string, lag_ms: ?float
 )
+# running: calls; waiting, events: events that no call was made for yet, and that one was made for; calls: that ended, by result: ok,
+# exit-status, signal, time-limit, not-trusted, not-started
+type Hooks (running: int, waiting: int, events: int, calls: [string]int)
 type RefusedReload (at: string, by: string, errors: int, first: string)
 # the configuration in use was loaded by a Reload with confirm_s: at `until` the one before comes back, unless Confirm is called
 type Unconfirmed (by: string, until: string, left_s: ?float)

@@ -120,6 +120,18 @@ std::string peer_text(const PeerStatus& peer) {
   return text;
 }
 
+/// The programs that are told of events.
+std::string hooks_text(const HookStatus& hooks) {
+  std::string text = heading("hanat_hook_calls_total", "counter", "Calls of hooks that ended, by result");
+  for (const auto& [result, count] : hooks.calls)
+    text += fmt::format("hanat_hook_calls_total{{result=\"{}\"}} {}\n", escaped(result), count);
+  return text + heading("hanat_hook_events_total", "counter", "Events that hooks were called for") +
+         fmt::format("hanat_hook_events_total {}\n", hooks.events) + heading("hanat_hooks_running", "gauge", "Hooks that run now") +
+         fmt::format("hanat_hooks_running {}\n", hooks.running) +
+         heading("hanat_hook_events_waiting", "gauge", "Events that no hook was called for yet") +
+         fmt::format("hanat_hook_events_waiting {}\n", hooks.waiting);
+}
+
 } // namespace
 
 MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
@@ -151,11 +163,13 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
           fmt::format("hanat_pair_role_since_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(since->time_since_epoch()).count());
     daemon_ += heading("hanat_pair_settled", "gauge", "1 while the gateway is active and waits for no connections of the other one") +
                fmt::format("hanat_pair_settled {}\n", pair->settled ? 1 : 0);
-    daemon_ += heading("hanat_pair_conntrackd", "gauge", "1 for what is known of conntrackd, which carries connections to the other gateway");
+    daemon_ +=
+        heading("hanat_pair_conntrackd", "gauge", "1 for what is known of conntrackd, which carries connections to the other gateway");
     for (const std::string_view state : {"unknown", "ok", "absent", "behind"})
       daemon_ += fmt::format("hanat_pair_conntrackd{{state=\"{}\"}} {}\n", state, pair->conntrackd == state ? 1 : 0);
     if (pair->peer) daemon_ += peer_text(*pair->peer);
   }
+  if (daemon.hooks) daemon_ += hooks_text(*daemon.hooks);
   if (const auto at = daemon.config_loaded_at ? parse_wall_time(*daemon.config_loaded_at) : std::nullopt)
     daemon_ += heading("hanat_config_loaded_timestamp_seconds", "gauge", "When the configuration in use was loaded") +
                fmt::format("hanat_config_loaded_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(at->time_since_epoch()).count());

@@ -176,6 +176,12 @@ struct PairStatus {
   std::optional<PeerStatus> peer = {}; // absent: nothing is shared with it
   bool operator==(const PairStatus&) const = default;
 };
+/// The programs that are told of events.
+struct HookStatus {
+  std::uint64_t running = 0, waiting = 0, events = 0; // calls; events that no call was made for yet, and that one was made for
+  std::map<std::string, std::uint64_t> calls = {};    // that ended, by result: "ok", "exit-status", "time-limit", ...
+  bool operator==(const HookStatus&) const = default;
+};
 struct DaemonStatus {
   int pid = 0;
   double uptime_s = 0;
@@ -190,7 +196,8 @@ struct DaemonStatus {
   std::optional<UnconfirmedConfig> unconfirmed = {};
   std::optional<RevertedConfig> reverted = {}; // since the configuration in use was loaded
   std::optional<HungReload> reload_hangs = {};
-  std::optional<PairStatus> pair = {}; // absent: it acts alone
+  std::optional<PairStatus> pair = {};  // absent: it acts alone
+  std::optional<HookStatus> hooks = {}; // absent: there is none
 };
 struct Status {
   DaemonStatus daemon;

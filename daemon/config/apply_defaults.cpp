@@ -116,6 +116,9 @@ Resolved resolve_service(const RawService& raw, const RawService& defaults, Diag
   apply(raw.hold, defaults.hold, service.hold);
   apply(raw.nudge, defaults.nudge, service.nudge);
   apply(raw.mode, defaults.mode, service.mode);
+  apply(raw.hook.command, defaults.hook.command, service.hook.command);
+  apply(raw.hook.timeout, defaults.hook.timeout, service.hook.timeout);
+  if (service.hook.command.empty()) service.hook = {};
   resolved.down_location = pick(raw.down, defaults.down).location;
   resolved.down_valid = pick(raw.down, defaults.down).present == pick(raw.down, defaults.down).value.has_value();
   resolved.witness_location = pick(raw.witness, defaults.witness).location;

@@ -38,6 +38,7 @@ Config settings_of(const Config& config) {
           .metrics = config.metrics,
           .path_check = config.path_check,
           .pair = config.pair,
+          .hook = config.hook,
           .services = {}};
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/config/hook_config.hpp"
 #include "daemon/config/peer_config.hpp"
 #include "nat/address.hpp"
 #include "nat/clock.hpp"
@@ -77,6 +78,7 @@ struct ServiceConfig {
   bool hold = true;  // drop the first refusal of a server that may be failing, so that the client tries again
   bool nudge = true; // TCP: notify idle clients of a flip
   Mode mode = Mode::automatic;
+  HookConfig hook = {};   // told of where new connections go
   std::string group = {}; // services of a group move together; empty: no group
   bool operator==(const ServiceConfig&) const = default;
 };
@@ -110,6 +112,7 @@ struct Config {
   std::optional<Endpoint> metrics;                      // where the metrics are served
   PathCheck path_check = {};
   std::optional<PairConfig> pair = {};
+  HookConfig hook = {}; // told of everything
   std::vector<ServiceConfig> services;
   bool operator==(const Config&) const = default;
 };

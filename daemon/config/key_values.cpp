@@ -66,6 +66,13 @@ std::string key_text(const nat::Snat& snat) {
   return {};
 }
 
+/// A hook's arguments may be secret, as the address of a webhook is: like those of exec probes they are not shown.
+void add_hook(KeyValues& values, const HookConfig& hook) {
+  if (hook.command.empty()) return;
+  values["hook"] = {fmt::format("{}", fmt::join(hook.command, "\n")), true};
+  values["hook_timeout"] = {duration_text(hook.timeout)};
+}
+
 std::string key_text(const PathCheck& check) {
   if (!check.clients) return "off";
   return check.interval ? duration_text(*check.interval) : "clients";
@@ -186,6 +193,7 @@ KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   values["nudge"] = {yes_no(service.nudge)};
   values["mode"] = {service.mode == Mode::observe ? "observe" : "auto"};
   values["group"] = {service.group};
+  add_hook(values, service.hook);
   for (const ServerConfig& server : service.servers) add_server(values, server, own_probes);
   if (!own_probes && !service.servers.empty()) add_probes(values, "", service.servers.front().probes);
   return values;
@@ -273,6 +281,7 @@ std::vector<KeyDifference> differences(const Config& before, const Config& after
                    {"metrics", {config.metrics ? to_text(*config.metrics) : ""}},
                    {"path_check", {key_text(config.path_check)}}};
     if (config.pair) add_pair(keys, *config.pair);
+    add_hook(keys, config.hook);
     return keys;
   };
   return compared(values(before), values(after));

@@ -73,6 +73,7 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
                 .metrics = raw.metrics,
                 .path_check = raw.path_check,
                 .pair = raw.pair,
+                .hook = raw.hook,
                 .services = {}};
   if (has_main) {
     std::vector<Resolved> services = apply_defaults(raw, diagnostics);

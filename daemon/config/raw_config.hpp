@@ -42,6 +42,12 @@ struct RawListen {
   Listener listener;
 };
 
+/// Each of the two comes from the service, or else from [defaults].
+struct RawHook {
+  Field<std::vector<std::string>> command;
+  Field<Clock::duration> timeout;
+};
+
 /// A [service.X] table, or [defaults].
 struct RawService {
   std::string name;
@@ -60,6 +66,7 @@ struct RawService {
   Field<Endpoint> witness;
   Field<bool> hold, nudge;
   Field<Mode> mode;
+  RawHook hook;
 };
 
 /// A [group.X] table.
@@ -81,6 +88,7 @@ struct RawConfig {
   std::optional<Endpoint> metrics;
   PathCheck path_check;
   std::optional<PairConfig> pair;
+  HookConfig hook;
   RawService defaults;
   std::vector<RawService> services; // in the order of the files
   std::vector<RawGroup> groups;
@@ -95,6 +103,8 @@ RawService read_service(const toml::table& table, std::string name, std::size_t 
 void read_pair(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics);
 /// read_group.cpp: every [group.X] of one file.
 void read_groups(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics);
+/// read_hook.cpp: `hook`, `hook_timeout`.
+RawHook read_hook(TableReader& reader);
 /// read_server.cpp: `primary`, `backup`, `snat`.
 Field<RawServer> read_primary(TableReader& reader, std::size_t file, Diagnostics& diagnostics);
 Field<std::vector<RawServer>> read_backups(TableReader& reader, std::string_view service, std::size_t file, Diagnostics& diagnostics);

@@ -1,11 +1,15 @@
 // Files once, then everything from them.
 #include "daemon/config/read_config.hpp"
 
+#include <array>
 #include <exception>
 #include <utility>
 #include <variant>
 
+#include <unistd.h>
+
 #include "daemon/config/fingerprint.hpp"
+#include "daemon/config/read_hook.hpp"
 #include "daemon/util/credentials.hpp"
 
 namespace hanat {
@@ -36,6 +40,14 @@ template <typename Read> ReadConfig without_throwing(const std::string& name, co
 }
 
 } // namespace
+
+void check_hooks(ReadConfig& read, const std::string& name) {
+  if (!read.config) return;
+  const std::array owners{geteuid()};
+  for (std::string& error : hook_errors(*read.config, owners))
+    read.errors.push_back({.file = name, .line = 0, .column = 0, .message = std::move(error)});
+  if (!read.errors.empty()) read.config.reset();
+}
 
 ReadConfig read_config(const std::filesystem::path& file) {
   ReadConfig read = read_config_at_start(file);

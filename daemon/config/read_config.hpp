@@ -24,6 +24,9 @@ struct ReadConfig {
   std::string operators_error = {};    // why it cannot be the operators'
 };
 
+/// Programs of hooks that may not be run are errors: the configuration is not usable then. Of a
+/// reload or a plan; `name`: of the file.
+void check_hooks(ReadConfig& read, const std::string& name);
 /// Neither throws.
 ReadConfig read_config(const std::filesystem::path& file);
 /// Without the group.

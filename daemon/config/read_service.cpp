@@ -108,10 +108,7 @@ void read_listen(TableReader& service, Field<std::vector<RawListen>>& listen) {
 }
 
 /// Keys that are planned but not implemented.
-void report_unavailable(TableReader& service) {
-  service.unavailable("hook", "remove it; the journal reports every flip");
-  service.unavailable("probe_ports", "remove it");
-}
+void report_unavailable(TableReader& service) { service.unavailable("probe_ports", "remove it"); }
 
 void report_misplaced(TableReader& service) {
   static constexpr std::string_view probe_keys[] = {"type", "interval", "fast_interval", "timeout", "slow", "port"};
@@ -179,6 +176,9 @@ void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Dia
   raw.reconcile = reader.duration("reconcile", reconcile_limits).value.value_or(raw.reconcile);
   raw.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
   raw.path_check = reader.parsed<PathCheck>("path_check", "clients", parse_path_check).value.value_or(PathCheck{});
+  const RawHook hook = read_hook(reader);
+  raw.hook.command = hook.command.value.value_or(raw.hook.command);
+  raw.hook.timeout = hook.timeout.value.value_or(raw.hook.timeout);
   reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();
 }
@@ -246,6 +246,7 @@ RawService read_service(const toml::table& table, std::string name, std::size_t 
   service.hold = reader.flag("hold");
   service.nudge = reader.flag("nudge");
   service.mode = reader.choice<Mode>("mode", mode_choices);
+  service.hook = read_hook(reader);
   report_unavailable(reader);
   report_misplaced(reader);
   reader.finish();

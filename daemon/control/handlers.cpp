@@ -114,9 +114,10 @@ DaemonStatus Handlers::daemon_status() const {
     daemon.unconfirmed->left_s = std::max(0.0, std::chrono::duration<double>(config_.reverts_at - Clock::now()).count());
   daemon.reverted = config_.reverted;
   daemon.reload_hangs = config_.hung;
-  if (const auto& pair = controller_.role.config()) 
+  if (const auto& pair = controller_.role.config())
     daemon.pair = report(controller_.role.machine(), *pair, flow_sync_ == nullptr ? FlowSync::unknown : flow_sync_->state());
   if (daemon.pair && peer_) daemon.pair->peer = peer_->status();
+  if (hooks_) daemon.hooks = hooks_();
   return daemon;
 }
 

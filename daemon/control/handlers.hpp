@@ -46,6 +46,8 @@ public:
   };
   /// nullopt: there is none any more.
   void set_peer(std::optional<Peer> peer) { peer_ = std::move(peer); }
+  /// What is known of the programs that are told of events.
+  void set_hooks(std::function<std::optional<HookStatus>()> status) { hooks_ = std::move(status); }
   /// Force, Auto, Disable or Enable, on this gateway. Throws ControlError.
   nlohmann::json operate(const Call& call);
 
@@ -60,6 +62,7 @@ private:
   Doctor* doctor_ = nullptr;
   const FlowSyncMonitor* flow_sync_ = nullptr;
   std::optional<Peer> peer_;
+  std::function<std::optional<HookStatus>()> hooks_;
   const History& history_;
   const ConfigInUse& config_;
   ReloadRequests& reloads_;

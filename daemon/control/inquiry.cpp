@@ -138,7 +138,10 @@ std::shared_ptr<PendingReply> Inquiry::with_config(const json& parameters, Use u
     throw ControlError{"Failed", "hanatd reads configurations for others already: try again in some seconds"};
   auto reply = std::make_shared<PendingReply>();
   auto read = std::make_shared<ReadConfig>();
-  const auto job = [read, texts = std::move(texts), file = config_] { *read = texts.empty() ? read_config(file) : read_config(texts); };
+  const auto job = [read, texts = std::move(texts), file = config_] {
+    *read = texts.empty() ? read_config(file) : read_config(texts);
+    check_hooks(*read, texts.empty() ? file : texts.front().name);
+  };
   reads_.run(job, [read, reply, use = std::move(use)] {
     if (reply->is_over()) return;
     if (!read->config)

@@ -19,6 +19,7 @@
 #include "daemon/decision/service_state.hpp"
 #include "daemon/doctor/finding.hpp"
 #include "daemon/report/event_doubt.hpp"
+#include "daemon/report/event_hook.hpp"
 #include "daemon/report/event_override.hpp"
 #include "daemon/report/event_pair.hpp"
 #include "daemon/report/event_peer.hpp"
@@ -369,7 +370,8 @@ using Payload =
                  ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
                  MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, NewProbeFails,
                  NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten, PeerSeen, PeerLost,
-                 PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged, CommandForwarded, Message>;
+                 PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged,
+                 CommandForwarded, HookFailed, Message>;
 
 } // namespace hanat::events
 

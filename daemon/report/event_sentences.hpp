@@ -107,6 +107,7 @@ public:
   std::string operator()(const HistoryWritten&) const;
   std::string operator()(const MessagesLost& lost) const;
   std::string operator()(const MetricsNotServed& metrics) const;
+  std::string operator()(const HookFailed& failed) const;
   std::string operator()(const Message& message) const;
 
   // event_text_pair.cpp: a gateway of a pair

@@ -245,7 +245,7 @@ struct Levels {
     return Level::error;
   }
   Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded> auto&) const { return Level::notice; }
-  Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers> auto&) const { return Level::warning; }
+  Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers, HookFailed> auto&) const { return Level::warning; }
   Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
   Level operator()(const ConntrackdChanged& changed) const { return changed.state == FlowSync::ok ? Level::notice : Level::warning; }
   Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }

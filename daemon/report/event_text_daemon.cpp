@@ -7,6 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "daemon/report/event_sentences.hpp"
+#include "daemon/util/duration.hpp"
+#include "daemon/util/escape.hpp"
 
 namespace hanat::events {
 namespace {
@@ -147,6 +149,37 @@ std::string Sentences::operator()(const MetricsNotServed& metrics) const {
       metrics.error);
 }
 
+std::string Sentences::operator()(const HookFailed& failed) const {
+  const std::string what = fmt::format("the hook {}{}", service_.empty() ? "of [hanatd] " : "", escaped(failed.program));
+  const std::string untold = failed.untold == 1 ? "" : fmt::format("; {} events were not told", failed.untold);
+  const std::string line = failed.detail.empty() ? "" : fmt::format(" ({})", failed.detail);
+  switch (failed.fault) {
+  case HookFault::exit_status: return fmt::format("{} failed with exit status {}{}{}", what, failed.number, line, untold);
+  case HookFault::signal: return fmt::format("{} was ended by signal {}{}{}", what, failed.number, line, untold);
+  case HookFault::time_limit:
+    return fmt::format("{} did not end within {} (hook_timeout), and was ended with its children{}{}", what, duration_text(failed.timeout),
+                       line, untold);
+  case HookFault::not_trusted: return fmt::format("{} was not run: {}{}", what, failed.detail, untold);
+  case HookFault::not_started: return fmt::format("{} could not be started: {}{}", what, failed.detail, untold);
+  }
+  return what;
+}
+
 std::string Sentences::operator()(const Message& message) const { return message.text; }
 
 } // namespace hanat::events
+
+namespace hanat {
+
+std::string_view to_text(HookFault fault) {
+  switch (fault) {
+  case HookFault::exit_status: return "exit-status";
+  case HookFault::signal: return "signal";
+  case HookFault::time_limit: return "time-limit";
+  case HookFault::not_trusted: return "not-trusted";
+  case HookFault::not_started: return "not-started";
+  }
+  return {};
+}
+
+} // namespace hanat

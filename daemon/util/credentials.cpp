@@ -42,6 +42,19 @@ std::vector<gid_t> supplementary_groups(int socket) {
   }
 }
 
+constexpr const char* passwd_file = "/etc/passwd";
+
+std::map<uid_t, std::string> read_user_names() {
+  std::map<uid_t, std::string> names;
+  const std::unique_ptr<std::FILE, CloseFile> file{std::fopen(passwd_file, "re")};
+  std::vector<char> buffer(entry_bytes);
+  passwd entry{};
+  passwd* found = nullptr;
+  while (file && fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
+    names.emplace(found->pw_uid, found->pw_name); // the first of a number
+  return names;
+}
+
 /// /etc/passwd in memory: a thread reads it again, the loop looks it up.
 class UserNames {
 public:
@@ -60,26 +73,13 @@ public:
       const std::scoped_lock lock{mutex_};
       if (version == version_) return;
     }
-    auto names = read();
+    auto names = read_user_names();
     const std::scoped_lock lock{mutex_};
     names_ = std::move(names);
     version_ = version;
   }
 
 private:
-  static constexpr const char* passwd_file = "/etc/passwd";
-
-  static std::map<uid_t, std::string> read() {
-    std::map<uid_t, std::string> names;
-    const std::unique_ptr<std::FILE, CloseFile> file{std::fopen(passwd_file, "re")};
-    std::vector<char> buffer(entry_bytes);
-    passwd entry{};
-    passwd* found = nullptr;
-    while (file && fgetpwent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
-      names.emplace(found->pw_uid, found->pw_name); // the first of a number
-    return names;
-  }
-
   std::mutex mutex_;
   std::map<uid_t, std::string> names_;
   std::tuple<ino_t, off_t, time_t, long> version_{};
@@ -121,6 +121,12 @@ std::string user_name(uid_t uid) {
 }
 
 void refresh_user_names() { user_names().refresh(); }
+
+std::optional<uid_t> find_local_user(const std::string& name) {
+  for (const auto& [uid, user] : read_user_names())
+    if (user == name) return uid;
+  return std::nullopt;
+}
 
 std::optional<gid_t> find_group(const std::string& name) {
   std::vector<char> buffer(entry_bytes);

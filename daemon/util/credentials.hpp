@@ -27,6 +27,8 @@ std::string user_name(uid_t uid);
 /// Reads /etc/passwd again if it has changed. From any thread.
 void refresh_user_names();
 
+/// A user's number, by /etc/passwd alone. It reads the file. nullopt: no such user.
+std::optional<uid_t> find_local_user(const std::string& name);
 /// A group's number, from every source that the machine uses. It may hang, so the loop does not call it. nullopt: no such group.
 std::optional<gid_t> find_group(const std::string& name);
 /// The same before the loop runs: /etc/group first, then the other sources, which get two seconds. nullopt: none, or no answer.

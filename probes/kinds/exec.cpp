@@ -21,6 +21,7 @@
 
 #include "probes/io/uv.hpp"
 #include "probes/kinds/exec_answer.hpp"
+#include "probes/kinds/exec_orphans.hpp"
 #include "probes/kinds/exec_spawn.hpp"
 
 namespace hanat::probes {
@@ -55,6 +56,7 @@ void reap(const StartedProgram& program, Clock::time_point until) {
   pollfd exited{.fd = program.pidfd.get(), .events = POLLIN, .revents = 0};
   poll(&exited, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
   waitpid(program.pid, nullptr, WNOHANG);
+  orphans().forget(program.pid);
 }
 
 } // namespace

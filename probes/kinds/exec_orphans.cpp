@@ -5,6 +5,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -31,9 +32,35 @@ std::set<pid_t> children() {
 
 void adopt_orphans() { adopts = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0; }
 
+Orphans& orphans() {
+  static Orphans& all = *std::make_unique<Orphans>().release(); // a thread that hangs in a start may outlive main()
+  return all;
+}
+
+void Orphans::starting() {
+  const std::scoped_lock lock{mutex_};
+  ++starting_;
+}
+
+void Orphans::started(std::optional<pid_t> program) {
+  const std::scoped_lock lock{mutex_};
+  if (program) programs_.insert(*program);
+  if (--starting_ == 0 && std::exchange(due_, false)) sweep();
+}
+
 void Orphans::ended(pid_t program) {
+  const std::scoped_lock lock{mutex_};
   programs_.erase(program);
-  if (adopts) sweep();
+  if (!adopts) return;
+  if (starting_ > 0)
+    due_ = true;
+  else
+    sweep();
+}
+
+void Orphans::forget(pid_t program) {
+  const std::scoped_lock lock{mutex_};
+  programs_.erase(program);
 }
 
 void Orphans::sweep() {

@@ -15,16 +15,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "probes/kinds/exec_orphans.hpp"
+
 namespace hanat::probes {
 namespace {
 
 class SpawnSetup {
 public:
-  /// `output`: the program's stdout and stderr.
-  explicit SpawnSetup(int output) {
+  /// `input`: its stdin, -1: /dev/null; `output`: its stdout and stderr.
+  SpawnSetup(int input, int output) {
     posix_spawn_file_actions_init(&actions_);
     posix_spawnattr_init(&attributes_);
-    posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
+    if (input < 0)
+      posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
+    else
+      posix_spawn_file_actions_adddup2(&actions_, input, 0);
     posix_spawn_file_actions_adddup2(&actions_, output, 1);
     posix_spawn_file_actions_adddup2(&actions_, output, 2);
     posix_spawn_file_actions_addclosefrom_np(&actions_, 3); // every other descriptor of hanatd
@@ -65,8 +70,8 @@ void reset_oom_score(pid_t program) {
 }
 
 StartedProgram start_program(ProgramOrder& order) {
-  StartedProgram started{.id = order.id, .error = 0, .pid = -1, .pidfd = Fd{}};
-  const SpawnSetup setup{order.output.get()};
+  StartedProgram started{.id = order.id};
+  const SpawnSetup setup{order.input.get(), order.output.get()};
   const auto arguments = pointers(order.command), variables = pointers(order.environment);
   started.error =
       posix_spawn(&started.pid, order.command[0].c_str(), setup.actions(), setup.attributes(), arguments.data(), variables.data());
@@ -77,6 +82,16 @@ StartedProgram start_program(ProgramOrder& order) {
   started.error = errno; // nothing would notice its exit
   kill(-started.pid, SIGKILL);
   waitpid(started.pid, nullptr, 0);
+  return started;
+}
+
+/// Unless it may not be run.
+StartedProgram try_to_start(ProgramOrder& order) {
+  std::string refused = order.refusal ? order.refusal() : std::string{};
+  if (!refused.empty()) return {.id = order.id, .refused = std::move(refused)};
+  orphans().starting();
+  StartedProgram started = start_program(order);
+  orphans().started(started.error == 0 ? std::optional{started.pid} : std::nullopt);
   return started;
 }
 
@@ -147,13 +162,12 @@ std::deque<StartedProgram> Spawner::stop() {
 void Spawner::run() {
   // Programs must not inherit the ambient capabilities of hanatd. Capabilities belong to the thread.
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-  Orphans orphans;
   std::unique_lock lock{mutex_};
-  while (work(lock, orphans)) continue;
+  while (work(lock)) continue;
 }
 
 /// The next thing to do; false: there is none any more.
-bool Spawner::work(std::unique_lock<std::mutex>& lock, Orphans& orphans) {
+bool Spawner::work(std::unique_lock<std::mutex>& lock) {
   has_order_.wait(lock, [this] { return stopping_ || !orders_.empty() || !ended_.empty(); });
   if (stopping_) return false;
   const std::deque<pid_t> ended = std::exchange(ended_, {});
@@ -163,10 +177,9 @@ bool Spawner::work(std::unique_lock<std::mutex>& lock, Orphans& orphans) {
     orders_.pop_front();
   }
   lock.unlock();
-  for (const pid_t program : ended) orphans.ended(program);
+  for (const pid_t program : ended) orphans().ended(program);
   StartedProgram started;
-  if (order) started = start_program(*order);
-  if (order && started.error == 0) orphans.started(started.pid);
+  if (order) started = try_to_start(*order);
   lock.lock();
   if (!order) return true;
   started_.push_back(std::move(started));

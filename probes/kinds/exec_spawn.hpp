@@ -17,19 +17,22 @@
 
 #include "nat/fd.hpp"
 #include "probes/io/uv.hpp"
-#include "probes/kinds/exec_orphans.hpp"
 
 namespace hanat::probes {
 
 struct ProgramOrder {
   std::uint64_t id;
   std::vector<std::string> command, environment;
-  Fd output; // its stdout and stderr
+  Fd output;     // its stdout and stderr
+  Fd input = {}; // none: /dev/null
+  /// Asked on the thread before the start: why the program may not be run; empty: it may.
+  std::function<std::string()> refusal = {};
 };
 /// A program in a session and process group of its own, or the error that prevented it.
 struct StartedProgram {
   std::uint64_t id = 0;
-  int error = 0; // errno; 0: it runs
+  int error = 0;            // errno; 0: it runs, or was refused
+  std::string refused = {}; // why it was not started
   pid_t pid = -1;
   Fd pidfd{};
 };
@@ -51,7 +54,7 @@ public:
 
 private:
   void run();
-  bool work(std::unique_lock<std::mutex>& lock, Orphans& orphans);
+  bool work(std::unique_lock<std::mutex>& lock);
   void on_wake();
 
   using Async = UvHandle<uv_async_t>;
