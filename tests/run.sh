@@ -195,7 +195,7 @@ must_build() {
 }
 
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh packaging/examples/pair/hanat-pair-{notify,certificates} findings/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh packaging/examples/pair/hanat-pair-{notify,certificates} packaging/examples/hooks/* packaging/hook/hanat-hook findings/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
