@@ -29,6 +29,7 @@ std::string changeable(const path& at, const struct stat& info, std::span<const 
   if (!is_trusted_owner(info.st_uid, owners))
     return fmt::format("{}{} belongs to {}, who could change what is run: give it to root (chown -h root {})", what, name,
                        user_name(info.st_uid), name);
+  if (S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0) return {}; // as in /tmp: nobody can replace what others have there
   if (S_ISLNK(info.st_mode) || (info.st_mode & (S_IWGRP | S_IWOTH)) == 0) return {}; // a link has no permissions of its own
   return fmt::format("{}{} can be written by {}, who could change what is run: chmod go-w {}", what, name,
                      (info.st_mode & S_IWOTH) != 0 ? "everyone" : "its group", name);

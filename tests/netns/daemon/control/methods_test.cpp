@@ -252,7 +252,8 @@ std::set<std::string> never_seen() {
       "Server.new_probes NewProbes.since NewProbes.failing NewProbes.probes Server.former_since ServicePlan.held ServicePlan.serves_on "
       "Follow.event Follow.next Follow.skipped ConfigFile.name ConfigFile.text ServicePlan.move Move.from Move.to "
       "Move.why Move.from_address Move.to_address "
-      // a gateway of a pair has tests of its own
+      // hooks and a gateway of a pair have tests of their own
+      "Daemon.hooks Hooks.running Hooks.waiting Hooks.events Hooks.calls "
       "Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.peer Peer.address Peer.seen_s Peer.failure Peer.role Peer.version "
       "Peer.both_active Peer.agrees Peer.differs Peer.disagrees Peer.lag_ms Force.forwarded_to Auto.forwarded_to Disable.forwarded_to "
       "Enable.forwarded_to Settled.settled Settled.pair"};

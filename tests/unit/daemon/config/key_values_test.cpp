@@ -31,6 +31,16 @@ TEST(KeyValues, OfEqualServicesDoNotDiffer) {
   EXPECT_TRUE(between("probe = { type = \"http\" }", "probe = { type = \"http\" }").empty());
 }
 
+TEST(KeyValues, OfAHookAreNotShownForItsArgumentsMayBeSecret) {
+  const auto keys = between("", "hook = [\"/tell\", \"https://example.com/secret\"]");
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_EQ(keys[0].key, "hook");
+  EXPECT_EQ(keys[0].after, "(not shown)");
+  EXPECT_EQ(keys[1].key, "hook_timeout");
+  EXPECT_EQ(keys[1].after, "10s");
+  EXPECT_TRUE(between("hook = []", "").empty());
+}
+
 TEST(KeyValues, AreNamedWithTheOldAndTheNewOne) {
   using Rows = std::vector<std::array<std::string, 5>>; // before, after, key, old, new
   for (const auto& [before, after, key, old_value, new_value] : Rows{

@@ -23,6 +23,28 @@ TEST(EventText, Probes) {
   EXPECT_EQ(level(ClientsNotHeard{}), Level::warning);
 }
 
+TEST(EventText, AHook) {
+  HookFailed failed{.program = "/etc/hanat/hooks/mail", .number = 3, .detail = "no such host", .timeout = 10s, .untold = 1};
+  EXPECT_EQ(text(failed), "the hook /etc/hanat/hooks/mail failed with exit status 3 (no such host)");
+  EXPECT_EQ(text_of({.at = made_at, .service = {}, .what = failed}),
+            "the hook of [hanatd] /etc/hanat/hooks/mail failed with exit status 3 (no such host)");
+  EXPECT_EQ(level(failed), Level::warning);
+  EXPECT_EQ(kind(failed), "");
+  failed.detail.clear();
+  failed.untold = 7;
+  failed.fault = HookFault::signal;
+  EXPECT_EQ(text(failed), "the hook /etc/hanat/hooks/mail was ended by signal 3; 7 events were not told");
+  failed.fault = HookFault::time_limit;
+  EXPECT_EQ(text(failed), "the hook /etc/hanat/hooks/mail did not end within 10s (hook_timeout), and was ended with its children; 7 events "
+                          "were not told");
+  failed.detail = "why";
+  failed.untold = 1;
+  failed.fault = HookFault::not_trusted;
+  EXPECT_EQ(text(failed), "the hook /etc/hanat/hooks/mail was not run: why");
+  failed.fault = HookFault::not_started;
+  EXPECT_EQ(text(failed), "the hook /etc/hanat/hooks/mail could not be started: why");
+}
+
 TEST(EventText, TheKernelsTable) {
   EXPECT_EQ(text(KernelRefused{"Operation not permitted"}),
             "the kernel refused a change: Operation not permitted; nothing was changed, trying again until it works");
