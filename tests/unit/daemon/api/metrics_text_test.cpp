@@ -102,6 +102,16 @@ TEST(MetricsText, OfAPairTellsTheRole) {
   EXPECT_THAT(text, HasSubstr("hanat_pair_conntrackd{state=\"unknown\"} 1\nhanat_pair_conntrackd{state=\"ok\"} 0\n"));
 }
 
+TEST(MetricsText, OfHooksCountsCallsByResult) {
+  Status status = example();
+  EXPECT_THAT(metrics_text(status), Not(HasSubstr("hanat_hook")));
+  status.daemon.hooks = HookStatus{.running = 1, .waiting = 2, .events = 30, .calls = {{"ok", 4}, {"time-limit", 0}}};
+  const std::string text = metrics_text(status);
+  for (const char* line : {"hanat_hook_calls_total{result=\"ok\"} 4\n", "hanat_hook_calls_total{result=\"time-limit\"} 0\n",
+                           "hanat_hook_events_total 30\n", "hanat_hooks_running 1\n", "hanat_hook_events_waiting 2\n"})
+    EXPECT_THAT(text, HasSubstr(line));
+}
+
 TEST(MetricsText, HasEveryMetric) {
   const std::string text = metrics_text(example());
   for (const char* line : {

@@ -48,8 +48,8 @@ TEST_F(TrustedProgram, ThatOthersCanWriteIsNot) {
 
 TEST_F(TrustedProgram, NorAreAllDirectoriesOnTheWay) {
   mode(folder / "bin", 0777);
-  EXPECT_EQ(why(program), "directory " + (folder / "bin") + " can be written by everyone, who could change what is run: chmod go-w " +
-                              (folder / "bin"));
+  EXPECT_EQ(why(program),
+            "directory " + (folder / "bin") + " can be written by everyone, who could change what is run: chmod go-w " + (folder / "bin"));
   mode(folder / "bin", 01777);
   EXPECT_EQ(why(program), "") << "with the sticky bit nobody can replace it";
 }
