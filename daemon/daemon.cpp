@@ -59,6 +59,18 @@ std::vector<std::string> hooks_that_cannot_run(const Config& config) {
   return hook_errors(config, owners);
 }
 
+/// A service has the hook of the configuration that is in use at the moment.
+std::unique_ptr<Hooks> make_hooks(uv_loop_t* loop, const Config& config, const std::unique_ptr<Controller>& controller,
+                                  std::function<void(const Event&)> publish) {
+  const auto hook_of = [&controller](const std::string& service) {
+    const ServiceState* const found = controller ? controller->registry().find(service) : nullptr;
+    return found == nullptr || found->removed ? nullptr : &found->config.hook;
+  };
+  auto hooks = std::make_unique<Hooks>(loop, hook_of, std::move(publish));
+  hooks->configure(config);
+  return hooks;
+}
+
 /// The link to the other gateway of a pair, as the configuration has it.
 void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
                   const std::function<void(const Event&)>& publish) {
@@ -92,12 +104,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
   const Config& config = *start.config->config;
   for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
-  const auto hook_of = [this](const std::string& service) {
-    const ServiceState* const found = controller_ ? controller_->registry().find(service) : nullptr;
-    return found == nullptr || found->removed ? nullptr : &found->config.hook;
-  };
-  hooks_ = std::make_unique<Hooks>(loop_, hook_of, [this](const Event& event) { publish(event); });
-  hooks_->configure(config);
+  hooks_ = make_hooks(loop_, config, controller_, [this](const Event& event) { publish(event); });
   for (const std::string& warning : hooks_that_cannot_run(config)) log(events::Message{Level::warning, warning});
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
