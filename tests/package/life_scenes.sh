@@ -276,3 +276,30 @@ scene_remove() {
   expect "nor the user" not getent passwd hanat
   expect "nor the group" not getent group hanat
 }
+
+# An event leaves the sandbox, in which nothing could write there.
+scene_hook() {
+  cat >/etc/hanat/hooks/outside <<'END'
+#!/bin/sh
+grep -q "\"to\":\"$HANAT_TO\"" && echo "$HANAT_SERVICE $HANAT_TO $(id -un)" >/var/tmp/told
+END
+  chmod 777 /etc/hanat/hooks/outside
+  sed -i '/^listen/i hook = ["/etc/hanat/hooks/outside"]' /etc/hanat/conf.d/web.toml
+  expect "a hook that everyone can write is refused" not systemctl reload hanatd
+  chmod 755 /etc/hanat/hooks/outside
+  sed -i 's,^hook.*,hook = ["/usr/lib/hanat/hanat-hook"\, "outside"],' /etc/hanat/conf.d/web.toml
+  expect "systemctl enables the unit of a hook" systemctl enable --now hanat-hook@outside.path
+  expect "systemctl reload takes the hook" systemctl reload hanatd
+  hanatctl force-backup web >/dev/null
+  if within 20 file_says /var/tmp/told "web backup hanat"; then ok "an event leaves the sandbox"; else
+    failed "an event leaves the sandbox" "$(ls -lR /run/hanat/hooks 2>&1)" "$(journal -n 10)" "$(journalctl --no-pager -n 10 -u 'hanat-hook@*')"
+  fi
+  expect "and its unit ends well" within 20 not systemctl -q is-failed hanat-hook@outside.service
+  hanatctl auto web >/dev/null
+  expect "and again" within 20 file_says /var/tmp/told "web primary hanat"
+  moves_to primary 20
+  systemctl -q disable --now hanat-hook@outside.path
+  rm -f /var/tmp/told /etc/hanat/hooks/outside
+  configure
+  systemctl reload hanatd
+}

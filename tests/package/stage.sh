@@ -18,7 +18,7 @@ limit=400 # s
 package=$(realpath "$1")
 shift
 # A line of scenes a boot.
-boots=("install smoke start user failover refuse force cut flush kill crashes hardship watchdog reload stranger metrics upgrade early before_reboot"
+boots=("install smoke start user failover refuse force cut flush kill crashes hardship watchdog reload hook stranger metrics upgrade early before_reboot"
   "after_reboot remove")
 [ $# -eq 0 ] || boots=("$*")
 

@@ -19,10 +19,10 @@ using nlohmann::json;
 using testing::Contains;
 using testing::HasSubstr;
 
-ServerName primary() { return {.role = "primary", .address = {Address::parse("10.0.0.11").value(), 8443}}; }
-ServerName backup() { return {.role = "backup", .address = {Address::parse("fd00::12").value(), 8443}}; }
-events::Flipped a_flip() {
-  return {.from = primary(), .to = backup(), .reason = Reason::failover, .on_none = OnNone::refuse, .group = {}, .flip = {}};
+events::ServerName hook_primary() { return {.role = "primary", .address = {Address::parse("10.0.0.11").value(), 8443}}; }
+events::ServerName hook_backup() { return {.role = "backup", .address = {Address::parse("fd00::12").value(), 8443}}; }
+events::Flipped hook_flip() {
+  return {.from = hook_primary(), .to = hook_backup(), .reason = Reason::failover, .on_none = OnNone::refuse, .group = {}, .flip = {}};
 }
 
 std::optional<HookEvent> told(const Event& event) { return hook_event_of(event, text_of(event)); }
@@ -35,7 +35,7 @@ HookBatch batch_of(std::vector<HookEvent> events) {
 }
 
 TEST(HookEvents, OfFlipsAreForTheServiceAndTheDaemon) {
-  const HookEvent flip = told_of(a_flip());
+  const HookEvent flip = told_of(hook_flip());
   EXPECT_EQ(flip.event, "flip");
   EXPECT_EQ(flip.from, "primary");
   EXPECT_EQ(flip.to, "backup");
@@ -43,12 +43,12 @@ TEST(HookEvents, OfFlipsAreForTheServiceAndTheDaemon) {
   EXPECT_EQ(flip.why, "failover");
   EXPECT_EQ(flip.level, "warning");
   EXPECT_TRUE(is_for_service(flip));
-  events::Flipped none = a_flip();
+  events::Flipped none = hook_flip();
   none.to.reset();
   EXPECT_EQ(told_of(none).to, "none");
   EXPECT_EQ(told_of(none).to_address, "");
   EXPECT_EQ(told_of(none).level, "error");
-  const HookEvent first = told_of(events::FirstTarget{.to = primary(), .group = {}});
+  const HookEvent first = told_of(events::FirstTarget{.to = hook_primary(), .group = {}});
   EXPECT_EQ(first.event, "target");
   EXPECT_EQ(first.from, "");
   EXPECT_EQ(first.to, "primary");
@@ -57,14 +57,14 @@ TEST(HookEvents, OfFlipsAreForTheServiceAndTheDaemon) {
 }
 
 TEST(HookEvents, OfEverythingElseAreForTheDaemonAlone) {
-  const HookEvent health = told_of(events::HealthChanged{.server = backup(), .health = Health::down});
+  const HookEvent health = told_of(events::HealthChanged{.server = hook_backup(), .health = Health::down});
   EXPECT_EQ(health.event, "health");
   EXPECT_EQ(health.server, "backup");
   EXPECT_EQ(health.server_address, "[fd00::12]:8443");
   EXPECT_EQ(health.state, "down");
   EXPECT_FALSE(is_for_service(health));
-  EXPECT_FALSE(is_for_service(told_of(events::Forced{.server = backup(), .by = "ada", .until = {}, .reason = {}})));
-  EXPECT_EQ(told_of(events::Forced{.server = backup(), .by = "ada", .until = {}, .reason = {}}).by, "ada");
+  EXPECT_FALSE(is_for_service(told_of(events::Forced{.server = hook_backup(), .by = "ada", .until = {}, .reason = {}})));
+  EXPECT_EQ(told_of(events::Forced{.server = hook_backup(), .by = "ada", .until = {}, .reason = {}}).by, "ada");
   EXPECT_EQ(told_of(events::RoleChanged{.to = Role::standby, .address = {}}).state, "standby");
   for (const auto& [kind, what] : std::initializer_list<std::pair<const char*, events::Payload>>{
            {"kernel", events::KernelRefused{"x"}},
@@ -87,7 +87,7 @@ TEST(HookEvents, AreNotMadeOfWhatEndsOrStays) {
 }
 
 TEST(HookEvents, OfModeObserveMoveNothing) {
-  events::ShadowMoved moved{.from = primary(), .to = backup(), .last = {}, .loaded = {}, .group = {}};
+  events::ShadowMoved moved{.from = hook_primary(), .to = hook_backup(), .last = {}, .loaded = {}, .group = {}};
   const HookEvent event = told_of(moved);
   EXPECT_EQ(event.event, "observe");
   EXPECT_EQ(event.to, "");
@@ -95,7 +95,7 @@ TEST(HookEvents, OfModeObserveMoveNothing) {
 }
 
 TEST(HookDocument, IsAsDocumented) {
-  HookEvent first = told_of(a_flip()), second = first;
+  HookEvent first = told_of(hook_flip()), second = first;
   second.at += 5ms;
   std::swap(second.from, second.to);
   second.from_address = second.to_address = "";
@@ -120,14 +120,14 @@ TEST(HookDocument, IsAsDocumented) {
 }
 
 TEST(HookDocument, HasNoByteThatATerminalOrAShellCouldStumbleOver) {
-  const events::Forced forced{.server = backup(), .by = "ada", .until = {}, .reason = "a\"b\n$(rm)\x1b[2J\xff"};
+  const events::Forced forced{.server = hook_backup(), .by = "ada", .until = {}, .reason = "a\"b\n$(rm)\x1b[2J\xff"};
   const HookBatch batch = batch_of({told_of(forced)});
   EXPECT_THAT(json::parse(document_of(batch)).at("text").get<std::string>(), HasSubstr(R"((a"b\x0a$(rm)\x1b[2J\xff))"));
   for (const std::string& variable : environment_of(batch)) EXPECT_EQ(variable.find_first_of("\n\x1b"), std::string::npos) << variable;
 }
 
 TEST(HookEnvironment, HasTheSameAsTheDocumentAndAPath) {
-  const std::vector<std::string> variables = environment_of(batch_of({told_of(a_flip())}));
+  const std::vector<std::string> variables = environment_of(batch_of({told_of(hook_flip())}));
   for (const char* variable :
        {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HANAT_HOOK_VERSION=1", "HANAT_HOOK=web", "HANAT_EVENT=flip",
         "HANAT_AT=2026-01-31T10:00:00.123Z", "HANAT_SERVICE=web", "HANAT_FROM=primary", "HANAT_TO=backup",
@@ -139,7 +139,7 @@ TEST(HookEnvironment, HasTheSameAsTheDocumentAndAPath) {
 TEST(HookEnvironment, IsInTheManPageAsAWhole) {
   std::string page = test::read_text(std::filesystem::path{HANAT_SOURCE} / "packaging/man/hanatd.8.scd");
   std::erase(page, '\\');
-  for (const std::string& variable : environment_of(batch_of({told_of(a_flip())})))
+  for (const std::string& variable : environment_of(batch_of({told_of(hook_flip())})))
     EXPECT_THAT(page, HasSubstr(variable.substr(0, variable.find('='))));
   for (const char* kind : {"flip", "target", "health", "override", "maintenance", "outage", "flapping", "path", "configuration", "reload",
                            "repair", "role", "pair", "observe", "probes", "kernel", "daemon", "hook", "start"})
