@@ -57,7 +57,7 @@ TEST(HookEvents, OfFlipsAreForTheServiceAndTheDaemon) {
 }
 
 TEST(HookEvents, OfEverythingElseAreForTheDaemonAlone) {
-  const HookEvent health = told_of(events::HealthChanged{.server = hook_backup(), .health = Health::down});
+  const HookEvent health = told_of(events::HealthChanged{.server = hook_backup(), .health = Health::down, .last = {}});
   EXPECT_EQ(health.event, "health");
   EXPECT_EQ(health.server, "backup");
   EXPECT_EQ(health.server_address, "[fd00::12]:8443");
