@@ -20,8 +20,8 @@ constexpr DurationLimits hook_timeout_limits{.least = std::chrono::milliseconds{
 RawHook read_hook(TableReader& reader) {
   static constexpr std::string_view example = "[\"/usr/local/lib/hanat-notify\"]";
   RawHook hook;
-  hook.timeout = reader.duration("hook_timeout", hook_timeout_limits);
   const toml::node* node = reader.find("hook");
+  hook.timeout = reader.duration("hook_timeout", hook_timeout_limits);
   if (node == nullptr) return hook;
   hook.command.present = true;
   hook.command.location = reader.location(*node);

@@ -88,7 +88,7 @@ TEST_F(HookQueues, OwnersAreCalledInTheOrderInWhichTheyAreDue) {
 }
 
 TEST_F(HookQueues, SomeOfServicesRunAtOnceAndThatOfTheDaemonWaitsForNoneOfThem) {
-  for (std::size_t number = 0; number <= HookQueue::at_once; ++number) add("service" + std::to_string(number));
+  for (std::size_t number = 0; number <= HookQueue::at_once; ++number, now += 1ms) add("service" + std::to_string(number));
   for (std::size_t number = 0; number < HookQueue::at_once; ++number) next();
   EXPECT_FALSE(queue.next_wakeup()) << "the last one waits";
   EXPECT_FALSE(queue.next(now));
