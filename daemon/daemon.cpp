@@ -113,7 +113,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   nat::Cutter cutter;
   for (const events::CutMethod& method : cut_methods(cutter)) log(method);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
-  history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { journal_.write(event); });
+  history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { log(event.what); });
   controller_ = std::make_unique<Controller>(
       loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter), make_client_notifier(),
       Controller::Publish{.event = [this](const Event& event) { publish(event); },

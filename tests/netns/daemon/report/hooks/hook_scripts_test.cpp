@@ -48,7 +48,7 @@ TEST_F(HookScripts, AnEventIsHandedOnWithItsVariablesAndItsDocument) {
   std::this_thread::sleep_for(1s);
   ASSERT_EQ(hanatd.ctl({"force-backup", "web", "--reason", "$(touch " + (folder / "injected") + ")"}).exit, 0);
   ASSERT_TRUE(within(5s, [&] { return waiting() == 2; })) << hanatd.log();
-  const Output none = sh(setting + hanat_hook + " --run mail");
+  const Output none = sh(setting + "HANAT_HOOK_PAUSE=0 " + hanat_hook + " --run mail");
   EXPECT_EQ(none.exit, 1);
   EXPECT_THAT(none.err, HasSubstr("there is no program " + (folder / "programs/mail")));
   EXPECT_EQ(waiting(), 2U);
@@ -69,11 +69,14 @@ TEST_F(HookScripts, WhatIsNotAVariableOfHanatIsNoVariable) {
   std::filesystem::create_directories(folder / "spool/mail");
   write_text(folder / "spool/mail/1",
              "PATH=/nowhere\nHANAT_A=$(id) `id`\nHANAT_B[0]=x\nLD_PRELOAD=/x\nHANAT_lower=x\n\nHANAT_C=document\n");
+  std::filesystem::create_symlink("/etc/passwd", folder / "spool/mail/2");
+  std::filesystem::create_directory(folder / "spool/mail/3");
   script("programs/mail", "env | grep '^HANAT_[ABCl]\\|^LD_' | sort\necho \"$PATH\"\ncat\n");
   const Output run = sh(setting + hanat_hook + " --run mail");
   EXPECT_EQ(run.exit, 0) << run.err;
   EXPECT_THAT(run.out, StartsWith("HANAT_A=$(id) `id`\n/"));
   EXPECT_THAT(run.out, EndsWith("\nHANAT_C=document\n"));
+  EXPECT_EQ(waiting(), 0U) << "a link and a folder are not handed on";
 }
 
 TEST_F(HookScripts, AtMostAHundredEventsWaitAndAProgramThatFailsLosesItsEventOnly) {
