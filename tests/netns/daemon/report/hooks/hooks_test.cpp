@@ -96,7 +96,7 @@ TEST_F(Hooks, AHundredFlipsAreAFewCallsWithTheCount) {
   const auto calls = told("web");
   EXPECT_LE(calls.size() - before, 2U + static_cast<std::size_t>(took / 1s)) << "for " << flips << " flips";
   EXPECT_EQ(calls.back().at("to"), "primary") << "the newest state";
-  EXPECT_EQ(calls.back().at("events").size(), 20U);
+  for (const json& one : calls) EXPECT_EQ(one.at("events").size(), std::min(one.at("count").get<std::uint64_t>(), std::uint64_t{20}));
   EXPECT_TRUE(within(5s, [&] { return count_of(told("all")) >= 2 * flips; })) << "flips and overrides";
   fmt::print("{} flips in {} ms: {} calls\n", flips, took / 1ms, calls.size() - before);
 }
