@@ -10,7 +10,9 @@
 #include <fmt/ranges.h>
 
 #include "cli/moment.hpp"
+#include "cli/other_tools.hpp"
 #include "cli/text.hpp"
+#include "daemon/config/config.hpp"
 #include "daemon/util/did_you_mean.hpp"
 #include "daemon/util/duration.hpp"
 #include "daemon/util/escape.hpp"
@@ -21,7 +23,7 @@ namespace {
 // In the order of Option.
 constexpr std::array option_rows = {
     OptionRow{"--socket", "PATH", "the daemon's socket (default: $HANAT_SOCKET, otherwise /run/hanat/control.sock)"},
-    OptionRow{"--json", "", "print JSON on stdout, and nothing else there"},
+    OptionRow{"--json", "", "print JSON on stdout, and nothing else there", "-j"},
     OptionRow{"--help", "", "print this text", "-h"},
     OptionRow{"--version", "", "like the command version", "-V"},
     OptionRow{"--all", "", "every service"},
@@ -46,8 +48,9 @@ constexpr std::array option_rows = {
     OptionRow{"--until-down", "", "also end the override when its server goes down: then another one takes over"},
     OptionRow{"--yes", "", "even if it is the last server that can have the traffic: clients are then turned away"},
     OptionRow{"--confirm", "TIME", "take it back after this time, unless hanatctl confirm is run: 60s, 10m"},
+    OptionRow{"--address", "ADDRESS", "what clients connect to, where the file means every address; for IPv4 and IPv6: A,B"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::confirm_within) + 1);
+static_assert(option_rows.size() == static_cast<std::size_t>(Option::address) + 1);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
@@ -59,7 +62,8 @@ bool takes(const Subcommand& subcommand, Option option) {
 
 std::string usage_of(const Subcommand& subcommand) {
   if (subcommand.operand.empty()) return std::string{subcommand.name};
-  if (subcommand.operand.starts_with('[')) return fmt::format("{} {}", subcommand.name, subcommand.operand);
+  if (subcommand.operand.starts_with('[') || subcommand.command == Command::import_file)
+    return fmt::format("{} {}", subcommand.name, subcommand.operand);
   return fmt::format("{} [{}{}]", subcommand.name, subcommand.operand, takes(subcommand, Option::all) ? "|--all" : "");
 }
 
@@ -69,6 +73,8 @@ const Subcommand& find_subcommand(std::string_view name) {
     if (subcommand.name == name) return subcommand;
     names.push_back(subcommand.name);
   }
+  if (const auto hint = hint_for(name); !hint.empty())
+    throw UsageError(fmt::format("unknown command \"{}\"; in hanat that is: {}", escaped(name), hint));
   std::string text = fmt::format("unknown command \"{}\"{}", escaped(name), did_you_mean(name, names));
   if (nearest(name, names).empty()) text += fmt::format("\nto see a service of that name: hanatctl status {}", escaped(name));
   throw UsageError(text);
@@ -137,6 +143,21 @@ WallTime past_moment(std::string_view option, std::string_view text) {
   return begin;
 }
 
+/// "203.0.113.10" or "203.0.113.10,2001:db8::10"
+std::vector<std::string> addresses_of(std::string_view text) {
+  std::vector<std::string> addresses;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto comma = rest.find(',');
+    const auto address = Address::parse(rest.substr(0, comma));
+    if (!address || address->is_unspecified())
+      throw UsageError(fmt::format(
+          "--address {}: write the address that clients connect to, as in 203.0.113.10 or 203.0.113.10,2001:db8::10", escaped(text)));
+    addresses.push_back(address->text());
+    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
+  }
+  return addresses;
+}
+
 void apply(Invocation& invocation, Option option, std::string_view value) {
   switch (option) {
   case Option::socket: invocation.socket = std::string{value}; break;
@@ -164,6 +185,7 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::until_down: invocation.until_down = true; break;
   case Option::yes: invocation.yes = true; break;
   case Option::confirm_within: invocation.confirm_within = confirm_time(value); break;
+  case Option::address: invocation.addresses = addresses_of(value); break;
   }
 }
 
@@ -178,8 +200,25 @@ void check_options(const CommandLine& line, const Subcommand& subcommand) {
   }
 }
 
+/// Of import: the system, and its file.
+std::string system_of(const CommandLine& line, const Subcommand& subcommand, std::string& file) {
+  static constexpr std::array<std::string_view, 3> systems{"keepalived", "haproxy", "iptables"};
+  if (line.operands.size() < 2)
+    throw UsageError("name the system and its file: hanatctl import keepalived|haproxy|iptables FILE; FILE may be - for standard input");
+  const std::string_view system = line.operands[1];
+  if (std::ranges::find(systems, system) == systems.end())
+    throw UsageError(fmt::format("import {}: not a system that hanat knows{}", escaped(system), did_you_mean(system, systems)));
+  if (line.operands.size() < 3)
+    throw UsageError(fmt::format("name the file: hanatctl import {} FILE; it may be - for standard input", system));
+  if (line.operands.size() > 3)
+    throw UsageError(fmt::format("unexpected argument \"{}\"; usage: hanatctl {}", escaped(line.operands[3]), usage_of(subcommand)));
+  file = line.operands[2];
+  return std::string{system};
+}
+
 /// The operands behind the command: at most one, or a server and before it a service.
-std::string operand_of(const CommandLine& line, const Subcommand& subcommand, std::string& server) {
+std::string operand_of(const CommandLine& line, const Subcommand& subcommand, std::string& server, std::string& file) {
+  if (subcommand.command == Command::import_file) return system_of(line, subcommand, file);
   const bool takes_server = subcommand.operand.ends_with("SERVER");
   const std::size_t most = subcommand.operand.empty() ? 1 : takes_server ? 3 : 2; // with the command itself
   if (line.operands.size() > most)
@@ -192,6 +231,24 @@ std::string operand_of(const CommandLine& line, const Subcommand& subcommand, st
     return line.operands.size() == 3 ? std::string{line.operands[1]} : std::string{};
   }
   return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
+}
+
+/// Those that need no daemon stand at the end.
+std::vector<Subcommand> with_local_commands(std::vector<Subcommand> table) {
+  const std::vector<Subcommand> local = {
+      {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
+      {Command::import_file,
+       "import",
+       "SYSTEM FILE",
+       {Option::address},
+       "print a hanat.toml made from a file of keepalived, haproxy or iptables (iptables-save); FILE may be -; exit status 1 if something "
+       "is lost, "
+       "which stands there as a comment"},
+      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
+      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
+  };
+  table.insert(table.end(), local.begin(), local.end());
+  return table;
 }
 
 } // namespace
@@ -249,11 +306,9 @@ std::span<const Subcommand> subcommands() {
        {},
        "find out why clients hang although the servers are up; exit status 0 nothing found, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
-      {Command::check, "check", "FILE", {ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
-      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
-      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
   };
-  return table;
+  static const std::vector<Subcommand> all_commands = with_local_commands(table);
+  return all_commands;
 }
 
 std::string_view name_of(Command command) {
@@ -272,7 +327,7 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
     return invocation;
   }
   invocation.command = has(line, Option::version) ? Command::version : subcommand.command;
-  invocation.operand = operand_of(line, subcommand, invocation.server);
+  invocation.operand = operand_of(line, subcommand, invocation.server, invocation.file);
   check_options(line, subcommand);
   if (invocation.all && !invocation.operand.empty())
     throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
@@ -313,7 +368,9 @@ std::string help_text(std::string_view command, std::size_t width) {
   }
   for (const auto option : common_options) add_option(option);
   text += "\n";
-  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check and doctor have their own.", 2);
+  add("Exit status: 0 done; 1 refused or failed; 2 usage or bad configuration; 3 no daemon. status --check, doctor and import have their "
+      "own.",
+      2);
   return text;
 }
 

@@ -35,6 +35,7 @@ enum class Command : std::uint8_t {
   doctor,
   metrics,
   check,
+  import_file,
   version,
   help
 };
@@ -64,7 +65,8 @@ enum class Option : std::uint8_t {
   wait,
   until_down,
   yes,
-  confirm_within
+  confirm_within,
+  address
 };
 
 struct Subcommand {
@@ -84,6 +86,7 @@ enum class Color : std::uint8_t { automatic, always, never };
 struct Invocation {
   Command command = Command::status;
   std::string operand; // empty: not given
+  std::string file;    // of import, whose operand is the system
   std::optional<std::string> socket;
   bool json = false, all = false, even_if_down = false;
   std::optional<std::chrono::milliseconds> for_time;
@@ -99,6 +102,7 @@ struct Invocation {
   std::optional<std::chrono::milliseconds> drain; // for the connections of the old target
   bool reset = false, wait = false, until_down = false, yes = false;
   std::optional<std::chrono::milliseconds> confirm_within; // otherwise the reload is taken back
+  std::vector<std::string> addresses;                      // of import --address
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

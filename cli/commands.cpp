@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/diagnosis.hpp"
+#include "cli/import_command.hpp"
 #include "cli/moves.hpp"
 #include "cli/remedy.hpp"
 #include "cli/replies.hpp"
@@ -199,6 +200,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::connections: return run_connections(invocation);
   case Command::metrics: return run_metrics(invocation);
   case Command::check: return run_check(invocation);
+  case Command::import_file: return run_import(invocation);
   case Command::version: return run_version(invocation);
   case Command::help: return run_help(invocation);
   }

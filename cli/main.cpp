@@ -10,7 +10,7 @@
 int main(int argc, char** argv) {
   const std::vector<std::string_view> arguments(argv + std::min(argc, 1), argv + argc);
   using hanat::cli::Exit;
-  const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+  const bool json = std::ranges::any_of(arguments, [](std::string_view argument) { return argument == "--json" || argument == "-j"; });
   try {
     return static_cast<int>(hanat::cli::run(hanat::cli::parse_arguments(arguments)));
   } catch (const hanat::UsageError& error) {

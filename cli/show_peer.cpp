@@ -11,7 +11,7 @@
 namespace hanat::cli {
 namespace {
 
-constexpr std::size_t listed = 5; // differences
+constexpr std::size_t most_listed = 5; // differences
 
 std::string role_text(const PeerStatus& peer) {
   const std::string role = peer.role.value_or("unknown");
@@ -22,8 +22,8 @@ std::string role_text(const PeerStatus& peer) {
 
 Notice list_of(const std::string& begin, const std::vector<std::string>& all, std::vector<std::string> remedies) {
   std::string text = begin;
-  for (std::size_t index = 0; index < std::min(all.size(), listed); ++index) text += (index == 0 ? " " : "; ") + escaped(all[index]);
-  if (all.size() > listed) text += fmt::format("; and {} more (hanatctl --json status)", all.size() - listed);
+  for (std::size_t index = 0; index < std::min(all.size(), most_listed); ++index) text += (index == 0 ? " " : "; ") + escaped(all[index]);
+  if (all.size() > most_listed) text += fmt::format("; and {} more (hanatctl --json status)", all.size() - most_listed);
   return {.text = std::move(text), .remedies = std::move(remedies)};
 }
 

@@ -9,14 +9,14 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status force-backup force-primary auto disable enable reload confirm settled history events why plan probe connections doctor metrics check version help"
-  local common="--socket --json --color --help --version"
+  local commands="status force-backup force-primary auto disable enable reload confirm settled history events why plan probe connections doctor metrics check import version help"
+  local common="--socket --json -j --color --help --version"
   local command="" i options
   COMPREPLY=()
 
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list | --drain | --confirm) ((i++)) ;;
+      --socket | --for | --reason | --server | --color | --number | -n | --since | --until | --at | --list | --drain | --confirm | --address) ((i++)) ;;
       -*) ;;
       *) command=${COMP_WORDS[i]}; break ;;
     esac
@@ -30,7 +30,7 @@ _hanatctl() {
     --server) mapfile -t COMPREPLY < <(compgen -W "backup backup2 backup3" -- "$current"); return ;;
     --color) mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current"); return ;;
     --since | --until | --at) mapfile -t COMPREPLY < <(compgen -W "10m 1h 24h" -- "$current"); return ;;
-    --reason | --number | -n | --list) return ;;
+    --reason | --number | -n | --list | --address) return ;;
   esac
 
   case $command in
@@ -45,6 +45,7 @@ _hanatctl() {
     connections) options="--list" ;;
     reload) options="--confirm" ;;
     check) options="--ask" ;;
+    import) options="--address" ;;
     *) options="" ;;
   esac
   if [[ $current == -* ]]; then
@@ -59,6 +60,13 @@ _hanatctl() {
     disable | enable)
       # the service, then the server; where there is one service the server alone
       mapfile -t COMPREPLY < <(compgen -W "$(_hanatctl_services) primary backup backup2 backup3" -- "$current")
+      ;;
+    import)
+      if [[ $previous == import ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "keepalived haproxy iptables" -- "$current")
+      else
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      fi
       ;;
     check | plan) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;

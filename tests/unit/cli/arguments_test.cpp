@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 
+#include "cli/other_tools.hpp"
 #include "cli/text.hpp"
 #include "tests/unit/temp_dir.hpp"
 
@@ -119,6 +120,31 @@ TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
   EXPECT_THAT(error_text({"force-backup", "--for", "soon"}), HasSubstr("--for soon: not a time"));
 }
 
+TEST(Arguments, OfImportAreASystemAndItsFile) {
+  const auto invocation = parse({"import", "haproxy", "/etc/haproxy/haproxy.cfg", "--address", "203.0.113.10,2001:db8::10", "-j"});
+  EXPECT_EQ(invocation.command, Command::import_file);
+  EXPECT_EQ(invocation.operand, "haproxy");
+  EXPECT_EQ(invocation.file, "/etc/haproxy/haproxy.cfg");
+  EXPECT_EQ(invocation.addresses, (std::vector<std::string>{"203.0.113.10", "2001:db8::10"}));
+  EXPECT_TRUE(invocation.json);
+  EXPECT_EQ(parse({"import", "iptables", "-"}).file, "-");
+  EXPECT_THAT(error_text({"import"}), HasSubstr("hanatctl import keepalived|haproxy|iptables FILE"));
+  EXPECT_THAT(error_text({"import", "haproxi", "f"}), HasSubstr("did you mean \"haproxy\"?"));
+  EXPECT_THAT(error_text({"import", "keepalived"}), HasSubstr("name the file: hanatctl import keepalived FILE"));
+  EXPECT_THAT(error_text({"import", "keepalived", "a", "b"}), HasSubstr("unexpected argument \"b\""));
+  for (const auto* address : {"host", "203.0.113.10:80", "0.0.0.0", "203.0.113.10;"})
+    EXPECT_THAT(error_text({"import", "iptables", "f", "--address", address}), HasSubstr("203.0.113.10,2001:db8::10")) << address;
+}
+
+TEST(Arguments, OfNeighbouringProgramsGetAHint) {
+  EXPECT_THAT(error_text({"maintenance"}), HasSubstr("unknown command \"maintenance\"; in hanat that is: hanatctl disable SERVER"));
+  EXPECT_THAT(error_text({"show"}), HasSubstr("hanatctl status"));
+  EXPECT_THAT(error_text({"down"}), HasSubstr("hanatctl disable"));
+  EXPECT_THAT(error_text({"up"}), HasSubstr("hanatctl enable"));
+  EXPECT_THAT(error_text({"failover", "web"}), HasSubstr("hanatctl force-backup"));
+  for (const auto& subcommand : subcommands()) EXPECT_EQ(hint_for(subcommand.name), "") << subcommand.name;
+}
+
 TEST(Arguments, OfEveryCommandStandInTheHelp) {
   for (const auto& subcommand : subcommands()) {
     EXPECT_THAT(help_text(), HasSubstr(std::string{subcommand.name}));
@@ -143,9 +169,10 @@ TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
     EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
   }
-  for (const auto* option : {"--socket",       "--json",  "--help",  "--version", "--all",    "--for",   "--reason",     "--server",
-                             "--even-if-down", "--watch", "--color", "--check",   "--number", "--since", "--until",      "--follow",
-                             "--at",           "--ask",   "--list",  "--drain",   "--reset",  "--wait",  "--until-down", "--yes"}) {
+  for (const auto* option :
+       {"--socket", "--json",  "--help",  "--version", "--all",        "--for",   "--reason", "--server", "--even-if-down",
+        "--watch",  "--color", "--check", "--number",  "--since",      "--until", "--follow", "--at",     "--ask",
+        "--list",   "--drain", "--reset", "--wait",    "--until-down", "--yes",   "--address"}) {
     EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
     EXPECT_THAT(completion, HasSubstr(option));
   }
