@@ -1,5 +1,5 @@
 // What is said of an event, and the sentences about services, servers and overrides.
-// Not here: the sentences about old flows (event_text_drain) and about the daemon itself (event_text_daemon).
+// Not here: the sentences about old flows (event_text_drain) and about the daemon itself (event_text_daemon), fields (event_fields).
 #include "daemon/report/event_text.hpp"
 
 #include <algorithm>
@@ -287,22 +287,6 @@ struct HistoryKinds {
   }
 };
 
-using Fields = std::vector<std::pair<std::string, std::string>>;
-
-struct FieldsOf {
-  Fields operator()(const auto&) const { return {}; }
-  Fields operator()(const Flipped& flip) const {
-    return {{"HANAT_FROM", role_of(flip.from)}, {"HANAT_TO", role_of(flip.to)}, {"HANAT_WHY", std::string{hanat::to_text(flip.reason)}}};
-  }
-  Fields operator()(const OneOf<Flapping, FlappingEnded> auto& flapping) const { return {{"HANAT_FLAPPING", flapping.server.role}}; }
-  Fields operator()(const RoleChanged& change) const { return {{"HANAT_ROLE", std::string{hanat::to_text(change.to)}}}; }
-  Fields operator()(const FirstTarget& first) const { return {{"HANAT_TO", role_of(first.to)}}; }
-  Fields operator()(const PathFinding& found) const { return {{"HANAT_FINDING", found.finding.code}}; }
-  Fields operator()(const ShadowMoved& moved) const {
-    return {{"HANAT_WOULD_TO", role_of(moved.to)}, {"HANAT_WHY", std::string{hanat::to_text(moved.reason)}}};
-  }
-};
-
 /// The user, where one did it.
 struct ByWhom {
   std::string operator()(const auto&) const { return {}; }
@@ -358,12 +342,6 @@ std::string text_of(const Event& event) {
 }
 
 Level level_of(const Event& event) { return std::visit(events::Levels{}, event.what); }
-
-std::vector<std::pair<std::string, std::string>> fields_of(const Event& event) {
-  auto fields = std::visit(events::FieldsOf{}, event.what);
-  if (!event.service.empty()) fields.insert(fields.begin(), {"HANAT_SERVICE", event.service});
-  return fields;
-}
 
 std::optional<HistoryEntry> history_entry_of(const Event& event, std::string text) {
   const std::string_view kind = std::visit(events::HistoryKinds{}, event.what);

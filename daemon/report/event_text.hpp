@@ -21,7 +21,7 @@ inline constexpr std::string_view path_ended_words = "; it lasted ";
 /// At most 1,000 bytes: it is a line of the journal, and of the history.
 std::string text_of(const Event& event);
 Level level_of(const Event& event);
-/// For the journal: {"HANAT_SERVICE", "web"}.
+/// For the journal: MESSAGE_ID and HANAT_EVENT, then {"HANAT_SERVICE", "web"} and what else there is (event_fields.cpp).
 std::vector<std::pair<std::string, std::string>> fields_of(const Event& event);
 
 /// What the history keeps of the event, with its text; nullopt: nothing. The kind is "cut" where it only updates the entry of a flip.

@@ -11,10 +11,15 @@ scene_user() {
   userdel lookout
 }
 
+recorded() { [ -n "$(journal "HANAT_EVENT=$1" HANAT_SERVICE=web)" ]; } # EVENT
 scene_failover() {
   end "$primary"
   moves_to backup 20
   same "IPv6 too" backup "$(ask "$vip6")"
+  local event
+  for event in health flip cut; do expect "journalctl finds the event $event by its field" within 5 recorded "$event"; done
+  expect "and the reason of the flip" has "$(journal -o cat HANAT_WHY=failover HANAT_FROM=primary HANAT_TO=backup)" 'new connections go from'
+  expect "journalctl -x says what to do" has "$(journal -x HANAT_EVENT=flip)" 'mend the server that went down'
   serve primary
   moves_to primary 20
 }

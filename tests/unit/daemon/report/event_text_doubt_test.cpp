@@ -21,7 +21,8 @@ TEST(DoubtText, OfAFlappingServerNamesTheWaitAndItsEnd) {
             "server works, it gets the traffic again when it has been up for 20 s");
   EXPECT_EQ(level(flapping), Level::warning);
   EXPECT_EQ(kind(flapping), "flapping");
-  EXPECT_THAT(fields(flapping), ElementsAre(Pair("HANAT_SERVICE", "web"), Pair("HANAT_FLAPPING", "primary")));
+  EXPECT_THAT(fields(flapping), ElementsAre(Pair("HANAT_SERVICE", "web"), Pair("HANAT_FLAPPING", "primary"),
+                                            Pair("HANAT_SERVER", "primary"), Pair("HANAT_ADDRESS", testing::_)));
   const FlappingEnded ended{.server = the_primary};
   EXPECT_EQ(text(ended), "primary (10.0.0.11:8443) is no longer flapping: it gets the traffic back as usual");
   EXPECT_EQ(level(ended), Level::notice);

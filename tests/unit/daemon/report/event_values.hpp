@@ -19,7 +19,12 @@ inline std::string kind(Payload what) {
   return entry ? entry->kind : "";
 }
 using Fields = std::vector<std::pair<std::string, std::string>>;
-inline Fields fields(Payload what) { return fields_of(web(std::move(what))); }
+/// Behind those of its kind.
+inline Fields fields(Payload what) {
+  Fields all = fields_of(web(std::move(what)));
+  all.erase(all.begin(), all.begin() + 2);
+  return all;
+}
 inline const Fields only_the_service{{"HANAT_SERVICE", "web"}};
 
 } // namespace hanat::events
