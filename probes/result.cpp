@@ -176,12 +176,22 @@ ProbeResult pass_result(const ProbeSpec& spec, Reason reason, Clock::duration la
   return {.outcome = Outcome::pass, .reason = reason, .latency = latency, .detail = {}};
 }
 
-ProbeResult result_from_verdict(const ProbeSpec& spec, const Verdict& verdict, Clock::duration latency) {
+namespace {
+
+ProbeResult judged(const ProbeSpec& spec, const Verdict& verdict, Clock::duration latency) {
   if (verdict.reason == Reason::answered) return pass_result(spec, Reason::answered, latency);
   if (verdict.reason == Reason::full)
     return {.outcome = Outcome::full, .reason = Reason::full, .latency = latency, .detail = sanitized(verdict.detail)};
   if (verdict.reason == Reason::certificate_expires) return warning_result(spec, verdict.reason, latency, sanitized(verdict.detail));
   return fail_result(verdict.reason, latency, sanitized(verdict.detail));
+}
+
+} // namespace
+
+ProbeResult result_from_verdict(const ProbeSpec& spec, const Verdict& verdict, Clock::duration latency) {
+  ProbeResult result = judged(spec, verdict, latency);
+  result.certificate_left = verdict.certificate_left;
+  return result;
 }
 
 ProbeResult result_from_errno(int error, Clock::duration latency) {

@@ -3,8 +3,10 @@
 // (daemon/decision/failure_window).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -64,6 +66,7 @@ struct ProbeResult {
   Clock::duration latency{};
   std::string detail;
   bool handshake = false; // of a timeout: the server's machine had completed the TCP handshake of this very probe
+  std::optional<std::chrono::seconds> certificate_left = {}; // until the server's certificate expires; nullopt: none is known
   bool operator==(const ProbeResult&) const = default;
 };
 
@@ -71,6 +74,7 @@ struct ProbeResult {
 struct Verdict {
   Reason reason = Reason::answered;
   std::string detail{}; // may hold the server's bytes as they came
+  std::optional<std::chrono::seconds> certificate_left{};
   bool operator==(const Verdict&) const = default;
 };
 

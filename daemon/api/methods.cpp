@@ -101,11 +101,14 @@ type Failback (mode: string, to: ?string, waits_for: ?string)
 # disabled: it is never chosen; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, probes: ?[]Probe, disabled: ?Maintenance,
+  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance,
   new_probes: ?NewProbes, former_since: ?string
 )
 # of a reload: they decide nothing until each has passed; failing: as many results as make a server down were no pass
 type NewProbes (since: string, failing: bool, probes: []Probe)
+# since hanatd started; latencies: passes that took at most 1, 5, 20, 100, 500 and 2000 ms, and longer
+type ProbeTotals (results: []ResultCount, latencies: []int, latency_sum_s: float)
+type ResultCount (outcome: string, reason: string, number: int)
 # times: that it lost the traffic soon, not forgiven yet; wait_s: so long it must be up before it gets it, while another server works
 type Flapping (times: int, wait_s: float, forgiven_in_s: float)
 # of a probe that passes: certificate-expires, slow
@@ -117,8 +120,10 @@ type Probe (name: string, health: string, fails: Fails, last: ?ProbeResult)
 # for_s: they last so long; of, stable_for_s: so many, over so long a time, make it up
 type Recovering (passes: int, of: int, for_s: float, stable_for_s: float)
 type Fails (count: int, of: int, within_s: float)
-# wanted: what would have passed
-type ProbeResult (outcome: string, reason: string, detail: ?string, wanted: ?string, latency_ms: float, age_s: float)
+# wanted: what would have passed; certificate_left_s: until the server's certificate expires, where it is known
+type ProbeResult (
+  outcome: string, reason: string, detail: ?string, wanted: ?string, latency_ms: float, age_s: float, certificate_left_s: ?float
+)
 # left is null: not counted yet; drain_ends_in_s is null: nothing is draining; cut_ms is null while the cut runs
 type Flip (
   at: string, from: string, to: string, why: string, commit_us: int, cut: Cut, nudged: int, drained: int, left: ?int,

@@ -1,6 +1,7 @@
 // A table of metrics with their HELP texts, and the lines of each.
 #include "daemon/api/metrics_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "daemon/util/wall_time.hpp"
+#include "probes/latency_buckets.hpp"
 
 namespace hanat {
 namespace {
@@ -25,6 +27,7 @@ enum class Metric : std::uint8_t {
   unanswered,
   refused,
   path,
+  redundancy,
   flip_time,
   flip_commit,
   up,
@@ -34,6 +37,9 @@ enum class Metric : std::uint8_t {
   fails,
   latency,
   age,
+  results,
+  duration,
+  certificate,
   flapping,
   failback_wait,
   warning,
@@ -58,6 +64,7 @@ constexpr std::array rows = {
     Row{Metric::refused, "hanat_clients_refused_total", "counter", "Connections of clients that a server refused; at least so many"},
     Row{Metric::path, "hanat_path_state", "gauge",
         "1 while clients get no answer although the target passes its probes; 0: they are answered, or none is seen"},
+    Row{Metric::redundancy, "hanat_redundancy", "gauge", "Servers beside the target that are up and not disabled: so many may still fail"},
     Row{Metric::flip_time, "hanat_last_flip_timestamp_seconds", "gauge",
         "Time of the last change of the target, also before the start; absent: none is known"},
     Row{Metric::flip_commit, "hanat_last_flip_commit_seconds", "gauge", "Time from decision to kernel acknowledgement of the last flip"},
@@ -68,6 +75,10 @@ constexpr std::array rows = {
     Row{Metric::fails, "hanat_probe_fails", "gauge", "Failed probes in the server's failure window"},
     Row{Metric::latency, "hanat_probe_latency_seconds", "gauge", "Latency of the last probe"},
     Row{Metric::age, "hanat_probe_age_seconds", "gauge", "Age of the last probe result"},
+    Row{Metric::results, "hanat_probe_results_total", "counter", "Results of probes by outcome and reason; absent: none of that kind yet"},
+    Row{Metric::duration, "hanat_probe_duration_seconds", "histogram", "How long probes took that passed"},
+    Row{Metric::certificate, "hanat_certificate_expires_seconds", "gauge",
+        "Time until the server's certificate expires, negative: since then; absent: no probe has seen one"},
     Row{Metric::flapping, "hanat_flapping", "gauge",
         "How often the server lost the traffic soon after it got it, without what is forgiven"},
     Row{Metric::failback_wait, "hanat_failback_wait_seconds", "gauge",
@@ -96,6 +107,44 @@ std::string heading(std::string_view name, std::string_view type, std::string_vi
 template <typename Number> void line(std::vector<std::string>& families, Metric metric, std::string_view labels, Number value) {
   const auto number = static_cast<std::size_t>(metric);
   fmt::format_to(std::back_inserter(families[number]), "{}{{{}}} {}\n", rows[number].name, labels, value);
+}
+
+/// A sum, or the count of a class and those below it.
+template <typename Number> void part(std::vector<std::string>& families, std::string_view part, std::string_view labels, Number value) {
+  const auto number = static_cast<std::size_t>(Metric::duration);
+  fmt::format_to(std::back_inserter(families[number]), "{}_{}{{{}}} {}\n", rows[number].name, part, labels, value);
+}
+
+void add_totals(std::vector<std::string>& families, const ProbeTotalsStatus& totals, const std::string& label) {
+  for (const ResultCountStatus& result : totals.results)
+    line(families, Metric::results, fmt::format("{},outcome=\"{}\",reason=\"{}\"", label, escaped(result.outcome), escaped(result.reason)),
+         result.number);
+  if (totals.latencies.size() != probes::latency_limits_s.size() + 1) return; // of a hanatd with other classes
+  std::uint64_t count = 0;
+  for (std::size_t index = 0; index < totals.latencies.size(); ++index) {
+    count += totals.latencies[index];
+    const std::string limit = index < probes::latency_limits_s.size() ? fmt::format("{:g}", probes::latency_limits_s[index]) : "+Inf";
+    part(families, "bucket", fmt::format("{},le=\"{}\"", label, limit), count);
+  }
+  part(families, "sum", label, fmt::format("{:.3f}", totals.latency_sum_s));
+  part(families, "count", label, count);
+}
+
+/// The first of the server's certificates to expire.
+std::optional<double> certificate_left(const ServerStatus& server) {
+  std::optional<double> left;
+  const auto add = [&left](const std::optional<LastResult>& last) {
+    if (last && last->certificate_left_s) left = std::min(left.value_or(*last->certificate_left_s), *last->certificate_left_s);
+  };
+  add(server.last);
+  for (const ProbeStatus& probe : server.probes) add(probe.last);
+  return left;
+}
+
+std::size_t redundancy_of(const ServiceStatus& service) {
+  return static_cast<std::size_t>(std::ranges::count_if(service.servers, [&](const ServerStatus& server) {
+    return server.role != service.target && !server.disabled && !server.former_since && server.group_health.value_or(server.health) == "up";
+  }));
 }
 
 constexpr bool in_order() {
@@ -140,7 +189,13 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
             heading("hanat_config_refused", "gauge", "1 while the files of the configuration were refused when they were last read") +
             fmt::format("hanat_config_refused {}\n", daemon.reload_refused || daemon.fallback ? 1 : 0) +
             heading("hanat_config_stale", "gauge", "1 while the files of the configuration on disk are not those in use") +
-            fmt::format("hanat_config_stale {}\n", daemon.config_stale ? 1 : 0);
+            fmt::format("hanat_config_stale {}\n", daemon.config_stale ? 1 : 0) +
+            heading("hanat_config_unconfirmed", "gauge", "1 while a configuration is on trial and waits for hanatctl confirm") +
+            fmt::format("hanat_config_unconfirmed {}\n", daemon.unconfirmed ? 1 : 0) +
+            heading("hanat_config_reverted", "gauge", "1 while the configuration of before a trial is in use, because nobody confirmed it") +
+            fmt::format("hanat_config_reverted {}\n", daemon.reverted ? 1 : 0) +
+            heading("hanat_reload_hangs", "gauge", "1 while a reload waits for its files") +
+            fmt::format("hanat_reload_hangs {}\n", daemon.reload_hangs ? 1 : 0);
   if (const auto& pair = daemon.pair) {
     daemon_ += heading("hanat_pair_role", "gauge", "1 for the role of this gateway in a pair");
     for (const std::string_view role : {"standby", "settling", "active"})
@@ -177,6 +232,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::unanswered, label, service.totals.clients_unanswered);
   line(families_, Metric::refused, label, service.totals.clients_refused);
   line(families_, Metric::path, label, service.path.state == "unanswered" ? 1 : 0);
+  line(families_, Metric::redundancy, label, redundancy_of(service));
   line(families_, Metric::outage, label, service.outage ? 1 : 0);
   line(families_, Metric::nudged, label, service.totals.nudged);
   std::uint64_t drained = service.totals.drained;
@@ -206,6 +262,8 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::failback_wait, label, server.flapping ? server.flapping->wait_s : 0.0);
   line(families_, Metric::warning, label, server.warning ? 1 : 0);
   line(families_, Metric::new_probes, label, server.new_probes && server.new_probes->failing ? 1 : 0);
+  if (server.totals) add_totals(families_, *server.totals, label);
+  if (const auto left = certificate_left(server)) line(families_, Metric::certificate, label, fmt::format("{:.0f}", *left));
   if (!server.last) return;
   line(families_, Metric::latency, label,
        fmt::format("{:.9g}", server.last->latency_ms / 1e3)); // without the rounding noise of the division

@@ -1,6 +1,8 @@
 // Status and history to JSON and back: one function per struct each way, key by key. Not here: the declared types (methods).
 #include "daemon/api/status.hpp"
 
+#include <cmath>
+
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/health_change.hpp"
@@ -28,6 +30,7 @@ json to_value(const LastResult& last) {
       {"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", rounded(last.latency_ms)}, {"age_s", rounded(last.age_s)}};
   if (!last.detail.empty()) value["detail"] = last.detail;
   if (!last.wanted.empty()) value["wanted"] = last.wanted;
+  if (last.certificate_left_s) value["certificate_left_s"] = std::round(*last.certificate_left_s);
   return value;
 }
 LastResult last_from(const json& from) {
@@ -36,7 +39,8 @@ LastResult last_from(const json& from) {
           .detail = optional_or_absent<std::string>(from, "detail").value_or(""),
           .wanted = optional_or_absent<std::string>(from, "wanted").value_or(""),
           .latency_ms = from.at("latency_ms"),
-          .age_s = from.at("age_s")};
+          .age_s = from.at("age_s"),
+          .certificate_left_s = optional_or_absent<double>(from, "certificate_left_s")};
 }
 
 json to_value(const FailbackStatus& failback) {
@@ -90,6 +94,7 @@ json to_value(const ServerStatus& server) {
   if (server.recovering) value["recovering"] = *server.recovering;
   if (server.flapping) value["flapping"] = *server.flapping;
   if (server.warning) value["warning"] = *server.warning;
+  if (server.totals) value["totals"] = *server.totals;
   if (!server.probes.empty()) value["probes"] = to_value(server.probes);
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
   if (const auto& fresh = server.new_probes)
@@ -112,6 +117,7 @@ ServerStatus server_from(const json& from) {
   server.former_since = optional_or_absent<std::string>(from, "former_since");
   server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
   server.warning = optional_or_absent<WarningStatus>(from, "warning");
+  server.totals = optional_or_absent<ProbeTotalsStatus>(from, "totals");
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
   if (const auto probes = from.find("probes"); probes != from.end()) server.probes = probes_from(*probes);
   return server;

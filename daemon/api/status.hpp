@@ -12,6 +12,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "daemon/api/peer_status.hpp"
+#include "daemon/api/probe_totals_status.hpp"
 #include "daemon/api/stability_status.hpp"
 
 namespace hanat {
@@ -30,6 +31,7 @@ struct LastResult {
   std::string outcome, reason, detail;
   std::string wanted = {}; // what would have passed; empty: the reason says it
   double latency_ms = 0, age_s = 0;
+  std::optional<double> certificate_left_s = {}; // until the server's certificate expires; absent: none is known
 };
 /// One of several probes of a server.
 struct ProbeStatus {
@@ -59,6 +61,7 @@ struct ServerStatus {
   std::optional<LastResult> last;
   std::optional<FlappingStatus> flapping = {};
   std::optional<WarningStatus> warning = {};
+  std::optional<ProbeTotalsStatus> totals = {}; // absent: of an older hanatd
   std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
   std::optional<NewProbesStatus> new_probes = {};

@@ -20,6 +20,7 @@
 #include "daemon/decision/group.hpp"
 #include "daemon/decision/observations.hpp"
 #include "daemon/decision/outage_doubt.hpp"
+#include "daemon/decision/probe_totals.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "nat/nftables/table_state.hpp"
@@ -77,6 +78,7 @@ struct ServerState {
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
   std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
+  ProbeTotals totals = {};
   SilenceCheck silence_check = {}; // while flows drain
   bool flapping_logged = false;
   bool followed = false; // on the standby of a pair: the active gateway has the traffic there

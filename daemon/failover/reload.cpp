@@ -82,6 +82,7 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
     state.last_logged = same.last_logged;
     state.up_since = same.up_since;
     state.damping = same.damping;
+    state.totals = same.totals;
     state.flapping_logged = same.flapping_logged;
     state.followed = same.followed;
     if (server.role == former_role) state.former = same.former.value_or(FormerTarget{.since = events::event_time()});

@@ -21,6 +21,11 @@ FailsStatus fails_of(const ServiceState& service, const ProbeState& probe, Time 
   return {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
 }
 
+std::optional<double> certificate_left(const ProbeState& probe, Time now) {
+  if (!probe.last || !probe.last->certificate_left) return std::nullopt;
+  return std::chrono::duration<double>(*probe.last->certificate_left).count() - seconds(now - probe.last_at);
+}
+
 std::optional<LastResult> last_of(const ProbeState& probe, Time now) {
   if (!probe.last) return std::nullopt;
   return LastResult{.outcome = std::string{to_text(probe.last->outcome)},
@@ -28,7 +33,17 @@ std::optional<LastResult> last_of(const ProbeState& probe, Time now) {
                     .detail = probe.last->detail,
                     .wanted = probe.probe == nullptr ? "" : wanted_by(probe.probe->spec, probe.last->reason),
                     .latency_ms = milliseconds(probe.last->latency),
-                    .age_s = seconds(now - probe.last_at)};
+                    .age_s = seconds(now - probe.last_at),
+                    .certificate_left_s = certificate_left(probe, now)};
+}
+
+ProbeTotalsStatus report(const ProbeTotals& totals) {
+  ProbeTotalsStatus status;
+  for (const auto& [outcome, reason, number] : totals.results())
+    status.results.push_back({.outcome = std::string{to_text(outcome)}, .reason = std::string{to_text(reason)}, .number = number});
+  status.latencies.assign(totals.latencies().begin(), totals.latencies().end());
+  status.latency_sum_s = totals.latency_sum_s();
+  return status;
 }
 
 ProbeStatus report(const ServiceState& service, const ProbeState& probe, Time now) {
@@ -57,6 +72,7 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
     status.recovering = RecoveringStatus{
         .passes = recovery->passes, .of = recovery->of, .for_s = seconds(recovery->lasts), .stable_for_s = seconds(recovery->stable_for)};
   status.last = last_of(probe, now);
+  status.totals = report(server.totals);
   if (server.probes.size() > 1)
     for (const ProbeState& one : server.probes) status.probes.push_back(report(service, one, now));
   if (const auto& fresh = server.new_probes) {

@@ -63,7 +63,7 @@ private:
   Http::Impl& http_;
   const Probe& probe_;
   std::unique_ptr<HttpReader> response_;
-  std::optional<std::chrono::seconds> certificate_left_; // read only with `expires_within`
+  std::optional<std::chrono::seconds> certificate_left_; // nullopt: without TLS, or not read yet
   int local_error_ = 0;
   bool attempted_ = false;
   int socket_ = -1; // owned by curl and open during the transfer; -1: a reused connection
@@ -106,7 +106,7 @@ void PendingHttp::set_callbacks() {
 
 /// Of the connection, new or reused, on which the response arrives.
 void PendingHttp::read_certificate() {
-  if (probe_.spec.of<HttpSpec>().expires_within == std::chrono::days{0} || certificate_left_) return;
+  if (certificate_left_ || !uses_tls(probe_.spec)) return;
   curl_tlssessioninfo* tls = nullptr;
   if (curl_easy_getinfo(request_.easy(), CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == nullptr) return;
   if (tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != nullptr)
@@ -146,8 +146,10 @@ std::optional<ProbeResult> PendingHttp::judge_certificate(Clock::duration latenc
 ProbeResult PendingHttp::judge(CURLcode code, Clock::duration latency) const {
   if (local_error_ != 0) return result_from_errno(local_error_, latency);
   if (const auto* verdict = response_->verdict()) {
-    auto certificate = verdict->reason == Reason::answered ? judge_certificate(latency) : std::nullopt;
-    return certificate ? *std::move(certificate) : result_from_verdict(probe_.spec, *verdict, latency);
+    const auto certificate = verdict->reason == Reason::answered ? judge_certificate(latency) : std::nullopt;
+    ProbeResult result = certificate ? *certificate : result_from_verdict(probe_.spec, *verdict, latency);
+    result.certificate_left = certificate_left_;
+    return result;
   }
   long error = 0;
   curl_easy_getinfo(request_.easy(), CURLINFO_OS_ERRNO, &error);

@@ -131,11 +131,11 @@ private:
   }
 
   Verdict judge_certificate() const {
-    if (expires_within_ == std::chrono::days::zero()) return {};
     const auto left = certificate_time_left(tls_.get());
+    if (expires_within_ == std::chrono::days::zero()) return {.certificate_left = left};
     if (!left) return {Reason::tls_failed, "no certificate with an expiry date"};
-    if (*left > expires_within_) return {};
-    return {Reason::certificate_expires, expiry_text(*left)};
+    if (*left > expires_within_) return {.certificate_left = left};
+    return {Reason::certificate_expires, expiry_text(*left), left};
   }
 
   void take_output(std::string& send) const {

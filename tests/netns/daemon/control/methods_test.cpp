@@ -245,6 +245,8 @@ std::set<std::string> never_seen() {
       // servers that are silent, flap or are slow
       "Service.outage Outage.state Outage.for_s Outage.ends_in_s Outage.new_refused Service.witness Witness.address Witness.answers "
       "Server.flapping Flapping.times Flapping.wait_s Flapping.forgiven_in_s Server.warning Warning.reason Warning.detail "
+      // servers with TLS
+      "ProbeResult.certificate_left_s "
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
       "EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for WhyReport.from "

@@ -32,6 +32,11 @@ Status example() {
                   .health = "up",
                   .fails = {0, 3, 10},
                   .last = LastResult{.outcome = "pass", .reason = "connected", .detail = {}, .latency_ms = 0.21, .age_s = 0.4}}};
+  web.servers[1].totals = ProbeTotalsStatus{
+      .results = {{.outcome = "pass", .reason = "connected", .number = 7}, {.outcome = "fail", .reason = "timeout", .number = 2}},
+      .latencies = {4, 2, 0, 0, 1, 0, 0},
+      .latency_sum_s = 0.125};
+  web.servers[1].last->certificate_left_s = 86'400;
   web.last_flip = FlipStatus{.at = "2026-01-31T10:00:00.123Z",
                              .from = "primary",
                              .to = "backup",
@@ -66,6 +71,10 @@ std::string format_errors(const std::string& text) {
   std::string wrong, current, type;
   std::set<std::string> names, series;
   bool helped = false;
+  const auto is_of = [&](const std::string& name) {
+    if (type != "histogram") return name == current;
+    return name == current + "_bucket" || name == current + "_sum" || name == current + "_count";
+  };
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     std::smatch part;
@@ -82,7 +91,7 @@ std::string format_errors(const std::string& text) {
     } else if (!std::regex_match(line, part, sample)) {
       wrong += "no sample: " + line + "\n";
     } else {
-      if (part[1] != current || type.empty()) wrong += "not under its heading: " + line + "\n";
+      if (!is_of(part[1]) || type.empty()) wrong += "not under its heading: " + line + "\n";
       if (!series.insert(line.substr(0, line.rfind(' '))).second) wrong += "one series twice: " + line + "\n";
     }
   }
@@ -147,6 +156,19 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_probe_warning{service="web",server="backup"} 1)",
            R"(hanat_new_probes_failing{service="web",server="primary"} 0)",
            R"(hanat_new_probes_failing{service="web",server="backup"} 1)",
+           "hanat_config_unconfirmed 0",
+           "hanat_config_reverted 0",
+           "hanat_reload_hangs 0",
+           R"(hanat_redundancy{service="web"} 0)",
+           R"(hanat_redundancy{service="idle"} 0)",
+           R"(hanat_probe_results_total{service="web",server="backup",outcome="pass",reason="connected"} 7)",
+           R"(hanat_probe_results_total{service="web",server="backup",outcome="fail",reason="timeout"} 2)",
+           R"(hanat_probe_duration_seconds_bucket{service="web",server="backup",le="0.001"} 4)",
+           R"(hanat_probe_duration_seconds_bucket{service="web",server="backup",le="0.1"} 6)",
+           R"(hanat_probe_duration_seconds_bucket{service="web",server="backup",le="+Inf"} 7)",
+           R"(hanat_probe_duration_seconds_sum{service="web",server="backup"} 0.125)",
+           R"(hanat_probe_duration_seconds_count{service="web",server="backup"} 7)",
+           R"(hanat_certificate_expires_seconds{service="web",server="backup"} 86400)",
            R"(hanat_outage_doubted{service="web"} 1)",
            R"(hanat_outage_doubted{service="idle"} 0)",
        })
@@ -161,6 +183,35 @@ TEST(MetricsText, AFullServerIsNotUpAndNotDown) {
   EXPECT_THAT(text, HasSubstr("hanat_full{service=\"web\",server=\"backup\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("hanat_up{service=\"web\",server=\"backup\",address=\"10.0.0.12:8443\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("hanat_unknown{service=\"web\",server=\"backup\"} 0\n"));
+}
+
+TEST(MetricsText, RedundancyIsWhatMayStillTakeOver) {
+  Status status = example();
+  ServiceStatus& web = status.services[0];
+  const auto redundancy = [&] {
+    const std::string text = metrics_text(status), name = "hanat_redundancy{service=\"web\"} ";
+    return text.substr(text.find(name) + name.size(), 1);
+  };
+  web.servers.push_back({.role = "backup2", .address = "10.0.0.13:8443", .addresses = {}, .health = "up", .fails = {}, .last = {}});
+  EXPECT_EQ(redundancy(), "1");
+  web.servers[2].disabled.emplace();
+  EXPECT_EQ(redundancy(), "0") << "it is never chosen";
+  web.servers[2].disabled.reset();
+  web.servers[2].group_health = "down";
+  EXPECT_EQ(redundancy(), "0") << "another service of the group sees it down";
+  web.servers[0].health = "up";
+  EXPECT_EQ(redundancy(), "1");
+  web.target = "none";
+  web.servers[1].health = "down";
+  EXPECT_EQ(redundancy(), "1");
+}
+
+TEST(MetricsText, TheFirstCertificateToExpireCounts) {
+  Status status = example();
+  ServerStatus& backup = status.services[0].servers[1];
+  backup.probes = {{.name = "a", .health = "up", .fails = {}, .last = backup.last}, {.name = "b", .health = "up", .fails = {}, .last = backup.last}};
+  backup.probes[1].last->certificate_left_s = -60;
+  EXPECT_THAT(metrics_text(status), HasSubstr("hanat_certificate_expires_seconds{service=\"web\",server=\"backup\"} -60\n"));
 }
 
 TEST(MetricsText, FollowsTheFormat) {

@@ -1,0 +1,25 @@
+// Key by key.
+#include "daemon/api/probe_totals_status.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "daemon/api/rounded.hpp"
+
+namespace hanat {
+
+void to_json(nlohmann::json& json, const ProbeTotalsStatus& totals) {
+  nlohmann::json results = nlohmann::json::array();
+  for (const ResultCountStatus& result : totals.results)
+    results.push_back({{"outcome", result.outcome}, {"reason", result.reason}, {"number", result.number}});
+  json = {{"results", std::move(results)}, {"latencies", totals.latencies}, {"latency_sum_s", rounded(totals.latency_sum_s)}};
+}
+
+void from_json(const nlohmann::json& json, ProbeTotalsStatus& totals) {
+  totals.results.clear();
+  for (const auto& result : json.at("results"))
+    totals.results.push_back({.outcome = result.at("outcome"), .reason = result.at("reason"), .number = result.at("number")});
+  totals.latencies = json.at("latencies").get<std::vector<std::uint64_t>>();
+  totals.latency_sum_s = json.at("latency_sum_s");
+}
+
+} // namespace hanat

@@ -1,0 +1,28 @@
+// What the probes of a server have answered since hanatd started, as a part of the status. Not here: counting (decision/probe_totals).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace hanat {
+
+struct ResultCountStatus {
+  std::string outcome, reason;
+  std::uint64_t number = 0;
+  bool operator==(const ResultCountStatus&) const = default;
+};
+struct ProbeTotalsStatus {
+  std::vector<ResultCountStatus> results; // those that there were
+  std::vector<std::uint64_t> latencies;   // passes that took at most 1, 5, 20, 100, 500 and 2000 ms (latency_buckets.hpp), and longer
+  double latency_sum_s = 0;               // of all of them
+  bool operator==(const ProbeTotalsStatus&) const = default;
+};
+
+void to_json(nlohmann::json& json, const ProbeTotalsStatus& totals);
+/// Throws nlohmann::json::exception when a key is missing or has another type.
+void from_json(const nlohmann::json& json, ProbeTotalsStatus& totals);
+
+} // namespace hanat

@@ -1,0 +1,42 @@
+// What the probes of a server have answered since hanatd started: results by outcome and reason, and how long passes took, in classes.
+// Counting takes a few instructions and no memory, as ten thousand results may come in a second. Not here: what a result means
+// (failure_window), showing the counts (api/metrics_text).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "probes/latency_buckets.hpp"
+#include "probes/result.hpp"
+
+namespace hanat {
+
+class ProbeTotals {
+public:
+  void count(const probes::ProbeResult& result);
+
+  struct ResultCount {
+    probes::Outcome outcome;
+    probes::Reason reason;
+    std::uint64_t number;
+    bool operator==(const ResultCount&) const = default;
+  };
+  /// Those that there were.
+  std::vector<ResultCount> results() const;
+  /// Passes, as probes::latency_limits_s has them, and one class more.
+  using Latencies = std::array<std::uint32_t, probes::latency_limits_s.size() + 1>;
+  const Latencies& latencies() const { return latencies_; }
+  double latency_sum_s() const { return latency_sum_s_; }
+
+private:
+  static constexpr std::size_t reasons = static_cast<std::size_t>(probes::Reason::local_error) + 1;
+  static constexpr std::size_t other_outcomes = 4; // of reasons that have a second one
+
+  std::array<std::uint32_t, reasons + other_outcomes> results_{}; // a wrap, after years, is a restart for who reads them
+  Latencies latencies_{};
+  double latency_sum_s_ = 0;
+};
+
+} // namespace hanat
