@@ -242,26 +242,35 @@ std::optional<ClientNotifier> Daemon::make_client_notifier() const try {
   return std::nullopt;
 }
 
+StatusSource Daemon::status_source() const {
+  return {.daemon = [this] { return handlers_->daemon_status(); },
+          .names =
+              [this] {
+                std::vector<std::string> names;
+                for (const auto& service : controller_->registry().services())
+                  if (!service->removed) names.push_back(service->config.name);
+                return names;
+              },
+          .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
+            const ServiceState* service = controller_->registry().find(name);
+            return service == nullptr ? std::nullopt : std::optional{handlers_->service_status(*service)};
+          },
+          .last_events =
+              [this](std::size_t at_most) {
+                std::vector<HistoryEntry> events;
+                const std::uint64_t end = history_->end(), count = std::min<std::uint64_t>(at_most, end - history_->begin());
+                for (std::uint64_t number = end - count; number < end; ++number) events.push_back((*history_)[number]);
+                return events;
+              }};
+}
+
 /// A port that is taken must not stop failover: only the metrics are missing then.
 void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
   if (at == metrics_at_ && (metrics_ || !at)) return;
   metrics_.reset();
   metrics_at_ = at;
   if (!at) return;
-  metrics_ = std::make_unique<MetricsServer>(loop_, *at,
-                                             MetricsSource{.daemon = [this] { return handlers_->daemon_status(); },
-                                                           .names =
-                                                               [this] {
-                                                                 std::vector<std::string> names;
-                                                                 for (const auto& service : controller_->registry().services())
-                                                                   if (!service->removed) names.push_back(service->config.name);
-                                                                 return names;
-                                                               },
-                                                           .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
-                                                             const ServiceState* service = controller_->registry().find(name);
-                                                             return service == nullptr ? std::nullopt
-                                                                                       : std::optional{handlers_->service_status(*service)};
-                                                           }});
+  metrics_ = std::make_unique<MetricsServer>(loop_, *at, status_source());
 } catch (const std::system_error& error) {
   log(events::MetricsNotServed{error.what()});
 }

@@ -52,7 +52,9 @@ Fd listening_socket(const Endpoint& at) {
 
 Response response_of(const HttpReply& reply) {
   Response response{MHD_create_response_from_buffer(reply.body.size(), const_cast<char*>(reply.body.data()), MHD_RESPMEM_MUST_COPY)};
-  if (response) MHD_add_response_header(response.get(), "Content-Type", reply.type.c_str());
+  if (!response) return response;
+  MHD_add_response_header(response.get(), "Content-Type", reply.type.c_str());
+  for (const auto& [name, value] : reply.headers) MHD_add_response_header(response.get(), name.c_str(), value.c_str());
   return response;
 }
 

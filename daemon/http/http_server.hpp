@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <uv.h>
 
@@ -21,6 +23,7 @@ struct HttpReply {
   unsigned status = 200;
   std::string body = {};
   std::string type = "text/plain";
+  std::vector<std::pair<std::string, std::string>> headers = {}; // beside Content-Type
 };
 
 /// One request, and the reply to it.

@@ -1,68 +1,71 @@
-// Requests wait until the text for all of them is complete.
+// Which path gets which reply.
 #include "daemon/report/metrics_server.hpp"
 
-#include <string_view>
+#include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/http/http_server.hpp"
-#include "probes/io/uv.hpp"
+#include "daemon/report/page_status.hpp"
+#include "daemon/report/status_page.hpp"
 
 namespace hanat {
 namespace {
 
-constexpr std::size_t services_per_turn = 32; // about half a millisecond
 constexpr unsigned method_not_allowed = 405, not_found = 404;
+constexpr std::size_t events_on_page = 20;
+constexpr std::chrono::seconds page_data_age{1};
+
+class MetricsReply final : public SlicedReply::Text {
+public:
+  explicit MetricsReply(const DaemonStatus& daemon) : text_(daemon) {}
+  void add(const ServiceStatus& service) override { text_.add(service); }
+  HttpReply take() override { return {.body = text_.take(), .type = std::string{metrics_type}}; }
+
+private:
+  MetricsText text_;
+};
+
+class PageReply final : public SlicedReply::Text {
+public:
+  explicit PageReply(const StatusSource& source) : status_(source.daemon(), source.last_events(events_on_page)) {}
+  void add(const ServiceStatus& service) override { status_.add(service); }
+  HttpReply take() override { return with_common_headers({.body = status_.take(), .type = "application/json"}); }
+
+private:
+  PageStatus status_;
+};
 
 } // namespace
 
 struct MetricsServer::Impl {
-  Impl(uv_loop_t* loop, const Endpoint& at, MetricsSource from) : source(std::move(from)) {
-    auto handle = std::make_unique<uv_idle_t>();
-    check_uv(uv_idle_init(loop, handle.get()), "start an idle handle");
-    handle->data = this;
-    idle.reset(handle.release());
+  Impl(uv_loop_t* loop, const Endpoint& at, StatusSource from)
+      : source(std::move(from)), page(status_page()),
+        metrics(loop, source, [this] { return std::make_unique<MetricsReply>(source.daemon()); }),
+        page_data(
+            loop, source, [this] { return std::make_unique<PageReply>(source); }, page_data_age) {
     server.emplace(loop, at, [this](const std::shared_ptr<HttpExchange>& exchange) { respond(exchange); });
   }
 
   void respond(const std::shared_ptr<HttpExchange>& exchange) {
     if (exchange->method() != "GET" && exchange->method() != "HEAD")
-      return exchange->reply({.status = method_not_allowed, .body = "only GET and HEAD are allowed\n"});
-    if (exchange->path() != "/metrics") return exchange->reply({.status = not_found, .body = "the metrics are at /metrics\n"});
-    if (waiting.empty()) begin();
-    waiting.push_back(exchange);
+      return exchange->reply(with_common_headers({.status = method_not_allowed, .body = "only GET and HEAD are allowed\n"}));
+    if (exchange->path() == "/metrics") return metrics.respond(exchange);
+    if (exchange->path() == "/status.json") return page_data.respond(exchange);
+    if (exchange->path() == "/") return exchange->reply(page);
+    exchange->reply(with_common_headers(
+        {.status = not_found, .body = "the metrics are at /metrics, the status page is at /, its data at /status.json\n"}));
   }
 
-  void begin() {
-    rendering.emplace(source.daemon());
-    names = source.names();
-    next = 0;
-    uv_idle_start(idle.get(), [](uv_idle_t* turn) { static_cast<Impl*>(turn->data)->render(); });
-  }
-
-  /// Adds the next services; called once per turn of the loop.
-  void render() {
-    if (!rendering) return;
-    for (std::size_t count = 0; count < services_per_turn && next < names.size(); ++count)
-      if (const auto service = source.service(names[next++])) rendering->add(*service);
-    if (next < names.size()) return;
-    uv_idle_stop(idle.get());
-    const std::string text = rendering->take();
-    rendering.reset();
-    names = {};
-    for (const auto& exchange : std::exchange(waiting, {})) exchange->reply({.body = text, .type = std::string{metrics_type}});
-  }
-
-  MetricsSource source;
-  std::vector<std::shared_ptr<HttpExchange>> waiting; // for the text
-  std::optional<MetricsText> rendering;
-  std::vector<std::string> names;
-  std::size_t next = 0;
-  UvHandle<uv_idle_t> idle;
+  StatusSource source;
+  HttpReply page;
+  SlicedReply metrics, page_data;
   std::optional<HttpServer> server;
 };
 
-MetricsServer::MetricsServer(uv_loop_t* loop, const Endpoint& at, MetricsSource source)
+MetricsServer::MetricsServer(uv_loop_t* loop, const Endpoint& at, StatusSource source)
     : impl_(std::make_unique<Impl>(loop, at, std::move(source))) {}
 MetricsServer::~MetricsServer() = default;
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -95,11 +96,28 @@ void expect_metrics(const std::string& response) {
             response.substr(length + name.size(), response.find("\r\n", length) - length - name.size()));
 }
 
+TEST(MetricsServer, ServesTheStatusPageAndItsData) {
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"};
+  Hanatd hanatd{lab, with_metrics + fast_service()};
+  hanatd.wait_target("web", "primary");
+  const std::string page = get_metrics(lab, "/");
+  EXPECT_THAT(page, AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\r\nContent-Security-Policy: default-src 'none'; script-src 'sha256-"),
+                          HasSubstr("\r\nX-Content-Type-Options: nosniff\r\n"), HasSubstr("\r\nCache-Control: no-store\r\n")));
+  const std::string data = get_metrics(lab, "/status.json");
+  EXPECT_THAT(data, AllOf(StartsWith("HTTP/1.1 200 "), HasSubstr("\r\nContent-Type: application/json\r\n")));
+  const auto body = [](const std::string& response) { return nlohmann::json::parse(response.substr(response.find("\r\n\r\n") + 4)); };
+  EXPECT_EQ(body(data).at("services").at(0).at("target"), "primary");
+  EXPECT_EQ(body(data).at("history").back().at("service"), "web");
+  // Many viewers cost what one does: within a second they get the same.
+  EXPECT_EQ(body(get_metrics(lab, "/status.json")).at("daemon").at("uptime_s"), body(data).at("daemon").at("uptime_s"));
+}
+
 TEST(MetricsServer, ServesOnlyGetMetrics) {
   Lab lab;
   Hanatd hanatd{lab, with_metrics + fast_service()};
   expect_metrics(get_metrics(lab));
-  EXPECT_THAT(get_metrics(lab, "/"), AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("at /metrics")));
+  EXPECT_THAT(get_metrics(lab, "/other"), AllOf(StartsWith("HTTP/1.1 404 "), HasSubstr("at /metrics")));
   EXPECT_THAT(response_to(lab, "POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"),
               AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("only GET")));
   // What is no request, or longer than a connection's memory, gets an error or a closed connection: never the metrics.
