@@ -111,8 +111,8 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   });
   examinations_->configure(config.path_check);
   handlers_->set_doctor(&examinations_->doctor());
-  flow_sync_ = std::make_unique<FlowSyncMonitor>(
-      loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
+  flow_sync_ =
+      std::make_unique<FlowSyncMonitor>(loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
   flow_sync_->enable(config.pair.has_value());
   handlers_->set_flow_sync(flow_sync_.get());
   if (start.fallback)

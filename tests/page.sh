@@ -15,9 +15,11 @@ work=$(mktemp -d /tmp/hanat-page-XXXXXX)
 chmod 0755 "$work"
 space=hanat-page-$$
 daemon=
+server=
 failures=0
 ended() {
-  [ -z "$daemon" ] || kill "$daemon" 2>/dev/null
+  local pid
+  for pid in $daemon $server; do kill "$pid" 2>/dev/null; done
   wait 2>/dev/null
   ip netns delete "$space" 2>/dev/null
   rm -rf "$work"
@@ -51,7 +53,7 @@ inside ip address add 203.0.113.10/32 dev lo
 inside ip address add 198.18.11.2/32 dev lo
 inside python3 -m http.server --bind 198.18.11.2 8443 >/dev/null 2>&1 &
 server=$!
-hostile='<script>document.title=\"owned\"</script><img src=x onerror=document.title=\"owned\">'
+hostile='<script>document.title=1</script><img src=x onerror=document.title=1>'
 cat >"$work/hanat.toml" <<END
 [hanatd]
 metrics = "127.0.0.1:9717"
@@ -70,11 +72,11 @@ backup = "198.18.11.2:8443"
 listen = ["203.0.113.10:25/tcp"]
 primary = "198.18.11.2:26"
 backup = "198.18.11.2:27"
+probe = { type = "exec", command = ["/bin/sh", "-c", "echo '$hostile'; exit 1"] }
 END
 mkdir "$work/state"
 inside "$build/hanatd" --config "$work/hanat.toml" --socket "$work/control.sock" --state "$work/state" >"$work/log" 2>&1 &
 daemon=$!
-trap 'kill "$server" 2>/dev/null; ended' EXIT
 within() { # SECONDS COMMAND...
   local end=$((SECONDS + $1))
   shift
@@ -85,7 +87,7 @@ within() { # SECONDS COMMAND...
 }
 settled() { ctl status 2>/dev/null | grep -q 'no server is up'; }
 within 20 settled || failed "hanatd runs" "$(cat "$work/log")"
-ctl force-primary web --reason "${hostile//\\/}" >/dev/null || failed "a hostile reason is taken" ''
+ctl force-primary web --reason "$hostile" >/dev/null || failed "a hostile reason is taken" ''
 
 browse --dump-dom >"$work/dom"
 expect "the page is live" 'live</span> at' "$work/dom"
@@ -95,8 +97,9 @@ expect "the target is named" 'new connections go to primary (198.18.11.2:8443)' 
 expect "a server that is down says why" '✖ down</span><span class="last soft">fail: refused' "$work/dom"
 expect "the last events are there" '<b>mail</b>' "$work/dom"
 if [ "$(grep -o '<h3>[a-z]*' "$work/dom" | tr '\n' ' ')" = "<h3>mail <h3>web <h3>shop " ]; then ok "problems come first"; else failed "problems come first" "$(grep -o '<h3>[a-z]*' "$work/dom")"; fi
-expect "a hostile reason is text" '&lt;script&gt;document.title=' "$work/dom"
-expect_not "and does nothing" '<title>owned\|<img' "$work/dom"
+expect "a hostile reason is text" 'forced to primary by root: &lt;script&gt;document.title=1' "$work/dom"
+expect "so is a hostile probe's output" 'fail: wrong-answer (exit status 1: &lt;script&gt;document.title=1' "$work/dom"
+expect_not "and both do nothing" '<title>1\|<img' "$work/dom"
 expect_not "nothing breaks the policy" 'Content Security Policy\|Uncaught' "$work/chromium"
 
 if [ -n "$pictures" ]; then

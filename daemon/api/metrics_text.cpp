@@ -172,30 +172,30 @@ std::string peer_text(const PeerStatus& peer) {
 } // namespace
 
 MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
-  daemon_ = heading("hanat_info", "gauge", "Always 1") + fmt::format("hanat_info{{version=\"{}\"}} 1\n", escaped(daemon.version)) +
-            heading("hanat_uptime_seconds", "gauge", "Time since hanatd started") +
-            fmt::format("hanat_uptime_seconds {}\n", daemon.uptime_s) +
-            heading("hanat_kernel_in_step", "gauge", "1 while the nftables table matches what hanatd decided") +
-            fmt::format("hanat_kernel_in_step {}\n", daemon.kernel == "in-step" ? 1 : 0) +
-            heading("hanat_kernel_state", "gauge", "1 for the current state") +
-            [&] {
-              std::string lines;
-              for (const std::string_view state : {"in-step", "repairing", "failed"})
-                lines += fmt::format("hanat_kernel_state{{state=\"{}\"}} {}\n", state, daemon.kernel == state ? 1 : 0);
-              return lines;
-            }() +
-            heading("hanat_blind", "gauge", "1 while probes are inconclusive because of a local failure") +
-            fmt::format("hanat_blind {}\n", daemon.inconclusive ? 1 : 0) +
-            heading("hanat_config_refused", "gauge", "1 while the files of the configuration were refused when they were last read") +
-            fmt::format("hanat_config_refused {}\n", daemon.reload_refused || daemon.fallback ? 1 : 0) +
-            heading("hanat_config_stale", "gauge", "1 while the files of the configuration on disk are not those in use") +
-            fmt::format("hanat_config_stale {}\n", daemon.config_stale ? 1 : 0) +
-            heading("hanat_config_unconfirmed", "gauge", "1 while a configuration is on trial and waits for hanatctl confirm") +
-            fmt::format("hanat_config_unconfirmed {}\n", daemon.unconfirmed ? 1 : 0) +
-            heading("hanat_config_reverted", "gauge", "1 while the configuration of before a trial is in use, because nobody confirmed it") +
-            fmt::format("hanat_config_reverted {}\n", daemon.reverted ? 1 : 0) +
-            heading("hanat_reload_hangs", "gauge", "1 while a reload waits for its files") +
-            fmt::format("hanat_reload_hangs {}\n", daemon.reload_hangs ? 1 : 0);
+  daemon_ =
+      heading("hanat_info", "gauge", "Always 1") + fmt::format("hanat_info{{version=\"{}\"}} 1\n", escaped(daemon.version)) +
+      heading("hanat_uptime_seconds", "gauge", "Time since hanatd started") + fmt::format("hanat_uptime_seconds {}\n", daemon.uptime_s) +
+      heading("hanat_kernel_in_step", "gauge", "1 while the nftables table matches what hanatd decided") +
+      fmt::format("hanat_kernel_in_step {}\n", daemon.kernel == "in-step" ? 1 : 0) +
+      heading("hanat_kernel_state", "gauge", "1 for the current state") +
+      [&] {
+        std::string lines;
+        for (const std::string_view state : {"in-step", "repairing", "failed"})
+          lines += fmt::format("hanat_kernel_state{{state=\"{}\"}} {}\n", state, daemon.kernel == state ? 1 : 0);
+        return lines;
+      }() +
+      heading("hanat_blind", "gauge", "1 while probes are inconclusive because of a local failure") +
+      fmt::format("hanat_blind {}\n", daemon.inconclusive ? 1 : 0) +
+      heading("hanat_config_refused", "gauge", "1 while the files of the configuration were refused when they were last read") +
+      fmt::format("hanat_config_refused {}\n", daemon.reload_refused || daemon.fallback ? 1 : 0) +
+      heading("hanat_config_stale", "gauge", "1 while the files of the configuration on disk are not those in use") +
+      fmt::format("hanat_config_stale {}\n", daemon.config_stale ? 1 : 0) +
+      heading("hanat_config_unconfirmed", "gauge", "1 while a configuration is on trial and waits for hanatctl confirm") +
+      fmt::format("hanat_config_unconfirmed {}\n", daemon.unconfirmed ? 1 : 0) +
+      heading("hanat_config_reverted", "gauge", "1 while the configuration of before a trial is in use, because nobody confirmed it") +
+      fmt::format("hanat_config_reverted {}\n", daemon.reverted ? 1 : 0) +
+      heading("hanat_reload_hangs", "gauge", "1 while a reload waits for its files") +
+      fmt::format("hanat_reload_hangs {}\n", daemon.reload_hangs ? 1 : 0);
   if (const auto& pair = daemon.pair) {
     daemon_ += heading("hanat_pair_role", "gauge", "1 for the role of this gateway in a pair");
     for (const std::string_view role : {"standby", "settling", "active"})
@@ -206,7 +206,8 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
           fmt::format("hanat_pair_role_since_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(since->time_since_epoch()).count());
     daemon_ += heading("hanat_pair_settled", "gauge", "1 while the gateway is active and waits for no connections of the other one") +
                fmt::format("hanat_pair_settled {}\n", pair->settled ? 1 : 0);
-    daemon_ += heading("hanat_pair_conntrackd", "gauge", "1 for what is known of conntrackd, which carries connections to the other gateway");
+    daemon_ +=
+        heading("hanat_pair_conntrackd", "gauge", "1 for what is known of conntrackd, which carries connections to the other gateway");
     for (const std::string_view state : {"unknown", "ok", "absent", "behind"})
       daemon_ += fmt::format("hanat_pair_conntrackd{{state=\"{}\"}} {}\n", state, pair->conntrackd == state ? 1 : 0);
     if (pair->peer) daemon_ += peer_text(*pair->peer);

@@ -62,7 +62,7 @@ struct ServerStatus {
   std::optional<FlappingStatus> flapping = {};
   std::optional<WarningStatus> warning = {};
   std::optional<ProbeTotalsStatus> totals = {}; // absent: of an older hanatd
-  std::vector<ProbeStatus> probes = {}; // filled only with more than one; fails and last are those of the worst
+  std::vector<ProbeStatus> probes = {};         // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
   std::optional<NewProbesStatus> new_probes = {};
   std::optional<std::string> former_since = {}; // it is no server of the configuration any more since that reload; its role is "former"

@@ -15,7 +15,7 @@ struct Kind {
   Reason reason;
 };
 constexpr std::array second_kinds = {
-    Kind{Outcome::fail, Reason::certificate_expires}, Kind{Outcome::fail, Reason::slow}, // of a critical probe
+    Kind{Outcome::fail, Reason::certificate_expires}, Kind{Outcome::fail, Reason::slow},                  // of a critical probe
     Kind{Outcome::inconclusive, Reason::no_carrier}, Kind{Outcome::inconclusive, Reason::net_unreachable} // of a machine that is cut off
 };
 
@@ -47,8 +47,8 @@ std::vector<ProbeTotals::ResultCount> ProbeTotals::results() const {
   std::vector<ResultCount> counts;
   for (std::size_t place = 0; place < results_.size(); ++place) {
     if (results_[place] == 0) continue;
-    const Kind kind = place < reasons ? Kind{usual_outcome(static_cast<Reason>(place)), static_cast<Reason>(place)}
-                                      : second_kinds[place - reasons];
+    const Kind kind =
+        place < reasons ? Kind{usual_outcome(static_cast<Reason>(place)), static_cast<Reason>(place)} : second_kinds[place - reasons];
     counts.push_back({.outcome = kind.outcome, .reason = kind.reason, .number = results_[place]});
   }
   return counts;

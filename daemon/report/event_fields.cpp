@@ -35,31 +35,54 @@ private:
 
 /// Which server it is about, by whatever name the event has it.
 template <typename What> void add_server_of(const What& what, FieldList& fields) {
-  if constexpr (requires { { what.server } -> std::convertible_to<const ServerName&>; })
+  if constexpr (requires {
+                  { what.server } -> std::convertible_to<const ServerName&>;
+                })
     fields.add_server(what.server);
-  else if constexpr (requires { { what.target } -> std::convertible_to<const ServerName&>; })
+  else if constexpr (requires {
+                       { what.target } -> std::convertible_to<const ServerName&>;
+                     })
     fields.add_server(what.target);
-  else if constexpr (requires { { what.former } -> std::convertible_to<const ServerName&>; })
+  else if constexpr (requires {
+                       { what.former } -> std::convertible_to<const ServerName&>;
+                     })
     fields.add_server(what.former);
-  else if constexpr (requires { { what.to } -> std::convertible_to<const ServerName&>; }) // it was another one
+  else if constexpr (requires {
+                       { what.to } -> std::convertible_to<const ServerName&>;
+                     }) // it was another one
     fields.add_server(what.to);
-  else if constexpr (requires { { what.server } -> std::convertible_to<const std::optional<Endpoint>&>; })
+  else if constexpr (requires {
+                       { what.server } -> std::convertible_to<const std::optional<Endpoint>&>;
+                     })
     fields.add("HANAT_ADDRESS", what.server ? hanat::to_text(*what.server) : "");
-  else if constexpr (requires { { what.server } -> std::convertible_to<const std::string&>; })
+  else if constexpr (requires {
+                       { what.server } -> std::convertible_to<const std::string&>;
+                     })
     fields.add("HANAT_SERVER", what.server);
-  else if constexpr (requires { { what.role } -> std::convertible_to<const std::string&>; what.by; })
+  else if constexpr (requires {
+                       { what.role } -> std::convertible_to<const std::string&>;
+                       what.by;
+                     })
     fields.add("HANAT_SERVER", what.role);
 }
 
 /// Health, and the result of a probe.
 template <typename What> void add_health_of(const What& what, FieldList& fields) {
-  if constexpr (requires { { what.health } -> std::convertible_to<Health>; }) fields.add("HANAT_HEALTH", hanat::to_text(what.health));
-  if constexpr (requires { { what.reason } -> std::same_as<const probes::Reason&>; })
+  if constexpr (requires {
+                  { what.health } -> std::convertible_to<Health>;
+                })
+    fields.add("HANAT_HEALTH", hanat::to_text(what.health));
+  if constexpr (requires {
+                  { what.reason } -> std::same_as<const probes::Reason&>;
+                })
     fields.add("HANAT_REASON", probes::to_text(what.reason));
   if constexpr (requires { what.result.reason; }) fields.add("HANAT_REASON", probes::to_text(what.result.reason));
   if constexpr (requires { what.last->reason; })
     if (what.last) fields.add("HANAT_REASON", probes::to_text(what.last->reason));
-  if constexpr (requires { { what.probe } -> std::convertible_to<const std::string&>; }) fields.add("HANAT_PROBE", what.probe);
+  if constexpr (requires {
+                  { what.probe } -> std::convertible_to<const std::string&>;
+                })
+    fields.add("HANAT_PROBE", what.probe);
 }
 
 /// Who did it, who is concerned, how many.
@@ -67,9 +90,18 @@ template <typename What> void add_rest_of(const What& what, FieldList& fields) {
   if constexpr (requires { what.by; }) fields.add("HANAT_BY", what.by);
   if constexpr (requires { what.group; })
     if constexpr (!std::is_same_v<What, OperatorsUnknown>) fields.add("HANAT_GROUP", what.group);
-  if constexpr (requires { { what.error } -> std::convertible_to<const std::string&>; }) fields.add("HANAT_ERROR", what.error);
-  if constexpr (requires { { what.peer } -> std::convertible_to<const std::string&>; }) fields.add("HANAT_PEER", what.peer);
-  if constexpr (requires { { what.flows } -> std::convertible_to<const std::string&>; }) fields.add("HANAT_FLOWS", what.flows);
+  if constexpr (requires {
+                  { what.error } -> std::convertible_to<const std::string&>;
+                })
+    fields.add("HANAT_ERROR", what.error);
+  if constexpr (requires {
+                  { what.peer } -> std::convertible_to<const std::string&>;
+                })
+    fields.add("HANAT_PEER", what.peer);
+  if constexpr (requires {
+                  { what.flows } -> std::convertible_to<const std::string&>;
+                })
+    fields.add("HANAT_FLOWS", what.flows);
   if constexpr (requires { what.cut.tcp; }) fields.add("HANAT_CUT", fmt::format("{}", what.cut.tcp + what.cut.udp + what.cut.sctp));
 }
 

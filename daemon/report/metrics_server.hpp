@@ -1,5 +1,5 @@
-// The metrics' listener: GET /metrics for Prometheus, and for people the status page at / with its data at /status.json. It changes nothing.
-// Not here: HTTP (http/http_server), the text (api/metrics_text), the page (status_page, page_status).
+// The metrics' listener: GET /metrics for Prometheus, and for people the status page at / with its data at /status.json. It changes
+// nothing. Not here: HTTP (http/http_server), the text (api/metrics_text), the page (status_page, page_status).
 #pragma once
 
 #include <memory>

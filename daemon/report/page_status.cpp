@@ -64,9 +64,10 @@ std::string PageStatus::take() {
   for (Group& group : groups_)
     for (std::string& service : group.services)
       if (services.size() < most_services) services.push_back(std::move(service));
-  return fmt::format(R"({{"version":{},"daemon":{},"summary":{{"services":{},"shown":{},"problems":{},"warnings":{}}},"services":[{}],"history":{}}})",
-                     status_version, daemon_, groups_[0].number + groups_[1].number + groups_[2].number, services.size(), groups_[0].number,
-                     groups_[1].number, fmt::join(services, ","), history_);
+  return fmt::format(
+      R"({{"version":{},"daemon":{},"summary":{{"services":{},"shown":{},"problems":{},"warnings":{}}},"services":[{}],"history":{}}})",
+      status_version, daemon_, groups_[0].number + groups_[1].number + groups_[2].number, services.size(), groups_[0].number,
+      groups_[1].number, fmt::join(services, ","), history_);
 }
 
 } // namespace hanat

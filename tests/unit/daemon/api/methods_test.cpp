@@ -67,7 +67,8 @@ Status full_status() {
   server.recovering.emplace();
   server.flapping.emplace();
   server.warning.emplace();
-  server.last = LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299", .certificate_left_s = 9};
+  server.last =
+      LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299", .certificate_left_s = 9};
   server.totals = ProbeTotalsStatus{.results = {{.outcome = "pass", .reason = "connected", .number = 3}}, .latencies = {3}};
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};

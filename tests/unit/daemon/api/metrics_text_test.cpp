@@ -209,7 +209,8 @@ TEST(MetricsText, RedundancyIsWhatMayStillTakeOver) {
 TEST(MetricsText, TheFirstCertificateToExpireCounts) {
   Status status = example();
   ServerStatus& backup = status.services[0].servers[1];
-  backup.probes = {{.name = "a", .health = "up", .fails = {}, .last = backup.last}, {.name = "b", .health = "up", .fails = {}, .last = backup.last}};
+  backup.probes = {{.name = "a", .health = "up", .fails = {}, .last = backup.last},
+                   {.name = "b", .health = "up", .fails = {}, .last = backup.last}};
   backup.probes[1].last->certificate_left_s = -60;
   EXPECT_THAT(metrics_text(status), HasSubstr("hanat_certificate_expires_seconds{service=\"web\",server=\"backup\"} -60\n"));
 }

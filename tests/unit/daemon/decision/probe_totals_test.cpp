@@ -27,16 +27,17 @@ TEST(ProbeTotals, CountResultsByOutcomeAndReason) {
   totals.count(result(Outcome::fail, Reason::slow));
   totals.count(result(Outcome::full, Reason::full));
   using Count = ProbeTotals::ResultCount;
-  EXPECT_THAT(totals.results(), testing::UnorderedElementsAre(Count{Outcome::pass, Reason::connected, 3}, Count{Outcome::fail, Reason::timeout, 1},
-                                                              Count{Outcome::fail, Reason::no_carrier, 1},
-                                                              Count{Outcome::inconclusive, Reason::no_carrier, 1},
-                                                              Count{Outcome::pass, Reason::slow, 1}, Count{Outcome::fail, Reason::slow, 1},
-                                                              Count{Outcome::full, Reason::full, 1}));
+  EXPECT_THAT(totals.results(),
+              testing::UnorderedElementsAre(Count{Outcome::pass, Reason::connected, 3}, Count{Outcome::fail, Reason::timeout, 1},
+                                            Count{Outcome::fail, Reason::no_carrier, 1},
+                                            Count{Outcome::inconclusive, Reason::no_carrier, 1}, Count{Outcome::pass, Reason::slow, 1},
+                                            Count{Outcome::fail, Reason::slow, 1}, Count{Outcome::full, Reason::full, 1}));
 }
 
 TEST(ProbeTotals, CountHowLongPassesTook) {
   ProbeTotals totals;
-  for (const Clock::duration latency : {Clock::duration{0}, Clock::duration{1ms}, Clock::duration{1001us}, Clock::duration{100ms}, Clock::duration{5s}})
+  for (const Clock::duration latency :
+       {Clock::duration{0}, Clock::duration{1ms}, Clock::duration{1001us}, Clock::duration{100ms}, Clock::duration{5s}})
     totals.count(result(Outcome::pass, Reason::answered, latency));
   totals.count(result(Outcome::fail, Reason::timeout, 1s));
   EXPECT_THAT(totals.latencies(), ElementsAre(2, 1, 0, 1, 0, 0, 1)) << "a limit is inclusive, and a fail is not counted";

@@ -93,7 +93,8 @@ TEST(EventFields, BeginWithTheKind) {
   const Event event = web(Stopping{});
   const EventKind kind = kind_of(event);
   EXPECT_EQ(kind.name, "stopping");
-  EXPECT_THAT(fields_of(event), ElementsAre(Pair("MESSAGE_ID", std::string{kind.id}), Pair("HANAT_EVENT", "stopping"), Pair("HANAT_SERVICE", "web")));
+  EXPECT_THAT(fields_of(event),
+              ElementsAre(Pair("MESSAGE_ID", std::string{kind.id}), Pair("HANAT_EVENT", "stopping"), Pair("HANAT_SERVICE", "web")));
 }
 
 TEST(EventFields, NameTheServerWhateverTheEventCallsIt) {

@@ -81,9 +81,9 @@ TEST(PairEvents, TheStatusHasTheRole) {
   EXPECT_EQ(report(machine, pair, FlowSync::unknown),
             (PairStatus{.role = "settling", .since = "1970-01-01T00:00:00.000Z", .settled = false, .address = "203.0.113.10"}));
   machine.on_settled(Time{1h}, WallTime{1s});
-  EXPECT_EQ(report(machine, pair, FlowSync::ok),
-            (PairStatus{
-                .role = "active", .since = "1970-01-01T00:00:01.000Z", .settled = true, .address = "203.0.113.10", .conntrackd = "ok"}));
+  EXPECT_EQ(
+      report(machine, pair, FlowSync::ok),
+      (PairStatus{.role = "active", .since = "1970-01-01T00:00:01.000Z", .settled = true, .address = "203.0.113.10", .conntrackd = "ok"}));
 }
 
 } // namespace

@@ -41,12 +41,11 @@ TEST(EventText, AFlipFromAServerThatIsNoLongerConfiguredSaysSo) {
 TEST(EventText, AFlipSaysWhereFromWhereToAndWhy) {
   EXPECT_EQ(text(a_flip()), "new connections go from primary (10.0.0.11:8443) to backup (10.0.0.12:8443): failover; committed in 14 us");
   EXPECT_EQ(level(a_flip()), Level::warning);
-  EXPECT_EQ(fields(a_flip()),
-            (Fields{{"HANAT_SERVICE", "web"},
-                    {"HANAT_FROM", "primary"},
-                    {"HANAT_TO", "backup"},
-                    {"HANAT_WHY", "failover"},
-                    {"HANAT_COMMIT_USEC", "14"}}));
+  EXPECT_EQ(fields(a_flip()), (Fields{{"HANAT_SERVICE", "web"},
+                                      {"HANAT_FROM", "primary"},
+                                      {"HANAT_TO", "backup"},
+                                      {"HANAT_WHY", "failover"},
+                                      {"HANAT_COMMIT_USEC", "14"}}));
   Flipped grouped = a_flip();
   grouped.group = "voice";
   EXPECT_EQ(text(grouped), text(a_flip()) + "; group voice moves together");

@@ -1,5 +1,5 @@
-// The data of the status page: what comes first, what is left out of very many, and that it is the JSON of the status. Not here: the page in
-// a browser (tests/page.sh), serving it (the metrics_server_test of netns).
+// The data of the status page: what comes first, what is left out of very many, and that it is the JSON of the status. Not here: the page
+// in a browser (tests/page.sh), serving it (the metrics_server_test of netns).
 #include "daemon/report/page_status.hpp"
 
 #include <gmock/gmock.h>

@@ -40,7 +40,8 @@ std::string digest_of(const std::string& text) {
 TEST(StatusPage, IsOneReplyThatNeedsNothingElse) {
   const HttpReply page = status_page();
   EXPECT_EQ(page.type, "text/html; charset=utf-8");
-  for (const char* outside : {"http:", "https:", "//cdn", " src=", "<link", "@import", "url(", "innerHTML", "outerHTML", "document.write", "eval("})
+  for (const char* outside :
+       {"http:", "https:", "//cdn", " src=", "<link", "@import", "url(", "innerHTML", "outerHTML", "document.write", "eval("})
     EXPECT_THAT(std::regex_replace(page.body, std::regex{"http://www.w3.org/2000/svg"}, ""), Not(HasSubstr(outside)));
   EXPECT_THAT(page.body, Not(HasSubstr("%STYLE%")));
   EXPECT_THAT(page.body, Not(HasSubstr("%SCRIPT%")));
