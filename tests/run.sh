@@ -262,6 +262,9 @@ section "text: format, scripts"
 check "clang-format" format
 check "scripts" lint_scripts
 
+section "alerts for Prometheus"
+check "alerts" promtool test rules packaging/examples/prometheus/hanat.rules.test.yml
+
 section "build dev, warnings are errors"
 must_build dev all || finish
 

@@ -7,24 +7,23 @@
 namespace hanat {
 namespace {
 
-using probes::Outcome;
-using probes::Reason;
-
-struct Kind {
-  Outcome outcome;
-  Reason reason;
+struct ResultKind {
+  probes::Outcome outcome;
+  probes::Reason reason;
 };
 constexpr std::array second_kinds = {
-    Kind{Outcome::fail, Reason::certificate_expires}, Kind{Outcome::fail, Reason::slow},                  // of a critical probe
-    Kind{Outcome::inconclusive, Reason::no_carrier}, Kind{Outcome::inconclusive, Reason::net_unreachable} // of a machine that is cut off
+    ResultKind{probes::Outcome::fail, probes::Reason::certificate_expires},
+    ResultKind{probes::Outcome::fail, probes::Reason::slow}, // of a critical probe
+    ResultKind{probes::Outcome::inconclusive, probes::Reason::no_carrier},
+    ResultKind{probes::Outcome::inconclusive, probes::Reason::net_unreachable} // of a machine that is cut off
 };
 
-Outcome usual_outcome(Reason reason) {
-  if (reason == Reason::full) return Outcome::full;
-  if (reason >= Reason::no_descriptors) return Outcome::inconclusive;
-  const bool passes =
-      reason == Reason::connected || reason == Reason::answered || reason == Reason::certificate_expires || reason == Reason::slow;
-  return passes ? Outcome::pass : Outcome::fail;
+probes::Outcome usual_outcome(probes::Reason reason) {
+  if (reason == probes::Reason::full) return probes::Outcome::full;
+  if (reason >= probes::Reason::no_descriptors) return probes::Outcome::inconclusive;
+  const bool passes = reason == probes::Reason::connected || reason == probes::Reason::answered ||
+                      reason == probes::Reason::certificate_expires || reason == probes::Reason::slow;
+  return passes ? probes::Outcome::pass : probes::Outcome::fail;
 }
 
 } // namespace
@@ -36,7 +35,7 @@ void ProbeTotals::count(const probes::ProbeResult& result) {
     for (std::size_t index = 0; index < second_kinds.size(); ++index)
       if (second_kinds[index].outcome == result.outcome && second_kinds[index].reason == result.reason) place = reasons + index;
   ++results_[place];
-  if (result.outcome != Outcome::pass) return;
+  if (result.outcome != probes::Outcome::pass) return;
   const double seconds = std::chrono::duration<double>(result.latency).count();
   const auto limit = std::ranges::lower_bound(probes::latency_limits_s, seconds);
   ++latencies_[static_cast<std::size_t>(limit - probes::latency_limits_s.begin())];
@@ -47,8 +46,9 @@ std::vector<ProbeTotals::ResultCount> ProbeTotals::results() const {
   std::vector<ResultCount> counts;
   for (std::size_t place = 0; place < results_.size(); ++place) {
     if (results_[place] == 0) continue;
-    const Kind kind =
-        place < reasons ? Kind{usual_outcome(static_cast<Reason>(place)), static_cast<Reason>(place)} : second_kinds[place - reasons];
+    const ResultKind kind = place < reasons
+                                ? ResultKind{usual_outcome(static_cast<probes::Reason>(place)), static_cast<probes::Reason>(place)}
+                                : second_kinds[place - reasons];
     counts.push_back({.outcome = kind.outcome, .reason = kind.reason, .number = results_[place]});
   }
   return counts;

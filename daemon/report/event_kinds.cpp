@@ -12,7 +12,7 @@ namespace {
 template <typename What> struct Row : EventKind {};
 
 // An identifier never changes and is never used again. A new one: systemd-id128 new.
-constexpr std::tuple rows{
+constexpr std::tuple kinds{
     // The target of a service
     Row<events::Flipped>{"flip", "75a899e4ae63498bb1ce99bfb422ecb4"},
     Row<events::FirstTarget>{"first-target", "c51ce22a8db44372837c6af87b8ceb80"},
@@ -110,16 +110,16 @@ constexpr std::tuple rows{
     Row<events::ConntrackdChanged>{"conntrackd", "e3ba8597420446e093217263f6a6d38d"},
     Row<events::CommandForwarded>{"command-forwarded", "64cae7df4060448c83ee8dcce75cdfa1"},
 };
-static_assert(std::tuple_size_v<decltype(rows)> == std::variant_size_v<events::Payload>);
+static_assert(std::tuple_size_v<decltype(kinds)> == std::variant_size_v<events::Payload>);
 
 } // namespace
 
 EventKind kind_of(const Event& event) {
-  return std::visit([](const auto& what) -> EventKind { return std::get<Row<std::decay_t<decltype(what)>>>(rows); }, event.what);
+  return std::visit([](const auto& what) -> EventKind { return std::get<Row<std::decay_t<decltype(what)>>>(kinds); }, event.what);
 }
 
 std::vector<EventKind> event_kinds() {
-  return std::apply([](const auto&... row) { return std::vector<EventKind>{row...}; }, rows);
+  return std::apply([](const auto&... row) { return std::vector<EventKind>{row...}; }, kinds);
 }
 
 } // namespace hanat

@@ -52,64 +52,64 @@ std::map<std::string, std::set<std::string>> served() {
 /// What is wrong with the metrics of an expression; empty: nothing.
 std::string unknown_in(const std::string& expression) {
   static const auto known = served();
-  static const std::regex metric{R"((hanat_\w+)(\{([^}]*)\})?)"}, label {R"((\w+)\s*(=|!=|=~|!~)")"};
+  static const std::regex metric{R"((hanat_\w+)(\{([^}]*)\})?)"}, label{R"re((\w+)\s*(=|!=|=~|!~)")re"};
   std::string wrong;
-    for (std::sregex_iterator at{expression.begin(), expression.end(), metric}, end; at != end; ++at) {
-      const auto found = known.find((*at)[1]);
-      if (found == known.end()) {
-        wrong += "no metric " + (*at)[1].str() + "; ";
-        continue;
-      }
-      const std::string inner = (*at)[3];
-      for (std::sregex_iterator one{inner.begin(), inner.end(), label}; one != end; ++one)
-        if (!found->second.contains((*one)[1])) wrong += (*at)[1].str() + " has no label " + (*one)[1].str() + "; ";
+  for (std::sregex_iterator at{expression.begin(), expression.end(), metric}, end; at != end; ++at) {
+    const auto found = known.find((*at)[1]);
+    if (found == known.end()) {
+      wrong += "no metric " + (*at)[1].str() + "; ";
+      continue;
     }
-    return wrong;
+    const std::string inner = (*at)[3];
+    for (std::sregex_iterator one{inner.begin(), inner.end(), label}; one != end; ++one)
+      if (!found->second.contains((*one)[1])) wrong += (*at)[1].str() + " has no label " + (*one)[1].str() + "; ";
   }
+  return wrong;
+}
 
-  void collect(const nlohmann::json& value, std::vector<std::string>& expressions) {
-    for (const auto& [key, inner] : value.items()) {
-      if (inner.is_string() && (key == "expr" || key == "query" || key == "definition")) expressions.push_back(inner);
-      if (inner.is_structured()) collect(inner, expressions);
-    }
+void collect(const nlohmann::json& value, std::vector<std::string>& expressions) {
+  for (const auto& [key, inner] : value.items()) {
+    if (inner.is_string() && (key == "expr" || key == "query" || key == "definition")) expressions.push_back(inner);
+    if (inner.is_structured()) collect(inner, expressions);
   }
+}
 
-  TEST(Monitoring, TheCheckOfExpressionsFindsWhatIsUnknown) {
-    EXPECT_EQ(unknown_in("sum(rate(hanat_cut_total{service=~\"$service\",protocol=\"tcp\"}[5m])) / hanat_services"), "");
-    EXPECT_EQ(unknown_in("hanat_probe_duration_seconds_bucket{le=\"0.1\"}"), "");
-    EXPECT_NE(unknown_in("hanat_cuts_total"), "");
-    EXPECT_NE(unknown_in("hanat_forced{server=\"primary\"}"), "");
-  }
+TEST(Monitoring, TheCheckOfExpressionsFindsWhatIsUnknown) {
+  EXPECT_EQ(unknown_in("sum(rate(hanat_cut_total{service=~\"$service\",protocol=\"tcp\"}[5m])) / hanat_services"), "");
+  EXPECT_EQ(unknown_in("hanat_probe_duration_seconds_bucket{le=\"0.1\"}"), "");
+  EXPECT_NE(unknown_in("hanat_cuts_total"), "");
+  EXPECT_NE(unknown_in("hanat_forced{server=\"primary\"}"), "");
+}
 
-  TEST(Monitoring, TheDashboardShowsMetricsThatThereAre) {
-    const auto dashboard = nlohmann::json::parse(structure::read_text(examples + "grafana/hanat.json"));
-    std::vector<std::string> expressions;
-    collect(dashboard, expressions);
-    EXPECT_GT(expressions.size(), 20U);
-    for (const std::string& expression : expressions) EXPECT_EQ(unknown_in(expression), "") << expression;
-    std::set<int> ids;
-    for (const auto& panel : dashboard.at("panels")) EXPECT_TRUE(ids.insert(panel.at("id").get<int>()).second) << panel.at("title");
-  }
+TEST(Monitoring, TheDashboardShowsMetricsThatThereAre) {
+  const auto dashboard = nlohmann::json::parse(structure::read_text(examples + "grafana/hanat.json"));
+  std::vector<std::string> expressions;
+  collect(dashboard, expressions);
+  EXPECT_GT(expressions.size(), 20U);
+  for (const std::string& expression : expressions) EXPECT_EQ(unknown_in(expression), "") << expression;
+  std::set<int> ids;
+  for (const auto& panel : dashboard.at("panels")) EXPECT_TRUE(ids.insert(panel.at("id").get<int>()).second) << panel.at("title");
+}
 
-  TEST(Monitoring, TheAlertsAreOnMetricsThatThereAre) {
-    for (const char* file : {"prometheus/hanat.rules.yml", "prometheus/hanat.rules.test.yml"}) {
-      const std::string text = structure::read_text(examples + file);
-      ASSERT_FALSE(text.empty()) << file;
-      const std::regex comment{"#[^\n]*"};
-      EXPECT_EQ(unknown_in(std::regex_replace(text, comment, "")), "") << file;
-    }
+TEST(Monitoring, TheAlertsAreOnMetricsThatThereAre) {
+  for (const char* file : {"prometheus/hanat.rules.yml", "prometheus/hanat.rules.test.yml"}) {
+    const std::string text = structure::read_text(examples + file);
+    ASSERT_FALSE(text.empty()) << file;
+    const std::regex comment{"#[^\n]*"};
+    EXPECT_EQ(unknown_in(std::regex_replace(text, comment, "")), "") << file;
   }
+}
 
-  // Each alert has a test in which it fires.
-  TEST(Monitoring, EveryAlertHasATest) {
-    const std::string rules = structure::read_text(examples + "prometheus/hanat.rules.yml");
-    const std::string tests = structure::read_text(examples + "prometheus/hanat.rules.test.yml");
-    const std::regex alert{R"(- alert: (\w+))"};
-    std::size_t count = 0;
-    for (std::sregex_iterator at{rules.begin(), rules.end(), alert}, end; at != end; ++at, ++count)
-      EXPECT_THAT(tests, testing::HasSubstr("alertname=\"" + (*at)[1].str() + "\"")) << (*at)[1];
-    EXPECT_GT(count, 20U);
-  }
+// Each alert has a test in which it fires.
+TEST(Monitoring, EveryAlertHasATest) {
+  const std::string rules = structure::read_text(examples + "prometheus/hanat.rules.yml");
+  const std::string tests = structure::read_text(examples + "prometheus/hanat.rules.test.yml");
+  const std::regex alert{R"(- alert: (\w+))"};
+  std::size_t count = 0;
+  for (std::sregex_iterator at{rules.begin(), rules.end(), alert}, end; at != end; ++at, ++count)
+    EXPECT_THAT(tests, testing::HasSubstr("alertname=\"" + (*at)[1].str() + "\"")) << (*at)[1];
+  EXPECT_GT(count, 20U);
+}
 
 } // namespace
 } // namespace hanat

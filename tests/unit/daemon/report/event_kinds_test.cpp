@@ -103,7 +103,7 @@ TEST(EventFields, NameTheServerWhateverTheEventCallsIt) {
     EXPECT_THAT(fields(what), Contains(Pair("HANAT_SERVER", "backup"))) << text(what);
     EXPECT_THAT(fields(what), Contains(Pair("HANAT_ADDRESS", "198.18.12.2:8443"))) << text(what);
   };
-  is_named(HealthChanged{.server = backup});
+  is_named(HealthChanged{.server = backup, .last = {}});
   is_named(PathTrouble{.target = backup, .client = {}});
   is_named(FormerKept{.former = backup});
   is_named(OverrideMoved{.from = {}, .to = backup});
