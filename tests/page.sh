@@ -46,13 +46,25 @@ browse() { # OPTION...
     --user-data-dir="$work/profile" --virtual-time-budget=5000 "$@" http://127.0.0.1:9717/ 2>>"$work/chromium"
 }
 
+within() { # SECONDS COMMAND...
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.1
+  done
+}
+
 ip netns add "$space"
 inside ip link set lo up
 # A server that is up, one that is down, a service without one; 198.18.0.0/15 leads nowhere.
 inside ip address add 203.0.113.10/32 dev lo
 inside ip address add 198.18.11.2/32 dev lo
-inside python3 -m http.server --bind 198.18.11.2 8443 >/dev/null 2>&1 &
+inside ip address add 198.18.12.2/32 dev lo
+inside python3 -m http.server --bind 0.0.0.0 8443 >/dev/null 2>&1 &
 server=$!
+listens() { inside bash -c '</dev/tcp/198.18.11.2/8443' 2>/dev/null; }
+within 20 listens || failed "a server listens"
 hostile='<script>document.title=1</script><img src=x onerror=document.title=1>'
 cat >"$work/hanat.toml" <<END
 [hanatd]
@@ -66,7 +78,7 @@ backup = "198.18.11.2:8444"
 [service.shop]
 listen = ["203.0.113.10:8080/tcp"]
 primary = "198.18.11.2:8443"
-backup = "198.18.11.2:8443"
+backup = "198.18.12.2:8443"
 
 [service.mail]
 listen = ["203.0.113.10:25/tcp"]
@@ -77,19 +89,12 @@ END
 mkdir "$work/state"
 inside "$build/hanatd" --config "$work/hanat.toml" --socket "$work/control.sock" --state "$work/state" >"$work/log" 2>&1 &
 daemon=$!
-within() { # SECONDS COMMAND...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.1
-  done
-}
 settled() { ctl status 2>/dev/null | grep -q 'no server is up'; }
 within 20 settled || failed "hanatd runs" "$(cat "$work/log")"
 ctl force-primary web --reason "$hostile" >/dev/null || failed "a hostile reason is taken" ''
 
-browse --dump-dom >"$work/dom"
+browse --dump-dom >"$work/whole"
+sed '/^<style>/,/<\/style>$/d; /^<script>/,/<\/script>$/d' "$work/whole" >"$work/dom"
 expect "the page is live" 'live</span> at' "$work/dom"
 expect "it has a summary" '<h2 id="summary">3 services, 1 problem, 1 warning' "$work/dom"
 expect "the service without a server is a problem, in words" 'class="problem"><div class="head"><span class="word problem">✖ problem</span><h3>mail</h3>' "$work/dom"

@@ -124,15 +124,15 @@ function svg_element(name, attributes, ...children) {
   return made;
 }
 
-/** The latencies as a line, newest at the right; where a probe did not pass the line is broken by a cross. */
+/** The latencies as a line, newest at the right; where a probe did not pass the line is broken, with a stroke below. */
 function plot(samples) {
   const width = 120, height = 24, highest = Math.max(1, ...samples.map((sample) => sample ?? 0));
   const x = (index) => (width - 4) - (samples.length - 1 - index) * (width - 8) / (samples_kept - 1);
   const lines = [[]];
-  let crosses = "";
+  let strokes = "";
   samples.forEach((sample, index) => {
     if (sample === null) {
-      crosses += `M${x(index) - 3} ${height - 8}l6 6m0 -6l-6 6`;
+      strokes += `M${x(index).toFixed(1)} ${height - 9}v8`;
       lines.push([]);
     } else {
       lines.at(-1).push(`${x(index).toFixed(1)},${(height - 2 - sample / highest * (height - 4)).toFixed(1)}`);
@@ -142,7 +142,7 @@ function plot(samples) {
   const title = `latency of the probe: ${newest === null ? "it did not pass" : `${newest.toFixed(1)} ms`}; at most ${highest.toFixed(1)} ms`;
   const made = svg_element("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none"}, svg_element("title", {}, title));
   for (const points of lines.filter((line) => line.length > 1)) made.append(svg_element("polyline", {points: points.join(" ")}));
-  if (crosses) made.append(svg_element("path", {d: crosses}));
+  if (strokes) made.append(svg_element("path", {d: strokes}));
   return made;
 }
 
@@ -152,8 +152,8 @@ function server_row(service, server) {
   const severity = server.health === "up" && !server.disabled ? "ok" : server.health === "down" ? "problem" : "warning";
   const mark = server.disabled ? "▲" : health_marks[server.health] ?? "?";
   const row = element("li", has_traffic ? "has-traffic" : "",
-      element("span", "role", has_traffic ? `→ ${server.role}` : server.role), element("span", "", server.address),
-      element("span", `word ${severity}`, `${mark} ${health}`), element("span", "last soft", server_notes(server)));
+      element("span", "role", has_traffic ? `→ ${server.role}` : server.role), element("span", "address", server.address),
+      element("span", `health word ${severity}`, `${mark} ${health}`), element("span", "last soft", server_notes(server)));
   row.append(plot(latencies.get(`${service.name}\n${server.role}`) ?? []));
   return row;
 }

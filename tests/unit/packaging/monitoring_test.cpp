@@ -13,7 +13,7 @@
 #include "daemon/api/metrics_text.hpp"
 #include "tests/unit/structure/tree.hpp"
 
-namespace hanat {
+namespace hanat::monitoring {
 namespace {
 
 const std::string examples = HANAT_SOURCE "/packaging/examples/";
@@ -112,4 +112,4 @@ TEST(Monitoring, EveryAlertHasATest) {
 }
 
 } // namespace
-} // namespace hanat
+} // namespace hanat::monitoring

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace hanat {
+namespace hanat::totals {
 namespace {
 
 using namespace std::chrono_literals;
@@ -45,4 +45,4 @@ TEST(ProbeTotals, CountHowLongPassesTook) {
 }
 
 } // namespace
-} // namespace hanat
+} // namespace hanat::totals

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-namespace hanat {
+namespace hanat::page {
 namespace {
 
 using nlohmann::json;
@@ -88,4 +88,4 @@ TEST(PageStatus, BytesThatAreNoTextDoNoHarm) {
 }
 
 } // namespace
-} // namespace hanat
+} // namespace hanat::page

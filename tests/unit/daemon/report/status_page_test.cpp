@@ -11,7 +11,7 @@
 
 #include "tests/unit/structure/tree.hpp"
 
-namespace hanat {
+namespace hanat::page {
 namespace {
 
 using testing::HasSubstr;
@@ -62,4 +62,4 @@ TEST(StatusPage, ItsPolicyNamesItsOwnScriptAndStyle) {
 }
 
 } // namespace
-} // namespace hanat
+} // namespace hanat::page
