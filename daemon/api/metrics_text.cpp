@@ -273,6 +273,9 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
 
 std::string MetricsText::take() {
   std::string text = std::move(daemon_);
+  std::size_t size = text.size();
+  for (const std::string& lines : families_) size += lines.size() + 200; // with its heading
+  text.reserve(size);
   text += heading("hanat_services", "gauge", "Configured services") + fmt::format("hanat_services {}\n", services_);
   for (const Row& row : rows) {
     std::string& lines = families_[static_cast<std::size_t>(row.metric)];

@@ -50,13 +50,17 @@ void SlicedReply::add_some() {
 
 void SlicedReply::finish() {
   uv_idle_stop(turn_.get());
-  const HttpReply reply = std::exchange(text_, nullptr)->take();
+  HttpReply reply = std::exchange(text_, nullptr)->take();
   names_ = {};
   if (keep_ > Clock::duration{}) {
     kept_ = reply;
     kept_until_ = Clock::now() + std::max(keep_, rest_of_the_loop * busy_);
   }
-  for (const auto& exchange : std::exchange(waiting_, {})) exchange->reply(reply);
+  auto waiting = std::exchange(waiting_, {});
+  const std::shared_ptr<HttpExchange> last = std::move(waiting.back());
+  waiting.pop_back();
+  for (const auto& exchange : waiting) exchange->reply(reply);
+  last->reply(std::move(reply)); // without a copy: mostly there is only one
 }
 
 } // namespace hanat
