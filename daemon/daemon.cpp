@@ -44,6 +44,29 @@ std::filesystem::path own(const std::filesystem::path& directory) {
   return directory;
 }
 
+/// What the metrics and the status page are made of.
+StatusSource status_source(const Controller& controller, const Handlers& handlers, const History& history) {
+  return {.daemon = [&handlers] { return handlers.daemon_status(); },
+          .names =
+              [&controller] {
+                std::vector<std::string> names;
+                for (const auto& service : controller.registry().services())
+                  if (!service->removed) names.push_back(service->config.name);
+                return names;
+              },
+          .service = [&controller, &handlers](const std::string& name) -> std::optional<ServiceStatus> {
+            const ServiceState* service = controller.registry().find(name);
+            return service == nullptr ? std::nullopt : std::optional{handlers.service_status(*service)};
+          },
+          .last_events =
+              [&history](std::size_t at_most) {
+                std::vector<HistoryEntry> events;
+                const std::uint64_t end = history.end(), count = std::min<std::uint64_t>(at_most, end - history.begin());
+                for (std::uint64_t number = end - count; number < end; ++number) events.push_back(history[number]);
+                return events;
+              }};
+}
+
 /// The link to the other gateway of a pair, as the configuration has it.
 void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
                   const std::function<void(const Event&)>& publish) {
@@ -242,35 +265,13 @@ std::optional<ClientNotifier> Daemon::make_client_notifier() const try {
   return std::nullopt;
 }
 
-StatusSource Daemon::status_source() const {
-  return {.daemon = [this] { return handlers_->daemon_status(); },
-          .names =
-              [this] {
-                std::vector<std::string> names;
-                for (const auto& service : controller_->registry().services())
-                  if (!service->removed) names.push_back(service->config.name);
-                return names;
-              },
-          .service = [this](const std::string& name) -> std::optional<ServiceStatus> {
-            const ServiceState* service = controller_->registry().find(name);
-            return service == nullptr ? std::nullopt : std::optional{handlers_->service_status(*service)};
-          },
-          .last_events =
-              [this](std::size_t at_most) {
-                std::vector<HistoryEntry> events;
-                const std::uint64_t end = history_->end(), count = std::min<std::uint64_t>(at_most, end - history_->begin());
-                for (std::uint64_t number = end - count; number < end; ++number) events.push_back((*history_)[number]);
-                return events;
-              }};
-}
-
 /// A port that is taken must not stop failover: only the metrics are missing then.
 void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
   if (at == metrics_at_ && (metrics_ || !at)) return;
   metrics_.reset();
   metrics_at_ = at;
   if (!at) return;
-  metrics_ = std::make_unique<MetricsServer>(loop_, *at, status_source());
+  metrics_ = std::make_unique<MetricsServer>(loop_, *at, status_source(*controller_, *handlers_, *history_));
 } catch (const std::system_error& error) {
   log(events::MetricsNotServed{error.what()});
 }

@@ -63,7 +63,6 @@ private:
   void log_capabilities(const nat::Cutter& cutter) const;
   std::optional<ClientNotifier> make_client_notifier() const;
   Operators operators_of(const Config& config, std::optional<gid_t> gid) const;
-  StatusSource status_source() const;
   void serve_metrics(const std::optional<Endpoint>& at);
   void on_signal(int number);
   void watch_signal(int number);

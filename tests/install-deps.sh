@@ -14,7 +14,7 @@ build_test_packages=(libgmock-dev libgtest-dev libnetfilter-conntrack-dev)
 lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
-  conntrack conntrackd dnsmasq-base iptables keepalived mariadb-server nginx-light openssl postgresql prometheus python3 python3-grpcio
+  chromium conntrack conntrackd dnsmasq-base iptables keepalived mariadb-server nginx-light openssl postgresql prometheus python3 python3-grpcio
   redis-server
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev llvm-16 shellcheck
 )

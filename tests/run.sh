@@ -281,6 +281,10 @@ if [ "$mode" != quick ]; then
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
 
+  section "the status page in a browser"
+  tests/page.sh build/dev >"$scratch/lines" 2>&1
+  lines "page" $?
+
   section "the package, under a real systemd; build with ASan and UBSan"
   # It mostly waits, and the compiler does not.
   tests/package/run.sh quick build/dev >"$scratch/lines" 2>&1 &

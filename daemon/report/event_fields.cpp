@@ -26,7 +26,7 @@ public:
     add("HANAT_SERVER", server.role);
     if (server.address != Endpoint{}) add("HANAT_ADDRESS", hanat::to_text(server.address));
   }
-  void add_target(const char* name, const std::optional<ServerName>& server) { add(name, server ? server->role : "none"); }
+  void add_role(const char* name, const std::optional<ServerName>& server) { add(name, server ? server->role : "none"); }
   std::vector<std::pair<std::string, std::string>> take() { return std::move(fields_); }
 
 private:
@@ -111,14 +111,14 @@ struct OwnFields {
 
   void operator()(const auto&) const {}
   void operator()(const Flipped& flip) const {
-    fields.add_target("HANAT_FROM", flip.from);
-    fields.add_target("HANAT_TO", flip.to);
+    fields.add_role("HANAT_FROM", flip.from);
+    fields.add_role("HANAT_TO", flip.to);
     fields.add("HANAT_WHY", hanat::to_text(flip.reason));
     fields.add("HANAT_COMMIT_USEC", fmt::format("{}", flip.flip.commit_us));
   }
-  void operator()(const FirstTarget& first) const { fields.add_target("HANAT_TO", first.to); }
+  void operator()(const FirstTarget& first) const { fields.add_role("HANAT_TO", first.to); }
   void operator()(const ShadowMoved& moved) const {
-    fields.add_target("HANAT_WOULD_TO", moved.to);
+    fields.add_role("HANAT_WOULD_TO", moved.to);
     fields.add("HANAT_WHY", hanat::to_text(moved.reason));
   }
   void operator()(const Flapping& flapping) const { fields.add("HANAT_FLAPPING", flapping.server.role); }

@@ -156,6 +156,16 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_probe_warning{service="web",server="backup"} 1)",
            R"(hanat_new_probes_failing{service="web",server="primary"} 0)",
            R"(hanat_new_probes_failing{service="web",server="backup"} 1)",
+           R"(hanat_outage_doubted{service="web"} 1)",
+           R"(hanat_outage_doubted{service="idle"} 0)",
+       })
+    EXPECT_THAT("\n" + text, HasSubstr("\n" + std::string{line} + "\n"));
+  EXPECT_THAT(text, Not(HasSubstr("hanat_last_flip_commit_seconds{service=\"idle\"}"))) << "it has not flipped";
+}
+
+TEST(MetricsText, HasWhatProbesAnsweredAndTheConfigurationsState) {
+  const std::string text = metrics_text(example());
+  for (const char* line : {
            "hanat_config_unconfirmed 0",
            "hanat_config_reverted 0",
            "hanat_reload_hangs 0",
@@ -169,11 +179,8 @@ TEST(MetricsText, HasEveryMetric) {
            R"(hanat_probe_duration_seconds_sum{service="web",server="backup"} 0.125)",
            R"(hanat_probe_duration_seconds_count{service="web",server="backup"} 7)",
            R"(hanat_certificate_expires_seconds{service="web",server="backup"} 86400)",
-           R"(hanat_outage_doubted{service="web"} 1)",
-           R"(hanat_outage_doubted{service="idle"} 0)",
        })
     EXPECT_THAT("\n" + text, HasSubstr("\n" + std::string{line} + "\n"));
-  EXPECT_THAT(text, Not(HasSubstr("hanat_last_flip_commit_seconds{service=\"idle\"}"))) << "it has not flipped";
 }
 
 TEST(MetricsText, AFullServerIsNotUpAndNotDown) {
