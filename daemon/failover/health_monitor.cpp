@@ -85,6 +85,14 @@ void trigger_others(ProbeScheduler& scheduler, const ServiceState& service, std:
   if (witness) trigger(*witness);
 }
 
+/// Whether it is down is known in some milliseconds. A server that is in doubt all day holds up the rest for a third of the time.
+void note_doubt(Doubt& doubt, const ServiceState& service, std::size_t server, Time now) {
+  constexpr auto at_a_time = 20ms, in_a_row = 50ms, again_after = 150ms;
+  if (placement(service).current != server) return;
+  if (now >= doubt.since + again_after) doubt.since = now;
+  doubt.until = std::min(now + at_a_time, doubt.since + in_a_row);
+}
+
 /// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
 bool opens_untracked(probes::Kind kind) {
   switch (kind) {
@@ -270,7 +278,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   probe.last = result;
   if (result.outcome == probes::Outcome::fail) {
     probe.last_failure = result.reason;
-    if (server.health == Health::up) note_doubt(service, owner->second.server, now);
+    if (server.health == Health::up) note_doubt(outbox_.doubt, service, owner->second.server, now);
   }
   probe.last_at = now;
   observe(service, server, owner->second.probe, result, now);
@@ -350,7 +358,7 @@ void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, const pro
     bool noted = false;
     for (ProbeState& probe : service.servers[index].probes) {
       if (!probe.window.start_burst(now)) continue;
-      note_doubt(service, index, now);
+      note_doubt(outbox_.doubt, service, index, now);
       if (!std::exchange(noted, true))
         service.servers[index].observations.add(
             {.kind = Observation::Kind::event, .at = now, .event = std::string{to_text(event.kind)}, .detail = event.detail});
@@ -358,14 +366,6 @@ void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, const pro
       scheduler_.trigger(probe.id);
     }
   }
-}
-
-/// Whether it is down is known in some milliseconds. A server that is in doubt all day holds up the rest for a third of the time.
-void HealthMonitor::note_doubt(const ServiceState& service, std::size_t server, Time now) {
-  constexpr auto at_a_time = 20ms, in_a_row = 50ms, again_after = 150ms;
-  if (placement(service).current != server) return;
-  if (now >= doubt_since_ + again_after) doubt_since_ = now;
-  outbox_.doubt_until = std::min(now + at_a_time, doubt_since_ + in_a_row);
 }
 
 /// Silence while the conntrack table is full may be this machine's own. Once an untracked reply has come it is the server's again: a reply

@@ -56,7 +56,6 @@ private:
   void on_new_probe_result(ServiceState& service, std::size_t server, std::size_t probe, const probes::ProbeResult& received, Time now);
   void take_up(ServiceState& service, std::size_t server, Time now);
   void trigger(ServiceState& service, const Endpoint& at, const probes::KernelEvent& event, Time now);
-  void note_doubt(const ServiceState& service, std::size_t server, Time now);
   probes::ProbeResult discount_if_full(const probes::ProbeResult& result, probes::Kind kind, Time now);
   void note_inconclusive(bool was, const probes::ProbeResult& now);
 
@@ -74,7 +73,6 @@ private:
   };
   static constexpr std::size_t witness = SIZE_MAX;
   std::unordered_map<probes::ProbeId, ProbeOwner> owners_;
-  Time doubt_since_{};
   std::size_t inconclusive_ = 0; // probes whose last result was so
 
   struct FullConntrack {

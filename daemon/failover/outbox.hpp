@@ -12,10 +12,15 @@
 
 namespace hanat {
 
+/// A server that has traffic is judged: until then what can wait leaves the loop to its probes.
+struct Doubt {
+  Time since{}, until{};
+};
+
 struct Outbox {
   std::vector<Event> events;
-  Time doubt_until{};    // a server that has traffic is judged: until then what can wait leaves the loop to its probes
-  bool sync_due = false; // sync() follows before the loop waits again
+  Doubt doubt;
+  bool sync_due = false;                                  // sync() follows before the loop waits again
   bool overrides_changed = false, drains_changed = false; // the state file is out of date
   bool table_loaded = false;                              // anew: it has no heartbeat yet
   std::set<std::string> health_changed;                   // services: what is saved of their servers is out of date

@@ -30,7 +30,7 @@ void ReloadQueue::add(Order order) {
 bool ReloadQueue::run(bool table_is_busy) {
   if (!running_ && waiting_.empty()) return false;
   const Time now = clock_();
-  next_at_ = std::max(next_at_, outbox_.doubt_until);
+  next_at_ = std::max(next_at_, outbox_.doubt.until);
   if (now < next_at_) return false;
   if (!running_) {
     Order order = std::move(waiting_.front());

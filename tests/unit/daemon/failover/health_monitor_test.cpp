@@ -169,21 +169,6 @@ TEST_F(HealthMonitorTest, ABurstToAnotherServerOrOneThatEndsBadlyIsNot) {
   EXPECT_TRUE(bursts_passed.empty());
 }
 
-TEST_F(HealthMonitorTest, ATargetInDoubtHasTheLoopForAMomentAndNotForEver) {
-  ServiceState& service = add_up();
-  service.current = 0;
-  health.on_kernel_event({.server = endpoint("198.18.2.2", 0)}, now); // of a server that nobody waits for
-  EXPECT_EQ(outbox.doubt_until, Time{});
-  const Time began = now;
-  health.on_kernel_event({.server = endpoint("198.18.1.2", 0)}, now);
-  EXPECT_EQ(outbox.doubt_until, began + 20ms);
-  for (; now < began + 140ms; now += 10ms) { // it fails and passes, and is never down
-    report(service, 0, refused);
-    for (int pass = 0; pass < 3; ++pass) report(service, 0, passed);
-  }
-  EXPECT_LE(outbox.doubt_until, began + 50ms);
-}
-
 // Kernel events
 
 TEST_F(HealthMonitorTest, AnEventOfAServerTriggersItsProbesOfEveryService) {

@@ -83,11 +83,34 @@ TEST_F(ReloadQueueTest, WhileAServerIsInDoubtItWaits) {
   start(many(1));
   run_until_idle();
   add(many(200));
-  outbox.doubt_until = now + 20ms;
+  outbox.doubt.until = now + 20ms;
   EXPECT_FALSE(queue.run(false));
   EXPECT_EQ(queue.next_wakeup(), now + 20ms);
   now += 20ms;
   EXPECT_TRUE(queue.run(false));
+}
+
+TEST_F(ReloadQueueTest, AServerIsInDoubtForAMomentAndNotForEver) {
+  start({probed(small_service("web", 80))});
+  ServiceState& web = service("web");
+  for (const std::size_t server : {0U, 1U}) judge(web, server, probes::Outcome::pass);
+  run_until_idle();
+  ASSERT_EQ(web.current, 0U);
+  const Time began = now += 10s;
+  health.on_kernel_event({.server = web.config.servers[1].addresses.front()}, now); // nobody waits for it
+  EXPECT_LT(outbox.doubt.until, began);
+  const auto event = probes::KernelEvent{.server = web.config.servers[0].addresses.front()};
+  health.on_kernel_event(event, now);
+  EXPECT_EQ(outbox.doubt.until, began + 20ms);
+  const auto result = [&](probes::Outcome outcome) {
+    health.on_probe_result(web.servers[0].probes.front().id,
+                           {.outcome = outcome, .reason = probes::Reason::refused, .latency = {}, .detail = {}}, now);
+  };
+  for (; now < began + 140ms; now += 10ms) { // it fails and passes, and is never down
+    result(probes::Outcome::fail);
+    for (int pass = 0; pass < 3; ++pass) result(probes::Outcome::pass);
+  }
+  EXPECT_LE(outbox.doubt.until, began + 50ms);
 }
 
 TEST_F(ReloadQueueTest, NothingIsChangedWhileATransactionIsUnderWay) {
