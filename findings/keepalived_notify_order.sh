@@ -7,6 +7,7 @@
 set -eu
 folder=$(mktemp -d) name=finding-$$
 cleanup() {
+  disown -a # no words about their end
   ip netns pids "$name" 2>/dev/null | xargs -r kill -9
   ip netns del "$name" 2>/dev/null || true
   rm -rf "$folder"

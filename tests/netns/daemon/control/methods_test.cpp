@@ -256,7 +256,8 @@ std::set<std::string> never_seen() {
       "Move.why Move.from_address Move.to_address "
       // hooks and a gateway of a pair have tests of their own
       "Daemon.hooks Hooks.running Hooks.waiting Hooks.events Hooks.calls "
-      "Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.peer Peer.address Peer.seen_s Peer.failure Peer.role Peer.version "
+      "Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.conntrackd Pair.peer Peer.address Peer.seen_s Peer.failure "
+      "Peer.role Peer.version "
       "Peer.both_active Peer.agrees Peer.differs Peer.disagrees Peer.lag_ms Force.forwarded_to Auto.forwarded_to Disable.forwarded_to "
       "Enable.forwarded_to Settled.settled Settled.pair"};
   return {std::istream_iterator<std::string>{names}, {}};
