@@ -107,7 +107,6 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
 void record_flip(Change& change, Outbox& outbox, WallTime at) {
   ServiceState& service = *change.service;
   const Decision& decision = change.decision;
-  if (service.last_flip && service.last_flip->at == at) at += 1ms; // the history tells flips of a service apart by their times
   const bool cuts = std::ranges::any_of(change.plan.evictions, [](const Eviction& eviction) {
     return !eviction.untranslated && !eviction.drain && !eviction.drain_end && !eviction.given_up;
   });
@@ -161,7 +160,8 @@ bool record_target(Change& change, Outbox& outbox) {
   const bool same_server =
       !service.removed && service.current && service.servers[*service.current].former && decision.kind == TargetKind::server;
   const bool flipped = was_decided && ((new_target && !same_server) || change.plan.moves);
-  const WallTime at = events::event_time();
+  WallTime at = events::event_time();
+  if (flipped && service.last_flip && service.last_flip->at == at) at += 1ms; // the history tells flips of a service apart by their times
   if (flipped)
     record_flip(change, outbox, at);
   else if (new_target && !same_server)

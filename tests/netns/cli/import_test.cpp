@@ -226,9 +226,9 @@ TEST(ImportedFile, IsWhatTheManualSaysOfExitStatus) {
   const auto folder = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/etc"}, "");
   EXPECT_EQ(folder.exit, 2);
   EXPECT_THAT(folder.err, HasSubstr("/etc cannot be read: Is a directory"));
-  const auto json = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, imported_rules());
-  EXPECT_EQ(json.exit, 1);
-  EXPECT_THAT(json.out, HasSubstr("\"lost_lines\": 1"));
+  const auto document = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, imported_rules());
+  EXPECT_EQ(document.exit, 1);
+  EXPECT_THAT(document.out, HasSubstr("\"lost_lines\": 1"));
   EXPECT_TRUE(none.out.empty() && folder.out.empty());
 }
 
