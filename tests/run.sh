@@ -152,7 +152,7 @@ tally_shares() { # NAME BINARY
 once_more() { # NAME BINARY
   local before=$failed
   [ "${#again[@]}" -gt 0 ] || return 0
-  if [ "${#again[@]}" -gt 4 ]; then
+  if [ "${#again[@]}" -gt 6 ]; then
     fail "$1: ${again[*]}" "${#again[@]}"
     return
   fi

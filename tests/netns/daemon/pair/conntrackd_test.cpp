@@ -16,27 +16,30 @@ auto conntrackd_is(const std::string& state) {
   return [state](const Status& now) { return now.daemon.pair && now.daemon.pair->conntrackd == state; };
 }
 
+// It is looked at every two seconds, and three times before anything is said.
+constexpr std::chrono::milliseconds long_enough{20'000};
+
 TEST(PairConntrackd, ThatHangsOrDiesIsToldOf) {
   PairLab lab;
   PairServers servers{lab};
   lab.start();
   const Hanatd& hanatd = lab.hanatd(Host::gateway);
-  hanatd.wait_for(conntrackd_is("ok"));
+  hanatd.wait_for(conntrackd_is("ok"), long_enough);
   {
     const Load load{lab, Host::client, lab.targets().lines, {.per_second = 200, .duration = std::chrono::milliseconds{60'000}}};
     lab.signal_conntrackd(Host::gateway, SIGSTOP);
-    hanatd.wait_for(conntrackd_is("behind"));
+    hanatd.wait_for(conntrackd_is("behind"), long_enough);
     EXPECT_THAT(hanatd.ctl({"status"}).out, HasSubstr("conntrackd hangs, or is too slow"));
     EXPECT_THAT(hanatd.ctl({"doctor", "web"}).out, HasSubstr("conntrackd hangs, or is too slow"));
     EXPECT_THAT(hanatd.ctl({"metrics"}).out, HasSubstr("hanat_pair_conntrackd{state=\"behind\"} 1"));
     lab.signal_conntrackd(Host::gateway, SIGCONT);
-    hanatd.wait_for(conntrackd_is("ok"));
+    hanatd.wait_for(conntrackd_is("ok"), long_enough);
   }
   lab.kill_conntrackd(Host::gateway);
-  hanatd.wait_for(conntrackd_is("absent"));
+  hanatd.wait_for(conntrackd_is("absent"), long_enough);
   EXPECT_THAT(hanatd.ctl({"status"}).out, HasSubstr("systemctl restart conntrackd"));
   lab.start_conntrackd(Host::gateway);
-  hanatd.wait_for(conntrackd_is("ok"));
+  hanatd.wait_for(conntrackd_is("ok"), long_enough);
   EXPECT_THAT(hanatd.ctl({"history"}).out, HasSubstr("conntrackd carries connections to the other gateway again"));
   EXPECT_EQ(lab.hanatd(Host::gateway_b).log().find("conntrackd does not run"), std::string::npos) << lab.logs();
 }
