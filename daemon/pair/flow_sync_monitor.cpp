@@ -11,7 +11,7 @@ namespace hanat {
 namespace {
 
 constexpr std::uint64_t first_after_ms = 5'000; // conntrackd may start after hanatd when the machine boots
-constexpr std::uint64_t period_ms = 2'000;
+constexpr std::uint64_t period_ms = 1'000;
 
 } // namespace
 

@@ -1,4 +1,4 @@
-// Looks every two seconds whether conntrackd runs and keeps up, on a thread of its own. Not here: what is read there (flow_sync).
+// Looks every second whether conntrackd runs and keeps up, on a thread of its own. Not here: what is read there (flow_sync).
 #pragma once
 
 #include <functional>

@@ -59,23 +59,19 @@ for part in commit daemon told cut forward probes ${1:+soak}; do
   first=2
 done
 
-# What clients see of a server's death has columns of its own. The tests Detection* are its short form.
-[ "${1-}" = short ] || "$build/tests/hanat-bench-detect" "$@" >"$scratch/part" 2>"$scratch/errors" || {
-  status=1
-  printf 'hanat-bench-detect FAILED: %s\n' "$(cat "$scratch/errors")" >>"$scratch/part"
-}
+# What clients see of a server's death, and of a gateway's where there are two, has columns of its own. The tests Detection* and Pair* are its
+# short form.
 if [ "${1-}" != short ]; then
-  printf '\n'
-  cat "$scratch/part"
+  for part in detect pair; do
+    "$build/tests/hanat-bench-$part" >"$scratch/part" 2>"$scratch/errors" || {
+      status=1
+      printf 'hanat-bench-%s FAILED: %s\n' "$part" "$(cat "$scratch/errors")" >>"$scratch/part"
+    }
+    printf '\n'
+    cat "$scratch/part"
+    cat "$scratch/part" >>"$scratch/all"
+  done
 fi
-# And so has what they see of a gateway's death, where there are two.
-"$build/tests/hanat-bench-pair" "$@" >"$scratch/part" 2>"$scratch/errors" || {
-  status=1
-  printf 'hanat-bench-pair FAILED: %s\n' "$(cat "$scratch/errors")" >>"$scratch/part"
-}
-printf '\n'
-cat "$scratch/part"
-cat "$scratch/part" >>"$scratch/all"
 printf '\n%d targets met, %d missed, in %d:%02d\n' "$(grep -c ' met$' "$scratch/all")" "$(grep -c ' MISSED$' "$scratch/all")" \
   $((SECONDS / 60)) $((SECONDS % 60))
 exit "$status"

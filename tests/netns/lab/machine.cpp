@@ -83,8 +83,19 @@ void Machine::start(const std::string& name, const std::vector<std::string>& arg
   started_.insert_or_assign(name, lab_.spawn(host_, words, log.get(), log.get()));
 }
 
-void Machine::kill(const std::string& name) { started_.at(name).kill(); }
-void Machine::signal(const std::string& name, int number) { started_.at(name).signal(number); }
+/// nsenter(1) is its parent.
+void Machine::signal(const std::string& name, int number) const {
+  const std::string parent = std::to_string(started_.at(name).pid());
+  std::ifstream children("/proc/" + parent + "/task/" + parent + "/children");
+  pid_t pid = -1;
+  if (!(children >> pid)) throw std::runtime_error(name + " does not run");
+  ::kill(pid, number);
+}
+
+void Machine::kill(const std::string& name) {
+  signal(name, SIGKILL);
+  started_.at(name).wait(std::chrono::seconds{10});
+}
 
 Output Machine::run(const std::string& command, std::chrono::milliseconds deadline) const {
   std::vector<std::string> words = inside();

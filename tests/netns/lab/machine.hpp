@@ -30,7 +30,7 @@ public:
   /// SIGKILL to what start() started by that name.
   void kill(const std::string& name);
   /// Any other signal.
-  void signal(const std::string& name, int number);
+  void signal(const std::string& name, int number) const;
   /// With sh, on this machine.
   Output run(const std::string& command, std::chrono::milliseconds deadline = std::chrono::seconds{20}) const;
 

@@ -226,7 +226,7 @@ void PairLab::stop_keepalived(Host host) {
 }
 
 void PairLab::kill_conntrackd(Host host) { at(host).machine.kill("conntrackd"); }
-void PairLab::signal_conntrackd(Host host, int number) { at(host).machine.signal("conntrackd", number); }
+void PairLab::freeze_conntrackd(Host host, bool on) { at(host).machine.signal("conntrackd", on ? SIGSTOP : SIGCONT); }
 
 TestClock::time_point PairLab::kill(Host host) {
   const char letter = letter_of(host);

@@ -45,8 +45,8 @@ public:
   void stop_keepalived(Host gateway); // as `systemctl stop` does
   void start_conntrackd(Host gateway);
   void kill_conntrackd(Host gateway);
-  /// SIGSTOP, SIGCONT.
-  void signal_conntrackd(Host gateway, int number);
+  /// It does nothing until it is thawed.
+  void freeze_conntrackd(Host gateway, bool on);
   /// One of a gateway's cables, by the name of its interface.
   void plug(Host gateway, const std::string& interface, bool in);
 
