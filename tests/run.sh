@@ -181,7 +181,7 @@ build() { # PRESET TARGET...
   # about as fast as the package's; a developer's folder stays as it is. (GCC 12 takes the inside of an empty std::optional for a variable
   # that is used before it has a value.)
   [ -e "build/$preset/CMakeCache.txt" ] || options+=(-DHANAT_UNITY=ON "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1 -Wno-maybe-uninitialized" "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1")
-  [ "$preset" = asan ] || options+=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=gold) # the sanitizers of clang make it warn
+  [ -e "build/$preset/CMakeCache.txt" ] || [ "$preset" != dev ] || options+=(-DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=gold) # in half the time
   {
     run cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${options[@]}" &&
       run cmake --build --preset "$preset" -j "$jobs" --target "$@"
