@@ -311,7 +311,7 @@ if [ "$mode" != quick ]; then
     waits+=':*WithinTenMilliseconds:ForgottenFlows*:*OperatorRules*:Peace*:Bystanders*:PathInPeace*:PathOfOneClient*:FullConntrack*:*PathTrap*/The*:*PathTrap*/Forwarding*'
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
-    waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*'
+    waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*'
     netns 3 "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
     section "fuzzers, 3 s each"
     fuzz_all 3
