@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/import/import.hpp"
+#include "cli/remedy.hpp"
 #include "cli/requests.hpp"
 #include "cli/screen.hpp"
 #include "cli/text.hpp"

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/import/haproxy_server.hpp"
 #include "cli/import/values.hpp"
 
 namespace hanat::cli::imports {
@@ -187,16 +188,16 @@ void CheckLines::read_http_lines(ProbeText& probe, std::vector<Note>& notes) con
   }
 }
 
-ProbeText CheckLines::http_probe(bool tls, std::vector<Note>& notes) const {
+ProbeText CheckLines::http_probe(const ConfigLine& option, bool tls, std::vector<Note>& notes) const {
   ProbeText probe;
   probe.type = tls ? "https" : "http";
-  const std::string& second = option_->argument(2);
-  if (option_->arguments.size() == 3) {
-    set_path(probe, *option_, second, notes);
-  } else if (option_->arguments.size() > 3) {
+  const std::string& second = option.argument(2);
+  if (option.arguments.size() == 3) {
+    set_path(probe, option, second, notes);
+  } else if (option.arguments.size() > 3) {
     set_method(probe, second);
-    set_path(probe, *option_, option_->argument(3), notes);
-    read_version(probe, option_->argument(4));
+    set_path(probe, option, option.argument(3), notes);
+    read_version(probe, option.argument(4));
   } else {
     set_method(probe, "OPTIONS");
   }
@@ -242,18 +243,20 @@ ProbeText CheckLines::tcp_probe(bool tls, std::vector<Note>& notes) const {
 
 ProbeText CheckLines::probe(bool tls, std::vector<Note>& notes) const {
   ProbeText probe;
-  const std::string kind = option_ ? option_->argument(1) : std::string{};
+  static const ConfigLine none{};
+  const ConfigLine& option = option_ ? *option_ : none;
+  const std::string kind = option_ ? option.argument(1) : std::string{};
   const auto named = [&](std::string_view word) {
-    const auto at = std::ranges::find(option_->arguments, word);
-    return at != option_->arguments.end() && at + 1 != option_->arguments.end() ? *(at + 1) : std::string{};
+    const auto at = std::ranges::find(option.arguments, word);
+    return at != option.arguments.end() && at + 1 != option.arguments.end() ? *(at + 1) : std::string{};
   };
   const auto set_user = [&] {
     const std::string user = named("user");
     if (!user.empty() && user.size() <= 63 && has_no_blank(user)) set_key(probe, "user", toml_string(user));
   };
-  if (kind == "httpchk") return http_probe(tls, notes);
+  if (kind == "httpchk") return http_probe(option, tls, notes);
   if (kind == "tcp-check" || kind == "ssl-hello-chk") return tcp_probe(tls || kind == "ssl-hello-chk", notes);
-  if (tls && !kind.empty()) lose(notes, *option_, "hanat's probe of this protocol is without TLS: here it is a TLS handshake");
+  if (tls && !kind.empty()) lose(notes, option, "hanat's probe of this protocol is without TLS: here it is a TLS handshake");
   if (tls) {
     probe.type = "tls";
   } else if (kind == "pgsql-check" || kind == "mysql-check") {
@@ -263,16 +266,16 @@ ProbeText CheckLines::probe(bool tls, std::vector<Note>& notes) const {
     probe.type = "redis";
   } else if (kind == "smtpchk") {
     probe.type = "smtp";
-    if (is_host(option_->argument(3))) set_key(probe, "hello", toml_string(option_->argument(3)));
+    if (is_host(option.argument(3))) set_key(probe, "hello", toml_string(option.argument(3)));
   } else if (kind == "ldap-check") { // an anonymous bind, and any reply to it
     set_key(probe, "send_hex", toml_string("30 0c 02 01 01 60 07 02 01 03 04 00 80 00"));
     set_key(probe, "expect_hex", toml_string("02 01 01 61"));
   } else if (kind == "external-check") {
-    lose(notes, *option_,
+    lose(notes, option,
          "HAProxy's program gets the addresses as arguments; hanat's (type = \"exec\") has HANAT_ADDRESS and HANAT_PORT in its "
          "environment: adapt the program, and write command = [\"/path\"]; here the probe only connects");
   } else if (!kind.empty()) {
-    lose(notes, *option_, "hanat has no such probe: here it only connects");
+    lose(notes, option, "hanat has no such probe: here it only connects");
   }
   return probe;
 }

@@ -22,7 +22,7 @@ public:
   std::optional<milliseconds> timeout;
 
 private:
-  ProbeText http_probe(bool tls, std::vector<Note>& notes) const;
+  ProbeText http_probe(const ConfigLine& option, bool tls, std::vector<Note>& notes) const;
   ProbeText tcp_probe(bool tls, std::vector<Note>& notes) const;
   void read_http_lines(ProbeText& probe, std::vector<Note>& notes) const;
 

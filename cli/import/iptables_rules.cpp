@@ -129,7 +129,8 @@ private:
   }
 
   bool take_module_option(const std::string& option) {
-    if (option == "--comment") {
+    const bool new_ones = (option == "--ctstate" || option == "--state") && at_ < arguments_.size() && arguments_[at_] == "NEW";
+    if (option == "--comment" || new_ones) { // NAT sees new connections alone
       value();
     } else if (option == "--mode" || option == "--probability" || option == "--every" || option == "--packet") {
       value();
@@ -137,8 +138,6 @@ private:
     } else if (option == "--dst-type" && at_ < arguments_.size() && arguments_[at_] == "LOCAL") {
       value();
       rule_.local = true;
-    } else if ((option == "--ctstate" || option == "--state") && at_ < arguments_.size() && arguments_[at_] == "NEW") {
-      value(); // NAT sees new connections alone
     } else {
       return false;
     }
@@ -149,9 +148,7 @@ private:
     if (option == "-j" || option == "--jump" || option == "-g" || option == "--goto") {
       rule_.target = value();
       rule_.goes_to = option == "-g" || option == "--goto";
-    } else if (option == "--to-destination" || option == "--to-source" || option == "--to") {
-      rule_.to = value();
-    } else if (option == "--to-ports") {
+    } else if (option == "--to-destination" || option == "--to-source" || option == "--to" || option == "--to-ports") {
       rule_.to = value();
     } else {
       return option == "--random" || option == "--random-fully" || option == "--persistent";
@@ -232,15 +229,13 @@ IptablesNat read_iptables(const SourceText& source) {
     } else if (line == "COMMIT") {
       end_table(nat, begin, table, rules);
       table.clear();
-    } else if (table.empty()) {
+    } else if (table.empty() || !(line.starts_with("-A ") || line.starts_with(':'))) {
       refuse_line(line, place);
     } else if (line.starts_with("-A ")) {
       ++rules;
       if (table != "nat") continue;
       IptablesRule rule = read_rule(line, place);
       nat.chains[rule.chain].push_back(std::move(rule));
-    } else if (!line.starts_with(':')) {
-      refuse_line(line, place);
     }
   }
   if (!table.empty())

@@ -129,13 +129,11 @@ private:
       if (c == '"') {
         quoted = !quoted;
         was_quoted = true;
-      } else if (quoted) {
-        current += c;
-      } else if ((c == '!' || c == '#') && current.empty()) {
+      } else if (!quoted && (c == '!' || c == '#') && current.empty()) {
         break;
-      } else if (c == ' ' || c == '\t') {
+      } else if (!quoted && (c == ' ' || c == '\t')) {
         end();
-      } else if (c == '{' || c == '}') {
+      } else if (!quoted && (c == '{' || c == '}')) {
         end();
         tokens_.push_back({.place = place, .text = std::string{c}, .quoted = false});
       } else {

@@ -162,6 +162,7 @@ Lines write_service(LineText& lines, const Service& service) {
   write_notes(lines, service.notes);
   lines.add(fmt::format("{}[service.{}]", prefix, service.name.find('.') == std::string::npos ? service.name : toml_string(service.name)));
   std::vector<std::string> listen;
+  listen.reserve(service.listen.size());
   for (const Listen& entry : service.listen) listen.push_back(to_text(entry));
   lines.add(fmt::format("{}listen = {}", prefix, listen.empty() ? "\"ADDRESS:PORT/tcp\"" : toml_list(listen)));
   const bool shared = share_probes(service);

@@ -164,6 +164,7 @@ void ReloadRequests::refuse(const Event& refused, const std::vector<std::string>
 void ReloadRequests::answer(const Reloaded& reloaded) {
   const json unconfirmed = in_use_.unconfirmed ? json{{"by", in_use_.unconfirmed->by}, {"until", in_use_.unconfirmed->until}} : json();
   std::vector<std::shared_ptr<PendingReply>> replies;
+  replies.reserve(running_.callers.size());
   for (const Request& caller : running_.callers) replies.push_back(caller.reply);
   replies_.finish(std::move(replies), reloaded.plan->changes.size() > LongReplies::short_enough, [reloaded, unconfirmed] {
     return json{{"services", reloaded.plan->services}, {"added", reloaded.added},       {"changed", reloaded.changed},

@@ -57,7 +57,7 @@ Response response_of(HttpReply reply) {
       +[](void* text) { delete static_cast<std::string*>(text); }; // NOLINT(cppcoreguidelines-owning-memory): MHD owns it
   Response response{MHD_create_response_from_buffer_with_free_callback_cls(body->size(), body->data(), free_body, body.get())};
   if (!response) return response;
-  static_cast<void>(body.release());
+  [[maybe_unused]] const std::string* const is_owned_by_mhd = body.release();
   MHD_add_response_header(response.get(), "Content-Type", reply.type.c_str());
   for (const auto& [name, value] : reply.headers) MHD_add_response_header(response.get(), name.c_str(), value.c_str());
   return response;

@@ -150,7 +150,7 @@ std::string Sentences::operator()(const MetricsNotServed& metrics) const {
 }
 
 std::string Sentences::operator()(const HookFailed& failed) const {
-  const std::string what = fmt::format("the hook {}{}", service_.empty() ? "of [hanatd] " : "", escaped(failed.program));
+  std::string what = fmt::format("the hook {}{}", service_.empty() ? "of [hanatd] " : "", escaped(failed.program));
   const std::string untold = failed.untold == 1 ? "" : fmt::format("; {} events were not told", failed.untold);
   const std::string line = failed.detail.empty() ? "" : fmt::format(" ({})", failed.detail);
   switch (failed.fault) {

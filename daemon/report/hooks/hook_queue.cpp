@@ -36,7 +36,7 @@ std::optional<HookBatch> HookQueue::next(Time now) {
   else
     ++running_;
   auto batch = std::exchange(owner.batch, std::nullopt);
-  waiting_ -= batch->count;
+  if (batch) waiting_ -= batch->count;
   return batch;
 }
 

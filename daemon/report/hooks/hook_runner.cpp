@@ -213,7 +213,7 @@ HookRunner::Impl::~Impl() {
 HookRunner::HookRunner(uv_loop_t* loop, OnEnd on_end) : impl_(std::make_unique<Impl>(loop, std::move(on_end))) {}
 HookRunner::~HookRunner() = default;
 
-void HookRunner::start(HookCall call) {
+void HookRunner::start(HookCall&& call) {
   const std::uint64_t id = ++impl_->last_id;
   const auto limit = std::chrono::ceil<std::chrono::milliseconds>(call.timeout).count();
   Running& running = impl_->calls.try_emplace(id, *impl_, id, std::move(call)).first->second;

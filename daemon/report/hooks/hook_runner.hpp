@@ -37,7 +37,7 @@ public:
   HookRunner(const HookRunner&) = delete;
   HookRunner& operator=(const HookRunner&) = delete;
 
-  void start(HookCall call);
+  void start(HookCall&& call);
 
   static constexpr std::chrono::seconds grace{2}; // from SIGTERM, at the time limit, to SIGKILL
 
