@@ -161,7 +161,7 @@ bool record_target(Change& change, Outbox& outbox) {
       !service.removed && service.current && service.servers[*service.current].former && decision.kind == TargetKind::server;
   const bool flipped = was_decided && ((new_target && !same_server) || change.plan.moves);
   WallTime at = events::event_time();
-  if (flipped && service.last_flip && service.last_flip->at == at) at += 1ms; // the history tells flips of a service apart by their times
+  if (flipped && service.last_flip) at = std::max(at, service.last_flip->at + 1ms); // the history tells its flips apart by their times
   if (flipped)
     record_flip(change, outbox, at);
   else if (new_target && !same_server)
