@@ -62,7 +62,7 @@ void Controller::sync(Time now, const Pace& pace) {
   // 1. Flip: one transaction for every service that changes; applied() follows.
   std::vector<ServiceState*> decided;
   if (table_.prepare(now)) {
-    const std::vector<ServiceState*> postponed = registry_.postpone_beginners(pace.beginners);
+    const std::vector<ServiceState*> postponed = registry_.postpone_beginners(now < outbox_.doubt.until ? 0 : pace.beginners);
     std::vector<Change> changes = decide_dirty(registry_, evictions_, outbox_, now);
     const bool moves = std::ranges::any_of(changes, moves_traffic);
     table_.apply(std::move(changes), now, moves ? pace.wait : Clock::duration::zero());
@@ -221,7 +221,8 @@ void Controller::wake_up(Time now) {
   for (const auto& moment : {upkeep_.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
                              reloads_.next_wakeup(), upkeep_.servers.next_wakeup(now), role.next_wakeup()})
     if (moment) next = std::min(next, *moment);
-  if (!registry_.dirty().empty() && table_.state() == TableSync::State::in_sync) next = now; // services that begin
+  if (!registry_.dirty().empty() && table_.state() == TableSync::State::in_sync) // services that begin
+    next = std::min(next, std::max(now, outbox_.doubt.until));
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);
   kernel_.watch_commits(!table_.busy());

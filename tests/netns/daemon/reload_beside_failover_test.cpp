@@ -1,6 +1,6 @@
 // Nothing of a reload is in the way of a flip: hundreds of requests, thousands of services, files and directory services that hang; nor is
 // anything else that hanatd writes. Not here: what a reload changes (failover/reload_test).
-// HANAT_RELOAD_ROUNDS=N: so many rounds instead of three.
+// HANAT_RELOAD_ROUNDS=N: so many rounds instead of five.
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
@@ -46,11 +46,11 @@ protected:
   }
   static std::size_t rounds() {
     const char* const asked = std::getenv("HANAT_RELOAD_ROUNDS"); // NOLINT(concurrency-mt-unsafe)
-    return asked == nullptr ? 3 : static_cast<std::size_t>(std::atoi(asked));
+    return asked == nullptr ? 5 : static_cast<std::size_t>(std::atoi(asked));
   }
   static double median(std::vector<double> values) {
     std::ranges::sort(values);
-    return values.at(values.size() / 2);
+    return (values.at(values.size() / 2) + values.at((values.size() - 1) / 2)) / 2;
   }
   TcpServer other_primary{lab, Host::backup, 9443, "other"}, other_backup{lab, Host::backup, 9444, "other"};
 
