@@ -38,8 +38,8 @@ std::string read_whole(const std::string& name) {
   if (!file) throw std::runtime_error(std::strerror(errno));
   std::string text;
   std::array<char, 65'536> buffer{};
-  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
-    text.append(buffer.data(), count);
+  while (std::feof(file.get()) == 0 && std::ferror(file.get()) == 0) {
+    text.append(buffer.data(), std::fread(buffer.data(), 1, buffer.size(), file.get()));
     if (text.size() > largest_file) throw std::runtime_error("it has more than 16 MiB, which no configuration has");
   }
   if (std::ferror(file.get()) != 0) throw std::runtime_error(std::strerror(errno));
