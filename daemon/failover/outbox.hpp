@@ -1,5 +1,6 @@
 // What a turn of the loop leaves behind: events to publish, and what has to follow. Filled by every class of this folder, emptied by
-// Controller when all of the turn is done, so that no log can hold up a flip. Not here: where events go (report).
+// Controller when all of the turn is done, so that no log can hold up a flip; and, over several turns, whether a server is in doubt.
+// Not here: where events go (report).
 #pragma once
 
 #include <set>

@@ -12,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A failover waits at most for one slice and its transaction: some 2 ms each.
+// A failover waits at most for one slice and its transaction, which take milliseconds.
 constexpr std::size_t slice_services = 32;
 constexpr auto slice_time = 2ms;
 constexpr Clock::duration shortest_pause = 1ms; // between two slices, for probes and whoever waits for the loop; or as long as a slice took

@@ -33,7 +33,7 @@ constexpr std::size_t waiting_at_most = 65'536;             // entries for a dis
   throw std::system_error(errno, std::generic_category(), fmt::format("{} {}", what, file.string()));
 }
 
-/// Of a flip, or of the cut of one. A service flips more than once in a millisecond only to another target.
+/// Of a flip, or of the cut of one. No two flips of a service have the same time.
 std::string identity(const HistoryEntry& entry) {
   const FlipStatus flip = entry.flip.value_or(FlipStatus{});
   return fmt::format("{}\n{}\n{}\n{}", entry.service, flip.at, flip.from, flip.to);

@@ -37,6 +37,11 @@ void Hooks::add(const Event& event, const std::string& text) {
   const auto now = Clock::now();
   if (services && is_for_service(*made)) queue_.add(made->service, *made, now);
   if (own) queue_.add({}, std::move(*made), now);
+  wake_up();
+}
+
+/// At the next call that is due.
+void Hooks::wake_up() {
   if (const auto next = queue_.next_wakeup())
     probes::start_at(*timer_, *next, [](uv_timer_t* timer) { static_cast<Hooks*>(timer->data)->call_due(); });
 }
@@ -48,8 +53,7 @@ void Hooks::call_due() {
       call(*batch, *hook);
     else
       queue_.ended(batch->owner, now); // a reload took it away
-  if (const auto next = queue_.next_wakeup())
-    probes::start_at(*timer_, *next, [](uv_timer_t* timer) { static_cast<Hooks*>(timer->data)->call_due(); });
+  wake_up();
 }
 
 void Hooks::call(const HookBatch& batch, const HookConfig& hook) {
@@ -80,8 +84,7 @@ void Hooks::on_end(const std::string& owner, const HookResult& result) {
                                                     .detail = result.detail,
                                                     .timeout = call.timeout,
                                                     .untold = call.count}));
-  if (const auto next = queue_.next_wakeup())
-    probes::start_at(*timer_, *next, [](uv_timer_t* timer) { static_cast<Hooks*>(timer->data)->call_due(); });
+  wake_up();
 }
 
 std::optional<HookStatus> Hooks::status() const {

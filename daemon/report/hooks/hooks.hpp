@@ -37,6 +37,7 @@ public:
 
 private:
   const HookConfig* hook_of(const std::string& owner) const;
+  void wake_up();
   void call_due();
   void call(const HookBatch& batch, const HookConfig& hook);
   void on_end(const std::string& owner, const HookResult& result);
