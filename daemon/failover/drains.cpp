@@ -122,12 +122,15 @@ void log_drain_end(ServiceState& service, const Eviction& eviction, bool whole, 
       std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return returning.meeting(mapping) != nullptr; });
   if (!end && !returns) return;
   outbox.drains_changed = true;
-  if (!end) {
-    outbox.log(events::drain_void(service, eviction));
-    return;
-  }
-  outbox.log(events::drain_ended(service, eviction, *end, whole, now));
+  outbox.log(end ? events::drain_ended(service, eviction, *end, whole, now) : events::drain_void(service, eviction));
+}
+
+void count_anew(ServiceState& service, Eviction& eviction, Time now) {
+  if (!eviction.drain) return;
   count_drained(service, eviction);
+  eviction.drain->left.reset();
+  eviction.drain->most = 0;
+  eviction.due = now;
 }
 
 std::vector<SavedDrain> Evictions::saved_drains() const {

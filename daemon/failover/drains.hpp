@@ -19,6 +19,10 @@ bool is_drain_of(const ServiceState& service, const Eviction& eviction, std::opt
 
 void begin_drain(ServiceState& service, Eviction& eviction, Outbox& outbox, Time now);
 /// Some mappings of a drain are targets again, or are on their way out now. `whole`: all are.
+/// Before `count_anew`: the flows that ended by themselves are still the drain's here.
 void log_drain_end(ServiceState& service, const Eviction& eviction, bool whole, const Plan& plan, Outbox& outbox, Time now);
+/// The mappings of a drain are others now: what ended by itself so far is the flip's and the service's, and the rest is counted from zero.
+/// Nothing for an eviction without a drain.
+void count_anew(ServiceState& service, Eviction& eviction, Time now);
 
 } // namespace hanat

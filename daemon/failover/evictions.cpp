@@ -219,7 +219,7 @@ void Evictions::cancel_returning(ServiceState& service, const Plan& plan, Time n
     if (old.drain && silent_) outbox_.drains_changed = true; // it ends, and nothing is cut
     if (old.drain && !silent_) log_drain_end(service, old, left.empty(), plan, outbox_, now);
     const std::vector<Mapping> before = std::exchange(old.mappings, std::move(left));
-    if (old.mappings != before && old.drain) old.drain->left.reset(), old.drain->most = 0, old.due = now; // the rest is counted anew
+    if (old.mappings != before) count_anew(service, old, now);
   }
   erase_empty(service);
 }
@@ -233,9 +233,9 @@ void Evictions::transfer(ServiceState& from, ServiceState& to, const Vip& vip, T
     std::erase_if(eviction.mappings, [&](const Mapping& mapping) { return mapping.vip == vip; });
     if (eviction.given_up) continue; // no longer
     part.flip = 0;
-    if (part.drain) { // each is counted anew
-      part.drain->left = eviction.drain->left = std::nullopt;
-      part.drain->most = eviction.drain->most = 0;
+    if (part.drain) {
+      count_anew(from, eviction, now);
+      part.drain = eviction.drain;
       part.due = now;
       outbox_.drains_changed = true;
     }

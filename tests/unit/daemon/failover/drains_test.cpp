@@ -252,6 +252,16 @@ TEST_F(DrainsTest, ATargetThatReturnsKeepsItsFlows) {
   EXPECT_TRUE(service.earlier_flips.empty());
 }
 
+TEST_F(DrainsTest, WhatEndedBeforeTheTargetReturnedIsCounted) {
+  ServiceState& service = flipped();
+  notify();
+  count(3);
+  now += 1s;
+  count(1);
+  go(service, to_server(0, Reason::failback));
+  EXPECT_EQ(service.totals.drained, 2U);
+}
+
 TEST_F(DrainsTest, OfANarrowerRangeTheFlowsDrainOn) {
   const auto range = [](std::uint16_t first, std::uint16_t last) { return Vip{address("203.0.113.20"), Protocol::tcp, first, last}; };
   ServiceConfig config = small_service("range", 0);
