@@ -40,9 +40,13 @@ chmod 1777 "$scratch" # as /tmp: servers that will not run as root work in there
 export TMPDIR=$scratch
 running=
 beside=
+idle=
 ended() {
   local group
-  for group in $running $beside; do kill -TERM -- "-$group" 2>/dev/null; done
+  for group in $running $beside $idle; do
+    kill -TERM -- "-$group" 2>/dev/null
+    kill -CONT -- "-$group" 2>/dev/null
+  done
   rm -rf "$scratch"
 }
 trap ended EXIT
@@ -72,6 +76,22 @@ run() {
   wait "$running"
   local status=$?
   running=
+  return "$status"
+}
+# In the background, with what the tests leave idle of the processors. One at a time.
+while_idle() {
+  (
+    set +m # all of it is one group, which can be stopped
+    chrt --idle --pid 0 "$BASHPID" >/dev/null && "$@"
+  ) &
+  idle=$!
+}
+# What measures times has the machine for itself.
+quietly() {
+  [ -z "$idle" ] || kill -STOP -- "-$idle" 2>/dev/null
+  "$@"
+  local status=$?
+  [ -z "$idle" ] || kill -CONT -- "-$idle" 2>/dev/null
   return "$status"
 }
 # check NAME COMMAND...: one check, whose output is shown when it fails
@@ -157,7 +177,7 @@ once_more() { # NAME BINARY
     return
   fi
   printf 'once more, alone: %s\n' "${again[*]}"
-  gtest "$1, alone" "$2" "--gtest_filter=$(IFS=: && printf '%s' "${again[*]}")"
+  quietly gtest "$1, alone" "$2" "--gtest_filter=$(IFS=: && printf '%s' "${again[*]}")"
   [ "$failed" -gt "$before" ] || delayed+=("${again[@]}")
 }
 # netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone.
@@ -166,7 +186,7 @@ netns() {
   local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
-  run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
+  quietly run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
   again=()
   tally "$name" $? "$scratch/gtest" again
   once_more "$name" "$binary"
@@ -185,8 +205,8 @@ build() { # PRESET TARGET...
   {
     run cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${options[@]}" &&
       run cmake --build --preset "$preset" -j "$jobs" --target "$@"
-  } >"$scratch/build" 2>&1 && return 0
-  grep -E -A 12 'error:|FAILED:|CMake Error' "$scratch/build" | head -n 120
+  } >"$scratch/build-$preset" 2>&1 && return 0
+  grep -E -A 12 'error:|FAILED:|CMake Error' "$scratch/build-$preset" | head -n 120
   return 1
 }
 must_build() {
@@ -225,6 +245,22 @@ fuzz() { # BINARY SECONDS
   local folders=("$new")
   [ ! -d "$corpus" ] || folders+=("$corpus")
   (cd "$scratch" && timeout 120 "$here/$1" -max_total_time="$2" -timeout=5 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 "${folders[@]}")
+}
+
+# What nobody waits for before the last stage.
+tidy_and_build_tsan() {
+  tidy_product >"$scratch/tidied" 2>&1
+  echo $? >"$scratch/tidied-status"
+  build tsan hanatd >"$scratch/built-tsan" 2>&1
+  echo $? >"$scratch/built-tsan-status"
+}
+# done_before NAME FILE: one check, of what the above has done
+done_before() {
+  if [ "$(cat "$scratch/$2-status")" = 0 ]; then pass; else
+    cat "$scratch/$2"
+    fail "$1"
+    return 1
+  fi
 }
 
 no_races() {
@@ -274,11 +310,12 @@ section "unit tests"
 gtest "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
+[ "$mode" = quick ] || while_idle tidy_and_build_tsan
 netns 4 "netns" build/dev/tests/hanat-netns
 
 if [ "$mode" != quick ]; then
   section "figures, short form"
-  check "bench/run.sh" env HANAT_BUILD=build/dev tests/bench/run.sh short && cat "$scratch/check"
+  quietly check "bench/run.sh" env HANAT_BUILD=build/dev tests/bench/run.sh short && cat "$scratch/check"
 
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
@@ -297,9 +334,6 @@ if [ "$mode" != quick ]; then
   wait "$beside"
   lines "package" $?
   beside=
-  # It has what the tests leave idle.
-  (renice -n 19 "$BASHPID" && tidy_product) >"$scratch/tidied" 2>&1 &
-  beside=$!
   if [ "$built" = 1 ]; then
     section "unit tests under ASan and UBSan"
     gtest "unit (asan)" build/asan/tests/hanat-unit
@@ -317,10 +351,11 @@ if [ "$mode" != quick ]; then
     fuzz_all 3
   fi
 
-  section "the daemon's threads under TSan; the end of clang-tidy"
-  raced=1
-  must_build tsan hanatd || raced=0
-  if [ "$raced" = 1 ]; then
+  section "clang-tidy; the daemon's threads under TSan"
+  wait "$idle"
+  idle=
+  done_before "clang-tidy" tidied
+  if done_before "build tsan" built-tsan; then
     # What has the loop, its threads and the kernel do much at once.
     export HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races
     run shares 3 build/dev/tests/hanat-netns \
@@ -328,12 +363,6 @@ if [ "$mode" != quick ]; then
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns
     check "no data race" no_races
   fi
-  renice -n 0 -g "$beside" >/dev/null 2>&1 # it has the whole machine now
-  if wait "$beside"; then pass; else
-    cat "$scratch/tidied"
-    fail "clang-tidy"
-  fi
-  beside=
   if [ "$mode" = tidy ]; then
     section "clang-tidy of the tests"
     check "clang-tidy of the tests" tidy_tests
