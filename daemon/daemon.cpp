@@ -27,13 +27,19 @@
 namespace hanat {
 namespace {
 
-/// The directory, or an error with the remedy when it does not exist.
-std::filesystem::path existing(const std::filesystem::path& directory, const char* what) {
+constexpr mode_t usual_mode = 0750; // StateDirectoryMode and RuntimeDirectoryMode of the unit
+
+/// The directory, or an error with the remedy when it does not exist. The usual one is made, as the unit makes it; the name of another may
+/// be a slip.
+std::filesystem::path existing(const std::filesystem::path& directory, const std::filesystem::path& usual, const char* what) {
+  if (directory == usual) static_cast<void>(mkdir(directory.c_str(), usual_mode)); // where that fails, the next line says what is missing
   if (!directory.empty() && !std::filesystem::is_directory(directory))
     throw std::runtime_error(
         fmt::format("the {} {} does not exist: make it with mkdir -p {}, or name another", what, directory.string(), directory.string()));
   return directory;
 }
+
+std::filesystem::path directory_of(const std::filesystem::path& file) { return file.parent_path(); }
 
 /// Files that root leaves there could not be read or replaced by the hanatd of another user.
 std::filesystem::path own(const std::filesystem::path& directory) {
@@ -114,7 +120,7 @@ void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config
 } // namespace
 
 Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
-    : loop_(loop), paths_(std::move(paths)), lock_(own(existing(paths_.state, "state directory"))),
+    : loop_(loop), paths_(std::move(paths)), lock_(own(existing(paths_.state, Paths{}.state, "state directory"))),
       state_(loop, paths_.state, [this](events::Payload what) { log(std::move(what)); }),
       notify_(loop,
               [this] {
@@ -130,7 +136,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   hooks_ = make_hooks(loop_, config, controller_, [this](const Event& event) { publish(event); });
   for (const std::string& warning : hooks_that_cannot_run(config)) log(events::Message{Level::warning, warning});
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
-  existing(std::filesystem::path{paths_.socket}.parent_path(), "socket's directory");
+  existing(directory_of(paths_.socket), directory_of(Paths{}.socket), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
                                              [this](const Call& call) { return (*handlers_)(call); });
   nat::Cutter cutter;

@@ -70,6 +70,8 @@ void forget_inconclusive(std::vector<ProbeState>& probes) {
 /// The services on a stage of their own.
 class Stage {
 public:
+  explicit Stage(FlowOwner owner) { evictions_.set_silent(owner == FlowOwner::active_gateway); }
+
   void copy(const ServiceState& original) {
     ServiceState& service = original.removed ? registry_.tombstone(original.config.name) : registry_.add(original.config.name);
     service = original;
@@ -113,7 +115,7 @@ private:
     ServiceState& service = *change.service;
     std::vector<FlowsPlan> flows;
     for (const Eviction& eviction : change.plan.evictions)
-      if (!eviction.untranslated && !eviction.drain_end && !eviction.mappings.empty())
+      if (!eviction.untranslated && !eviction.drain_end && !eviction.mappings.empty() && !evictions_.is_silent())
         flows.push_back(
             {.flows = eviction.comment, .server = to_text(eviction.mappings.front().server), .action = action_of(eviction, now)});
     std::ranges::sort(flows, {}, [](const FlowsPlan& one) { return std::tie(one.flows, one.server, one.action); });
@@ -180,8 +182,9 @@ std::vector<std::string> reload_warnings(std::span<const Event> events) {
   return warnings;
 }
 
-Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice)
-    : registry_(registry), next_(std::move(next)), slice_size_(slice), configs_(configs_by_name(*next_)) {
+Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice,
+                     FlowOwner owner)
+    : registry_(registry), next_(std::move(next)), slice_size_(slice), owner_(owner), configs_(configs_by_name(*next_)) {
   for (const auto& service : registry.services()) {
     if (service->removed) continue;
     order_.emplace(service->config.name, order_.size());
@@ -189,6 +192,9 @@ Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, st
   }
   plan_.services = next_->services.size();
   plan_.warnings = reload_warnings(events::pair_warnings(*next_));
+  if (owner == FlowOwner::active_gateway)
+    plan_.warnings.emplace_back(
+        "this gateway is the standby: its reload moves no client and ends no connection; plan it on the active gateway, too");
   for (KeyDifference& one : differences(settings, settings_of(*next_)))
     plan_.settings.push_back({.key = std::move(one.key), .before = std::move(one.before), .after = std::move(one.after)});
 }
@@ -220,7 +226,7 @@ void Rehearsal::compare_some() {
 
 void Rehearsal::rehearse_slice(const ReloadSlice& slice, Time now) {
   if (slice.fresh) return;
-  Stage stage;
+  Stage stage{owner_};
   Config config = settings_of(*next_);
   std::map<std::size_t, const ServiceState*> known;
   for (const auto* names : {&slice.changed, &slice.unchanged})
@@ -244,8 +250,9 @@ void Rehearsal::rehearse_slice(const ReloadSlice& slice, Time now) {
   std::ranges::move(part.warnings, std::back_inserter(plan_.warnings));
 }
 
-ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now, std::size_t slice) {
-  Rehearsal rehearsal{registry, settings, std::make_shared<const Config>(next), slice};
+ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now, std::size_t slice,
+                    FlowOwner owner) {
+  Rehearsal rehearsal{registry, settings, std::make_shared<const Config>(next), slice, owner};
   while (rehearsal.step(now)) continue;
   return rehearsal.plan();
 }

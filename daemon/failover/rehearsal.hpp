@@ -24,7 +24,8 @@ namespace hanat {
 class Rehearsal {
 public:
   /// `settings`: of [hanatd], those in use.
-  Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice);
+  Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice,
+            FlowOwner owner);
 
   /// Some more of it: as much as a slice of services takes. False: all is done. Services may be changed between two steps.
   bool step(Time now);
@@ -41,6 +42,7 @@ private:
   const ServiceRegistry& registry_;
   std::shared_ptr<const Config> next_;
   std::size_t slice_size_;
+  FlowOwner owner_;
   ConfigsByName configs_;
   std::vector<std::string> removed_; // services that the new configuration does not have
   ReloadPlan plan_;
@@ -52,7 +54,8 @@ private:
 };
 
 /// All of it at once.
-ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now, std::size_t slice = 64);
+ReloadPlan rehearse(const ServiceRegistry& registry, const Config& settings, const Config& next, Time now, std::size_t slice,
+                    FlowOwner owner);
 
 /// What the events of a reload say of overrides and disabled servers: what operators set is moved or ends.
 std::vector<std::string> reload_warnings(std::span<const Event> events);

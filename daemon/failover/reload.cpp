@@ -113,7 +113,7 @@ void Reload::start(const Config& config, nat::TableState loaded, const State& sa
 }
 
 ReloadPlan Reload::plan(const Config& config, Time now, std::size_t slice) const {
-  return rehearse(registry_, settings_, config, now, slice);
+  return rehearse(registry_, settings_, config, now, slice, flow_owner());
 }
 
 Reloaded Reload::apply(const Config& config, Time now, std::size_t slice) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ struct Reloaded {
   std::shared_ptr<const ReloadPlan> plan = {}; // by which it was done; null: it was not asked for
 };
 
+/// Whose the standing connections are: on the standby of a pair a reload ends none.
+enum class FlowOwner : std::uint8_t { this_gateway, active_gateway };
+
 using ConfigsByName = std::unordered_map<std::string_view, const ServiceConfig*>;
 ConfigsByName configs_by_name(const Config& config);
 
@@ -49,6 +53,7 @@ public:
   void apply_slice(const ReloadSlice& slice, const ConfigsByName& next, Time now);
   /// Of [hanatd]; without services.
   const Config& settings() const { return settings_; }
+  FlowOwner flow_owner() const { return evictions_.is_silent() ? FlowOwner::active_gateway : FlowOwner::this_gateway; }
 
 private:
   void configure(ServiceState& service, const ServiceConfig& config, Time now);

@@ -36,7 +36,8 @@ bool ReloadQueue::run(bool table_is_busy) {
     Order order = std::move(waiting_.front());
     waiting_.pop_front();
     auto next = order.next;
-    running_.reset(new Running{.order = std::move(order), .rehearsal = {registry_, reload_.settings(), std::move(next), slice_services}});
+    running_.reset(new Running{.order = std::move(order),
+                               .rehearsal = {registry_, reload_.settings(), std::move(next), slice_services, reload_.flow_owner()}});
   }
   if (!running_->planned)
     plan(*running_, now);

@@ -179,6 +179,7 @@ scene_upgrade() {
   scene_change older.deb --allow-downgrades
   older=$(dpkg_version)
   expect "a downgrade, $new to $older" dpkg --compare-versions "$older" lt "$new"
+  echo '# forwarding' >>/etc/sysctl.d/60-hanat.conf
   scene_change hanat.deb
   same "an upgrade" "$new" "$(dpkg_version)"
   load_ends "no connection noticed either"
@@ -186,6 +187,8 @@ scene_upgrade() {
   expect "the configuration is kept" grep -q '# kept' /etc/hanat/hanat.toml
   expect "the new example came beside it" test -e /etc/hanat/hanat.toml.dpkg-dist
   rm -f /etc/hanat/hanat.toml.dpkg-dist
+  expect "sysctls in the file that an older package brought are kept" grep -q '# forwarding' /etc/sysctl.d/60-hanat.conf
+  same "and the file is the operator's now" "" "$(dpkg-query --show --showformat='${Conffiles}' hanat | grep sysctl)"
   within 20 hanatctl force-backup web
   systemctl restart hanatd
   same "an override outlives a restart" backup "$(target)"
@@ -223,7 +226,7 @@ scene_early() {
 
 # The machine comes up with a table that drops, before the network does. Begins before a reboot, ends after it.
 scene_before_reboot() {
-  sed -i 's/^#net.netfilter.nf_conntrack_max = .*/net.netfilter.nf_conntrack_max = 54321/' /etc/sysctl.d/60-hanat.conf
+  sed 's/^#net.netfilter.nf_conntrack_max = .*/net.netfilter.nf_conntrack_max = 54321/' /usr/share/doc/hanat/examples/sysctl.conf >/etc/sysctl.d/60-hanat.conf
   echo 'listen = 5' >/etc/hanat/conf.d/bad.toml
   cat >/etc/systemd/system/look.service <<END
 [Unit]
@@ -272,6 +275,8 @@ scene_remove() {
   expect "removed: its rules are gone" not nft list table inet hanat
   expect "the configuration is kept" test -e /etc/hanat/conf.d/web.toml
   apt-get -qq -y -o Dpkg::Use-Pty=0 purge hanat >"$work/apt" 2>&1 || failed "apt purges it" "$(tail -n 20 "$work/apt")"
+  expect "the operator's sysctls are kept" test -e /etc/sysctl.d/60-hanat.conf
+  rm -f /etc/sysctl.d/60-hanat.conf
   same "purged: nothing is left" "$(cat "$folder/before")" "$(traces)"
   expect "nor the user" not getent passwd hanat
   expect "nor the group" not getent group hanat

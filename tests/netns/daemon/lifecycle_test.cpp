@@ -338,6 +338,18 @@ TEST_F(Lifecycle, AStartThatFailsSaysWhyAndChangesNothing) {
   }
 }
 
+/// Without the package, on a machine that has neither directory.
+TEST_F(Lifecycle, TheUsualDirectoriesAreMade) {
+  const Hanatd files{lab, fast_service(), {.start = false}};
+  const Output output = lab.run(Host::gateway, fmt::format("unshare --mount sh -c 'mount -t tmpfs none /run; mount -t tmpfs none /var/lib; "
+                                                           "{0} --config {1} & for turn in $(seq 100); do {2} --json status && break; "
+                                                           "sleep 0.1; done; stat -c \"%n %a\" /run/hanat /var/lib/hanat; "
+                                                           "kill $!; wait $!'",
+                                                           HANATD, files.config().string(), HANATCTL));
+  EXPECT_EQ(output.exit, 0) << output.err;
+  EXPECT_THAT(output.out, HasSubstr("/run/hanat 750\n/var/lib/hanat 750\n")) << output.err;
+}
+
 TEST_F(Lifecycle, AnEndpointThatComesBackWithinAMinuteKeepsItsGrace) {
   Hanatd hanatd{lab, fast_service()};
   hanatd.wait_target("web", "primary");

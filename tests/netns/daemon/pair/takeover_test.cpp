@@ -65,6 +65,34 @@ TEST(PairTakeovers, AnOverrideOnTheGatewayThatDiesHolds) {
   EXPECT_EQ(connect_once(lab, Host::client, lab.targets().lines).text, "backup");
 }
 
+/// Nobody takes the addresses away from a gateway whose keepalived died. The other one has them, too, and says so to its neighbours.
+TEST(PairTakeovers, AKeepalivedThatDiesAloneBreaksNoFlow) {
+  PairLab lab;
+  PairServers servers{lab};
+  lab.start();
+  Flows flows{lab, Host::client, lab.targets()};
+  lab.wait_copied(Host::gateway_b, 430);
+  Meddling meddling{lab, Host::gateway};
+  lab.kill_keepalived(Host::gateway);
+  lab.wait_active(Host::gateway_b);
+  EXPECT_TRUE(lab.has_address(Host::gateway));
+  const auto both_are_active = [](const Status& now) {
+    return now.daemon.pair && now.daemon.pair->peer && now.daemon.pair->peer->both_active;
+  };
+  lab.hanatd(Host::gateway).wait_for(both_are_active);
+  lab.hanatd(Host::gateway_b).wait_for(both_are_active);
+  FlowReport report = flows.check();
+  EXPECT_EQ(report.broken(), 0U) << report << lab.logs();
+  EXPECT_EQ(meddling.deleted(), 0U) << lab.logs();
+  EXPECT_EQ(meddling.forged(), 0U) << lab.logs();
+  EXPECT_EQ(connect_once(lab, Host::client, lab.targets().lines).text, "primary");
+
+  lab.start_keepalived(Host::gateway);
+  lab.hanatd(Host::gateway).wait_for([](const Status& now) { return now.daemon.pair && now.daemon.pair->role == "standby"; });
+  report = flows.check();
+  EXPECT_EQ(report.broken(), 0U) << report << lab.logs();
+}
+
 /// Connections of the dead server cannot be saved. But their clients are told, and UDP and new clients go on with the backup.
 TEST(PairTakeovers, AServerAndItsGatewayThatDieTogetherLeaveNobodyHanging) {
   PairLab lab;

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace hanat;
 
-const fs::path example = fs::path{HANAT_SOURCE} / "packaging/hanat.toml";
+const fs::path example = fs::path{HANAT_SOURCE} / "packaging/examples/hanat.toml";
 
 class ConfigFiles : public testing::Test {
 protected:

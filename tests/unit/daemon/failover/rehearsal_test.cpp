@@ -288,6 +288,13 @@ TEST_F(RehearsalTest, NamesKeysProbesMovesAndWarnings) {
   EXPECT_TRUE(std::ranges::any_of(plan.warnings, [](const std::string& text) {
     return text.find("override to backup (198.18.2.2) by root is dropped") != std::string::npos;
   }));
+
+  evictions.set_silent(true);
+  const ReloadPlan standby = reload.plan(config, now);
+  ASSERT_EQ(standby.changes.size(), 1U);
+  EXPECT_TRUE(standby.changes[0].flows.empty()) << "they are the active gateway's";
+  EXPECT_TRUE(
+      std::ranges::any_of(standby.warnings, [](const std::string& text) { return text.find("is the standby") != std::string::npos; }));
 }
 
 } // namespace
