@@ -54,7 +54,11 @@ std::filesystem::path own(const std::filesystem::path& directory) {
 
 /// What the metrics and the status page are made of.
 StatusSource status_source(const Controller& controller, const Handlers& handlers, const History& history) {
-  return {.daemon = [&handlers] { return handlers.daemon_status(); },
+  return {.daemon =
+              [&handlers] {
+                handlers.count_flows();
+                return handlers.daemon_status();
+              },
           .names =
               [&controller] {
                 std::vector<std::string> names;
@@ -173,6 +177,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       std::make_unique<FlowSyncMonitor>(loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
   flow_sync_->enable(config.pair.has_value());
   handlers_->set_flow_sync(flow_sync_.get());
+  handlers_->set_flow_counter(std::make_unique<FlowCounter>(loop_, paths_.table));
   handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});

@@ -105,6 +105,7 @@ if [ "$(grep -o '<h3>[a-z]*' "$work/dom" | tr '\n' ' ')" = "<h3>mail <h3>web <h3
 expect "a hostile reason is text" 'forced to primary by root: &lt;script&gt;document.title=1' "$work/dom"
 expect "so is a hostile probe's output" 'fail: wrong-answer (exit status 1: &lt;script&gt;document.title=1' "$work/dom"
 expect_not "and both do nothing" '<title>1\|<img' "$work/dom"
+expect "the new flows of each server are told" '<title>new flows: ' "$work/dom"
 expect_not "nothing breaks the policy" 'Content Security Policy\|Uncaught' "$work/chromium"
 
 if [ -n "$pictures" ]; then

@@ -39,6 +39,7 @@ enum class Metric : std::uint8_t {
   age,
   results,
   duration,
+  new_flows,
   certificate,
   flapping,
   failback_wait,
@@ -77,6 +78,8 @@ constexpr std::array rows = {
     Row{Metric::age, "hanat_probe_age_seconds", "gauge", "Age of the last probe result"},
     Row{Metric::results, "hanat_probe_results_total", "counter", "Results of probes by outcome and reason; absent: none of that kind yet"},
     Row{Metric::duration, "hanat_probe_duration_seconds", "histogram", "How long probes took that passed"},
+    Row{Metric::new_flows, "hanat_new_flows_total", "counter",
+        "New flows that the kernel gave to the server, as of the read before; at least so many"},
     Row{Metric::certificate, "hanat_certificate_expires_seconds", "gauge",
         "Time until the server's certificate expires, negative: since then; absent: no probe has seen one"},
     Row{Metric::flapping, "hanat_flapping", "gauge",
@@ -277,6 +280,7 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::warning, label, server.warning ? 1 : 0);
   line(families_, Metric::new_probes, label, server.new_probes && server.new_probes->failing ? 1 : 0);
   if (server.totals) add_totals(families_, *server.totals, label);
+  if (server.new_flows) line(families_, Metric::new_flows, label, *server.new_flows);
   if (const auto left = certificate_left(server)) line(families_, Metric::certificate, label, fmt::format("{:.0f}", *left));
   if (!server.last) return;
   line(families_, Metric::latency, label,

@@ -95,6 +95,7 @@ json to_value(const ServerStatus& server) {
   if (server.flapping) value["flapping"] = *server.flapping;
   if (server.warning) value["warning"] = *server.warning;
   if (server.totals) value["totals"] = *server.totals;
+  if (server.new_flows) value["new_flows"] = *server.new_flows;
   if (!server.probes.empty()) value["probes"] = to_value(server.probes);
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
   if (const auto& fresh = server.new_probes)
@@ -118,6 +119,7 @@ ServerStatus server_from(const json& from) {
   server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
   server.warning = optional_or_absent<WarningStatus>(from, "warning");
   server.totals = optional_or_absent<ProbeTotalsStatus>(from, "totals");
+  server.new_flows = optional_or_absent<std::uint64_t>(from, "new_flows");
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);
   if (const auto probes = from.find("probes"); probes != from.end()) server.probes = probes_from(*probes);
   return server;

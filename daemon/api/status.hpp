@@ -62,6 +62,7 @@ struct ServerStatus {
   std::optional<FlappingStatus> flapping = {};
   std::optional<WarningStatus> warning = {};
   std::optional<ProbeTotalsStatus> totals = {}; // absent: of an older hanatd
+  std::optional<std::uint64_t> new_flows = {};  // given to it since somebody first looked; absent: not read yet
   std::vector<ProbeStatus> probes = {};         // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
   std::optional<NewProbesStatus> new_probes = {};

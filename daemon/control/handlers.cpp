@@ -126,10 +126,16 @@ ServiceStatus Handlers::service_status(const ServiceState& service) const {
   if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
   status.path = controller_.clients.status(service.config.name, Clock::now());
   controller_.clients.add_totals(service.config.name, status.totals);
+  if (flows_) flows_->add_to(status);
   return status;
 }
 
+void Handlers::count_flows() const {
+  if (flows_) flows_->look(Clock::now());
+}
+
 Reply Handlers::status(const json& parameters) const {
+  count_flows();
   const Status status{.daemon = daemon_status(), .services = {}};
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   const std::vector<ServiceState*> services =

@@ -18,6 +18,7 @@
 #include "daemon/doctor/doctor.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/pair/flow_sync_monitor.hpp"
+#include "daemon/report/flow_counter.hpp"
 #include "daemon/report/history.hpp"
 
 namespace hanat {
@@ -31,7 +32,10 @@ public:
   /// The handler of the control socket. Throws ControlError.
   Reply operator()(const Call& call);
   /// Nothing is probed, counted or told to followers any more. No call may follow.
-  void stop() { inquiry_.reset(); }
+  void stop() {
+    inquiry_.reset();
+    flows_.reset();
+  }
   DaemonStatus daemon_status() const;
   /// With the last flip of before the start, if there was none since.
   ServiceStatus service_status(const ServiceState& service) const;
@@ -48,6 +52,9 @@ public:
   void set_peer(std::optional<Peer> peer) { peer_ = std::move(peer); }
   /// What is known of the programs that are told of events.
   void set_hooks(std::function<std::optional<HookStatus>()> status) { hooks_ = std::move(status); }
+  void set_flow_counter(std::unique_ptr<FlowCounter> counter) { flows_ = std::move(counter); }
+  /// Somebody looks at the status: the next one has newer counts of flows.
+  void count_flows() const;
   /// Force, Auto, Disable or Enable, on this gateway. Throws ControlError.
   nlohmann::json operate(const Call& call);
 
@@ -63,6 +70,7 @@ private:
   const FlowSyncMonitor* flow_sync_ = nullptr;
   std::optional<Peer> peer_;
   std::function<std::optional<HookStatus>()> hooks_;
+  std::unique_ptr<FlowCounter> flows_; // until stop()
   const History& history_;
   const ConfigInUse& config_;
   ReloadRequests& reloads_;

@@ -1,11 +1,11 @@
 // Fills the status page from /status.json, every two seconds while it is looked at. All text goes in as text, never as HTML. The page keeps
-// nothing but the latencies that it has seen. Not here: what is wrong with a service (page_status.cpp sorts them), how it looks (page.css).
+// nothing but the counts of flows that it has seen. Not here: what is wrong with a service (page_status.cpp sorts them), how it looks (page.css).
 "use strict";
 
 const period_ms = 2000, patience_ms = 10000, samples_kept = 60;
 const marks = {problem: "✖", warning: "▲", ok: "✔"};
 const health_marks = {up: "✔", down: "✖", full: "▲", unknown: "?"};
-const latencies = new Map(); // of each server: milliseconds, null where a probe did not pass
+const flows = new Map(); // of each server: total, when it was read, and new flows per second since (null: not known)
 let heard_at = 0; // when the last reply came
 
 /** An element with a class and children, which are elements or text. */
@@ -124,37 +124,34 @@ function svg_element(name, attributes, ...children) {
   return made;
 }
 
-/** The latencies as a line, newest at the right; where a probe did not pass the line is broken, with a stroke below. */
-function plot(samples) {
-  const width = 120, height = 24, highest = Math.max(1, ...samples.map((sample) => sample ?? 0));
-  const x = (index) => (width - 4) - (samples.length - 1 - index) * (width - 8) / (samples_kept - 1);
+/** New flows per second as a line, newest at the right; broken where they are not known. */
+function plot(rates) {
+  const width = 120, height = 24, highest = Math.max(1, ...rates.map((rate) => rate ?? 0));
+  const x = (index) => (width - 4) - (rates.length - 1 - index) * (width - 8) / (samples_kept - 1);
   const lines = [[]];
-  let strokes = "";
-  samples.forEach((sample, index) => {
-    if (sample === null) {
-      strokes += `M${x(index).toFixed(1)} ${height - 9}v8`;
-      lines.push([]);
-    } else {
-      lines.at(-1).push(`${x(index).toFixed(1)},${(height - 2 - sample / highest * (height - 4)).toFixed(1)}`);
-    }
+  rates.forEach((rate, index) => {
+    if (rate === null) lines.push([]);
+    else lines.at(-1).push(`${x(index).toFixed(1)},${(height - 2 - rate / highest * (height - 4)).toFixed(1)}`);
   });
-  const newest = samples.at(-1);
-  const title = `latency of the probe: ${newest === null ? "it did not pass" : `${newest.toFixed(1)} ms`}; at most ${highest.toFixed(1)} ms`;
+  const newest = rates.at(-1) ?? null;
+  const title = newest === null ? "new flows: not known yet" : `new flows: ${rounded(newest)}/s; at most ${rounded(highest)}/s in two minutes`;
   const made = svg_element("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", preserveAspectRatio: "none"}, svg_element("title", {}, title));
   for (const points of lines.filter((line) => line.length > 1)) made.append(svg_element("polyline", {points: points.join(" ")}));
-  if (strokes) made.append(svg_element("path", {d: strokes}));
   return made;
 }
+
+function rounded(rate) { return rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en"); }
 
 function server_row(service, server) {
   const has_traffic = server.role === service.target;
   const health = server.disabled ? "disabled" : server.recovering ? `${server.health}, recovering` : server.health;
   const severity = server.health === "up" && !server.disabled ? "ok" : server.health === "down" ? "problem" : "warning";
+  const rates = flows.get(`${service.name}\n${server.role}`)?.rates ?? [], rate = rates.at(-1) ?? null;
   const mark = server.disabled ? "▲" : health_marks[server.health] ?? "?";
   const row = element("li", has_traffic ? "has-traffic" : "",
       element("span", "role", has_traffic ? `→ ${server.role}` : server.role), element("span", "address", server.address),
-      element("span", `health word ${severity}`, `${mark} ${health}`), element("span", "last soft", server_notes(server)));
-  row.append(plot(latencies.get(`${service.name}\n${server.role}`) ?? []));
+      element("span", `health word ${severity}`, `${mark} ${health}`), element("span", "last soft", server_notes(server) + (rate > 0 ? `; ${rounded(rate)} new flows/s` : "")));
+  row.append(plot(rates));
   return row;
 }
 
@@ -172,17 +169,17 @@ function service_card(service) {
 }
 
 function sample(services) {
-  const seen = new Set();
+  const seen = new Set(), at = performance.now() / 1000;
   for (const service of services)
     for (const server of service.servers) {
-      const key = `${service.name}\n${server.role}`;
+      const key = `${service.name}\n${server.role}`, before = flows.get(key) ?? {rates: []};
       seen.add(key);
-      const samples = latencies.get(key) ?? [];
-      if (server.last) samples.push(server.last.outcome === "pass" ? server.last.latency_ms : null);
-      latencies.set(key, samples.slice(-samples_kept));
+      const total = server.new_flows ?? null, known = total !== null && before.total !== null && total >= before.total;
+      const rates = before.at === undefined ? [] : [...before.rates, known ? (total - before.total) / (at - before.at) : null];
+      flows.set(key, {total, at, rates: rates.slice(-samples_kept)});
     }
-  for (const key of latencies.keys())
-    if (!seen.has(key)) latencies.delete(key);
+  for (const key of flows.keys())
+    if (!seen.has(key)) flows.delete(key);
 }
 
 function show_services(status) {

@@ -84,6 +84,32 @@ TEST(MetricsServer, CountsFlipsCutsAndNudges) {
   EXPECT_THAT(printed.out, HasSubstr("\nhanat_nudged_total{service=\"web\"} 3\n"));
 }
 
+/// The kernel counts them. A flip begins a counter anew, and a look has what the look before had read.
+TEST(MetricsServer, CountsNewFlowsOfEachServer) {
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  Hanatd hanatd{lab, with_metrics + fast_service()};
+  hanatd.wait_target("web", "primary");
+  const auto flows_of = [](const Status& now, const std::string& role) { return server(service(now, "web"), role).new_flows; };
+  hanatd.wait_for([&](const Status& now) { return flows_of(now, "primary") == 0U && flows_of(now, "backup") == 0U; });
+  const auto connect = [&](int times, const std::string& to) {
+    for (int time = 0; time < times; ++time) EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443)).text, to);
+  };
+  connect(7, "primary");
+  hanatd.wait_for([&](const Status& now) { return flows_of(now, "primary") == 7U; });
+  ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
+  connect(5, "backup");
+  hanatd.wait_for([&](const Status& now) { return flows_of(now, "primary") == 7U && flows_of(now, "backup") == 5U; });
+  EXPECT_THAT(get_metrics(lab), AllOf(HasSubstr("\nhanat_new_flows_total{service=\"web\",server=\"primary\"} 7\n"),
+                                      HasSubstr("\nhanat_new_flows_total{service=\"web\",server=\"backup\"} 5\n")));
+  hanatd.kill9();
+  hanatd.start();
+  connect(2, "backup");
+  hanatd.wait_for([&](const Status& now) { return flows_of(now, "backup").has_value(); });
+  connect(3, "backup");
+  hanatd.wait_for([&](const Status& now) { return flows_of(now, "backup") == 3U; }); // since the first look
+}
+
 /// The text has a good first line, the metric, and as many bytes as its head says.
 void expect_metrics(const std::string& response) {
   EXPECT_TRUE(response.starts_with("HTTP/1.1 200 ")) << response;

@@ -71,6 +71,7 @@ Status full_status() {
   server.last =
       LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299", .certificate_left_s = 9};
   server.totals = ProbeTotalsStatus{.results = {{.outcome = "pass", .reason = "connected", .number = 3}}, .latencies = {3}};
+  server.new_flows = 4;
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
   server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};

@@ -1,0 +1,37 @@
+// Differences of two reads.
+#include "daemon/report/flow_totals.hpp"
+
+#include <utility>
+
+namespace hanat {
+namespace {
+
+std::string service_in(const std::string& server) { return server.substr(0, server.find(' ')); }
+
+} // namespace
+
+void FlowTotals::add(std::span<const nat::FlowCount> counts) {
+  std::unordered_map<std::string, Seen> now;
+  std::unordered_map<std::string, bool> services;
+  now.reserve(counts.size());
+  for (const nat::FlowCount& count : counts) {
+    const auto before = last_.find(count.element);
+    const bool goes_on = before != last_.end() && before->second.server == count.comment && before->second.flows <= count.flows;
+    const std::uint64_t fresh = !begun_ ? 0 : goes_on ? count.flows - before->second.flows : count.flows;
+    totals_[count.comment] += fresh;
+    services.emplace(service_in(count.comment), true);
+    now.emplace(count.element, Seen{.server = count.comment, .flows = count.flows});
+  }
+  last_ = std::move(now);
+  begun_ = true;
+  // A service without any element refuses its clients or is gone; if it comes back, it counts from zero.
+  std::erase_if(totals_, [&](const auto& total) { return !services.contains(service_in(total.first)); });
+}
+
+std::optional<std::uint64_t> FlowTotals::of(const std::string& service, const std::string& server) const {
+  if (!begun_) return std::nullopt;
+  const auto found = totals_.find(service + " " + server);
+  return found == totals_.end() ? 0 : found->second;
+}
+
+} // namespace hanat

@@ -1,0 +1,33 @@
+// New flows by service and server, summed over reads of the kernel's counters, which begin at zero whenever an element is replaced. What an
+// element counted between the last read and its replacement is lost: the sums are a picture of traffic, no account. Pure. Not here: reading
+// (flow_counter).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+
+#include "nat/nftables/flow_counts.hpp"
+
+namespace hanat {
+
+class FlowTotals {
+public:
+  /// One read, of all elements. The first one is what later ones are compared with.
+  void add(std::span<const nat::FlowCount> counts);
+  /// Since the first read; nullopt: there was none.
+  std::optional<std::uint64_t> of(const std::string& service, const std::string& server) const;
+
+private:
+  struct Seen {
+    std::string server; // "SERVICE SERVER"
+    std::uint64_t flows = 0;
+  };
+  bool begun_ = false;
+  std::unordered_map<std::string, Seen> last_;            // by element
+  std::unordered_map<std::string, std::uint64_t> totals_; // by "SERVICE SERVER"
+};
+
+} // namespace hanat

@@ -1,0 +1,39 @@
+// Reads how many new flows the kernel has given to each server: the counters at the elements of the DNAT maps. An element that is replaced,
+// as by a flip, counts from zero again. The reader has its own netlink socket, so it may live on a worker thread. Not here: sums over time
+// (report/flow_totals).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nat/netlink.hpp"
+#include "nat/nftables/set_elements.hpp"
+
+namespace hanat::nat {
+
+struct FlowCount {
+  std::string element; // the set's name and the key's bytes: the same in every read
+  std::string comment; // as hanatd wrote it: "SERVICE SERVER"
+  std::uint64_t flows = 0;
+  bool operator==(const FlowCount&) const = default;
+};
+
+/// Those in one message of a dump; elements without a counter are left out. Pure.
+std::vector<FlowCount> flow_counts_in(const std::string& name, const nftnl_set& set);
+
+class FlowCountReader {
+public:
+  /// Throws std::system_error.
+  explicit FlowCountReader(std::string table) : table_(std::move(table)) {}
+  /// Of all DNAT maps. Throws std::system_error, as when there is no table.
+  std::vector<FlowCount> read();
+
+private:
+  std::vector<FlowCount> read_once();
+
+  std::string table_;
+  Netlink socket_;
+};
+
+} // namespace hanat::nat
