@@ -225,11 +225,6 @@ void PairLab::stop_keepalived(Host host) {
   if (output.exit != 0) throw std::runtime_error("keepalived cannot be stopped: " + output.err + logs());
 }
 
-void PairLab::kill_keepalived(Host host) {
-  const Output output = at(host).machine.run("pid=$(cat /run/keepalived.pid) && kill -KILL $pid $(pgrep -P $pid)");
-  if (output.exit != 0) throw std::runtime_error("keepalived cannot be killed: " + output.err + logs());
-}
-
 void PairLab::kill_conntrackd(Host host) { at(host).machine.kill("conntrackd"); }
 void PairLab::freeze_conntrackd(Host host, bool on) { at(host).machine.signal("conntrackd", on ? SIGSTOP : SIGCONT); }
 

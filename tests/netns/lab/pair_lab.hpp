@@ -43,7 +43,6 @@ public:
 
   void start_keepalived(Host gateway);
   void stop_keepalived(Host gateway); // as `systemctl stop` does
-  void kill_keepalived(Host gateway); // all of it at once: the addresses stay where they are
   void start_conntrackd(Host gateway);
   void kill_conntrackd(Host gateway);
   /// It does nothing until it is thawed.
