@@ -262,6 +262,7 @@ std::span<const Subcommand> subcommands() {
        {all, watch, check},
        "show problems first, then where the traffic is (the default command); with a SERVICE, a pattern like 'web*' or --all: every "
        "detail"},
+      {Command::top, "top", "", {}, "show the status live on the whole terminal, with keys to force, release, disable and enable"},
       {Command::force_backup,
        "force-backup",
        "SERVICE",

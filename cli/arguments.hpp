@@ -18,6 +18,7 @@ namespace hanat::cli {
 
 enum class Command : std::uint8_t {
   status,
+  top,
   force_backup,
   force_primary,
   automatic,

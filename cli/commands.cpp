@@ -25,6 +25,7 @@
 #include "cli/show_check.hpp"
 #include "cli/show_status.hpp"
 #include "cli/text.hpp"
+#include "cli/top_command.hpp"
 #include "daemon/api/client.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
@@ -191,6 +192,7 @@ Exit run_help(const Invocation& invocation) {
 Exit dispatch(const Invocation& invocation) {
   switch (invocation.command) {
   case Command::status: return run_status(invocation);
+  case Command::top: return run_top(invocation);
   case Command::force_backup:
   case Command::force_primary: return run_force(invocation);
   case Command::automatic: return run_auto(invocation);

@@ -36,7 +36,7 @@ constexpr Hint hints[] = {
     {"stat", "hanatctl status, or hanatctl metrics"},
     {"stats", "hanatctl status, or hanatctl metrics"},
     {"monitor", "hanatctl history --follow"},
-    {"watch", "hanatctl status --watch"},
+    {"watch", "hanatctl top, or hanatctl status --watch"},
     {"log", "hanatctl history"},
     {"logs", "hanatctl history"},
     {"journal", "hanatctl history, or journalctl -u hanatd"},

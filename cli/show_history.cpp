@@ -44,7 +44,9 @@ std::string day_of(const HistoryEntry& entry) {
   return at ? local_day(*at) : std::string{};
 }
 
-std::string what_of(const HistoryEntry& entry, WallTime now) {
+} // namespace
+
+std::string entry_text(const HistoryEntry& entry, WallTime now) {
   const bool is_flip = entry.kind == "flip" && entry.flip;
   std::string text = is_flip ? show_flip(*entry.flip, entry.from_address, entry.to_address) : escaped(text_of(entry));
   if (entry.kind == "cut" && entry.flip && entry.flip->nudged > 0)
@@ -52,8 +54,6 @@ std::string what_of(const HistoryEntry& entry, WallTime now) {
   if (entry.until) text += fmt::format("; until {}", local_time(*entry.until, now));
   return text;
 }
-
-} // namespace
 
 std::string show_history(const std::vector<HistoryEntry>& history, const View& view, std::string& day) {
   if (history.empty()) return {};
@@ -71,7 +71,7 @@ std::string show_history(const std::vector<HistoryEntry>& history, const View& v
     const bool lost = is_flip && entry.flip->to == "none";
     const auto at = parse_wall_time(entry.at);
     const std::string begin = fmt::format("{}  {:<{}}  ", at ? local_clock(*at) : escaped(entry.at), escaped(entry.service), name);
-    for (const std::string& line : wrapped(begin + what_of(entry, view.now), view.width, std::min<std::size_t>(begin.size(), 20)))
+    for (const std::string& line : wrapped(begin + entry_text(entry, view.now), view.width, std::min<std::size_t>(begin.size(), 20)))
       text += paint(lost ? Colour::red : is_flip ? Colour::yellow : Colour::none, line) + "\n";
   }
   return text;

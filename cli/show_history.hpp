@@ -17,6 +17,8 @@ std::string place_of(const std::string& role, const std::string& address);
 std::string show_flip(const FlipStatus& flip, const std::string& from_address = {}, const std::string& to_address = {});
 /// The text of an entry, of an override without how long it lasts and what ends it: that is shown from other fields.
 std::string_view text_of(const HistoryEntry& entry);
+/// All of an entry but its time and its service.
+std::string entry_text(const HistoryEntry& entry, WallTime now);
 /// The entries in the given order, with a line before each day. All times are local.
 std::string show_history(const std::vector<HistoryEntry>& history, const View& view);
 /// What follows on `day`, which becomes the last entry's; empty for no entries.

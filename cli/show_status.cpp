@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/daemon_notices.hpp"
 #include "cli/notices.hpp"
 #include "cli/remedy.hpp"
 #include "cli/show_history.hpp"
@@ -139,17 +140,6 @@ std::string heading(const Block& block, WallTime now) {
   return fmt::format("{} {} -> {}{}{}, {}", mark, who, escaped(first.target), address, why, since(earliest, now));
 }
 
-std::string show_last(const std::optional<LastResult>& last, const FailsStatus& fails) {
-  if (!last) return "not probed yet";
-  std::string text = last->outcome == "inconclusive" ? "inconclusive: " : "";
-  text += escaped(last->reason);
-  if (!last->detail.empty()) text += fmt::format(" ({})", escaped(last->detail));
-  if (!last->wanted.empty()) text += fmt::format(", wanted: {}", escaped(last->wanted));
-  if (fails.count > 0) text += fmt::format(", {} of {} fails in {:g} s", fails.count, fails.of, fails.within_s);
-  if (last->outcome == "pass") text += fmt::format(" {:.2f} ms", last->latency_ms);
-  return text + fmt::format(", {} ago", duration(last->age_s));
-}
-
 Colour colour_of(const ServerStatus& server) {
   if (server.disabled) return Colour::yellow;
   if (server.health == "up") return Colour::none;
@@ -240,91 +230,24 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
              5);
 }
 
-/// What is to be said of the configuration in use, and of reloads.
-void add_config(Screen& screen, const DaemonStatus& daemon) {
-  const View& view = screen.view();
-  if (const auto& unconfirmed = daemon.unconfirmed) {
-    screen.add(Colour::yellow,
-               fmt::format(" ! the configuration is on trial (by {}): the one before it comes back in {}, at {}, unless it is confirmed:",
-                           escaped(unconfirmed->by), duration(unconfirmed->left_s), local_time(unconfirmed->until, view.now)),
-               3);
-    screen.add_remedy("hanatctl confirm", 3);
-  }
-  if (const auto& reverted = daemon.reverted) {
-    screen.add(
-        Colour::red,
-        fmt::format("!! nobody confirmed the reload by {}: since {} the configuration before it is in force again, and the files on disk "
-                    "are still those of the reload. Correct them, or take them as they are:",
-                    escaped(reverted->by), local_time(reverted->at, view.now)),
-        3);
-    screen.add_remedy("hanatctl plan; hanatctl reload --confirm 60s", 3);
-  }
-  if (const auto& refused = daemon.reload_refused) {
-    screen.add(Colour::red,
-               fmt::format("!! the last reload was refused ({}, by {}), and the old configuration stays in force: {}{}: {}{}",
-                           local_time(refused->at, view.now), escaped(refused->by), plural(refused->errors, "error"),
-                           refused->errors == 1 ? "" : ", the first", escaped(refused->first),
-                           refused->errors == 1 ? "" : ". To see all of them:"),
-               3);
-    if (refused->errors > 1) screen.add_remedy("hanatctl plan", 3);
-  } else if (daemon.config_stale && !daemon.reverted) {
-    screen.add(Colour::yellow,
-               fmt::format(" ! the configuration on disk is not the one in use{}. To see what it changes, and to use it:",
-                           daemon.config_loaded_at ? ", which was loaded at " + local_time(*daemon.config_loaded_at, view.now) : ""),
-               3);
-    screen.add_remedy("hanatctl plan; hanatctl reload", 3);
-  }
-  if (const auto& hangs = daemon.reload_hangs)
-    screen.add(
-        Colour::red,
-        fmt::format("!! the reload of {} (by {}) still waits for its files: a disk or a directory service hangs; failover goes on by the "
-                    "configuration in use",
-                    local_time(hangs->since, view.now), escaped(hangs->by)),
-        3);
-}
-
-/// What is wrong with the other gateway of the pair.
-void add_peer(Screen& screen, const DaemonStatus& daemon) {
-  if (!daemon.pair) return;
-  for (const Notice& notice : peer_notices(*daemon.pair)) {
-    screen.add(notice.trouble ? Colour::red : Colour::yellow, (notice.trouble ? "!! " : " ! ") + notice.text, 3);
-    for (const std::string& remedy : notice.remedies) screen.add_remedy(remedy, 3);
-  }
-}
-
 void add_head(Screen& screen, const DaemonStatus& daemon) {
   const View& view = screen.view();
-  const bool in_sync = daemon.kernel == "in-step";
   std::string head = view.host.empty() ? "" : escaped(view.host) + "  ";
   head += fmt::format("{} {}  hanatd{} up {}", local_time(view.now, view.now), zone_name(view.now),
                       daemon.version.empty() ? "" : " " + escaped(daemon.version), duration(daemon.uptime_s));
   screen.add(Colour::bold, head, 3);
   if (daemon.pair)
     screen.add(daemon.pair->role == "settling" ? Colour::yellow : Colour::none, show_pair(*daemon.pair, view) + show_peer(*daemon.pair), 3);
-  add_peer(screen, daemon);
-  if (!in_sync)
-    screen.add(Colour::red,
-               fmt::format("!! the kernel is not in sync with hanatd's decisions ({}){}; hanatd tries again", escaped(daemon.kernel),
-                           daemon.kernel_error ? ": " + escaped(*daemon.kernel_error) : std::string{}),
-               3);
-  if (daemon.fallback) screen.add(Colour::red, "!! " + escaped(*daemon.fallback), 3);
-  add_config(screen, daemon);
-  if (daemon.inconclusive)
-    screen.add(Colour::red, fmt::format("!! hanatd cannot probe the servers: {}; no failover until it can", escaped(*daemon.inconclusive)),
-               3);
+  for (const Notice& notice : daemon_notices(daemon, view.now)) {
+    screen.add(notice.trouble ? Colour::red : Colour::yellow, (notice.trouble ? "!! " : " ! ") + notice.text, 3);
+    for (const std::string& remedy : notice.remedies) screen.add_remedy(remedy, 3);
+  }
 }
 
 /// "2 problems, 1 note; 297 of 300 services at their primary"
 void add_totals(Screen& screen, const Status& status, const std::vector<Block>& blocks) {
-  const DaemonStatus& daemon = status.daemon;
   std::size_t problems = 0, notes = 0, primary = 0;
-  for (const bool problem : {daemon.kernel != "in-step", daemon.fallback.has_value(), daemon.reload_refused.has_value(),
-                             daemon.inconclusive.has_value(), daemon.reverted.has_value(), daemon.reload_hangs.has_value()})
-    if (problem) ++problems;
-  if (daemon.unconfirmed) ++notes;
-  if (daemon.config_stale && !daemon.reload_refused && !daemon.reverted) ++notes;
-  if (daemon.pair)
-    for (const Notice& notice : peer_notices(*daemon.pair)) ++(notice.trouble ? problems : notes);
+  for (const Notice& notice : daemon_notices(status.daemon, screen.view().now)) ++(notice.trouble ? problems : notes);
   for (const Block& block : blocks) {
     if (block.rank == Rank::note) ++notes;
     if (block.rank == Rank::unserved || block.rank == Rank::trouble) ++problems;
@@ -358,6 +281,17 @@ void add_fine(Screen& screen, const std::vector<Block>& blocks) {
 }
 
 } // namespace
+
+std::string show_last(const std::optional<LastResult>& last, const FailsStatus& fails) {
+  if (!last) return "not probed yet";
+  std::string text = last->outcome == "inconclusive" ? "inconclusive: " : "";
+  text += escaped(last->reason);
+  if (!last->detail.empty()) text += fmt::format(" ({})", escaped(last->detail));
+  if (!last->wanted.empty()) text += fmt::format(", wanted: {}", escaped(last->wanted));
+  if (fails.count > 0) text += fmt::format(", {} of {} fails in {:g} s", fails.count, fails.of, fails.within_s);
+  if (last->outcome == "pass") text += fmt::format(" {:.2f} ms", last->latency_ms);
+  return text + fmt::format(", {} ago", duration(last->age_s));
+}
 
 std::string show_status(const Status& status, Detail detail, const View& view) {
   Screen screen{view};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "cli/view.hpp"
@@ -13,5 +14,8 @@ namespace hanat::cli {
 enum class Detail : std::uint8_t { overview, full };
 
 std::string show_status(const Status& status, Detail detail, const View& view);
+
+/// "refused, 3 of 3 fails in 10 s, 0.4 s ago", "connected 0.21 ms, 0.4 s ago"
+std::string show_last(const std::optional<LastResult>& last, const FailsStatus& fails);
 
 } // namespace hanat::cli

@@ -4,7 +4,7 @@
 # to build
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libc-ares-dev libcurl4-openssl-dev libfmt-dev libgnutls28-dev libmicrohttpd-dev libmnl-dev libnftnl-dev libnl-route-3-dev
+  libc-ares-dev libcurl4-openssl-dev libfmt-dev libgnutls28-dev libmicrohttpd-dev libmnl-dev libncurses-dev libnftnl-dev libnl-route-3-dev
   libre2-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
@@ -15,7 +15,7 @@ lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
   chromium conntrack conntrackd curl dnsmasq-base haproxy iptables keepalived mariadb-server nginx-light openssl postgresql prometheus
-  python3 python3-grpcio redis-server
+  python3 python3-grpcio redis-server tmux
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev llvm-16 shellcheck
 )
 # to build the package and look at it; to play it in a virtual machine (package/, vm/)

@@ -324,6 +324,10 @@ if [ "$mode" != quick ]; then
   tests/page.sh build/dev >"$scratch/lines" 2>&1
   lines "page" $?
 
+  section "hanatctl top in a terminal"
+  tests/top.sh build/dev >"$scratch/lines" 2>&1
+  lines "top" $?
+
   section "the package, under a real systemd; build with ASan and UBSan"
   # It mostly waits, and the compiler does not.
   tests/package/run.sh quick build/dev >"$scratch/lines" 2>&1 &

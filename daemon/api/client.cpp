@@ -28,8 +28,8 @@ constexpr std::size_t max_reply = std::size_t{64} << 20; // twice the longest re
 
 class Exchange {
 public:
-  Exchange(const std::string& path, std::chrono::milliseconds timeout)
-      : path_(path), timeout_(timeout), deadline_(Monotonic::now() + timeout) {}
+  Exchange(const std::string& path, std::chrono::milliseconds timeout, int cancel)
+      : path_(path), timeout_(timeout), cancel_(cancel), deadline_(Monotonic::now() + timeout) {}
 
   std::string run(const std::string& request) {
     connect_to();
@@ -49,6 +49,7 @@ private:
                                std::chrono::duration<double>(timeout_).count()));
   }
   [[noreturn]] void unreachable(int error) const;
+  void check_cancelled() const;
   void connect_to();
   void send_all(const std::string& bytes);
   std::string receive_one();
@@ -56,6 +57,7 @@ private:
 
   const std::string& path_;
   std::chrono::milliseconds timeout_;
+  int cancel_; // -1: nothing does
   Monotonic::time_point deadline_;
   Fd fd_;
   std::string received_; // and not returned yet
@@ -80,13 +82,21 @@ void Exchange::connect_to() {
     if (errno != EAGAIN && errno != EINTR) unreachable(errno);
     if (Monotonic::now() >= deadline_) hung(); // EAGAIN: the backlog is full, and there is nothing to poll for
     std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    check_cancelled();
   }
 }
 
+void Exchange::check_cancelled() const {
+  pollfd waiting{.fd = cancel_, .events = POLLIN, .revents = 0}; // poll() passes over -1
+  if (poll(&waiting, 1, 0) > 0) throw NoDaemon("nobody waits for the reply any more");
+}
+
 void Exchange::wait_until(short events) const {
-  pollfd waiting{.fd = fd_.get(), .events = events, .revents = 0};
+  std::array<pollfd, 2> waiting{pollfd{.fd = fd_.get(), .events = events, .revents = 0},
+                                pollfd{.fd = cancel_, .events = POLLIN, .revents = 0}};
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Monotonic::now()).count();
-  if (left <= 0 || poll(&waiting, 1, static_cast<int>(left)) == 0) hung();
+  if (left <= 0 || poll(waiting.data(), waiting.size(), static_cast<int>(left)) == 0) hung();
+  if (waiting[1].revents != 0) check_cancelled();
 }
 
 void Exchange::send_all(const std::string& bytes) {
@@ -166,13 +176,14 @@ std::string full_name(const std::string& method) { return fmt::format("{}.{}", c
 
 } // namespace
 
-json call(const std::string& socket_path, const std::string& method, const json& parameters, std::chrono::milliseconds deadline) {
-  return parameters_of(Exchange{socket_path, deadline}.run(varlink::call_bytes(full_name(method), parameters)), socket_path);
+json call(const std::string& socket_path, const std::string& method, const json& parameters, std::chrono::milliseconds deadline,
+          int cancel) {
+  return parameters_of(Exchange{socket_path, deadline, cancel}.run(varlink::call_bytes(full_name(method), parameters)), socket_path);
 }
 
 void call_more(const std::string& socket_path, const std::string& method, const json& parameters,
-               const std::function<bool(const json&)>& on_reply, std::chrono::milliseconds deadline) {
-  Exchange exchange{socket_path, deadline};
+               const std::function<bool(const json&)>& on_reply, std::chrono::milliseconds deadline, int cancel) {
+  Exchange exchange{socket_path, deadline, cancel};
   bool continues = true;
   std::string text = exchange.run(varlink::call_bytes(full_name(method), parameters, true));
   while (on_reply(parameters_of(text, socket_path, &continues)) && continues) text = exchange.next();

@@ -23,13 +23,15 @@ struct Refusal : std::runtime_error {
   nlohmann::json parameters;
 };
 
-/// Calls io.hanat.Control.<method> at the socket and returns the reply's parameters. Throws NoDaemon or Refusal.
+/// Calls io.hanat.Control.<method> at the socket and returns the reply's parameters. Throws NoDaemon or Refusal. `cancel`: a descriptor
+/// that becomes readable when nobody waits for the reply any more, which is NoDaemon, too; -1: there is none.
 nlohmann::json call(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters = nlohmann::json::object(),
-                    std::chrono::milliseconds deadline = std::chrono::seconds{10});
+                    std::chrono::milliseconds deadline = std::chrono::seconds{10}, int cancel = -1);
 
 /// Calls a method that replies again and again, and passes the parameters of each reply on until `on_reply` returns false. The deadline is
 /// that of the first reply. Throws NoDaemon, also when the daemon ends, or Refusal.
 void call_more(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters,
-               const std::function<bool(const nlohmann::json&)>& on_reply, std::chrono::milliseconds deadline = std::chrono::seconds{10});
+               const std::function<bool(const nlohmann::json&)>& on_reply, std::chrono::milliseconds deadline = std::chrono::seconds{10},
+               int cancel = -1);
 
 } // namespace hanat

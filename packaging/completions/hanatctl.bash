@@ -9,7 +9,7 @@ _hanatctl_services() {
 
 _hanatctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status force-backup force-primary auto disable enable reload confirm settled history events why plan probe connections doctor metrics check import version help"
+  local commands="status top force-backup force-primary auto disable enable reload confirm settled history events why plan probe connections doctor metrics check import version help"
   local common="--socket --json -j --color --help --version"
   local command="" i options
   COMPREPLY=()

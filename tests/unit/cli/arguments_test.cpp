@@ -89,7 +89,7 @@ TEST(Arguments, OfEveryCommandAreUnderstood) {
 TEST(Arguments, ThatAreMistypedGetASuggestion) {
   EXPECT_EQ(error_text({"staus"}), "unknown command \"staus\": did you mean \"status\"?");
   EXPECT_EQ(error_text({"force"}), "unknown command \"force\": did you mean \"force-backup\"?");
-  EXPECT_THAT(error_text({"web"}), AllOf(HasSubstr(": write \"status\", \"force-backup\""), HasSubstr("hanatctl status web")));
+  EXPECT_THAT(error_text({"web"}), AllOf(HasSubstr(": write \"status\", \"top\", \"force-backup\""), HasSubstr("hanatctl status web")));
   EXPECT_THAT(error_text({"--jason"}), HasSubstr(": did you mean \"--json\"?"));
   EXPECT_THAT(error_text({"help", "autp"}), "");
   EXPECT_THROW(help_text("autp"), UsageError);

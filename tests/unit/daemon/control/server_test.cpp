@@ -4,6 +4,7 @@
 #include <future>
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -224,10 +225,10 @@ TEST(ControlSocket, RefusesTheThirtyThirdClient) {
 TEST(ControlSocket, ClosesDescriptorsThatAClientSendsAlong) {
   const Served served;
   RawClient client{served.path()};
-  int ends[2];
-  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const Fd reading{ends[0]};
-  Fd writing{ends[1]};
+  int pipe_ends[2];
+  ASSERT_EQ(pipe2(pipe_ends, O_CLOEXEC), 0);
+  const Fd reading{pipe_ends[0]};
+  Fd writing{pipe_ends[1]};
 
   std::string text = std::string(status_call) + '\0';
   iovec part{.iov_base = text.data(), .iov_len = text.size()};
@@ -338,6 +339,18 @@ TEST(Client, SaysWhyNoDaemonReplies) {
   EXPECT_THAT(error_text(dir / "file"), HasSubstr("left its socket"));
   const ListeningSocket silent{dir / "silent", std::nullopt};
   EXPECT_THAT(error_text(dir / "silent"), HasSubstr("did not answer within 0.1 s"));
+}
+
+TEST(Client, StopsWaitingWhenItIsCancelled) {
+  const test::TempDir dir;
+  const ListeningSocket silent{dir / "silent", std::nullopt};
+  const Fd cancelled{eventfd(1, EFD_CLOEXEC)};
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_THROW(call(dir / "silent", "Status", json::object(), std::chrono::minutes{1}, cancelled.get()), NoDaemon);
+  EXPECT_THROW(call_more(
+                   dir / "silent", "Follow", json::object(), [](const json&) { return true; }, std::chrono::minutes{1}, cancelled.get()),
+               NoDaemon);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds{30});
 }
 
 /// What a client says of a server that sends these bytes.

@@ -8,7 +8,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using probes::Kind;
-using probes::Reason;
 
 probes::Probe probe_of(Kind kind) {
   probes::Probe probe{.spec = {}, .server = {.address = Address::parse("10.0.0.11").value(), .port = 8443}};
@@ -29,17 +28,18 @@ TEST(ProbeInWords, NamesWhichProbeItIs) {
 
 TEST(ProbeInWords, SaysWhatWasWantedOnlyWhereAnotherAnswerCame) {
   probes::ProbeSpec spec = probe_of(Kind::http).spec;
-  EXPECT_EQ(wanted_by(spec, Reason::wrong_status), "status 200-299");
+  EXPECT_EQ(wanted_by(spec, probes::Reason::wrong_status), "status 200-299");
   spec.edit<probes::HttpSpec>().status = {{200, 200}, {300, 399}};
-  EXPECT_EQ(wanted_by(spec, Reason::wrong_status), "status 200, 300-399");
+  EXPECT_EQ(wanted_by(spec, probes::Reason::wrong_status), "status 200, 300-399");
   spec.edit<probes::HttpSpec>().body = probes::Pattern::text("ok\n");
-  EXPECT_EQ(wanted_by(spec, Reason::wrong_answer), "body with \"ok?\"");
+  EXPECT_EQ(wanted_by(spec, probes::Reason::wrong_answer), "body with \"ok?\"");
   spec.slow = 500ms;
-  EXPECT_EQ(wanted_by(spec, Reason::slow), "within 500ms");
+  EXPECT_EQ(wanted_by(spec, probes::Reason::slow), "within 500ms");
   spec.edit<probes::HttpSpec>().expires_within = std::chrono::days{21};
-  EXPECT_EQ(wanted_by(spec, Reason::certificate_expires), "valid for more than 21 days");
-  for (const Reason reason : {Reason::refused, Reason::timeout, Reason::connected, Reason::garbled}) EXPECT_EQ(wanted_by(spec, reason), "");
-  const auto answer = [](Kind kind) { return wanted_by(probe_of(kind).spec, Reason::wrong_answer); };
+  EXPECT_EQ(wanted_by(spec, probes::Reason::certificate_expires), "valid for more than 21 days");
+  for (const probes::Reason reason : {probes::Reason::refused, probes::Reason::timeout, probes::Reason::connected, probes::Reason::garbled})
+    EXPECT_EQ(wanted_by(spec, reason), "");
+  const auto answer = [](Kind kind) { return wanted_by(probe_of(kind).spec, probes::Reason::wrong_answer); };
   EXPECT_EQ(answer(Kind::tcp), "") << "it reads no reply";
   EXPECT_EQ(answer(Kind::dns), "a record NS of .");
   EXPECT_EQ(answer(Kind::grpc), "SERVING");
@@ -49,7 +49,7 @@ TEST(ProbeInWords, SaysWhatWasWantedOnlyWhereAnotherAnswerCame) {
   EXPECT_EQ(answer(Kind::smtp), "");
   probes::ProbeSpec tcp = probe_of(Kind::tcp).spec;
   tcp.edit<probes::SendExpectSpec>().expect = probes::Pattern::text("+OK");
-  EXPECT_EQ(wanted_by(tcp, Reason::wrong_answer), "reply with \"+OK\"");
+  EXPECT_EQ(wanted_by(tcp, probes::Reason::wrong_answer), "reply with \"+OK\"");
 }
 
 } // namespace
