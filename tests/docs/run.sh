@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
 # What the documents say, tried: sudo tests/docs/run.sh BUILD
-#   every command of tutorial.md gives the answer that stands there.
+#   every configuration in README.md and docs/ passes hanatctl check; every link leads somewhere; what troubleshooting.md quotes is in the
+#   sources; README's lines without the package start a hanatd; every command of tutorial.md gives the answer that stands there.
 # Prints "ok ..." and "FAILED ..." lines. HANAT_UPDATE_GOLDEN=1 writes the answers into the tutorial instead of comparing them.
 # It all happens in mount, network and process namespaces of its own, which end with this script, however that ends: all that is mounted, every
 # network namespace and every process goes with them.
@@ -24,7 +25,8 @@ if [ $# -eq 1 ]; then
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
   inside() { # TASK
-    unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$build" "$1" "$(mktemp -d "$scratch/XXXXXX")" &
+    # It dies with this script, however that ends.
+    setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$build" "$1" "$(mktemp -d "$scratch/XXXXXX")" &
     inner=$!
     wait "$inner"
     local status=$?
@@ -36,6 +38,7 @@ if [ $# -eq 1 ]; then
     exit
   fi
   bad=0
+  inside texts || bad=1
   # A machine that is busy with other tests may hold up a step, or a request may be under way just when its server dies: it may fail once.
   if inside tutorial >"$scratch/first"; then
     cat "$scratch/first"
@@ -57,12 +60,55 @@ rm -rf /etc/hanat
 ip link set lo up
 export PATH="$build:$PATH"
 
+# README's lines without the package, with this build instead of a new one.
+readme() {
+  local lines=$scratch/readme.sh
+  awk '/without the package/ { found = 1; next } found && /^    / { print; begun = 1; next } begun { exit }' README.md | sed "s,build/release/,$build/,g" >"$lines"
+  if [ "$(wc -l <"$lines")" -lt 5 ]; then
+    printf 'FAILED README: the lines without the package are not there any more\n'
+    return 1
+  fi
+  (
+    # the lines call these
+    sudo() { "$@"; }
+    apt() { dpkg-query -W "${@:2}" >/dev/null; }
+    cmake() { # the presets that the lines name
+      case $1 in
+      --preset) command cmake --list-presets | grep -q "\"$2\"" ;;
+      *) grep -q "\"configurePreset\": \"$3\"" CMakePresets.json ;;
+      esac
+    }
+    trap 'kill %1' EXIT
+    set -e
+    # shellcheck disable=SC1090
+    . "$lines"
+  ) >"$scratch/readme.log" 2>&1
+  if grep -q 'no services: write one' "$scratch/readme.log"; then
+    printf 'ok README: hanatd runs without the package\n'
+  else
+    printf 'FAILED README: the lines without the package do not end with a status\n'
+    cat "$scratch/readme.log"
+    return 1
+  fi
+}
+
+texts() {
+  local bad=0
+  mkdir "$scratch/fragments"
+  python3 tests/docs/fragments.py "$build/hanatctl" "$scratch/fragments" README.md docs/*.md || bad=1
+  python3 tests/docs/links.py . || bad=1
+  python3 tests/docs/phrases.py . || bad=1
+  readme || bad=1
+  return "$bad"
+}
+
 tutorial() { # [--write]
   mkdir "$scratch/tutorial"
   COLUMNS=100 python3 tests/docs/page.py docs/tutorial.md "$scratch/tutorial" "$@"
 }
 
 case $task in
+texts) texts ;;
 tutorial) tutorial ;;
 write) tutorial --write ;;
 esac
