@@ -80,7 +80,8 @@ TEST(PairTakeovers, AKeepalivedThatDiesAloneBreaksNoFlow) {
                                  "kill -STOP $pid && kill -KILL $(pgrep -P $pid) $pid'");
   ASSERT_EQ(killed.exit, 0) << killed.err;
   EXPECT_TRUE(lab.has_address(Host::gateway));
-  std::this_thread::sleep_for(100ms); // RestartSec in keepalived.service.conf
+  lab.machine(Host::gateway).run("rm -f /run/keepalived.pid /run/vrrp.pid"); // nobody reaps its processes here, so that they look alive
+  std::this_thread::sleep_for(100ms);                                        // RestartSec in keepalived.service.conf
   lab.start_keepalived(Host::gateway);
   lab.wait_active(Host::gateway_b);
   lab.hanatd(Host::gateway).wait_for([](const Status& now) { return now.daemon.pair && now.daemon.pair->role == "standby"; });
