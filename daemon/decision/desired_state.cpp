@@ -25,6 +25,7 @@ bool is_planned(const Decision& decision) {
   case Reason::observe:
   case Reason::primary_up:
   case Reason::forced:
+  case Reason::drill:
   case Reason::configuration:
   case Reason::followed:
   case Reason::disabled: return true;
