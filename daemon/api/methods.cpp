@@ -12,10 +12,9 @@ namespace {
 
 constexpr std::array status_parameters = {Parameter{"service", "?string"}};
 constexpr std::array force_parameters = {
-    Parameter{"service", "?string"},  Parameter{"all", "?bool"},      Parameter{"server", "string"},
-    Parameter{"for_s", "?float"},     Parameter{"reason", "?string"}, Parameter{"even_if_down", "?bool"},
-    Parameter{"until_down", "?bool"}, Parameter{"drain_s", "?float"}, Parameter{"reset", "?bool"},
-    Parameter{"drill", "?bool"}};
+    Parameter{"service", "?string"}, Parameter{"all", "?bool"},          Parameter{"server", "string"},    Parameter{"for_s", "?float"},
+    Parameter{"reason", "?string"},  Parameter{"even_if_down", "?bool"}, Parameter{"until_down", "?bool"}, Parameter{"drain_s", "?float"},
+    Parameter{"reset", "?bool"},     Parameter{"drill", "?bool"}};
 constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}, Parameter{"drain_s", "?float"},
                                         Parameter{"reset", "?bool"}};
 constexpr std::array disable_parameters = {
@@ -262,10 +261,10 @@ bool has_type(const nlohmann::json& value, std::string_view type) {
 }
 
 std::string describe() {
-  std::string text =
-      fmt::format("# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History, Doctor, Version,\n"
-                  "# Why, Follow, Connections and Names; root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
-                  control_interface, types);
+  std::string text = fmt::format(
+      "# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History, Doctor, Version,\n"
+      "# Why, Follow, Connections and Names; root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
+      control_interface, types);
   for (const auto& method : methods) {
     std::string parameters;
     for (const auto& parameter : method.parameters)

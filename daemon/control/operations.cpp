@@ -99,8 +99,8 @@ void refuse_to_drill(const ServiceState& service, const ServerState& backup) {
                               "and hanatctl status {0} when it goes back",
                               name));
   if (certain(candidate(backup)) != Health::up)
-    throw refused(fmt::format("{0}: {1} is {2}, not up: a drill would take the service away. hanatctl probe {0} shows what it answers", name,
-                              full_name(backup), to_text(backup.health)));
+    throw refused(fmt::format("{0}: {1} is {2}, not up: a drill would take the service away. hanatctl probe {0} shows what it answers",
+                              name, full_name(backup), to_text(backup.health)));
   if (certain(candidate(primary)) != Health::up)
     throw refused(fmt::format("{0}: {1} has the traffic and is {2}, not up: it might not get the traffic back. hanatctl probe {0} shows "
                               "what it answers",

@@ -1,0 +1,127 @@
+// The completions in the real bash, zsh and fish, with names of a real daemon: what stands there after TAB, and that it comes at once, from
+// ten thousand services too, and without a daemon. Not here: every place of a command line (unit: cli/completion_test).
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/lab.hpp"
+#include "tests/netns/lab/peers.hpp"
+#include "tests/netns/lab/scenario.hpp"
+
+namespace hanat::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string completions = HANAT_SOURCE "/packaging/completions/";
+constexpr milliseconds deadline{20'000};
+
+std::string in_shell(const std::string& socket, const std::vector<std::string>& argv) {
+  const auto programs = std::filesystem::path{HANATCTL}.parent_path().string();
+  std::vector<std::string> words = {
+      "env", "-u", "DISPLAY", fmt::format("PATH={}:/usr/bin:/bin", programs), "HOME=/nonexistent", "TERM=dumb", "HANAT_SOCKET=" + socket};
+  words.insert(words.end(), argv.begin(), argv.end());
+  const Output output = collect(words, deadline);
+  return output.out + output.err;
+}
+
+/// What bash has for the last of these words.
+std::string in_bash(const std::string& socket, const std::string& words) {
+  const std::string script =
+      fmt::format("source {}hanatctl.bash; COMP_WORDS=(hanatctl {}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _hanatctl; "
+                  "printf '%s ' \"${{COMPREPLY[@]}}\"",
+                  completions, words);
+  return in_shell(socket, {"bash", "--norc", "-c", script});
+}
+std::string in_fish(const std::string& socket, const std::string& line) {
+  return in_shell(socket, {"fish", "--no-config", "-c", fmt::format("source {}hanatctl.fish; complete -C '{}'", completions, line)});
+}
+/// The line in an interactive zsh after TAB.
+std::string in_zsh(const std::string& socket, const std::string& line) {
+  const std::string script = fmt::format(R"(
+    zmodload zsh/zpty
+    zpty shell zsh -f -i
+    zpty -w shell 'PS1= PS2=; unsetopt zle_bracketed_paste; fpath=({} $fpath); autoload -U compinit; compinit -D -u; compdef _hanatctl hanatctl'
+    zpty -w shell 'shown() {{ print -r -- "LINE<$BUFFER>" }}; zle -N shown; bindkey "^G" shown; LISTMAX=0; print -r -- READ"Y"'
+    zpty -m -r shell seen '*READY*'
+    zpty -w -n shell '{}'$'\t\a'
+    zpty -m -r shell seen '*LINE<*>*'
+    print -r -- "$seen"
+    zpty -d shell)",
+                                         completions, line);
+  return in_shell(socket, {"zsh", "-f", "-c", script});
+}
+
+class Completions : public testing::Test {
+protected:
+  Lab lab;
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+};
+
+TEST_F(Completions, OfThreeShellsKnowCommandsOptionsServicesAndServers) {
+  const Hanatd hanatd{lab, fast_service() + fast_service({.name = "mail", .listen = "203.0.113.10:25/tcp"})};
+  const std::string socket = hanatd.socket();
+  EXPECT_THAT(in_bash(socket, "force-backup ''"), AllOf(HasSubstr("web "), HasSubstr("mail ")));
+  EXPECT_EQ(in_bash(socket, "dri"), "drill ");
+  EXPECT_EQ(in_bash(socket, "drill --fo"), "--for ");
+  EXPECT_EQ(in_bash(socket, "drill web --for = 3"), "30s 30m ");
+  EXPECT_EQ(in_bash(socket, "disable web ''"), "primary backup ");
+  EXPECT_THAT(in_bash(socket, "check " + completions), HasSubstr(completions + "hanatctl.fish"));
+
+  EXPECT_EQ(in_fish(socket, "hanatctl dri"), "drill\trehearse a failover\n");
+  EXPECT_THAT(in_fish(socket, "hanatctl force-backup "), AllOf(HasSubstr("web\n"), HasSubstr("mail\n")));
+  EXPECT_THAT(in_fish(socket, "hanatctl disable web "), HasSubstr("primary\t198.18.11.2:8443\n"));
+  EXPECT_THAT(in_fish(socket, "hanatctl drill --for="), HasSubstr("--for=30s\n"));
+  EXPECT_EQ(in_fish(socket, "hanatctl force-backup web --server "), "backup\t198.18.12.2:8443\n");
+  EXPECT_THAT(in_fish(socket, "hanatctl check " + completions + "hanatctl.f"), HasSubstr("hanatctl.fish"));
+
+  EXPECT_THAT(in_zsh(socket, "hanatctl dri"), HasSubstr("LINE<hanatctl drill >"));
+  EXPECT_THAT(in_zsh(socket, "hanatctl force-backup we"), HasSubstr("LINE<hanatctl force-backup web >"));
+  EXPECT_THAT(in_zsh(socket, "hanatctl disable web p"), HasSubstr("LINE<hanatctl disable web primary >"));
+  EXPECT_THAT(in_zsh(socket, "hanatctl drill web --fo"), HasSubstr("LINE<hanatctl drill web --for >"));
+}
+
+TEST_F(Completions, WithoutADaemonAreSilentAndQuick) {
+  const std::string nowhere = "/nonexistent/control.sock";
+  const auto began = std::chrono::steady_clock::now();
+  const Output first = collect({"env", "HANAT_SOCKET=" + nowhere, HANATCTL, "complete", "bash", "force-backup", ""}, deadline);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds{1000});
+  EXPECT_EQ(first.exit, 0);
+  EXPECT_THAT(first.out + first.err, IsEmpty());
+  EXPECT_EQ(in_bash(nowhere, "force-backup ''"), " ");
+  EXPECT_EQ(in_bash(nowhere, "dri"), "drill ");
+  EXPECT_EQ(in_fish(nowhere, "hanatctl force-backup "), "");
+  EXPECT_THAT(in_zsh(nowhere, "hanatctl force-backup we"), HasSubstr("LINE<hanatctl force-backup we>"));
+}
+
+/// The figure is that of tests/bench (hanat-bench-daemon), of a release build; here the machine may do much else.
+TEST_F(Completions, OfTenThousandServicesComeAtOnce) {
+  constexpr unsigned services = 10'000;
+  std::string config = "[defaults]\nprobe = { type = \"tcp\", interval = \"60s\", fast_interval = \"10s\" }\n";
+  for (unsigned port = 1; port <= services; ++port)
+    config += fmt::format(
+        "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n", port);
+  const Hanatd hanatd{lab, config, {.ready = milliseconds{60'000}}};
+  std::vector<milliseconds> took;
+  for (int count = 0; count < 9; ++count) {
+    const auto began = std::chrono::steady_clock::now();
+    const Output all = collect({"env", "HANAT_SOCKET=" + hanatd.socket(), HANATCTL, "complete", "bash", "force-backup", ""}, deadline);
+    took.push_back(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began));
+    ASSERT_EQ(std::ranges::count(all.out, '\n'), services) << all.err;
+  }
+  std::ranges::sort(took);
+  EXPECT_LT(took[took.size() / 2], milliseconds{200}) << "the target is 20 ms";
+  EXPECT_EQ(in_bash(hanatd.socket(), "force-backup s999"), "s999 s9990 s9991 s9992 s9993 s9994 s9995 s9996 s9997 s9998 s9999 ");
+}
+
+} // namespace
+} // namespace hanat::test
