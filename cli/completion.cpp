@@ -10,7 +10,7 @@
 namespace hanat::cli {
 namespace {
 
-constexpr std::string_view bash = "bash";
+constexpr std::string_view bash_shell = "bash";
 constexpr std::size_t described_in = 72; // columns
 
 /// The words before the last one.
@@ -29,7 +29,7 @@ std::optional<Option> option_named(std::string_view name) {
   return std::nullopt;
 }
 
-Before read(std::span<const std::string> words) {
+Before read_words(std::span<const std::string> words) {
   Before before;
   for (const std::string& word : words) {
     if (before.waits) {
@@ -52,7 +52,7 @@ Before read(std::span<const std::string> words) {
 }
 
 /// "--for", "=", "30s" of bash are one word, and so are "14", ":", "02".
-std::vector<std::string> joined(std::span<const std::string> words) {
+std::vector<std::string> rejoined(std::span<const std::string> words) {
   std::vector<std::string> result;
   bool goes_on = false;
   for (const std::string& word : words) {
@@ -74,7 +74,7 @@ std::string described(std::string_view help) {
   return std::string{help};
 }
 
-void add(Completion& completion, std::initializer_list<std::string_view> words) {
+void offer(Completion& completion, std::initializer_list<std::string_view> words) {
   for (const std::string_view word : words) completion.candidates.push_back({.word = std::string{word}});
 }
 
@@ -99,13 +99,13 @@ std::string service_in(const Before& before) { return before.operands.size() > 1
 void add_value(Completion& completion, Option option, const Before& before) {
   switch (option) {
   case Option::socket: completion.files = true; break;
-  case Option::color: add(completion, {"auto", "always", "never"}); break;
-  case Option::for_time: add(completion, {"30s", "5m", "15m", "30m", "1h", "4h"}); break;
-  case Option::drain: add(completion, {"30s", "60s", "5m", "10m", "1h"}); break;
-  case Option::confirm_within: add(completion, {"30s", "60s", "5m"}); break;
+  case Option::color: offer(completion, {"auto", "always", "never"}); break;
+  case Option::for_time: offer(completion, {"30s", "5m", "15m", "30m", "1h", "4h"}); break;
+  case Option::drain: offer(completion, {"30s", "60s", "5m", "10m", "1h"}); break;
+  case Option::confirm_within: offer(completion, {"30s", "60s", "5m"}); break;
   case Option::since:
   case Option::until:
-  case Option::at: add(completion, {"10m", "1h", "24h"}); break;
+  case Option::at: offer(completion, {"10m", "1h", "24h"}); break;
   case Option::server:
     completion.servers = Completion::Servers::backups;
     completion.service = service_in(before);
@@ -134,7 +134,7 @@ void add_operand(Completion& completion, const Subcommand& subcommand, const Bef
   const std::size_t place = before.operands.size(); // behind the command, from 1 on
   const bool all = std::ranges::find(before.given, Option::all) != before.given.end();
   if (subcommand.command == Command::import_file) {
-    if (place == 1) return add(completion, {"keepalived", "haproxy", "iptables"});
+    if (place == 1) return offer(completion, {"keepalived", "haproxy", "iptables"});
     completion.files = place == 2;
   } else if (subcommand.operand.ends_with("SERVER")) {
     if (place > 2) return;
@@ -151,9 +151,9 @@ void add_operand(Completion& completion, const Subcommand& subcommand, const Bef
 } // namespace
 
 Completion complete(std::string_view shell, std::span<const std::string> words) {
-  const std::vector<std::string> all = shell == bash ? joined(words) : std::vector<std::string>(words.begin(), words.end());
+  const std::vector<std::string> all = shell == bash_shell ? rejoined(words) : std::vector<std::string>(words.begin(), words.end());
   const std::string current = all.empty() ? std::string{} : all.back();
-  const Before before = read(std::span{all}.first(all.empty() ? 0 : all.size() - 1));
+  const Before before = read_words(std::span{all}.first(all.empty() ? 0 : all.size() - 1));
   Completion completion{.prefix = current, .before = {}, .socket = before.socket};
   if (before.waits) {
     add_value(completion, *before.waits, before);
@@ -170,7 +170,7 @@ Completion complete(std::string_view shell, std::span<const std::string> words) 
       return completion;
     }
     completion.prefix = current.substr(equals + 1);
-    if (shell != bash) completion.before = current.substr(0, equals + 1);
+    if (shell != bash_shell) completion.before = current.substr(0, equals + 1);
     add_value(completion, *option, before);
   } else if (before.operands.empty()) {
     add_commands(completion);
@@ -187,7 +187,7 @@ std::string completion_lines(std::string_view shell, const Completion& completio
     if (!candidate.word.starts_with(completion.prefix)) continue;
     lines += completion.before;
     lines += candidate.word;
-    if (shell != bash && !candidate.description.empty()) lines.append("\t").append(candidate.description);
+    if (shell != bash_shell && !candidate.description.empty()) lines.append("\t").append(candidate.description);
     lines += '\n';
   }
   return lines;

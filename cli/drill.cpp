@@ -40,7 +40,7 @@ constexpr milliseconds look_within{2'000};         // Ctrl-C waits for it
 constexpr milliseconds count_within{1'000};        // likewise
 constexpr milliseconds count_before_within{1'000}; // the drill waits for it
 
-double in_seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
+double seconds_of(milliseconds time) { return std::chrono::duration<double>(time).count(); }
 
 /// SIGINT, SIGTERM and SIGHUP are kept until somebody pauses.
 class HeldSignals {
@@ -61,9 +61,9 @@ private:
   sigset_t set_{};
 };
 
-class Watch {
+class DrillWatch {
 public:
-  Watch(const Invocation& invocation, std::vector<DrillReport>& reports, const HeldSignals& signals)
+  DrillWatch(const Invocation& invocation, std::vector<DrillReport>& reports, const HeldSignals& signals)
       : invocation_(invocation), reports_(reports), signals_(signals) {}
 
   /// Until every drill has ended, and the traffic has had time to go back. Throws NoDaemon.
@@ -130,7 +130,7 @@ private:
       if (reports_.front().has_ended() || !forced || !forced->drill) return;
       request(invocation_, "Auto", {{"service", service}}, look_within);
     } catch (const Refusal& refusal) {
-      if (refusal.name == "UnknownService") return;
+      if (refusal.name == "UnknownService" || refusal.name == "Failed") return; // it is gone, or hanatd is busy: the next look tells
       throw;
     }
     for (DrillReport& report : reports_) report.interrupted();
@@ -159,11 +159,11 @@ std::optional<ConnectionsReport> connections_before(const Invocation& invocation
 
 nlohmann::json begin_drill(const Invocation& invocation) {
   nlohmann::json parameters = {{"server", invocation.server.empty() ? std::string{any_backup} : invocation.server},
-                               {"for_s", in_seconds(invocation.for_time.value_or(usual_length))},
+                               {"for_s", seconds_of(invocation.for_time.value_or(usual_length))},
                                {"drill", true}};
   if (!invocation.operand.empty()) parameters["service"] = invocation.operand;
   if (!invocation.reason.empty()) parameters["reason"] = invocation.reason;
-  if (invocation.drain) parameters["drain_s"] = in_seconds(*invocation.drain);
+  if (invocation.drain) parameters["drain_s"] = seconds_of(*invocation.drain);
   if (invocation.reset) parameters["reset"] = true;
   return request(invocation, "Force", parameters);
 }
@@ -206,7 +206,7 @@ Exit run_drill(const Invocation& invocation) {
   }
   if (!invocation.json) print_message(invocation, drill_reply(reply, wall_now()));
   try {
-    Watch{invocation, reports, signals}.run();
+    DrillWatch{invocation, reports, signals}.run();
   } catch (const NoDaemon& error) {
     print_reports(invocation, reports, Exit::no_daemon);
     return fail(Exit::no_daemon, false, "NoDaemon",

@@ -173,18 +173,18 @@ std::string DrillReport::text(WallTime now) const {
 }
 
 nlohmann::json DrillReport::json() const {
-  const auto time = [](const auto& value) { return value ? nlohmann::json(to_text(*value)) : nlohmann::json(); };
-  const auto number = [](const auto& value) { return value ? nlohmann::json(value->count()) : nlohmann::json(); };
+  const auto time_json = [](const auto& value) { return value ? nlohmann::json(to_text(*value)) : nlohmann::json(); };
+  const auto count_json = [](const auto& value) { return value ? nlohmann::json(value->count()) : nlohmann::json(); };
   const char* const ended = !ended_ ? nullptr : interrupted_ ? "interrupted" : removed_ ? "removed" : ended_early() ? "early" : "time";
   return {{"name", service_},
           {"server", backup_},
           {"began", to_text(begin_)},
-          {"until", time(until_)},
-          {"ended_at", time(ended_)},
+          {"until", time_json(until_)},
+          {"ended_at", time_json(ended_)},
           {"ended", ended == nullptr ? nlohmann::json() : nlohmann::json(ended)},
           {"move", move_json(there_)},
-          {"first_served_ms", number(served_)},
-          {"counted_every_ms", number(counted_every_)},
+          {"first_served_ms", count_json(served_)},
+          {"counted_every_ms", count_json(counted_every_)},
           {"clients_unanswered", troubled_.unanswered},
           {"clients_refused", troubled_.refused},
           {"restarted", restarted_},

@@ -89,6 +89,8 @@ void refuse_to_force(const ServiceState& service, const ServerState& server, boo
 void refuse_to_drill(const ServiceState& service, const ServerState& backup) {
   const std::string& name = service.config.name;
   const ServerState& primary = service.servers.front();
+  if (&backup == &primary)
+    throw refused(fmt::format("{}: {} is the primary, and a drill moves the traffic to a backup", name, full_name(primary)));
   if (service.force && service.force->drill)
     throw refused(fmt::format("{0}: a drill by {1} is running: wait for its end, or end it (hanatctl auto {0})", name, service.force->by));
   if (service.force)
@@ -138,10 +140,9 @@ std::string reason_in(const json& parameters) {
 }
 
 /// A drill has an end, and is over when its backup goes down.
-void check_drill(const std::string& role, std::optional<std::chrono::milliseconds> lasts, bool even_if_down) {
+void check_drill(std::optional<std::chrono::milliseconds> lasts, bool even_if_down) {
   using namespace std::chrono_literals;
   if (!lasts || *lasts < 1s || *lasts > 24h) bad_parameter("for_s", "a drill lasts from 1 s to 24 hours: for longer, force the service");
-  if (role == "primary") bad_parameter("server", "a drill moves the traffic to a backup");
   if (even_if_down) bad_parameter("even_if_down", "a drill ends when its server goes down");
 }
 
@@ -208,7 +209,7 @@ json handle_force(Controller& controller, const Call& call) {
   const bool until_down = optional_of<bool>(parameters, "until_down").value_or(false);
   if (even_if_down && until_down) bad_parameter("until_down", "give either until_down or even_if_down: they contradict each other");
   const bool drill = optional_of<bool>(parameters, "drill").value_or(false);
-  if (drill) check_drill(*role, lasts, even_if_down);
+  if (drill) check_drill(lasts, even_if_down);
   std::vector<std::pair<Subject, std::size_t>> targets; // all are checked before any is forced
   for (const Subject& subject : all_subjects(controller.registry(), parameters)) {
     refuse_if_observed(*subject.service);

@@ -22,15 +22,15 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::string completions = HANAT_SOURCE "/packaging/completions/";
-constexpr milliseconds deadline{20'000};
+const std::string completion_files = HANAT_SOURCE "/packaging/completions/";
+constexpr milliseconds shell_deadline{20'000};
 
 std::string in_shell(const std::string& socket, const std::vector<std::string>& argv) {
   const auto programs = std::filesystem::path{HANATCTL}.parent_path().string();
   std::vector<std::string> words = {
       "env", "-u", "DISPLAY", fmt::format("PATH={}:/usr/bin:/bin", programs), "HOME=/nonexistent", "TERM=dumb", "HANAT_SOCKET=" + socket};
   words.insert(words.end(), argv.begin(), argv.end());
-  const Output output = collect(words, deadline);
+  const Output output = collect(words, shell_deadline);
   return output.out + output.err;
 }
 
@@ -39,11 +39,11 @@ std::string in_bash(const std::string& socket, const std::string& words) {
   const std::string script =
       fmt::format("source {}hanatctl.bash; COMP_WORDS=(hanatctl {}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _hanatctl; "
                   "printf '%s ' \"${{COMPREPLY[@]}}\"",
-                  completions, words);
+                  completion_files, words);
   return in_shell(socket, {"bash", "--norc", "-c", script});
 }
 std::string in_fish(const std::string& socket, const std::string& line) {
-  return in_shell(socket, {"fish", "--no-config", "-c", fmt::format("source {}hanatctl.fish; complete -C '{}'", completions, line)});
+  return in_shell(socket, {"fish", "--no-config", "-c", fmt::format("source {}hanatctl.fish; complete -C '{}'", completion_files, line)});
 }
 /// The line in an interactive zsh after TAB.
 std::string in_zsh(const std::string& socket, const std::string& line) {
@@ -57,7 +57,7 @@ std::string in_zsh(const std::string& socket, const std::string& line) {
     zpty -m -r shell seen '*LINE<*>*'
     print -r -- "$seen"
     zpty -d shell)",
-                                         completions, line);
+                                         completion_files, line);
   return in_shell(socket, {"zsh", "-f", "-c", script});
 }
 
@@ -75,14 +75,14 @@ TEST_F(Completions, OfThreeShellsKnowCommandsOptionsServicesAndServers) {
   EXPECT_EQ(in_bash(socket, "drill --fo"), "--for ");
   EXPECT_EQ(in_bash(socket, "drill web --for = 3"), "30s 30m ");
   EXPECT_EQ(in_bash(socket, "disable web ''"), "primary backup ");
-  EXPECT_THAT(in_bash(socket, "check " + completions), HasSubstr(completions + "hanatctl.fish"));
+  EXPECT_THAT(in_bash(socket, "check " + completion_files), HasSubstr(completion_files + "hanatctl.fish"));
 
   EXPECT_EQ(in_fish(socket, "hanatctl dri"), "drill\trehearse a failover\n");
   EXPECT_THAT(in_fish(socket, "hanatctl force-backup "), AllOf(HasSubstr("web\n"), HasSubstr("mail\n")));
   EXPECT_THAT(in_fish(socket, "hanatctl disable web "), HasSubstr("primary\t198.18.11.2:8443\n"));
   EXPECT_THAT(in_fish(socket, "hanatctl drill --for="), HasSubstr("--for=30s\n"));
   EXPECT_EQ(in_fish(socket, "hanatctl force-backup web --server "), "backup\t198.18.12.2:8443\n");
-  EXPECT_THAT(in_fish(socket, "hanatctl check " + completions + "hanatctl.f"), HasSubstr("hanatctl.fish"));
+  EXPECT_THAT(in_fish(socket, "hanatctl check " + completion_files + "hanatctl.f"), HasSubstr("hanatctl.fish"));
 
   EXPECT_THAT(in_zsh(socket, "hanatctl dri"), HasSubstr("LINE<hanatctl drill >"));
   EXPECT_THAT(in_zsh(socket, "hanatctl force-backup we"), HasSubstr("LINE<hanatctl force-backup web >"));
@@ -93,7 +93,7 @@ TEST_F(Completions, OfThreeShellsKnowCommandsOptionsServicesAndServers) {
 TEST_F(Completions, WithoutADaemonAreSilentAndQuick) {
   const std::string nowhere = "/nonexistent/control.sock";
   const auto began = std::chrono::steady_clock::now();
-  const Output first = collect({"env", "HANAT_SOCKET=" + nowhere, HANATCTL, "complete", "bash", "force-backup", ""}, deadline);
+  const Output first = collect({"env", "HANAT_SOCKET=" + nowhere, HANATCTL, "complete", "bash", "force-backup", ""}, shell_deadline);
   EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds{1000});
   EXPECT_EQ(first.exit, 0);
   EXPECT_THAT(first.out + first.err, IsEmpty());
@@ -114,7 +114,8 @@ TEST_F(Completions, OfTenThousandServicesComeAtOnce) {
   std::vector<milliseconds> took;
   for (int count = 0; count < 9; ++count) {
     const auto began = std::chrono::steady_clock::now();
-    const Output all = collect({"env", "HANAT_SOCKET=" + hanatd.socket(), HANATCTL, "complete", "bash", "force-backup", ""}, deadline);
+    const Output all =
+        collect({"env", "HANAT_SOCKET=" + hanatd.socket(), HANATCTL, "complete", "bash", "force-backup", ""}, shell_deadline);
     took.push_back(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began));
     ASSERT_EQ(std::ranges::count(all.out, '\n'), services) << all.err;
   }

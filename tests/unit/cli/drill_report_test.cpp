@@ -18,9 +18,8 @@ using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-using State = DrillReport::State;
 
-constexpr int pid = 7;
+constexpr int hanatd_pid = 7;
 
 FlipStatus flip_at(WallTime at, const char* from, const char* to, const char* why) {
   return {.at = to_text(at), .from = from, .to = to, .why = why, .commit_us = 14, .cut = {}, .drain_ends_in_s = {}, .cut_ms = 1.5};
@@ -63,14 +62,14 @@ TEST_F(Drill, ThatWentWellSaysWhatItDid) {
   there.cut.tcp = 3;
   there.drained = 2;
   there.left = 41;
-  EXPECT_EQ(report.look(running(), pid, now + 10ms), State::running);
+  EXPECT_EQ(report.look(running(), hanatd_pid, now + 10ms), DrillReport::State::running);
   report.look(connections(2), now + 10ms, 20ms);
   EXPECT_FALSE(report.first_served());
   report.look(connections(3), now + 30ms, 20ms);
   EXPECT_TRUE(report.first_served());
   EXPECT_FALSE(report.has_ended());
   back.cut.tcp = 7;
-  EXPECT_EQ(report.look(over(), pid, now + 30s + 10ms), State::over);
+  EXPECT_EQ(report.look(over(), hanatd_pid, now + 30s + 10ms), DrillReport::State::over);
   EXPECT_TRUE(report.is_complete());
   EXPECT_TRUE(report.passed());
   report.add({override_entry("a drill: forced to backup"), entry_of(there), override_entry("the override has expired"), entry_of(back)});
@@ -90,10 +89,10 @@ TEST_F(Drill, ThatWentWellSaysWhatItDid) {
 }
 
 TEST_F(Drill, WithoutClientsSaysSo) {
-  report.look(running(), pid, now);
+  report.look(running(), hanatd_pid, now);
   report.look(connections(2), now, 20ms);
   report.look(connections(1), now, 20ms);
-  report.look(over(), pid, now + 30s);
+  report.look(over(), hanatd_pid, now + 30s);
   EXPECT_THAT(text(), AllOf(HasSubstr("no new connection was seen there: drill again while clients connect"),
                             HasSubstr("connections of primary: none\n")));
   EXPECT_TRUE(report.json().at("first_served_ms").is_null());
@@ -102,7 +101,7 @@ TEST_F(Drill, WithoutClientsSaysSo) {
 
 TEST_F(Drill, CountsNoConnectionBeforeAnybodyHasCounted) {
   DrillReport blind{"web", "backup", now, std::nullopt};
-  blind.look(running(), pid, now);
+  blind.look(running(), hanatd_pid, now);
   blind.look(connections(5), now, 20ms);
   EXPECT_FALSE(blind.first_served()) << "they may be older";
   blind.look(connections(6), now + 40ms, 20ms);
@@ -113,12 +112,12 @@ TEST_F(Drill, CountsTheClientsInTroubleSinceItBeganOverARestartToo) {
   ServiceStatus status = running();
   status.totals.clients_unanswered = 100;
   status.totals.clients_refused = 5;
-  report.look(status, pid, now);
+  report.look(status, hanatd_pid, now);
   status.totals.clients_unanswered = 103;
-  report.look(status, pid, now + 1s);
+  report.look(status, hanatd_pid, now + 1s);
   status.totals.clients_unanswered = 4; // of another hanatd
   status.totals.clients_refused = 1;
-  report.look(status, pid + 1, now + 2s);
+  report.look(status, hanatd_pid + 1, now + 2s);
   report.look(connections(9), now + 2s, 20ms);
   EXPECT_FALSE(report.first_served()) << "one that is refused is closing, too";
   EXPECT_THAT(text(),
@@ -128,8 +127,8 @@ TEST_F(Drill, CountsTheClientsInTroubleSinceItBeganOverARestartToo) {
 }
 
 TEST_F(Drill, ThatSomebodyEndedHasNotPassed) {
-  report.look(running(), pid, now);
-  report.look(over(), pid, now + 4s);
+  report.look(running(), hanatd_pid, now);
+  report.look(over(), hanatd_pid, now + 4s);
   report.add({override_entry("the override was ended by ann: health decides again")});
   EXPECT_FALSE(report.passed());
   EXPECT_THAT(text(),
@@ -141,12 +140,12 @@ TEST_F(Drill, ThatSomebodyEndedHasNotPassed) {
 }
 
 TEST_F(Drill, WhoseBackupFailedNamesEveryMove) {
-  report.look(running(), pid, now);
+  report.look(running(), hanatd_pid, now);
   ServiceStatus status = web();
   status.target = "none";
   status.why = "no-server-up";
   status.last_flip = flip_at(now + 2s, "backup", "none", "no-server-up");
-  report.look(status, pid, now + 2s);
+  report.look(status, hanatd_pid, now + 2s);
   report.add({entry_of(there), entry_of(*status.last_flip)});
   EXPECT_FALSE(report.is_back());
   EXPECT_FALSE(report.passed());
@@ -157,15 +156,15 @@ TEST_F(Drill, WhoseBackupFailedNamesEveryMove) {
 TEST_F(Drill, ThatMovedNothingSaysSo) {
   ServiceStatus waits = web();
   waits.forced = running().forced;
-  EXPECT_EQ(report.look(waits, pid, now), State::moving);
+  EXPECT_EQ(report.look(waits, hanatd_pid, now), DrillReport::State::moving);
   waits.forced.reset();
-  report.look(waits, pid, now + 30s);
+  report.look(waits, hanatd_pid, now + 30s);
   EXPECT_FALSE(report.passed());
   EXPECT_THAT(text(), HasSubstr("  the traffic never went to backup (10.0.0.12:8443)\n"));
 }
 
 TEST_F(Drill, OfAServiceThatAReloadRemovedIsOver) {
-  report.look(running(), pid, now);
+  report.look(running(), hanatd_pid, now);
   report.removed(now + 3s);
   EXPECT_TRUE(report.has_ended());
   EXPECT_TRUE(report.is_complete());
@@ -176,18 +175,18 @@ TEST_F(Drill, OfAServiceThatAReloadRemovedIsOver) {
 TEST_F(Drill, SaysWhatIsNotKnown) {
   there.left.reset();
   there.cut.tcp = 1;
-  report.look(running(), pid, now);
+  report.look(running(), hanatd_pid, now);
   EXPECT_THAT(text(), HasSubstr("web: the drill has not ended: backup (10.0.0.12:8443) has the traffic (drill)"));
   EXPECT_THAT(text(), HasSubstr("connections of primary: 1 reset, the rest is not counted\n"));
   EXPECT_TRUE(report.json().at("ended").is_null());
 }
 
 TEST_F(Drill, LeavesConnectionsThatDrainAtTheBackup) {
-  report.look(running(), pid, now);
+  report.look(running(), hanatd_pid, now);
   back.left = 5;
   back.drain_ends_in_s = 60;
   back.cut_ms.reset();
-  report.look(over(), pid, now + 30s);
+  report.look(over(), hanatd_pid, now + 30s);
   EXPECT_FALSE(report.is_complete());
   EXPECT_TRUE(report.is_back());
   EXPECT_THAT(text(), HasSubstr("connections of backup: 5 drain, 1 min at most\n"));
