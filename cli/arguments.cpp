@@ -29,7 +29,7 @@ constexpr std::array option_rows = {
     OptionRow{"--server", "NAME", "this backup, for example backup2, instead of the first one that is up"},
     OptionRow{"--even-if-down", "", "force the server although it is down: its clients are not served then"},
     OptionRow{"--watch", "", "refresh every second, until interrupted"},
-    OptionRow{"--color", "WHEN", "auto (default: on a terminal), always or never"},
+    OptionRow{"--color", "WHEN", "use colour: auto (default: on a terminal), always or never"},
     OptionRow{"--check", "", "one line for monitoring; exit status 0 ok, 1 warning, 2 critical, 3 no daemon"},
     OptionRow{"--number", "N", "the newest N entries", "-n"},
     OptionRow{"--since", "TIME", "from this time on: 14:00, \"2026-11-28 14:00\", or 2h (ago)"},
@@ -156,36 +156,9 @@ std::string operand_of(const CommandLine& line, const Subcommand& subcommand, st
   return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
 }
 
-/// Those that need no daemon stand at the end.
-std::vector<Subcommand> with_local_commands(std::vector<Subcommand> table) {
-  const std::vector<Subcommand> local = {
-      {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
-      {Command::import_file,
-       "import",
-       "SYSTEM FILE",
-       {Option::address},
-       "print a hanat.toml made from a file of keepalived, haproxy or iptables (iptables-save); FILE may be -; exit status 1 if something "
-       "is lost, "
-       "which stands there as a comment"},
-      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
-      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
-      {Command::complete, "complete", "SHELL WORDS", {}, "print what can stand at the end of a command line, for bash, zsh or fish"},
-  };
-  table.insert(table.end(), local.begin(), local.end());
-  return table;
-}
-
-} // namespace
-
-std::span<const Subcommand> subcommands() {
+std::vector<Subcommand> moving_commands() {
   using enum Option;
-  static const std::vector<Subcommand> table = {
-      {Command::status,
-       "status",
-       "SERVICE",
-       {all, watch, check},
-       "show problems first, then where the traffic is (the default command); with a SERVICE, a pattern like 'web*' or --all: every "
-       "detail"},
+  return {
       {Command::top, "top", "", {}, "show the status live on the whole terminal, with keys to force, release, disable and enable"},
       {Command::force_backup,
        "force-backup",
@@ -209,6 +182,41 @@ std::span<const Subcommand> subcommands() {
        {for_time, reason, drain, reset, wait, yes},
        "take a server out of service: it is never chosen, and its connections drain"},
       {Command::enable, "enable", "[SERVICE] SERVER", {drain, reset, wait}, "let a disabled server back; failback says when"},
+  };
+}
+
+/// Those that move the traffic stand behind the first, and those that need no daemon at the end.
+std::vector<Subcommand> with_the_others(std::vector<Subcommand> table) {
+  const std::vector<Subcommand> local = {
+      {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
+      {Command::import_file,
+       "import",
+       "SYSTEM FILE",
+       {Option::address},
+       "print a hanat.toml made from a file of keepalived, haproxy or iptables (iptables-save); FILE may be -; exit status 1 if something "
+       "is lost, "
+       "which stands there as a comment"},
+      {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
+      {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
+      {Command::complete, "complete", "SHELL WORDS", {}, "print what can stand at the end of a command line, for bash, zsh or fish"},
+  };
+  const std::vector<Subcommand> moving = moving_commands();
+  table.insert(table.begin() + 1, moving.begin(), moving.end());
+  table.insert(table.end(), local.begin(), local.end());
+  return table;
+}
+
+} // namespace
+
+std::span<const Subcommand> subcommands() {
+  using enum Option;
+  static const std::vector<Subcommand> table = {
+      {Command::status,
+       "status",
+       "SERVICE",
+       {all, watch, check},
+       "show problems first, then where the traffic is (the default command); with a SERVICE, a pattern like 'web*' or --all: every "
+       "detail"},
       {Command::reload, "reload", "", {confirm_within}, "load the configuration again; with errors nothing changes"},
       {Command::confirm, "confirm", "", {}, "keep the configuration that reload --confirm loaded"},
       {Command::settled, "settled", "", {}, "a pair: conntrackd has all connections of the other gateway in the kernel (for its script)"},
@@ -237,7 +245,7 @@ std::span<const Subcommand> subcommands() {
        "find out why clients hang although the servers are up; exit status 0 nothing found, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
   };
-  static const std::vector<Subcommand> all_commands = with_local_commands(table);
+  static const std::vector<Subcommand> all_commands = with_the_others(table);
   return all_commands;
 }
 

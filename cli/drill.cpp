@@ -17,6 +17,7 @@
 #include "cli/drill_report.hpp"
 #include "cli/replies.hpp"
 #include "cli/requests.hpp"
+#include "cli/show_drill.hpp"
 #include "cli/text.hpp"
 #include "daemon/api/client.hpp"
 #include "daemon/api/connections.hpp"
@@ -63,8 +64,8 @@ private:
 
 class DrillWatch {
 public:
-  DrillWatch(const Invocation& invocation, std::vector<DrillReport>& reports, const HeldSignals& signals)
-      : invocation_(invocation), reports_(reports), signals_(signals) {}
+  DrillWatch(const Invocation& invocation, std::vector<DrillObserver>& observers, const HeldSignals& signals)
+      : invocation_(invocation), observers_(observers), signals_(signals) {}
 
   /// Until every drill has ended, and the traffic has had time to go back. Throws NoDaemon.
   void run() {
@@ -83,38 +84,37 @@ public:
 
 private:
   bool is_over() {
-    if (!std::ranges::all_of(reports_, &DrillReport::has_ended)) return false;
+    if (!std::ranges::all_of(observers_, &DrillObserver::has_ended)) return false;
     if (!over_) over_ = Steady::now();
-    return std::ranges::all_of(reports_, &DrillReport::is_complete) || Steady::now() - *over_ > last_moves;
+    return std::ranges::all_of(observers_, &DrillObserver::is_complete) || Steady::now() - *over_ > last_moves;
   }
 
   void look_at_all() {
-    const auto since_last = std::chrono::duration_cast<milliseconds>(Steady::now() - counted_);
-    const bool all_served = std::ranges::all_of(reports_, &DrillReport::first_served);
-    const bool counts = !all_served && since_last >= next_count_;
+    const bool all_served = std::ranges::all_of(observers_, &DrillObserver::first_served);
+    const bool counts = !all_served && Steady::now() - counted_ >= next_count_;
     if (counts) {
       counted_ = Steady::now();
       next_count_ = milliseconds{0};
     }
-    for (DrillReport& report : reports_) look(report, counts ? std::optional{since_last} : std::nullopt);
+    for (DrillObserver& observer : observers_) look(observer, counts);
     pause_ = all_served ? afterwards : std::clamp(next_count_, until_first_served, afterwards);
   }
 
-  void look(DrillReport& report, std::optional<milliseconds> counts_after) {
+  void look(DrillObserver& observer, bool counts) {
     try {
-      const auto status = request(invocation_, "Status", {{"service", report.service()}}, look_within).at("status").get<Status>();
-      const auto state = report.look(status.services.at(0), status.daemon.pid, wall_now());
-      if (counts_after && state == DrillReport::State::running && !report.first_served()) count(report, *counts_after);
+      const auto status = request(invocation_, "Status", {{"service", observer.seen().service}}, look_within).at("status").get<Status>();
+      const auto state = observer.look(status.services.at(0), status.daemon.pid, wall_now());
+      if (counts && state == DrillObserver::State::running && !observer.first_served()) count(observer);
     } catch (const Refusal& refusal) {
-      if (refusal.name == "UnknownService") return report.removed(wall_now());
+      if (refusal.name == "UnknownService") return observer.removed(wall_now());
       if (refusal.name != "Failed") throw; // it is busy
     }
   }
 
-  void count(DrillReport& report, milliseconds since_last) {
+  void count(DrillObserver& observer) {
     try {
-      const auto connections = request(invocation_, "Connections", {{"service", report.service()}}, count_within).at("connections");
-      report.look(connections.get<ConnectionsReport>(), wall_now(), since_last);
+      const auto connections = request(invocation_, "Connections", {{"service", observer.seen().service}}, count_within).at("connections");
+      observer.look(connections.get<ConnectionsReport>(), wall_now());
       next_count_ += milliseconds{static_cast<milliseconds::rep>(connections.at("took_ms").get<double>() * count_takes_part)};
     } catch (const NoDaemon&) { // it takes too long: how soon a client was served stays unknown
       next_count_ += count_within * count_takes_part;
@@ -123,22 +123,22 @@ private:
 
   /// Only a drill: somebody may have forced the service meanwhile.
   void end_drill() {
-    const std::string& service = reports_.front().service();
+    const std::string& service = observers_.front().seen().service;
     try {
       const auto status = request(invocation_, "Status", {{"service", service}}, look_within).at("status").get<Status>();
       const auto& forced = status.services.at(0).forced;
-      if (reports_.front().has_ended() || !forced || !forced->drill) return;
+      if (observers_.front().has_ended() || !forced || !forced->drill) return;
       request(invocation_, "Auto", {{"service", service}}, look_within);
     } catch (const Refusal& refusal) {
       if (refusal.name == "UnknownService" || refusal.name == "Failed") return; // it is gone, or hanatd is busy: the next look tells
       throw;
     }
-    for (DrillReport& report : reports_) report.interrupted();
+    for (DrillObserver& observer : observers_) observer.interrupted();
     if (!invocation_.json) print_message(invocation_, fmt::format("interrupted: {} returns now\n", escaped(service)));
   }
 
   const Invocation& invocation_;
-  std::vector<DrillReport>& reports_;
+  std::vector<DrillObserver>& observers_;
   const HeldSignals& signals_;
   bool ends_now_ = false;
   milliseconds pause_ = until_first_served, next_count_{0};
@@ -169,24 +169,24 @@ nlohmann::json begin_drill(const Invocation& invocation) {
 }
 
 /// What happened to each service since then. Without an answer the reports have less to tell.
-void add_histories(const Invocation& invocation, std::vector<DrillReport>& reports, WallTime begin) {
-  for (DrillReport& report : reports) try {
-      const auto reply = request(invocation, "History", {{"service", report.service()}, {"since", to_text(begin)}}, look_within);
+void add_histories(const Invocation& invocation, std::vector<DrillObserver>& observers, WallTime begin) {
+  for (DrillObserver& observer : observers) try {
+      const auto reply = request(invocation, "History", {{"service", observer.seen().service}, {"since", to_text(begin)}}, look_within);
       auto entries = reply.at("history").get<std::vector<HistoryEntry>>();
       std::erase_if(entries, [](const HistoryEntry& entry) { return entry.service.empty(); });
-      report.add(std::move(entries));
+      observer.add(std::move(entries));
     } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): the traffic is where it is all the same
     }
 }
 
-Exit print_reports(const Invocation& invocation, const std::vector<DrillReport>& reports, Exit status) {
+Exit print_reports(const Invocation& invocation, const std::vector<DrillObserver>& observers, Exit status) {
   if (invocation.json) {
     nlohmann::json services = nlohmann::json::array();
-    for (const DrillReport& report : reports) services.push_back(report.json());
+    for (const DrillObserver& observer : observers) services.push_back(drill_json(observer.seen()));
     return print_json({{"services", std::move(services)}}, status);
   }
   std::string text;
-  for (const DrillReport& report : reports) text += report.text(wall_now());
+  for (const DrillObserver& observer : observers) text += show_drill(observer.seen(), wall_now());
   return print(text, status);
 }
 
@@ -197,23 +197,25 @@ Exit run_drill(const Invocation& invocation) {
   const HeldSignals signals; // from before the drill begins: none of them may leave it unwatched
   const WallTime begin = wall_now();
   const auto reply = begin_drill(invocation);
-  std::vector<DrillReport> reports;
+  std::vector<DrillObserver> observers;
   for (const auto& service : reply.at("services")) {
     const auto name = service.at("name").get<std::string>();
     const auto backup = service.at("forced").is_string() ? service.at("forced").get<std::string>() : std::string{}; // down again already
     const bool counted = before && before->service == name;
-    reports.emplace_back(name, backup, begin, counted ? std::optional{DrillReport::served_by(*before, backup)} : std::nullopt);
+    observers.emplace_back(name, backup, begin, counted ? std::optional{DrillObserver::served_by(*before, backup)} : std::nullopt);
   }
   if (!invocation.json) print_message(invocation, drill_reply(reply, wall_now()));
   try {
-    DrillWatch{invocation, reports, signals}.run();
+    DrillWatch{invocation, observers, signals}.run();
   } catch (const NoDaemon& error) {
-    print_reports(invocation, reports, Exit::no_daemon);
+    print_reports(invocation, observers, Exit::no_daemon);
     return fail(Exit::no_daemon, false, "NoDaemon",
                 fmt::format("{}. The table stays as it is; when hanatd runs again it ends the drill at its time", error.what()));
   }
-  add_histories(invocation, reports, begin);
-  return print_reports(invocation, reports, std::ranges::all_of(reports, &DrillReport::passed) ? Exit::done : Exit::refused);
+  add_histories(invocation, observers, begin);
+  return print_reports(
+      invocation, observers,
+      std::ranges::all_of(observers, [](const DrillObserver& observer) { return observer.seen().passed(); }) ? Exit::done : Exit::refused);
 }
 
 } // namespace hanat::cli

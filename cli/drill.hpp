@@ -1,5 +1,5 @@
-// hanatctl drill: a real failover that returns by itself, watched until the traffic is back. Not here: what it showed (drill_report), its
-// end, which hanatd keeps.
+// hanatctl drill: a real failover that returns by itself, watched until the traffic is back. Not here: what is seen of it (drill_report,
+// show_drill), its end, which hanatd keeps.
 #pragma once
 
 #include "cli/arguments.hpp"

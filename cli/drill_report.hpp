@@ -1,15 +1,13 @@
-// What a drill showed of one service: fed with statuses, counts of connections and the history, it says whether the backup had the traffic
-// for the whole time, what became of clients, and whether the primary has it again. Pure but for the time zone. Not here: asking hanatd
-// (drill).
+// What is seen of a drill of one service: from statuses, counts of connections and the history. Pure. Not here: asking hanatd (drill), the
+// report as text and JSON (show_drill).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "daemon/api/connections.hpp"
 #include "daemon/api/status.hpp"
@@ -17,13 +15,33 @@
 
 namespace hanat::cli {
 
-class DrillReport {
-public:
-  using milliseconds = std::chrono::milliseconds;
+struct DrillReport {
+  std::string service, backup; // the role of the server that gets the traffic
+  WallTime began;
+  std::optional<WallTime> moved = {}, ended = {}, until = {}; // until: when it is to end
+  std::chrono::milliseconds not_served{0};                    // so long behind the move the backup had served no new connection
+  std::optional<std::chrono::milliseconds> served = {};       // and so long behind it, it had
+  std::optional<FlipStatus> there = {}, back = {};
+  std::uint64_t unanswered = 0, refused = 0; // connections of clients since the drill began, at least
+  bool restarted = false;                    // hanatd was, and counts anew
+  bool interrupted = false;                  // by whoever watched it
+  bool removed = false;                      // the service, by a reload
+  ServiceStatus last = {};
+  std::vector<HistoryEntry> history = {}; // of the service since it began
 
-  /// `backup`: the role of the server that gets the traffic. `connections`: that it had before, as served_by() counts them; nullopt: nobody
-  /// has counted.
-  DrillReport(std::string service, std::string backup, WallTime begin, std::optional<std::uint64_t> connections);
+  /// The primary has its traffic again.
+  bool is_back() const { return ended && last.target == "primary"; }
+  bool ended_early() const;
+  /// The backup had the traffic until the end that was wanted, and the primary has it again.
+  bool passed() const { return there && is_back() && !ended_early() && other_moves().empty(); }
+  /// Moves of the traffic that belong to no drill.
+  std::vector<const HistoryEntry*> other_moves() const;
+};
+
+class DrillObserver {
+public:
+  /// `connections`: that the backup had before, as served_by() counts them; nullopt: nobody has counted.
+  DrillObserver(std::string service, std::string backup, WallTime began, std::optional<std::uint64_t> connections);
   /// Connections that the server of a role answers, or has answered.
   static std::uint64_t served_by(const ConnectionsReport& connections, const std::string& role);
 
@@ -33,48 +51,27 @@ public:
     over,    // the drill has ended
   };
   State look(const ServiceStatus& status, int daemon_pid, WallTime now);
-  /// While it runs, until first_served(). `since_last`: how long ago the count before was made.
-  void look(const ConnectionsReport& connections, WallTime now, milliseconds since_last);
+  /// While it runs, until first_served().
+  void look(const ConnectionsReport& connections, WallTime now);
   /// A reload has removed the service.
   void removed(WallTime now);
-  /// The entries about the service since the drill began.
-  void add(std::vector<HistoryEntry> history) { history_ = std::move(history); }
-  void interrupted() { interrupted_ = true; }
+  void interrupted() { seen_.interrupted = true; }
+  void add(std::vector<HistoryEntry> history) { seen_.history = std::move(history); }
 
-  const std::string& service() const { return service_; }
-  bool first_served() const { return served_.has_value(); }
-  bool has_ended() const { return ended_.has_value(); }
-  /// The primary has its traffic again.
-  bool is_back() const { return ended_ && last_.target == "primary"; }
-  /// Likewise, and the cut behind that move has ended.
+  bool first_served() const { return seen_.served.has_value(); }
+  bool has_ended() const { return seen_.ended.has_value(); }
+  /// It has ended, and what became of the connections of the backup is known.
   bool is_complete() const;
-  /// The backup had the traffic until the end that was wanted, and the primary has it again.
-  bool passed() const;
-
-  std::string text(WallTime now) const;
-  nlohmann::json json() const;
+  const DrillReport& seen() const { return seen_; }
 
 private:
-  bool ended_early() const;
-  std::vector<const HistoryEntry*> other_moves() const;
-  std::string how_it_ended() const;
-  std::string server_text(const std::string& role) const;
-  std::string clients_text() const;
-
-  std::string service_, backup_;
-  WallTime begin_;
-  std::optional<std::uint64_t> connections_; // at the backup, when they were last counted
-  std::optional<WallTime> moved_, ended_, until_;
-  std::optional<milliseconds> served_, counted_every_; // behind the move; the pause before that count
-  std::optional<FlipStatus> there_, back_;
-  std::optional<int> pid_; // of hanatd, whose totals these are
-  struct Troubled {        // connections of clients
+  struct Troubled { // connections of clients
     std::uint64_t unanswered = 0, refused = 0;
   };
-  Troubled before_, earlier_, troubled_; // hanatd's totals at the first look at it; of a hanatd before it; since the drill began
-  bool restarted_ = false, interrupted_ = false, removed_ = false;
-  ServiceStatus last_;
-  std::vector<HistoryEntry> history_;
+  DrillReport seen_;
+  std::optional<std::uint64_t> connections_; // at the backup, when they were last counted
+  std::optional<int> pid_;                   // of the hanatd whose totals these are:
+  Troubled before_, earlier_;                // at the first look at it; since the drill began, of a hanatd before it
 };
 
 } // namespace hanat::cli

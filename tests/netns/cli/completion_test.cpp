@@ -106,7 +106,7 @@ TEST_F(Completions, WithoutADaemonAreSilentAndQuick) {
 /// The figure is that of tests/bench (hanat-bench-daemon), of a release build; here the machine may do much else.
 TEST_F(Completions, OfTenThousandServicesComeAtOnce) {
   constexpr unsigned services = 10'000;
-  std::string config = "[defaults]\nprobe = { type = \"tcp\", interval = \"60s\", fast_interval = \"10s\" }\n";
+  std::string config = "[defaults]\nprobe = { type = \"tcp\", interval = \"60s\", fast_interval = \"1s\" }\n";
   for (unsigned port = 1; port <= services; ++port)
     config += fmt::format(
         "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n", port);

@@ -101,7 +101,7 @@ TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
   EXPECT_THAT(error_text({"reload", "web"}), HasSubstr("unexpected argument \"web\"; usage: hanatctl reload"));
   EXPECT_THAT(error_text({"auto", "web", "--all"}), HasSubstr("either web or --all"));
   EXPECT_THAT(error_text({"auto", "web", "--for", "1m"}),
-              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary, disable"));
+              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary, drill, disable"));
   EXPECT_THAT(error_text({"disable"}), HasSubstr("name a server: hanatctl disable [SERVICE] SERVER"));
   EXPECT_THAT(error_text({"enable", "a", "b", "c"}), HasSubstr("unexpected argument \"c\"; usage: hanatctl enable [SERVICE] SERVER"));
   EXPECT_THAT(error_text({"force-backup", "--drain", "1m", "--reset"}), HasSubstr("either --drain or --reset"));
