@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
+#include "daemon/config/config.hpp"
 #include "daemon/util/arguments.hpp"
 #include "daemon/util/duration.hpp"
 #include "daemon/util/escape.hpp"
-#include "nat/address.hpp"
 
 namespace hanat::cli {
 

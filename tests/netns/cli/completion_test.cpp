@@ -92,9 +92,9 @@ TEST_F(Completions, OfThreeShellsKnowCommandsOptionsServicesAndServers) {
 
 TEST_F(Completions, WithoutADaemonAreSilentAndQuick) {
   const std::string nowhere = "/nonexistent/control.sock";
-  const auto began = std::chrono::steady_clock::now();
+  const auto began = TestClock::now();
   const Output first = collect({"env", "HANAT_SOCKET=" + nowhere, HANATCTL, "complete", "bash", "force-backup", ""}, shell_deadline);
-  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds{1000});
+  EXPECT_LT(TestClock::now() - began, milliseconds{1000});
   EXPECT_EQ(first.exit, 0);
   EXPECT_THAT(first.out + first.err, IsEmpty());
   EXPECT_EQ(in_bash(nowhere, "force-backup ''"), " ");
@@ -105,23 +105,26 @@ TEST_F(Completions, WithoutADaemonAreSilentAndQuick) {
 
 /// The figure is that of tests/bench (hanat-bench-daemon), of a release build; here the machine may do much else.
 TEST_F(Completions, OfTenThousandServicesComeAtOnce) {
-  constexpr unsigned services = 10'000;
+  constexpr int services = 10'000;
   std::string config = "[defaults]\nprobe = { type = \"tcp\", interval = \"60s\", fast_interval = \"1s\" }\n";
-  for (unsigned port = 1; port <= services; ++port)
+  for (int port = 1; port <= services; ++port)
     config += fmt::format(
         "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n", port);
-  const Hanatd hanatd{lab, config, {.ready = milliseconds{60'000}}};
+  Hanatd hanatd{lab, config, {.start = false}};
+  hanatd.launch(); // a status of all of them takes longer than the test
   std::vector<milliseconds> took;
-  for (int count = 0; count < 9; ++count) {
-    const auto began = std::chrono::steady_clock::now();
+  for (const auto end = TestClock::now() + milliseconds{60'000}; took.size() < 9 && TestClock::now() < end;) {
+    const auto began = TestClock::now();
     const Output all =
         collect({"env", "HANAT_SOCKET=" + hanatd.socket(), HANATCTL, "complete", "bash", "force-backup", ""}, shell_deadline);
-    took.push_back(std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began));
-    ASSERT_EQ(std::ranges::count(all.out, '\n'), services) << all.err;
+    const auto time = std::chrono::duration_cast<milliseconds>(TestClock::now() - began);
+    if (std::ranges::count(all.out, '\n') == services) took.push_back(time); // it is ready
   }
+  ASSERT_EQ(took.size(), 9U) << hanatd.log();
   std::ranges::sort(took);
   EXPECT_LT(took[took.size() / 2], milliseconds{200}) << "the target is 20 ms";
   EXPECT_EQ(in_bash(hanatd.socket(), "force-backup s999"), "s999 s9990 s9991 s9992 s9993 s9994 s9995 s9996 s9997 s9998 s9999 ");
+  hanatd.kill9(); // a stop takes its time
 }
 
 } // namespace
