@@ -35,16 +35,25 @@ std::uint64_t DrillObserver::served_by(const ConnectionsReport& connections, con
   return number;
 }
 
+DrillObserver::Totals DrillObserver::totals_of(const ServiceStatus& status) const {
+  Totals totals{.unanswered = status.totals.clients_unanswered, .refused = status.totals.clients_refused};
+  for (const ServerStatus& server : status.servers)
+    if (server.role == seen_.backup) totals.new_flows = server.new_flows.value_or(0); // absent: they are counted from now on
+  return totals;
+}
+
 DrillObserver::State DrillObserver::look(const ServiceStatus& status, int daemon_pid, WallTime now) {
-  const TotalsStatus& totals = status.totals;
+  const Totals totals = totals_of(status);
   if (pid_ != daemon_pid) { // the totals of a hanatd that was restarted begin at zero
     seen_.restarted = pid_.has_value();
-    before_ = pid_ ? Troubled{} : Troubled{.unanswered = totals.clients_unanswered, .refused = totals.clients_refused};
-    earlier_ = {.unanswered = seen_.unanswered, .refused = seen_.refused};
+    before_ = pid_ ? Totals{} : totals;
+    earlier_ = {.new_flows = seen_.new_flows, .unanswered = seen_.unanswered, .refused = seen_.refused};
     pid_ = daemon_pid;
   }
-  seen_.unanswered = earlier_.unanswered + totals.clients_unanswered - before_.unanswered;
-  seen_.refused = earlier_.refused + totals.clients_refused - before_.refused;
+  const std::uint64_t fresh = totals.new_flows - std::min(totals.new_flows, before_.new_flows);
+  seen_.new_flows = std::max(seen_.new_flows, earlier_.new_flows + fresh);
+  seen_.unanswered = earlier_.unanswered + totals.unanswered - before_.unanswered;
+  seen_.refused = earlier_.refused + totals.refused - before_.refused;
   seen_.last = status;
   const bool drills = status.forced && status.forced->drill;
   const auto& flip = status.last_flip;

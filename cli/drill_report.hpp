@@ -22,7 +22,8 @@ struct DrillReport {
   std::chrono::milliseconds not_served{0};                    // so long behind the move the backup had served no new connection
   std::optional<std::chrono::milliseconds> served = {};       // and so long behind it, it had
   std::optional<FlipStatus> there = {}, back = {};
-  std::uint64_t unanswered = 0, refused = 0; // connections of clients since the drill began, at least
+  std::uint64_t new_flows = 0;               // that the backup got since the drill began, at least
+  std::uint64_t unanswered = 0, refused = 0; // connections of clients since then, at least
   bool restarted = false;                    // hanatd was, and counts anew
   bool interrupted = false;                  // by whoever watched it
   bool removed = false;                      // the service, by a reload
@@ -65,13 +66,14 @@ public:
   const DrillReport& seen() const { return seen_; }
 
 private:
-  struct Troubled { // connections of clients
-    std::uint64_t unanswered = 0, refused = 0;
+  struct Totals {
+    std::uint64_t new_flows = 0, unanswered = 0, refused = 0;
   };
+  Totals totals_of(const ServiceStatus& status) const;
   DrillReport seen_;
   std::optional<std::uint64_t> connections_; // at the backup, when they were last counted
   std::optional<int> pid_;                   // of the hanatd whose totals these are:
-  Troubled before_, earlier_;                // at the first look at it; since the drill began, of a hanatd before it
+  Totals before_, earlier_;                  // at the first look at it; since the drill began, of a hanatd before it
 };
 
 } // namespace hanat::cli

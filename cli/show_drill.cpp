@@ -54,8 +54,11 @@ std::string how_it_ended(const DrillReport& report) {
 }
 
 std::string first_served_in(const DrillReport& report) {
+  const std::string number = report.new_flows == 0 ? "" : fmt::format("at least {} went there", report.new_flows);
   if (report.served)
-    return fmt::format("  first new connection served there: {} to {} ms after that\n", report.not_served.count(), report.served->count());
+    return fmt::format("  first new connection served there: {} to {} ms after that{}{}\n", report.not_served.count(),
+                       report.served->count(), number.empty() ? "" : "; ", number);
+  if (!number.empty()) return fmt::format("  new connections: {}, and none was seen to be served\n", number);
   return fmt::format("  no new connection was seen there{}\n", report.refused == 0 ? ": drill again while clients connect" : "");
 }
 
@@ -120,6 +123,7 @@ nlohmann::json drill_json(const DrillReport& report) {
           {"move", move_json(report.there)},
           {"first_served_ms", served ? nlohmann::json(report.served->count()) : nlohmann::json()},
           {"first_served_after_ms", served ? nlohmann::json(report.not_served.count()) : nlohmann::json()},
+          {"new_flows", report.new_flows},
           {"clients_unanswered", report.unanswered},
           {"clients_refused", report.refused},
           {"restarted", report.restarted},

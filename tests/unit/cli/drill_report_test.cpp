@@ -69,6 +69,9 @@ TEST_F(Drill, ThatWentWellSaysWhatItDid) {
   report.look(connections(2), now + 10ms);
   EXPECT_FALSE(report.first_served());
   report.look(connections(3), now + 30ms);
+  ServiceStatus later = running();
+  later.servers[1].new_flows = 250;
+  report.look(later, hanatd_pid, now + 2s);
   EXPECT_TRUE(report.first_served());
   EXPECT_FALSE(report.has_ended());
   back.cut.tcp = 7;
@@ -79,7 +82,7 @@ TEST_F(Drill, ThatWentWellSaysWhatItDid) {
   EXPECT_TRUE(report.seen().passed());
   EXPECT_EQ(text(), "web: the drill is over after 30 s: primary (10.0.0.11:8443) has the traffic again\n"
                     "  to backup (10.0.0.12:8443) at 14:00:05: committed in 14 us\n"
-                    "  first new connection served there: 5 to 25 ms after that\n"
+                    "  first new connection served there: 5 to 25 ms after that; at least 250 went there\n"
                     "  connections of primary: 3 reset, 2 ended by themselves, 41 went on there\n"
                     "  no client was seen without an answer, and none refused\n"
                     "  back at 14:00:35: committed in 14 us; connections of backup: 7 reset\n");
@@ -101,6 +104,15 @@ TEST_F(Drill, WithoutClientsSaysSo) {
                             HasSubstr("connections of primary: none\n")));
   EXPECT_TRUE(drill_json(report.seen()).at("first_served_ms").is_null());
   EXPECT_TRUE(report.seen().passed()) << "the traffic was there, and is back";
+}
+
+TEST_F(Drill, WhoseClientsWereNotServedSaysHowManyWentThere) {
+  ServiceStatus status = running();
+  status.servers[1].new_flows = 100; // before it began
+  report.look(status, hanatd_pid, now);
+  status.servers[1].new_flows = 107;
+  report.look(status, hanatd_pid, now + 1s);
+  EXPECT_THAT(show_drill(report.seen(), now), HasSubstr("  new connections: at least 7 went there, and none was seen to be served\n"));
 }
 
 TEST_F(Drill, CountsNoConnectionBeforeAnybodyHasCounted) {
