@@ -185,7 +185,7 @@ std::vector<Subcommand> moving_commands() {
   };
 }
 
-/// Those that move the traffic stand behind the first, and those that need no daemon at the end.
+/// Those that move the traffic, by a command or a key, stand behind the first, and those that need no daemon at the end.
 std::vector<Subcommand> with_the_others(std::vector<Subcommand> table) {
   const std::vector<Subcommand> local = {
       {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
