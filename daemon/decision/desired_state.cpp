@@ -104,8 +104,8 @@ FlowSet leaving_non_tcp(const ServiceState& service) {
   return leaving;
 }
 
-/// A refusal is held where another server could answer the client's next try: never while an operator pins the target, but in a drill, which
-/// ends with its server.
+/// A refusal is held where another server could answer the client's next try: never while an operator pins the target, but in a drill,
+/// which ends with its server.
 void add_hold(const ServiceState& service, nat::TableState& rules) {
   const auto target_in = [](const nat::TableState& from, const Vip& vip) {
     const auto found = from.dnat.find(vip);
