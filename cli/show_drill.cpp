@@ -103,8 +103,9 @@ std::string show_drill(const DrillReport& report, WallTime now) {
   text += fmt::format("  connections of primary: {}\n", ends_of(*report.there, "went on there"));
   text += troubled_in(report);
   for (const HistoryEntry* move : report.other_moves())
-    text += fmt::format("  !  {}: {} -> {} ({})\n", local_time(move->at, now), escaped(move->flip->from), escaped(move->flip->to),
-                        escaped(move->flip->why));
+    if (const auto& flip = move->flip)
+      text +=
+          fmt::format("  !  {}: {} -> {} ({})\n", local_time(move->at, now), escaped(flip->from), escaped(flip->to), escaped(flip->why));
   if (report.back)
     text += fmt::format("  back at {}: committed in {} us; connections of {}: {}\n", local_time(report.back->at, now),
                         report.back->commit_us, escaped(report.back->from), ends_of(*report.back, stay_behind(*report.back)));
