@@ -3,18 +3,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cli/moment.hpp"
+#include "cli/option_values.hpp"
 #include "cli/other_tools.hpp"
 #include "cli/text.hpp"
-#include "daemon/config/config.hpp"
 #include "daemon/util/did_you_mean.hpp"
-#include "daemon/util/duration.hpp"
 #include "daemon/util/escape.hpp"
 
 namespace hanat::cli {
@@ -27,12 +24,12 @@ constexpr std::array option_rows = {
     OptionRow{"--help", "", "print this text", "-h"},
     OptionRow{"--version", "", "like the command version", "-V"},
     OptionRow{"--all", "", "every service"},
-    OptionRow{"--for", "TIME", "end the override, or enable the server, after this time: 90s, 30m, 2h, 1h30m"},
+    OptionRow{"--for", "TIME", "end the override or the drill, or enable the server, after this time: 90s, 30m, 2h, 1h30m"},
     OptionRow{"--reason", "TEXT", "why, for the journal and for anyone who looks at the status"},
     OptionRow{"--server", "NAME", "this backup, for example backup2, instead of the first one that is up"},
     OptionRow{"--even-if-down", "", "force the server although it is down: its clients are not served then"},
     OptionRow{"--watch", "", "refresh every second, until interrupted"},
-    OptionRow{"--color", "WHEN", "auto (default: on a terminal), always or never"},
+    OptionRow{"--color", "WHEN", "use colour: auto (default: on a terminal), always or never"},
     OptionRow{"--check", "", "one line for monitoring; exit status 0 ok, 1 warning, 2 critical, 3 no daemon"},
     OptionRow{"--number", "N", "the newest N entries", "-n"},
     OptionRow{"--since", "TIME", "from this time on: 14:00, \"2026-11-28 14:00\", or 2h (ago)"},
@@ -50,19 +47,23 @@ constexpr std::array option_rows = {
     OptionRow{"--confirm", "TIME", "take it back after this time, unless hanatctl confirm is run: 60s, 10m"},
     OptionRow{"--address", "ADDRESS", "what clients connect to, where the file means every address; for IPv4 and IPv6: A,B"},
 };
-static_assert(option_rows.size() == static_cast<std::size_t>(Option::address) + 1);
+static_assert(option_rows.size() == option_count);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
 
+} // namespace
+
 const OptionRow& row_of(Option option) { return option_rows.at(static_cast<std::size_t>(option)); }
-bool has(const CommandLine& line, Option option) { return line.has(static_cast<std::size_t>(option)); }
 bool takes(const Subcommand& subcommand, Option option) {
   return std::ranges::find(common_options, option) != common_options.end() ||
          std::ranges::find(subcommand.options, option) != subcommand.options.end();
 }
 
+namespace {
+
+bool has(const CommandLine& line, Option option) { return line.has(static_cast<std::size_t>(option)); }
 std::string usage_of(const Subcommand& subcommand) {
   if (subcommand.operand.empty()) return std::string{subcommand.name};
-  if (subcommand.operand.starts_with('[') || subcommand.command == Command::import_file)
+  if (subcommand.operand.starts_with('[') || subcommand.operand.find(' ') != std::string_view::npos)
     return fmt::format("{} {}", subcommand.name, subcommand.operand);
   return fmt::format("{} [{}{}]", subcommand.name, subcommand.operand, takes(subcommand, Option::all) ? "|--all" : "");
 }
@@ -78,84 +79,6 @@ const Subcommand& find_subcommand(std::string_view name) {
   std::string text = fmt::format("unknown command \"{}\"{}", escaped(name), did_you_mean(name, names));
   if (nearest(name, names).empty()) text += fmt::format("\nto see a service of that name: hanatctl status {}", escaped(name));
   throw UsageError(text);
-}
-
-std::chrono::milliseconds override_time(std::string_view text) {
-  constexpr std::chrono::days longest{3650};
-  const auto time = parse_duration(text);
-  if (!time || *time > longest || *time < std::chrono::milliseconds{1})
-    throw UsageError(fmt::format("--for {}: not a time; write for example 90s, 30m, 2h or 1h30m (ten years at most)", escaped(text)));
-  return std::chrono::floor<std::chrono::milliseconds>(*time);
-}
-
-std::chrono::milliseconds drain_time(std::string_view text) {
-  constexpr std::chrono::days longest{30};
-  const auto time = parse_duration(text);
-  if (!time || *time > longest || *time < std::chrono::seconds{1})
-    throw UsageError(
-        fmt::format("--drain {}: not a time from 1s to 30d; write for example 60s or 10m; without a drain: --reset", escaped(text)));
-  return std::chrono::floor<std::chrono::milliseconds>(*time);
-}
-
-std::chrono::milliseconds confirm_time(std::string_view text) {
-  const auto time = parse_duration(text);
-  if (!time || *time > std::chrono::hours{24} || *time < std::chrono::seconds{1})
-    throw UsageError(fmt::format("--confirm {}: not a time from 1s to 24h; write for example 60s or 10m", escaped(text)));
-  return std::chrono::floor<std::chrono::milliseconds>(*time);
-}
-
-/// "backup", "backup2", "backup3", ...
-std::string backup_name(std::string_view text) {
-  if (text == "primary") throw UsageError("--server primary: use hanatctl force-primary");
-  constexpr std::string_view prefix = "backup";
-  const auto number = text.starts_with(prefix) ? text.substr(prefix.size()) : std::string_view{"?"};
-  const bool good = number.empty() || (number.size() < 6 && number.front() != '0' && number != "1" &&
-                                       std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; }));
-  if (!good) throw UsageError(fmt::format("--server {}: backups are named backup, backup2, backup3, ...", escaped(text)));
-  return std::string{text};
-}
-
-Color color_of(std::string_view text) {
-  if (text == "auto") return Color::automatic;
-  if (text == "always") return Color::always;
-  if (text == "never") return Color::never;
-  throw UsageError(fmt::format("--color {}: write auto, always or never", escaped(text)));
-}
-
-std::int64_t number_of(std::string_view option, std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number < 1)
-    throw UsageError(fmt::format("{} {}: write a number from 1 on", option, escaped(text)));
-  return number;
-}
-
-Moment moment_of(std::string_view option, std::string_view text) {
-  if (const auto moment = parse_moment(text, wall_now())) return *moment;
-  throw UsageError(
-      fmt::format("{} {}: not a time; write for example 14:00, \"2026-11-28 14:00\", or 2h for two hours ago", option, escaped(text)));
-}
-
-/// Nothing has happened since then.
-WallTime past_moment(std::string_view option, std::string_view text) {
-  const WallTime begin = moment_of(option, text).begin;
-  if (begin > wall_now()) throw UsageError(fmt::format("{} {}: that is in the future", option, escaped(text)));
-  return begin;
-}
-
-/// "203.0.113.10" or "203.0.113.10,2001:db8::10"
-std::vector<std::string> addresses_of(std::string_view text) {
-  std::vector<std::string> addresses;
-  for (std::string_view rest = text; !rest.empty();) {
-    const auto comma = rest.find(',');
-    const auto address = Address::parse(rest.substr(0, comma));
-    if (!address || address->is_unspecified())
-      throw UsageError(fmt::format(
-          "--address {}: write the address that clients connect to, as in 203.0.113.10 or 203.0.113.10,2001:db8::10", escaped(text)));
-    addresses.push_back(address->text());
-    rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
-  }
-  return addresses;
 }
 
 void apply(Invocation& invocation, Option option, std::string_view value) {
@@ -233,8 +156,37 @@ std::string operand_of(const CommandLine& line, const Subcommand& subcommand, st
   return line.operands.size() == 2 ? std::string{line.operands[1]} : std::string{};
 }
 
-/// Those that need no daemon stand at the end.
-std::vector<Subcommand> with_local_commands(std::vector<Subcommand> table) {
+std::vector<Subcommand> moving_commands() {
+  using enum Option;
+  return {
+      {Command::top, "top", "", {}, "show the status live on the whole terminal, with keys to force, release, disable and enable"},
+      {Command::force_backup,
+       "force-backup",
+       "SERVICE",
+       {all, for_time, until_down, reason, server, even_if_down, drain, reset, wait},
+       "send the traffic to a backup and keep it there until auto; old connections drain (on_forced)"},
+      {Command::force_primary,
+       "force-primary",
+       "SERVICE",
+       {all, for_time, until_down, reason, even_if_down, drain, reset, wait},
+       "send the traffic to the primary and keep it there until auto; old connections drain (on_forced)"},
+      {Command::automatic, "auto", "SERVICE", {all, drain, reset, wait}, "end an override: hanatd decides again"},
+      {Command::drill,
+       "drill",
+       "SERVICE",
+       {for_time, reason, server, drain, reset},
+       "rehearse a failover: send the traffic to a backup for a time (default: 30s), watch, and report"},
+      {Command::disable,
+       "disable",
+       "[SERVICE] SERVER",
+       {for_time, reason, drain, reset, wait, yes},
+       "take a server out of service: it is never chosen, and its connections drain"},
+      {Command::enable, "enable", "[SERVICE] SERVER", {drain, reset, wait}, "let a disabled server back; failback says when"},
+  };
+}
+
+/// Those that move the traffic, by a command or a key, stand behind the first, and those that need no daemon at the end.
+std::vector<Subcommand> with_the_others(std::vector<Subcommand> table) {
   const std::vector<Subcommand> local = {
       {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::import_file,
@@ -246,7 +198,10 @@ std::vector<Subcommand> with_local_commands(std::vector<Subcommand> table) {
        "which stands there as a comment"},
       {Command::version, "version", "", {}, "print the version of hanatctl and of the running hanatd"},
       {Command::help, "help", "COMMAND", {}, "print this text, or the help of one command"},
+      {Command::complete, "complete", "SHELL WORDS", {}, "print what can stand at the end of a command line, for bash, zsh or fish"},
   };
+  const std::vector<Subcommand> moving = moving_commands();
+  table.insert(table.begin() + 1, moving.begin(), moving.end());
   table.insert(table.end(), local.begin(), local.end());
   return table;
 }
@@ -262,24 +217,6 @@ std::span<const Subcommand> subcommands() {
        {all, watch, check},
        "show problems first, then where the traffic is (the default command); with a SERVICE, a pattern like 'web*' or --all: every "
        "detail"},
-      {Command::top, "top", "", {}, "show the status live on the whole terminal, with keys to force, release, disable and enable"},
-      {Command::force_backup,
-       "force-backup",
-       "SERVICE",
-       {all, for_time, until_down, reason, server, even_if_down, drain, reset, wait},
-       "send the traffic to a backup and keep it there until auto; old connections drain (on_forced)"},
-      {Command::force_primary,
-       "force-primary",
-       "SERVICE",
-       {all, for_time, until_down, reason, even_if_down, drain, reset, wait},
-       "send the traffic to the primary and keep it there until auto; old connections drain (on_forced)"},
-      {Command::automatic, "auto", "SERVICE", {all, drain, reset, wait}, "end an override: hanatd decides again"},
-      {Command::disable,
-       "disable",
-       "[SERVICE] SERVER",
-       {for_time, reason, drain, reset, wait, yes},
-       "take a server out of service: it is never chosen, and its connections drain"},
-      {Command::enable, "enable", "[SERVICE] SERVER", {drain, reset, wait}, "let a disabled server back; failback says when"},
       {Command::reload, "reload", "", {confirm_within}, "load the configuration again; with errors nothing changes"},
       {Command::confirm, "confirm", "", {}, "keep the configuration that reload --confirm loaded"},
       {Command::settled, "settled", "", {}, "a pair: conntrackd has all connections of the other gateway in the kernel (for its script)"},
@@ -308,7 +245,7 @@ std::span<const Subcommand> subcommands() {
        "find out why clients hang although the servers are up; exit status 0 nothing found, 1 warnings, 2 problems"},
       {Command::metrics, "metrics", "", {}, "print every metric in the Prometheus text format"},
   };
-  static const std::vector<Subcommand> all_commands = with_local_commands(table);
+  static const std::vector<Subcommand> all_commands = with_the_others(table);
   return all_commands;
 }
 
@@ -317,7 +254,23 @@ std::string_view name_of(Command command) {
   return found == subcommands().end() ? std::string_view{} : found->name;
 }
 
+namespace {
+
+/// The shell, and the words that it has, which are not to be understood here.
+Invocation parse_completion(std::span<const std::string_view> arguments) {
+  if (arguments.empty()) throw UsageError("name the shell, bash, zsh or fish, and the words behind hanatctl");
+  Invocation invocation;
+  invocation.command = Command::complete;
+  invocation.operand = arguments.front();
+  invocation.words.assign(arguments.begin() + 1, arguments.end());
+  return invocation;
+}
+
+} // namespace
+
 Invocation parse_arguments(std::span<const std::string_view> arguments) {
+  if (!arguments.empty() && arguments.front() == name_of(Command::complete)) return parse_completion(arguments.subspan(1));
+  using namespace std::chrono_literals;
   const CommandLine line = parse_command_line(option_rows, arguments);
   Invocation invocation;
   for (const auto& given : line.options) apply(invocation, static_cast<Option>(given.row), given.value);
@@ -336,6 +289,8 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   if (invocation.drain && invocation.reset) throw UsageError("give either --drain or --reset, not both");
   if (invocation.until_down && invocation.even_if_down) throw UsageError("give either --until-down or --even-if-down, not both");
   if (invocation.follow && invocation.until) throw UsageError("give either --follow or --until, not both");
+  if (invocation.command == Command::drill && invocation.for_time && (*invocation.for_time < 1s || *invocation.for_time > 24h))
+    throw UsageError("--for: a drill lasts from 1s to 24h; for longer: hanatctl force-backup");
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -22,6 +23,7 @@ enum class Command : std::uint8_t {
   force_backup,
   force_primary,
   automatic,
+  drill,
   disable,
   enable,
   reload,
@@ -38,7 +40,8 @@ enum class Command : std::uint8_t {
   check,
   import_file,
   version,
-  help
+  help,
+  complete
 };
 
 enum class Option : std::uint8_t {
@@ -69,6 +72,7 @@ enum class Option : std::uint8_t {
   confirm_within,
   address
 };
+inline constexpr std::size_t option_count = static_cast<std::size_t>(Option::address) + 1;
 
 struct Subcommand {
   Command command;
@@ -80,6 +84,9 @@ struct Subcommand {
 std::span<const Subcommand> subcommands();
 /// The word of a command.
 std::string_view name_of(Command command);
+/// As the help shows it.
+const OptionRow& row_of(Option option);
+bool takes(const Subcommand& subcommand, Option option);
 
 enum class Color : std::uint8_t { automatic, always, never };
 
@@ -104,6 +111,7 @@ struct Invocation {
   bool reset = false, wait = false, until_down = false, yes = false;
   std::optional<std::chrono::milliseconds> confirm_within; // otherwise the reload is taken back
   std::vector<std::string> addresses;                      // of import --address
+  std::vector<std::string> words;                          // of complete, whose operand is the shell
 };
 
 /// `arguments` are those after the program's name. Options may stand before or after the command. Throws UsageError.

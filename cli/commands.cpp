@@ -15,7 +15,9 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "cli/complete_command.hpp"
 #include "cli/diagnosis.hpp"
+#include "cli/drill.hpp"
 #include "cli/import_command.hpp"
 #include "cli/moves.hpp"
 #include "cli/remedy.hpp"
@@ -196,6 +198,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::force_backup:
   case Command::force_primary: return run_force(invocation);
   case Command::automatic: return run_auto(invocation);
+  case Command::drill: return run_drill(invocation);
   case Command::disable: return run_disable(invocation);
   case Command::enable: return run_enable(invocation);
   case Command::reload: return run_reload(invocation);
@@ -213,6 +216,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::import_file: return run_import(invocation);
   case Command::version: return run_version(invocation);
   case Command::help: return run_help(invocation);
+  case Command::complete: return run_complete(invocation);
   }
   return Exit::usage;
 }

@@ -148,6 +148,16 @@ std::string force_reply(const json& reply, std::optional<std::chrono::millisecon
   return text + fmt::format("the traffic of {} is forced{}. {}", plural(services.size(), "service"), end.when, command);
 }
 
+std::string drill_reply(const json& reply, WallTime now) {
+  const json& services = reply.at("services");
+  std::string text;
+  for (const auto& service : services) text += fmt::format("a drill of {}\n", forced_text(service, now));
+  const json until = services.empty() ? json() : services.front().at("until");
+  return text + fmt::format("It ends{}, or when that server goes down, and the traffic returns by itself. Ctrl-C here ends it at once, and "
+                            "so does anywhere:\n-> hanatctl auto {}\n",
+                            until.is_string() ? " at " + moment_text(until.get<std::string>(), now) : "", operand_for(services));
+}
+
 std::string auto_reply(const json& reply, WallTime now) {
   std::string text;
   for (const auto& service : reply.at("services")) {

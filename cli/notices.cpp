@@ -85,8 +85,8 @@ Notice notice_observe(const ServiceStatus& service) {
 Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, WallTime now) {
   const auto* const server = find_server(service, forced.target);
   const bool down = server != nullptr && server->health == "down";
-  std::string text = fmt::format("forced to {}{} by {}{}", escaped(forced.target), down ? ", WHICH IS DOWN," : "", escaped(forced.by),
-                                 until_text(forced.until, now));
+  std::string text = fmt::format("{}forced to {}{} by {}{}", forced.drill ? "a drill: " : "", escaped(forced.target),
+                                 down ? ", WHICH IS DOWN," : "", escaped(forced.by), until_text(forced.until, now));
   if (forced.until_down) text += forced.until ? ", or until it goes down" : " until it goes down";
   if (!forced.reason.empty()) text += fmt::format(": \"{}\"", escaped(forced.reason));
   text += service.mode == "observe" ? "; it has no effect until mode is auto again"

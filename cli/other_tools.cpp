@@ -19,6 +19,7 @@ constexpr Hint hints[] = {
     {"ready", "hanatctl enable SERVER"},
     {"unstandby", "hanatctl enable SERVER"},
     {"failover", "hanatctl force-backup SERVICE, and hanatctl auto SERVICE to end it"},
+    {"rehearse", "hanatctl drill SERVICE"},
     {"switch", "hanatctl force-backup SERVICE, and hanatctl auto SERVICE to end it"},
     {"switchover", "hanatctl force-backup SERVICE, and hanatctl auto SERVICE to end it"},
     {"move", "hanatctl force-backup SERVICE, and hanatctl auto SERVICE to end it"},

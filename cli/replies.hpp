@@ -16,6 +16,7 @@ namespace hanat::cli {
 
 /// Each takes the reply of a method of io.hanat.Control, and throws nlohmann::json::exception when it is not one.
 std::string force_reply(const nlohmann::json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now);
+std::string drill_reply(const nlohmann::json& reply, WallTime now);
 std::string auto_reply(const nlohmann::json& reply, WallTime now);
 std::string disable_reply(const nlohmann::json& reply, WallTime now);
 std::string enable_reply(const nlohmann::json& reply, WallTime now);

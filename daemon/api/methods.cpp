@@ -12,9 +12,9 @@ namespace {
 
 constexpr std::array status_parameters = {Parameter{"service", "?string"}};
 constexpr std::array force_parameters = {
-    Parameter{"service", "?string"},  Parameter{"all", "?bool"},      Parameter{"server", "string"},
-    Parameter{"for_s", "?float"},     Parameter{"reason", "?string"}, Parameter{"even_if_down", "?bool"},
-    Parameter{"until_down", "?bool"}, Parameter{"drain_s", "?float"}, Parameter{"reset", "?bool"}};
+    Parameter{"service", "?string"}, Parameter{"all", "?bool"},          Parameter{"server", "string"},    Parameter{"for_s", "?float"},
+    Parameter{"reason", "?string"},  Parameter{"even_if_down", "?bool"}, Parameter{"until_down", "?bool"}, Parameter{"drain_s", "?float"},
+    Parameter{"reset", "?bool"},     Parameter{"drill", "?bool"}};
 constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Parameter{"all", "?bool"}, Parameter{"drain_s", "?float"},
                                         Parameter{"reset", "?bool"}};
 constexpr std::array disable_parameters = {
@@ -30,6 +30,7 @@ constexpr std::array why_parameters = {Parameter{"service", "?string"}, Paramete
 constexpr std::array follow_parameters = {Parameter{"service", "?string"}};
 constexpr std::array reload_parameters = {Parameter{"confirm_s", "?float"}};
 constexpr std::array files_parameters = {Parameter{"files", "?[]ConfigFile"}};
+constexpr std::array names_parameters = {Parameter{"prefix", "?string"}, Parameter{"service", "?string"}};
 constexpr std::array connections_parameters = {Parameter{"service", "?string"}, Parameter{"list", "?int"}};
 
 constexpr std::array methods = {
@@ -52,6 +53,7 @@ constexpr std::array methods = {
     Method{"Ask", true, files_parameters, "answers: []ProbeAnswer"},
     Method{"ProbeServers", true, follow_parameters, "answers: []ProbeAnswer"},
     Method{"Connections", false, connections_parameters, "connections: ConnectionsReport"},
+    Method{"Names", false, names_parameters, "services: []string, servers: []ServerName"},
 };
 
 // Varlink wants a name only once among types, methods and errors: hence not Status, but StatusReport.
@@ -96,8 +98,8 @@ type Service (
 type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)
 # answers is null: no probe of it has ended yet
 type Witness (address: string, answers: ?bool)
-# until is null: until Auto; until_down: it ends, too, when the server goes down
-type Override (target: string, until: ?string, reason: string, by: string, until_down: ?bool)
+# until is null: until Auto; until_down: it ends, too, when the server goes down; drill: a rehearsal of a failover
+type Override (target: string, until: ?string, reason: string, by: string, until_down: ?bool, drill: ?bool)
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
 type Failback (mode: string, to: ?string, waits_for: ?string)
 # addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
@@ -201,10 +203,14 @@ type ConnectionServer (
   opening: int, established: int, closing: int, answered: int, unanswered: int, opened_by_server: int, offloaded: int, total: int
 )
 type Connection (client: string, listen: string, server: string, state: string, opened_by_server: bool, offloaded: bool)
+# Names, for completions: the services whose names begin with prefix, or the servers of the service that is named
+type ServerName (role: string, address: string)
 type ReloadCounts (added: int, changed: int, removed: int)
 # Settled: conntrackd has put the other gateway's connections into conntrack; settled is false where the gateway was settled already
 # forwarded_to: the active gateway, which carried it out; null: this one did
 # Force pins the server of a role (primary, backup, backup2, ...) or, with any-backup, the first backup that is up.
+# drill: a rehearsal, with for_s, which also ends when the backup goes down; refused unless the primary is up and has the traffic, the
+# backup is up and nothing is forced.
 # All services of a group are forced and unforced together. forced: the server that is pinned; pending: the flip to it is still to come
 # drain_s, reset: what happens to the connections of the old target, instead of what on_forced says; old_connections is null where the
 # traffic did not move and nothing drains; replaced: the override that was there before; mode: auto, or observe, which moves nothing; why: as
@@ -255,10 +261,10 @@ bool has_type(const nlohmann::json& value, std::string_view type) {
 }
 
 std::string describe() {
-  std::string text =
-      fmt::format("# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History, Doctor, Version,\n"
-                  "# Why, Follow and Connections; root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
-                  control_interface, types);
+  std::string text = fmt::format(
+      "# hanat: a kernel-NAT failover controller. Anyone who can open the socket may call Status, History, Doctor, Version,\n"
+      "# Why, Follow, Connections and Names; root and the group named in [hanatd] operators may call the rest.\ninterface {}\n\n{}\n",
+      control_interface, types);
   for (const auto& method : methods) {
     std::string parameters;
     for (const auto& parameter : method.parameters)

@@ -240,7 +240,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::target, label + ",server=\"none\"", service.target == "none" ? 1 : 0);
   line(families_, Metric::forced, label, service.forced ? 1 : 0);
   auto flips = service.totals.flips;
-  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "disabled", "configuration", "no-server-up"})
+  for (const char* why : {"failover", "full", "failback", "recovered", "forced", "drill", "disabled", "configuration", "no-server-up"})
     flips.try_emplace(why, 0U); // rate() needs the zero before the first
   for (const auto& [why, count] : flips) line(families_, Metric::flips, fmt::format("{},why=\"{}\"", label, escaped(why)), count);
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);

@@ -128,6 +128,7 @@ ServerStatus server_from(const json& from) {
 json to_value(const ForcedStatus& forced) {
   json value = {{"target", forced.target}, {"until", or_null(forced.until)}, {"reason", forced.reason}, {"by", forced.by}};
   if (forced.until_down) value["until_down"] = true;
+  if (forced.drill) value["drill"] = true;
   return value;
 }
 ForcedStatus forced_from(const json& from) {
@@ -135,7 +136,8 @@ ForcedStatus forced_from(const json& from) {
           .until = optional_at<std::string>(from, "until"),
           .reason = from.at("reason"),
           .by = from.at("by"),
-          .until_down = from.value("until_down", false)};
+          .until_down = from.value("until_down", false),
+          .drill = from.value("drill", false)};
 }
 
 json to_value(const FlipStatus& flip) {

@@ -73,6 +73,7 @@ struct ForcedStatus {
   std::optional<std::string> until; // RFC 3339, UTC, milliseconds
   std::string reason, by;
   bool until_down = false; // it ends, too, when its server goes down
+  bool drill = false;      // a rehearsal of a failover
 };
 struct CutStatus {
   std::uint64_t tcp = 0, udp = 0, sctp = 0;

@@ -35,6 +35,14 @@ std::string kernel_text(TableSync::State state) {
   return {};
 }
 
+/// A drill is watched on the gateway that has the clients.
+void refuse_to_drill_at(Role role) {
+  if (role == Role::standby)
+    throw ControlError{"Refused", "this gateway is standby, and no client would notice a drill here: run it on the active gateway"};
+  if (role == Role::settling)
+    throw ControlError{"Refused", "this gateway waits for the connections of the other one: drill when hanatctl status says active"};
+}
+
 } // namespace
 
 Handlers::Handlers(uv_loop_t* loop, Controller& controller, History& history, const std::string& named, const ConfigInUse& config,
@@ -78,6 +86,7 @@ json Handlers::operate(const Call& call) {
 Reply Handlers::operator()(const Call& call) {
   if (call.method == "Status") return status(call.parameters);
   if (is_forwarded(call.method)) {
+    if (optional_of<bool>(call.parameters, "drill").value_or(false)) refuse_to_drill_at(controller_.role.machine().role());
     auto forwarded = peer_ ? peer_->forward(call) : nullptr;
     return forwarded ? Reply(std::move(forwarded)) : Reply(operate(call));
   }
@@ -87,6 +96,7 @@ Reply Handlers::operator()(const Call& call) {
   if (call.method == "History") return history(call.parameters);
   if (call.method == "Doctor") return examine(call.parameters);
   if (call.method == "Version") return json{{"version", version()}};
+  if (call.method == "Names") return inquiry_->names(call.parameters);
   if (call.method == "Why") return inquiry_->why(call.parameters);
   if (call.method == "Follow") return inquiry_->follow(call.parameters);
   if (call.method == "Plan") return inquiry_->plan(call.parameters);

@@ -10,6 +10,7 @@
 #include "daemon/api/probe_answer.hpp"
 #include "daemon/config/probe_targets.hpp"
 #include "daemon/control/parameters.hpp"
+#include "daemon/decision/reconfiguration.hpp"
 #include "daemon/report/make_connections.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/report/observation_status.hpp"
@@ -212,6 +213,27 @@ Reply Inquiry::probe(const json& parameters) {
   auto reply = std::make_shared<PendingReply>();
   send_probes(servers, reply);
   return reply;
+}
+
+/// Of services, or of the servers of the one that is named or the only one. For completions: it is asked at each press of a key.
+Reply Inquiry::names(const json& parameters) const {
+  constexpr std::size_t names_per_piece = 1024; // they take no longer than a few services of a status
+  const auto& services = controller_.registry().services();
+  const auto is_there = [](const auto& service) { return !service->removed; };
+  json head = {{"services", json::array()}, {"servers", json::array()}};
+  const bool named = optional_of<std::string>(parameters, "service").has_value();
+  if (named || std::ranges::count_if(services, is_there) == 1)
+    for (const ServerState& server : configured_servers(one_service(controller_.registry(), named ? parameters : json::object())))
+      head["servers"].push_back({{"role", server.role}, {"address", to_text(server.addresses.front())}});
+  if (named) return head;
+  const std::string prefix = optional_of<std::string>(parameters, "prefix").value_or("");
+  std::vector<std::string> found;
+  for (const auto& service : services)
+    if (is_there(service) && service->config.name.starts_with(prefix)) found.push_back(service->config.name);
+  auto next = [found = std::move(found), index = std::size_t{0}]() mutable -> std::optional<json> {
+    return index < found.size() ? std::make_optional<json>(std::move(found[index++])) : std::nullopt;
+  };
+  return {std::move(head), "services", std::move(next), names_per_piece};
 }
 
 Reply Inquiry::connections(const json& parameters) {

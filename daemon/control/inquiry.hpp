@@ -1,5 +1,6 @@
 // The methods that answer an operator's question and change nothing: why, what happens now, what a reload would change, what the servers
-// answer, which connections there are. Most replies come later. Not here: status, history and what changes something (handlers).
+// answer, which connections and which names there are. Most replies come later. Not here: status, history and what changes something
+// (handlers).
 #pragma once
 
 #include <functional>
@@ -39,6 +40,7 @@ public:
   Reply ask(const Call& call);
   Reply probe(const nlohmann::json& parameters);
   Reply connections(const nlohmann::json& parameters);
+  Reply names(const nlohmann::json& parameters) const;
 
 private:
   using Use = std::function<void(const ReadConfig& read, const std::shared_ptr<PendingReply>& reply)>;

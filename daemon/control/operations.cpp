@@ -85,6 +85,30 @@ void refuse_to_force(const ServiceState& service, const ServerState& server, boo
                               full_name(server)));
 }
 
+/// A drill shows what a failover does: from a primary that can take the traffic back, to a backup that can have it.
+void refuse_to_drill(const ServiceState& service, const ServerState& backup) {
+  const std::string& name = service.config.name;
+  const ServerState& primary = service.servers.front();
+  if (&backup == &primary)
+    throw refused(fmt::format("{}: {} is the primary, and a drill moves the traffic to a backup", name, full_name(primary)));
+  if (service.force && service.force->drill)
+    throw refused(fmt::format("{0}: a drill by {1} is running: wait for its end, or end it (hanatctl auto {0})", name, service.force->by));
+  if (service.force)
+    throw refused(fmt::format("{0} is forced to {1} by {2}: end that first (hanatctl auto {0}), then drill", name,
+                              full_name(service.servers[service.force->server]), service.force->by));
+  if (service.current != std::optional<std::size_t>{0} || primary.former)
+    throw refused(fmt::format("{0}: the primary does not have the traffic, so there is no failover to rehearse: hanatctl why {0} says why, "
+                              "and hanatctl status {0} when it goes back",
+                              name));
+  if (certain(candidate(backup)) != Health::up)
+    throw refused(fmt::format("{0}: {1} is {2}, not up: a drill would take the service away. hanatctl probe {0} shows what it answers",
+                              name, full_name(backup), to_text(backup.health)));
+  if (certain(candidate(primary)) != Health::up)
+    throw refused(fmt::format("{0}: {1} has the traffic and is {2}, not up: it might not get the traffic back. hanatctl probe {0} shows "
+                              "what it answers",
+                              name, full_name(primary), to_text(primary.health)));
+}
+
 void refuse_if_observed(const ServiceState& service) {
   if (!service.shadow) return;
   throw refused(fmt::format("{0} is in mode observe: hanat does not touch its traffic, so nothing can be forced. Set mode = "
@@ -113,6 +137,13 @@ std::string reason_in(const json& parameters) {
   if (std::ranges::any_of(reason, is_control))
     bad_parameter("reason", "the reason is one line of text: write it without control characters");
   return reason;
+}
+
+/// A drill has an end, and is over when its backup goes down.
+void check_drill(std::optional<std::chrono::milliseconds> lasts, bool even_if_down) {
+  using namespace std::chrono_literals;
+  if (!lasts || *lasts < 1s || *lasts > 24h) bad_parameter("for_s", "a drill lasts from 1 s to 24 hours: for longer, force the service");
+  if (even_if_down) bad_parameter("even_if_down", "a drill ends when its server goes down");
 }
 
 std::optional<std::chrono::milliseconds> time_in(const json& parameters) {
@@ -177,11 +208,14 @@ json handle_force(Controller& controller, const Call& call) {
   const bool even_if_down = optional_of<bool>(parameters, "even_if_down").value_or(false);
   const bool until_down = optional_of<bool>(parameters, "until_down").value_or(false);
   if (even_if_down && until_down) bad_parameter("until_down", "give either until_down or even_if_down: they contradict each other");
+  const bool drill = optional_of<bool>(parameters, "drill").value_or(false);
+  if (drill) check_drill(lasts, even_if_down);
   std::vector<std::pair<Subject, std::size_t>> targets; // all are checked before any is forced
   for (const Subject& subject : all_subjects(controller.registry(), parameters)) {
     refuse_if_observed(*subject.service);
     const std::size_t server = server_for(*subject.service, *role);
     refuse_to_force(*subject.service, subject.service->servers[server], even_if_down);
+    if (drill) refuse_to_drill(*subject.service, subject.service->servers[server]);
     targets.emplace_back(subject, server);
   }
   Override force{.server = 0,
@@ -190,7 +224,8 @@ json handle_force(Controller& controller, const Call& call) {
                  .since = wall_now(),
                  .reason = reason_in(parameters),
                  .by = call.asked_by(),
-                 .until_down = until_down};
+                 .until_down = until_down || drill,
+                 .drill = drill};
   if (lasts) {
     force.until = Clock::now() + *lasts;
     force.until_wall = force.since + *lasts;
@@ -208,7 +243,7 @@ json handle_force(Controller& controller, const Call& call) {
   json services = json::array();
   for (std::size_t index = 0; index < targets.size(); ++index) {
     json reply = move_reply(targets[index].first);
-    reply["until_down"] = until_down;
+    reply["until_down"] = force.until_down;
     const std::optional<ForcedStatus>& before = replaced[index];
     reply["replaced"] = before ? json(*before) : json();
     services.push_back(std::move(reply));

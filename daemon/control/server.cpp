@@ -195,15 +195,14 @@ std::string ControlServer::Impl::not_permitted(const Credentials& peer) const {
 
 /// A reply whose list is made piece by piece: the text before the list at once, then its elements, then the text after it.
 Connection::Response ControlServer::Impl::piecewise(Reply reply) {
-  constexpr int elements_per_piece = 32; // less than a millisecond
   std::string text = varlink::reply_bytes(reply.parameters);
   const std::string empty = fmt::format("\"{}\":[]", reply.list); // inside a string of the reply the quotes would be escaped
   const std::size_t middle = text.find(empty) + empty.size() - 1;
   std::string rest = text.substr(middle);
   text.resize(middle);
-  auto more = [next = std::move(reply.next), rest = std::move(rest), first = true]() mutable {
+  auto more = [next = std::move(reply.next), rest = std::move(rest), most = reply.elements_per_piece, first = true]() mutable {
     std::string piece;
-    for (int i = 0; i < elements_per_piece && !rest.empty(); ++i) {
+    for (std::size_t i = 0; i < most && !rest.empty(); ++i) {
       if (const auto element = next())
         piece += (std::exchange(first, false) ? "" : ",") + varlink::to_text(*element);
       else
@@ -232,9 +231,10 @@ Connection::Response ControlServer::Impl::run(const Method& method, const varlin
 Reply::Reply(json all) : parameters(std::move(all)) {
   if (!parameters.is_object()) throw std::logic_error(fmt::format("a reply is an object, not {}", varlink::to_text(parameters)));
 }
-Reply::Reply(json head, std::string name, Next elements) : Reply(std::move(head)) {
+Reply::Reply(json head, std::string name, Next elements, std::size_t per_piece) : Reply(std::move(head)) {
   list = std::move(name);
   next = std::move(elements);
+  elements_per_piece = per_piece;
 }
 
 ControlServer::ControlServer(uv_loop_t* loop, const std::string& path, const Operators& operators, Handler handler,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -44,7 +45,7 @@ struct Reply {
 
   /// Throws std::logic_error unless `all` is an object.
   Reply(nlohmann::json all); // NOLINT(google-explicit-constructor): most replies are short
-  Reply(nlohmann::json head, std::string name, Next elements);
+  Reply(nlohmann::json head, std::string name, Next elements, std::size_t per_piece = 32);
   /// Comes later, or in parts. Whoever has to send it keeps the other pointer.
   Reply(std::shared_ptr<PendingReply> pending); // NOLINT(google-explicit-constructor): likewise
   /// `return {{"version", v}}` would be the array ["version", v]: write json{{"version", v}}, which is an object.
@@ -53,6 +54,7 @@ struct Reply {
   nlohmann::json parameters;
   std::string list;
   Next next;
+  std::size_t elements_per_piece = 0; // as many as take less than a millisecond
   std::shared_ptr<PendingReply> later;
 };
 

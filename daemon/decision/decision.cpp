@@ -173,6 +173,7 @@ std::string_view to_text(Reason reason) {
   case Reason::recovered: return "recovered";
   case Reason::failback: return "failback";
   case Reason::forced: return "forced";
+  case Reason::drill: return "drill";
   case Reason::disabled: return "disabled";
   case Reason::configuration: return "configuration";
   case Reason::followed: return "followed";
@@ -186,7 +187,8 @@ std::string_view to_text(Reason reason) {
 Decision decide(const DecisionInput& input, Time now) {
   if (input.followed) return at(*input.followed, Reason::followed, Reason::followed, true);
   if (former_serves(input)) return leave_former(input);
-  if (input.forced) return at(*input.forced, Reason::forced, Reason::forced, true);
+  const Reason pinned = input.drill ? Reason::drill : Reason::forced;
+  if (input.forced) return at(*input.forced, pinned, pinned, true);
   const auto best = best_up(input.servers, now);
   if (!input.current) {
     if (!input.refused) return start(input.servers);

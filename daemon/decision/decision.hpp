@@ -25,6 +25,7 @@ enum class Reason : std::uint8_t {
   recovered,         // (a flip's reason) no server was up, and the first one is again
   failback,          // (a flip's reason) a preferred server is up again
   forced,            // an operator pinned it
+  drill,             // an operator rehearses a failover: a backup has the traffic for a while
   disabled,          // all servers before this one are disabled; (a flip's) the old target was
   configuration,     // the target is no server of the configuration any more, and serves until one is up; (a flip's) one is up now
   followed,          // this gateway is the standby of a pair, and the active one has the traffic there
@@ -53,6 +54,7 @@ struct DecisionInput {
   bool refused = false;               // nobody has it, and that was decided (not merely: nothing decided yet)
   std::optional<std::size_t> forced;
   std::optional<std::size_t> followed = {}; // the active gateway's target, on its standby: whatever is known here
+  bool drill = false;                       // `forced` is a drill
   bool forced_waits = false;                // the override is older than the reload: a former target serves until its server is up
   bool override_ended = false;              // an override just ended: go to the best server, whatever failback says
   Failback failback;

@@ -25,6 +25,7 @@ bool is_planned(const Decision& decision) {
   case Reason::observe:
   case Reason::primary_up:
   case Reason::forced:
+  case Reason::drill:
   case Reason::configuration:
   case Reason::followed:
   case Reason::disabled: return true;
@@ -103,7 +104,8 @@ FlowSet leaving_non_tcp(const ServiceState& service) {
   return leaving;
 }
 
-/// A refusal is held where another server could answer the client's next try: never while an operator pins the target.
+/// A refusal is held where another server could answer the client's next try: never while an operator pins the target, but in a drill,
+/// which ends with its server.
 void add_hold(const ServiceState& service, nat::TableState& rules) {
   const auto target_in = [](const nat::TableState& from, const Vip& vip) {
     const auto found = from.dnat.find(vip);
@@ -114,7 +116,7 @@ void add_hold(const ServiceState& service, nat::TableState& rules) {
     if (rules.vips.contains(mapping.vip) && (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip) ||
                                              (rules.dnat.contains(mapping.vip) && leaving.meeting(mapping) != nullptr)))
       rules.hold.emplace(mapping, comment); // until the next decision
-  if (!service.config.hold || service.force) return;
+  if (!service.config.hold || (service.force && !service.force->drill)) return;
   for (const auto& [vip, target] : rules.dnat)
     if (target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);

@@ -92,6 +92,7 @@ struct Override {
   WallTime since{};
   std::string reason, by;
   bool until_down = false; // it ends, too, when the server goes down
+  bool drill = false;      // a rehearsal, which began at the primary and has an end
   bool copied = false;     // of the active gateway of a pair: it ends when it ends there
 };
 

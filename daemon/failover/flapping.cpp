@@ -19,6 +19,7 @@ bool is_its_fault(Reason flip_reason) {
   case Reason::recovered:
   case Reason::failback:
   case Reason::forced:
+  case Reason::drill:
   case Reason::configuration:
   case Reason::disabled:
   case Reason::followed:

@@ -106,7 +106,8 @@ std::vector<SavedOverride> saved_overrides(const Services& services) {
                         .by = override->by,
                         .since = override->since,
                         .addresses = service->servers[override->server].addresses,
-                        .until_down = override->until_down});
+                        .until_down = override->until_down,
+                        .drill = override->drill});
   return result;
 }
 
@@ -136,7 +137,8 @@ void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Out
                     .since = saved.since,
                     .reason = saved.reason,
                     .by = saved.by,
-                    .until_down = saved.until_down};
+                    .until_down = saved.until_down,
+                    .drill = saved.drill};
   if (saved.until) {
     const SavedTime rest = time_left(saved.since, *saved.until);
     override.until = now + rest.left;

@@ -77,6 +77,7 @@ Decision decision_of(std::span<ServiceState* const> group, Time now) {
                                     .refused = {},
                                     .forced = first.force ? std::optional{first.force->server} : std::nullopt,
                                     .followed = followed_server(first),
+                                    .drill = first.force && first.force->drill,
                                     .forced_waits = first.force && is_before_reload(*first.force, first),
                                     .override_ended = first.override_ended,
                                     .failback = first.config.failback,

@@ -17,6 +17,7 @@ struct Forced {
   std::optional<std::chrono::seconds> lasts = {}; // until then
   std::string reason;                             // the operator's
   bool until_down = false;                        // it ends, too, when the server goes down
+  bool drill = false;                             // a rehearsal of a failover
   bool operator==(const Forced&) const = default;
 };
 /// One of before the restart.

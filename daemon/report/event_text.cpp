@@ -169,7 +169,8 @@ std::string Sentences::operator()(const PathTroubleEnded& ended) const {
 }
 
 std::string Sentences::operator()(const Forced& forced) const {
-  std::string text = fmt::format("forced to {} by {}{}", to_text(forced.server), forced.by, lasting("", forced.lasts));
+  std::string text =
+      fmt::format("{}forced to {} by {}{}", forced.drill ? "a drill: " : "", to_text(forced.server), forced.by, lasting("", forced.lasts));
   if (!forced.reason.empty()) text += fmt::format(" ({})", forced.reason);
   if (forced.until_down) return text + fmt::format("; it ends when that server goes down, or by `hanatctl auto {}`", service_);
   if (forced.until) return text + fmt::format("; no failover until then; `hanatctl auto {}` ends it", service_);
@@ -178,8 +179,9 @@ std::string Sentences::operator()(const Forced& forced) const {
 
 std::string Sentences::operator()(const OverrideRestored& restored) const {
   const Forced& forced = restored.forced;
-  return fmt::format("the override to {} by {} goes on{}{}; `hanatctl auto {}` ends it", to_text(forced.server), forced.by,
-                     lasting("another ", forced.lasts), forced.reason.empty() ? "" : fmt::format(" ({})", forced.reason), service_);
+  return fmt::format("the {} to {} by {} goes on{}{}; `hanatctl auto {}` ends it", forced.drill ? "drill" : "override",
+                     to_text(forced.server), forced.by, lasting("another ", forced.lasts),
+                     forced.reason.empty() ? "" : fmt::format(" ({})", forced.reason), service_);
 }
 
 std::string Sentences::operator()(const OverrideWaits& override) const {

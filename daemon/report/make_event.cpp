@@ -201,7 +201,8 @@ Forced forced_now(const ServiceState& service, const Override& force, WallTime a
               .until = force.until_wall,
               .lasts = {},
               .reason = force.reason,
-              .until_down = force.until_down};
+              .until_down = force.until_down,
+              .drill = force.drill};
   made.lasts = left_at(at, made.until);
   return made;
 }

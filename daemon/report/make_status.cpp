@@ -222,7 +222,8 @@ ServiceStatus report(const ServiceState& service, Time now) {
                                  .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
                                  .reason = service.force->reason,
                                  .by = service.force->by,
-                                 .until_down = service.force->until_down};
+                                 .until_down = service.force->until_down,
+                                 .drill = service.force->drill};
   if (service.failback_at && !service.shadow) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
   status.failback = failback_of(service, now);
   status.flips = service.flips;

@@ -44,7 +44,7 @@ std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.fli
 /// Whether a change of health can have led to that target: that its server came up, or that another one went away.
 bool explains(const HealthChangeStatus& health, const HistoryEntry& effect) {
   const std::string why = effect.flip ? effect.flip->why : "";
-  if (why == "forced" || why == "disabled" || why == "followed") return false;
+  if (why == "forced" || why == "drill" || why == "disabled" || why == "followed") return false;
   const bool up = health.health == "up";
   const bool returns = why == "failback" || why == "recovered" || why == "primary-up" || why == "configuration";
   if (health.server == target_of(effect)) return up && (returns || !effect.flip);

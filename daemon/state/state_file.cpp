@@ -38,10 +38,11 @@ json to_value(const SavedOverride& item) {
                 {"reason", item.reason},   {"by", item.by},         {"since", to_text(item.since)}};
   for (const Endpoint& address : item.addresses) value["addresses"].push_back(to_text(address));
   if (item.until_down) value["until_down"] = true;
+  if (item.drill) value["drill"] = true;
   return value;
 }
 
-/// The same keys, without until_down.
+/// The same keys, without until_down and drill.
 json to_value(const SavedMaintenance& item) {
   return to_value(SavedOverride{.service = item.service,
                                 .target = item.server,
@@ -82,6 +83,7 @@ std::optional<SavedOverride> override_from(const json& from) {
   if (!addresses) return std::nullopt;
   item.addresses = *addresses;
   if (const auto until_down = from.find("until_down"); until_down != from.end()) item.until_down = *until_down == json(true);
+  if (const auto drill = from.find("drill"); drill != from.end()) item.drill = *drill == json(true);
   // An override with an invalid end must not become one without an end.
   if (!from.contains("until")) return std::nullopt;
   if (from.at("until").is_null()) return item;

@@ -22,6 +22,7 @@ struct SavedOverride {
   WallTime since{};
   std::vector<Endpoint> addresses = {}; // of the server, which it follows; empty: of an older hanatd, it is of the role
   bool until_down = false;
+  bool drill = false;
   bool operator==(const SavedOverride&) const = default;
 };
 

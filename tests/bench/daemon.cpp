@@ -1,5 +1,6 @@
-// What the whole daemon needs: to start with 10,000 services, in memory, and from the verdict until a new client is on the new target.
-// hanat-bench-daemon [short]. Needs root; works in a Lab of its own.
+// What the whole daemon needs: to start with 10,000 services, in memory, for the names of a completion, and from the verdict until a new
+// client is on the new target. hanat-bench-daemon [short]. Needs root; works in a Lab of its own.
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "tests/netns/lab/lab.hpp"
 #include "tests/netns/lab/load.hpp"
 #include "tests/netns/lab/peers.hpp"
+#include "tests/netns/lab/process.hpp"
 #include "tests/netns/lab/scenario.hpp"
 
 namespace hanat::bench {
@@ -62,10 +64,20 @@ void first_answer(const std::string& socket, const nlohmann::json& parameters) {
     }
 }
 
+/// From TAB until hanatctl has ended: the name of every service.
+double complete(const test::Hanatd& hanatd) {
+  test::Output all;
+  const double took = time_of<Milliseconds>([&] {
+    all = test::collect({"env", "HANAT_SOCKET=" + hanatd.socket(), HANATCTL, "complete", "bash", "force-backup", ""}, milliseconds{10'000});
+  });
+  if (std::ranges::count(all.out, '\n') != number_of_services) throw std::runtime_error("hanatctl complete: " + all.err);
+  return took;
+}
+
 void starting(bool small) {
   Lab lab;
   const test::TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
-  std::vector<double> first, whole, decided, memory, later;
+  std::vector<double> first, whole, decided, memory, later, completed;
   for (int run = 0; run < (small ? 1 : 3); ++run) {
     test::Hanatd hanatd{lab, many_services(), {.start = false}};
     if (const test::Output checked = hanatd.ctl({"check", hanatd.config().string()}); checked.exit != 0)
@@ -82,6 +94,7 @@ void starting(bool small) {
     std::this_thread::sleep_for(std::chrono::seconds{12}); // after ten it gives back what reading and the first targets took
     later.push_back(time_of<Milliseconds>([&] { first_answer(hanatd.socket(), nlohmann::json::object()); }));
     memory.push_back(memory_of(hanatd.pid()));
+    for (int count = 0; count < 20; ++count) completed.push_back(complete(hanatd));
     hanatd.stop(milliseconds{60'000});
   }
   const auto tell = [](const std::string& what, const std::string& unit, const std::vector<double>& values, std::optional<double> limit) {
@@ -96,6 +109,7 @@ void starting(bool small) {
   tell("  start until all have their target, servers up", "ms", decided, {});
   tell("  status of all, later", "ms", later, {});
   tell("  memory then, VmRSS", "MB", memory, 64);
+  tell("  TAB: hanatctl complete with all names", "ms", completed, 20);
 }
 
 class Failovers {

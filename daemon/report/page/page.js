@@ -87,7 +87,7 @@ function reasons(service) {
     found.push(`mode observe: nothing is moved${service.would_target ? `; would be at ${service.would_target} (${service.would_why})` : ""}`);
   if (service.forced) {
     const {target, by, until, reason} = service.forced;
-    found.push(`forced to ${target} by ${by}${until ? ` until ${local(until)}` : ""}${reason ? `: ${reason}` : ""}`);
+    found.push(`${service.forced.drill ? "a drill: " : ""}forced to ${target} by ${by}${until ? ` until ${local(until)}` : ""}${reason ? `: ${reason}` : ""}`);
   }
   if (service.outage) found.push(`no server answers for ${duration(service.outage.for_s)}: that may be this gateway's own failure`);
   if (service.path && service.path.state === "unanswered") {

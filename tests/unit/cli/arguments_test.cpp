@@ -101,7 +101,7 @@ TEST(Arguments, ThatDoNotBelongTogetherAreRefused) {
   EXPECT_THAT(error_text({"reload", "web"}), HasSubstr("unexpected argument \"web\"; usage: hanatctl reload"));
   EXPECT_THAT(error_text({"auto", "web", "--all"}), HasSubstr("either web or --all"));
   EXPECT_THAT(error_text({"auto", "web", "--for", "1m"}),
-              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary, disable"));
+              HasSubstr("auto has no option --for; it belongs to: force-backup, force-primary, drill, disable"));
   EXPECT_THAT(error_text({"disable"}), HasSubstr("name a server: hanatctl disable [SERVICE] SERVER"));
   EXPECT_THAT(error_text({"enable", "a", "b", "c"}), HasSubstr("unexpected argument \"c\"; usage: hanatctl enable [SERVICE] SERVER"));
   EXPECT_THAT(error_text({"force-backup", "--drain", "1m", "--reset"}), HasSubstr("either --drain or --reset"));
@@ -162,20 +162,32 @@ TEST(Arguments, HelpFitsTheScreenAndAnswersWhatIsAskedAtNight) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
 }
 
-TEST(Arguments, OfEveryKindStandInTheManPageAndTheCompletion) {
-  const auto packaging = std::filesystem::path{HANAT_SOURCE} / "packaging";
-  const auto man = test::read_text(packaging / "man/hanatctl.8.scd"), completion = test::read_text(packaging / "completions/hanatctl.bash");
-  for (const auto& subcommand : subcommands()) {
-    EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
-    EXPECT_THAT(completion, HasSubstr(std::string{subcommand.name} + (subcommand.command == Command::help ? "\"" : " ")));
-  }
-  for (const auto* option :
-       {"--socket", "--json",  "--help",  "--version", "--all",        "--for",   "--reason", "--server", "--even-if-down",
-        "--watch",  "--color", "--check", "--number",  "--since",      "--until", "--follow", "--at",     "--ask",
-        "--list",   "--drain", "--reset", "--wait",    "--until-down", "--yes",   "--address"}) {
-    EXPECT_THAT(man, HasSubstr("*" + std::string{option} + "*"));
-    EXPECT_THAT(completion, HasSubstr(option));
-  }
+TEST(Arguments, OfEveryKindStandInTheManPage) {
+  const auto man = test::read_text(std::filesystem::path{HANAT_SOURCE} / "packaging/man/hanatctl.8.scd");
+  for (const auto& subcommand : subcommands()) EXPECT_THAT(man, HasSubstr("*" + std::string{subcommand.name} + "*"));
+  for (std::size_t option = 0; option < option_count; ++option)
+    EXPECT_THAT(man, HasSubstr("*" + std::string{row_of(static_cast<Option>(option)).name} + "*"));
+}
+
+TEST(Arguments, OfADrillAreThoseOfAMoveAndATimeOfADayAtMost) {
+  const Invocation drill = parse({"drill", "web", "--for", "10s", "--server", "backup2", "--reset", "--reason", "monthly"});
+  EXPECT_EQ(drill.command, Command::drill);
+  EXPECT_EQ(drill.operand, "web");
+  EXPECT_EQ(drill.for_time, std::chrono::seconds{10});
+  EXPECT_EQ(drill.server, "backup2");
+  EXPECT_TRUE(drill.reset);
+  for (const auto* time : {"999ms", "25h"})
+    EXPECT_THAT(error_text({"drill", "web", "--for", time}), HasSubstr("a drill lasts from 1s to 24h")) << time;
+  EXPECT_THAT(error_text({"drill", "--all"}), HasSubstr("drill has no option --all"));
+  EXPECT_THAT(error_text({"rehearse"}), HasSubstr("hanatctl drill SERVICE"));
+}
+
+TEST(Arguments, OfACompletionAreNotUnderstoodHere) {
+  const Invocation typed = parse({"complete", "zsh", "--nonsense", "--for"});
+  EXPECT_EQ(typed.command, Command::complete);
+  EXPECT_EQ(typed.operand, "zsh");
+  EXPECT_THAT(typed.words, testing::ElementsAre("--nonsense", "--for"));
+  EXPECT_THAT(error_text({"complete"}), HasSubstr("name the shell"));
 }
 
 TEST(Arguments, OfForTakeATimeOfTenYearsAtMost) {

@@ -48,6 +48,15 @@ TEST_F(MoveReply, SaysHowManyConnectionsAreResetOrStay) {
   EXPECT_THAT(auto_reply(reply_of(back), now), HasSubstr("hanatd decides again\n  5 connections of primary drain"));
 }
 
+TEST_F(MoveReply, OfADrillSaysWhenItEndsAndHowToEndItNow) {
+  json drill = moved("drain");
+  drill["until"] = "2026-01-31T14:00:35.000Z";
+  EXPECT_EQ(drill_reply(reply_of(drill), now), "a drill of web: traffic goes to backup (10.0.0.12:8443)\n"
+                                               "It ends at 14:00:35 (in 30 s), or when that server goes down, and the traffic returns by "
+                                               "itself. Ctrl-C here ends it at once, and so "
+                                               "does anywhere:\n-> hanatctl auto web\n");
+}
+
 TEST_F(MoveReply, OfASoftPinSaysThatItEndsWithItsServer) {
   json soft = moved("keep");
   soft["until_down"] = true;

@@ -308,6 +308,8 @@ TEST_F(Notices, AnOverrideThatEndsWithItsServerSaysSo) {
   auto service = web();
   service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root", .until_down = true};
   EXPECT_EQ(notices(service, now)[0].text, "forced to primary by root until it goes down; another server takes over then. To end it:");
+  service.forced->drill = true;
+  EXPECT_THAT(notices(service, now)[0].text, testing::StartsWith("a drill: forced to primary by root until it goes down; another"));
 }
 
 TEST_F(Notices, AServerThatIsDownForTheGroupIsNoRedundancy) {

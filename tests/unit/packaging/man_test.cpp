@@ -6,10 +6,13 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/config/load_config.hpp"
 #include "daemon/decision/decision.hpp"
 #include "probes/result.hpp"
 
@@ -38,6 +41,36 @@ TEST(ManPage, ExplainsEveryReasonOfADecision) {
     const std::string word{to_text(static_cast<Reason>(number))};
     EXPECT_THAT(page, testing::HasSubstr("*" + word + "*\n\t")) << word;
   }
+}
+
+/// What stands between ``` and ``` behind "# EXAMPLES".
+std::vector<std::string> examples_of(const char* page) {
+  std::ifstream file(std::string{HANAT_SOURCE "/packaging/man/"} + page);
+  std::vector<std::string> examples;
+  bool behind = false, inside = false;
+  for (std::string line; std::getline(file, line);) {
+    behind |= line == "# EXAMPLES";
+    if (line == "```") {
+      inside = !inside;
+      if (inside && behind) examples.emplace_back();
+    } else if (inside && behind) {
+      examples.back() += line + "\n";
+    }
+  }
+  return examples;
+}
+
+TEST(ManPage, OfTheConfigurationHasExamplesThatAreAccepted) {
+  const auto examples = examples_of("hanat.toml.5.scd");
+  EXPECT_GE(examples.size(), 5U);
+  for (const std::string& text : examples) {
+    const auto result = parse_config(text, "example");
+    EXPECT_TRUE(std::holds_alternative<Config>(result)) << text;
+  }
+}
+
+TEST(ManPage, EachHasExamples) {
+  for (const char* page : {"hanatd.8.scd", "hanatctl.8.scd", "hanat.toml.5.scd"}) EXPECT_FALSE(examples_of(page).empty()) << page;
 }
 
 /// Code words in the sources of the doctor: those behind a severity, and what make() and a ternary begin with.

@@ -74,11 +74,13 @@ public:
   void read_everything(const std::string& situation) {
     const testing::ScopedTrace trace{__FILE__, __LINE__, situation};
     control("Version");
+    control("Names");
     control("History");
     control("Why");
     const json status = control("Status"); // it has to outlive the loop
     for (const auto& service : status.at("status").at("services")) {
       control("Status", {{"service", service.at("name")}});
+      control("Names", {{"service", service.at("name")}});
       control("History", {{"service", service.at("name")}});
       control("Why", {{"service", service.at("name")}});
       control("Connections", {{"service", service.at("name")}, {"list", 5}});
@@ -153,6 +155,14 @@ protected:
     EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "backup"}, {"drain_s", 0.5}}), "InvalidParameter");
     EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "backup"}, {"drain_s", 5}, {"reset", true}}), "InvalidParameter");
     daemon.control("Auto", {{"all", true}});
+    hanatd.wait_target("sip", "primary");
+    const json drill = {{"service", "sip"}, {"server", any_backup}, {"for_s", 60}, {"drill", true}};
+    EXPECT_EQ(daemon.control("Force", drill).at("services").size(), 2U) << "its group";
+    daemon.read_everything("a drill");
+    EXPECT_EQ(daemon.error_of("Force", drill), "Refused") << "one is running";
+    daemon.control("Auto", {{"service", "sip"}});
+    EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "backup"}, {"drill", true}}), "InvalidParameter")
+        << "without an end";
   }
   /// A failing primary, and its return before it gets the traffic back.
   void check_failover(const Hanatd& hanatd, Conformance& daemon) {

@@ -121,6 +121,7 @@ TEST_F(PeerLink, ACommandOnTheStandbyIsCarriedOutByTheActiveGateway) {
   EXPECT_EQ(second->ctl({"enable", "web", "backup"}).exit, 0);
   first->wait_for([&](const Status& now) { return !server(web(now), "backup").disabled; });
 
+  EXPECT_THAT(second->ctl({"drill", "web"}).err, HasSubstr("run it on the active gateway"));
   const Output refused = second->ctl({"force-backup", "nosuch"});
   EXPECT_EQ(refused.exit, 1);
   EXPECT_THAT(refused.err, HasSubstr("nosuch"));

@@ -48,7 +48,7 @@ Status full_status() {
                         .cut_ms = 5.5};
   ServiceStatus service;
   service.target_address = service.would_target = service.would_why = service.group = "text";
-  service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root", .until_down = true};
+  service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root", .until_down = true, .drill = true};
   service.failback_in_s = 43;
   service.failback.to = service.failback.waits_for = "text";
   service.last_flip = flip;
@@ -130,9 +130,9 @@ TEST(Methods, AreDescribedWithTheirParameters) {
     EXPECT_FALSE(found->second.result.fields.empty()) << method.name;
   }
   const std::string text{interface_description()};
-  EXPECT_THAT(text,
-              HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool, "
-                        "until_down: ?bool, drain_s: ?float, reset: ?bool) -> (services: []Forced, forwarded_to: ?string)\n"));
+  EXPECT_THAT(
+      text, HasSubstr("method Force(service: ?string, all: ?bool, server: string, for_s: ?float, reason: ?string, even_if_down: ?bool, "
+                      "until_down: ?bool, drain_s: ?float, reset: ?bool, drill: ?bool) -> (services: []Forced, forwarded_to: ?string)\n"));
   for (const auto* error : {"Refused", "Failed", "UnknownService", "NotPermitted", "BadConfiguration", "InvalidParameter"})
     EXPECT_TRUE(idl.errors.contains(error)) << error;
   EXPECT_EQ(parse_idl(service_description()).name, "org.varlink.service");
@@ -143,7 +143,7 @@ const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "His
                                          "Observation",   "WhyReport",      "ConfigFile",   "ReloadPlan",        "ServicePlan",
                                          "KeyChange",     "Move",           "OldFlows",     "OldConnections",    "DisabledServer",
                                          "EnabledServer", "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer",
-                                         "Connection"};
+                                         "Connection",    "ServerName"};
 
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};
@@ -222,11 +222,13 @@ TEST(Methods, DeclareEveryFieldOfAnswers) {
   ConnectionsReport connections{.service = "web", .took_ms = 1.5, .servers = {{}, {}}, .list = {{}}};
   connections.servers[0].ends_in_s = connections.servers[0].returns_in_s = 1.5;
   EXPECT_EQ(checker.check_result("Connections", {{"connections", connections}}), "");
+  const json names = {{"services", {"web"}}, {"servers", json::array({{{"role", "primary"}, {"address", "a"}}})}};
+  EXPECT_EQ(checker.check_result("Names", names), "");
   EXPECT_EQ(checker.check_result("Follow", {{"event", plain}, {"next", 4}}), "");
   EXPECT_EQ(checker.check_result("Follow", {{"skipped", 4}}), "");
   const std::set<std::string> unseen = checker.unseen();
-  for (const char* type :
-       {"WhyReport.", "ReloadPlan.", "ServicePlan.", "ProbeAnswer.", "ConnectionsReport.", "ConnectionServer.", "Connection."})
+  for (const char* type : {"WhyReport.", "ReloadPlan.", "ServicePlan.", "ProbeAnswer.", "ConnectionsReport.", "ConnectionServer.",
+                           "Connection.", "ServerName."})
     for (const std::string& field : unseen) EXPECT_FALSE(field.starts_with(type)) << field;
   EXPECT_EQ(json(json(plan).get<ReloadPlan>()), json(plan)) << "and back";
   EXPECT_EQ(json(json(why).get<WhyReport>()), json(why));
@@ -238,7 +240,7 @@ TEST(Methods, ThatOnlyReadAreThese) {
   std::vector<std::string_view> reading;
   for (const auto& method : control_methods())
     if (!method.changes) reading.push_back(method.name);
-  EXPECT_EQ(reading, (std::vector<std::string_view>{"Status", "History", "Doctor", "Version", "Why", "Follow", "Connections"}));
+  EXPECT_EQ(reading, (std::vector<std::string_view>{"Status", "History", "Doctor", "Version", "Why", "Follow", "Connections", "Names"}));
 }
 
 TEST(Methods, CheckNamesAndTypesOfParameters) {

@@ -49,8 +49,8 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.reload_refused = RefusedReload{.at = "2026-01-31T10:00:00.000Z", .by = "root", .errors = 2, .first = "a.toml:1:2: bad"};
   ServiceStatus service;
   service.target = "none";
-  service.forced =
-      ForcedStatus{.target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root", .until_down = true};
+  service.forced = ForcedStatus{
+      .target = "backup", .until = "2026-01-31T10:00:00.000Z", .reason = "because", .by = "root", .until_down = true, .drill = true};
   service.failback_in_s = 43;
   service.failback = {.mode = "manual", .to = "primary", .waits_for = "operator"};
   service.mode = "observe";

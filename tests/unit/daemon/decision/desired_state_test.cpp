@@ -242,6 +242,8 @@ TEST(Plan, NothingIsHeldWhereItIsOffOrAnOperatorPinsTheTarget) {
   ServiceState pinned = watched(Health::up, Health::up);
   pinned.force.emplace();
   EXPECT_TRUE(go(pinned, Destination::primary).rules.hold.empty());
+  pinned.force->drill = true;
+  EXPECT_EQ(go(pinned, Destination::primary).rules.hold, hold_of_the_primary) << "it ends with its server";
 }
 
 TEST(Plan, TheHoldFollowsRightBehindTheFlip) {

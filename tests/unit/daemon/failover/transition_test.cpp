@@ -134,6 +134,28 @@ TEST_F(TransitionTest, AnOverrideEndsForTheWholeGroup) {
   EXPECT_TRUE(outbox.overrides_changed);
 }
 
+TEST_F(TransitionTest, ADrillIsAnOverrideWithAReasonOfItsOwn) {
+  ServiceState& web = add_at(small_service("web", 80), 0);
+  set(web, "uu");
+  Override drill = to(1, now + 30s);
+  drill.drill = drill.until_down = true;
+  begin_override(web, drill, registry, outbox);
+  decide_and_apply();
+  EXPECT_EQ(web.current, 1U);
+  EXPECT_EQ(web.reason, Reason::drill);
+  ASSERT_TRUE(web.last_flip);
+  EXPECT_EQ(web.last_flip->reason, Reason::drill);
+  const auto saved = saved_overrides(registry.services());
+  ASSERT_EQ(saved.size(), 1U);
+  EXPECT_TRUE(saved[0].drill) << "over a restart, too";
+  evictions.run(now);
+  finish();
+  now += 30s;
+  registry.mark_dirty(web);
+  decide_and_apply();
+  EXPECT_EQ(web.current, 0U);
+}
+
 TEST_F(TransitionTest, AfterAnOverrideTrafficGoesBackEvenWhereFailbackIsManual) {
   ServiceConfig config = small_service("web", 80);
   config.failback.automatic = false;

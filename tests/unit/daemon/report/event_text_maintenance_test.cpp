@@ -74,5 +74,19 @@ TEST(MaintenanceText, SaysWhyAnOverrideEnds) {
   EXPECT_EQ(text(soft), "forced to backup (10.0.0.11:8443) by root; it ends when that server goes down, or by `hanatctl auto web`");
 }
 
+TEST(EventText, OfADrillSaysThatItIsOne) {
+  const Forced drill{.server = backup_name,
+                     .by = "root",
+                     .until = {},
+                     .lasts = std::chrono::seconds{30},
+                     .reason = "monthly",
+                     .until_down = true,
+                     .drill = true};
+  EXPECT_EQ(text(drill), "a drill: forced to backup (10.0.0.11:8443) by root for 30s (monthly); it ends when that server goes down, or by "
+                         "`hanatctl auto web`");
+  EXPECT_EQ(text(OverrideRestored{drill}),
+            "the drill to backup (10.0.0.11:8443) by root goes on for another 30s (monthly); `hanatctl auto web` ends it");
+}
+
 } // namespace
 } // namespace hanat::events

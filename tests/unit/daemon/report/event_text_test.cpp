@@ -109,9 +109,9 @@ TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
 }
 
 TEST(EventText, TheReasonOfAFlipIsTheWordOfTheStatus) {
-  for (const Reason reason :
-       {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept, Reason::failback,
-        Reason::recovered, Reason::forced, Reason::disabled, Reason::observe, Reason::no_server_up, Reason::no_server_up_kept}) {
+  for (const Reason reason : {Reason::starting, Reason::adopted, Reason::primary_up, Reason::failover, Reason::full, Reason::full_kept,
+                              Reason::failback, Reason::recovered, Reason::forced, Reason::drill, Reason::disabled, Reason::observe,
+                              Reason::no_server_up, Reason::no_server_up_kept}) {
     Flipped flip = a_flip();
     flip.reason = reason;
     EXPECT_NE(text(flip).find(fmt::format(": {};", to_text(reason))), std::string::npos) << text(flip);

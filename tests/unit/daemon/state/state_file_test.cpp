@@ -132,6 +132,7 @@ TEST(StateFile, GivesBackDisabledServersAndWhatOverridesFollow) {
   State state{.overrides = some_overrides(), .maintenance = some_maintenance(), .drains = {}};
   state.overrides[0].addresses = some_maintenance()[0].addresses;
   state.overrides[1].until_down = true;
+  state.overrides[1].drill = true;
   save_state(dir.path(), state);
   const auto loaded = load_state(dir.path());
   EXPECT_EQ(loaded.state, state);
