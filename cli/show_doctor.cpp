@@ -113,7 +113,10 @@ void show_finding(const SameFinding& same, Page& page) {
 /// those that are printed already, `found`, explains it.
 void show_clients(const json& service, const std::vector<SameFinding>& found, Page& page) {
   const std::string name = text_in(service, "name");
-  if (text_in(service, "target") == "none") {
+  if (text_in(service, "mode") == "observe") {
+    page.blank();
+    page.add_detail(fmt::format("{}: mode observe, so its clients are not hanat's: settings were looked at, and no client was sent", name));
+  } else if (text_in(service, "target") == "none") {
     page.blank();
     page.add_problem(fmt::format("{}: no server is up, and clients are refused", name));
     page.add_remedy("hanatctl why " + name);

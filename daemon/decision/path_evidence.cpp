@@ -16,10 +16,10 @@ constexpr auto alone_for = 1s;          // what a connection whose SYN came twic
 constexpr auto together = 10s;
 constexpr auto quiet_for = 10s; // the repetitions of a SYN are at most 8 s apart before its client gives up, if it is patient
 constexpr unsigned begin_with = 3;
-constexpr std::size_t clients_needed = 2; // without a verdict
-constexpr auto verdict_within = 3'300ms;  // an examination that is not held up; later nobody waits for it
-constexpr auto client_only_for = 15s;     // clients beside one that is stopped by a rule about itself are examined by then, too
-constexpr auto excused_for = 10min;
+constexpr std::size_t clients_needed = 2;    // without a verdict
+constexpr auto verdict_within = 3'300ms;     // an examination that is not held up; later nobody waits for it
+constexpr auto client_only_for = 15s;        // clients beside one that is stopped by a rule about itself are examined by then, too
+constexpr auto excused_for = 2min;           // another rule may stop it by then
 constexpr std::size_t excused_at_most = 256; // clients
 
 } // namespace

@@ -84,6 +84,13 @@ TEST(ShowDoctor, CountsEveryMarkedLineAndNoTroubleTwice) {
   EXPECT_THAT(shown.text, HasSubstr("\n!! mail: no server is up, and clients are refused\n   -> hanatctl why mail\n"));
 }
 
+TEST(ShowDoctor, AnObservedServiceWithoutATargetIsNoProblem) {
+  const json seen = json::parse(R"({"services": [{"name": "web", "target": "none", "mode": "observe"}]})");
+  const DoctorText shown = show_doctor(reply(json::array()), seen, {});
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_THAT(shown.text, HasSubstr("web: mode observe, so its clients are not hanat's"));
+}
+
 TEST(ShowDoctor, EscapesWhatCameFromOutside) {
   json bad = finding("problem");
   bad["what"] = "a\x1b[31mb";
