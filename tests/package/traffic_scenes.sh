@@ -136,7 +136,7 @@ scrape() { # ADDRESS PORT
   exec 3<>"/dev/tcp/$1/$2" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && timeout 5 cat <&3
 }
 scene_metrics() {
-  sed -i 's/^# \(metrics = "[^"]*"\).*/\1/' /etc/hanat/hanat.toml
+  sed -i '/^\[hanatd\]/a metrics = "127.0.0.1:9717"' /etc/hanat/hanat.toml
   systemctl reload hanatd
   expect "Prometheus reads its figures in the sandbox" has "$(scrape 127.0.0.1 9717)" '^hanat_.*service="web"'
 }
