@@ -22,7 +22,7 @@ test_packages=(
 deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot git lintian scdoc systemd)
 deb_check_packages=(devscripts)
 vm_packages=(debootstrap e2fsprogs qemu-system-x86)
-container_packages=(crun curl debootstrap podman python3)
+container_packages=(curl debootstrap podman python3 runc)
 
 # to measure, beside what the lab needs (bench/run.sh)
 bench_packages=(conntrack conntrackd haproxy keepalived)

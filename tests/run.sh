@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
-# All tests: sudo tests/run.sh          about 40 minutes on two cores
+# All tests: sudo tests/run.sh          some 40 minutes on two cores
 #            sudo tests/run.sh quick    format, build, unit and namespace tests only
 #            sudo tests/run.sh tidy     all, and clang-tidy over the tests' own sources too (10 minutes more)
 # On a fresh Debian 12 it installs what it needs. Nothing is skipped: a test that lacks something fails. The last line is
@@ -356,8 +356,8 @@ if [ "$mode" != quick ]; then
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
     waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*'
     netns 3 "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
-    section "fuzzers, 3 s each"
-    fuzz_all 3
+    section "fuzzers, 2 s each"
+    fuzz_all 2
   fi
 
   section "clang-tidy; the daemon's threads under TSan"

@@ -19,7 +19,7 @@ vip=203.0.113.10
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/hanat-container-XXXXXX")
 pids=()
 bad=0
-podman() { command podman --root "$scratch/store" --runroot "$scratch/run" --storage-driver vfs --cgroup-manager cgroupfs "$@"; }
+podman() { command podman --runtime runc --root "$scratch/store" --runroot "$scratch/run" --storage-driver vfs --cgroup-manager cgroupfs "$@"; }
 cleanup() {
   trap - EXIT INT TERM HUP
   podman rm --force --time 1 hanat >/dev/null 2>&1
@@ -84,7 +84,7 @@ base() {
 }
 image() {
   mkdir "$scratch/context" && cp packaging/examples/container/Containerfile "$package" "$scratch/context" &&
-    podman build --network host --build-arg BASE=localhost/base --tag hanat "$scratch/context"
+    podman build --isolation chroot --network host --build-arg BASE=localhost/base --tag hanat "$scratch/context"
 }
 start() {
   podman run --detach --name hanat --network "ns:/run/netns/$prefix-gateway" --cap-drop all --cap-add net_admin --cap-add net_raw \

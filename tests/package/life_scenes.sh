@@ -271,6 +271,7 @@ scene_after_reboot() {
 }
 
 scene_remove() {
+  echo '# forwarding' >>/etc/sysctl.d/60-hanat.conf
   apt-get -qq -y -o Dpkg::Use-Pty=0 remove hanat >"$work/apt" 2>&1 || failed "apt removes it" "$(tail -n 20 "$work/apt")"
   expect "removed: its rules are gone" not nft list table inet hanat
   expect "the configuration is kept" test -e /etc/hanat/conf.d/web.toml
