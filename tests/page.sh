@@ -61,7 +61,7 @@ inside ip link set lo up
 inside ip address add 203.0.113.10/32 dev lo
 inside ip address add 198.18.11.2/32 dev lo
 inside ip address add 198.18.12.2/32 dev lo
-inside python3 -m http.server --bind 0.0.0.0 8443 >/dev/null 2>&1 &
+ip netns exec "$space" python3 -m http.server --bind 0.0.0.0 8443 >/dev/null 2>&1 &
 server=$!
 listens() { inside bash -c '</dev/tcp/198.18.11.2/8443' 2>/dev/null; }
 within 20 listens || failed "a server listens"
@@ -87,7 +87,7 @@ backup = "198.18.11.2:27"
 probe = { type = "exec", command = ["/bin/sh", "-c", "echo '$hostile'; exit 1"] }
 END
 mkdir "$work/state"
-inside "$build/hanatd" --config "$work/hanat.toml" --socket "$work/control.sock" --state "$work/state" >"$work/log" 2>&1 &
+ip netns exec "$space" "$build/hanatd" --config "$work/hanat.toml" --socket "$work/control.sock" --state "$work/state" >"$work/log" 2>&1 &
 daemon=$!
 settled() { ctl status 2>/dev/null | grep -q 'no server is up'; }
 within 20 settled || failed "hanatd runs" "$(cat "$work/log")"

@@ -69,7 +69,7 @@ network() {
 }
 serve() { # HOST: its name, to whoever asks
   mkdir -p "$scratch/$1" && echo "$1" >"$scratch/$1/index.html"
-  on "$1" python3 -m http.server --directory "$scratch/$1" 8080 >/dev/null 2>&1 &
+  ip netns exec "$prefix-$1" python3 -m http.server --directory "$scratch/$1" 8080 >/dev/null 2>&1 &
   pids+=($!)
   server=$!
 }
@@ -87,7 +87,7 @@ image() {
     podman build --isolation chroot --network host --build-arg BASE=localhost/base --tag hanat "$scratch/context"
 }
 start() {
-  podman run --detach --name hanat --network "ns:/run/netns/$prefix-gateway" --cap-drop all --cap-add net_admin --cap-add net_raw \
+  podman run --detach --name hanat --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --network "ns:/run/netns/$prefix-gateway" --cap-drop all --cap-add net_admin --cap-add net_raw \
     --volume "$scratch/etc:/etc/hanat:ro" --volume hanat-state:/var/lib/hanat hanat
 }
 
