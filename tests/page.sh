@@ -5,6 +5,8 @@
 # Not here: the data and the headers (tests/unit/daemon/report, the metrics_server_test of netns).
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+# shellcheck source=tests/checks.sh
+. tests/checks.sh
 [ $# -ge 1 ] || {
   printf 'usage: sudo tests/page.sh BUILD [DIRECTORY]\n' >&2
   exit 2
@@ -16,7 +18,6 @@ chmod 0755 "$work"
 space=hanat-page-$$
 daemon=
 server=
-failures=0
 ended() {
   local pid
   for pid in $daemon $server; do kill "$pid" 2>/dev/null; done
@@ -28,11 +29,6 @@ trap ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-ok() { printf 'ok %s\n' "$1"; }
-failed() { # TEXT DETAIL
-  failures=$((failures + 1))
-  printf 'FAILED %s\n%s\n' "$1" "${2-}" | head -n 40
-}
 expect() { # TEXT PATTERN FILE
   if grep -q -- "$2" "$3"; then ok "$1"; else failed "$1" "no $2 in: $(cat "$3")"; fi
 }
@@ -44,15 +40,6 @@ ctl() { inside "$build/hanatctl" --socket "$work/control.sock" "$@"; }
 browse() { # OPTION...
   inside timeout 60 chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --hide-scrollbars \
     --user-data-dir="$work/profile" --virtual-time-budget=5000 "$@" http://127.0.0.1:9717/ 2>>"$work/chromium"
-}
-
-within() { # SECONDS COMMAND...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.1
-  done
 }
 
 ip netns add "$space"

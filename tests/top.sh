@@ -4,6 +4,8 @@
 # pressed. Prints "ok" and "FAILED" lines; exit status 0: all ok. Not here: every line of the screen and every key (tests/unit/cli/top).
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+# shellcheck source=tests/checks.sh
+. tests/checks.sh
 [ $# -eq 1 ] || {
   printf 'usage: sudo tests/top.sh BUILD\n' >&2
   exit 2
@@ -14,7 +16,6 @@ chmod 0755 "$work"
 gateway=hanat-top-g-$$ client=hanat-top-c-$$ server=hanat-top-s-$$
 daemon=
 started=()
-failures=0
 ended() {
   local pid space
   tmux -S "$work/tmux" kill-server 2>/dev/null
@@ -28,19 +29,6 @@ trap ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-ok() { printf 'ok %s\n' "$1"; }
-failed() { # TEXT DETAIL
-  failures=$((failures + 1))
-  printf 'FAILED %s\n%s\n' "$1" "${2-}" | head -n 60
-}
-within() { # SECONDS COMMAND...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.05
-  done
-}
 on() { ip netns exec "$@"; }
 ctl() { "$build/hanatctl" --socket "$work/control.sock" "$@"; }
 

@@ -1,6 +1,7 @@
 // Differences of two reads.
 #include "daemon/report/flow_totals.hpp"
 
+#include <unordered_set>
 #include <utility>
 
 namespace hanat {
@@ -12,14 +13,14 @@ std::string service_in(const std::string& server) { return server.substr(0, serv
 
 void FlowTotals::add(std::span<const nat::FlowCount> counts) {
   std::unordered_map<std::string, Seen> now;
-  std::unordered_map<std::string, bool> services;
+  std::unordered_set<std::string> services;
   now.reserve(counts.size());
   for (const nat::FlowCount& count : counts) {
     const auto before = last_.find(count.element);
     const bool goes_on = before != last_.end() && before->second.server == count.comment && before->second.flows <= count.flows;
     const std::uint64_t fresh = !begun_ ? 0 : goes_on ? count.flows - before->second.flows : count.flows;
     totals_[count.comment] += fresh;
-    services.emplace(service_in(count.comment), true);
+    services.insert(service_in(count.comment));
     now.emplace(count.element, Seen{.server = count.comment, .flows = count.flows});
   }
   last_ = std::move(now);

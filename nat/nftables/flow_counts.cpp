@@ -2,7 +2,10 @@
 #include "nat/nftables/flow_counts.hpp"
 
 #include <array>
+#include <optional>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -21,6 +24,13 @@ struct Counted {
   std::vector<FlowCount> counts = {};
 };
 
+/// NAT chains see a flow's first packet only, so it counts flows.
+int read_counter(nftnl_expr* expression, void* flows) {
+  if (std::string_view{nftnl_expr_get_str(expression, NFTNL_EXPR_NAME)} == "counter")
+    *static_cast<std::optional<std::uint64_t>*>(flows) = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
+  return 0;
+}
+
 int add_count(nftnl_set_elem* element, void* data) {
   std::uint32_t length = 0;
   const auto* const key = static_cast<const char*>(nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &length));
@@ -29,20 +39,11 @@ int add_count(nftnl_set_elem* element, void* data) {
   FlowCount count{.element = into.set + std::string{key, length}, .comment = {}};
   const void* const user = nftnl_set_elem_get(element, NFTNL_SET_ELEM_USERDATA, &length);
   count.comment = comment_in(user, length);
-  bool has_counter = false;
-  const auto read = [&](nftnl_expr* expression) {
-    if (std::string_view{nftnl_expr_get_str(expression, NFTNL_EXPR_NAME)} != "counter") return;
-    count.flows = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS); // NAT chains see a flow's first packet only
-    has_counter = true;
-  };
-  nftnl_set_elem_expr_foreach(
-      element,
-      [](nftnl_expr* expression, void* reader) {
-        (*static_cast<decltype(read)*>(reader))(expression);
-        return 0;
-      },
-      const_cast<void*>(static_cast<const void*>(&read)));
-  if (has_counter) into.counts.push_back(std::move(count));
+  std::optional<std::uint64_t> flows;
+  nftnl_set_elem_expr_foreach(element, read_counter, &flows);
+  if (!flows) return 0;
+  count.flows = *flows;
+  into.counts.push_back(std::move(count));
   return 0;
 }
 

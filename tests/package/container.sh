@@ -12,6 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 package=$(realpath "$1")
 # shellcheck source=tests/install-deps.sh
 . tests/install-deps.sh
+# shellcheck source=tests/checks.sh
+. tests/checks.sh
 install_packages "${lab_packages[@]}" "${container_packages[@]}" || exit 1
 
 prefix=hanat-box-$$
@@ -42,14 +44,6 @@ expect() { # TEXT COMMAND...
     bad=1
     return 1
   fi
-}
-within() { # SECONDS COMMAND...
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.2
-  done
 }
 on() { # HOST COMMAND...
   local host=$1
