@@ -11,7 +11,8 @@
 namespace hanat {
 namespace {
 
-/// Everything that is loaded for a virtual endpoint stays.
+/// Everything that is loaded for a virtual endpoint stays; the stale keys, too, as a cut under way may be asking its clients: who answers
+/// is reset by them, and Linux lets a connection answer such a segment once in 500 ms (tcp_invalid_ratelimit).
 void keep_loaded(const nat::TableState& loaded, const Vip& vip, nat::TableState& rules) {
   const auto keep = [&vip](const auto& from, auto& into) {
     typename std::remove_cvref_t<decltype(from)>::key_type first{};
@@ -25,6 +26,7 @@ void keep_loaded(const nat::TableState& loaded, const Vip& vip, nat::TableState&
   keep(loaded.dnat, rules.dnat);
   keep(loaded.reject, rules.reject);
   keep(loaded.snat, rules.snat);
+  keep(loaded.stale, rules.stale);
 }
 
 /// Where flows of a part of a loaded endpoint may be: at its target, or by an earlier decision at another server.

@@ -19,8 +19,8 @@ std::vector<Vip> given_up_parts(const ServiceState& service, const std::map<Vip,
 
 /// Flows of endpoints that the service no longer listens on. What is there afterwards may be somebody else's: an operator who takes an
 /// endpoint from hanat has rules of his own for it, which may lead to the same server. So the flows that stand are recorded first, and
-/// until then the endpoint stays as it is (a part of a range does not: it cannot stand beside the rest). Then it leaves the table, and they
-/// go.
+/// until then the endpoint stays as it is, stale keys included (a part of a range does not: it cannot stand beside the rest). Then it
+/// leaves the table, and they go.
 void disown(const ServiceState& service, Time now, Plan& result);
 /// Flows that are given up with their drain are not given up by disown(), too.
 void leave_out(const std::vector<Mapping>& given_up, std::vector<Eviction>& evictions);

@@ -351,5 +351,17 @@ TEST(Plan, AServiceThatIsRemovedWhileItRefusesClientsStaysUntilTheRestOfItsCutIs
   EXPECT_TRUE(go(service, Destination::removed).rules.vips.empty());
 }
 
+TEST(Plan, AServiceThatIsRemovedDuringACutResetsTheClientsThatAreBeingAskedUntilTheyAreRecorded) {
+  ServiceState service = service_at(Destination::primary);
+  apply(service, go(service, Destination::backup), moment);
+  const auto asked = service.loaded.stale;
+  ASSERT_TRUE(asked.contains({tcp4, primary4}));
+  const Plan removed = go(service, Destination::removed);
+  EXPECT_EQ(removed.rules.stale, asked) << "the answer of a client that was asked a moment ago would be lost";
+  apply(service, removed, moment);
+  recorded(service);
+  EXPECT_TRUE(go(service, Destination::removed).rules.stale.empty()) << "what comes now may be somebody else's";
+}
+
 } // namespace
 } // namespace hanat::planning
