@@ -6,11 +6,15 @@
 #include <cstdlib>
 #include <numeric>
 #include <optional>
+#include <set>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <variant>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -135,13 +139,33 @@ Exit run_metrics(const Invocation& invocation) {
   return invocation.json ? print_json({{"metrics", text}}) : print(text);
 }
 
+/// Of servers, each once.
+std::vector<std::string> names_in(const Config& config) {
+  std::set<std::string> names;
+  for (const ServiceConfig& service : config.services)
+    for (const ServerConfig& server : service.servers)
+      if (server.host) names.insert(server.host->name);
+  return {names.begin(), names.end()};
+}
+
 Exit print_ok(const std::string& file, const Config& config, bool as_json) {
   const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
                                        [](std::size_t sum, const ServiceConfig& service) { return sum + service.servers.size(); });
   const auto services = config.services.size();
-  if (as_json) return print_json({{"file", file}, {"ok", true}, {"services", services}, {"servers", servers}, {"errors", json::array()}});
-  return print(fmt::format("{}: {} service{}, {} server{}: ok\n", escaped(file), services, services == 1 ? "" : "s", servers,
-                           servers == 1 ? "" : "s"));
+  const std::vector<std::string> names = names_in(config);
+  if (as_json)
+    return print_json(
+        {{"file", file}, {"ok", true}, {"services", services}, {"servers", servers}, {"names", names}, {"errors", json::array()}});
+  std::string text = fmt::format("{}: {} service{}, {} server{}: ok\n", escaped(file), services, services == 1 ? "" : "s", servers,
+                                 servers == 1 ? "" : "s");
+  constexpr std::size_t shown_at_most = 10;
+  if (!names.empty()) {
+    const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), shown_at_most)));
+    text += fmt::format("{} that hanatd will resolve: {}{}. To resolve and probe now:\n-> hanatctl check --ask {}\n",
+                        plural(names.size(), "name"), fmt::join(first, ", "),
+                        names.size() > shown_at_most ? fmt::format(" and {} more", names.size() - shown_at_most) : "", escaped(file));
+  }
+  return print(text);
 }
 
 Exit run_check(const Invocation& invocation) {

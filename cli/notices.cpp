@@ -142,6 +142,11 @@ void add_server_notices(const ServiceStatus& service, WallTime now, std::vector<
                               escaped(server.role), service.mode == "observe" ? "would have lost" : "lost", flapping->times,
                               flapping->times == 1 ? "" : "s", duration(flapping->wait_s), duration(flapping->forgiven_in_s))});
     if (server.new_probes && !server.new_probes->probes.empty()) notices.push_back(notice_new_probes(server, *server.new_probes, now));
+    if (const auto& name = server.name; name && name->error && name->state == "resolved")
+      notices.push_back(
+          {false, fmt::format("{}: its name {} cannot be resolved{}: {}; the last good address stays in use", escaped(server.role),
+                              escaped(name->name), name->failing_since ? " since " + local_time(*name->failing_since, now) : "",
+                              escaped(*name->error))});
     if (const auto& warning = server.warning)
       notices.push_back({false, fmt::format("{} passes with a warning: {}{}", escaped(server.role), escaped(warning->reason),
                                             warning->detail.empty() ? "" : fmt::format(" ({})", escaped(warning->detail)))});
@@ -277,6 +282,12 @@ std::optional<Notice> notice_failback(const ServiceStatus& service) {
 }
 
 } // namespace
+
+/// "10.0.0.12:5432 (db1.lan)"
+std::string with_name(const std::string& address, const NameStatus& name) {
+  const std::string text = escaped(name.name), host = text.substr(0, text.find(':'));
+  return address == text ? text : fmt::format("{} ({})", address, host);
+}
 
 /// "passes 3.1 of 5 s", "1 of 2 passes"
 std::string show_recovery(const RecoveringStatus& recovering) {

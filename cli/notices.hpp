@@ -18,6 +18,8 @@ struct Notice {
 };
 std::vector<Notice> notices(const ServiceStatus& service, WallTime now);
 
+/// "10.0.0.12:5432 (db1.lan)"
+std::string with_name(const std::string& address, const NameStatus& name);
 /// "passes 3.1 of 5 s", "1 of 2 passes"
 std::string show_recovery(const RecoveringStatus& recovering);
 

@@ -148,7 +148,8 @@ Colour colour_of(const ServerStatus& server) {
 
 void add_servers(Screen& screen, const ServiceStatus& service) {
   const auto address_of = [](const ServerStatus& server) {
-    return server.addresses.empty() ? escaped(server.address) : joined(server.addresses);
+    const std::string text = server.addresses.empty() ? escaped(server.address) : joined(server.addresses);
+    return server.name ? with_name(text, *server.name) : text;
   };
   std::size_t role = 0, address = 0;
   for (const auto& server : service.servers) {

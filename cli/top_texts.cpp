@@ -56,7 +56,8 @@ Line server_line(const ServiceStatus& service, const ServerStatus& server) {
   const bool down = server.health == "down" && !server.disabled && !server.recovering;
   const bool fine = server.health == "up" && !server.disabled;
   return {.text = fmt::format("{} {} {}  {}{}  {}", server.role == service.target ? "->" : "  ", escaped(server.role),
-                              escaped(server.address), server.disabled ? "disabled, " : "", state, show_last(server.last, server.fails)),
+                              server.name ? with_name(escaped(server.address), *server.name) : escaped(server.address),
+                              server.disabled ? "disabled, " : "", state, show_last(server.last, server.fails)),
           .style = down   ? Style::bad
                    : fine ? Style::plain
                           : Style::note};

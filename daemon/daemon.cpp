@@ -104,6 +104,22 @@ std::unique_ptr<Hooks> make_hooks(uv_loop_t* loop, const Config& config, const s
   return hooks;
 }
 
+/// Servers by their names. Addresses that they get are saved.
+std::unique_ptr<NameLink> make_names(uv_loop_t* loop, Controller& controller, StateKeeper& state,
+                                     const std::function<void(const Event&)>& publish) {
+  auto names =
+      std::make_unique<NameLink>(loop, controller, [publish](events::Payload what) { publish(events::make({}, std::move(what))); });
+  names->on_change = [&controller, &state] { state.save(controller, Controller::Urgency::soon); };
+  return names;
+}
+
+/// What handlers need of them.
+Handlers::Names names_for(const std::unique_ptr<NameLink>& names) {
+  return {
+      .add_to = [&names](ServiceStatus& status, const ServiceConfig& service) { names->add_to(status, service); },
+      .look_up = [&names](const std::shared_ptr<const Config>& config, LookUps::Done done) { names->look_up(config, std::move(done)); }};
+}
+
 /// The link to the other gateway of a pair, as the configuration has it.
 void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
                   const std::function<void(const Event&)>& publish) {
@@ -161,7 +177,8 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 state_.health_changed(std::move(services));
                               },
                           .server_reached = [this](bool reached) { state_.server_reached(reached); }});
-  state_.start(*controller_, config, history_->ring());
+  names_ = make_names(loop_, *controller_, state_, [this](const Event& event) { publish(event); });
+  state_.start(*controller_, *names_, start.config->config, history_->ring());
   utsname system{};
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
@@ -178,6 +195,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   flow_sync_->enable(config.pair.has_value());
   handlers_->set_flow_sync(flow_sync_.get());
   handlers_->set_flow_counter(std::make_unique<FlowCounter>(loop_, paths_.table));
+  handlers_->set_names(names_for(names_));
   handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
@@ -264,10 +282,11 @@ void Daemon::stop() {
   state_.finish();
   store_.stop();
   control_.reset();
-  metrics_.reset();
+  metrics_.server.reset();
   link_.reset();
   config_watch_.reset();
   handlers_->stop();
+  names_.reset(); // its addresses are saved
   reloads_.reset();
   handlers_->set_doctor(nullptr);
   handlers_->set_flow_sync(nullptr);
@@ -290,7 +309,7 @@ ReloadSteps Daemon::reload_steps() {
 
 void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::function<void(const Reloaded&)>& done) {
   control_->set_operators(operators_of(*next->config, next->operators));
-  controller_->reload(next->config, by, [this, next, done](const Reloaded& reloaded) {
+  const auto ended = [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
     for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);
     hooks_->configure(*next->config);
@@ -301,7 +320,8 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     replace_link(link_, loop_, *next->config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
     trim_memory();
     done(reloaded);
-  });
+  };
+  controller_->reload({.next = names_->follow(next->config), .by = by, .done = ended});
 }
 
 /// Without CAP_NET_RAW hanatd does everything else.
@@ -314,11 +334,11 @@ std::optional<ClientNotifier> Daemon::make_client_notifier() const try {
 
 /// A port that is taken must not stop failover: only the metrics are missing then.
 void Daemon::serve_metrics(const std::optional<Endpoint>& at) try {
-  if (at == metrics_at_ && (metrics_ || !at)) return;
-  metrics_.reset();
-  metrics_at_ = at;
+  if (at == metrics_.at && (metrics_.server || !at)) return;
+  metrics_.server.reset();
+  metrics_.at = at;
   if (!at) return;
-  metrics_ = std::make_unique<MetricsServer>(loop_, *at, status_source(*controller_, *handlers_, *history_));
+  metrics_.server = std::make_unique<MetricsServer>(loop_, *at, status_source(*controller_, *handlers_, *history_));
 } catch (const std::system_error& error) {
   log(events::MetricsNotServed{error.what()});
 }

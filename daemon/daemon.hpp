@@ -21,6 +21,7 @@
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
+#include "daemon/name_link.hpp"
 #include "daemon/pair/flow_sync_monitor.hpp"
 #include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
@@ -80,14 +81,17 @@ private:
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<NameLink> names_;
   std::unique_ptr<Examinations> examinations_;
   ConfigInUse config_;
   ConfigStore store_;
   std::unique_ptr<ReloadRequests> reloads_; // until stop()
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<ControlServer> control_;
-  std::optional<Endpoint> metrics_at_; // as configured
-  std::unique_ptr<MetricsServer> metrics_;
+  struct Metrics {
+    std::optional<Endpoint> at = {}; // as configured
+    std::unique_ptr<MetricsServer> server = {};
+  } metrics_;
   std::unique_ptr<FlowSyncMonitor> flow_sync_;
   std::unique_ptr<PeerLink> link_;
   std::unique_ptr<ConfigWatch> config_watch_;

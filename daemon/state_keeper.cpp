@@ -30,19 +30,22 @@ StateKeeper::StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log)
                       .on_failure = [this](const std::string& error) { log_(events::StateNotSaved{error}); }}),
       track_file_(loop, [this](const std::string& error) { log_(events::TrackFileNotWritten{error}); }) {}
 
-void StateKeeper::start(Controller& controller, const Config& config, const HistoryRing& history) {
+void StateKeeper::start(Controller& controller, NameLink& names, const std::shared_ptr<const Config>& config, const HistoryRing& history) {
   const LoadedState kept = load_state(dir_);
   const EarlierRun earlier{.health = load_health(dir_), .boot = boot_id(), .wall = wall_now(), .targets = last_targets(history)};
   for (const std::string& warning : {kept.warning, earlier.health.warning})
     if (!warning.empty()) log_(events::Message{Level::warning, warning});
-  follow(config);
-  controller.start(config, kept.state, earlier);
+  follow(*config);
+  names_ = &names;
+  controller.start(*names.start(config, kept.state.names), kept.state, earlier);
   controller_ = &controller;
   health_writer_.begin();
 }
 
 void StateKeeper::save(const Controller& controller, Controller::Urgency urgency) {
-  urgency == Controller::Urgency::now ? writer_.save_now(controller.state()) : writer_.save_soon(controller.state());
+  State state = controller.state();
+  if (names_ != nullptr) state.names = names_->saved();
+  urgency == Controller::Urgency::now ? writer_.save_now(std::move(state)) : writer_.save_soon(std::move(state));
 }
 
 void StateKeeper::health_changed(std::set<std::string> services) {

@@ -4,10 +4,12 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 
 #include <uv.h>
 
 #include "daemon/failover/controller.hpp"
+#include "daemon/name_link.hpp"
 #include "daemon/pair/track_file.hpp"
 #include "daemon/report/event.hpp"
 #include "daemon/report/history.hpp"
@@ -22,8 +24,8 @@ public:
   StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log);
 
   /// Starts the controller with what is kept, and writes from then on what changes.
-  void start(Controller& controller, const Config& config, const HistoryRing& history);
-  /// What operators set, and what drains.
+  void start(Controller& controller, NameLink& names, const std::shared_ptr<const Config>& config, const HistoryRing& history);
+  /// What operators set, what drains, and the addresses of names.
   void save(const Controller& controller, Controller::Urgency urgency);
   /// Services may have changed; those that are not there yet are not written.
   void health_changed(std::set<std::string> services);
@@ -46,6 +48,7 @@ private:
   std::filesystem::path dir_;
   Log log_;
   const Controller* controller_ = nullptr;
+  const NameLink* names_ = nullptr; // until finish()
   StateWriter writer_;
   HealthWriter health_writer_;
   TrackFile track_file_;

@@ -1,5 +1,5 @@
 // Values that every folder uses: an address, an endpoint, a VIP, and the mapping of a VIP to a server, with their text form and its
-// parser. Not here: name resolution (hanat takes addresses only), sockets, netlink.
+// parser. Not here: names of DNS (daemon/names), sockets, netlink.
 #pragma once
 
 #include <array>

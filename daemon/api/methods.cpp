@@ -103,12 +103,15 @@ type Override (target: string, until: ?string, reason: string, by: string, until
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
 type Failback (mode: string, to: ?string, waits_for: ?string)
 # addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
-# disabled: it is never chosen; new_flows: since somebody first looked, as of the last look; former_since: no server of the configuration any more since that reload, its role is "former"
+# disabled: it is never chosen; new_flows: since somebody first looked, as of the last look; name: of a server that is configured by it; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
   last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance,
-  new_probes: ?NewProbes, former_since: ?string, new_flows: ?int
+  new_probes: ?NewProbes, former_since: ?string, new_flows: ?int, name: ?Name
 )
+# state: pending, resolved, failed (it has no address, and never had one); answered: the last good answer; others: addresses that are not in
+# use; error: of the last query
+type Name (name: string, state: string, answered: ?string, others: ?[]string, error: ?string, failing_since: ?string)
 # of a reload: they decide nothing until each has passed; failing: as many results as make a server down were no pass
 type NewProbes (since: string, failing: bool, probes: []Probe)
 # since hanatd started; latencies: passes that took at most 1, 5, 20, 100, 500 and 2000 ms, and longer

@@ -45,6 +45,7 @@ enum class Metric : std::uint8_t {
   failback_wait,
   warning,
   new_probes,
+  name,
   outage
 };
 
@@ -89,6 +90,8 @@ constexpr std::array rows = {
     Row{Metric::warning, "hanat_probe_warning", "gauge", "1 while a probe of the server passes with a warning"},
     Row{Metric::new_probes, "hanat_new_probes_failing", "gauge",
         "1 while new probes of the server, of a reload, do not pass: those of before decide"},
+    Row{Metric::name, "hanat_name_failing", "gauge",
+        "1 while the name of the server cannot be resolved: its last good address stays in use; absent: it has no name"},
     Row{Metric::outage, "hanat_outage_doubted", "gauge",
         "1 while no server answers and the traffic stays, because that may be the gateway's own failure"},
 };
@@ -279,10 +282,12 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::failback_wait, label, server.flapping ? server.flapping->wait_s : 0.0);
   line(families_, Metric::warning, label, server.warning ? 1 : 0);
   line(families_, Metric::new_probes, label, server.new_probes && server.new_probes->failing ? 1 : 0);
+  if (const auto& name = server.name)
+    line(families_, Metric::name, fmt::format("{},name=\"{}\"", label, escaped(name->name)), name->error ? 1 : 0);
   if (server.totals) add_totals(families_, *server.totals, label);
   if (server.new_flows) line(families_, Metric::new_flows, label, *server.new_flows);
   if (const auto left = certificate_left(server)) line(families_, Metric::certificate, label, fmt::format("{:.0f}", *left));
-  if (!server.last) return;
+  if (!server.last || server.last->reason == "not-resolved") return; // nothing was sent
   line(families_, Metric::latency, label,
        fmt::format("{:.9g}", server.last->latency_ms / 1e3)); // without the rounding noise of the division
   line(families_, Metric::age, label, server.last->age_s);

@@ -100,6 +100,7 @@ json to_value(const ServerStatus& server) {
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
   if (const auto& fresh = server.new_probes)
     value["new_probes"] = {{"since", fresh->since}, {"failing", fresh->failing}, {"probes", to_value(fresh->probes)}};
+  if (server.name) value["name"] = *server.name;
   if (server.former_since) value["former_since"] = *server.former_since;
   return value;
 }
@@ -115,6 +116,7 @@ ServerStatus server_from(const json& from) {
   server.recovering = optional_or_absent<RecoveringStatus>(from, "recovering");
   if (const auto fresh = from.find("new_probes"); fresh != from.end())
     server.new_probes = {.since = fresh->at("since"), .failing = fresh->at("failing"), .probes = probes_from(fresh->at("probes"))};
+  server.name = optional_or_absent<NameStatus>(from, "name");
   server.former_since = optional_or_absent<std::string>(from, "former_since");
   server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
   server.warning = optional_or_absent<WarningStatus>(from, "warning");

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "daemon/api/name_status.hpp"
 #include "daemon/api/peer_status.hpp"
 #include "daemon/api/probe_totals_status.hpp"
 #include "daemon/api/stability_status.hpp"
@@ -66,6 +67,7 @@ struct ServerStatus {
   std::vector<ProbeStatus> probes = {};         // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
   std::optional<NewProbesStatus> new_probes = {};
+  std::optional<NameStatus> name = {};          // absent: its addresses are configured
   std::optional<std::string> former_since = {}; // it is no server of the configuration any more since that reload; its role is "former"
 };
 struct ForcedStatus {
@@ -217,7 +219,7 @@ struct ReloadCounts {
 struct HistoryEntry {
   std::string at; // RFC 3339, UTC, milliseconds
   // "flip", "health", "override", "maintenance", "target", "repair", "reload", "path", "flapping", "outage", "configuration", "role",
-  // "pair"; "cut": updates a flip
+  // "pair", "name"; "cut": updates a flip
   std::string kind;
   std::string service;                            // empty: the daemon itself; null in JSON
   std::string text;                               // the journal's text

@@ -33,6 +33,10 @@ public:
   void add(const RawServer& server) {
     ServerConfig result{.role = role(resolved_.servers.size()), .addresses = {}, .snat = {}, .probes = {}};
     for (const RawAddress& address : server.addresses) {
+      if (!address.host.empty()) {
+        result.host = HostName{.name = address.host, .port = address.endpoint.port};
+        continue;
+      }
       result.addresses.push_back(address.endpoint);
       if (address.last != 0) map_ranges(address, result);
     }

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "daemon/config/key_values.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
+
+std::string to_text(const HostName& host) { return host.port == 0 ? host.name : fmt::format("{}:{}", host.name, host.port); }
 
 std::optional<Endpoint> endpoint_for(const ServerConfig& server, const Vip& vip) {
   const auto found =
@@ -36,6 +40,7 @@ Config settings_of(const Config& config) {
           .operators = config.operators,
           .reconcile = config.reconcile,
           .metrics = config.metrics,
+          .resolver = config.resolver,
           .path_check = config.path_check,
           .pair = config.pair,
           .hook = config.hook,

@@ -52,12 +52,28 @@ enum class OnStop : std::uint8_t { keep, remove };
 /// observe: hanat probes, decides and logs, but changes nothing in the kernel for the service.
 enum class Mode : std::uint8_t { automatic, observe };
 
+/// Of a server that is configured by its name.
+enum class Lookup : std::uint8_t {
+  pending,  // nobody has answered yet: nothing is known of the server
+  failed,   // it has no address, and never had one
+  resolved, // its addresses are those of the last good answer
+};
+struct HostName {
+  std::string name;       // "db1.lan", in small letters
+  std::uint16_t port = 0; // 0: the port of the listener
+  Lookup lookup = Lookup::pending;
+  bool operator==(const HostName&) const = default;
+};
+/// "db1.lan:5432", as it is configured.
+std::string to_text(const HostName& host);
+
 struct ServerConfig {
   std::string role;                // "primary", "backup", "backup2", ...
-  std::vector<Endpoint> addresses; // at most one per family; port 0: the port of the listener
+  std::vector<Endpoint> addresses; // at most one per family; port 0: the port of the listener; none: of a name without an address
   nat::Snat snat;
   std::vector<probes::ProbeSpec> probes;
   std::map<Vip, std::uint16_t> mapped{}; // listener range to the first port of the server's range
+  std::optional<HostName> host{};        // that its addresses come from (daemon/names); nullopt: they are configured
   bool operator==(const ServerConfig&) const = default;
 };
 
@@ -110,6 +126,7 @@ struct Config {
   std::string operators;                                // group that may use commands that change something; empty: only root
   Clock::duration reconcile = std::chrono::seconds{60}; // interval of the conntrack audit
   std::optional<Endpoint> metrics;                      // where the metrics are served
+  std::optional<Endpoint> resolver = {};                // of names; nullopt: those of /etc/resolv.conf
   PathCheck path_check = {};
   std::optional<PairConfig> pair = {};
   HookConfig hook = {}; // told of everything

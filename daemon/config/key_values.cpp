@@ -167,7 +167,9 @@ void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) 
   std::vector<std::string> addresses;
   addresses.reserve(server.addresses.size());
   for (const Endpoint& address : server.addresses) addresses.push_back(to_text(address));
-  values[server.role] = {fmt::format("{}", fmt::join(addresses, ", "))};
+  std::string text = fmt::format("{}", fmt::join(addresses, ", "));
+  if (server.host) text = fmt::format("{} ({})", to_text(*server.host), addresses.empty() ? "not resolved" : text);
+  values[server.role] = {std::move(text)};
   values[server.role + ".snat"] = {key_text(server.snat)};
   for (const auto& [vip, port] : server.mapped) values[fmt::format("{}.port of {}", server.role, to_text(vip))] = {fmt::to_string(port)};
   if (own_probes) add_probes(values, server.role + ".", server.probes);
@@ -279,6 +281,7 @@ std::vector<KeyDifference> differences(const Config& before, const Config& after
                    {"operators", {config.operators}},
                    {"reconcile", {duration_text(config.reconcile)}},
                    {"metrics", {config.metrics ? to_text(*config.metrics) : ""}},
+                   {"resolver", {config.resolver ? to_text(*config.resolver) : ""}},
                    {"path_check", {key_text(config.path_check)}}};
     if (config.pair) add_pair(keys, *config.pair);
     add_hook(keys, config.hook);

@@ -71,6 +71,7 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
                 .operators = raw.operators,
                 .reconcile = raw.reconcile,
                 .metrics = raw.metrics,
+                .resolver = raw.resolver,
                 .path_check = raw.path_check,
                 .pair = raw.pair,
                 .hook = raw.hook,

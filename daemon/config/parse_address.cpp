@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -61,8 +62,7 @@ Parsed<Address> parse_address(std::string_view host, std::string_view text, Addr
     return error("{} is not an IPv6 address: write groups of hexadecimal digits, as in \"{}\"", shown(text), ipv6);
   if (host == "*") return error("{} has \"*\" as its address: list each address, as in \"{}\"", shown(text), ipv4);
   if (!looks_like_name(host)) return error("{} is not an address: write it like \"{}\"", shown(text), ipv4);
-  return error("{} is a name, but hanat takes only addresses, so that a failed lookup cannot stop it: write the address, as in \"{}\"",
-               shown(text), ipv4);
+  return error("{} is a name, but only servers have names: {} needs an address, as in \"{}\"", shown(text), name, ipv4);
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
@@ -166,6 +166,24 @@ std::optional<Error> read_ports(std::string_view ports, std::string_view text, S
   return std::nullopt;
 }
 
+constexpr std::size_t longest_name = 253, longest_label = 63; // of DNS
+
+/// Why DNS cannot know this name; empty: one could.
+std::string_view unusable_name(std::string_view name) {
+  if (name == "localhost" || name.ends_with(".localhost")) return "is this gateway itself, which the kernel does not forward to";
+  if (name.size() > longest_name) return "is longer than a name may be, which is 253 characters";
+  if (name.ends_with('.')) name.remove_suffix(1);
+  for (std::size_t begin = 0; begin <= name.size();) {
+    const std::size_t end = std::min(name.find('.', begin), name.size());
+    const std::string_view label = name.substr(begin, end - begin);
+    if (label.empty()) return "has nothing between two dots";
+    if (label.size() > longest_label) return "has a part of more than 63 characters between two dots";
+    if (label.front() == '-' || label.back() == '-') return "has a part that begins or ends with \"-\"";
+    begin = end + 1;
+  }
+  return {};
+}
+
 Error wrong_protocol(std::string_view word, std::string_view text) {
   static constexpr std::string_view known[] = {"tcp", "udp", "sctp"};
   if (all_digits(word))
@@ -175,6 +193,8 @@ Error wrong_protocol(std::string_view word, std::string_view text) {
 }
 
 } // namespace
+
+std::string_view unusable_for_server(const Address& address) { return unusable(address, AddressUse::server); }
 
 Parsed<Address> parse_single_address(std::string_view text, AddressUse use) {
   const auto [name, example, ipv6] = text_for(use);
@@ -206,6 +226,28 @@ Parsed<ServerPorts> parse_server(std::string_view text) {
   if (!parts->port) return server;
   if (auto failed = read_ports(*parts->port, text, server)) return std::move(*failed);
   return server;
+}
+
+std::optional<Parsed<HostName>> parse_host(std::string_view text) {
+  const auto colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  const bool numbers = std::ranges::all_of(name, [](char c) { return is_digit(c) || c == '.'; });
+  if (!looks_like_name(name) || numbers || colon != text.rfind(':')) return std::nullopt;
+  if (const std::string_view why = unusable_name(name); !why.empty())
+    return error("{} {}: write the server's name or address, as in \"db1.example.net:5432\" or \"10.0.0.11:8443\"", shown(text), why);
+  HostName host;
+  std::ranges::transform(name, std::back_inserter(host.name),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c; });
+  if (colon == std::string_view::npos) return host;
+  const std::string_view port = text.substr(colon + 1);
+  if (port.find('-') != std::string_view::npos)
+    return error("{} is a name with a range of ports, but a name has one port or none: remove \":{}\" so that flows keep their port, or "
+                 "write the server's address",
+                 shown(text), port);
+  const auto number = parse_port(port);
+  if (!number) return wrong_port(port, text, "db1.example.net:5432");
+  host.port = *number;
+  return host;
 }
 
 Parsed<Listener> parse_listener(std::string_view text) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -35,6 +36,8 @@ Parsed<FlowPolicy> parse_flow_policy(std::string_view text, std::string_view nam
 Parsed<probes::StatusRange> parse_status(std::string_view key, std::string_view text);
 
 enum class AddressUse : std::uint8_t { listener, server, snat, probe_address, probe_source };
+/// Why a server cannot have this address, as in "is a loopback address"; empty: it can.
+std::string_view unusable_for_server(const Address& address);
 /// An address without a port: snat, probe.address, probe.source.
 Parsed<Address> parse_single_address(std::string_view text, AddressUse use);
 /// The address and ports of a server.
@@ -44,6 +47,8 @@ struct ServerPorts {
 };
 /// "10.0.0.11:8443", "[fd00::11]:8443", "10.0.0.11:6000-6100"
 Parsed<ServerPorts> parse_server(std::string_view text);
+/// "db1.lan:5432". nullopt: this is no name, but an address, or was meant to be one.
+std::optional<Parsed<HostName>> parse_host(std::string_view text);
 
 /// A range of at most this many ports becomes single endpoints, one element of the kernel's map each. A longer range is one element.
 inline constexpr std::uint32_t most_exact_ports = 1'024;

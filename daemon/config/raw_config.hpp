@@ -29,10 +29,11 @@ struct RawAddress {
   SourceLocation location;
   Endpoint endpoint;
   std::uint16_t last = 0; // last port of a range; 0: not a range
+  std::string host = {};  // the name in place of an address, of which `endpoint` has the port alone; empty: an address
 };
 struct RawServer {
   SourceLocation location;
-  std::vector<RawAddress> addresses; // at most one per family; empty after an error
+  std::vector<RawAddress> addresses; // at most one per family, or one name; empty after an error
   Field<nat::Snat> snat;
   Field<RawProbes> probes;
 };
@@ -85,7 +86,7 @@ struct RawConfig {
   OnStop on_stop = OnStop::keep;
   std::string operators;
   Clock::duration reconcile = Config{}.reconcile;
-  std::optional<Endpoint> metrics;
+  std::optional<Endpoint> metrics, resolver;
   PathCheck path_check;
   std::optional<PairConfig> pair;
   HookConfig hook;
@@ -130,5 +131,7 @@ std::vector<Resolved> apply_defaults(const RawConfig& raw, Diagnostics& diagnost
 void join_groups(const RawConfig& raw, std::vector<Resolved>& services, Diagnostics& diagnostics);
 /// validate.cpp: finds settings that contradict each other.
 void validate(const std::vector<Resolved>& services, Diagnostics& diagnostics);
+/// validate_hosts.cpp: the same for servers that are configured by their names.
+void validate_hosts(const Resolved& service, Diagnostics& diagnostics);
 
 } // namespace hanat::config

@@ -29,6 +29,7 @@ public:
       reader_.wrong_type(node, key_, "an address", server_example);
       return std::nullopt;
     }
+    if (const auto host = parse_host(string->get())) return named(node, *host);
     const auto parsed = parse_server(string->get());
     if (const auto* failed = std::get_if<Error>(&parsed)) {
       reader_.report_error(node, failed->text);
@@ -36,6 +37,15 @@ public:
     }
     const auto& [endpoint, last] = std::get<ServerPorts>(parsed);
     return RawAddress{.location = reader_.location(node), .endpoint = endpoint, .last = last};
+  }
+
+  std::optional<RawAddress> named(const toml::node& node, const Parsed<HostName>& parsed) {
+    if (const auto* failed = std::get_if<Error>(&parsed)) {
+      reader_.report_error(node, failed->text);
+      return std::nullopt;
+    }
+    const HostName& host = std::get<HostName>(parsed);
+    return RawAddress{.location = reader_.location(node), .endpoint = {.address = {}, .port = host.port}, .last = 0, .host = host.name};
   }
 
   /// A list of addresses as text; empty after an error.
@@ -70,21 +80,31 @@ private:
   Diagnostics& diagnostics_;
 };
 
+bool has_name(const std::vector<RawAddress>& addresses) { return !std::ranges::all_of(addresses, &std::string::empty, &RawAddress::host); }
+
 bool one_per_family(const std::vector<RawAddress>& addresses) {
   if (addresses.size() == 1) return true;
-  return addresses.size() == 2 && addresses[0].endpoint.address.family() != addresses[1].endpoint.address.family();
+  return addresses.size() == 2 && !has_name(addresses) && addresses[0].endpoint.address.family() != addresses[1].endpoint.address.family();
 }
 
+/// Each of them is a server: a name stands for all its addresses.
 bool of_one_family(const std::vector<RawAddress>& addresses) {
-  return std::ranges::all_of(
-      addresses, [&](const RawAddress& entry) { return entry.endpoint.address.family() == addresses.front().endpoint.address.family(); });
+  const auto first = std::ranges::find_if(addresses, &std::string::empty, &RawAddress::host);
+  return std::ranges::all_of(addresses, [&](const RawAddress& entry) {
+    return !entry.host.empty() || entry.endpoint.address.family() == first->endpoint.address.family();
+  });
 }
 
 RawServer ServerReader::from_list(const toml::node& node, const toml::array& list) {
   auto result = server(node, addresses(list));
   if (list.empty())
     reader_.report_error(node, fmt::format("{} = [] has no address: write {} = {}", key_, key_, server_example));
-  else if (!result.addresses.empty() && !one_per_family(result.addresses)) {
+  else if (result.addresses.size() > 1 && has_name(result.addresses)) {
+    reader_.report_error(node, fmt::format("{0} has a name among several entries, but a name stands for all addresses of its server: write "
+                                           "{0} = \"db1.example.net:5432\"; list another server as a backup",
+                                           key_));
+    result.addresses.clear();
+  } else if (!result.addresses.empty() && !one_per_family(result.addresses)) {
     reader_.report_error(node,
                          fmt::format("{} has {} addresses, but a server has one per family: write {} = {}; list another server as a backup",
                                      key_, grouped(list.size()), key_, families_example));

@@ -115,7 +115,7 @@ void report_misplaced(TableReader& service) {
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window", "penalty"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics", "path_check"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics", "resolver", "path_check"};
   static constexpr std::string_view group_keys[] = {"group", "services"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
@@ -125,8 +125,8 @@ void report_misplaced(TableReader& service) {
   service.misplaced(group_keys, "write a separate table, as in [group.sip] services = [\"sip\", \"rtp\"]");
 }
 
-/// Where the metrics are served: an address of this machine, or the unspecified address, and a port.
-Parsed<Endpoint> parse_metrics(std::string_view text) {
+/// An address and a port, of a program: a loopback address is as good as any other. nullopt: it is not that.
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
   const auto colon = text.rfind(':');
   std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
   const std::string_view port = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
@@ -136,11 +136,27 @@ Parsed<Endpoint> parse_metrics(std::string_view text) {
   Endpoint result;
   const auto [end, code] = std::from_chars(port.data(), port.data() + port.size(), result.port);
   const bool good_port = code == std::errc{} && end == port.data() + port.size() && result.port != 0;
-  if (!address || !good_port || brackets != (address->family() == Family::ipv6) || address->is_multicast())
-    return error("metrics = {} is not an address and port of this gateway: write it like \"127.0.0.1:9717\" or \"[::1]:9717\"",
-                 shown(text));
+  if (!address || !good_port || brackets != (address->family() == Family::ipv6) || address->is_multicast()) return std::nullopt;
   result.address = *address;
   return result;
+}
+
+/// Where the metrics are served: an address of this machine, or the unspecified address, and a port.
+Parsed<Endpoint> parse_metrics(std::string_view text) {
+  if (const auto endpoint = parse_endpoint(text)) return *endpoint;
+  return error("metrics = {} is not an address and port of this gateway: write it like \"127.0.0.1:9717\" or \"[::1]:9717\"", shown(text));
+}
+
+/// "192.0.2.53", or with another port than that of DNS "127.0.0.1:5353".
+Parsed<Endpoint> parse_resolver(std::string_view text) {
+  constexpr std::uint16_t dns_port = 53;
+  auto endpoint = parse_endpoint(text);
+  if (const auto address = Address::parse(text)) endpoint = Endpoint{.address = *address, .port = dns_port};
+  if (endpoint && !endpoint->address.is_unspecified() && !endpoint->address.is_multicast() && !endpoint->address.is_link_local())
+    return *endpoint;
+  return error("resolver = {} is not the address of a DNS server: write it like \"192.0.2.53\" or \"[2001:db8::53]:5353\", or remove it, "
+               "and those in /etc/resolv.conf are asked",
+               shown(text));
 }
 
 /// "192.0.2.1", or with a port "192.0.2.1:53".
@@ -175,6 +191,7 @@ void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Dia
   raw.operators = group.value.value_or("");
   raw.reconcile = reader.duration("reconcile", reconcile_limits).value.value_or(raw.reconcile);
   raw.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
+  raw.resolver = reader.parsed<Endpoint>("resolver", "192.0.2.53", parse_resolver).value;
   raw.path_check = reader.parsed<PathCheck>("path_check", "clients", parse_path_check).value.value_or(PathCheck{});
   const RawHook hook = read_hook(reader);
   raw.hook.command = hook.command.value.value_or(raw.hook.command);

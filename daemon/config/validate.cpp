@@ -65,9 +65,15 @@ public:
   void run() {
     check_witness();
     for (std::size_t i = 0; i < service_.servers.size(); ++i) {
-      if (service_.servers[i].addresses.empty()) continue; // an error is already reported
+      const bool named = service_.servers[i].host.has_value();
+      if (service_.servers[i].addresses.empty() && !named) continue; // an error is already reported
       check_down_rule(i);
       if (resolved_.listen == nullptr || resolved_.listen->empty()) continue;
+      if (named) { // its addresses are not known here
+        check_probe_ports(i);
+        check_probe_sources(i);
+        continue;
+      }
       check_families(i);
       check_ports(i);
       check_snat(i);
@@ -106,6 +112,7 @@ private:
   bool report_loop(const SourceLocation& at, std::string_view what, const Vip& target);
   void check_probe_ports(std::size_t server);
   void check_probe_sources(std::size_t server);
+  std::vector<probes::Probe> probes_of(std::size_t server) const;
   void check_witness();
 
   const Resolved& resolved_;
@@ -272,6 +279,15 @@ bool ServiceCheck::report_loop(const SourceLocation& at, std::string_view what, 
   return true;
 }
 
+/// Of a name: as if it had an address of each family.
+std::vector<probes::Probe> ServiceCheck::probes_of(std::size_t server) const {
+  ServerConfig config = service_.servers[server];
+  if (config.host)
+    for (const char* any : {"192.0.2.1", "2001:db8::1"})
+      config.addresses.push_back({.address = Address::parse(any).value(), .port = config.host->port});
+  return probes_for(service_, config);
+}
+
 /// A probe needs a port if no listener gives one: none has the protocol of the probe, or all are ranges.
 void ServiceCheck::check_probe_ports(std::size_t server) {
   const auto& probes = service_.servers[server].probes;
@@ -288,7 +304,7 @@ void ServiceCheck::check_probe_ports(std::size_t server) {
     reported = true;
   }
   if (reported) return;
-  for (const probes::Probe& probe : probes_for(service_, service_.servers[server])) {
+  for (const probes::Probe& probe : probes_of(server)) {
     const auto protocol = probe_protocol(probe.spec.kind);
     if (!protocol || probe.server.port != 0) continue;
     const auto spec = static_cast<std::size_t>(std::ranges::find(probes, probe.spec) - probes.begin());
@@ -303,7 +319,7 @@ void ServiceCheck::check_probe_ports(std::size_t server) {
 }
 
 void ServiceCheck::check_probe_sources(std::size_t server) {
-  for (const probes::Probe& probe : probes_for(service_, service_.servers[server])) {
+  for (const probes::Probe& probe : probes_of(server)) {
     const auto& source = probe.spec.source;
     if (!source || source->family() == probe.server.address.family()) continue;
     const auto& probes = service_.servers[server].probes;
@@ -312,7 +328,9 @@ void ServiceCheck::check_probe_sources(std::size_t server) {
         resolved_.probe_locations[server][spec],
         fmt::format("probe.source = \"{}\" is {}, but the probe of {} goes to {}: remove source, or give each family its own service",
                     source->text(), to_text(source->family()), describe(server),
-                    probe.server.port == 0 ? probe.server.address.text() : hanat::to_text(probe.server)));
+                    service_.servers[server].host ? fmt::format("an {} address", to_text(probe.server.address.family()))
+                    : probe.server.port == 0      ? probe.server.address.text()
+                                                  : hanat::to_text(probe.server)));
   }
 }
 
@@ -341,7 +359,10 @@ void validate(const std::vector<Resolved>& services, Diagnostics& diagnostics) {
   for (const Resolved& service : services)
     if (service.listen != nullptr)
       for (const RawListen& listen : *service.listen) claim(service, listen, owners, diagnostics);
-  for (const Resolved& service : services) ServiceCheck{service, owners, diagnostics}.run();
+  for (const Resolved& service : services) {
+    ServiceCheck{service, owners, diagnostics}.run();
+    validate_hosts(service, diagnostics);
+  }
 }
 
 } // namespace hanat::config

@@ -137,6 +137,7 @@ ServiceStatus Handlers::service_status(const ServiceState& service) const {
   status.path = controller_.clients.status(service.config.name, Clock::now());
   controller_.clients.add_totals(service.config.name, status.totals);
   if (flows_) flows_->add_to(status);
+  if (add_names_) add_names_(status, service.config);
   return status;
 }
 

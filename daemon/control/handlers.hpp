@@ -52,6 +52,15 @@ public:
   void set_peer(std::optional<Peer> peer) { peer_ = std::move(peer); }
   /// What is known of the programs that are told of events.
   void set_hooks(std::function<std::optional<HookStatus>()> status) { hooks_ = std::move(status); }
+  /// Of servers that are configured by their names: what DNS says of them, and of those of other configurations.
+  struct Names {
+    std::function<void(ServiceStatus& status, const ServiceConfig& config)> add_to;
+    Inquiry::LookUp look_up;
+  };
+  void set_names(Names names) {
+    inquiry_->set_look_up(std::move(names.look_up));
+    add_names_ = std::move(names.add_to);
+  }
   void set_flow_counter(std::unique_ptr<FlowCounter> counter) { flows_ = std::move(counter); }
   /// Somebody looks at the status: the next one has newer counts of flows.
   void count_flows() const;
@@ -70,6 +79,7 @@ private:
   const FlowSyncMonitor* flow_sync_ = nullptr;
   std::optional<Peer> peer_;
   std::function<std::optional<HookStatus>()> hooks_;
+  std::function<void(ServiceStatus& status, const ServiceConfig& config)> add_names_;
   std::unique_ptr<FlowCounter> flows_; // until stop()
   const History& history_;
   const ConfigInUse& config_;

@@ -50,6 +50,24 @@ ProbeAnswer answer_of(const std::string& service, const std::string& role, const
           .latency_ms = std::chrono::duration<double, std::milli>(result.latency).count()};
 }
 
+/// There is nothing to probe.
+ProbeAnswer not_resolved(const ServiceConfig& service, const ServerConfig& server, const FindRecord& names) {
+  const HostName host = server.host.value_or(HostName{});
+  std::string detail = "its address is that of another server, or of a listener of this gateway";
+  for (const Family family : families_of(service))
+    if (const NameRecord* const record = names({.name = host.name, .family = family}); record == nullptr || !record->address)
+      detail = record != nullptr && record->failure ? record->failure->text : "no answer within a second";
+  return {.service = service.name,
+          .role = server.role,
+          .probe = to_text(host),
+          .outcome = std::string{to_text(probes::Outcome::fail)},
+          .reason = "not-resolved",
+          .detail = std::move(detail),
+          .wanted = {},
+          .explanation = "the server's name has no address; see its record in DNS, and the resolver",
+          .latency_ms = 0};
+}
+
 /// A program in a text that somebody sends runs as hanatd: only root may do that.
 void refuse_programs(const Config& config, const Call& call) {
   if (call.peer.uid == 0 || !call.parameters.contains("files")) return;
@@ -67,6 +85,8 @@ void refuse_programs(const Config& config, const Call& call) {
 
 Inquiry::Inquiry(uv_loop_t* loop, Controller& controller, History& history, std::string config)
     : controller_(controller), history_(history), config_(std::move(config)), probes_(loop), flows_(loop),
+      look_up_(
+          [](const std::shared_ptr<const Config>& read, const LookUps::Done& done) { done(read, [](const auto&) { return nullptr; }); }),
       reads_(loop, WorkerThread::AtEnd::leave), replies_(loop) {
   history_.on_added = [this](const HistoryEntry& entry, std::uint64_t next) { followers_.publish(entry, next); };
 }
@@ -143,24 +163,28 @@ std::shared_ptr<PendingReply> Inquiry::with_config(const json& parameters, Use u
     *read = texts.empty() ? read_config(file) : read_config(texts);
     check_hooks(*read, texts.empty() ? file : texts.front().name);
   };
-  reads_.run(job, [read, reply, use = std::move(use)] {
+  reads_.run(job, [this, read, reply, use = std::move(use)] {
     if (reply->is_over()) return;
     if (!read->config)
       return reply->fail("BadConfiguration",
                          fmt::format("the configuration has {} error{}", read->errors.size(), read->errors.size() == 1 ? "" : "s"),
                          {{"errors", errors_of(read->errors)}});
-    try {
-      use(*read, reply);
-    } catch (const ControlError& error) {
-      reply->fail(error.name, error.message, error.parameters);
-    }
+    look_up_(read->config, [read, reply, use](const std::shared_ptr<const Config>& config, const FindRecord& names) {
+      if (reply->is_over()) return;
+      read->config = config;
+      try {
+        use(*read, names, reply);
+      } catch (const ControlError& error) {
+        reply->fail(error.name, error.message, error.parameters);
+      }
+    });
   });
   return reply;
 }
 
 /// A reload refuses a group that does not exist, unless it is the one in use.
 Reply Inquiry::plan(const json& parameters) {
-  return with_config(parameters, [this](const ReadConfig& read, const std::shared_ptr<PendingReply>& reply) {
+  return with_config(parameters, [this](const ReadConfig& read, const FindRecord&, const std::shared_ptr<PendingReply>& reply) {
     controller_.plan(read.config, [this, reply, no_group = read.operators_error](const std::shared_ptr<const ReloadPlan>& result) {
       const ReloadPlan& plan = *result;
       if (reply->is_over()) return;
@@ -174,7 +198,7 @@ Reply Inquiry::plan(const json& parameters) {
 }
 
 void Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers,
-                          const std::shared_ptr<PendingReply>& reply) {
+                          const std::shared_ptr<PendingReply>& reply, json known) {
   struct Origin {
     std::string service, role;
   };
@@ -185,9 +209,9 @@ void Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, cons
       probes.push_back(probe);
       origins.push_back({.service = service->name, .role = server->role});
     }
-  const auto done = [reply, probes, origins](const std::vector<probes::ProbeResult>& results) {
+  const auto done = [reply, probes, origins, known = std::move(known)](const std::vector<probes::ProbeResult>& results) {
     if (reply->is_over()) return;
-    json answers = json::array();
+    json answers = known;
     for (std::size_t index = 0; index < results.size(); ++index)
       answers.push_back(answer_of(origins[index].service, origins[index].role, probes[index], results[index]));
     reply->finish({{"answers", std::move(answers)}});
@@ -196,13 +220,18 @@ void Inquiry::send_probes(const std::vector<std::pair<const ServiceConfig*, cons
 }
 
 Reply Inquiry::ask(const Call& call) {
-  return with_config(call.parameters, [this, call](const ReadConfig& read, const std::shared_ptr<PendingReply>& reply) {
-    refuse_programs(*read.config, call);
-    std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
-    for (const ServiceConfig& service : read.config->services)
-      for (const ServerConfig& server : service.servers) servers.emplace_back(&service, &server);
-    send_probes(servers, reply);
-  });
+  return with_config(call.parameters,
+                     [this, call](const ReadConfig& read, const FindRecord& names, const std::shared_ptr<PendingReply>& reply) {
+                       refuse_programs(*read.config, call);
+                       std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
+                       json unresolved = json::array();
+                       for (const ServiceConfig& service : read.config->services)
+                         for (const ServerConfig& server : service.servers) {
+                           servers.emplace_back(&service, &server);
+                           if (server.host && server.addresses.empty()) unresolved.push_back(not_resolved(service, server, names));
+                         }
+                       send_probes(servers, reply, std::move(unresolved));
+                     });
 }
 
 Reply Inquiry::probe(const json& parameters) {
@@ -224,7 +253,7 @@ Reply Inquiry::names(const json& parameters) const {
   const bool named = optional_of<std::string>(parameters, "service").has_value();
   if (named || std::ranges::count_if(services, is_there) == 1)
     for (const ServerState& server : configured_servers(one_service(controller_.registry(), named ? parameters : json::object())))
-      head["servers"].push_back({{"role", server.role}, {"address", to_text(server.addresses.front())}});
+      head["servers"].push_back({{"role", server.role}, {"address", address_text(server)}});
   if (named) return head;
   const std::string prefix = optional_of<std::string>(parameters, "prefix").value_or("");
   std::vector<std::string> found;

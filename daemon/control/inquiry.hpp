@@ -19,6 +19,7 @@
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/failover/flow_lister.hpp"
+#include "daemon/names/look_up.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/make_why.hpp"
 #include "daemon/util/job_queue.hpp"
@@ -41,13 +42,17 @@ public:
   Reply probe(const nlohmann::json& parameters);
   Reply connections(const nlohmann::json& parameters);
   Reply names(const nlohmann::json& parameters) const;
+  /// Of servers that are configured by their names.
+  using LookUp = std::function<void(const std::shared_ptr<const Config>& config, LookUps::Done done)>;
+  void set_look_up(LookUp look_up) { look_up_ = std::move(look_up); }
 
 private:
-  using Use = std::function<void(const ReadConfig& read, const std::shared_ptr<PendingReply>& reply)>;
+  using Use = std::function<void(const ReadConfig& read, const FindRecord& names, const std::shared_ptr<PendingReply>& reply)>;
   std::shared_ptr<PendingReply> with_config(const nlohmann::json& parameters, Use use);
   WhyReport why_one(WhyQuery query) const;
+  /// `answers`: what is known without a probe.
   void send_probes(const std::vector<std::pair<const ServiceConfig*, const ServerConfig*>>& servers,
-                   const std::shared_ptr<PendingReply>& reply);
+                   const std::shared_ptr<PendingReply>& reply, nlohmann::json answers = nlohmann::json::array());
 
   Controller& controller_;
   History& history_;
@@ -55,6 +60,7 @@ private:
   Followers followers_;
   ProbeRun probes_;
   FlowLister flows_;
+  LookUp look_up_;
   JobQueue reads_; // of configurations
   LongReplies replies_;
 };

@@ -82,7 +82,7 @@ json move_reply(const Subject& subject, std::size_t server) {
   const ServiceState& service = *subject.service;
   const ServerState& state = service.servers[server];
   reply["server"] = state.role;
-  reply["server_address"] = to_text(state.addresses.front());
+  reply["server_address"] = address_text(state);
   reply["until"] = state.maintenance && state.maintenance->until_wall ? json(to_text(*state.maintenance->until_wall)) : json();
   // Until the flip that follows: a disabled server has the traffic no longer.
   reply["pending"] = state.maintenance && !service.shadow && service.current == std::optional{server};

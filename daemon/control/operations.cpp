@@ -20,8 +20,8 @@
 #include "daemon/failover/drains.hpp"
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/overrides.hpp"
+#include "daemon/report/make_event.hpp"
 #include "daemon/report/make_status.hpp"
-#include "daemon/report/server_name.hpp"
 #include "daemon/util/credentials.hpp"
 
 namespace hanat {
@@ -40,7 +40,7 @@ std::string roles_of(const ServiceState& service) {
   return roles;
 }
 
-std::string full_name(const ServerState& server) { return events::full_name({.role = server.role, .address = server.addresses.front()}); }
+std::string full_name(const ServerState& server) { return events::full_name(events::server_name(server)); }
 
 bool is_enabled(const ServerState& server) { return !candidate(server).disabled; }
 
@@ -60,7 +60,7 @@ std::size_t server_for(const ServiceState& service, const std::string& name) {
   const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
   std::vector<std::size_t> found;
   for (std::size_t server = 0; server < configured_servers(service).size(); ++server) {
-    if (service.servers[server].role == name) return server;
+    if (service.servers[server].role == name || (!name.empty() && service.servers[server].host == name)) return server;
     if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
   }
   if (found.size() == 1) return found.front();
@@ -80,6 +80,9 @@ void refuse_to_force(const ServiceState& service, const ServerState& server, boo
   if (!is_enabled(server))
     throw refused(fmt::format("{0}: {1} is {2}, and is never chosen: hanatctl enable {0} {3} first, then force it", name, full_name(server),
                               disabled_text(server), server.role));
+  if (server.addresses.empty())
+    throw refused(fmt::format("{}: {} has no address, as its name {} is not resolved: there is nowhere to send its traffic", name,
+                              server.role, server.host));
   if (server.health == Health::down && !even_if_down)
     throw refused(fmt::format("{}: {} is down; forcing it would take the service away. Use --even-if-down to force it anyway", name,
                               full_name(server)));

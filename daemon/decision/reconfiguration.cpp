@@ -26,8 +26,12 @@ std::optional<ServerConfig> former_target(const ServiceState& service, const Ser
     return std::nullopt;
   }
   server.role = former_role;
+  server.host.reset(); // it is the address that serves
   return server;
 }
+
+/// Neither has an address, which would say it.
+bool is_named_as(const ServerState& before, const ServerConfig& server) { return server.host && to_text(*server.host) == before.host; }
 
 /// A server is the same one as before when it has its addresses, or serves the traffic where that is.
 std::vector<std::optional<std::size_t>> places_before(const ServiceState& service, const ServiceConfig& config, bool with_former) {
@@ -40,7 +44,9 @@ std::vector<std::optional<std::size_t>> places_before(const ServiceState& servic
   if (with_former) take(config.servers.size() - 1, last_target(service).value_or(0));
   for (std::size_t server = 0; server < config.servers.size(); ++server)
     for (std::size_t place = 0; place < service.servers.size() && !before[server]; ++place)
-      if (!taken[place] && service.servers[place].addresses == config.servers[server].addresses) take(server, place);
+      if (!taken[place] && service.servers[place].addresses == config.servers[server].addresses &&
+          (!service.servers[place].addresses.empty() || is_named_as(service.servers[place], config.servers[server])))
+        take(server, place);
   const auto serving = serving_now(config, service.loaded);
   if (serving && service.current && !before[*serving] && !taken.at(*service.current)) take(*serving, *service.current);
   return before;

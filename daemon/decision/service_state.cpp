@@ -50,6 +50,8 @@ bool another_works(const ServiceState& service, std::size_t self) {
 
 } // namespace
 
+std::string address_text(const ServerState& server) { return server.addresses.empty() ? server.host : to_text(server.addresses.front()); }
+
 std::string target_name(const ServiceState& service) { return service.current ? service.servers[*service.current].role : "none"; }
 
 std::optional<std::size_t> followed_server(const ServiceState& service) {
@@ -136,7 +138,7 @@ void evaluate(ServiceState& service, Time now) {
     }
     if (server.new_probes)
       for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);
-    const Health before = std::exchange(server.health, combine(verdicts));
+    const Health before = std::exchange(server.health, server.unresolved ? Health::down : combine(verdicts));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
     if (server.health == Health::down && before != Health::down) end_planned_move(server);
   }

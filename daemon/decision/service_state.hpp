@@ -65,8 +65,10 @@ struct Maintenance {
 
 struct ServerState {
   std::string role;
-  std::vector<Endpoint> addresses; // as configured
-  std::vector<ProbeState> probes;
+  std::vector<Endpoint> addresses; // as configured, or those of its name; none: its name has none
+  std::vector<ProbeState> probes;  // none where it has no address
+  std::string host = {};           // its name, "db1.lan:5432"; empty: its addresses are configured
+  bool unresolved = false;         // its name has no address, and was asked for
   std::optional<NewProbes> new_probes = {};
   std::optional<FormerTarget> former = {}; // the last of the servers may be one
   Health health = Health::unknown;
@@ -162,6 +164,8 @@ struct ServiceState {
 /// Every service, removed ones included until nothing of them is left in the kernel.
 using Services = std::vector<std::unique_ptr<ServiceState>>;
 
+/// Of its addresses the first; its name where that has none.
+std::string address_text(const ServerState& server);
 /// "primary", "backup", ..., or "none".
 std::string target_name(const ServiceState& service);
 /// The server that the active gateway of a pair has the traffic at; nullopt: none that is known, or this gateway is no standby.
@@ -191,7 +195,8 @@ void end_planned_move(ServerState& server);
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
 /// How often a probe is to be sent now. `fast`: as in a burst.
 probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast = false);
-/// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.
+/// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one, as
+/// every server with an address has.
 const ProbeState& worst_probe(const ServerState& server, Time now);
 /// Whether it is down for a reason that leaves its clients waiting for nothing.
 bool is_silent(const ServerState& server);

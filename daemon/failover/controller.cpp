@@ -162,14 +162,14 @@ void Controller::start(const Config& config, const State& saved, const EarlierRu
   if (table_.busy()) join_commits(true); // ready means that the table stands: at a boot the network comes up behind it
 }
 
-void Controller::reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done) {
-  const auto ended = [this, path_check = config->path_check, done = std::move(done)](const Reloaded& result) {
+void Controller::reload(ReloadQueue::Order order) {
+  order.done = [this, path_check = order.next->path_check, done = std::move(order.done)](const Reloaded& result) {
     upkeep_.servers.on_config_changed();
     clients.configure(path_check);
     outbox_.sync_due = true;
-    done(result);
+    if (done) done(result);
   };
-  reloads_.add({.next = std::move(config), .by = std::move(by), .done = ended});
+  reloads_.add(std::move(order));
 }
 
 void Controller::plan(std::shared_ptr<const Config> config, std::function<void(const std::shared_ptr<const ReloadPlan>&)> done) {

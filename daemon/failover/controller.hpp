@@ -57,9 +57,9 @@ public:
   /// Adopts the table that is loaded, or loads a fresh one, and begins to probe. Returns when the table stands. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
   void start(const Config& config, const State& saved, const EarlierRun& earlier);
-  /// Changes what differs and nothing else, in slices, between which failovers go on. `by`: who asked for it. `done` is called on the loop
-  /// when all of it is in the table. One that comes meanwhile follows.
-  void reload(std::shared_ptr<const Config> config, std::string by, std::function<void(const Reloaded&)> done);
+  /// Changes what differs and nothing else, in slices, between which failovers go on. `done` is called on the loop when all of it is in the
+  /// table. One that comes meanwhile follows.
+  void reload(ReloadQueue::Order order);
   /// What that would change.
   void plan(std::shared_ptr<const Config> config, std::function<void(const std::shared_ptr<const ReloadPlan>&)> done);
   /// on_stop: keeps the table as it is, or removes it. Nothing is probed or done afterwards; the loop ends when a cut under way has.

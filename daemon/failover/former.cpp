@@ -16,6 +16,7 @@ void add_former(ServiceState& service, const FormerTarget& former, HealthMonitor
   const std::size_t place = service.current.value_or(0);
   ServerConfig config = service.config.servers[place];
   config.role = former_role;
+  config.host.reset();
   const ServerState& server = service.servers[place];
   ServerState copy{.role = config.role,
                    .addresses = server.addresses,

@@ -84,7 +84,7 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
   for (const ServerState& old : before) {
     if (!old.maintenance) continue;
     outbox.overrides_changed = true;
-    const auto place = find_server(service.config.servers, old.addresses, before);
+    const auto place = find_server(service.config.servers, old, before);
     if (!place) {
       outbox.log(events::maintenance_lost(service.config.name, old));
       continue;
@@ -114,14 +114,15 @@ std::vector<SavedMaintenance> saved_maintenance(const Services& services) {
                           .until = maintenance->until_wall,
                           .reason = maintenance->reason,
                           .by = maintenance->by,
-                          .since = maintenance->since});
+                          .since = maintenance->since,
+                          .host = server.host});
   return result;
 }
 
 void restore_maintenance(const SavedMaintenance& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
   ServiceState* service = registry.find(saved.service);
   ServerState old{.role = saved.server, .addresses = saved.addresses, .probes = {}};
-  const auto place = service == nullptr ? std::nullopt : find_by_endpoint(service->config.servers, saved.addresses);
+  const auto place = service == nullptr ? std::nullopt : find_by_name(service->config.servers, saved.host, saved.addresses);
   Maintenance maintenance{.until_wall = saved.until, .since = saved.since, .reason = saved.reason, .by = saved.by};
   if (!place) {
     old.maintenance = std::move(maintenance);

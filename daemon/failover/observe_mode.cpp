@@ -26,7 +26,10 @@ void keep_observing(ServiceState& service, const std::vector<ServerState>& befor
   }
   auto& current = service.shadow->placement.current;
   if (!current) return;
-  const auto same = std::ranges::find(service.servers, before[*current].addresses, &ServerState::addresses);
+  const ServerState& old = before[*current];
+  const auto same = std::ranges::find_if(service.servers, [&](const ServerState& server) {
+    return old.host.empty() ? server.addresses == old.addresses : server.host == old.host;
+  });
   if (same == service.servers.end())
     current.reset();
   else

@@ -58,7 +58,7 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
 void keep_override(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
   if (!service.force) return;
   const ServerState& old = before[service.force->server];
-  const auto place = find_server(service.config.servers, old.addresses, before);
+  const auto place = find_server(service.config.servers, old, before);
   if (!place) {
     outbox.log(events::override_dropped(service.config.name, old, service.force->by));
     service.force.reset();
@@ -107,7 +107,8 @@ std::vector<SavedOverride> saved_overrides(const Services& services) {
                         .since = override->since,
                         .addresses = service->servers[override->server].addresses,
                         .until_down = override->until_down,
-                        .drill = override->drill});
+                        .drill = override->drill,
+                        .host = service->servers[override->server].host});
   return result;
 }
 
@@ -115,7 +116,7 @@ namespace {
 
 /// One of an older hanatd has no addresses: it is of the role.
 std::optional<std::size_t> saved_place(const SavedOverride& saved, const std::vector<ServerConfig>& servers) {
-  if (!saved.addresses.empty()) return find_by_endpoint(servers, saved.addresses);
+  if (!saved.addresses.empty() || !saved.host.empty()) return find_by_name(servers, saved.host, saved.addresses);
   const auto server = std::ranges::find(servers, saved.target, &ServerConfig::role);
   return server == servers.end() ? std::nullopt : std::optional{static_cast<std::size_t>(server - servers.begin())};
 }

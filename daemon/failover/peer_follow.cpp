@@ -26,10 +26,6 @@ std::optional<WallTime> wall_of(const std::optional<Time>& until, Time now) {
 }
 bool is_over(const std::optional<Time>& until, Time now) { return until && *until <= now; }
 
-events::ServerName name_of(const ServerState& server) {
-  return {.role = server.role, .address = server.addresses.empty() ? Endpoint{} : server.addresses.front()};
-}
-
 template <typename Kept>
 void tell(const ServiceState& service, const ServerState& server, events::PeerListed::What what, const Kept& kept, bool dropped,
           Outbox& outbox) {
@@ -37,7 +33,7 @@ void tell(const ServiceState& service, const ServerState& server, events::PeerLi
   outbox.log({.at = at,
               .service = service.config.name,
               .what = events::PeerListed{.what = what,
-                                         .server = name_of(server),
+                                         .server = events::server_name(server),
                                          .by = kept.by,
                                          .reason = kept.reason,
                                          .lasts = events::left_at(at, kept.until_wall),

@@ -74,7 +74,11 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
   std::vector<ServerState> servers;
   for (std::size_t index = 0; index < next.config.servers.size(); ++index) {
     const ServerConfig& server = next.config.servers[index];
-    ServerState& state = servers.emplace_back(ServerState{.role = server.role, .addresses = server.addresses, .probes = {}});
+    ServerState& state = servers.emplace_back(ServerState{.role = server.role,
+                                                          .addresses = server.addresses,
+                                                          .probes = {},
+                                                          .host = server.host ? to_text(*server.host) : std::string{},
+                                                          .unresolved = server.host && server.host->lookup == Lookup::failed});
     const auto& place = next.before[index];
     if (!place) continue;
     const ServerState& same = before[*place];

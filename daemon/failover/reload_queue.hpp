@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/rehearsal.hpp"
 #include "daemon/failover/reload.hpp"
 #include "daemon/failover/service_registry.hpp"
+#include "daemon/report/event.hpp"
 
 namespace hanat {
 
@@ -20,9 +22,11 @@ class ReloadQueue {
 public:
   struct Order {
     std::shared_ptr<const Config> next;
-    std::string by = {}; // who asked for the reload
+    std::string by = {};         // who asked for the reload
+    std::vector<Event> why = {}; // instead of a reload: names have other addresses than before
+    bool names_only = false;
     bool plan_only = false;
-    std::function<void(Reloaded)> done; // all services are changed, and what that moves at once has been committed; or the plan is there
+    std::function<void(Reloaded)> done = {}; // all services are changed, and what moves at once has been committed; or the plan is there
   };
   /// `clock`: a step takes time, and so many of them are made that they take less than a slice may.
   ReloadQueue(ServiceRegistry& registry, Reload& reload, Outbox& outbox, std::function<Time()> clock);

@@ -11,6 +11,9 @@ namespace {
 constexpr std::size_t longest_reason = 1000; // bytes
 constexpr std::size_t named_listeners = 16;  // more are compared as they are written
 
+/// Servers are known to the other gateway by their addresses: one whose name has none is no server yet.
+bool is_known(const ServerState& server) { return !server.addresses.empty(); }
+
 PeerServer server_of(const ServerState& server) { return {.role = server.role, .addresses = server.addresses}; }
 
 std::vector<std::string> listeners_of(const ServiceConfig& config) {
@@ -32,9 +35,11 @@ PeerService make_peer_service(const ServiceState& service) {
                    .group = service.config.group,
                    .why = std::string{to_text(service.reason)},
                    .since = service.since};
-  for (const ServerState& server : configured_servers(service)) made.servers.push_back(server_of(server));
-  if (service.current && *service.current < service.servers.size()) made.target = server_of(service.servers[*service.current]);
-  if (const auto& force = service.force; force && force->server < service.servers.size())
+  for (const ServerState& server : configured_servers(service))
+    if (is_known(server)) made.servers.push_back(server_of(server));
+  if (service.current && *service.current < service.servers.size() && is_known(service.servers[*service.current]))
+    made.target = server_of(service.servers[*service.current]);
+  if (const auto& force = service.force; force && force->server < service.servers.size() && is_known(service.servers[force->server]))
     made.force = PeerOverride{.server = server_of(service.servers[force->server]),
                               .until = force->until,
                               .since = force->since,
@@ -42,7 +47,7 @@ PeerService make_peer_service(const ServiceState& service) {
                               .by = force->by,
                               .until_down = force->until_down};
   for (const ServerState& server : service.servers)
-    if (const auto& maintenance = server.maintenance)
+    if (const auto& maintenance = server.maintenance; maintenance && is_known(server))
       made.disabled.push_back({.server = server_of(server),
                                .until = maintenance->until,
                                .since = maintenance->since,

@@ -20,6 +20,7 @@
 #include "daemon/doctor/finding.hpp"
 #include "daemon/report/event_doubt.hpp"
 #include "daemon/report/event_hook.hpp"
+#include "daemon/report/event_names.hpp"
 #include "daemon/report/event_override.hpp"
 #include "daemon/report/event_pair.hpp"
 #include "daemon/report/event_peer.hpp"
@@ -104,6 +105,7 @@ struct HealthChanged {
   std::string probe = {};  // which one stands for the server, where it has several
   std::string wanted = {}; // by that probe, where another answer came
   HealthCause cause = {};
+  std::string host = {}; // the server's name, where it is configured by that
   bool operator==(const HealthChanged&) const = default;
 };
 /// A probe is inconclusive, and no other one was.
@@ -371,7 +373,7 @@ using Payload =
                  MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, NewProbeFails,
                  NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten, PeerSeen, PeerLost,
                  PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged,
-                 CommandForwarded, HookFailed, Message>;
+                 CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, Message>;
 
 } // namespace hanat::events
 

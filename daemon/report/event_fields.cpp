@@ -129,6 +129,10 @@ struct OwnFields {
   void operator()(const MaintenanceRestored& restored) const { add_restored(restored.disabled); }
   void operator()(const ConntrackdChanged& changed) const { fields.add("HANAT_CONNTRACKD", hanat::to_text(changed.state)); }
 
+  void operator()(const NameChanged& changed) const { fields.add("HANAT_NAME", changed.name); }
+  void operator()(const NameFails& fails) const { fields.add("HANAT_NAME", fails.name); }
+  void operator()(const NameResolves& resolves) const { fields.add("HANAT_NAME", resolves.name); }
+
   void add_restored(const auto& before) const {
     fields.add_server(before.server);
     fields.add("HANAT_BY", before.by);

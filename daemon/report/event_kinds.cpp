@@ -36,6 +36,10 @@ constexpr std::tuple kinds{
     Row<events::PathTrouble>{"path", "fe54f5f3caf24cf597ae51acb7ea9d9a"},
     Row<events::PathFinding>{"path-finding", "0a4a12297c17431aabda555d94ae7af0"},
     Row<events::PathTroubleEnded>{"path-ended", "58fbe8ab7b444df599990e03418d9ea9"},
+    // Names of servers
+    Row<events::NameChanged>{"name", "61a0d4965eb44e4da0b3edee60a1a096"},
+    Row<events::NameFails>{"name-fails", "862ddc7ad97f4eb2a8f33b45ed2f4a34"},
+    Row<events::NameResolves>{"name-resolves", "ac55e4da8e1c4156b0d5ddc1fd743d81"},
     // Operators
     Row<events::Forced>{"forced", "4b7e1777872e4c7ba96fcc7f3e1a33c9"},
     Row<events::OverrideRestored>{"override-restored", "c2f0ce3d84974d5da05d4a1678e6564f"},

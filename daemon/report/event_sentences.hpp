@@ -44,6 +44,11 @@ public:
   std::string operator()(const OverrideClock& override) const;
   std::string operator()(const OverrideShared& override) const;
 
+  // event_text_names.cpp
+  std::string operator()(const NameChanged& changed) const;
+  std::string operator()(const NameFails& fails) const;
+  std::string operator()(const NameResolves& resolves) const;
+
   // event_text_peer.cpp: the other gateway of a pair
   std::string operator()(const PeerSeen& seen) const;
   std::string operator()(const PeerLost& lost) const;

@@ -19,7 +19,7 @@ namespace {
 
 std::string to_text(const ServerName& server) {
   if (server.role == "none") return fmt::format("{}, which is no longer configured,", hanat::to_text(server.address));
-  return fmt::format("{} ({})", server.role, hanat::to_text(server.address));
+  return full_name(server);
 }
 std::string to_text(const std::optional<ServerName>& server) { return server ? to_text(*server) : "no server"; }
 std::string role_of(const std::optional<ServerName>& server) { return server ? server->role : "none"; }
@@ -120,6 +120,10 @@ std::string Sentences::operator()(const HealthChanged& changed) const {
   case Health::up:
     return text + fmt::format(": {} in {:.1f} ms", to_text(changed.last), changed.last ? seconds(changed.last->latency) * 1000 : 0);
   case Health::down:
+    if (!changed.host.empty() && changed.server.address == Endpoint{}) {
+      text += fmt::format(": its name {} is not resolved, and never was", changed.host);
+      break;
+    }
     text += fmt::format(": {} failed probe{}{} within {} s, the last: {}", changed.fails, changed.fails == 1 ? "" : "s", which(changed),
                         seconds(changed.within), last_of(changed));
     break;
@@ -220,14 +224,15 @@ struct Levels {
   Level operator()(const OneOf<Adopted, ProbesConclusive, OverrideEnded, OverrideRestored, ServerEnabled, MaintenanceRestored, DrainBegun,
                                DrainChanged, DrainVoid, Drained, DrainEnded, PathTroubleEnded, FlappingEnded, OutageDoubtEnded,
                                NewProbesPassed, FormerServes, KernelRecovered, HeartbeatByPacket, Stopping, ConfigReloaded,
-                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten, RoleChanged> auto&) const {
+                               ConfigUnconfirmed, ConfigConfirmed, HistoryWritten, RoleChanged, NameResolves> auto&) const {
     return Level::notice;
   }
-  Level operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard,
-                               Forced, OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved,
-                               ServerDisabled, MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows,
-                               ForeignFlows, FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction,
-                               NudgingOff, ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost, MasqueradeInPair> auto&) const {
+  Level
+  operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard, Forced,
+                         OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled,
+                         MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows,
+                         FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff,
+                         ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost, MasqueradeInPair, NameFails> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
@@ -238,6 +243,7 @@ struct Levels {
   Level operator()(const FirstTarget& first) const { return first.to ? Level::notice : Level::error; }
   Level operator()(const ShadowMoved& moved) const { return moved.to ? Level::notice : Level::warning; }
   Level operator()(const HealthChanged& changed) const { return changed.health == Health::up ? Level::notice : Level::warning; }
+  Level operator()(const NameChanged& changed) const { return changed.after.empty() ? Level::warning : Level::notice; }
   Level operator()(const PathFinding& found) const {
     switch (found.finding.severity) {
     case Severity::note: return Level::notice;
@@ -278,6 +284,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
+  std::string_view operator()(const OneOf<NameChanged, NameFails, NameResolves> auto&) const { return "name"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
   std::string_view operator()(
       const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged, CommandForwarded> auto&) const {

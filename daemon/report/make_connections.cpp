@@ -24,7 +24,7 @@ std::optional<std::size_t> place_of(const ServiceState& service, const Mapping& 
 ConnectionServer row_of(const ServiceState& service, std::size_t server) {
   const ServerState& state = service.servers[server];
   return {.role = state.role,
-          .address = to_text(state.addresses.front()),
+          .address = address_text(state),
           .health = std::string{to_text(state.health)},
           .target = service.current == std::optional{server},
           .disabled = candidate(state).disabled,

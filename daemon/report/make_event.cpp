@@ -13,7 +13,7 @@
 namespace hanat::events {
 namespace {
 
-ServerName named(const ServerState& server) { return {.role = server.role, .address = server.addresses.front()}; }
+ServerName named(const ServerState& server) { return server_name(server); }
 
 std::optional<ServerName> target_of(const ServiceState& service, const Decision& decision) {
   if (decision.kind != TargetKind::server) return std::nullopt;
@@ -67,6 +67,10 @@ unsigned fails_of(const ServerState& server, Time now) {
 WallTime event_time() {
   thread_local EventClock clock;
   return clock.at(wall_now());
+}
+
+ServerName server_name(const ServerState& server) {
+  return {.role = server.role, .address = server.addresses.empty() ? Endpoint{} : server.addresses.front()};
 }
 
 std::optional<std::chrono::seconds> left_at(WallTime at, const std::optional<WallTime>& until) {
@@ -128,6 +132,7 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
       .within = service.config.down.within,
       .last = last_result(server, now),
       .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) { return usable(candidate(other)) == Health::up; })};
+  changed.host = server.host;
   if (!server.probes.empty()) {
     const ProbeState& probe = worst_probe(server, now);
     if (probe.probe != nullptr && server.probes.size() > 1) changed.probe = name_of(*probe.probe);

@@ -17,6 +17,8 @@ WallTime event_time();
 /// How long something that ends then still lasts.
 std::optional<std::chrono::seconds> left_at(WallTime at, const std::optional<WallTime>& until);
 Event make(std::string service, Payload what);
+/// Without an address where its name has none.
+ServerName server_name(const ServerState& server);
 Event message(Level level, std::string text);
 
 /// The service is about to go from its current target to that of the decision.

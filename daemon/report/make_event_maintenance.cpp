@@ -7,17 +7,10 @@
 namespace hanat::events {
 namespace {
 
-ServerName name_with_address(const ServerState& server) {
-  return {.role = server.role, .address = server.addresses.empty() ? Endpoint{} : server.addresses.front()};
-}
-
 ServerDisabled disabled_now(const ServerState& server, WallTime at) {
   const Maintenance maintenance = server.maintenance.value_or(Maintenance{});
-  ServerDisabled made{.server = name_with_address(server),
-                      .by = maintenance.by,
-                      .until = maintenance.until_wall,
-                      .lasts = {},
-                      .reason = maintenance.reason};
+  ServerDisabled made{
+      .server = server_name(server), .by = maintenance.by, .until = maintenance.until_wall, .lasts = {}, .reason = maintenance.reason};
   made.lasts = left_at(at, made.until);
   return made;
 }
@@ -25,15 +18,15 @@ ServerDisabled disabled_now(const ServerState& server, WallTime at) {
 } // namespace
 
 Event override_dropped(std::string service, const ServerState& server, std::string by) {
-  return make(std::move(service), OverrideDropped{.server = name_with_address(server), .by = std::move(by)});
+  return make(std::move(service), OverrideDropped{.server = server_name(server), .by = std::move(by)});
 }
 
 Event override_void(const ServiceState& service, const ServerState& server, bool disabled) {
-  return make(service.config.name, OverrideVoid{.server = name_with_address(server), .disabled = disabled});
+  return make(service.config.name, OverrideVoid{.server = server_name(server), .disabled = disabled});
 }
 
 Event override_moved(const ServiceState& service, const ServerState& from, const ServerState& to) {
-  return make(service.config.name, OverrideMoved{.from = name_with_address(from), .to = name_with_address(to)});
+  return make(service.config.name, OverrideMoved{.from = server_name(from), .to = server_name(to)});
 }
 
 Event server_disabled(const ServiceState& service, const ServerState& server) {
@@ -42,7 +35,7 @@ Event server_disabled(const ServiceState& service, const ServerState& server) {
 }
 
 Event server_enabled(const ServiceState& service, const ServerState& server, std::string by) {
-  return make(service.config.name, ServerEnabled{.server = name_with_address(server), .expired = by.empty(), .by = std::move(by)});
+  return make(service.config.name, ServerEnabled{.server = server_name(server), .expired = by.empty(), .by = std::move(by)});
 }
 
 Event maintenance_restored(const ServiceState& service, const ServerState& server) {
@@ -51,12 +44,12 @@ Event maintenance_restored(const ServiceState& service, const ServerState& serve
 }
 
 Event maintenance_moved(const ServiceState& service, const ServerState& from, const ServerState& to) {
-  return make(service.config.name, MaintenanceMoved{.from = name_with_address(from), .to = name_with_address(to)});
+  return make(service.config.name, MaintenanceMoved{.from = server_name(from), .to = server_name(to)});
 }
 
 Event maintenance_lost(std::string service, const ServerState& server) {
   const Maintenance maintenance = server.maintenance.value_or(Maintenance{});
-  return make(std::move(service), MaintenanceLost{.server = name_with_address(server), .by = maintenance.by, .reason = maintenance.reason});
+  return make(std::move(service), MaintenanceLost{.server = server_name(server), .by = maintenance.by, .reason = maintenance.reason});
 }
 
 Event maintenance_clock(std::string service, std::chrono::seconds ends_after) {

@@ -6,14 +6,9 @@
 #include "daemon/report/probe_text.hpp"
 
 namespace hanat::events {
-namespace {
-
-ServerName name_in(const ServerState& server) { return {.role = server.role, .address = server.addresses.front()}; }
-
-} // namespace
 
 Event new_probe_fails(const ServiceState& service, const ServerState& server, const ProbeState& probe) {
-  NewProbeFails failing{.server = name_in(server),
+  NewProbeFails failing{.server = server_name(server),
                         .result = probe.last.value_or(probes::ProbeResult{}),
                         .probe = probe.probe == nullptr ? "" : name_of(*probe.probe),
                         .wanted = {}};
@@ -22,7 +17,7 @@ Event new_probe_fails(const ServiceState& service, const ServerState& server, co
 }
 
 Event new_probes_passed(const ServiceState& service, const ServerState& server) {
-  return make(service.config.name, NewProbesPassed{.server = name_in(server)});
+  return make(service.config.name, NewProbesPassed{.server = server_name(server)});
 }
 
 /// The first server that is not disabled is waited for, or the one that an operator has chosen.
@@ -30,9 +25,11 @@ Event former_serves(const ServiceState& service) {
   const auto servers = configured_servers(service);
   const auto enabled = std::ranges::find_if(servers, [](const ServerState& server) { return !candidate(server).disabled; });
   const ServerState& next = service.force ? servers[service.force->server] : enabled == servers.end() ? servers.front() : *enabled;
-  return make(service.config.name, FormerServes{.former = name_in(service.servers.back()), .next = name_in(next)});
+  return make(service.config.name, FormerServes{.former = server_name(service.servers.back()), .next = server_name(next)});
 }
 
-Event former_kept(const ServiceState& service) { return make(service.config.name, FormerKept{.former = name_in(service.servers.back())}); }
+Event former_kept(const ServiceState& service) {
+  return make(service.config.name, FormerKept{.former = server_name(service.servers.back())});
+}
 
 } // namespace hanat::events

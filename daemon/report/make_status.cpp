@@ -56,7 +56,7 @@ ProbeStatus report(const ServiceState& service, const ProbeState& probe, Time no
 ServerStatus report(const ServiceState& service, const ServerState& server, Time now) {
   ServerStatus status;
   status.role = server.role;
-  status.address = to_text(server.addresses.front());
+  status.address = address_text(server);
   if (server.addresses.size() > 1)
     for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
   status.health = to_text(server.health);
@@ -66,13 +66,19 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
                                      .until = maintenance->until_wall ? std::optional{to_text(*maintenance->until_wall)} : std::nullopt,
                                      .reason = maintenance->reason,
                                      .by = maintenance->by};
+  status.fails = {.count = 0, .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+  status.totals = report(server.totals);
+  if (server.probes.empty()) { // its name has no address
+    if (server.health == Health::down)
+      status.last = LastResult{.outcome = std::string{to_text(probes::Outcome::fail)}, .reason = "not-resolved", .detail = server.host};
+    return status;
+  }
   const ProbeState& probe = worst_probe(server, now);
   status.fails = fails_of(service, probe, now);
   if (const auto recovery = recovery_of(server, now))
     status.recovering = RecoveringStatus{
         .passes = recovery->passes, .of = recovery->of, .for_s = seconds(recovery->lasts), .stable_for_s = seconds(recovery->stable_for)};
   status.last = last_of(probe, now);
-  status.totals = report(server.totals);
   if (server.probes.size() > 1)
     for (const ProbeState& one : server.probes) status.probes.push_back(report(service, one, now));
   if (const auto& fresh = server.new_probes) {

@@ -36,7 +36,9 @@ bool sets_target(const HistoryEntry& entry) {
 bool is_operators(const HistoryEntry& entry) { return entry.kind == "override" || entry.kind == "maintenance"; }
 
 /// Why nothing moved, or a server waits longer than others.
-bool is_doubt(const HistoryEntry& entry) { return entry.kind == "outage" || entry.kind == "flapping" || entry.kind == "configuration"; }
+bool is_doubt(const HistoryEntry& entry) {
+  return entry.kind == "outage" || entry.kind == "flapping" || entry.kind == "configuration" || entry.kind == "name";
+}
 
 /// The new target, and where it was before: empty for a first target.
 std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.flip->to : entry.target; }

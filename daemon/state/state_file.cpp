@@ -39,6 +39,7 @@ json to_value(const SavedOverride& item) {
   for (const Endpoint& address : item.addresses) value["addresses"].push_back(to_text(address));
   if (item.until_down) value["until_down"] = true;
   if (item.drill) value["drill"] = true;
+  if (!item.host.empty()) value["name"] = item.host;
   return value;
 }
 
@@ -50,8 +51,11 @@ json to_value(const SavedMaintenance& item) {
                                 .reason = item.reason,
                                 .by = item.by,
                                 .since = item.since,
-                                .addresses = item.addresses});
+                                .addresses = item.addresses,
+                                .host = item.host});
 }
+
+json to_value(const SavedName& item) { return {{"name", item.name}, {"address", item.address.text()}}; }
 
 /// Of a server. nullopt: one of them is none. Absent: empty.
 std::optional<std::vector<Endpoint>> addresses_in(const json& from) {
@@ -84,6 +88,7 @@ std::optional<SavedOverride> override_from(const json& from) {
   item.addresses = *addresses;
   if (const auto until_down = from.find("until_down"); until_down != from.end()) item.until_down = *until_down == json(true);
   if (const auto drill = from.find("drill"); drill != from.end()) item.drill = *drill == json(true);
+  item.host = text("name").value_or("");
   // An override with an invalid end must not become one without an end.
   if (!from.contains("until")) return std::nullopt;
   if (from.at("until").is_null()) return item;
@@ -95,14 +100,25 @@ std::optional<SavedOverride> override_from(const json& from) {
 
 std::optional<SavedMaintenance> maintenance_from(const json& from) {
   auto item = override_from(from);
-  if (!item || item->addresses.empty()) return std::nullopt;
+  if (!item || (item->addresses.empty() && item->host.empty())) return std::nullopt;
   return SavedMaintenance{.service = std::move(item->service),
                           .server = std::move(item->target),
                           .addresses = std::move(item->addresses),
                           .until = item->until,
                           .reason = std::move(item->reason),
                           .by = std::move(item->by),
-                          .since = item->since};
+                          .since = item->since,
+                          .host = std::move(item->host)};
+}
+
+std::optional<SavedName> name_from(const json& from) {
+  const auto name = from.find("name"), address = from.find("address");
+  if (name == from.end() || !name->is_string() || address == from.end() || !address->is_string()) return std::nullopt;
+  const auto parsed = config::parse_host(name->get<std::string>());
+  const auto* const host = parsed ? std::get_if<HostName>(&*parsed) : nullptr;
+  const auto at = Address::parse(address->get<std::string>());
+  if (host == nullptr || host->port != 0 || !at || !config::unusable_for_server(*at).empty()) return std::nullopt;
+  return SavedName{.name = host->name, .address = *at};
 }
 
 /// "203.0.113.10:443/tcp 198.18.11.2:8443"; for a range "203.0.113.10:5000-9000/tcp 198.18.11.2"
@@ -173,6 +189,11 @@ bool add_item(State& state, const std::string& list, const json& value) {
     if (item) state.maintenance.push_back(std::move(*item));
     return item.has_value();
   }
+  if (list == "names") {
+    auto item = name_from(value);
+    if (item) state.names.push_back(std::move(*item));
+    return item.has_value();
+  }
   auto item = drain_from(value);
   if (item) state.drains.push_back(std::move(*item));
   return item.has_value();
@@ -237,7 +258,7 @@ LoadedState parse_state(const std::string& text) {
   std::string list; // current key of the outer object
   bool has_list = false;
   std::map<std::string, std::size_t> invalid;
-  const auto is_list = [&list] { return list == "overrides" || list == "disabled" || list == "drains"; };
+  const auto is_list = [&list] { return list == "overrides" || list == "disabled" || list == "drains" || list == "names"; };
   const auto collect = [&](int depth, json::parse_event_t event, json& value) {
     if (depth > max_depth) throw std::length_error("nested too deeply");
     if (event == json::parse_event_t::key && depth == 1) list = value.get<std::string>();
@@ -282,6 +303,7 @@ void save_state(const std::filesystem::path& dir, const State& state) {
   for (const auto& item : state.overrides) overrides.push_back(to_value(item));
   json root = {{"version", 1}, {"overrides", std::move(overrides)}};
   for (const auto& item : state.maintenance) root["disabled"].push_back(to_value(item));
+  for (const auto& item : state.names) root["names"].push_back(to_value(item));
   const std::string text = text_of(root);
   if (read_state_text(dir / "state.json", max_bytes).text != text) replace_file(dir, "state.json", text, true);
 }

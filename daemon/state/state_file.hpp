@@ -1,5 +1,5 @@
-// State that survives a restart besides the kernel's table: the overrides of operators and the servers that they disabled, in
-// DIR/state.json, and the flows that drain or are kept, in DIR/drains.json. hanatd starts whatever these files contain.
+// State that survives a restart besides the kernel's table: the overrides of operators, the servers that they disabled and the addresses of
+// names, in DIR/state.json, and the flows that drain or are kept, in DIR/drains.json. hanatd starts whatever these files contain.
 // Not here: applying the state (failover), when it is written (state_writer).
 #pragma once
 
@@ -23,6 +23,7 @@ struct SavedOverride {
   std::vector<Endpoint> addresses = {}; // of the server, which it follows; empty: of an older hanatd, it is of the role
   bool until_down = false;
   bool drill = false;
+  std::string host = {}; // the server's name, "db1.lan:5432"; empty: its addresses are configured
   bool operator==(const SavedOverride&) const = default;
 };
 
@@ -33,6 +34,7 @@ struct SavedMaintenance {
   std::optional<WallTime> until;
   std::string reason, by;
   WallTime since{};
+  std::string host = {};
   bool operator==(const SavedMaintenance&) const = default;
 };
 
@@ -45,10 +47,18 @@ struct SavedDrain {
   bool operator==(const SavedDrain&) const = default;
 };
 
+/// The address that a name of a server had.
+struct SavedName {
+  std::string name; // "db1.lan"
+  Address address;
+  bool operator==(const SavedName&) const = default;
+};
+
 struct State {
   std::vector<SavedOverride> overrides;
   std::vector<SavedMaintenance> maintenance = {}; // "disabled" in the file, which an older hanatd ignores
   std::vector<SavedDrain> drains;
+  std::vector<SavedName> names = {}; // likewise
   bool operator==(const State&) const = default;
 };
 

@@ -257,6 +257,8 @@ std::set<std::string> never_seen() {
       "Server.flapping Flapping.times Flapping.wait_s Flapping.forgiven_in_s Server.warning Warning.reason Warning.detail "
       // servers with TLS
       "ProbeResult.certificate_left_s "
+      // servers with names
+      "Server.name Name.name Name.state Name.answered Name.others Name.error Name.failing_since "
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
       "EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for WhyReport.from "

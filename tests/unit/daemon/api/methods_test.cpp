@@ -76,6 +76,7 @@ Status full_status() {
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
   server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
   server.former_since = "t";
+  server.name = NameStatus{.name = "n", .state = "resolved", .answered = "t", .others = {"a"}, .error = "e", .failing_since = "t"};
   service.servers.push_back(server);
   status.services.push_back(service);
   return status;

@@ -36,6 +36,17 @@ TEST(StatusJson, IsTheDocumentedExampleBothWays) {
   EXPECT_EQ(json(status), example_json);
 }
 
+TEST(StatusJson, KeepsWhatIsKnownOfAName) {
+  ServiceStatus service;
+  service.servers.emplace_back().name = NameStatus{.name = "db1.lan:1",
+                                                   .state = "resolved",
+                                                   .answered = "2026-01-31T10:01:00.000Z",
+                                                   .others = {"10.0.0.3"},
+                                                   .error = "the resolver does not answer",
+                                                   .failing_since = "2026-01-31T10:02:00.000Z"};
+  EXPECT_EQ(json(service).get<ServiceStatus>().servers.at(0).name, service.servers[0].name);
+}
+
 TEST(StatusJson, KeepsEveryOptionalValue) {
   Status status;
   status.daemon.kernel = "failed";

@@ -313,7 +313,7 @@ TEST(Config, AllErrorsComeAtOnceInTheOrderOfTheFile) {
 on_stop = "stay"
 [service.web]
 listen = ["203.0.113.10:443", "203.0.113.10:80/tcp"]
-primary = "web1"
+primary = "web1-"
 backup = "10.0.0.2:0"
 probe = { type = "http", pth = "/", interval = 5 }
 down = { fails = 0 }
@@ -323,7 +323,7 @@ listen = "203.0.113.10:80/tcp"
 )"),
             R"(2:11: on_stop = "stay" is not known: write "keep" or "remove"
 4:11: "203.0.113.10:443" has no protocol: write it like "203.0.113.10:443/tcp"
-5:11: "web1" is a name, but hanat takes only addresses, so that a failed lookup cannot stop it: write the address, as in "10.0.0.11:8443"
+5:11: "web1-" has a part that begins or ends with "-": write the server's name or address, as in "db1.example.net:5432" or "10.0.0.11:8443"
 6:10: "10.0.0.2:0" has "0" as its port: ports are whole numbers from 1 to 65535, as in "10.0.0.11:8443"
 7:26: unknown key "probe.pth": did you mean "path"?
 7:48: probe.interval = 5 has no unit: write "5s" or "5ms"

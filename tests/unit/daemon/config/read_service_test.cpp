@@ -40,7 +40,7 @@ constexpr Row line_rows[] = {
     {R"(snat = "127.0.0.1")",
      R"(4:8: "127.0.0.1" is a loopback address, which the kernel does not forward: write a routable address of one host, as in "192.0.2.1")"},
     {R"(snat = "gw.example.com")",
-     R"(4:8: "gw.example.com" is a name, but hanat takes only addresses, so that a failed lookup cannot stop it: write the address, as in "192.0.2.1")"},
+     R"(4:8: "gw.example.com" is a name, but only servers have names: snat needs an address, as in "192.0.2.1")"},
     {R"(mode = "obsrve")", R"(4:8: mode = "obsrve" is not known: did you mean "observe"?)"},
     {R"(mode = "off")", R"(4:8: mode = "off" is not known: write "auto" or "observe")"},
     {R"(group = "sip")", R"(4:9: group does not belong here: write a separate table, as in [group.sip] services = ["sip", "rtp"])"},

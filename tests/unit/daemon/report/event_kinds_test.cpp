@@ -106,6 +106,7 @@ TEST(EventFields, NameTheServerWhateverTheEventCallsIt) {
   is_named(HealthChanged{.server = backup, .last = {}});
   is_named(PathTrouble{.target = backup, .client = {}});
   is_named(FormerKept{.former = backup});
+  is_named(NameChanged{.server = backup, .name = "db1.lan", .before = {}, .after = "198.18.12.2"});
   is_named(OverrideMoved{.from = {}, .to = backup});
   is_named(OverrideRestored{.forced = {.server = backup, .by = "root", .until = {}, .reason = {}}});
   is_named(ServerDisabled{.server = backup, .by = "root", .until = {}, .reason = {}});

@@ -54,7 +54,7 @@ constexpr Row probe_rows[] = {
     {R"(type = "tcp", address = "10.0.0.11:8443")",
      R"(4:35: "10.0.0.11:8443" has a port, but probe.address is an address without a port: write it like "10.0.0.11")"},
     {R"(type = "tcp", address = "web1")",
-     R"(4:35: "web1" is a name, but hanat takes only addresses, so that a failed lookup cannot stop it: write the address, as in "10.0.0.11")"},
+     R"(4:35: "web1" is a name, but only servers have names: probe.address needs an address, as in "10.0.0.11")"},
     {R"(type = "tcp", address = "0.0.0.0")",
      R"(4:35: "0.0.0.0" is the unspecified address, which is not a host: write a routable address of one host, as in "10.0.0.11")"},
     {R"(type = "tcp", address = "203.0.113.10", port = 443)",

@@ -1,0 +1,38 @@
+// Servers that are configured by their names, and what DNS says of these, as values. Not here: all other events (event), their sentences
+// (event_text_names), when they are made (daemon/name_link).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "daemon/report/server_name.hpp"
+
+namespace hanat::events {
+
+/// The name of a server has other addresses than before, or its first ones.
+struct NameChanged {
+  ServerName server;         // with its first address now; none: no address of the answer can be its own
+  std::string name;          // "db1.lan"
+  std::string before, after; // all of its addresses; empty: none
+  bool has_traffic = false;  // the traffic is at the address of before: it leaves as soon as the new one is up
+  bool operator==(const NameChanged&) const = default;
+};
+/// A name does not resolve, and did until now, or never has.
+struct NameFails {
+  std::string name, record; // "db1.lan"; "A" or "AAAA"
+  std::string error;
+  std::string kept;      // the address in use; empty: it never had one
+  std::string other;     // that of the other family; empty: none
+  bool resolver = false; // it is the resolver that fails: other names may fail, too, and are not told of
+  bool operator==(const NameFails&) const = default;
+};
+/// It does again; of `resolver` the last of the names.
+struct NameResolves {
+  std::string name, record, address;
+  bool resolver = false;
+  bool operator==(const NameResolves&) const = default;
+};
+
+} // namespace hanat::events

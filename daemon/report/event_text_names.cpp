@@ -1,0 +1,35 @@
+// The sentences about names of servers. Not here: all others (event_text).
+#include <string>
+
+#include <fmt/format.h>
+
+#include "daemon/report/event_sentences.hpp"
+
+namespace hanat::events {
+
+std::string Sentences::operator()(const NameChanged& changed) const {
+  if (changed.after.empty())
+    return fmt::format("{}: {} has the address of another server of the service, or of a listener of this gateway, and so none of its own; "
+                       "correct its record in DNS, or the configuration",
+                       changed.server.role, changed.name);
+  if (changed.before.empty()) return fmt::format("{}: {} is {}", changed.server.role, changed.name, changed.after);
+  return fmt::format("{}: {} is {} now, and was {}{}", changed.server.role, changed.name, changed.after, changed.before,
+                     changed.has_traffic ? "; the traffic goes there as soon as it is up, and stays where it is until then" : "");
+}
+
+std::string Sentences::operator()(const NameFails& fails) const {
+  const std::string then = !fails.kept.empty() ? fmt::format("its last good address, {}, stays in use", fails.kept)
+                           : fails.other.empty()
+                               ? std::string{"its servers count as down until it has an address"}
+                               : fmt::format("only {} is in use, and clients of the other family are not served there", fails.other);
+  return fmt::format("{} cannot be resolved ({}): {}; {}. It is asked for again; {}", fails.name, fails.record, fails.error, then,
+                     fails.resolver ? "other names may fail, too: see hanatctl status, /etc/resolv.conf and the key resolver"
+                                    : "see its record in DNS");
+}
+
+std::string Sentences::operator()(const NameResolves& resolves) const {
+  if (resolves.resolver) return fmt::format("names are resolved again, the last one {} ({})", resolves.name, resolves.address);
+  return fmt::format("{} is resolved ({}): {}", resolves.name, resolves.record, resolves.address);
+}
+
+} // namespace hanat::events

@@ -1,0 +1,50 @@
+// What is said of names of servers.
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "daemon/report/event_text.hpp"
+#include "daemon/report/make_event.hpp"
+
+namespace hanat::events {
+namespace {
+
+std::string said(Payload what) { return text_of(make("web", std::move(what))); }
+
+TEST(NameTexts, AChangeSaysFromWhereToWhere) {
+  NameChanged changed{.server = {.role = "primary", .address = {}}, .name = "db1.lan", .before = "198.18.0.1", .after = "198.18.0.2"};
+  EXPECT_EQ(said(changed), "primary: db1.lan is 198.18.0.2 now, and was 198.18.0.1");
+  changed.has_traffic = true;
+  EXPECT_EQ(said(changed), "primary: db1.lan is 198.18.0.2 now, and was 198.18.0.1; the traffic goes there as soon as it is up, and stays "
+                           "where it is until then");
+  changed.before.clear();
+  EXPECT_EQ(said(changed), "primary: db1.lan is 198.18.0.2");
+  changed.after.clear();
+  EXPECT_EQ(said(changed),
+            "primary: db1.lan has the address of another server of the service, or of a listener of this gateway, and so none "
+            "of its own; correct its record in DNS, or the configuration");
+}
+
+TEST(NameTexts, AFailureSaysWhatStaysInUse) {
+  NameFails fails{.name = "db1.lan", .record = "A", .error = "there is no such name (NXDOMAIN)", .kept = "198.18.0.1", .other = {}};
+  EXPECT_EQ(said(fails),
+            "db1.lan cannot be resolved (A): there is no such name (NXDOMAIN); its last good address, 198.18.0.1, stays in use. "
+            "It is asked for again; see its record in DNS");
+  fails.kept.clear();
+  fails.resolver = true;
+  EXPECT_EQ(said(fails), "db1.lan cannot be resolved (A): there is no such name (NXDOMAIN); its servers count as down until it has an "
+                         "address. It is asked for again; other names may fail, too: see hanatctl status, /etc/resolv.conf and the key "
+                         "resolver");
+  fails.other = "fd00::1";
+  EXPECT_THAT(said(fails), testing::HasSubstr("; only fd00::1 is in use, and clients of the other family are not served there. "));
+}
+
+TEST(NameTexts, AnAnswerEndsIt) {
+  EXPECT_EQ(said(NameResolves{.name = "db1.lan", .record = "A", .address = "198.18.0.1"}), "db1.lan is resolved (A): 198.18.0.1");
+  EXPECT_EQ(said(NameResolves{.name = "db1.lan", .record = "A", .address = "198.18.0.1", .resolver = true}),
+            "names are resolved again, the last one db1.lan (198.18.0.1)");
+}
+
+} // namespace
+} // namespace hanat::events
