@@ -57,6 +57,7 @@ std::string_view to_text(Kind kind) {
   case Kind::postgres: return "postgres";
   case Kind::mysql: return "mysql";
   case Kind::smtp: return "smtp";
+  case Kind::agent: return "agent";
   case Kind::exec: return "exec";
   }
   return "?";

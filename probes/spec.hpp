@@ -17,7 +17,7 @@
 
 namespace hanat::probes {
 
-enum class Kind : std::uint8_t { tcp, tls, http, https, icmp, udp, dns, grpc, redis, postgres, mysql, smtp, exec };
+enum class Kind : std::uint8_t { tcp, tls, http, https, icmp, udp, dns, grpc, redis, postgres, mysql, smtp, agent, exec };
 std::string_view to_text(Kind kind);
 
 /// Inclusive range of HTTP status codes.
@@ -84,20 +84,28 @@ struct SmtpSpec {
   std::string hello = "hanat.invalid"; // our name in EHLO
   bool operator==(const SmtpSpec&) const = default;
 };
+/// The words of HAProxy's agent-check.
+struct AgentSpec {
+  std::string send; // bytes, before the agent answers; empty: it speaks first
+  bool operator==(const AgentSpec&) const = default;
+};
 struct ExecSpec {
   std::vector<std::string> command; // program and arguments; no shell
   bool operator==(const ExecSpec&) const = default;
 };
-using Details = std::variant<SendExpectSpec, TlsSpec, HttpSpec, DnsSpec, GrpcSpec, RedisSpec, SqlSpec, SmtpSpec, ExecSpec>;
+using Details = std::variant<SendExpectSpec, TlsSpec, HttpSpec, DnsSpec, GrpcSpec, RedisSpec, SqlSpec, SmtpSpec, AgentSpec, ExecSpec>;
 
 /// One `probe = { ... }` of the configuration. An interval is measured from start to start, a timeout from the start of the probe.
 struct ProbeSpec {
   Kind kind = Kind::tcp;
   Clock::duration interval = std::chrono::seconds{1};
   Clock::duration fast_interval = std::chrono::milliseconds{50};
+  std::optional<Clock::duration> down_interval; // while the server is down by this probe, and another has the traffic; none: `interval`
   Clock::duration timeout = std::chrono::milliseconds{500};
   std::optional<Clock::duration> slow; // the expected reply passes with a warning when it comes later than this
   bool critical = false;               // what would be a warning is a fail
+  bool advisory = false;               // a fail is only a warning: the server's health does not depend on it
+  std::uint8_t any_of = 0;             // of the server's probes with the same number one is enough; 0: this one has to pass
   std::optional<std::uint16_t> port;   // instead of the server's own
   std::optional<Address> address;      // instead of the server's own
   std::optional<Address> source;       // source address

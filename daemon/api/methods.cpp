@@ -20,6 +20,8 @@ constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Paramet
 constexpr std::array disable_parameters = {
     Parameter{"service", "?string"},    Parameter{"server", "string"},  Parameter{"for_s", "?float"}, Parameter{"reason", "?string"},
     Parameter{"even_if_last", "?bool"}, Parameter{"drain_s", "?float"}, Parameter{"reset", "?bool"}};
+constexpr std::array report_parameters = {Parameter{"service", "?string"}, Parameter{"server", "string"}, Parameter{"health", "string"},
+                                          Parameter{"ttl_s", "?float"}, Parameter{"reason", "?string"}};
 constexpr std::array enable_parameters = {Parameter{"service", "?string"}, Parameter{"server", "string"}, Parameter{"drain_s", "?float"},
                                           Parameter{"reset", "?bool"}};
 
@@ -39,6 +41,7 @@ constexpr std::array methods = {
     Method{"Auto", true, auto_parameters, "services: []Unforced, forwarded_to: ?string"},
     Method{"Disable", true, disable_parameters, "services: []DisabledServer, forwarded_to: ?string"},
     Method{"Enable", true, enable_parameters, "services: []EnabledServer, forwarded_to: ?string"},
+    Method{"Report", true, report_parameters, "services: []ReportedServer"},
     Method{"Reload", true, reload_parameters,
            "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan, "
            "unconfirmed: ?Unconfirmed"},
@@ -106,7 +109,7 @@ type Failback (mode: string, to: ?string, waits_for: ?string)
 # disabled: it is never chosen; new_flows: since somebody first looked, as of the last look; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance,
+  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance, report: ?HealthReport,
   new_probes: ?NewProbes, former_since: ?string, new_flows: ?int
 )
 # of a reload: they decide nothing until each has passed; failing: as many results as make a server down were no pass
@@ -119,6 +122,7 @@ type Flapping (times: int, wait_s: float, forgiven_in_s: float)
 # of a probe that passes: certificate-expires, slow
 type Warning (reason: string, detail: string)
 # until is null: until Enable
+type HealthReport (health: string, since: string, until: string, reason: string, by: string)
 type Maintenance (since: string, until: ?string, reason: string, by: string)
 # one of several probes of a server, whose own fails and last are those of the worst
 type Probe (name: string, health: string, fails: Fails, last: ?ProbeResult)
@@ -231,6 +235,12 @@ type OldConnections (server: string, address: ?string, action: string, until: ?s
 type DisabledServer (
   name: string, server: string, server_address: string, until: ?string, target: string, target_address: ?string, why: string,
   mode: string, forced: ?string, pending: bool, group: ?string, old_connections: ?OldConnections
+)
+# Report says how a server is, by its role or address: health is up, down or drain (as full), and counts instead of the server's probes for
+# ttl_s seconds; none ends it. until is null: its probes decide
+type ReportedServer (
+  name: string, server: string, server_address: string, health: string, until: ?string, target: string, target_address: ?string,
+  why: string, mode: string, forced: ?string, pending: bool, group: ?string, old_connections: ?OldConnections
 )
 # failback_in_s, waits_for: what the traffic's way back to it waits for; also "up": that it is up; null: it does not come back to it
 type EnabledServer (

@@ -68,6 +68,13 @@ ProbeStatus probe_from(const json& from) {
 json to_value(const DisabledStatus& disabled) {
   return {{"since", disabled.since}, {"until", or_null(disabled.until)}, {"reason", disabled.reason}, {"by", disabled.by}};
 }
+json to_value(const ReportStatus& report) {
+  return {{"health", report.health}, {"since", report.since}, {"until", report.until}, {"reason", report.reason}, {"by", report.by}};
+}
+ReportStatus report_from(const json& from) {
+  return {
+      .health = from.at("health"), .since = from.at("since"), .until = from.at("until"), .reason = from.at("reason"), .by = from.at("by")};
+}
 DisabledStatus disabled_from(const json& from) {
   return {.since = from.at("since"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
 }
@@ -98,6 +105,7 @@ json to_value(const ServerStatus& server) {
   if (server.new_flows) value["new_flows"] = *server.new_flows;
   if (!server.probes.empty()) value["probes"] = to_value(server.probes);
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
+  if (server.report) value["report"] = to_value(*server.report);
   if (const auto& fresh = server.new_probes)
     value["new_probes"] = {{"since", fresh->since}, {"failing", fresh->failing}, {"probes", to_value(fresh->probes)}};
   if (server.former_since) value["former_since"] = *server.former_since;
@@ -112,6 +120,7 @@ ServerStatus server_from(const json& from) {
                       .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
   if (from.contains("disabled")) server.disabled = disabled_from(from.at("disabled"));
+  if (from.contains("report")) server.report = report_from(from.at("report"));
   server.recovering = optional_or_absent<RecoveringStatus>(from, "recovering");
   if (const auto fresh = from.find("new_probes"); fresh != from.end())
     server.new_probes = {.since = fresh->at("since"), .failing = fresh->at("failing"), .probes = probes_from(fresh->at("probes"))};

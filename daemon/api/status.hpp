@@ -39,6 +39,10 @@ struct ProbeStatus {
   FailsStatus fails;
   std::optional<LastResult> last;
 };
+/// A program says how the server is, instead of its probes.
+struct ReportStatus {
+  std::string health, since, until, reason, by;
+};
 /// New probes of a server that works by those of before, which decide until each of these has passed.
 struct NewProbesStatus {
   std::string since;    // of the reload: RFC 3339, UTC, milliseconds
@@ -65,6 +69,7 @@ struct ServerStatus {
   std::optional<std::uint64_t> new_flows = {};  // given to it since somebody first looked; absent: not read yet
   std::vector<ProbeStatus> probes = {};         // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
+  std::optional<ReportStatus> report = {};
   std::optional<NewProbesStatus> new_probes = {};
   std::optional<std::string> former_since = {}; // it is no server of the configuration any more since that reload; its role is "former"
 };

@@ -135,6 +135,7 @@ public:
     set("database", spec.database);
   }
   void operator()(const probes::SmtpSpec& spec) { set("hello", spec.hello); }
+  void operator()(const probes::AgentSpec& spec) { hide("send", spec.send); }
   void operator()(const probes::ExecSpec& spec) { hide("command", fmt::format("{}", fmt::join(spec.command, "\n"))); }
 
 private:
@@ -147,9 +148,11 @@ void add_probe(KeyValues& values, const std::string& prefix, const probes::Probe
   keys.set("type", std::string{to_text(spec.kind)});
   keys.set("interval", duration_text(spec.interval));
   keys.set("fast_interval", duration_text(spec.fast_interval));
+  if (spec.down_interval) keys.set("down_interval", duration_text(*spec.down_interval));
   keys.set("timeout", duration_text(spec.timeout));
   if (spec.slow) keys.set("slow", duration_text(*spec.slow));
-  if (spec.critical) keys.set("critical", yes_no(spec.critical));
+  if (spec.critical || spec.advisory) keys.set("critical", yes_no(spec.critical));
+  if (spec.any_of != 0) keys.set("any", fmt::to_string(spec.any_of));
   if (spec.port) keys.set("port", fmt::to_string(*spec.port));
   if (spec.address) keys.set("address", spec.address->text());
   if (spec.source) keys.set("source", spec.source->text());

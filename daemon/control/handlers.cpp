@@ -14,6 +14,7 @@
 #include "daemon/control/forwarding.hpp"
 #include "daemon/control/operations.hpp"
 #include "daemon/control/parameters.hpp"
+#include "daemon/control/report.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/version.hpp"
@@ -91,6 +92,7 @@ Reply Handlers::operator()(const Call& call) {
     return forwarded ? Reply(std::move(forwarded)) : Reply(operate(call));
   }
   if (call.method == "Reload") return reload(call);
+  if (call.method == "Report") return handle_report(controller_, call);
   if (call.method == "Confirm") return reloads_.confirm(user_name(call.peer.uid));
   if (call.method == "Settled") return settled(call);
   if (call.method == "History") return history(call.parameters);

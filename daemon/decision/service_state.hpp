@@ -63,13 +63,23 @@ struct Maintenance {
   bool copied = false; // of the active gateway of a pair: it ends when it ends there
 };
 
+/// A program that knows better than probes says how a server is: that counts, until its time is over.
+struct HealthReport {
+  Health health = Health::unknown;
+  Time until{};             // rules
+  WallTime until_wall = {}; // shown
+  WallTime since{};
+  std::string reason, by;
+};
+
 struct ServerState {
   std::string role;
   std::vector<Endpoint> addresses; // as configured
   std::vector<ProbeState> probes;
   std::optional<NewProbes> new_probes = {};
   std::optional<FormerTarget> former = {}; // the last of the servers may be one
-  Health health = Health::unknown;
+  std::optional<HealthReport> report = {};
+  Health health = Health::unknown;      // by the report, or by the probes
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
   Candidate group_view = neutral;              // what the other services of the group know of it
@@ -189,10 +199,10 @@ void evaluate(ServiceState& service, Time now);
 void end_planned_move(ServerState& server);
 /// Notes a result that the window of the server's probe has just counted, if it may be a part of why its health changes.
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
-/// How often a probe is to be sent now. `fast`: as in a burst.
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast = false);
-/// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one.
-const ProbeState& worst_probe(const ServerState& server, Time now);
+/// `relaxed`: another server has the traffic, and a server that is down may be asked at its down_interval. `fast`: as in a burst.
+enum class ProbePace : std::uint8_t { relaxed, usual, fast };
+/// How often a probe is to be sent now.
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, ProbePace pace = ProbePace::usual);
 /// Whether it is down for a reason that leaves its clients waiting for nothing.
 bool is_silent(const ServerState& server);
 /// Whether it is down without a doubt: what drains there may end. Not so while its silence may be that of the way to all servers, nor when

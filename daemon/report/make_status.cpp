@@ -1,5 +1,6 @@
 // From running services to status values.
 #include "daemon/report/make_status.hpp"
+#include "daemon/decision/verdict.hpp"
 
 #include <algorithm>
 #include <map>
@@ -66,6 +67,12 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
                                      .until = maintenance->until_wall ? std::optional{to_text(*maintenance->until_wall)} : std::nullopt,
                                      .reason = maintenance->reason,
                                      .by = maintenance->by};
+  if (const auto& reported = server.report)
+    status.report = ReportStatus{.health = std::string{to_text(reported->health)},
+                                 .since = to_text(reported->since),
+                                 .until = to_text(reported->until_wall),
+                                 .reason = reported->reason,
+                                 .by = reported->by};
   const ProbeState& probe = worst_probe(server, now);
   status.fails = fails_of(service, probe, now);
   if (const auto recovery = recovery_of(server, now))

@@ -47,6 +47,7 @@ std::string wanted_answer(const ProbeSpec& spec) {
   case Kind::redis: return spec.of<probes::RedisSpec>().master ? "PONG, and role:master" : "PONG";
   case Kind::postgres:
   case Kind::mysql: return spec.of<probes::SqlSpec>().writable ? "a server that takes writes" : "";
+  case Kind::agent: return "up or ready";
   case Kind::exec: return "exit status 0";
   case Kind::tls:
   case Kind::icmp:
@@ -83,7 +84,8 @@ std::string name_of(const probes::Probe& probe) {
   case Kind::redis:
   case Kind::postgres:
   case Kind::mysql:
-  case Kind::smtp: return text;
+  case Kind::smtp:
+  case Kind::agent: return text;
   }
   return text;
 }

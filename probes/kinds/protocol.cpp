@@ -39,6 +39,7 @@ std::unique_ptr<ProtocolClient> protocol_client_for(const Probe& probe) {
   case Kind::postgres: return postgres(spec.of<SqlSpec>());
   case Kind::mysql: return mysql(spec.of<SqlSpec>());
   case Kind::smtp: return smtp(spec.of<SmtpSpec>());
+  case Kind::agent: return agent(spec.of<AgentSpec>());
   case Kind::http:
   case Kind::https:
   case Kind::icmp:

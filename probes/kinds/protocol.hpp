@@ -71,6 +71,7 @@ std::unique_ptr<ProtocolClient> redis(const RedisSpec& spec);
 std::unique_ptr<ProtocolClient> postgres(const SqlSpec& spec);
 std::unique_ptr<ProtocolClient> mysql(const SqlSpec& spec);
 std::unique_ptr<ProtocolClient> smtp(const SmtpSpec& spec);
+std::unique_ptr<ProtocolClient> agent(const AgentSpec& spec);
 /// Without a host the certificate must name `server`. Throws std::runtime_error with OpenSSL's message when OpenSSL fails.
 std::unique_ptr<ProtocolClient> tls(const TlsSpec& spec, const Address& server);
 

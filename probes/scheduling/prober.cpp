@@ -44,7 +44,8 @@ StartResult Prober::start(const Probe& probe, OnResult on_result) {
   case Kind::redis:
   case Kind::postgres:
   case Kind::mysql:
-  case Kind::smtp: return tcp_session(loop_, probe, std::move(on_result));
+  case Kind::smtp:
+  case Kind::agent: return tcp_session(loop_, probe, std::move(on_result));
   case Kind::http:
   case Kind::https:
   case Kind::grpc: return get_or_make(http_, loop_).start(probe, std::move(on_result));

@@ -12,7 +12,7 @@ using namespace hanat::probes;
 namespace {
 
 std::unique_ptr<ProtocolClient> client_for(std::uint8_t choice) {
-  switch (choice % 9) {
+  switch (choice % 10) {
   case 0: return send_expect({.send = "x", .expect = Pattern::text("ok")});
   case 1: return send_expect({.send = "", .expect = Pattern::expression("^(a|b)*c$")});
   case 2: return redis({.master = false});
@@ -21,6 +21,7 @@ std::unique_ptr<ProtocolClient> client_for(std::uint8_t choice) {
   case 5: return postgres({.writable = true, .user = "u", .database = "d"});
   case 6: return mysql({.writable = choice % 2 == 1, .user = "u", .database = ""});
   case 7: return smtp({.hello = "gw.example"});
+  case 8: return agent({.send = ""});
   default: return tls({.host = "www.example.com", .verify = true, .expires_within = std::chrono::days{14}}, {});
   }
 }

@@ -45,10 +45,14 @@ void read_mysql(TableReader& reader, probes::ProbeSpec& spec);
 inline constexpr std::string_view smtp_keys[] = {"hello"};
 void read_smtp(TableReader& reader, probes::ProbeSpec& spec);
 
+inline constexpr std::string_view agent_keys[] = {"send", "send_hex"};
+void read_agent(TableReader& reader, probes::ProbeSpec& spec);
+
 inline constexpr std::string_view exec_keys[] = {"command"};
 void read_exec(TableReader& reader, probes::ProbeSpec& spec);
 
 // send_expect.cpp
+void read_send(TableReader& reader, std::string& send);
 void read_send_expect(TableReader& reader, probes::SendExpectSpec& send_expect);
 
 // shared_keys.cpp: keys that several kinds have.

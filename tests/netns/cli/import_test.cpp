@@ -23,6 +23,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::connect_once;
+using test::hanatctl_program;
 using test::Hanatd;
 using test::Host;
 using test::Lab;
@@ -66,7 +67,7 @@ std::string in_force(std::string toml) {
 }
 
 std::string imported_by(Lab& lab, const std::string& system, const std::string& text, int status) {
-  const auto output = lab.run(Host::gateway, {HANATCTL, "import", system, "-"}, text);
+  const auto output = lab.run(Host::gateway, {hanatctl_program(), "import", system, "-"}, text);
   EXPECT_EQ(output.exit, status) << output.err;
   EXPECT_THAT(output.err, HasSubstr("carried over"));
   return output.out;
@@ -220,13 +221,13 @@ TEST(ImportSamples, AreTakenByTheOldPrograms) {
 
 TEST(ImportedFile, IsWhatTheManualSaysOfExitStatus) {
   Lab lab;
-  const auto none = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/nonexistent.cfg"}, "");
+  const auto none = lab.run(Host::gateway, {hanatctl_program(), "import", "haproxy", "/nonexistent.cfg"}, "");
   EXPECT_EQ(none.exit, 2);
   EXPECT_THAT(none.err, HasSubstr("/nonexistent.cfg cannot be read: No such file or directory; name the configuration of haproxy, or -"));
-  const auto folder = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/etc"}, "");
+  const auto folder = lab.run(Host::gateway, {hanatctl_program(), "import", "haproxy", "/etc"}, "");
   EXPECT_EQ(folder.exit, 2);
   EXPECT_THAT(folder.err, HasSubstr("/etc cannot be read: Is a directory"));
-  const auto document = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, imported_rules());
+  const auto document = lab.run(Host::gateway, {hanatctl_program(), "-j", "import", "iptables", "-"}, imported_rules());
   EXPECT_EQ(document.exit, 1);
   EXPECT_THAT(document.out, HasSubstr("\"lost_lines\": 1"));
   EXPECT_TRUE(none.out.empty() && folder.out.empty());

@@ -86,6 +86,7 @@ std::string needs(const std::string& table, const std::string& key) {
                                                          {"probe dns record", "name = \"www.example.com\""}};
   const auto found = needed.find(table + " " + key);
   if (found != needed.end()) return found->second;
+  if (table == "probe agent") return "port = 9777";
   if (table == "probe udp" && !key.starts_with("send")) return "send = \"x\"";
   if (table == "probe exec" && key != "command") return "command = [\"/bin/true\"]";
   return {};
@@ -122,7 +123,8 @@ std::string configuration(const std::string& table, const std::string& key, cons
   }
   if (!table.starts_with("probe")) return service + table + " = " + inline_table({line});
   const std::string type = table == "probe" ? "tcp" : table.substr(table.find(' ') + 1);
-  return service + "probe = " + inline_table({fmt::format("type = \"{}\"", type), line, needs(table, key)});
+  const std::string probe = inline_table({fmt::format("type = \"{}\"", type), line, needs(table, key)});
+  return service + (key == "critical" ? "probe = [{ type = \"icmp\" }, " + probe + "]\n" : "probe = " + probe); // not all may only warn
 }
 
 std::string errors_of(const std::string& text) {

@@ -147,6 +147,12 @@ protected:
               2U);
     daemon.read_everything("a server out of service");
     EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "primary"}}), "Refused") << "it is disabled";
+    daemon.control("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "up"}, {"ttl_s", 60}, {"reason", "a test"}});
+    daemon.read_everything("a report");
+    EXPECT_EQ(daemon.error_of("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "up"}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "well"}, {"ttl_s", 9}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Report", {{"service", "sip"}, {"server", "other"}, {"health", "up"}, {"ttl_s", 9}}), "Refused");
+    daemon.control("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "none"}});
     EXPECT_EQ(daemon.error_of("Disable", {{"service", "sip"}, {"server", "backup"}}), "Refused") << "the last one";
     EXPECT_EQ(daemon.control("Enable", {{"service", "rtp"}, {"server", "primary"}, {"reset", true}}).at("services").size(), 2U);
     daemon.control("Force", {{"service", "sip"}, {"server", "backup"}, {"until_down", true}});
@@ -259,7 +265,7 @@ std::set<std::string> never_seen() {
       "ProbeResult.certificate_left_s "
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
-      "EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for WhyReport.from "
+      "ReportedServer.forced ReportedServer.old_connections EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for WhyReport.from "
       // followers have a test of their own, files are parameters, and no reload moves traffic or changes what works
       "Server.new_probes NewProbes.since NewProbes.failing NewProbes.probes Server.former_since ServicePlan.held ServicePlan.serves_on "
       "Follow.event Follow.next Follow.skipped ConfigFile.name ConfigFile.text ServicePlan.move Move.from Move.to "

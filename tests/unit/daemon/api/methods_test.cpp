@@ -73,6 +73,7 @@ Status full_status() {
   server.totals = ProbeTotalsStatus{.results = {{.outcome = "pass", .reason = "connected", .number = 3}}, .latencies = {3}};
   server.new_flows = 4;
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
+  server.report = ReportStatus{.health = "down", .since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
   server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
   server.former_since = "t";
@@ -139,11 +140,11 @@ TEST(Methods, AreDescribedWithTheirParameters) {
 }
 
 /// Types that no status has.
-const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "HistoryEntry", "ReloadCounts",      "HealthChange",
-                                         "Observation",   "WhyReport",      "ConfigFile",   "ReloadPlan",        "ServicePlan",
-                                         "KeyChange",     "Move",           "OldFlows",     "OldConnections",    "DisabledServer",
-                                         "EnabledServer", "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer",
-                                         "Connection",    "ServerName"};
+const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "HistoryEntry",  "ReloadCounts",      "HealthChange",
+                                         "Observation",   "WhyReport",      "ConfigFile",    "ReloadPlan",        "ServicePlan",
+                                         "KeyChange",     "Move",           "OldFlows",      "OldConnections",    "DisabledServer",
+                                         "EnabledServer", "ProbeChanges",   "ProbeAnswer",   "ConnectionsReport", "ConnectionServer",
+                                         "Connection",    "ServerName",     "ReportedServer"};
 
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};

@@ -305,6 +305,27 @@ TEST(ProtocolSmtp, AnInvalidReplyIsGarbled) {
   EXPECT_EQ(run_pieces(smtp_client(), {std::string(4'097, '2')}, 512).verdict.value_or(Verdict{}).reason, Reason::garbled);
 }
 
+TEST(ProtocolAgent, TheWordsOfItsLineDecide) {
+  const Make client = [] { return agent({.send = "web\n"}); };
+  EXPECT_EQ(client()->begin().send, "web\n");
+  for (const char* well : {"up\n", "ready\r\n", "75%\n", "up 100%\n", "ready,up,50% maxconn:30\n", "up # down for lunch\n", "up\tready\r"})
+    EXPECT_EQ(judged(client, well), "answered") << well;
+  for (const char* ill : {"down", "fail", "failed", "stopped", "down#disk full", "up 100% down", "drain down"})
+    EXPECT_EQ(judged(client, std::string{ill} + "\n"), std::string{"wrong-answer: "} + ill);
+  for (const char* drains : {"drain", "maint", "0%", "up drain", "ready 0%"})
+    EXPECT_EQ(judged(client, std::string{drains} + "\n"), std::string{"full: "} + drains);
+  for (const char* other : {"", "hello", "HTTP/1.1 400 Bad Request", "%", "-1%", "50", "UP"})
+    EXPECT_EQ(run_pieces(client, {std::string{other} + "\n"}, 3).verdict.value_or(Verdict{}).reason, Reason::garbled) << other;
+}
+
+TEST(ProtocolAgent, TheEndOfTheConnectionEndsTheLineToo) {
+  const auto client = agent({.send = ""});
+  EXPECT_FALSE(client->on_data("do").verdict);
+  EXPECT_FALSE(client->on_data("wn").verdict);
+  EXPECT_EQ(client->closed(), (Verdict{Reason::wrong_answer, "down"}));
+  EXPECT_EQ(agent({.send = ""})->closed().reason, Reason::closed);
+}
+
 TEST(ProtocolTls, AnInvalidHandshakeFailsWithOpenSslsMessage) {
   const Make client = [] { return tls({.host = "www.example.com", .verify = true, .expires_within = {}}, *Address::parse("10.0.0.1")); };
   for (const std::size_t size : {1U, 3U, 100U}) { // the bytes sent are random
@@ -322,7 +343,7 @@ TEST(ProtocolTls, AnInvalidHandshakeFailsWithOpenSslsMessage) {
 }
 
 TEST(ProtocolClients, HaveALimitAndAStage) {
-  for (const Kind kind : {Kind::tcp, Kind::tls, Kind::redis, Kind::postgres, Kind::mysql, Kind::smtp}) {
+  for (const Kind kind : {Kind::tcp, Kind::tls, Kind::redis, Kind::postgres, Kind::mysql, Kind::smtp, Kind::agent}) {
     Probe probe;
     probe.spec.kind = kind;
     probe.spec.edit<SendExpectSpec>().expect = Pattern::text("OK");
