@@ -182,7 +182,9 @@ type ConfigFile (name: string, text: string)
 type ReloadPlan (services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string)
 # change: added, changed, removed, moved (by the change of another one)
 type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges,
-  held: ?[]string, serves_on: ?string)
+  held: ?[]string, serves_on: ?string, take_over: ?TakeOver, observed: ?bool)
+# The service had no target, or was only observed, and now its new connections go by hanatd's decisions. target: a role or none
+type TakeOver (target: string, address: string, why: string)
 # an empty text: the key is not there
 type KeyChange (key: string, before: string, after: string)
 # an empty address: no server

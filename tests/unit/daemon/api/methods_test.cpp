@@ -114,7 +114,9 @@ ServicePlan full_service_plan() {
           .flows = {{.flows = "web primary", .server = "10.0.0.1:1", .action = "reset"}},
           .probes = {.kept = 1, .started = 2, .ended = 3},
           .held = {"primary"},
-          .serves_on = "10.0.0.1:1"};
+          .serves_on = "10.0.0.1:1",
+          .take_over = TakeOverPlan{.target = "primary", .address = "10.0.0.1:1", .why = "primary-up"},
+          .observed = true};
 }
 
 TEST(Methods, AreDescribedWithTheirParameters) {
@@ -143,7 +145,7 @@ const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "His
                                          "Observation",   "WhyReport",      "ConfigFile",   "ReloadPlan",        "ServicePlan",
                                          "KeyChange",     "Move",           "OldFlows",     "OldConnections",    "DisabledServer",
                                          "EnabledServer", "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer",
-                                         "Connection",    "ServerName"};
+                                         "Connection",    "ServerName",     "TakeOver"};
 
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};
@@ -183,8 +185,8 @@ TEST(Methods, DeclareEveryFieldOfTheHistory) {
                                              {"history", json::array({plain, flip, cut, target, interrupted, forced, reload, health})}}),
             "");
   for (const std::string& field : checker.unseen())
-    for (const char* type :
-         {"HistoryEntry.", "HealthChange.", "Observation.", "ServicePlan.", "KeyChange.", "Move.", "OldFlows.", "ProbeChanges."})
+    for (const char* type : {"HistoryEntry.", "HealthChange.", "Observation.", "ServicePlan.", "KeyChange.", "Move.", "TakeOver.",
+                             "OldFlows.", "ProbeChanges."})
       EXPECT_FALSE(field.starts_with(type)) << field;
 }
 
