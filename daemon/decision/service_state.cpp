@@ -29,8 +29,8 @@ Candidate own_view(const ServerState& server) {
           .up_at = server.health == Health::up ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
           .planned = server.planned,
+          .placed = server.placed,
           .unconfirmed = !std::ranges::all_of(server.probes, &FailureWindow::is_confirmed, &ProbeState::window),
-
           .former = server.former.has_value()};
 }
 
@@ -143,7 +143,7 @@ void evaluate(ServiceState& service, Time now) {
 }
 
 void end_planned_move(ServerState& server) {
-  server.planned = false;
+  server.planned = server.placed = false;
   server.planned_flows.reset();
 }
 

@@ -76,6 +76,7 @@ struct ServerState {
   Observations observations = {};              // since its health changed last
   std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
+  bool placed = false;  // of these: the last reload gave it this place among the servers
   std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
   ProbeTotals totals = {};
