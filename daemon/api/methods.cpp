@@ -87,12 +87,14 @@ type Reverted (at: string, by: string)
 # a reload waits for its files; failover goes on by the configuration in use
 type HungReload (since: string, by: string)
 # target_address: null where the target is none; would_target, would_why: in mode observe;
-# draining: absent when empty; outage: while it is in doubt that no server works; witness: if one is configured
+# draining, cutting (servers whose old flows are being cut): absent when empty; outage: while it is in doubt that no server works;
+# witness: if one is configured
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
-  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness, totals: Totals
+  last_flip: ?Flip, draining: ?[]Draining, cutting: ?[]string, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness,
+  totals: Totals
 )
 # state: doubted, settling (somebody answers again); ends_in_s is null: when the witness answers; new_refused: new connections are
 type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)

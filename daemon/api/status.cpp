@@ -239,6 +239,7 @@ json to_value(const ServiceStatus& service) {
                 {"path", to_value(service.path)},
                 {"totals", to_value(service.totals)}};
   for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  if (!service.cutting.empty()) value["cutting"] = service.cutting;
   for (const auto& [listen, server, flows] : service.foreign)
     value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
   if (service.outage) value["outage"] = *service.outage;
@@ -265,6 +266,7 @@ ServiceStatus service_from(const json& from) {
                         .servers = {},
                         .last_flip = std::nullopt,
                         .draining = {},
+                        .cutting = {},
                         .foreign = {},
                         .path = {},
                         .outage = {},
@@ -275,6 +277,7 @@ ServiceStatus service_from(const json& from) {
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
   if (const auto draining = from.find("draining"); draining != from.end())
     for (const auto& one : *draining) service.draining.push_back(draining_from(one));
+  service.cutting = from.value("cutting", std::vector<std::string>{});
   if (const auto foreign = from.find("foreign"); foreign != from.end())
     for (const auto& one : *foreign)
       service.foreign.push_back({.listen = one.at("listen"), .server = one.at("server"), .flows = one.at("flows")});

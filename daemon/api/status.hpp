@@ -147,6 +147,7 @@ struct ServiceStatus {
   std::vector<ServerStatus> servers;
   std::optional<FlipStatus> last_flip;
   std::vector<DrainingStatus> draining;
+  std::vector<std::string> cutting = {}; // servers whose old flows are being cut, whatever flip or drain they are of
   std::vector<ForeignStatus> foreign;
   PathStatus path = {};
   std::optional<OutageStatus> outage = {};

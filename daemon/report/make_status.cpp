@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -114,6 +115,19 @@ std::vector<DrainingStatus> draining(const ServiceState& service, Time now) {
                       .left = server.first.left,
                       .ends_in_s = server.first.ends_in_s(now)});
   return result;
+}
+
+/// By the roles that the servers have now, or had then.
+std::vector<std::string> cutting(const ServiceState& service) {
+  std::set<std::string> roles;
+  for (const Eviction& eviction : service.evictions) {
+    if (eviction.drain || eviction.untranslated || eviction.mappings.empty()) continue;
+    const Mapping& mapping = eviction.mappings.front();
+    const auto leads_there = [&](const ServerConfig& server) { return endpoint_for(server, mapping.vip) == mapping.server; };
+    const auto server = std::ranges::find_if(service.config.servers, leads_there);
+    roles.insert(server != service.config.servers.end() ? server->role : eviction.comment.substr(eviction.comment.find(' ') + 1));
+  }
+  return {roles.begin(), roles.end()};
 }
 
 Staying staying_of(const ServiceState& service, const Flip& flip) {
@@ -234,6 +248,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
     status.last_flip->drain_ends_in_s = staying_of(service, *flip).ends_in_s(now);
   }
   status.draining = draining(service, now);
+  status.cutting = cutting(service);
   for (const auto& [mapping, known] : service.unexpected)
     if (known.left_alone && known.flows > 0)
       status.foreign.push_back({.listen = to_text(mapping.vip), .server = to_text(mapping.server), .flows = known.flows});

@@ -52,6 +52,7 @@ Status full_status() {
   service.failback_in_s = 43;
   service.failback.to = service.failback.waits_for = "text";
   service.last_flip = flip;
+  service.cutting = {"primary"};
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = 1, .ends_in_s = 4.5}};
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
   service.path = {.state = "unanswered",
