@@ -45,7 +45,8 @@ constexpr std::array methods = {
     Method{"Confirm", true, {}, "services: int"},
     Method{"Settled", true, {}, "settled: bool, pair: Pair"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
-    Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
+    Method{"Doctor", false, status_parameters,
+           "findings: []Finding, clients: []ClientFinding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
     Method{"Why", false, why_parameters, "services: []WhyReport, others: int, begin: ?string"},
     Method{"Follow", false, follow_parameters, "event: ?HistoryEntry, next: ?int, skipped: ?int", true},
@@ -245,6 +246,8 @@ type EnabledServer (
 # Doctor examines the way of clients, of one service or of all; it replies within some seconds.
 # sent: flows that hanatd's own client opened, by interface; served: real clients got answers meanwhile; failure: why none could be opened
 type CheckedService (service: string, sent: int, answered: int, served: bool, slowest_ms: float)
+# clients: what stopped single clients within the last hour, the last of each rule; it says nothing about others
+type ClientFinding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string, at: string)
 )";
 
 constexpr std::string_view errors = R"(

@@ -146,7 +146,7 @@ const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "His
                                          "Observation",   "WhyReport",      "ConfigFile",   "ReloadPlan",        "ServicePlan",
                                          "KeyChange",     "Move",           "OldFlows",     "OldConnections",    "DisabledServer",
                                          "EnabledServer", "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer",
-                                         "Connection",    "ServerName",     "TakeOver"};
+                                         "Connection",    "ServerName",     "TakeOver",     "ClientFinding"};
 
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};
