@@ -146,7 +146,9 @@ Override to_backup(Time now, bool drill = false) {
 std::vector<OrderedCase> ordered_cases() {
   const auto force = [](auto& web, auto& registry, auto& outbox, Time now) { begin_override(web, to_backup(now), registry, outbox); };
   const auto drill = [](auto& web, auto& registry, auto& outbox, Time now) { begin_override(web, to_backup(now, true), registry, outbox); };
-  const auto disable = [](auto& web, auto& registry, auto& outbox, Time) { disable_server(web, 0, {.by = "root"}, registry, outbox); };
+  const auto disable = [](auto& web, auto& registry, auto& outbox, Time) {
+    disable_server(web, 0, {.since = {}, .reason = {}, .by = "root"}, registry, outbox);
+  };
   const auto release = [](auto& web, auto& registry, auto& outbox, Time) { end_override(web, "root", registry, outbox); };
   const auto enable = [](auto& web, auto& registry, auto& outbox, Time) { enable_server(web, 0, "root", registry, outbox); };
   const auto wait = [](auto&, auto&, auto&, Time) {};
