@@ -150,7 +150,8 @@ type Path (state: string, unanswered_clients: int, refused_clients: int, since: 
 type Finding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
 # since hanatd started; flips: by why; nudged: clients that nudges were sent to; clients_unanswered, clients_refused: connections, at least
 type Totals (
-  flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int
+  flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int,
+  latencies: []int, latency_sum_s: float
 )
 # History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.

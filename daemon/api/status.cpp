@@ -207,7 +207,9 @@ json to_value(const TotalsStatus& totals) {
           {"nudged", totals.nudged},
           {"drained", totals.drained},
           {"clients_unanswered", totals.clients_unanswered},
-          {"clients_refused", totals.clients_refused}};
+          {"clients_refused", totals.clients_refused},
+          {"latencies", totals.latencies},
+          {"latency_sum_s", rounded(totals.latency_sum_s)}};
 }
 TotalsStatus totals_from(const json& from) {
   const auto& cut = from.at("cut");
@@ -216,7 +218,9 @@ TotalsStatus totals_from(const json& from) {
           .nudged = from.at("nudged"),
           .drained = from.value("drained", std::uint64_t{0}),
           .clients_unanswered = from.value("clients_unanswered", std::uint64_t{0}),
-          .clients_refused = from.value("clients_refused", std::uint64_t{0})};
+          .clients_refused = from.value("clients_refused", std::uint64_t{0}),
+          .latencies = from.value("latencies", std::vector<std::uint64_t>{}),
+          .latency_sum_s = from.value("latency_sum_s", 0.0)};
 }
 
 json to_value(const ServiceStatus& service) {

@@ -110,6 +110,8 @@ struct TotalsStatus {
   std::uint64_t nudged = 0;
   std::uint64_t drained = 0;                                 // without what `draining` shows
   std::uint64_t clients_unanswered = 0, clients_refused = 0; // connections, at least so many
+  std::vector<std::uint64_t> latencies = {};                 // of probes of all its servers, as ProbeTotalsStatus has them
+  double latency_sum_s = 0;
 };
 /// The way back to a preferred server.
 struct FailbackStatus {

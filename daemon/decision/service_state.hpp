@@ -110,6 +110,7 @@ struct Totals {
   nat::CutCount cut;
   std::uint64_t nudged = 0;  // clients that nudges were sent to
   std::uint64_t drained = 0; // of drains that are over
+  PassTimes passes;          // of all its servers, also of those that a reload took away
 };
 
 /// Flows at a server that is no target: an audit of conntrack found them, or they came back during a cut.

@@ -42,8 +42,9 @@ ProbeTotalsStatus report(const ProbeTotals& totals) {
   ProbeTotalsStatus status;
   for (const auto& [outcome, reason, number] : totals.results())
     status.results.push_back({.outcome = std::string{to_text(outcome)}, .reason = std::string{to_text(reason)}, .number = number});
-  status.latencies.assign(totals.latencies().begin(), totals.latencies().end());
-  status.latency_sum_s = totals.latency_sum_s();
+  const PassTimes& passes = totals.passes();
+  status.latencies.assign(passes.latencies().begin(), passes.latencies().end());
+  status.latency_sum_s = passes.sum_s();
   return status;
 }
 
@@ -256,6 +257,9 @@ ServiceStatus report(const ServiceState& service, Time now) {
   status.totals.cut = {.tcp = service.totals.cut.tcp, .udp = service.totals.cut.udp, .sctp = service.totals.cut.sctp};
   status.totals.nudged = service.totals.nudged;
   status.totals.drained = service.totals.drained;
+  const PassTimes& passes = service.totals.passes;
+  status.totals.latencies.assign(passes.latencies().begin(), passes.latencies().end());
+  status.totals.latency_sum_s = passes.sum_s();
   report_stability(service, status, now);
   return status;
 }
