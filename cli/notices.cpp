@@ -68,7 +68,7 @@ std::string until_text(const std::optional<std::string>& until, WallTime now) {
 }
 
 Notice notice_observe(const ServiceStatus& service) {
-  std::string text = "observe: hanatd decides and logs, but does not touch traffic";
+  std::string text{observe_words};
   const std::string target = escaped(service.would_target.value_or(""));
   const std::string why = escaped(service.would_why.value_or(""));
   if (why == "starting")

@@ -216,7 +216,9 @@ json to_value(const TotalsStatus& totals) {
           {"nudged", totals.nudged},
           {"drained", totals.drained},
           {"clients_unanswered", totals.clients_unanswered},
-          {"clients_refused", totals.clients_refused}};
+          {"clients_refused", totals.clients_refused},
+          {"latencies", totals.latencies},
+          {"latency_sum_s", rounded(totals.latency_sum_s)}};
 }
 TotalsStatus totals_from(const json& from) {
   const auto& cut = from.at("cut");
@@ -225,7 +227,9 @@ TotalsStatus totals_from(const json& from) {
           .nudged = from.at("nudged"),
           .drained = from.value("drained", std::uint64_t{0}),
           .clients_unanswered = from.value("clients_unanswered", std::uint64_t{0}),
-          .clients_refused = from.value("clients_refused", std::uint64_t{0})};
+          .clients_refused = from.value("clients_refused", std::uint64_t{0}),
+          .latencies = from.value("latencies", std::vector<std::uint64_t>{}),
+          .latency_sum_s = from.value("latency_sum_s", 0.0)};
 }
 
 json to_value(const ServiceStatus& service) {
@@ -248,6 +252,7 @@ json to_value(const ServiceStatus& service) {
                 {"path", to_value(service.path)},
                 {"totals", to_value(service.totals)}};
   for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  if (!service.cutting.empty()) value["cutting"] = service.cutting;
   for (const auto& [listen, server, flows] : service.foreign)
     value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
   if (service.outage) value["outage"] = *service.outage;
@@ -274,6 +279,7 @@ ServiceStatus service_from(const json& from) {
                         .servers = {},
                         .last_flip = std::nullopt,
                         .draining = {},
+                        .cutting = {},
                         .foreign = {},
                         .path = {},
                         .outage = {},
@@ -284,6 +290,7 @@ ServiceStatus service_from(const json& from) {
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
   if (const auto draining = from.find("draining"); draining != from.end())
     for (const auto& one : *draining) service.draining.push_back(draining_from(one));
+  service.cutting = from.value("cutting", std::vector<std::string>{});
   if (const auto foreign = from.find("foreign"); foreign != from.end())
     for (const auto& one : *foreign)
       service.foreign.push_back({.listen = one.at("listen"), .server = one.at("server"), .flows = one.at("flows")});

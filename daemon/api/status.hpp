@@ -115,6 +115,8 @@ struct TotalsStatus {
   std::uint64_t nudged = 0;
   std::uint64_t drained = 0;                                 // without what `draining` shows
   std::uint64_t clients_unanswered = 0, clients_refused = 0; // connections, at least so many
+  std::vector<std::uint64_t> latencies = {};                 // of probes of all its servers, as ProbeTotalsStatus has them
+  double latency_sum_s = 0;
 };
 /// The way back to a preferred server.
 struct FailbackStatus {
@@ -152,6 +154,7 @@ struct ServiceStatus {
   std::vector<ServerStatus> servers;
   std::optional<FlipStatus> last_flip;
   std::vector<DrainingStatus> draining;
+  std::vector<std::string> cutting = {}; // servers whose old flows are being cut, whatever flip or drain they are of
   std::vector<ForeignStatus> foreign;
   PathStatus path = {};
   std::optional<OutageStatus> outage = {};

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <map>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -180,13 +182,15 @@ Reply Handlers::examine(const json& parameters) const {
   }
   auto pending = std::make_shared<PendingReply>();
   const auto reply = [this, pending, clients](const Diagnosis& diagnosis) {
-    pending->finish(diagnosis_json(diagnosis));
+    std::vector<ClientEvidence::OfClient> single;
     for (const Diagnosis::Checked& checked : diagnosis.services) { // what was mended is not told any longer
       const auto client = clients.find(checked.service);
       controller_.clients.found(checked.service,
                                 examined_in(diagnosis, checked.service, client == clients.end() ? Address{} : client->second),
                                 causes_in(diagnosis.found, checked.service));
+      std::ranges::move(controller_.clients.of_single_clients(checked.service, Clock::now()), std::back_inserter(single));
     }
+    pending->finish(diagnosis_json(diagnosis, single));
   };
   if (!doctor_->examine(std::move(checks), reply))
     throw ControlError{"Refused", "as many examinations as hanatd takes wait already: try again in some seconds"};

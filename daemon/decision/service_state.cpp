@@ -30,6 +30,7 @@ Candidate own_view(const ServerState& server) {
           .up_at = server.health == Health::up || server.report ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
           .planned = server.planned,
+          .placed = server.placed,
           .unconfirmed = !server.report && !std::ranges::all_of(deciding_probes(server.probes),
                                                                 [](const ProbeState* probe) { return probe->window.is_confirmed(); }),
           .former = server.former.has_value()};
@@ -140,7 +141,7 @@ void evaluate(ServiceState& service, Time now) {
 }
 
 void end_planned_move(ServerState& server) {
-  server.planned = false;
+  server.planned = server.placed = false;
   server.planned_flows.reset();
 }
 

@@ -86,6 +86,7 @@ struct ServerState {
   Observations observations = {};              // since its health changed last
   std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
+  bool placed = false;  // of these: the last reload gave it this place among the servers
   std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
   ProbeTotals totals = {};
@@ -119,6 +120,7 @@ struct Totals {
   nat::CutCount cut;
   std::uint64_t nudged = 0;  // clients that nudges were sent to
   std::uint64_t drained = 0; // of drains that are over
+  PassTimes passes;          // of all its servers, also of those that a reload took away
 };
 
 /// Flows at a server that is no target: an audit of conntrack found them, or they came back during a cut.

@@ -280,6 +280,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   note_warning(service, server, probe, result, outbox_, now);
   note_inconclusive(is_inconclusive(probe), result);
   server.totals.count(result);
+  if (result.outcome == probes::Outcome::pass) service.totals.passes.count(result);
   probe.last = result;
   if (result.outcome == probes::Outcome::fail) {
     probe.last_failure = result.reason;

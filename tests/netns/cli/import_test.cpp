@@ -30,7 +30,9 @@ using test::Lab;
 using test::TcpServer;
 using test::UdpClient;
 using test::UdpServer;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 struct ImportQuestion {
   std::string text; // "203.0.113.10:80/tcp"
@@ -125,10 +127,16 @@ TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
   EXPECT_EQ(before.at("203.0.113.10:5007/udp"), "primary:6007");
   const std::string saved = lab.must(Host::gateway, "iptables-save"); // in its own words
   std::string toml = imported_by(lab, "iptables", saved, 1);          // the rule that is never reached is lost
+  const test::TempDir directory;
   // The safe path of docs/coming-from-iptables.md: look on, take over beside the rules, then remove them.
   Hanatd hanatd{lab, toml};
   hanatd.wait_for(servers_up);
   EXPECT_EQ(names_of_answers(lab, questions), before);
+  const std::string name = hanatd.status().services.at(0).name;
+  const std::string why = hanatd.ctl({"why", name}).out;
+  EXPECT_THAT(why, AllOf(HasSubstr("is only observed"), HasSubstr("would send"), Not(HasSubstr("NO SERVER"))));
+  test::write_text(directory / "next.toml", in_force(toml));
+  EXPECT_THAT(hanatd.ctl({"plan", directory / "next.toml"}).out, HasSubstr("hanatd takes it over: new connections go"));
   const auto reloaded = hanatd.reload(in_force(toml));
   ASSERT_EQ(reloaded.exit, 0) << reloaded.err;
   hanatd.wait_for(all_served);

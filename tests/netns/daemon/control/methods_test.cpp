@@ -261,7 +261,8 @@ std::set<std::string> never_seen() {
       "Foreign.server Service.foreign Path.since "
       // servers that are silent, flap or are slow
       "Service.outage Outage.state Outage.for_s Outage.ends_in_s Outage.new_refused Service.witness Witness.address Witness.answers "
-      "Server.flapping Flapping.times Flapping.wait_s Flapping.forgiven_in_s Server.warning Warning.reason Warning.detail "
+      "ClientFinding.severity ClientFinding.code ClientFinding.service ClientFinding.what ClientFinding.remedy ClientFinding.seen_by "
+      "ClientFinding.at Server.flapping Flapping.times Flapping.wait_s Flapping.forgiven_in_s Server.warning Warning.reason Warning.detail "
       // servers with TLS
       "ProbeResult.certificate_left_s "
       // a crash, and what is always null here
@@ -271,7 +272,7 @@ std::set<std::string> never_seen() {
       // followers have a test of their own, files are parameters, and no reload moves traffic or changes what works
       "Server.new_probes NewProbes.since NewProbes.failing NewProbes.probes Server.former_since ServicePlan.held ServicePlan.serves_on "
       "Follow.event Follow.next Follow.skipped ConfigFile.name ConfigFile.text ServicePlan.move Move.from Move.to "
-      "Move.why Move.from_address Move.to_address "
+      "Move.why Move.from_address Move.to_address ServicePlan.take_over TakeOver.target TakeOver.address TakeOver.why ServicePlan.observed "
       // hooks and a gateway of a pair have tests of their own
       "Daemon.hooks Hooks.running Hooks.waiting Hooks.events Hooks.calls "
       "Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.conntrackd Pair.peer Peer.address Peer.seen_s Peer.failure "
