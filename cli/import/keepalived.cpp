@@ -243,16 +243,30 @@ private:
   Service service_;
 };
 
-/// "203.0.113.10/24 dev eth0": its address.
-std::optional<Address> virtual_address(const Block& line) {
-  std::string_view text = line.argument(0);
-  return Address::parse(text.substr(0, text.find('/')));
-}
-
 bool is_listened_on(const Imported& imported, const Address& address) {
   return std::ranges::any_of(imported.services, [&](const Service& service) {
     return std::ranges::any_of(service.listen, [&](const Listen& listen) { return listen.address == address; });
   });
+}
+
+/// What [pair] would be by each line of an instance, as "203.0.113.10/24 dev eth0".
+std::vector<PairText> pairs_of(const Block& instance, const Imported& imported) {
+  std::vector<PairText> pairs;
+  for (const std::string_view name : {"virtual_ipaddress", "virtual_ipaddress_excluded"})
+    if (const Block* const block = instance.child(name))
+      for (const Block& line : block->children) {
+        const std::string_view text = line.argument(0);
+        const auto address = Address::parse(text.substr(0, text.find('/')));
+        if (!address || !is_usable(*address)) continue;
+        pairs.push_back({.place = instance.place,
+                         .text = instance.text(),
+                         .address = *address,
+                         .address_text = line.text(),
+                         .address_place = line.place,
+                         .served = is_listened_on(imported, *address),
+                         .refused = {}});
+      }
+  return pairs;
 }
 
 /// The pair: the address of the first instance, best one that a service listens on.
@@ -260,27 +274,16 @@ void add_instance(const Block& instance, Imported& imported) {
   const auto say = [&](std::string_view why, Loss loss) {
     imported.notes.push_back({instance.place, instance.text(), std::string{why}, loss});
   };
-  std::vector<const Block*> lines;
-  for (const std::string_view name : {"virtual_ipaddress", "virtual_ipaddress_excluded"})
-    if (const Block* const block = instance.child(name))
-      for (const Block& line : block->children)
-        if (const auto address = virtual_address(line); address && is_usable(*address)) lines.push_back(&line);
-  const auto best = std::ranges::find_if(lines, [&](const Block* line) { return is_listened_on(imported, *virtual_address(*line)); });
-  const bool served = best != lines.end();
-  if (lines.empty()) return say("it has no virtual address by which hanatd could know its role: name one in [pair]", Loss::lost);
-  const Block& line = served ? **best : *lines.front();
-  const Address address = *virtual_address(line);
+  std::vector<PairText> pairs = pairs_of(instance, imported);
+  if (pairs.empty()) return say("it has no virtual address by which hanatd could know its role: name one in [pair]", Loss::lost);
+  const auto served = std::ranges::find_if(pairs, &PairText::served);
+  PairText& pair = served == pairs.end() ? pairs.front() : *served;
   if (imported.pair.empty()) {
-    imported.pair.push_back({.place = instance.place,
-                             .text = instance.text(),
-                             .address = address,
-                             .address_text = line.text(),
-                             .address_place = line.place,
-                             .served = served,
-                             .refused = {}});
+    imported.pair.push_back(std::move(pair));
     return say(of_vrrp, Loss::needless);
   }
-  if (imported.pair.front().address.family() != address.family()) return say(of_vrrp, Loss::needless); // the other family of the same pair
+  if (imported.pair.front().address.family() != pair.address.family())
+    return say(of_vrrp, Loss::needless); // the other family of the same pair
   say("a gateway of hanat is active or standby as a whole, by the address in [pair]: let all instances move together (vrrp_sync_group)",
       Loss::lost);
 }

@@ -1,8 +1,9 @@
 // One text for each kind of line, with the commands that set the hook up.
 #include "cli/import/keepalived_alerts.hpp"
 
-#include <algorithm>
+#include <span>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -53,14 +54,18 @@ std::string Alerts::mail_steps(const Place& place) {
                      to);
 }
 
-std::string Alerts::server_steps(const Place& place) {
+std::string Alerts::server_steps(const Block& line) {
   if (server_) return fmt::format("a hook calls a program of yours, {}", as_at(*server_));
-  server_ = place;
-  return fmt::format("in hanat the hook of [hanatd], hook = [\"/path\"], is told of every server that goes up or down: HANAT_EVENT is "
-                     "health, HANAT_SERVICE and HANAT_SERVER name it, HANAT_STATE is up or down. Let a script call the old one by these. "
-                     "Where the old one only follows the traffic, hook = [\"/path\"] in the service is told where new connections go "
-                     "(HANAT_TO, HANAT_TO_ADDRESS).\n{}",
-                     sandbox);
+  server_ = line.place;
+  std::string old;
+  for (const std::string& word : std::span{line.arguments}.subspan(1)) old += (old.empty() ? "" : " ") + word;
+  return fmt::format(
+      "in hanat the hook of [hanatd], hook = [\"/path\"], is told of every server that goes up or down: HANAT_EVENT is "
+      "health, HANAT_SERVICE and HANAT_SERVER name it, HANAT_STATE is up or down. A script may call the old program by these:\n"
+      "  [ \"$HANAT_EVENT $HANAT_STATE\" = \"health {}\" ] && exec {}\n"
+      "Where the old one only follows the traffic, hook = [\"/path\"] in the service is told where new connections go "
+      "(HANAT_TO, HANAT_TO_ADDRESS).\n{}",
+      line.argument(0) == "notify_up" ? "up" : "down", old.empty() ? "/path" : old, sandbox);
 }
 
 std::string Alerts::quorum_steps(const Place& place) {
@@ -77,7 +82,7 @@ std::optional<Note> Alerts::of_server(const Block& line) {
   const auto note = [&](std::string why, Loss loss) { return Note{line.place, line.text(), std::move(why), loss}; };
   if (name == "smtp_alert" && says_no(line)) return note("hanat sends no mails unless a hook does", Loss::needless);
   if (name == "smtp_alert") return note(mail_steps(line.place), Loss::lost);
-  if (name == "notify_up" || name == "notify_down") return note(server_steps(line.place), Loss::lost);
+  if (name == "notify_up" || name == "notify_down") return note(server_steps(line), Loss::lost);
   if (name == "quorum_up" || name == "quorum_down") return note(quorum_steps(line.place), Loss::lost);
   return std::nullopt;
 }

@@ -23,7 +23,7 @@ public:
 
 private:
   std::string mail_steps(const Place& place);
-  std::string server_steps(const Place& place);
+  std::string server_steps(const Block& line);
   std::string quorum_steps(const Place& place);
   Note of_recipients(const Block& line);
 

@@ -262,8 +262,8 @@ TomlText write_toml(const Imported& imported) {
   TomlText result;
   LineText lines;
   lines.add(fmt::format("# Made from a configuration of {} by hanatctl import.", imported.system));
-  lines.add("# Search for LOST: what was not carried over, with its line in the old file, the reason, and what to do.");
-  lines.add("# NOTE explains what was. Read both, then: hanatctl check FILE");
+  lines.add("# LOST marks what was not carried over, with its line in the old file, the reason, and what to do. NOTE explains what was.");
+  lines.add("# Read both, then: hanatctl check FILE");
   lines.add("");
   for (const PairText& pair : imported.pair) result.pair = write_pair(lines, pair);
   lines.add("[defaults]");

@@ -117,6 +117,15 @@ TEST(Import, SaysWhereAnIncludeIsThatCannotBeRead) {
   }
 }
 
+TEST(Import, WarnsOfAFilterThatKnowsTheOldServersAlone) {
+  const std::string nat = nat_table("-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 198.18.1.2:80\n");
+  const auto drops = imported(System::iptables, "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -d 198.18.1.2/32 -j ACCEPT\nCOMMIT\n" + nat);
+  EXPECT_EQ(drops.counts.lost, 0U);
+  EXPECT_THAT(drops.toml, AllOf(HasSubstr("# NOTE: old:2: :FORWARD DROP [0:0]\n"),
+                                HasSubstr("\n#     iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n")));
+  EXPECT_THAT(imported(System::iptables, "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n" + nat).toml, Not(HasSubstr("# NOTE: ")));
+}
+
 // Ranges, shifted and not, in the words of iptables.
 TEST(Import, MapsRangesAsTheKernelDid) {
   const auto toml_of = [](const std::string& ports, const std::string& to) {
@@ -174,6 +183,7 @@ TEST(Import, HasAHookForMailsAndScripts) {
                           HasSubstr("#     systemctl enable --now hanat-hook@mail.path\n"), HasSubstr("HANAT_MAIL_TO=ops@example.com\n"),
                           HasSubstr("# LOST: old:5: smtp_server 198.18.1.25\n")));
   EXPECT_THAT(toml, AllOf(HasSubstr("# LOST: old:9: notify_down /x\n#   in hanat the hook of [hanatd]"), HasSubstr("hanat-hook@NAME.path"),
+                          HasSubstr("\n#     [ \"$HANAT_EVENT $HANAT_STATE\" = \"health down\" ] && exec /x\n"),
                           HasSubstr("# LOST: old:10: notify_up /x\n#   a hook calls a program of yours, as for old:9\n")));
   const auto vrrp_alone = imported(System::keepalived, mails + "vrrp_instance VI_1 {\n virtual_ipaddress {\n  203.0.113.9\n }\n}\n");
   EXPECT_EQ(vrrp_alone.counts.lost, 0U) << vrrp_alone.toml; // keepalived has the addresses, and mails about them
