@@ -83,7 +83,8 @@ serves() { # the file of README, with a service whose servers are not there
     in_root hanatctl check && in_root hanatctl reload && in_root hanatctl status | grep -q web
 }
 keeps_what_was_edited() {
-  echo '# mine' >>"$root/etc/hanat/hanat.toml" && rpm --root "$root" --nodeps -U --replacepkgs --replacefiles --oldpackage "$newer" && tail -n 1 "$root/etc/hanat/hanat.toml" | grep -q mine &&
+  echo '# mine' >>"$root/etc/hanat/hanat.toml" && rpm --root "$root" --nodeps -U "$newer" &&
+    tail -n 1 "$root/etc/hanat/hanat.toml" | grep -q mine &&
     [ "$(rpm --root "$root" -q hanat | wc -l)" = 1 ]
 }
 is_gone() {
