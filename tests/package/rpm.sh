@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The RPM package, with Debian's rpm: sudo tests/package/rpm.sh [PROGRAMS]
-# Builds packaging/rpm/hanat.spec from an archive of the last commit (ten minutes of compiling; with PROGRAMS, the folder of a build, it only
-# wraps those), installs it into a copy of this machine's root with its scripts, runs what was installed, upgrades and removes it.
+# Builds packaging/rpm/hanat.spec from an archive of the last commit (which compiles; with PROGRAMS, the folder of a build, it only wraps
+# those), installs it into a copy of this machine's root with its scripts, runs what was installed, upgrades and removes it.
 # Prints "ok" and "FAILED" lines. Not here: Fedora. Its names of packages, its systemd and SELinux are not tried.
 # shellcheck disable=SC2317 # functions that are called by name look unreachable to it
 set -u
