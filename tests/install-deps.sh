@@ -22,6 +22,7 @@ test_packages=(
 deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot git lintian scdoc systemd)
 deb_check_packages=(devscripts)
 vm_packages=(debootstrap e2fsprogs qemu-system-x86)
+rpm_packages=(binutils git rpm scdoc)
 container_packages=(curl debootstrap podman python3 runc)
 
 # to measure, beside what the lab needs (bench/run.sh)
