@@ -1,5 +1,8 @@
 // Kind tls: a handshake, and when the certificate expires. Not here: the handshake itself (tls_client, tls_stream).
 #include <chrono>
+#include <memory>
+#include <optional>
+#include <string_view>
 
 #include "probes/kinds/certificate.hpp"
 #include "probes/kinds/protocol.hpp"

@@ -1,5 +1,10 @@
 // A protocol client inside TLS: from the first byte, or from where its protocol starts TLS. What the inner client sends and reads is plain;
 // what this one sends and reads is what the network sees.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "probes/kinds/protocol.hpp"

@@ -1,7 +1,7 @@
 // Reads `tls`: true, or a table. With it, the certificates that it names.
 // Not here: `host` and `verify` of the types that are about TLS (their own files), reading PEM (credential_files).
-#include <algorithm>
 #include <array>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
