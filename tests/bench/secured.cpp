@@ -19,8 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
-
 double cpu_us() {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
@@ -51,14 +49,14 @@ std::string start_postgres(const test::TempFolder& folder) {
   test::shell(
       fmt::format("chmod 755 {0} && chown nobody:nogroup {0} {0}/good.key && cd / && {1}{2}/initdb -D {3} --no-sync --wal-segsize=1 "
                   "-A trust -U boss -E SQL_ASCII --locale=C >/dev/null",
-                  folder.path().string(), test::as_nobody, pg_bin, data));
+                  folder.path().string(), test::as_nobody, test::pg_bin, data));
   folder.write("users", "CREATE ROLE hanat LOGIN PASSWORD 'pencil'; CREATE ROLE free LOGIN;\n");
-  test::shell(
-      fmt::format("cd / && {}{}/postgres --single -D {} postgres <{} >/dev/null", test::as_nobody, pg_bin, data, folder.file("users")));
+  test::shell(fmt::format("cd / && {}{}/postgres --single -D {} postgres <{} >/dev/null", test::as_nobody, test::pg_bin, data,
+                          folder.file("users")));
   folder.write("data/pg_hba.conf", "host all free 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
   return fmt::format("{0}{1}/postgres -F -D {2} -k {3} -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file={3}/good.crt "
                      "-c ssl_key_file={3}/good.key",
-                     test::as_nobody, pg_bin, data, folder.path().string());
+                     test::as_nobody, test::pg_bin, data, folder.path().string());
 }
 
 void compare(bool small) {

@@ -14,6 +14,7 @@
 namespace hanat::test {
 
 inline constexpr const char* as_nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups ";
+inline constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
 
 /// A server that logs into its folder; stopped by its pid.
 class RealServer {

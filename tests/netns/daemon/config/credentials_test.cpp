@@ -17,7 +17,7 @@
 namespace hanat::test {
 namespace {
 
-std::string text_of(const std::filesystem::path& file) {
+std::string content_of_file(const std::filesystem::path& file) {
   std::ifstream stream{file};
   return {std::istreambuf_iterator<char>{stream}, {}};
 }
@@ -83,7 +83,7 @@ TEST_F(SecuredRedis, AReloadReadsTheFilesAgainThatTheConfigurationNames) {
   for (const char* command : {"status", "plan", "probe", "history", "why", "check", "doctor"})
     for (const auto& output : {hanatd.ctl({"--json", command}), hanatd.ctl({command})}) everything += output.out + output.err;
   for (const auto& entry : std::filesystem::recursive_directory_iterator{hanatd.state()})
-    if (entry.is_regular_file()) everything += text_of(entry.path());
+    if (entry.is_regular_file()) everything += content_of_file(entry.path());
   for (const char* password : {"ink-and-quill", "lead-and-ink"}) EXPECT_EQ(everything.find(password), std::string::npos) << everything;
 }
 

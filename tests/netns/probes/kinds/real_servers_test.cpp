@@ -21,8 +21,6 @@ using namespace std::chrono_literals;
 using probes::Kind;
 using probes::Probe;
 
-constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
-
 template <class Details> Probe kind_probe(Kind kind, std::uint16_t port, Details details) {
   auto probe = tcp_probe(at("127.0.0.1", port), 2s);
   probe.spec.kind = kind;

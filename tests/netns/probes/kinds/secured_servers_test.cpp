@@ -15,13 +15,12 @@
 namespace hanat::test {
 namespace {
 
-constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
 constexpr const char* untrusted = "name the authority that signed it: tls = { ca = \"/path.pem\" }";
 
 /// Certificates and passwords in a folder that a server of `owner` may read: "good", "old" (expired), "card" of a client.
-class Credentials {
+class Keyring {
 public:
-  explicit Credentials(const char* owner) : authority_(folder_, "ca"), other_(folder_, "other") {
+  explicit Keyring(const char* owner) : authority_(folder_, "ca"), other_(folder_, "other") {
     shell("chmod 755 " + folder_.path().string());
     authority_.issue("good", "-days 9", owner);
     authority_.issue("old", "-startdate 20200101000000Z -enddate 20200201000000Z", owner);
@@ -53,7 +52,7 @@ private:
 };
 
 /// What every type says of a server with a good certificate; of one with a bad one: see expect_expired().
-void expect_causes(const Credentials& own, std::uint16_t port, const std::string& keys) {
+void expect_causes(const Keyring& own, std::uint16_t port, const std::string& keys) {
   const auto with = [&](const std::string& tls) { return reason_of(configured_probe(port, keys + ", " + tls)); };
   EXPECT_EQ(with(own.tls()), "answered");
   EXPECT_EQ(with("tls = true"), "answered"); // verifies nothing
@@ -67,7 +66,7 @@ void expect_causes(const Credentials& own, std::uint16_t port, const std::string
   EXPECT_EQ(with(fmt::format("tls = {{ ca = \"{}\" }}", own.file("ca.crt"))), "answered") << "by its address";
 }
 
-void expect_expired(const Credentials& own, std::uint16_t port, const std::string& keys) {
+void expect_expired(const Keyring& own, std::uint16_t port, const std::string& keys) {
   const auto probe = configured_probe(port, keys + ", " + own.tls());
   std::string reason;
   for (int i = 0; i < 200 && !(reason = reason_of(probe)).starts_with("tls-failed: "); ++i) usleep(50'000); // the server takes it up
@@ -78,7 +77,7 @@ void expect_expired(const Credentials& own, std::uint16_t port, const std::strin
 
 TEST(SecuredServers, Postgres) {
   isolated([] {
-    const Credentials own{"nobody"};
+    const Keyring own{"nobody"};
     const TempFolder& folder = own.folder();
     shell("chown nobody:nogroup " + folder.path().string());
     const std::string data = folder.file("data");
@@ -126,7 +125,7 @@ TEST(SecuredServers, Postgres) {
 
 TEST(SecuredServers, Redis) {
   isolated([] {
-    const Credentials own{"root"};
+    const Keyring own{"root"};
     const auto start = [&](unsigned port, const char* certificate, const char* clients) {
       return fmt::format("redis-server --port 0 --tls-port {0} --bind 127.0.0.1 --dir {1} --save '' --tls-cert-file {1}/{2}.crt "
                          "--tls-key-file {1}/{2}.key --tls-ca-cert-file {1}/ca.crt --tls-auth-clients {3} "
@@ -161,7 +160,7 @@ TEST(SecuredServers, Redis) {
 
 TEST(SecuredServers, Mysql) {
   isolated([] {
-    const Credentials own{"nobody"};
+    const Keyring own{"nobody"};
     const TempFolder& folder = own.folder();
     shell("chown nobody:nogroup " + folder.path().string());
     const auto options = fmt::format("--no-defaults --user=nobody --datadir={} --debug-no-sync --innodb-flush-method=nosync "
@@ -207,7 +206,7 @@ TEST(SecuredServers, Mysql) {
 
 TEST(SecuredServers, Postfix) {
   isolated([] {
-    const Credentials own{"root"};
+    const Keyring own{"root"};
     const TempFolder& folder = own.folder();
     shell(fmt::format("cd {0} && mkdir c q d && chown postfix d && for name in good old; do cat $name.key $name.crt >$name.pem; chmod 600 "
                       "$name.pem; done",
