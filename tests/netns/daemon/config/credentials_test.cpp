@@ -66,7 +66,7 @@ TEST_F(SecuredRedis, AReloadReadsTheFilesAgainThatTheConfigurationNames) {
   trust("ca.crt");
   const Output reload = hanatd.ctl({"reload"});
   EXPECT_EQ(reload.exit, 0) << reload.err;
-  EXPECT_NE(reload.out.find("what its files hold"), std::string::npos) << reload.out;
+  EXPECT_NE(reload.out.find("changed: web"), std::string::npos) << reload.out;
   wait_both_up(hanatd);
 
   write_password("lead-and-ink");
