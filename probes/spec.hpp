@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "nat/clock.hpp"
 #include "probes/copy_on_write.hpp"
 #include "probes/pattern.hpp"
+#include "probes/secret.hpp"
 
 namespace hanat::probes {
 
@@ -24,6 +26,27 @@ std::string_view to_text(Kind kind);
 struct StatusRange {
   std::uint16_t first = 200, last = 299;
   bool operator==(const StatusRange&) const = default;
+};
+
+class TlsContext; // kinds/tls_context
+
+enum class TlsVersion : std::uint8_t { any, tls12, tls13 }; // any: what this machine's OpenSSL allows
+
+/// How a probe speaks TLS.
+struct TlsOptions {
+  bool verify = false;   // check the certificate against `ca`, or the system's authorities, and the name
+  std::string name = {}; // SNI and the expected name; empty: the server's address, without SNI
+  TlsVersion min = TlsVersion::any;
+  std::string ca = {}, cert = {}, key = {};       // paths; empty: the system's authorities, no certificate of ours
+  std::shared_ptr<const TlsContext> context = {}; // of what the files held; null: made where it is needed, without files
+  bool operator==(const TlsOptions&) const = default;
+};
+
+/// What a probe logs in with.
+struct Password {
+  std::string file = {}; // its path; empty: none
+  Secret secret = {};
+  bool operator==(const Password&) const = default;
 };
 
 // Keys that only some kinds take.
@@ -70,14 +93,25 @@ struct GrpcSpec {
   bool operator==(const GrpcSpec&) const = default;
 };
 struct RedisSpec {
-  bool master = false; // the server must report role:master, too
+  bool master = false;   // the server must report role:master, too
+  bool replica = false;  // or that of a replica
+  bool linked = false;   // and that its link to the master is up
+  std::string user = {}; // of the ACL; empty with a password: the default user
+  Password password = {};
   bool operator==(const RedisSpec&) const = default;
 };
-/// postgres, mysql. Without `writable`, a rejected login passes, too.
+/// postgres, mysql. Without a password and a key that needs a session, a rejected login passes, too.
 struct SqlSpec {
-  bool writable = false; // postgres: not in recovery; mysql: read_only off
-  std::string user;      // logs in without a password; empty: "hanat", which need not exist
-  std::string database;  // empty: the server's default
+  bool writable = false;     // postgres: not in recovery; mysql: read_only off
+  std::string user = {};     // empty: "hanat", which need not exist
+  std::string database = {}; // empty: the server's default
+  Password password = {};
+  std::optional<bool> in_recovery = {};        // postgres: it must be a standby, or must not be one
+  std::optional<Clock::duration> max_lag = {}; // postgres: of a standby
+  bool wsrep_ready = false;                    // mysql: a node of Galera that takes queries
+  bool member_online = false;                  // mysql: a member of group replication that is ONLINE
+  /// Whether it asks for anything beyond a login.
+  bool needs_session() const { return writable || in_recovery || max_lag || wsrep_ready || member_online; }
   bool operator==(const SqlSpec&) const = default;
 };
 struct SmtpSpec {
@@ -111,6 +145,7 @@ struct ProbeSpec {
   std::optional<Address> source;       // source address
   std::string interface;               // SO_BINDTODEVICE; empty: chosen by routing
   CopyOnWrite<Details> details;        // keys of the kind; empty: its defaults
+  CopyOnWrite<TlsOptions> tls;         // empty: tls, https and grpc have their own keys; others speak no TLS
   bool operator==(const ProbeSpec&) const = default;
 
   /// The keys of the kind, or its defaults.

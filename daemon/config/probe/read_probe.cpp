@@ -33,18 +33,12 @@ struct KindReader {
   void (*read)(TableReader& reader, probes::ProbeSpec& spec);
 };
 constexpr KindReader kinds[] = {
-    {.kind = Kind::tcp, .keys = send_expect_keys, .read = read_tcp},
-    {.kind = Kind::tls, .keys = tls_keys, .read = read_tls},
-    {.kind = Kind::http, .keys = http_keys, .read = read_http},
-    {.kind = Kind::https, .keys = https_keys, .read = read_https},
-    {.kind = Kind::icmp, .keys = {}, .read = read_icmp},
-    {.kind = Kind::udp, .keys = send_expect_keys, .read = read_udp},
-    {.kind = Kind::dns, .keys = dns_keys, .read = read_dns},
-    {.kind = Kind::grpc, .keys = grpc_keys, .read = read_grpc},
-    {.kind = Kind::redis, .keys = redis_keys, .read = read_redis},
-    {.kind = Kind::postgres, .keys = postgres_keys, .read = read_postgres},
-    {.kind = Kind::mysql, .keys = mysql_keys, .read = read_mysql},
-    {.kind = Kind::smtp, .keys = smtp_keys, .read = read_smtp},
+    {.kind = Kind::tcp, .keys = tcp_keys, .read = read_tcp},       {.kind = Kind::tls, .keys = tls_keys, .read = read_tls},
+    {.kind = Kind::http, .keys = http_keys, .read = read_http},    {.kind = Kind::https, .keys = https_keys, .read = read_https},
+    {.kind = Kind::icmp, .keys = {}, .read = read_icmp},           {.kind = Kind::udp, .keys = send_expect_keys, .read = read_udp},
+    {.kind = Kind::dns, .keys = dns_keys, .read = read_dns},       {.kind = Kind::grpc, .keys = grpc_keys, .read = read_grpc},
+    {.kind = Kind::redis, .keys = redis_keys, .read = read_redis}, {.kind = Kind::postgres, .keys = postgres_keys, .read = read_postgres},
+    {.kind = Kind::mysql, .keys = mysql_keys, .read = read_mysql}, {.kind = Kind::smtp, .keys = smtp_keys, .read = read_smtp},
     {.kind = Kind::agent, .keys = agent_keys, .read = read_agent},
     {.kind = Kind::exec, .keys = exec_keys, .read = read_exec},
 };
@@ -133,6 +127,14 @@ void report_other_keys(TableReader& reader, Kind kind) {
   }
 }
 
+void read_tls(TableReader& reader, const std::optional<Kind>& kind, probes::ProbeSpec& spec, Diagnostics& diagnostics) {
+  const auto* entry = std::ranges::find_if(kinds, [&](const KindReader& reading) { return reading.kind == kind; });
+  if (entry == std::end(kinds))
+    (void)reader.find("tls"); // it is known
+  else if (std::ranges::find(entry->keys, "tls") != entry->keys.end())
+    read_tls_table(reader, spec, diagnostics);
+}
+
 RawProbe read_probe(const toml::table& table, std::size_t file, std::uint8_t any_of, Diagnostics& diagnostics) {
   static constexpr std::string_view rule_keys[] = {"fails", "within", "passes", "stable_for"};
   TableReader reader{table, file, "probe.", diagnostics};
@@ -145,6 +147,7 @@ RawProbe read_probe(const toml::table& table, std::size_t file, std::uint8_t any
   if (kind.value) probe.spec.kind = *kind.value;
   for (const KindReader& entry : kinds) // without a kind: check the keys of all kinds
     if (!kind.value || entry.kind == *kind.value) entry.read(reader, probe.spec);
+  read_tls(reader, kind.value, probe.spec, diagnostics);
   if (kind.value) report_other_keys(reader, *kind.value);
   if (probe.spec.kind == Kind::agent && reader.find("port") == nullptr)
     diagnostics.add(probe.location,
