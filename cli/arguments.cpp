@@ -24,7 +24,7 @@ constexpr std::array option_rows = {
     OptionRow{"--help", "", "print this text", "-h"},
     OptionRow{"--version", "", "like the command version", "-V"},
     OptionRow{"--all", "", "every service"},
-    OptionRow{"--for", "TIME", "end the override or the drill, or enable the server, after this time: 90s, 30m, 2h, 1h30m"},
+    OptionRow{"--for", "TIME", "end the override, the drill or the report, or enable the server, after this time: 90s, 30m, 2h, 1h30m"},
     OptionRow{"--reason", "TEXT", "why, for the journal and for anyone who looks at the status"},
     OptionRow{"--server", "NAME", "this backup, for example backup2, instead of the first one that is up"},
     OptionRow{"--even-if-down", "", "force the server although it is down: its clients are not served then"},
@@ -46,6 +46,7 @@ constexpr std::array option_rows = {
     OptionRow{"--yes", "", "even if it is the last server that can have the traffic: clients are then turned away"},
     OptionRow{"--confirm", "TIME", "take it back after this time, unless hanatctl confirm is run: 60s, 10m"},
     OptionRow{"--address", "ADDRESS", "what clients connect to, where the file means every address; for IPv4 and IPv6: A,B"},
+    OptionRow{"--health", "HEALTH", "up, down or drain (new connections go elsewhere); none: its probes decide again"},
 };
 static_assert(option_rows.size() == option_count);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
@@ -109,6 +110,7 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::yes: invocation.yes = true; break;
   case Option::confirm_within: invocation.confirm_within = confirm_time(value); break;
   case Option::address: invocation.addresses = addresses_of(value); break;
+  case Option::health: invocation.health = health_word(value); break;
   }
 }
 
@@ -182,6 +184,11 @@ std::vector<Subcommand> moving_commands() {
        {for_time, reason, drain, reset, wait, yes},
        "take a server out of service: it is never chosen, and its connections drain"},
       {Command::enable, "enable", "[SERVICE] SERVER", {drain, reset, wait}, "let a disabled server back; failback says when"},
+      {Command::report,
+       "report",
+       "[SERVICE] SERVER",
+       {health, for_time, reason},
+       "for programs: say how a server is; that counts instead of its probes for the time --for"},
   };
 }
 
@@ -291,6 +298,8 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   if (invocation.follow && invocation.until) throw UsageError("give either --follow or --until, not both");
   if (invocation.command == Command::drill && invocation.for_time && (*invocation.for_time < 1s || *invocation.for_time > 24h))
     throw UsageError("--for: a drill lasts from 1s to 24h; for longer: hanatctl force-backup");
+  if (invocation.command == Command::report && (invocation.health.empty() || (invocation.health != "none" && !invocation.for_time)))
+    throw UsageError("say how it is and for how long: hanatctl report web primary --health down --for 30s; report again before that");
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;
 }

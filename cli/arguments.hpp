@@ -26,6 +26,7 @@ enum class Command : std::uint8_t {
   drill,
   disable,
   enable,
+  report,
   reload,
   confirm,
   settled,
@@ -70,9 +71,10 @@ enum class Option : std::uint8_t {
   until_down,
   yes,
   confirm_within,
-  address
+  address,
+  health
 };
-inline constexpr std::size_t option_count = static_cast<std::size_t>(Option::address) + 1;
+inline constexpr std::size_t option_count = static_cast<std::size_t>(Option::health) + 1;
 
 struct Subcommand {
   Command command;
@@ -110,6 +112,7 @@ struct Invocation {
   std::optional<std::chrono::milliseconds> drain; // for the connections of the old target
   bool reset = false, wait = false, until_down = false, yes = false;
   std::optional<std::chrono::milliseconds> confirm_within; // otherwise the reload is taken back
+  std::string health;                                      // of report
   std::vector<std::string> addresses;                      // of import --address
   std::vector<std::string> words;                          // of complete, whose operand is the shell
 };

@@ -11,9 +11,9 @@ namespace {
 
 using nlohmann::json;
 
+/// Also what no flip of this hanatd has caused, or an earlier one: a drain that was ended, or went on over a restart.
 bool is_cutting(const ServiceStatus& status, const std::string& server) {
-  const auto& flip = status.last_flip;
-  return flip && flip->from == server && !flip->cut_ms && !flip->interrupted;
+  return std::ranges::find(status.cutting, server) != status.cutting.end();
 }
 
 } // namespace

@@ -224,6 +224,7 @@ Exit dispatch(const Invocation& invocation) {
   case Command::automatic: return run_auto(invocation);
   case Command::drill: return run_drill(invocation);
   case Command::disable: return run_disable(invocation);
+  case Command::report: return run_report(invocation);
   case Command::enable: return run_enable(invocation);
   case Command::reload: return run_reload(invocation);
   case Command::confirm: return run_confirm(invocation);

@@ -11,6 +11,7 @@
 
 #include "cli/completion.hpp"
 #include "cli/requests.hpp"
+#include "daemon/util/escape.hpp"
 
 namespace hanat::cli {
 namespace {
@@ -40,7 +41,7 @@ void add_names(Completion& completion, const Invocation& invocation) {
     auto role = server.at("role").get<std::string>();
     const bool fits = completion.servers == Completion::Servers::all || role != "primary";
     if (fits && is_name(role))
-      completion.candidates.push_back({.word = std::move(role), .description = server.at("address").get<std::string>()});
+      completion.candidates.push_back({.word = std::move(role), .description = escaped(server.at("address").get<std::string>())});
   }
 }
 

@@ -99,6 +99,7 @@ std::string service_in(const Before& before) { return before.operands.size() > 1
 void add_value(Completion& completion, Option option, const Before& before) {
   switch (option) {
   case Option::socket: completion.files = true; break;
+  case Option::health: offer(completion, {"up", "down", "drain", "none"}); break;
   case Option::color: offer(completion, {"auto", "always", "never"}); break;
   case Option::for_time: offer(completion, {"30s", "5m", "15m", "30m", "1h", "4h"}); break;
   case Option::drain: offer(completion, {"30s", "60s", "5m", "10m", "1h"}); break;

@@ -172,6 +172,21 @@ std::string auto_reply(const json& reply, WallTime now) {
   return text.empty() ? "no services: nothing was forced\n" : text;
 }
 
+std::string report_reply(const json& reply, WallTime now) {
+  std::string text;
+  for (const json& service : reply.at("services")) {
+    const auto& until = service.at("until");
+    const std::string health = escaped(service.at("health").get<std::string>());
+    text += fmt::format("{}: {} is {}: {}; {}\n", name_of(service), server_of(service), health,
+                        until.is_null()
+                            ? std::string{"its probes decide"}
+                            : fmt::format("that counts until {}, then its probes decide", moment_text(until.get<std::string>(), now)),
+                        is_observed(service) ? moves_nothing : where_it_goes(service));
+    text += old_connections(service, now);
+  }
+  return text;
+}
+
 std::string disable_reply(const json& reply, WallTime now) {
   const json& services = reply.at("services");
   if (services.empty()) return "no services: nothing was disabled\n";

@@ -163,6 +163,15 @@ Exit run_disable(const Invocation& invocation) {
   return run_move(invocation, "Disable", parameters, [](const json& reply) { return disable_reply(reply, wall_now()); });
 }
 
+Exit run_report(const Invocation& invocation) {
+  json parameters = selection(invocation);
+  parameters["server"] = invocation.server;
+  parameters["health"] = invocation.health;
+  if (invocation.for_time) parameters["ttl_s"] = std::chrono::duration<double>(*invocation.for_time).count();
+  if (!invocation.reason.empty()) parameters["reason"] = invocation.reason;
+  return run_move(invocation, "Report", parameters, [](const json& reply) { return report_reply(reply, wall_now()); });
+}
+
 Exit run_enable(const Invocation& invocation) {
   json parameters = with_flows(selection(invocation), invocation);
   parameters["server"] = invocation.server;

@@ -10,6 +10,7 @@ namespace hanat::cli {
 Exit run_force(const Invocation& invocation);
 Exit run_auto(const Invocation& invocation);
 Exit run_disable(const Invocation& invocation);
+Exit run_report(const Invocation& invocation);
 Exit run_enable(const Invocation& invocation);
 
 } // namespace hanat::cli

@@ -68,7 +68,7 @@ std::string until_text(const std::optional<std::string>& until, WallTime now) {
 }
 
 Notice notice_observe(const ServiceStatus& service) {
-  std::string text = "observe: hanatd decides and logs, but does not touch traffic";
+  std::string text{observe_words};
   const std::string target = escaped(service.would_target.value_or(""));
   const std::string why = escaped(service.would_why.value_or(""));
   if (why == "starting")
@@ -97,6 +97,13 @@ Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, W
 }
 
 /// A server that an operator took out of service: by whom, until when, and how it comes back.
+Notice notice_report(const ServerStatus& server, const ReportStatus& report, WallTime now) {
+  std::string text = fmt::format("{} is reported {} by {}{}: that counts instead of its probes", escaped(server.role),
+                                 escaped(report.health), escaped(report.by), until_text(report.until, now));
+  if (!report.reason.empty()) text += fmt::format(": \"{}\"", escaped(report.reason));
+  return {false, std::move(text)};
+}
+
 Notice notice_disabled(const ServiceStatus& service, const ServerStatus& server, const DisabledStatus& disabled, WallTime now) {
   std::string text = fmt::format("{} is disabled by {}{}", escaped(server.role), escaped(disabled.by), until_text(disabled.until, now));
   if (!disabled.reason.empty()) text += fmt::format(": \"{}\"", escaped(disabled.reason));
@@ -299,8 +306,10 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   std::vector<Notice> found;
   if (service.mode == "observe") found.push_back(notice_observe(service));
   if (service.forced) found.push_back(notice_forced(service, *service.forced, now));
-  for (const ServerStatus& server : service.servers)
+  for (const ServerStatus& server : service.servers) {
     if (server.disabled) found.push_back(notice_disabled(service, server, *server.disabled, now));
+    if (server.report) found.push_back(notice_report(server, *server.report, now));
+  }
   add_path_notices(service, found);
   if (auto notice = notice_target(service, now)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/api/status.hpp"
@@ -16,6 +17,8 @@ struct Notice {
   std::vector<std::string> remedies = {}; // commands, or sentences, that end or mend it
   bool operator==(const Notice&) const = default;
 };
+/// So begins what is said of a service that is only observed.
+inline constexpr std::string_view observe_words = "observe: hanatd decides and logs, but does not touch traffic";
 std::vector<Notice> notices(const ServiceStatus& service, WallTime now);
 
 /// "10.0.0.12:5432 (db1.lan)"

@@ -48,6 +48,11 @@ std::string backup_name(std::string_view text) {
   return std::string{text};
 }
 
+std::string health_word(std::string_view text) {
+  if (text == "up" || text == "down" || text == "drain" || text == "none") return std::string{text};
+  throw UsageError(fmt::format("--health {}: write up, down, drain or none", escaped(text)));
+}
+
 Color color_of(std::string_view text) {
   if (text == "auto") return Color::automatic;
   if (text == "always") return Color::always;

@@ -20,6 +20,8 @@ std::chrono::milliseconds drain_time(std::string_view text);
 std::chrono::milliseconds confirm_time(std::string_view text);
 /// "backup", "backup2", "backup3", ...
 std::string backup_name(std::string_view text);
+/// "up", "down", "drain", "none"
+std::string health_word(std::string_view text);
 Color color_of(std::string_view text);
 std::int64_t number_of(std::string_view option, std::string_view text);
 Moment moment_of(std::string_view option, std::string_view text);

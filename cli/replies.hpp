@@ -18,6 +18,7 @@ namespace hanat::cli {
 std::string force_reply(const nlohmann::json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now);
 std::string drill_reply(const nlohmann::json& reply, WallTime now);
 std::string auto_reply(const nlohmann::json& reply, WallTime now);
+std::string report_reply(const nlohmann::json& reply, WallTime now);
 std::string disable_reply(const nlohmann::json& reply, WallTime now);
 std::string enable_reply(const nlohmann::json& reply, WallTime now);
 /// Behind them, where the active gateway of the pair did it. Empty: this one did.

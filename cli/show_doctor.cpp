@@ -60,6 +60,7 @@ public:
   void blank() {
     if (!text_.empty() && !text_.ends_with("\n\n")) text_ += "\n";
   }
+  WallTime now() const { return view_.now; }
   const Tally& tally() const { return tally_; }
   std::string take() { return std::move(text_); }
 
@@ -145,6 +146,22 @@ void show_clients(const json& service, const std::vector<SameFinding>& found, Pa
   }
 }
 
+/// What stopped single clients lately: a list of blocked addresses, say. Others are served, so it is no fault of the way.
+void show_single_clients(const json& reply, Page& page) {
+  const json single = reply.value("clients", json::array());
+  if (single.empty()) return;
+  page.blank();
+  page.add(Colour::none, "", "in the last hour single clients were stopped, by what says nothing about others:");
+  for (const json& finding : single) {
+    const auto age = seconds_since(text_in(finding, "at"), page.now());
+    page.add(Colour::yellow, "!  ",
+             fmt::format("{}: {} [{}]", text_in(finding, "service"), text_in(finding, "what"), text_in(finding, "code")));
+    page.add_detail(fmt::format("{}, {}{}", on_interface(text_in(finding, "seen_by")), local_time(text_in(finding, "at"), page.now()),
+                                age ? fmt::format(" ({} ago)", duration(*age)) : ""));
+    if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add_remedy(remedy);
+  }
+}
+
 void show_checked(const json& reply, bool well, Page& page) {
   std::vector<std::string> whole, broken, skipped;
   double slowest = 0;
@@ -183,6 +200,7 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
     show_finding(same, page);
   }
   for (const json& service : status.value("services", json::array())) show_clients(service, all, page);
+  show_single_clients(reply, page);
   page.blank();
   if (!failure.empty()) page.add_warning("hanatd's own client could not be sent: " + failure);
   const Tally tally = page.tally();

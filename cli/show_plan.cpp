@@ -25,6 +25,13 @@ void add_keys(std::string& text, const View& view, const std::vector<KeyChange>&
     add_row(text, view, escaped(key.key), fmt::format("{} -> {}", value_text(key.before), value_text(key.after)));
 }
 
+std::string take_over_text(const TakeOverPlan& plan) {
+  const std::string begin = "hanatd takes it over: ", why = escaped(plan.why);
+  if (plan.target == "none" && plan.why == "starting") return begin + "new connections wait until its servers have answered";
+  if (plan.target == "none") return fmt::format("{}no server is up, and new connections are turned away ({})", begin, why);
+  return fmt::format("{}new connections go to {} ({})", begin, place_of(plan.target, plan.address), why);
+}
+
 void add_service(std::string& text, const View& view, const ServicePlan& plan) {
   const Colorizer paint{view.colour};
   text += paint(Colour::bold, fmt::format("{}  {}", escaped(plan.change), escaped(plan.service))) + "\n";
@@ -41,6 +48,8 @@ void add_service(std::string& text, const View& view, const ServicePlan& plan) {
             fmt::format("{} -> {} ({})", place_of(plan.move->from, plan.move->from_address), place_of(plan.move->to, plan.move->to_address),
                         escaped(plan.move->why)),
             Colour::yellow);
+  if (plan.take_over) add_row(text, view, "traffic", take_over_text(*plan.take_over), Colour::yellow);
+  if (plan.observed) add_row(text, view, "traffic", "is not touched: the service is only observed");
   for (const FlowsPlan& flows : plan.flows)
     add_row(text, view, "old connections",
             fmt::format("of {} at {}: {}", escaped(flows.flows), escaped(flows.server), escaped(flows.action)),

@@ -175,9 +175,21 @@ std::string head_then(const WhyReport& report, const std::string& at, const View
   return fmt::format("{} {} at {}{}{}", name, where, then, since, why);
 }
 
+/// Nothing is at a target of hanatd's: the chain tells how it came to where it would send connections.
+std::string observed_head(const ServiceStatus& service) {
+  const std::string target = escaped(service.would_target.value_or("none")), why = escaped(service.would_why.value_or(""));
+  const std::string begin = "is only observed: hanatd does not touch its traffic, and ";
+  if (target == "none")
+    return begin + (why == "starting" ? "has not decided yet where it would go" : fmt::format("would turn clients away ({})", why));
+  const auto server = std::ranges::find(service.servers, service.would_target, &ServerStatus::role);
+  const std::string address = server == service.servers.end() ? "" : " " + escaped(server->address);
+  return fmt::format("{}would send new connections to {}{} ({})", begin, in_capitals(target), address, why);
+}
+
 std::string head_now(const WhyReport& report, const View& view) {
   std::string text = escaped(report.service);
   if (report.status && !report.status->listen.empty()) text += fmt::format(" ({})", escaped(report.status->listen.front()));
+  if (report.status && report.status->mode == "observe") return fmt::format("{} {}", text, observed_head(*report.status));
   text += report.target.empty()     ? " has had no target"
           : report.target == "none" ? " has NO SERVER"
                                     : " is at " + in_capitals(escaped(report.target));
@@ -237,7 +249,8 @@ std::string show_why(const WhyReport& report, Detail detail, const View& view) {
   if (detail == Detail::full) add_line(screen, rest_of(report, view), 2, view);
   if (report.status)
     for (const Notice& notice : notices(*report.status, view.now))
-      if (notice.trouble || detail == Detail::full) add_notice(screen, notice, view);
+      if (notice.trouble || (detail == Detail::full && !notice.text.starts_with(observe_words))) // the head has said that
+        add_notice(screen, notice, view);
   return screen;
 }
 

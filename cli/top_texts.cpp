@@ -51,23 +51,25 @@ void append_notice(std::vector<Line>& lines, const Notice& notice) {
     for (std::string& line : remedy_lines(remedy, 0, 3)) lines.push_back({.text = std::move(line), .style = Style::bold});
 }
 
-Line server_line(const ServiceStatus& service, const ServerStatus& server) {
+Line server_line(const ServiceStatus& service, const ServerStatus& server, const top::Rates& rates) {
   const std::string state = server.recovering ? fmt::format("recovering: {}", show_recovery(*server.recovering)) : escaped(server.health);
   const bool down = server.health == "down" && !server.disabled && !server.recovering;
   const bool fine = server.health == "up" && !server.disabled;
-  return {.text = fmt::format("{} {} {}  {}{}  {}", server.role == service.target ? "->" : "  ", escaped(server.role),
+  const auto rate = rates.find(server.role);
+  const std::string flows = rate == rates.end() || rate->second <= 0 ? "" : fmt::format("  {} new flows/s", top::rate_text(rate->second));
+  return {.text = fmt::format("{} {} {}  {}{}{}  {}", server.role == service.target ? "->" : "  ", escaped(server.role),
                               server.name ? with_name(escaped(server.address), *server.name) : escaped(server.address),
-                              server.disabled ? "disabled, " : "", state, show_last(server.last, server.fails)),
+                              server.disabled ? "disabled, " : "", state, flows, show_last(server.last, server.fails)),
           .style = down   ? Style::bad
                    : fine ? Style::plain
                           : Style::note};
 }
 
-std::vector<Line> details_of(const ServiceStatus& service, const std::vector<Notice>& all, WallTime now) {
+std::vector<Line> details_of(const ServiceStatus& service, const std::vector<Notice>& all, const top::Rates& rates, WallTime now) {
   std::vector<Line> lines;
   for (const Notice& notice : all) append_notice(lines, notice);
   for (const ServerStatus& server : service.servers) {
-    lines.push_back(server_line(service, server));
+    lines.push_back(server_line(service, server, rates));
     for (const ProbeStatus& probe : server.probes)
       if (probe.health != "up")
         lines.push_back(
@@ -89,7 +91,7 @@ top::Head top_head(const DaemonStatus& daemon, const std::string& host, WallTime
   return head;
 }
 
-top::Row top_row(const ServiceStatus& service, WallTime now) {
+top::Row top_row(const ServiceStatus& service, const top::Rates& rates, WallTime now) {
   const std::vector<Notice> all = notices(service, now);
   top::Row row{.name = service.name,
                .rank = top_rank(service, all),
@@ -97,7 +99,7 @@ top::Row top_row(const ServiceStatus& service, WallTime now) {
                .why = service.why,
                .since = parse_wall_time(service.since),
                .sentence = sentence_of(service, all),
-               .details = details_of(service, all, now),
+               .details = details_of(service, all, rates, now),
                .group = service.group,
                .observed = service.mode == "observe"};
   for (const ServerStatus& server : service.servers)
@@ -105,6 +107,7 @@ top::Row top_row(const ServiceStatus& service, WallTime now) {
       row.servers.push_back(
           {.role = server.role, .address = server.address, .health = server.health, .disabled = server.disabled.has_value()});
   if (service.forced) row.forced = service.forced->target;
+  for (const auto& [role, rate] : rates) row.flows_per_s = row.flows_per_s.value_or(0) + rate;
   return row;
 }
 

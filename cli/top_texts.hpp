@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "cli/top/flow_rates.hpp"
 #include "cli/top/values.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/util/wall_time.hpp"
@@ -11,7 +12,7 @@
 namespace hanat::cli {
 
 top::Head top_head(const DaemonStatus& daemon, const std::string& host, WallTime now);
-top::Row top_row(const ServiceStatus& service, WallTime now);
+top::Row top_row(const ServiceStatus& service, const top::Rates& rates, WallTime now);
 top::Event top_event(const HistoryEntry& entry, WallTime now);
 
 } // namespace hanat::cli

@@ -57,6 +57,7 @@ std::string_view to_text(Kind kind) {
   case Kind::postgres: return "postgres";
   case Kind::mysql: return "mysql";
   case Kind::smtp: return "smtp";
+  case Kind::agent: return "agent";
   case Kind::exec: return "exec";
   }
   return "?";
@@ -178,12 +179,16 @@ ProbeResult pass_result(const ProbeSpec& spec, Reason reason, Clock::duration la
 
 namespace {
 
+constexpr std::size_t longest_remedy = 160; // a sentence
+
 ProbeResult judged(const ProbeSpec& spec, const Verdict& verdict, Clock::duration latency) {
   if (verdict.reason == Reason::answered) return pass_result(spec, Reason::answered, latency);
+  std::string detail = sanitized(verdict.detail);
+  if (!verdict.remedy.empty()) detail += (detail.empty() ? "" : ": ") + sanitized(verdict.remedy, longest_remedy);
   if (verdict.reason == Reason::full)
-    return {.outcome = Outcome::full, .reason = Reason::full, .latency = latency, .detail = sanitized(verdict.detail)};
-  if (verdict.reason == Reason::certificate_expires) return warning_result(spec, verdict.reason, latency, sanitized(verdict.detail));
-  return fail_result(verdict.reason, latency, sanitized(verdict.detail));
+    return {.outcome = Outcome::full, .reason = Reason::full, .latency = latency, .detail = std::move(detail)};
+  if (verdict.reason == Reason::certificate_expires) return warning_result(spec, verdict.reason, latency, std::move(detail));
+  return fail_result(verdict.reason, latency, std::move(detail));
 }
 
 } // namespace

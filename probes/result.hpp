@@ -75,6 +75,7 @@ struct Verdict {
   Reason reason = Reason::answered;
   std::string detail{}; // may hold the server's bytes as they came
   std::optional<std::chrono::seconds> certificate_left{};
+  std::string remedy{}; // of ours, behind the detail
   bool operator==(const Verdict&) const = default;
 };
 

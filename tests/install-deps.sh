@@ -5,7 +5,7 @@
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
   libc-ares-dev libcurl4-openssl-dev libfmt-dev libgnutls28-dev libmicrohttpd-dev libmnl-dev libncurses-dev libnftnl-dev libnl-route-3-dev
-  libre2-dev libssl-dev libsystemd-dev libtomlplusplus-dev
+  libre2-dev libsodium-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
 # what a configuration of the build looks for beside
@@ -14,7 +14,7 @@ build_test_packages=(libgmock-dev libgtest-dev libnetfilter-conntrack-dev)
 lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
-  chromium conntrack conntrackd curl dnsmasq-base fish haproxy iptables keepalived mariadb-server nginx-light openssl postgresql prometheus
+  chromium conntrack conntrackd curl dnsmasq-base fish haproxy iptables keepalived mariadb-server nginx-light openssl postfix postgresql prometheus
   python3 python3-grpcio redis-server tmux zsh
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev llvm-16 shellcheck
 )
@@ -22,6 +22,7 @@ test_packages=(
 deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot git lintian scdoc systemd)
 deb_check_packages=(devscripts)
 vm_packages=(debootstrap e2fsprogs qemu-system-x86)
+rpm_packages=(binutils git rpm scdoc)
 container_packages=(curl debootstrap podman python3 runc)
 
 # to measure, beside what the lab needs (bench/run.sh)

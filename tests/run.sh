@@ -355,7 +355,10 @@ if [ "$mode" != quick ]; then
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
     waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*'
-    netns 3 "netns (asan)" build/asan/tests/hanat-netns "$waits:*WithoutDescriptors*:*CommitsAllTheTime*"
+    # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
+    netns 3 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
+    HANAT_PROGRAMS=build/asan netns 3 "netns (asan)" build/dev/tests/hanat-netns \
+      "$waits:*WithoutDescriptors*:*CommitsAllTheTime*$(build/asan/tests/hanat-netns --gtest_list_tests | sed -nE 's/^([^ ]+\.).*/:\1*/p' | tr -d '\n')"
     section "fuzzers, 2 s each"
     fuzz_all 2
   fi
@@ -366,7 +369,9 @@ if [ "$mode" != quick ]; then
   done_before "clang-tidy" tidied
   if done_before "build tsan" built-tsan; then
     # What has the loop, its threads and the kernel do much at once.
-    export HANAT_DAEMON=build/tsan/hanatd TSAN_OPTIONS=log_path=$scratch/races
+    mkdir "$scratch/programs"
+    ln -s "$here/build/tsan/hanatd" "$here/build/dev/hanatctl" "$scratch/programs"
+    export HANAT_PROGRAMS=$scratch/programs TSAN_OPTIONS=log_path=$scratch/races
     run shares 3 build/dev/tests/hanat-netns \
       '--gtest_filter=Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*-*Milliseconds*:*Thousand*'
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns

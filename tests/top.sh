@@ -177,6 +177,22 @@ answer y
 expect "and is answered" 'web: the override has ended'
 press Enter
 
+# ---- flows: the kernel counts them
+busy() { for ((i = 0; i < 150; ++i)); do asked && sleep 0.1; done; }
+busy >/dev/null &
+started+=($!)
+expect "the list has the service's new flows per second" '^>   web  *primary [^ ]*  *[1-9][0-9.]* '
+expect "and the details those of the server that gets them" '-> primary 198.18.1.2:8443  up  [1-9][0-9.]* new flows/s'
+press f
+answer y
+expect "forced once more" 'web: traffic goes to backup'
+press Enter
+expect "they follow the traffic" '-> backup 198.18.1.3:8443  up  [1-9][0-9.]* new flows/s'
+press a
+answer y
+expect "and ended" 'web: the override has ended'
+press Enter
+
 # ---- which server; refusals
 press / s h o p Enter
 expect "the filter leaves one" '1 with "shop"'

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -31,6 +32,7 @@ std::optional<Service> take_ipv6(Service& service) {
                 .listen = {},
                 .servers = {},
                 .snat = service.snat,
+                .snat_why = service.snat_why,
                 .fails = service.fails,
                 .passes = service.passes,
                 .notes = {},
@@ -160,6 +162,23 @@ void refuse_incomplete(Service& service) {
     service.refused = "it has no server that hanat could use: write one, and take the # away";
 }
 
+/// In the order of the old file; what is said of one line has one mark.
+void sort_notes(std::vector<Note>& notes) {
+  std::ranges::stable_sort(
+      notes, [](const Note& one, const Note& other) { return std::tie(one.place, one.loss) < std::tie(other.place, other.loss); });
+  std::vector<Note> sorted;
+  for (Note& note : notes) {
+    Note* const last = sorted.empty() ? nullptr : &sorted.back();
+    const bool same =
+        last != nullptr && note.loss != Loss::needless && last->place == note.place && last->text == note.text && last->loss == note.loss;
+    if (!same)
+      sorted.push_back(std::move(note));
+    else if (last->why.find(note.why) == std::string::npos)
+      last->why += "\n" + note.why;
+  }
+  notes = std::move(sorted);
+}
+
 void name_each_once(Imported& imported) {
   std::set<std::string> names;
   for (Service& service : imported.services) {
@@ -176,31 +195,28 @@ void finish(Imported& imported) {
     drop_twins(service);
     complete_probes(service);
     refuse_incomplete(service);
-    std::ranges::stable_sort(service.notes, {}, &Note::place);
+    sort_notes(service.notes);
   }
-  std::ranges::stable_sort(imported.notes, {}, &Note::place);
+  sort_notes(imported.notes);
   name_each_once(imported);
 }
 
 Counts count(const Imported& imported) {
   Counts counts;
-  std::set<Place> lost, needless;
+  std::set<Place> needless;
   const auto add = [&](const std::vector<Note>& notes) {
+    counts.lost += static_cast<std::size_t>(std::ranges::count(notes, Loss::lost, &Note::loss));
     for (const Note& note : notes)
-      if (note.loss == Loss::lost)
-        lost.insert(note.place);
-      else if (note.loss == Loss::needless)
-        needless.insert(note.place);
+      if (note.loss == Loss::needless) needless.insert(note.place);
   };
   add(imported.notes);
   for (const Service& service : imported.services) {
     ++(service.refused.empty() ? counts.services : counts.refused);
-    if (!service.refused.empty()) lost.insert(service.place);
+    if (!service.refused.empty()) ++counts.lost;
     add(service.notes);
   }
   for (const PairText& pair : imported.pair)
-    if (!pair.refused.empty()) lost.insert(pair.place);
-  counts.lost = lost.size();
+    if (!pair.refused.empty()) ++counts.lost;
   counts.needless = needless.size();
   return counts;
 }

@@ -12,7 +12,7 @@ namespace hanat::cli::imports {
 
 void finish(Imported& imported);
 
-/// The lines that are lost, each once, and the services that stand there as more than a comment.
+/// The marks LOST in the output, the lines that are not needed, and the services that stand there as more than a comment.
 struct Counts {
   std::size_t services = 0, refused = 0, lost = 0, needless = 0;
 };

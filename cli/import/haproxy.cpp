@@ -16,13 +16,17 @@ namespace {
 
 constexpr milliseconds usual_interval{2'000}; // HAProxy's own
 
+std::string nothing_like(std::string_view words) {
+  return fmt::format("hanat has nothing like \"{}\": see whether the server, or the firewall, can do it", words);
+}
+
 /// The servers of a backend as those of a service.
 class Servers {
 public:
   Servers(Service& service, const Proxy& backend) : service_{service}, backend_{backend} {
     for (const ConfigLine& line : backend.default_servers) {
       read_parameters(line, 1, defaults_);
-      for (const std::string& words : std::exchange(defaults_.lost, {})) lose(line, fmt::format("hanat has nothing like \"{}\"", words));
+      for (const std::string& words : std::exchange(defaults_.lost, {})) lose(line, nothing_like(words));
     }
   }
 
@@ -32,9 +36,9 @@ public:
     for (std::size_t index = 1; index < active_.size(); ++index) {
       const auto of_family = [&](const Server& server) { return server.address.family() == active_[index].address.family(); };
       if (std::find_if(active_.begin(), active_.end(), of_family) - active_.begin() < static_cast<std::ptrdiff_t>(index))
-        lose(lines_[index],
-             fmt::format("connections were spread over {} servers, and a service has one target at a time: this one becomes a backup",
-                         std::ranges::count_if(active_, of_family)));
+        lose(lines_[index], fmt::format("connections were spread over {} servers, which is lost: a service has one target at a time, and "
+                                        "this server becomes a backup",
+                                        std::ranges::count_if(active_, of_family)));
     }
     std::ranges::move(active_, std::back_inserter(service_.servers));
     std::ranges::move(backups_, std::back_inserter(service_.servers));
@@ -56,7 +60,7 @@ private:
     if (parameters.weight == 0U)
       return lose(line,
                   "with weight 0 it got no new clients, so it is left out: write it as a backup, then hanatctl disable SERVICE SERVER");
-    for (const std::string& words : parameters.lost) lose(line, fmt::format("hanat has nothing like \"{}\"", words));
+    for (const std::string& words : parameters.lost) lose(line, nothing_like(words));
     if (parameters.proxy_protocol)
       lose(line,
            "hanat sends no PROXY header: before the switch the server must stop to expect one (nginx: proxy_protocol in listen; Postfix: "
@@ -67,7 +71,8 @@ private:
     if (!service_.passes) service_.passes = parameters.passes;
     if (service_.fails != parameters.fails || service_.passes != parameters.passes)
       if (parameters.fails || parameters.passes)
-        lose(line, "fall and rise are those of the service in hanat, and another server came first");
+        lose(line, "fall and rise are those of the service in hanat, and another server came first: write down and up of the service as "
+                   "you want them");
     Server server{.place = line.place, .address = *read.address, .ports = read.ports, .probes = {}, .snat = {}};
     if (read.ports.first != read.ports.last) server.ports = {};
     if (parameters.check) server.probes.push_back(probe_of(parameters)); // HAProxy took the others for up; hanat connects to them
@@ -135,6 +140,7 @@ private:
                     .listen = {},
                     .servers = {},
                     .snat = {},
+                    .snat_why = {},
                     .fails = {},
                     .passes = {},
                     .notes = front.notes,
@@ -160,7 +166,8 @@ private:
     const ConfigLine& line = front.mode ? *front.mode : front.head;
     service.notes.push_back(
         {line.place, line.text,
-         "hanat carries the connections as they are (mode tcp) and does not read requests: one connection stays with one server",
+         "hanat carries the connections as they are (mode tcp) and does not read requests: one connection stays with one server. Keep "
+         "HAProxy, as a server behind hanat, where requests must be told apart",
          Loss::lost});
   }
 
@@ -198,6 +205,21 @@ private:
   Imported& imported_;
   const std::vector<Address>& any_;
 };
+
+/// Why the services have snat = "masquerade": in full once.
+void explain_masquerade(Imported& imported) {
+  const Service* first = nullptr;
+  for (Service& service : imported.services) {
+    if (service.snat != "masquerade") continue;
+    service.snat_why = first != nullptr
+                           ? fmt::format("as in service {}: the servers see this gateway's address", first->name)
+                           : "HAProxy's servers saw the proxy's address, and replied to it. \"masquerade\" keeps that: they see this "
+                             "gateway's address, and their replies come back here whatever their routes are. To show them the clients' "
+                             "addresses instead, make this gateway their way back to the clients (their default route), and write snat = "
+                             "\"none\"; without that route their replies would go past the gateway, and clients would hang.";
+    if (first == nullptr) first = &service;
+  }
+}
 
 /// "listen web 203.0.113.10:80", as it was written long ago.
 void add_old_bind(Proxy& proxy) {
@@ -238,6 +260,7 @@ Imported parse_haproxy(const SourceText& source, const std::vector<Address>& any
     proxies.push_back(std::move(proxy));
   }
   Assembly{proxies, imported, any}.run();
+  explain_masquerade(imported);
   return imported;
 }
 

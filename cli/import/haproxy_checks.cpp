@@ -54,7 +54,7 @@ void set_path(ProbeText& probe, const ConfigLine& line, const std::string& path,
   if (path.starts_with('/') && path.size() <= 2'048 && has_no_blank(path))
     set_key(probe, "path", toml_string(path));
   else if (path != "*")
-    lose(notes, line, "hanat asks for a path that begins with / and has no blanks: here it asks for /");
+    lose(notes, line, "hanat asks for a path that begins with / and has no blanks, here for /: write path");
 }
 
 /// "200", "200-399", "200,204": as a list of codes.
@@ -112,7 +112,7 @@ void read_send_line(ProbeText& probe, const ConfigLine& line, std::vector<Note>&
       else
         lose(notes, line, fmt::format("the header {} cannot be sent by a probe: leave it out, or write it into headers by hand", value));
     } else if (name != "ver" && name != "comment") {
-      lose(notes, line, fmt::format("hanat's probe has nothing like \"{}\"", name));
+      lose(notes, line, fmt::format("hanat's probe has nothing like \"{}\": see whether the server needs it", name));
     }
   }
   std::string list;
@@ -256,7 +256,9 @@ ProbeText CheckLines::probe(bool tls, std::vector<Note>& notes) const {
   };
   if (kind == "httpchk") return http_probe(option, tls, notes);
   if (kind == "tcp-check" || kind == "ssl-hello-chk") return tcp_probe(tls || kind == "ssl-hello-chk", notes);
-  if (tls && !kind.empty()) lose(notes, option, "hanat's probe of this protocol is without TLS: here it is a TLS handshake");
+  if (tls && !kind.empty())
+    lose(notes, option,
+         "hanat's probe of this protocol is without TLS: here it is a TLS handshake; for more write a probe of type \"exec\"");
   if (tls) {
     probe.type = "tls";
   } else if (kind == "pgsql-check" || kind == "mysql-check") {
@@ -275,7 +277,7 @@ ProbeText CheckLines::probe(bool tls, std::vector<Note>& notes) const {
          "HAProxy's program gets the addresses as arguments; hanat's (type = \"exec\") has HANAT_ADDRESS and HANAT_PORT in its "
          "environment: adapt the program, and write command = [\"/path\"]; here the probe only connects");
   } else if (!kind.empty()) {
-    lose(notes, option, "hanat has no such probe: here it only connects");
+    lose(notes, option, "hanat has no such probe, and here it only connects: look for the service's own protocol in hanat.toml(5)");
   }
   return probe;
 }

@@ -42,7 +42,9 @@ constexpr Reason lost_lines[] = {
     {"stick-table",
      "hanat has no tables: every client of a service goes to the same server anyway, and limits of rates belong to the firewall"},
     {"server-template", "hanat takes addresses only, so that a failed look-up cannot stop it: write each server"},
-    {"email-alert", "hook = [\"/usr/lib/hanat/hanat-hook\", \"mail\"] in [hanatd] does this: HOOKS in hanatd(8)"},
+    {"email-alert",
+     "a hook sends mails about servers: hook = [\"/usr/lib/hanat/hanat-hook\", \"mail\"] in [hanatd], and the steps under Outside of the "
+     "sandbox in hanatd(8)"},
     {"maxconn", "hanat does not limit connections: let the server, or the firewall, do it"},
     {"fullconn", "hanat does not limit connections: let the server, or the firewall, do it"},
     {"disabled", "the section was out of use in HAProxy; hanat has it in use: remove the service if it is not to be"},

@@ -263,7 +263,7 @@ void read_bind_parameters(const ConfigLine& line, Bind& bind, std::vector<Note>&
     } else if (const Parameter* const of_tls = known(tls_of_bind, name)) {
       at += of_tls->values;
     } else {
-      lose(fmt::format("hanat has nothing like \"{}\"", name));
+      lose(fmt::format("hanat has nothing like \"{}\": see whether the servers need it", name));
     }
   }
 }

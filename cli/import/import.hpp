@@ -24,7 +24,7 @@ struct Outcome {
 /// Throws ImportError for a file that cannot be read, and std::logic_error for a fault of its own.
 Outcome import_text(System system, const SourceText& source, const Includes& includes, const Options& options);
 
-/// "2 services carried over, 3 lines not (...)"
+/// "2 services carried over; 3 settings were not carried over: look for LOST in the output"
 std::string summary(const Counts& counts);
 
 } // namespace hanat::cli::imports

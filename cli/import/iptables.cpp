@@ -174,7 +174,9 @@ private:
                       "let FORWARD drop the others",
                       rule.in),
           Loss::lost);
-    if (rule.protocol.empty()) add_note("it was for every protocol; hanat translates TCP, UDP and SCTP, and here TCP and UDP", Loss::lost);
+    if (rule.protocol.empty())
+      add_note("it was for every protocol; hanat translates TCP, UDP and SCTP, and here TCP and UDP: keep the rule in iptables for others",
+               Loss::lost);
     if (!ports.why.empty()) add_note(ports.why, Loss::lost);
     return notes;
   }
@@ -185,6 +187,7 @@ private:
                     .listen = listen,
                     .servers = {},
                     .snat = {},
+                    .snat_why = {},
                     .fails = {},
                     .passes = {},
                     .notes = {},
@@ -194,10 +197,11 @@ private:
       service.servers.push_back({.place = rule.place, .address = target.address, .ports = ports.server, .probes = {}, .snat = {}});
     service.notes = notes_of(rule, ports);
     if (targets.size() > 1)
-      service.notes.push_back({rule.place, rule.text,
-                               "connections were spread over several servers, and a service has one target at a time: the first is the "
-                               "primary, the others are its backups",
-                               Loss::lost});
+      service.notes.push_back(
+          {rule.place, rule.text,
+           "connections were spread over several servers, which is lost: a service has one target at a time; the first is the "
+           "primary, the others are its backups",
+           Loss::lost});
     service.refused = why_guarded(rule);
     if (Service* const same = open_service(listen)) return join(*same, std::move(service), rule);
     if (rule.spread) open_.push_back(imported_.services.size());
@@ -234,10 +238,11 @@ private:
     if (!rule.spread) open_.erase(open);
     std::ranges::move(added.servers, std::back_inserter(service.servers));
     std::ranges::move(added.notes, std::back_inserter(service.notes));
-    service.notes.push_back({rule.place, rule.text,
-                             "connections were spread over several servers by statistic, and a service has one target at a time: this one "
-                             "becomes a backup",
-                             Loss::lost});
+    service.notes.push_back(
+        {rule.place, rule.text,
+         "connections were spread over several servers by statistic, which is lost: a service has one target at a time, "
+         "and this server becomes a backup",
+         Loss::lost});
   }
 
   static std::string name_of(const Listen& listen) {

@@ -229,6 +229,15 @@ IptablesNat read_iptables(const SourceText& source) {
     } else if (line == "COMMIT") {
       end_table(nat, begin, table, rules);
       table.clear();
+    } else if (table == "filter" && line.starts_with(":FORWARD DROP")) {
+      nat.notes.push_back(
+          {.place = place,
+           .text = std::string{line},
+           .why = "FORWARD drops what no rule of it accepts, and hanat leaves it alone: it must accept connections to every server, "
+                  "also to a backup that you add, or clients hang as soon as the backup has the traffic. For all that is "
+                  "translated (with ip6tables for IPv6):\n"
+                  "  iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT",
+           .loss = Loss::hint});
     } else if (table.empty() || !(line.starts_with("-A ") || line.starts_with(':'))) {
       refuse_line(line, place);
     } else if (line.starts_with("-A ")) {

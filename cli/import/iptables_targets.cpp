@@ -67,11 +67,14 @@ Fitting fit_ports(const std::vector<Listen>& listen, const DnatTarget& target) {
   if (to.count() == 1 && alike && from.count() == 1) return {.server = to, .why = {}};
   if (alike && from.count() == to.count())
     return {.server = to,
-            .why = target.base == from.first ? "" : "hanat maps the two ranges one to one, from their first ports on; iptables did not"};
+            .why =
+                target.base == from.first
+                    ? ""
+                    : "hanat maps the two ranges one to one, from their first ports on; iptables did not: see that the server expects it"};
   if (to.first <= from.first && from.last <= to.last) return {.server = {}, .why = {}}; // the kernel keeps a port that is in the range
   if (from.count() == 1)
     return {.server = {.first = to.first, .last = to.first},
-            .why = "the kernel took any port of the server's range; hanat takes its first: a service has one port for one listener"};
+            .why = "the kernel took any port of the server's range; hanat takes its first: write another one if clients are to reach that"};
   return {.server = to, .why = "the two ranges have different lengths: write a range of the same length, or the ports one by one"};
 }
 

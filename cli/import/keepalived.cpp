@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/import/keepalived_alerts.hpp"
 #include "cli/import/keepalived_blocks.hpp"
 #include "cli/import/keepalived_checks.hpp"
 #include "cli/import/values.hpp"
@@ -39,12 +40,7 @@ constexpr KeptLine lines_of_a_server[] = {
     {"alpha", "hanat believes no server before its first probe", Loss::needless},
     {"omega", "what is to happen when hanatd stops: on_stop in [hanatd]", Loss::needless},
     {"inhibit_on_failure", "hanat keeps or ends the connections of a server that failed as on_failover says", Loss::needless},
-    {"smtp_alert", "hook = [\"/usr/lib/hanat/hanat-hook\", \"mail\"] in [hanatd] does this: HOOKS in hanatd(8)", Loss::lost},
-    {"quorum_up", "hook = [\"/path\"] in the service runs a program at each move: HOOKS in hanatd(8)", Loss::lost},
-    {"quorum_down", "hook = [\"/path\"] in the service runs a program at each move: HOOKS in hanatd(8)", Loss::lost},
-    {"notify_up", "hook = [\"/path\"] in the service runs a program at each move: HOOKS in hanatd(8)", Loss::lost},
-    {"notify_down", "hook = [\"/path\"] in the service runs a program at each move: HOOKS in hanatd(8)", Loss::lost},
-    {"hysteresis", "hanat needs one server that is up: passes in up = { passes = 2 } keep it from moving to and fro", Loss::lost},
+    {"hysteresis", "hanat needs one server that is up: write up = { passes = 2 }, or more, to keep it from moving to and fro", Loss::lost},
     {"ha_suspend", "for a gateway of a pair that is standby, hanat touches nothing anyway ([pair])", Loss::needless},
     {"sorry_server_inhibit", "hanat has no weights: a sorry server is the last backup", Loss::needless},
     {"sorry_server_lvs_method", "hanat translates: the sorry server is reached as the others are", Loss::needless},
@@ -84,7 +80,7 @@ std::vector<Address> group_addresses(const std::string& text) {
 
 class VirtualServer {
 public:
-  VirtualServer(const Block& block, const std::vector<Block>& all) : block_{block}, all_{all} {}
+  VirtualServer(const Block& block, const std::vector<Block>& all, Alerts& alerts) : block_{block}, all_{all}, alerts_{alerts} {}
 
   Service run() {
     service_.place = block_.place;
@@ -112,6 +108,7 @@ private:
   }
 
   void note_line(const Block& line) {
+    if (auto note = alerts_.of_server(line)) return service_.notes.push_back(std::move(*note));
     const auto* const found = std::ranges::find(lines_of_a_server, line.argument(0), &KeptLine::name);
     if (found == std::ranges::end(lines_of_a_server)) {
       if (!line.braces || line.argument(0) != "real_server") lose(line, "hanat has nothing like it: see whether the service needs it");
@@ -196,9 +193,9 @@ private:
       note_line(child);
     }
     if (!service_.servers.empty())
-      lose(block,
-           fmt::format("connections were spread over the servers, and a service has one target at a time: this one becomes a backup{}",
-                       block.value("weight").empty() ? "" : " (its weight decides nothing: put the preferred one first)"));
+      lose(block, fmt::format("connections were spread over the servers, which is lost: a service has one target at a time, and this "
+                              "server becomes a backup{}",
+                              block.value("weight").empty() ? "" : " (its weight decides nothing: put the preferred one first)"));
     service_.servers.push_back(std::move(*server));
   }
 
@@ -224,7 +221,7 @@ private:
   void read_quorum() {
     const Block* const line = block_.child("quorum");
     if (line != nullptr && line->argument(1) != "1")
-      lose(*line, "hanat needs one server that is up: the service goes on with the last one");
+      lose(*line, "hanat needs one server that is up, and goes on with the last one: see that one server can carry all clients");
   }
 
   void add_sorry_server() {
@@ -240,16 +237,11 @@ private:
 
   const Block& block_;
   const std::vector<Block>& all_;
+  Alerts& alerts_;
   Protocol protocol_ = Protocol::tcp;
   CheckDefaults defaults_;
   Service service_;
 };
-
-/// "203.0.113.10/24 dev eth0": its address.
-std::optional<Address> virtual_address(const Block& line) {
-  std::string_view text = line.argument(0);
-  return Address::parse(text.substr(0, text.find('/')));
-}
 
 bool is_listened_on(const Imported& imported, const Address& address) {
   return std::ranges::any_of(imported.services, [&](const Service& service) {
@@ -257,26 +249,41 @@ bool is_listened_on(const Imported& imported, const Address& address) {
   });
 }
 
+/// What [pair] would be by each line of an instance, as "203.0.113.10/24 dev eth0".
+std::vector<PairText> pairs_of(const Block& instance, const Imported& imported) {
+  std::vector<PairText> pairs;
+  for (const std::string_view name : {"virtual_ipaddress", "virtual_ipaddress_excluded"})
+    if (const Block* const block = instance.child(name))
+      for (const Block& line : block->children) {
+        const std::string_view text = line.argument(0);
+        const auto address = Address::parse(text.substr(0, text.find('/')));
+        if (!address || !is_usable(*address)) continue;
+        pairs.push_back({.place = instance.place,
+                         .text = instance.text(),
+                         .address = *address,
+                         .address_text = line.text(),
+                         .address_place = line.place,
+                         .served = is_listened_on(imported, *address),
+                         .refused = {}});
+      }
+  return pairs;
+}
+
 /// The pair: the address of the first instance, best one that a service listens on.
 void add_instance(const Block& instance, Imported& imported) {
   const auto say = [&](std::string_view why, Loss loss) {
     imported.notes.push_back({instance.place, instance.text(), std::string{why}, loss});
   };
-  std::vector<Address> addresses;
-  for (const std::string_view name : {"virtual_ipaddress", "virtual_ipaddress_excluded"})
-    if (const Block* const block = instance.child(name))
-      for (const Block& line : block->children)
-        if (const auto address = virtual_address(line)) addresses.push_back(*address);
-  const auto usable = [](const Address& address) { return is_usable(address); };
-  const auto best =
-      std::ranges::find_if(addresses, [&](const Address& address) { return usable(address) && is_listened_on(imported, address); });
-  const auto first = best != addresses.end() ? best : std::ranges::find_if(addresses, usable);
-  if (first == addresses.end()) return say("it has no virtual address by which hanatd could know its role: name one in [pair]", Loss::lost);
+  std::vector<PairText> pairs = pairs_of(instance, imported);
+  if (pairs.empty()) return say("it has no virtual address by which hanatd could know its role: name one in [pair]", Loss::lost);
+  const auto served = std::ranges::find_if(pairs, &PairText::served);
+  PairText& pair = served == pairs.end() ? pairs.front() : *served;
   if (imported.pair.empty()) {
-    imported.pair.push_back({.place = instance.place, .address = *first, .refused = {}});
+    imported.pair.push_back(std::move(pair));
     return say(of_vrrp, Loss::needless);
   }
-  if (imported.pair.front().address.family() != first->family()) return say(of_vrrp, Loss::needless); // the other family of the same pair
+  if (imported.pair.front().address.family() != pair.address.family())
+    return say(of_vrrp, Loss::needless); // the other family of the same pair
   say("a gateway of hanat is active or standby as a whole, by the address in [pair]: let all instances move together (vrrp_sync_group)",
       Loss::lost);
 }
@@ -314,8 +321,11 @@ Imported parse_keepalived(const SourceText& source, const Includes& includes) {
     throw ImportError({.file = source.name, .line = 0},
                       "has neither a virtual_server nor a vrrp_instance, so there is nothing to import: name "
                       "keepalived's configuration");
+  Alerts alerts{blocks};
   for (const Block& block : blocks)
-    if (block.argument(0) == "virtual_server") imported.services.push_back(VirtualServer{block, blocks}.run());
+    if (block.argument(0) == "virtual_server") imported.services.push_back(VirtualServer{block, blocks, alerts}.run());
+  for (const Block& block : blocks)
+    if (block.argument(0) == "global_defs" && !imported.services.empty()) alerts.add_global(block, imported.notes);
   for (const Block& block : blocks)
     if (block.argument(0) != "virtual_server" && block.argument(0) != "virtual_server_group") note_block(block, imported);
   return imported;

@@ -109,7 +109,7 @@ private:
     if (printable)
       add_key(probe, "path", toml_string(path));
     else
-      lose_check(notes_, url, "hanat asks for a path without blanks: here it asks for /");
+      lose_check(notes_, url, "hanat asks for a path without blanks, here for /: write path with %20 for a blank");
     std::string host = url.value("virtualhost");
     if (host.empty()) host = check.value("virtualhost");
     if (host.empty()) host = defaults_.virtualhost;
@@ -156,7 +156,7 @@ private:
     if (std::ranges::find(records, record) != records.end())
       add_key(probe, "record", toml_string(record));
     else
-      lose_check(notes_, check, fmt::format("hanat does not ask for records of type {}: here it asks for the default one", record));
+      lose_check(notes_, check, fmt::format("hanat does not ask for records of type {}, here for the default one: write record", record));
     return probe;
   }
 
@@ -184,7 +184,8 @@ private:
     for (const std::string& word : command) list += (list.empty() ? "" : ", ") + toml_string(word);
     add_key(probe, "command", fmt::format("[{}]", list));
     if (const Block* const dynamic = check.child("misc_dynamic"))
-      lose_check(notes_, *dynamic, "hanat has no weights: status 0 is up, and every other one is down");
+      lose_check(notes_, *dynamic,
+                 "hanat has no weights: status 0 is up, and every other one is down. Adapt the program if it says a weight by its status");
     notes_.push_back(
         {check.place, check.text(),
          "the program runs as the user hanat in the sandbox of hanatd's unit: try it there (/usr/share/doc/hanat/README.Debian)",

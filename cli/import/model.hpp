@@ -37,15 +37,16 @@ struct SourceText {
 using Includes = std::function<std::vector<SourceText>(const std::string& pattern, const std::string& from)>;
 
 enum class Loss : std::uint8_t {
-  lost,     // the service does less than before, or something else: look at it
-  hint,     // nothing is lost, but there is something to know
+  lost,     // marked LOST: the service does less than before, or something else
+  hint,     // marked NOTE: it was carried over, and there is something to know
   needless, // hanat needs nothing of the kind, or the old program keeps it
 };
 struct Note {
   Place place;
   std::string text; // the old line
-  std::string why;  // the reason, and what to do instead
+  std::string why;  // the reason, and what to do instead; each line of it begins a line of its own
   Loss loss = Loss::lost;
+  bool operator==(const Note&) const = default;
 };
 
 /// first 0: none was given.
@@ -85,7 +86,7 @@ struct Service {
   std::string name;
   std::vector<Listen> listen;
   std::vector<Server> servers; // the primary first
-  std::string snat;            // empty: "none"
+  std::string snat, snat_why;  // empty: "none"; the reason is a comment
   std::optional<unsigned> fails, passes;
   std::vector<Note> notes;
   std::string refused; // why it stands there as a comment alone; empty: it does not
@@ -93,7 +94,11 @@ struct Service {
 
 struct PairText {
   Place place;
+  std::string text; // the old line
   Address address;
+  std::string address_text;
+  Place address_place;
+  bool served = false; // a service listens there
   std::string refused;
 };
 

@@ -68,10 +68,20 @@ std::string old_text(std::string text, std::size_t longest) {
 
 std::string place_text(const Place& place) { return fmt::format("{}:{}", escaped(place.file), place.line); }
 
+/// LOST and NOTE are words to search for: nothing else begins a line with them.
 void write_note(LineText& lines, const Note& note) {
   const std::string old = old_text(note.text, longest_quote);
-  lines.add(fmt::format("# {}: {}", place_text(note.place), old));
-  lines.comment("#   ", escaped(note.why));
+  lines.add(fmt::format("# {}: {}: {}", note.loss == Loss::lost ? "LOST" : "NOTE", place_text(note.place), old));
+  for (const std::string_view line : lines_in(note.why))
+    if (line.starts_with(' ')) // a command, to be copied
+      lines.add("#   " + escaped(line));
+    else
+      lines.comment("#   ", escaped(line));
+}
+
+/// What the configuration's own parser says of it.
+void write_refused(LineText& lines, const Place& place, std::string what, std::string why) {
+  write_note(lines, {.place = place, .text = std::move(what), .why = std::move(why), .loss = Loss::lost});
 }
 
 void write_notes(LineText& lines, const std::vector<Note>& notes) {
@@ -158,7 +168,8 @@ Lines write_service(LineText& lines, const Service& service) {
   const std::string_view prefix = service.refused.empty() ? "" : "# ";
   const Lines block{.first = lines.next(), .last = 0};
   lines.add(fmt::format("# {}", place_text(service.place)));
-  if (!service.refused.empty()) lines.comment("# ", "not carried over: " + escaped(service.refused));
+  if (!service.refused.empty())
+    write_refused(lines, service.place, fmt::format("all of service {}: it stands here as a comment", service.name), service.refused);
   write_notes(lines, service.notes);
   lines.add(fmt::format("{}[service.{}]", prefix, service.name.find('.') == std::string::npos ? service.name : toml_string(service.name)));
   std::vector<std::string> listen;
@@ -168,7 +179,10 @@ Lines write_service(LineText& lines, const Service& service) {
   const bool shared = share_probes(service);
   const bool tables = !shared || std::ranges::any_of(service.servers, [](const Server& server) { return !server.snat.empty(); });
   write_servers(lines, prefix, service, tables);
-  if (!service.snat.empty()) lines.add(fmt::format("{}snat = {}", prefix, toml_string(service.snat)));
+  if (!service.snat.empty()) {
+    lines.comment("# ", escaped(service.snat_why));
+    lines.add(fmt::format("{}snat = {}", prefix, toml_string(service.snat)));
+  }
   if (shared && !service.servers.empty() && !service.servers.front().probes.empty())
     lines.add(fmt::format("{}probe = {}", prefix, probes_text(service.servers.front().probes)));
   if (const auto down = down_text(service)) lines.add(fmt::format("{}{}", prefix, *down));
@@ -180,6 +194,30 @@ Lines write_service(LineText& lines, const Service& service) {
       write_server_table(lines, prefix, service.servers[index], !shared);
     }
   const Lines written{.first = block.first, .last = lines.next() - 1};
+  lines.add("");
+  return written;
+}
+
+Lines write_pair(LineText& lines, const PairText& pair) {
+  const std::string_view prefix = pair.refused.empty() ? "" : "# ";
+  const std::size_t first = lines.next();
+  if (!pair.refused.empty()) write_refused(lines, pair.place, "[pair]: it stands here as a comment", pair.refused);
+  write_note(lines,
+             {.place = pair.place,
+              .text = pair.text,
+              .why = fmt::format("it moves addresses between two gateways, so this is one of two. hanatd is active while the address below "
+                                 "is on this machine, and "
+                                 "standby while it is not.\n"
+                                 "The address is from {}: {}; it is the first {}.\n"
+                                 "Remove [pair] where there is no second gateway: then hanatd acts alone.\n"
+                                 "keepalived goes on moving the addresses, with its notify scripts and mails about that. The keys for the "
+                                 "link between two gateways: two-gateways.md in /usr/share/doc/hanat, and [pair] in hanat.toml(5)",
+                                 place_text(pair.address_place), pair.address_text,
+                                 pair.served ? "that a service listens on" : "of the instance, and no service of this file listens on one"),
+              .loss = Loss::hint});
+  lines.add(fmt::format("{}[pair]", prefix));
+  lines.add(fmt::format("{}address = {}", prefix, toml_string(pair.address.text())));
+  const Lines written{.first = first, .last = lines.next() - 1};
   lines.add("");
   return written;
 }
@@ -223,21 +261,11 @@ std::string to_text(const Listen& listen) {
 TomlText write_toml(const Imported& imported) {
   TomlText result;
   LineText lines;
-  lines.add(fmt::format("# Made from a configuration of {} by hanatctl import. The comments say what was not carried over, and why.",
-                        imported.system));
-  lines.add("# Read them, then: hanatctl check FILE");
+  lines.add(fmt::format("# Made from a configuration of {} by hanatctl import.", imported.system));
+  lines.add("# LOST marks what was not carried over, with its line in the old file, the reason, and what to do. NOTE explains what was.");
+  lines.add("# Read both, then: hanatctl check FILE");
   lines.add("");
-  for (const PairText& pair : imported.pair) {
-    const std::string_view prefix = pair.refused.empty() ? "" : "# ";
-    result.pair.first = lines.next();
-    lines.add(fmt::format("# {}", place_text(pair.place)));
-    if (!pair.refused.empty()) lines.comment("# ", "not carried over: " + escaped(pair.refused));
-    lines.comment("# ", "keepalived goes on moving the addresses; hanatd follows. The other keys of a pair: hanat.toml(5)");
-    lines.add(fmt::format("{}[pair]", prefix));
-    lines.add(fmt::format("{}address = {}", prefix, toml_string(pair.address.text())));
-    result.pair.last = lines.next() - 1;
-    lines.add("");
-  }
+  for (const PairText& pair : imported.pair) result.pair = write_pair(lines, pair);
   lines.add("[defaults]");
   lines.comment("# ",
                 "observe: hanatd probes and decides, but touches no traffic, so the old system may go on. To switch over, remove this "

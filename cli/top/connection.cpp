@@ -122,7 +122,8 @@ void Connection::ask_for(const Schedule::Work& work) {
         call(socket_, "Status", parameters, work.all ? patience_for_all : patience, cancel_.get()).at("status").get<Status>();
     const WallTime now = wall_now();
     heard.head = texts_.head(status.daemon, now);
-    for (const ServiceStatus& service : status.services) heard.rows.push_back(texts_.row(service, now));
+    const auto moment = Monotonic::now();
+    for (const ServiceStatus& service : status.services) heard.rows.push_back(texts_.row(service, rates_.update(service, moment), now));
   };
   if (work.all) add(json::object());
   for (const std::string& name : work.names) {

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/top/flow_rates.hpp"
 #include "cli/top/keys.hpp"
 #include "cli/top/schedule.hpp"
 #include "cli/top/values.hpp"
@@ -23,7 +24,7 @@ namespace hanat::cli::top {
 /// From what hanatd says to what stands on the screen. They are called on threads, and use nothing that changes.
 struct Texts {
   std::function<Head(const DaemonStatus&, WallTime)> head;
-  std::function<Row(const ServiceStatus&, WallTime)> row;
+  std::function<Row(const ServiceStatus&, const Rates&, WallTime)> row;
   std::function<Event(const HistoryEntry&)> event;
   /// Asks hanatd to do it. `cancel`: as call() has it. Does not throw.
   std::function<Answer(const Change&, int cancel)> perform;
@@ -74,6 +75,7 @@ private:
 
   const std::string socket_;
   const Texts texts_;
+  FlowRates rates_; // of the thread that follows the status
   Fd cancel_, mailed_;
   std::mutex mutex_; // of what follows
   std::condition_variable changed_;

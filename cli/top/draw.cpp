@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "cli/top/cells.hpp"
+#include "cli/top/flow_rates.hpp"
 #include "cli/top/questions.hpp"
 #include "cli/top/times.hpp"
 
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::size_t rows_for_heading = 12; // a smaller screen has better use for the line
 constexpr std::size_t columns_for_since = 50;
+constexpr std::size_t columns_for_flows = 70;
 constexpr std::size_t least_of_list = 3;
 constexpr std::chrono::seconds silence{4}; // what is in view is asked for every second
 
@@ -124,11 +126,12 @@ Style style_of(Rank rank) {
 
 /// How wide the columns are.
 struct Columns {
-  std::size_t name = 7, target = 7, since = 0;
+  std::size_t name = 7, target = 7, since = 0, flows = 0;
 };
 
 Columns columns_for(const std::vector<const Row*>& rows, const Canvas& canvas) {
-  Columns columns{.since = canvas.size.columns < columns_for_since ? std::size_t{0} : std::size_t{7}};
+  Columns columns{.since = canvas.size.columns < columns_for_since ? std::size_t{0} : std::size_t{7},
+                  .flows = canvas.size.columns < columns_for_flows ? std::size_t{0} : std::size_t{8}};
   for (const Row* row : rows) {
     columns.name = std::max(columns.name, columns_of(canvas.safe_text(row->name)));
     columns.target = std::max(columns.target, columns_of(canvas.safe_text(row->target)));
@@ -138,10 +141,11 @@ Columns columns_for(const std::vector<const Row*>& rows, const Canvas& canvas) {
   return columns;
 }
 
-std::string row_text(std::string_view begin, const Columns& columns, const std::array<std::string_view, 4>& cells) {
+std::string row_text(std::string_view begin, const Columns& columns, const std::array<std::string_view, 5>& cells) {
   std::string text = fmt::format("{} {} {} ", begin, padded(cells[0], columns.name), padded(cells[1], columns.target));
   if (columns.since > 0) text += padded(cells[2], columns.since);
-  return text + std::string{cells[3]};
+  if (columns.flows > 0) text += padded(cells[3], columns.flows);
+  return text + std::string{cells[4]};
 }
 
 Lines list_lines(const Listing::View& view, const Columns& columns, const Canvas& canvas) {
@@ -150,9 +154,10 @@ Lines list_lines(const Listing::View& view, const Columns& columns, const Canvas
     const Row& row = *view.rows[index];
     const bool selected = index == view.selected;
     const std::string since = row.since ? short_duration(std::chrono::floor<std::chrono::seconds>(canvas.now - *row.since)) : "?";
+    const std::string flows = row.flows_per_s ? rate_text(*row.flows_per_s) : "";
     const std::string begin = std::string{selected ? ">" : " "} + std::string{mark_of(row.rank)};
     const std::string name = canvas.safe_text(row.name), target = canvas.safe_text(row.target), sentence = canvas.safe_text(row.sentence);
-    lines.push_back({.text = cut_to(row_text(begin, columns, {name, target, since, sentence}), canvas.size.columns),
+    lines.push_back({.text = cut_to(row_text(begin, columns, {name, target, since, flows, sentence}), canvas.size.columns),
                      .style = style_of(row.rank),
                      .reverse = selected});
   }
@@ -175,7 +180,7 @@ Lines lines_of_list(Picture& picture, const Canvas& canvas, std::size_t room) {
   const Columns columns = columns_for(view.rows, canvas);
   Lines lines;
   if (heading) {
-    std::string text = row_text("   ", columns, {"SERVICE", "TARGET", "SINCE", "WHAT"});
+    std::string text = row_text("   ", columns, {"SERVICE", "TARGET", "SINCE", "FLOWS/S", "WHAT"});
     const std::size_t end = view.first + view.rows.size();
     const std::string place =
         end - view.first == picture.list.shown() ? "" : fmt::format(" {}-{} of {}", view.first + 1, end, picture.list.shown());

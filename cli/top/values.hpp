@@ -43,7 +43,8 @@ struct Row {
   std::vector<Line> details = {};   // all of it, each line however long
   std::vector<Server> servers = {}; // without former ones
   std::optional<std::string> forced = std::nullopt, group = std::nullopt;
-  bool observed = false; // hanatd moves nothing
+  bool observed = false;                            // hanatd moves nothing
+  std::optional<double> flows_per_s = std::nullopt; // new ones, of all its servers
 };
 
 /// hanatd itself.

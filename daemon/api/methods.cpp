@@ -20,6 +20,8 @@ constexpr std::array auto_parameters = {Parameter{"service", "?string"}, Paramet
 constexpr std::array disable_parameters = {
     Parameter{"service", "?string"},    Parameter{"server", "string"},  Parameter{"for_s", "?float"}, Parameter{"reason", "?string"},
     Parameter{"even_if_last", "?bool"}, Parameter{"drain_s", "?float"}, Parameter{"reset", "?bool"}};
+constexpr std::array report_parameters = {Parameter{"service", "?string"}, Parameter{"server", "string"}, Parameter{"health", "string"},
+                                          Parameter{"ttl_s", "?float"}, Parameter{"reason", "?string"}};
 constexpr std::array enable_parameters = {Parameter{"service", "?string"}, Parameter{"server", "string"}, Parameter{"drain_s", "?float"},
                                           Parameter{"reset", "?bool"}};
 
@@ -39,13 +41,15 @@ constexpr std::array methods = {
     Method{"Auto", true, auto_parameters, "services: []Unforced, forwarded_to: ?string"},
     Method{"Disable", true, disable_parameters, "services: []DisabledServer, forwarded_to: ?string"},
     Method{"Enable", true, enable_parameters, "services: []EnabledServer, forwarded_to: ?string"},
+    Method{"Report", true, report_parameters, "services: []ReportedServer"},
     Method{"Reload", true, reload_parameters,
            "services: int, added: []string, changed: []string, removed: []string, settings: []string, plan: ReloadPlan, "
            "unconfirmed: ?Unconfirmed"},
     Method{"Confirm", true, {}, "services: int"},
     Method{"Settled", true, {}, "settled: bool, pair: Pair"},
     Method{"History", false, history_parameters, "version: int, next: int, history: []HistoryEntry"},
-    Method{"Doctor", false, status_parameters, "findings: []Finding, checked: []CheckedService, interface: string, failure: ?string"},
+    Method{"Doctor", false, status_parameters,
+           "findings: []Finding, clients: []ClientFinding, checked: []CheckedService, interface: string, failure: ?string"},
     Method{"Version", false, {}, "version: string"},
     Method{"Why", false, why_parameters, "services: []WhyReport, others: int, begin: ?string"},
     Method{"Follow", false, follow_parameters, "event: ?HistoryEntry, next: ?int, skipped: ?int", true},
@@ -87,12 +91,14 @@ type Reverted (at: string, by: string)
 # a reload waits for its files; failover goes on by the configuration in use
 type HungReload (since: string, by: string)
 # target_address: null where the target is none; would_target, would_why: in mode observe;
-# draining: absent when empty; outage: while it is in doubt that no server works; witness: if one is configured
+# draining, cutting (servers whose old flows are being cut): absent when empty; outage: while it is in doubt that no server works;
+# witness: if one is configured
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
-  last_flip: ?Flip, draining: ?[]Draining, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness, totals: Totals
+  last_flip: ?Flip, draining: ?[]Draining, cutting: ?[]string, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness,
+  totals: Totals
 )
 # state: doubted, settling (somebody answers again); ends_in_s is null: when the witness answers; new_refused: new connections are
 type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)
@@ -106,7 +112,7 @@ type Failback (mode: string, to: ?string, waits_for: ?string)
 # disabled: it is never chosen; new_flows: since somebody first looked, as of the last look; name: of a server that is configured by it; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
   role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
-  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance,
+  last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance, report: ?HealthReport,
   new_probes: ?NewProbes, former_since: ?string, new_flows: ?int, name: ?Name
 )
 # state: pending, resolved, failed (it has no address, and never had one); answered: the last good answer; others: addresses that are not in
@@ -122,6 +128,7 @@ type Flapping (times: int, wait_s: float, forgiven_in_s: float)
 # of a probe that passes: certificate-expires, slow
 type Warning (reason: string, detail: string)
 # until is null: until Enable
+type HealthReport (health: string, since: string, until: string, reason: string, by: string)
 type Maintenance (since: string, until: ?string, reason: string, by: string)
 # one of several probes of a server, whose own fails and last are those of the worst
 type Probe (name: string, health: string, fails: Fails, last: ?ProbeResult)
@@ -150,7 +157,8 @@ type Path (state: string, unanswered_clients: int, refused_clients: int, since: 
 type Finding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string)
 # since hanatd started; flips: by why; nudged: clients that nudges were sent to; clients_unanswered, clients_refused: connections, at least
 type Totals (
-  flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int
+  flips: [string]int, cut: Cut, nudged: int, drained: int, clients_unanswered: int, clients_refused: int,
+  latencies: []int, latency_sum_s: float
 )
 # History: `last` so many, `since` and `until` times, `after` the `next` of an earlier reply: what came since.
 # service is null: the daemon itself. An entry of kind flip has the fields of Flip; no other has.
@@ -185,7 +193,9 @@ type ConfigFile (name: string, text: string)
 type ReloadPlan (services: int, changes: []ServicePlan, settings: []KeyChange, warnings: []string)
 # change: added, changed, removed, moved (by the change of another one)
 type ServicePlan (service: string, change: string, keys: []KeyChange, move: ?Move, flows: []OldFlows, probes: ProbeChanges,
-  held: ?[]string, serves_on: ?string)
+  held: ?[]string, serves_on: ?string, take_over: ?TakeOver, observed: ?bool)
+# The service had no target, or was only observed, and now its new connections go by hanatd's decisions. target: a role or none
+type TakeOver (target: string, address: string, why: string)
 # an empty text: the key is not there
 type KeyChange (key: string, before: string, after: string)
 # an empty address: no server
@@ -235,6 +245,12 @@ type DisabledServer (
   name: string, server: string, server_address: string, until: ?string, target: string, target_address: ?string, why: string,
   mode: string, forced: ?string, pending: bool, group: ?string, old_connections: ?OldConnections
 )
+# Report says how a server is, by its role or address: health is up, down or drain (as full), and counts instead of the server's probes for
+# ttl_s seconds; none ends it. until is null: its probes decide
+type ReportedServer (
+  name: string, server: string, server_address: string, health: string, until: ?string, target: string, target_address: ?string,
+  why: string, mode: string, forced: ?string, pending: bool, group: ?string, old_connections: ?OldConnections
+)
 # failback_in_s, waits_for: what the traffic's way back to it waits for; also "up": that it is up; null: it does not come back to it
 type EnabledServer (
   name: string, server: string, server_address: string, health: string, was_disabled: bool, target: string, target_address: ?string,
@@ -244,6 +260,8 @@ type EnabledServer (
 # Doctor examines the way of clients, of one service or of all; it replies within some seconds.
 # sent: flows that hanatd's own client opened, by interface; served: real clients got answers meanwhile; failure: why none could be opened
 type CheckedService (service: string, sent: int, answered: int, served: bool, slowest_ms: float)
+# clients: what stopped single clients within the last hour, the last of each rule; it says nothing about others
+type ClientFinding (severity: string, code: string, service: ?string, what: string, remedy: string, seen_by: ?string, at: string)
 )";
 
 constexpr std::string_view errors = R"(

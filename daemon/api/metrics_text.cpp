@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -15,6 +16,8 @@
 
 namespace hanat {
 namespace {
+
+constexpr std::size_t piece_size = std::size_t{64} << 10; // bytes, and a line more
 
 enum class Metric : std::uint8_t {
   target,
@@ -39,6 +42,7 @@ enum class Metric : std::uint8_t {
   age,
   results,
   duration,
+  pass_time,
   new_flows,
   certificate,
   flapping,
@@ -78,7 +82,9 @@ constexpr std::array rows = {
     Row{Metric::latency, "hanat_probe_latency_seconds", "gauge", "Latency of the last probe"},
     Row{Metric::age, "hanat_probe_age_seconds", "gauge", "Age of the last probe result"},
     Row{Metric::results, "hanat_probe_results_total", "counter", "Results of probes by outcome and reason; absent: none of that kind yet"},
-    Row{Metric::duration, "hanat_probe_duration_seconds", "histogram", "How long probes took that passed"},
+    Row{Metric::duration, "hanat_probe_duration_seconds", "histogram", "How long probes took that passed, of all servers of the service"},
+    Row{Metric::pass_time, "hanat_probe_pass_seconds_total", "counter",
+        "How long probes took that passed, all together; by the number of them: their mean"},
     Row{Metric::new_flows, "hanat_new_flows_total", "counter",
         "New flows that the kernel gave to the server, as of the read before; at least so many"},
     Row{Metric::certificate, "hanat_certificate_expires_seconds", "gauge",
@@ -110,21 +116,26 @@ std::string heading(std::string_view name, std::string_view type, std::string_vi
 }
 
 /// Adds a line; `labels` are escaped already.
-template <typename Number> void line(std::vector<std::string>& families, Metric metric, std::string_view labels, Number value) {
+template <typename Number> void line(std::vector<MetricLines>& families, Metric metric, std::string_view labels, Number value) {
   const auto number = static_cast<std::size_t>(metric);
-  fmt::format_to(std::back_inserter(families[number]), "{}{{{}}} {}\n", rows[number].name, labels, value);
+  fmt::format_to(std::back_inserter(families[number].next()), "{}{{{}}} {}\n", rows[number].name, labels, value);
 }
 
 /// A sum, or the count of a class and those below it.
-template <typename Number> void part(std::vector<std::string>& families, std::string_view part, std::string_view labels, Number value) {
+template <typename Number> void part(std::vector<MetricLines>& families, std::string_view part, std::string_view labels, Number value) {
   const auto number = static_cast<std::size_t>(Metric::duration);
-  fmt::format_to(std::back_inserter(families[number]), "{}_{}{{{}}} {}\n", rows[number].name, part, labels, value);
+  fmt::format_to(std::back_inserter(families[number].next()), "{}_{}{{{}}} {}\n", rows[number].name, part, labels, value);
 }
 
-void add_totals(std::vector<std::string>& families, const ProbeTotalsStatus& totals, const std::string& label) {
+void add_results(std::vector<MetricLines>& families, const ProbeTotalsStatus& totals, const std::string& label) {
   for (const ResultCountStatus& result : totals.results)
     line(families, Metric::results, fmt::format("{},outcome=\"{}\",reason=\"{}\"", label, escaped(result.outcome), escaped(result.reason)),
          result.number);
+  line(families, Metric::pass_time, label, fmt::format("{:.3f}", totals.latency_sum_s));
+}
+
+/// Of a service, not of each of its servers: these would be a third of the text, and a slow server is seen by its mean and its last probe.
+void add_durations(std::vector<MetricLines>& families, const TotalsStatus& totals, const std::string& label) {
   if (totals.latencies.size() != probes::latency_limits_s.size() + 1) return; // of a hanatd with other classes
   std::uint64_t count = 0;
   for (std::size_t index = 0; index < totals.latencies.size(); ++index) {
@@ -249,6 +260,7 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::cut, label + ",protocol=\"tcp\"", service.totals.cut.tcp);
   line(families_, Metric::cut, label + ",protocol=\"udp\"", service.totals.cut.udp);
   line(families_, Metric::cut, label + ",protocol=\"sctp\"", service.totals.cut.sctp);
+  add_durations(families_, service.totals, label);
   line(families_, Metric::unanswered, label, service.totals.clients_unanswered);
   line(families_, Metric::refused, label, service.totals.clients_refused);
   line(families_, Metric::path, label, service.path.state == "unanswered" ? 1 : 0);
@@ -284,7 +296,7 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::new_probes, label, server.new_probes && server.new_probes->failing ? 1 : 0);
   if (const auto& name = server.name)
     line(families_, Metric::name, fmt::format("{},name=\"{}\"", label, escaped(name->name)), name->error ? 1 : 0);
-  if (server.totals) add_totals(families_, *server.totals, label);
+  if (server.totals) add_results(families_, *server.totals, label);
   if (server.new_flows) line(families_, Metric::new_flows, label, *server.new_flows);
   if (const auto left = certificate_left(server)) line(families_, Metric::certificate, label, fmt::format("{:.0f}", *left));
   if (!server.last || server.last->reason == "not-resolved") return; // nothing was sent
@@ -293,17 +305,26 @@ void MetricsText::add(const ServerStatus& server, const std::string& service, bo
   line(families_, Metric::age, label, server.last->age_s);
 }
 
-std::string MetricsText::take() {
-  std::string text = std::move(daemon_);
-  std::size_t size = text.size();
-  for (const std::string& lines : families_) size += lines.size() + 200; // with its heading
-  text.reserve(size);
-  text += heading("hanat_services", "gauge", "Configured services") + fmt::format("hanat_services {}\n", services_);
+std::string& MetricLines::next() {
+  if (pieces_.empty() || pieces_.back().size() >= piece_size) pieces_.emplace_back();
+  return pieces_.back();
+}
+
+std::vector<std::string> MetricsText::take_pieces() {
+  std::vector<std::string> pieces{std::move(daemon_)};
+  pieces.front() += heading("hanat_services", "gauge", "Configured services") + fmt::format("hanat_services {}\n", services_);
   for (const Row& row : rows) {
-    std::string& lines = families_[static_cast<std::size_t>(row.metric)];
-    if (!lines.empty()) text += heading(row.name, row.type, row.help) + lines;
-    lines = {};
+    std::vector<std::string> lines = families_[static_cast<std::size_t>(row.metric)].take();
+    if (lines.empty()) continue;
+    pieces.push_back(heading(row.name, row.type, row.help));
+    std::ranges::move(lines, std::back_inserter(pieces));
   }
+  return pieces;
+}
+
+std::string MetricsText::take() {
+  std::string text;
+  for (const std::string& piece : take_pieces()) text += piece;
   return text;
 }
 

@@ -22,6 +22,9 @@ void to_json(json& target, const ServicePlan& plan) {
             {"probes", {{"kept", plan.probes.kept}, {"started", plan.probes.started}, {"ended", plan.probes.ended}}}};
   if (!plan.held.empty()) target["held"] = plan.held;
   if (!plan.serves_on.empty()) target["serves_on"] = plan.serves_on;
+  if (const auto& taken = plan.take_over)
+    target["take_over"] = {{"target", taken->target}, {"address", taken->address}, {"why", taken->why}};
+  if (plan.observed) target["observed"] = true;
   if (plan.move)
     target["move"] = {{"from", plan.move->from},
                       {"to", plan.move->to},
@@ -38,6 +41,9 @@ void from_json(const json& source, ServicePlan& plan) {
   plan.probes = {.kept = probes.at("kept"), .started = probes.at("started"), .ended = probes.at("ended")};
   plan.held = source.value("held", std::vector<std::string>{}); // absent: none
   plan.serves_on = source.value("serves_on", "");
+  if (const auto taken = source.find("take_over"); taken != source.end() && !taken->is_null())
+    plan.take_over = TakeOverPlan{.target = taken->at("target"), .address = taken->at("address"), .why = taken->at("why")};
+  plan.observed = source.value("observed", false);
   if (const auto move = source.find("move"); move != source.end() && !move->is_null())
     plan.move = MovePlan{.from = move->at("from"),
                          .to = move->at("to"),

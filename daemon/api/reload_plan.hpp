@@ -22,6 +22,12 @@ struct MovePlan {
   std::string from_address = {}, to_address = {}; // of these servers; empty: none
   bool operator==(const MovePlan&) const = default;
 };
+/// The service had no target, or was only observed: from now on its new connections go by hanatd's decisions.
+struct TakeOverPlan {
+  std::string target, address,
+      why; // a role, or "none"; the address of its server, empty: none; why: "starting": its servers have to answer
+  bool operator==(const TakeOverPlan&) const = default;
+};
 /// What happens to flows of an old target.
 struct FlowsPlan {
   std::string flows, server, action; // "web primary", "10.0.0.11:8443"; "reset", "drain 60s", "keep"
@@ -39,6 +45,8 @@ struct ServicePlan {
   ProbesPlan probes = {};
   std::vector<std::string> held = {}; // roles: the verdict of their probes of before stands until each new one has passed
   std::string serves_on = {}; // the target, no server any more: it serves until one of the configuration is up; empty: there is none
+  std::optional<TakeOverPlan> take_over = {};
+  bool observed = false; // by the new configuration: its traffic is not touched
   bool operator==(const ServicePlan&) const = default;
 };
 struct ReloadPlan {

@@ -68,6 +68,13 @@ ProbeStatus probe_from(const json& from) {
 json to_value(const DisabledStatus& disabled) {
   return {{"since", disabled.since}, {"until", or_null(disabled.until)}, {"reason", disabled.reason}, {"by", disabled.by}};
 }
+json to_value(const ReportStatus& report) {
+  return {{"health", report.health}, {"since", report.since}, {"until", report.until}, {"reason", report.reason}, {"by", report.by}};
+}
+ReportStatus report_from(const json& from) {
+  return {
+      .health = from.at("health"), .since = from.at("since"), .until = from.at("until"), .reason = from.at("reason"), .by = from.at("by")};
+}
 DisabledStatus disabled_from(const json& from) {
   return {.since = from.at("since"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
 }
@@ -98,6 +105,7 @@ json to_value(const ServerStatus& server) {
   if (server.new_flows) value["new_flows"] = *server.new_flows;
   if (!server.probes.empty()) value["probes"] = to_value(server.probes);
   if (server.disabled) value["disabled"] = to_value(*server.disabled);
+  if (server.report) value["report"] = to_value(*server.report);
   if (const auto& fresh = server.new_probes)
     value["new_probes"] = {{"since", fresh->since}, {"failing", fresh->failing}, {"probes", to_value(fresh->probes)}};
   if (server.name) value["name"] = *server.name;
@@ -113,6 +121,7 @@ ServerStatus server_from(const json& from) {
                       .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
   if (from.contains("disabled")) server.disabled = disabled_from(from.at("disabled"));
+  if (from.contains("report")) server.report = report_from(from.at("report"));
   server.recovering = optional_or_absent<RecoveringStatus>(from, "recovering");
   if (const auto fresh = from.find("new_probes"); fresh != from.end())
     server.new_probes = {.since = fresh->at("since"), .failing = fresh->at("failing"), .probes = probes_from(fresh->at("probes"))};
@@ -209,7 +218,9 @@ json to_value(const TotalsStatus& totals) {
           {"nudged", totals.nudged},
           {"drained", totals.drained},
           {"clients_unanswered", totals.clients_unanswered},
-          {"clients_refused", totals.clients_refused}};
+          {"clients_refused", totals.clients_refused},
+          {"latencies", totals.latencies},
+          {"latency_sum_s", rounded(totals.latency_sum_s)}};
 }
 TotalsStatus totals_from(const json& from) {
   const auto& cut = from.at("cut");
@@ -218,7 +229,9 @@ TotalsStatus totals_from(const json& from) {
           .nudged = from.at("nudged"),
           .drained = from.value("drained", std::uint64_t{0}),
           .clients_unanswered = from.value("clients_unanswered", std::uint64_t{0}),
-          .clients_refused = from.value("clients_refused", std::uint64_t{0})};
+          .clients_refused = from.value("clients_refused", std::uint64_t{0}),
+          .latencies = from.value("latencies", std::vector<std::uint64_t>{}),
+          .latency_sum_s = from.value("latency_sum_s", 0.0)};
 }
 
 json to_value(const ServiceStatus& service) {
@@ -241,6 +254,7 @@ json to_value(const ServiceStatus& service) {
                 {"path", to_value(service.path)},
                 {"totals", to_value(service.totals)}};
   for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
+  if (!service.cutting.empty()) value["cutting"] = service.cutting;
   for (const auto& [listen, server, flows] : service.foreign)
     value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
   if (service.outage) value["outage"] = *service.outage;
@@ -267,6 +281,7 @@ ServiceStatus service_from(const json& from) {
                         .servers = {},
                         .last_flip = std::nullopt,
                         .draining = {},
+                        .cutting = {},
                         .foreign = {},
                         .path = {},
                         .outage = {},
@@ -277,6 +292,7 @@ ServiceStatus service_from(const json& from) {
   if (const auto& flip = from.at("last_flip"); !flip.is_null()) service.last_flip = flip_from(flip);
   if (const auto draining = from.find("draining"); draining != from.end())
     for (const auto& one : *draining) service.draining.push_back(draining_from(one));
+  service.cutting = from.value("cutting", std::vector<std::string>{});
   if (const auto foreign = from.find("foreign"); foreign != from.end())
     for (const auto& one : *foreign)
       service.foreign.push_back({.listen = one.at("listen"), .server = one.at("server"), .flows = one.at("flows")});

@@ -40,6 +40,10 @@ struct ProbeStatus {
   FailsStatus fails;
   std::optional<LastResult> last;
 };
+/// A program says how the server is, instead of its probes.
+struct ReportStatus {
+  std::string health, since, until, reason, by;
+};
 /// New probes of a server that works by those of before, which decide until each of these has passed.
 struct NewProbesStatus {
   std::string since;    // of the reload: RFC 3339, UTC, milliseconds
@@ -66,6 +70,7 @@ struct ServerStatus {
   std::optional<std::uint64_t> new_flows = {};  // given to it since somebody first looked; absent: not read yet
   std::vector<ProbeStatus> probes = {};         // filled only with more than one; fails and last are those of the worst
   std::optional<DisabledStatus> disabled = {};
+  std::optional<ReportStatus> report = {};
   std::optional<NewProbesStatus> new_probes = {};
   std::optional<NameStatus> name = {};          // absent: its addresses are configured
   std::optional<std::string> former_since = {}; // it is no server of the configuration any more since that reload; its role is "former"
@@ -112,6 +117,8 @@ struct TotalsStatus {
   std::uint64_t nudged = 0;
   std::uint64_t drained = 0;                                 // without what `draining` shows
   std::uint64_t clients_unanswered = 0, clients_refused = 0; // connections, at least so many
+  std::vector<std::uint64_t> latencies = {};                 // of probes of all its servers, as ProbeTotalsStatus has them
+  double latency_sum_s = 0;
 };
 /// The way back to a preferred server.
 struct FailbackStatus {
@@ -149,6 +156,7 @@ struct ServiceStatus {
   std::vector<ServerStatus> servers;
   std::optional<FlipStatus> last_flip;
   std::vector<DrainingStatus> draining;
+  std::vector<std::string> cutting = {}; // servers whose old flows are being cut, whatever flip or drain they are of
   std::vector<ForeignStatus> foreign;
   PathStatus path = {};
   std::optional<OutageStatus> outage = {};

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <random>
 #include <string_view>
 #include <utility>
 
@@ -11,16 +12,17 @@
 
 #include "daemon/util/duration.hpp"
 #include "nat/printable.hpp"
+#include "probes/kinds/tls_context.hpp"
 
 namespace hanat {
 namespace {
 
 constexpr std::size_t longest_value = 60;
 
-/// `secret`: only whether it differs is told.
+/// `secret`: only whether it differs is told. `content`: of a file; it is not kept over a restart.
 struct KeyValue {
   std::string text;
-  bool secret = false;
+  bool secret = false, content = false;
   bool operator==(const KeyValue&) const = default;
 };
 using KeyValues = std::map<std::string, KeyValue>;
@@ -92,8 +94,32 @@ public:
 
   void set(std::string_view key, std::string text) { values_[prefix_ + std::string{key}] = {std::move(text)}; }
   void hide(std::string_view key, std::string text) { values_[prefix_ + std::string{key}] = {std::move(text), true}; }
+  void set_if_any(std::string_view key, const std::string& text) {
+    if (!text.empty()) set(key, text);
+  }
+  void hide_content(std::string_view key, std::string text) { values_[prefix_ + std::string{key}] = {std::move(text), true, true}; }
   void set(std::string_view key, const probes::Pattern& pattern) {
     if (!pattern.empty()) set(key, in_quotes(pattern.source()) + (pattern == probes::Pattern::text(pattern.source()) ? "" : " (regex)"));
+  }
+
+  /// `has_own_keys`: the type has `host` and `verify` of its own.
+  void set_tls(const probes::TlsOptions& tls, bool has_own_keys) {
+    if (!has_own_keys) {
+      set("tls", "true");
+      set("tls.verify", yes_no(tls.verify));
+      set_if_any("tls.name", tls.name);
+    }
+    set_if_any("tls.min", tls.min == probes::TlsVersion::any ? "" : tls.min == probes::TlsVersion::tls12 ? "1.2" : "1.3");
+    set_if_any("tls.ca", tls.ca);
+    set_if_any("tls.cert", tls.cert);
+    set_if_any("tls.key", tls.key);
+    hide_content("tls (what its files hold)", tls.context ? tls.context->identity() : "");
+  }
+  void set(const probes::Password& password) {
+    if (password.secret.empty()) return;
+    set("password_file", password.file);
+    static const std::size_t salt = std::random_device{}(); // what is kept and compared is no password, nor can one be guessed by it
+    hide_content("password_file (what it holds)", fmt::to_string(std::hash<std::string_view>{}(password.secret.reveal()) ^ salt * salt));
   }
 
   void operator()(const probes::SendExpectSpec& spec) {
@@ -128,13 +154,25 @@ public:
     set("tls", yes_no(spec.tls));
     set("verify", yes_no(spec.verify));
   }
-  void operator()(const probes::RedisSpec& spec) { set("master", yes_no(spec.master)); }
+  void operator()(const probes::RedisSpec& spec) {
+    set("master", yes_no(spec.master));
+    if (spec.replica) set("role", "replica");
+    if (spec.linked) set("master_link_status", "up");
+    set_if_any("user", spec.user);
+    set(spec.password);
+  }
   void operator()(const probes::SqlSpec& spec) {
     set("writable", yes_no(spec.writable));
     set("user", spec.user);
     set("database", spec.database);
+    if (spec.in_recovery) set("in_recovery", yes_no(*spec.in_recovery));
+    if (spec.max_lag) set("max_lag", duration_text(*spec.max_lag));
+    if (spec.wsrep_ready) set("wsrep_ready", yes_no(true));
+    if (spec.member_online) set("member_state", "ONLINE");
+    set(spec.password);
   }
   void operator()(const probes::SmtpSpec& spec) { set("hello", spec.hello); }
+  void operator()(const probes::AgentSpec& spec) { hide("send", spec.send); }
   void operator()(const probes::ExecSpec& spec) { hide("command", fmt::format("{}", fmt::join(spec.command, "\n"))); }
 
 private:
@@ -147,14 +185,18 @@ void add_probe(KeyValues& values, const std::string& prefix, const probes::Probe
   keys.set("type", std::string{to_text(spec.kind)});
   keys.set("interval", duration_text(spec.interval));
   keys.set("fast_interval", duration_text(spec.fast_interval));
+  if (spec.down_interval) keys.set("down_interval", duration_text(*spec.down_interval));
   keys.set("timeout", duration_text(spec.timeout));
   if (spec.slow) keys.set("slow", duration_text(*spec.slow));
-  if (spec.critical) keys.set("critical", yes_no(spec.critical));
+  if (spec.critical || spec.advisory) keys.set("critical", yes_no(spec.critical));
+  if (spec.any_of != 0) keys.set("any", fmt::to_string(spec.any_of));
   if (spec.port) keys.set("port", fmt::to_string(*spec.port));
   if (spec.address) keys.set("address", spec.address->text());
   if (spec.source) keys.set("source", spec.source->text());
   keys.set("interface", spec.interface);
   if (spec.details.get() != nullptr) std::visit(keys, *spec.details.get());
+  const bool has_own_keys = spec.kind == probes::Kind::tls || spec.kind == probes::Kind::https || spec.kind == probes::Kind::grpc;
+  if (spec.tls.get() != nullptr) keys.set_tls(*spec.tls.get(), has_own_keys);
 }
 
 /// "probe", "probe[2]", ...
@@ -261,6 +303,7 @@ std::uint64_t probe_identity(const probes::Probe& probe) {
     hash *= 0x100000001b3; // an end
   };
   for (const auto& [key, value] : values) {
+    if (value.content) continue;
     add(key);
     add(value.text);
   }

@@ -2,22 +2,14 @@
 #include "daemon/config/peer_keys.hpp"
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <string>
 #include <utility>
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include "daemon/config/credential_files.hpp"
 #include "daemon/config/parse_values.hpp"
-#include "nat/fd.hpp"
 
 namespace hanat::config {
 namespace {
-
-constexpr std::size_t longest_pem = std::size_t{256} << 10; // bytes: a bundle of authorities
 
 Parsed<Endpoint> parse_gateway(std::string_view key, std::string_view example, std::string_view text) {
   const auto parsed = parse_server(text);
@@ -28,39 +20,10 @@ Parsed<Endpoint> parse_gateway(std::string_view key, std::string_view example, s
   return error("pair.{0} = {1} is not the address and port of one gateway: write it like {0} = \"{2}\"", key, shown(text), example);
 }
 
-std::string open_failure(int code) {
-  switch (code) {
-  case ENOENT: return "no such file: name one that exists";
-  case EACCES:
-  case EPERM: return "permission denied: allow the user that hanatd runs as, as in `chgrp hanat FILE` and `chmod 640 FILE`";
-  default: return std::string{std::strerror(code)} + ": name a readable file";
-  }
-}
-
-Parsed<std::string> read_pem(const std::string& path) {
-  const Fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
-  if (!fd) return error("{}", open_failure(errno));
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return error("this is no regular file: name a file in PEM format");
-  std::string text(longest_pem + 1, '\0');
-  std::size_t length = 0;
-  while (length < text.size()) {
-    const ssize_t got = ::read(fd.get(), text.data() + length, text.size() - length);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return error("{}", open_failure(errno));
-    if (got == 0) break;
-    length += static_cast<std::size_t>(got);
-  }
-  if (length > longest_pem) return error("it has more than {} bytes: name a file in PEM format", grouped(longest_pem));
-  text.resize(length);
-  if (text.find("-----BEGIN ") == std::string::npos) return error("it has no \"-----BEGIN\" line: name a file in PEM format");
-  return text;
-}
-
 /// One of the three files. Empty: an error was reported.
 std::string content_of(std::string_view key, const Field<std::string>& path, Diagnostics& diagnostics) {
   if (!path.value) return {};
-  auto content = read_pem(*path.value);
+  auto content = read_pem(*path.value, Privacy::is_public);
   if (auto* text = std::get_if<std::string>(&content)) return std::move(*text);
   diagnostics.add(path.location, fmt::format("pair.{} = {}: {}", key, shown(*path.value), std::get<Error>(content).text));
   return {};

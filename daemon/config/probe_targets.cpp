@@ -55,7 +55,8 @@ std::optional<Protocol> probe_protocol(Kind kind) {
   case Kind::redis:
   case Kind::postgres:
   case Kind::mysql:
-  case Kind::smtp: return Protocol::tcp;
+  case Kind::smtp:
+  case Kind::agent: return Protocol::tcp;
   }
   return std::nullopt;
 }

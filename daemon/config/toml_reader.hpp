@@ -62,6 +62,7 @@ public:
   void finish();
 
   SourceLocation location(const toml::node& node) const;
+  std::size_t file() const { return file_; }
   std::string name(std::string_view key) const { return prefix_ + std::string{key}; }
   void report_error(const toml::node& node, std::string message) { diagnostics_.add(location(node), std::move(message)); }
   void wrong_type(const toml::node& node, std::string_view key, std::string_view wanted, std::string_view example);

@@ -40,9 +40,15 @@ std::vector<Finding> causes_in(const std::vector<Finding>& found, const std::str
   return causes.empty() ? possible : causes;
 }
 
-json diagnosis_json(const Diagnosis& diagnosis) {
-  json list = json::array(), checked = json::array();
-  for (const Finding& finding : diagnosis.found) list.push_back(report(finding));
+json diagnosis_json(const Diagnosis& diagnosis, const std::vector<ClientEvidence::OfClient>& clients) {
+  json list = json::array(), checked = json::array(), single = json::array();
+  for (const Finding& finding : diagnosis.found)
+    if (!finding.client_only || finding.witness != Witness::real_client) list.push_back(report(finding));
+  for (const auto& [finding, at] : clients) {
+    json one = report(finding);
+    one["at"] = to_text(at);
+    single.push_back(std::move(one));
+  }
   for (const Diagnosis::Checked& service : diagnosis.services)
     checked.push_back({{"service", service.service},
                        {"sent", service.sent},
@@ -51,6 +57,7 @@ json diagnosis_json(const Diagnosis& diagnosis) {
                        {"slowest_ms", std::chrono::duration<double, std::milli>(service.slowest).count()}});
   return {{"findings", std::move(list)},
           {"checked", std::move(checked)},
+          {"clients", std::move(single)},
           {"interface", diagnosis.interface},
           {"failure", diagnosis.failure.empty() ? json() : json(diagnosis.failure)}};
 }

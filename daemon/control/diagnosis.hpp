@@ -11,6 +11,7 @@
 #include "daemon/decision/service_state.hpp"
 #include "daemon/doctor/doctor.hpp"
 #include "daemon/doctor/service_check.hpp"
+#include "daemon/failover/client_evidence.hpp"
 
 namespace hanat {
 
@@ -21,7 +22,7 @@ ServiceCheck check_of(const ServiceState& service);
 Examined examined_in(const Diagnosis& diagnosis, const std::string& service, const Address& client);
 std::vector<Finding> causes_in(const std::vector<Finding>& found, const std::string& service);
 
-/// The reply of Doctor.
-nlohmann::json diagnosis_json(const Diagnosis& diagnosis);
+/// The reply of Doctor. `clients`: what stopped single clients lately, which says nothing about others: it stands apart.
+nlohmann::json diagnosis_json(const Diagnosis& diagnosis, const std::vector<ClientEvidence::OfClient>& clients);
 
 } // namespace hanat

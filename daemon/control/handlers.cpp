@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <map>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +16,7 @@
 #include "daemon/control/forwarding.hpp"
 #include "daemon/control/operations.hpp"
 #include "daemon/control/parameters.hpp"
+#include "daemon/control/report.hpp"
 #include "daemon/report/make_status.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/version.hpp"
@@ -91,6 +94,7 @@ Reply Handlers::operator()(const Call& call) {
     return forwarded ? Reply(std::move(forwarded)) : Reply(operate(call));
   }
   if (call.method == "Reload") return reload(call);
+  if (call.method == "Report") return handle_report(controller_, call);
   if (call.method == "Confirm") return reloads_.confirm(user_name(call.peer.uid));
   if (call.method == "Settled") return settled(call);
   if (call.method == "History") return history(call.parameters);
@@ -179,13 +183,15 @@ Reply Handlers::examine(const json& parameters) const {
   }
   auto pending = std::make_shared<PendingReply>();
   const auto reply = [this, pending, clients](const Diagnosis& diagnosis) {
-    pending->finish(diagnosis_json(diagnosis));
+    std::vector<ClientEvidence::OfClient> single;
     for (const Diagnosis::Checked& checked : diagnosis.services) { // what was mended is not told any longer
       const auto client = clients.find(checked.service);
       controller_.clients.found(checked.service,
                                 examined_in(diagnosis, checked.service, client == clients.end() ? Address{} : client->second),
                                 causes_in(diagnosis.found, checked.service));
+      std::ranges::move(controller_.clients.of_single_clients(checked.service, Clock::now()), std::back_inserter(single));
     }
+    pending->finish(diagnosis_json(diagnosis, single));
   };
   if (!doctor_->examine(std::move(checks), reply))
     throw ControlError{"Refused", "as many examinations as hanatd takes wait already: try again in some seconds"};

@@ -99,6 +99,7 @@ WhyReport Inquiry::why_one(WhyQuery query) const {
   ServiceState* member = state;
   if (state != nullptr)
     for (const ServiceState* each : controller_.registry().group_of(member)) query.group.insert(each->config.name);
+  query.observed = query.at.empty() && state != nullptr && state->shadow;
   WhyReport report = make_why(history_.ring(), query);
   if (!query.at.empty() || state == nullptr) return report;
   const Time now = Clock::now();

@@ -54,20 +54,6 @@ std::size_t any_backup_of(const ServiceState& service) {
   return chosen == servers.end() ? 1 : static_cast<std::size_t>(chosen - servers.begin());
 }
 
-/// A role names one server; so does an address, with or without its port, where only one server has it.
-std::size_t server_for(const ServiceState& service, const std::string& name) {
-  if (name == any_backup) return any_backup_of(service);
-  const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
-  std::vector<std::size_t> found;
-  for (std::size_t server = 0; server < configured_servers(service).size(); ++server) {
-    if (service.servers[server].role == name || (!name.empty() && service.servers[server].host == name)) return server;
-    if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
-  }
-  if (found.size() == 1) return found.front();
-  throw refused(fmt::format("{} has {} server \"{}\"; it has {}", service.config.name, found.empty() ? "no" : "more than one", name,
-                            roles_of(service)));
-}
-
 /// Of the maintenance of a group any member's.
 std::string disabled_text(const ServerState& server) {
   if (!server.maintenance) return "disabled";
@@ -133,15 +119,6 @@ void refuse_to_disable(const ServiceState& service, std::size_t index, bool even
                             name, full_name(server)));
 }
 
-/// Status, history and journal show it in one line.
-std::string reason_in(const json& parameters) {
-  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-  if (std::ranges::any_of(reason, is_control))
-    bad_parameter("reason", "the reason is one line of text: write it without control characters");
-  return reason;
-}
-
 /// A drill has an end, and is over when its backup goes down.
 void check_drill(std::optional<std::chrono::milliseconds> lasts, bool even_if_down) {
   using namespace std::chrono_literals;
@@ -201,6 +178,29 @@ void change_running_drains(Subject& subject, std::optional<std::size_t> server, 
 }
 
 } // namespace
+
+/// A role names one server; so does an address, with or without its port, where only one server has it.
+std::size_t server_for(const ServiceState& service, const std::string& name) {
+  if (name == any_backup) return any_backup_of(service);
+  const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
+  std::vector<std::size_t> found;
+  for (std::size_t server = 0; server < configured_servers(service).size(); ++server) {
+    if (service.servers[server].role == name || (!name.empty() && service.servers[server].host == name)) return server;
+    if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
+  }
+  if (found.size() == 1) return found.front();
+  throw refused(fmt::format("{} has {} server \"{}\"; it has {}", service.config.name, found.empty() ? "no" : "more than one", name,
+                            roles_of(service)));
+}
+
+/// Status, history and journal show it in one line.
+std::string reason_in(const json& parameters) {
+  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
+  if (std::ranges::any_of(reason, is_control))
+    bad_parameter("reason", "the reason is one line of text: write it without control characters");
+  return reason;
+}
 
 json handle_force(Controller& controller, const Call& call) {
   const json& parameters = call.parameters;

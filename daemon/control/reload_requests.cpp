@@ -79,9 +79,6 @@ void ReloadRequests::on_read(ConfigPtr read) {
   if (!read->config) {
     std::vector<std::string> lines;
     for (const ConfigError& error : read->errors) lines.push_back(to_text(error));
-    constexpr std::size_t most_lines = 100; // of the journal
-    for (std::size_t index = 0; index < std::min(lines.size(), most_lines); ++index)
-      steps_.publish(events::make({}, events::ConfigError{lines[index]}));
     return refuse(events::make({}, events::ConfigRefused{.errors = lines.size(), .by = running_.by, .first = lines.front()}), lines);
   }
   // A new name may be mistyped; a group that is gone must not prevent a change of servers.
@@ -149,15 +146,21 @@ void ReloadRequests::accept(const ReadConfig& read) {
   in_use_.stale = false;
 }
 
-/// Nothing has changed: told to whom asked, in the status and the history.
+/// Nothing has changed: told to whom asked, in the status and the history. Each error is said once: the event has the first, an event of
+/// its own each other one, and a reply has them as a list.
 void ReloadRequests::refuse(const Event& refused, const std::vector<std::string>& errors) {
   const auto* failed = std::get_if<events::ReloadFailed>(&refused.what);
   const std::string first = !errors.empty() ? errors.front() : failed != nullptr ? failed->error : text_of(refused);
   in_use_.refused =
       RefusedReload{.at = to_text(wall_now()), .by = running_.by, .errors = std::max<std::size_t>(errors.size(), 1), .first = first};
   steps_.publish(refused);
+  constexpr std::size_t most_lines = 100; // of the journal
+  for (std::size_t index = 1; index < std::min(errors.size(), most_lines); ++index)
+    steps_.publish(events::make({}, events::ConfigError{errors[index]}));
+  Event told = refused;
+  if (auto* config = std::get_if<events::ConfigRefused>(&told.what)) config->first.clear();
   for (const Request& caller : running_.callers)
-    if (caller.reply) caller.reply->fail("BadConfiguration", text_of(refused), {{"errors", errors}});
+    if (caller.reply) caller.reply->fail("BadConfiguration", text_of(told), {{"errors", errors}});
   end();
 }
 

@@ -121,7 +121,11 @@ Decision stay_or_move(const DecisionInput& input, std::size_t current, Time now)
   Decision stay = at(current, reason_to_stay(input, current), Reason::starting);
   const auto before = input.servers.first(current);
   if (const auto preferred = input.override_ended || full ? first_up(before) : best_up(before, now)) {
-    const Decision back = at(*preferred, reason_for(input.servers, *preferred), full ? Reason::full : Reason::failback,
+    const bool by_reload = input.servers[*preferred].placed && !input.override_ended;
+    const Decision back = at(*preferred, reason_for(input.servers, *preferred),
+                             full        ? Reason::full
+                             : by_reload ? Reason::configuration
+                                         : Reason::failback,
                              input.override_ended || input.servers[*preferred].planned);
     if (input.override_ended) return back;
     if (input.failback.automatic) {

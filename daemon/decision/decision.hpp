@@ -27,7 +27,8 @@ enum class Reason : std::uint8_t {
   forced,            // an operator pinned it
   drill,             // an operator rehearses a failover: a backup has the traffic for a while
   disabled,          // all servers before this one are disabled; (a flip's) the old target was
-  configuration,     // the target is no server of the configuration any more, and serves until one is up; (a flip's) one is up now
+  configuration,     // the target is no server of the configuration any more, and serves until one is up; (a flip's) one is up now, or a
+                     // reload gave the services another first server, or made them a group
   followed,          // this gateway is the standby of a pair, and the active one has the traffic there
   observe,           // (a status's reason) mode observe: what the kernel holds stays as it is
   no_server_up,      // clients are refused (on_none)
@@ -41,6 +42,7 @@ struct Candidate {
   std::optional<Time> up_at = {}; // when it will be up again if all goes well; nullopt: it is up, or nobody knows
   bool disabled = false;          // an operator took it out of service: it is never chosen
   bool planned = false;           // an operator or a reload let it have the traffic: a move to it is planned work
+  bool placed = false;            // a reload gave it this place among the servers: a move to it is the reload's
   Clock::duration penalty = {};   // of one that kept losing the traffic: so long it must have been up, where another server may do
   bool unconfirmed = false;       // it was up before hanatd restarted, and has not passed a probe since
   bool former = false;            // no server of the configuration any more, but its target of before; the last of the servers

@@ -24,6 +24,10 @@ FlapRule flap_rule(const ServiceConfig& service) {
           .limit = service.failback.penalty};
 }
 
+void FlapDamping::gained(Time now) {
+  if (!std::exchange(taken_by_order_, false)) record_.gained_at = now;
+}
+
 bool FlapDamping::lost(const FlapRule& rule, Time now) {
   const auto gained = std::exchange(record_.gained_at, std::nullopt);
   if (rule.limit <= Clock::duration::zero() || !gained || now - *gained >= rule.limit) return false;

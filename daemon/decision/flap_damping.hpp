@@ -33,12 +33,17 @@ public:
   explicit FlapDamping(const FlapRecord& record) : record_(record) {}
   const FlapRecord& record() const { return record_; }
 
-  /// It has the traffic from now on.
-  void gained(Time now) { record_.gained_at = now; }
+  /// It has the traffic from now on. One that an operator took it from has it back: that is no new gain, whatever brings it back.
+  void gained(Time now);
   /// It has lost it, and it is to blame. True: it had it for too short a time, and waits longer from now on.
   bool lost(const FlapRule& rule, Time now);
-  /// It has given it back to a better one, or an operator took it away.
+  /// It has given it back to a better one.
   void handed_over() { record_.gained_at.reset(); }
+  /// An operator, a drill or a reload took it away, or gave it: what happens in between is not held against anybody.
+  void taken_by_order() { taken_by_order_ = true; }
+  void given_by_order() { taken_by_order_ = false; }
+  /// Another one has it by a move that nobody ordered: it will not have it back, but gain it.
+  void passed_over() { taken_by_order_ = false; }
 
   /// How often it lost the traffic soon, without what is forgiven.
   unsigned level(const FlapRule& rule, Time now) const;
@@ -53,6 +58,7 @@ public:
 
 private:
   FlapRecord record_;
+  bool taken_by_order_ = false; // until it has the traffic back
 };
 
 /// No server can get the traffic more often than that in any `period`, whatever it does, as long as another server is up: see hanatd(8).

@@ -23,6 +23,7 @@ Decision decide_anew(DecisionInput input, std::span<const Placement> members, Ti
   input.refused = false;
   Decision decision = decide(input, now);
   decision.planned = std::ranges::all_of(members, left_alive); // a reload made them a group
+  if (decision.planned && decision.kind == TargetKind::server) decision.flip_reason = Reason::configuration;
   if (decision.kind == TargetKind::undecided) decision.reason = Reason::adopted;
   if (decision.kind == TargetKind::none && input.on_none == OnNone::keep) // each keeps what it has
     decision = {.kind = TargetKind::undecided,
@@ -41,9 +42,9 @@ Candidate merge_health(const Candidate& one, const Candidate& other) {
           .up_at = merge_up_at(one, other),
           .disabled = one.disabled || other.disabled,
           .planned = one.planned || other.planned,
+          .placed = one.placed || other.placed,
           .penalty = std::max(one.penalty, other.penalty),
           .unconfirmed = one.unconfirmed || other.unconfirmed,
-
           .former = one.former || other.former};
 }
 

@@ -28,6 +28,13 @@ probes::Outcome usual_outcome(probes::Reason reason) {
 
 } // namespace
 
+void PassTimes::count(const probes::ProbeResult& pass) {
+  const double seconds = std::chrono::duration<double>(pass.latency).count();
+  const auto limit = std::ranges::lower_bound(probes::latency_limits_s, seconds);
+  ++latencies_[static_cast<std::size_t>(limit - probes::latency_limits_s.begin())];
+  sum_s_ += seconds;
+}
+
 void ProbeTotals::count(const probes::ProbeResult& result) {
   static_assert(second_kinds.size() == other_outcomes);
   std::size_t place = static_cast<std::size_t>(result.reason);
@@ -35,11 +42,7 @@ void ProbeTotals::count(const probes::ProbeResult& result) {
     for (std::size_t index = 0; index < second_kinds.size(); ++index)
       if (second_kinds[index].outcome == result.outcome && second_kinds[index].reason == result.reason) place = reasons + index;
   ++results_[place];
-  if (result.outcome != probes::Outcome::pass) return;
-  const double seconds = std::chrono::duration<double>(result.latency).count();
-  const auto limit = std::ranges::lower_bound(probes::latency_limits_s, seconds);
-  ++latencies_[static_cast<std::size_t>(limit - probes::latency_limits_s.begin())];
-  latency_sum_s_ += seconds;
+  if (result.outcome == probes::Outcome::pass) passes_.count(result);
 }
 
 std::vector<ProbeTotals::ResultCount> ProbeTotals::results() const {

@@ -13,6 +13,21 @@
 
 namespace hanat {
 
+/// How long passes took, of a server or of a whole service.
+class PassTimes {
+public:
+  void count(const probes::ProbeResult& pass);
+
+  /// As probes::latency_limits_s has them, and one class more.
+  using Latencies = std::array<std::uint32_t, probes::latency_limits_s.size() + 1>;
+  const Latencies& latencies() const { return latencies_; }
+  double sum_s() const { return sum_s_; }
+
+private:
+  Latencies latencies_{};
+  double sum_s_ = 0;
+};
+
 class ProbeTotals {
 public:
   void count(const probes::ProbeResult& result);
@@ -25,18 +40,14 @@ public:
   };
   /// Those that there were.
   std::vector<ResultCount> results() const;
-  /// Passes, as probes::latency_limits_s has them, and one class more.
-  using Latencies = std::array<std::uint32_t, probes::latency_limits_s.size() + 1>;
-  const Latencies& latencies() const { return latencies_; }
-  double latency_sum_s() const { return latency_sum_s_; }
+  const PassTimes& passes() const { return passes_; }
 
 private:
   static constexpr std::size_t reasons = static_cast<std::size_t>(probes::Reason::local_error) + 1;
   static constexpr std::size_t other_outcomes = 4; // of reasons that have a second one
 
   std::array<std::uint32_t, reasons + other_outcomes> results_{}; // a wrap, after years, is a restart for who reads them
-  Latencies latencies_{};
-  double latency_sum_s_ = 0;
+  PassTimes passes_;
 };
 
 } // namespace hanat

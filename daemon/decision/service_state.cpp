@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/decision/reason_policy.hpp"
+#include "daemon/decision/verdict.hpp"
 
 namespace hanat {
 namespace {
@@ -13,9 +14,9 @@ namespace {
 /// When it will be up if all goes well.
 std::optional<Time> up_at(const ServerState& server) {
   std::optional<Time> last;
-  for (const ProbeState& probe : server.probes) {
-    if (probe.window.health() == Health::up) continue;
-    const auto one = probe.window.up_at();
+  for (const ProbeState* probe : deciding_probes(server.probes)) {
+    if (probe->window.health() == Health::up) continue;
+    const auto one = probe->window.up_at();
     if (!one) return std::nullopt;
     last = last ? std::max(*last, *one) : *one;
   }
@@ -26,11 +27,12 @@ std::optional<Time> up_at(const ServerState& server) {
 Candidate own_view(const ServerState& server) {
   return {.health = server.health,
           .up_since = server.up_since,
-          .up_at = server.health == Health::up ? std::nullopt : up_at(server),
+          .up_at = server.health == Health::up || server.report ? std::nullopt : up_at(server),
           .disabled = server.maintenance.has_value(),
           .planned = server.planned,
-          .unconfirmed = !std::ranges::all_of(server.probes, &FailureWindow::is_confirmed, &ProbeState::window),
-
+          .placed = server.placed,
+          .unconfirmed = !server.report && !std::ranges::all_of(deciding_probes(server.probes),
+                                                                [](const ProbeState* probe) { return probe->window.is_confirmed(); }),
           .former = server.former.has_value()};
 }
 
@@ -131,21 +133,19 @@ void evaluate(ServiceState& service, Time now) {
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     ServerState& server = service.servers[index];
     const Context context{.target_works = another_works(service, index), .preferred = current && index < *current};
-    std::vector<Health> verdicts;
-    for (ProbeState& probe : server.probes) {
-      probe.window.evaluate(context, now);
-      verdicts.push_back(probe.window.health());
-    }
+    for (ProbeState& probe : server.probes) probe.window.evaluate(context, now);
     if (server.new_probes)
       for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);
-    const Health before = std::exchange(server.health, server.unresolved ? Health::down : combine(verdicts));
+    const Health before = std::exchange(server.health, server.unresolved ? Health::down
+                                                       : server.report   ? server.report->health
+                                                                         : verdict_of(server.probes));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
     if (server.health == Health::down && before != Health::down) end_planned_move(server);
   }
 }
 
 void end_planned_move(ServerState& server) {
-  server.planned = false;
+  server.planned = server.placed = false;
   server.planned_flows.reset();
 }
 
@@ -184,24 +184,18 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
                     .of = service.config.down.fails});
 }
 
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast) {
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, ProbePace pace) {
   const probes::ProbeSpec& spec = probe.probe->spec;
-  if (fast || probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
+  const bool gone = probe.window.health() == Health::down && probe.window.passes() == 0;
+  if (pace == ProbePace::relaxed && gone && spec.down_interval) return {.interval = *spec.down_interval, .in_flight = 1};
+  if (pace == ProbePace::fast || probe.window.in_burst()) return {.interval = spec.fast_interval, .in_flight = service.down.fails};
   return {.interval = spec.interval, .in_flight = 1};
 }
 
-const ProbeState& worst_probe(const ServerState& server, Time now) {
-  const auto rank = [now](const ProbeState& probe) {
-    static constexpr std::array best_first{Health::up, Health::full, Health::unknown, Health::down}; // as combine() has it
-    return std::pair{std::ranges::find(best_first, probe.window.health()), probe.window.fails(now)};
-  };
-  return *std::ranges::max_element(server.probes, {}, rank);
-}
-
 bool is_silent(const ServerState& server) {
-  return server.health == Health::down && std::ranges::any_of(server.probes, [](const ProbeState& probe) {
-           return probe.window.health() == Health::down && probe.last_failure &&
-                  policy_of(*probe.last_failure).standing == StandingFlows::never_drain;
+  return server.health == Health::down && std::ranges::any_of(deciding_probes(server.probes), [](const ProbeState* probe) {
+           return probe->window.health() == Health::down && probe->last_failure &&
+                  policy_of(*probe->last_failure).standing == StandingFlows::never_drain;
          });
 }
 
@@ -255,6 +249,7 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
     if (const auto& silence = server.silence_check.silence; silence && !server.silence_check.is_its_own)
       at(*silence + service.config.none_after);
     if (server.maintenance) at(server.maintenance->until);
+    if (server.report) at(server.report->until);
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());
   }
   for (const auto& [vip, until] : service.recent_until) at(until);

@@ -63,6 +63,15 @@ struct Maintenance {
   bool copied = false; // of the active gateway of a pair: it ends when it ends there
 };
 
+/// A program that knows better than probes says how a server is: that counts, until its time is over.
+struct HealthReport {
+  Health health = Health::unknown;
+  Time until{};             // rules
+  WallTime until_wall = {}; // shown
+  WallTime since{};
+  std::string reason, by;
+};
+
 struct ServerState {
   std::string role;
   std::vector<Endpoint> addresses; // as configured, or those of its name; none: its name has none
@@ -71,13 +80,15 @@ struct ServerState {
   bool unresolved = false;         // its name has no address, and was asked for
   std::optional<NewProbes> new_probes = {};
   std::optional<FormerTarget> former = {}; // the last of the servers may be one
-  Health health = Health::unknown;
+  std::optional<HealthReport> report = {};
+  Health health = Health::unknown;      // by the report, or by the probes
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
   Candidate group_view = neutral;              // what the other services of the group know of it
   Observations observations = {};              // since its health changed last
   std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
+  bool placed = false;  // of these: the last reload gave it this place among the servers
   std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
   ProbeTotals totals = {};
@@ -111,6 +122,7 @@ struct Totals {
   nat::CutCount cut;
   std::uint64_t nudged = 0;  // clients that nudges were sent to
   std::uint64_t drained = 0; // of drains that are over
+  PassTimes passes;          // of all its servers, also of those that a reload took away
 };
 
 /// Flows at a server that is no target: an audit of conntrack found them, or they came back during a cut.
@@ -193,11 +205,10 @@ void evaluate(ServiceState& service, Time now);
 void end_planned_move(ServerState& server);
 /// Notes a result that the window of the server's probe has just counted, if it may be a part of why its health changes.
 void observe(const ServiceState& service, ServerState& server, std::size_t probe, const probes::ProbeResult& result, Time now);
-/// How often a probe is to be sent now. `fast`: as in a burst.
-probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, bool fast = false);
-/// The probe that stands for the server: the one with the worst health, and of those the one with the most fails. It has at least one, as
-/// every server with an address has.
-const ProbeState& worst_probe(const ServerState& server, Time now);
+/// `relaxed`: another server has the traffic, and a server that is down may be asked at its down_interval. `fast`: as in a burst.
+enum class ProbePace : std::uint8_t { relaxed, usual, fast };
+/// How often a probe is to be sent now.
+probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, ProbePace pace = ProbePace::usual);
 /// Whether it is down for a reason that leaves its clients waiting for nothing.
 bool is_silent(const ServerState& server);
 /// Whether it is down without a doubt: what drains there may end. Not so while its silence may be that of the way to all servers, nor when

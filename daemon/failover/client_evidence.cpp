@@ -2,6 +2,7 @@
 #include "daemon/failover/client_evidence.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "daemon/doctor/synthetic_client.hpp"
@@ -205,8 +206,15 @@ void ClientEvidence::replace_findings(const std::string& name, Known& known, std
 
 /// Whoever is on a list of blocked addresses may come again and again.
 void ClientEvidence::tell_of_client(const std::string& name, const Finding& finding, Time now) {
-  std::erase_if(told_, [now](const auto& entry) { return now - entry.second >= told_again_after; });
-  if (told_.size() >= told_at_most || !told_.emplace(std::pair{name, finding.what}, now).second) return;
+  std::erase_if(told_, [now](const auto& entry) { return now - entry.second.met_at >= told_again_after; });
+  const auto key = std::pair{name, finding.what};
+  if (told_.size() >= told_at_most && !told_.contains(key)) return;
+  const auto [entry, fresh] = told_.try_emplace(key);
+  OfRule& rule = entry->second;
+  rule.newest = {.finding = finding, .at = wall_now()};
+  rule.met_at = now;
+  if (!fresh && now - rule.logged_at < told_again_after) return;
+  rule.logged_at = now;
   outbox_.log(events::path_finding(name, finding));
 }
 
@@ -275,6 +283,14 @@ PathStatus ClientEvidence::status(const std::string& service, Time now) const {
   for (const Finding& finding : known.findings)
     if (!finding.client_only) status.findings.push_back(report(finding));
   return status;
+}
+
+std::vector<ClientEvidence::OfClient> ClientEvidence::of_single_clients(const std::string& service, Time now) const {
+  std::vector<OfClient> found;
+  for (auto one = told_.lower_bound({service, {}}); one != told_.end() && one->first.first == service; ++one)
+    if (now - one->second.met_at < told_again_after) found.push_back(one->second.newest);
+  std::ranges::stable_sort(found, std::ranges::greater{}, &OfClient::at);
+  return found;
 }
 
 void ClientEvidence::add_totals(const std::string& service, TotalsStatus& totals) const {

@@ -49,6 +49,12 @@ public:
   std::optional<Time> next_wakeup() const { return next_; }
 
   PathStatus status(const std::string& service, Time now) const;
+  /// What stopped single clients of the service within the last hour, the newest first: each rule once, with the client that met it last.
+  struct OfClient {
+    Finding finding;
+    WallTime at{};
+  };
+  std::vector<OfClient> of_single_clients(const std::string& service, Time now) const;
   /// Connections since the start, at least: without an answer, and refused.
   void add_totals(const std::string& service, TotalsStatus& totals) const;
 
@@ -78,14 +84,18 @@ private:
   void end(const std::string& name, Known& known, events::PathTroubleEnded how, Time now);
   void look_for_cause(const ServiceState& service, Known& known, Time now);
   void replace_findings(const std::string& name, Known& known, std::vector<Finding> kept, std::vector<Finding> fresh);
+  struct OfRule {
+    OfClient newest;
+    Time met_at{}, logged_at{};
+  };
   void tell_of_client(const std::string& name, const Finding& finding, Time now);
 
   ServiceRegistry& registry_;
   Outbox& outbox_;
   bool on_ = true;
-  std::map<std::string, Known> known_;                       // services of which there is evidence
-  std::map<std::string, Totals> totals_;                     // or was
-  std::map<std::pair<std::string, std::string>, Time> told_; // rules about single clients, by service and text: once an hour each
+  std::map<std::string, Known> known_;                         // services of which there is evidence
+  std::map<std::string, Totals> totals_;                       // or was
+  std::map<std::pair<std::string, std::string>, OfRule> told_; // rules about single clients, by service and text: once an hour each
   std::optional<Time> next_;
 };
 

@@ -30,22 +30,33 @@ bool is_its_fault(Reason flip_reason) {
   return false;
 }
 
+/// An operator, a drill or a reload moves the traffic, or gives it back. The other gateway of a pair that is followed may have had a reason
+/// to move it.
+bool is_ordered(const Decision& decision) { return decision.planned && decision.flip_reason != Reason::followed; }
+
+void lose(ServiceState& service, ServerState& old, const Decision& decision, Outbox& outbox, Time now) {
+  if (is_ordered(decision))
+    old.damping.taken_by_order();
+  else if (!is_its_fault(decision.flip_reason))
+    old.damping.handed_over();
+  else if (old.damping.lost(flap_rule(service.config), now)) {
+    old.flapping_logged = true;
+    outbox.log(events::flapping(service, old, now));
+  }
+}
+
 } // namespace
 
 void note_move(ServiceState& service, const Placement& before, const Decision& decision, Outbox& outbox, Time now) {
   const Placement after = placement(service);
   if (after == before || service.removed) return;
-  const FlapRule rule = flap_rule(service.config);
-  if (before.current && *before.current < service.servers.size()) {
-    ServerState& old = service.servers[*before.current];
-    if (!is_its_fault(decision.flip_reason))
-      old.damping.handed_over();
-    else if (old.damping.lost(rule, now)) {
-      old.flapping_logged = true;
-      outbox.log(events::flapping(service, old, now));
-    }
-  }
-  if (after.current && (before.current || before.refused)) service.servers[*after.current].damping.gained(now);
+  if (before.current && *before.current < service.servers.size()) lose(service, service.servers[*before.current], decision, outbox, now);
+  if (!after.current) return;
+  ServerState& server = service.servers[*after.current];
+  if (is_ordered(decision)) return server.damping.given_by_order();
+  if (before.current || before.refused) server.damping.gained(now);
+  for (ServerState& other : service.servers)
+    if (&other != &server) other.damping.passed_over();
 }
 
 void end_flapping(ServiceState& service, Outbox& outbox, Time now) {

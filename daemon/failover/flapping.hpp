@@ -7,7 +7,8 @@
 
 namespace hanat {
 
-/// The service has just moved, or in mode observe would have: from `before` to where it is now.
+/// What an operator, a drill or a reload moves there and back counts for nobody. The service has just moved, or in mode observe would have:
+/// from `before` to where it is now.
 void note_move(ServiceState& service, const Placement& before, const Decision& decision, Outbox& outbox, Time now);
 
 /// Servers of which nothing is held against them any more.

@@ -8,6 +8,7 @@
 
 #include "daemon/config/probe_targets.hpp"
 #include "daemon/decision/reason_policy.hpp"
+#include "daemon/decision/verdict.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
 
@@ -43,7 +44,9 @@ probes::Rate witness_rate(const ProbeState& probe, bool fast) {
 void note_warning(const ServiceState& service, const ServerState& server, ProbeState& probe, const probes::ProbeResult& result,
                   Outbox& outbox, Time now) {
   constexpr auto again_after = 1h;
-  if (result.outcome != probes::Outcome::pass || !policy_of(result.reason).warns) return;
+  const bool passes_with_one = result.outcome == probes::Outcome::pass && policy_of(result.reason).warns;
+  const bool only_warns = result.outcome == probes::Outcome::fail && probe.probe->spec.advisory && probe.window.health() == Health::down;
+  if (!passes_with_one && !only_warns) return;
   if (probe.warned_at && now - *probe.warned_at < again_after) return;
   probe.warned_at = now;
   outbox.log(events::probe_warning(service, server, probe, result));
@@ -108,7 +111,8 @@ bool opens_untracked(probes::Kind kind) {
   case probes::Kind::redis:
   case probes::Kind::postgres:
   case probes::Kind::mysql:
-  case probes::Kind::smtp: return true;
+  case probes::Kind::smtp:
+  case probes::Kind::agent: return true;
   }
   return false;
 }
@@ -224,8 +228,9 @@ void HealthMonitor::update_rates(ServiceState& service) {
     if (rate != std::exchange(probe.rate, rate)) scheduler_.set_rate(probe.id, rate);
   };
   const bool fast = service.outage.is_urgent();
+  const ProbePace pace = fast ? ProbePace::fast : placement(service).current ? ProbePace::relaxed : ProbePace::usual;
   for (ServerState& server : service.servers) {
-    for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, fast));
+    for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, pace));
     if (server.new_probes)
       for (ProbeState& probe : server.new_probes->probes) update(probe, rate_of(service.config, probe));
   }
@@ -275,6 +280,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   note_warning(service, server, probe, result, outbox_, now);
   note_inconclusive(is_inconclusive(probe), result);
   server.totals.count(result);
+  if (result.outcome == probes::Outcome::pass) service.totals.passes.count(result);
   probe.last = result;
   if (result.outcome == probes::Outcome::fail) {
     probe.last_failure = result.reason;
@@ -308,7 +314,7 @@ void HealthMonitor::on_new_probe_result(ServiceState& service, std::size_t index
   probe.last_at = now;
   if (result.outcome == probes::Outcome::fail) probe.last_failure = result.reason;
   bool changed = in_burst != probe.window.in_burst();
-  if (std::ranges::all_of(fresh.probes, [](const ProbeState& one) { return one.window.passes() > 0; })) {
+  if (have_passed(fresh.probes)) {
     take_up(service, index, now);
     evaluate(service, now);
     changed = true;

@@ -15,6 +15,7 @@ namespace {
 void end_maintenance(ServiceState& service, ServerState& server, std::string by, Outbox& outbox) {
   server.maintenance.reset();
   server.planned = true;
+  server.placed = false;
   outbox.overrides_changed = true;
   outbox.log(events::server_enabled(service, server, std::move(by)));
 }
@@ -79,6 +80,7 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
     ServerState& server = service.servers[index];
     // What a server that is up waits for, a time or an operator, may be what the new configuration changes.
     server.planned = !stays || before[index].planned || server.health == Health::up;
+    server.placed = !stays && server.health != Health::down;
     if (stays) server.planned_flows = before[index].planned_flows;
   }
   for (const ServerState& old : before) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <tuple>
@@ -75,6 +76,7 @@ public:
   void copy(const ServiceState& original) {
     ServiceState& service = original.removed ? registry_.tombstone(original.config.name) : registry_.add(original.config.name);
     service = original;
+    if (original.shadow) observed_.insert(original.config.name);
     service.dirty = service.changing = service.followup_due = false;
     service.timer.reset();
     for (Eviction& eviction : service.evictions) eviction.in_job = false; // a move that waits for a job comes some milliseconds later
@@ -111,6 +113,14 @@ private:
     return std::nullopt;
   }
 
+  static TakeOverPlan take_over_of(const ServiceState& service) {
+    const bool waits = !service.current && !service.refused; // for an answer of its servers, or of those of its group
+    TakeOverPlan plan{
+        .target = target_name(service), .address = {}, .why = std::string{to_text(waits ? Reason::starting : service.reason)}};
+    if (service.current) plan.address = to_text(service.servers[*service.current].addresses.front());
+    return plan;
+  }
+
   void note(Change& change, ReloadPlan& plan, Time now) {
     ServiceState& service = *change.service;
     std::vector<FlowsPlan> flows;
@@ -121,17 +131,25 @@ private:
     std::ranges::sort(flows, {}, [](const FlowsPlan& one) { return std::tie(one.flows, one.server, one.action); });
     flows.erase(std::ranges::unique(flows).begin(), flows.end());
     std::optional<MovePlan> move;
-    if (!service.shadow && record_target(change, outbox_)) move = last_move();
-    if (!move && flows.empty()) return;
+    std::optional<TakeOverPlan> take_over;
+    const Placement before = placement(service);
+    if (!service.shadow) {
+      if (record_target(change, outbox_)) move = last_move();
+      const bool first = before == Placement{} && placement(service) != before && !service.removed;
+      if (!move && (first || observed_.contains(service.config.name))) take_over = take_over_of(service);
+    }
+    if (!move && !take_over && flows.empty()) return;
     auto found = std::ranges::find(plan.changes, service.config.name, &ServicePlan::service);
     if (found == plan.changes.end()) {
       plan.changes.push_back({.service = service.config.name, .change = "moved"});
       found = plan.changes.end() - 1;
     }
     if (move) found->move = std::move(move);
+    if (take_over) found->take_over = std::move(take_over);
     found->flows.insert(found->flows.end(), flows.begin(), flows.end());
   }
 
+  std::set<std::string> observed_; // before the reload
   Outbox outbox_;
   NoProbes probes_;
   NoPaths paths_;

@@ -17,6 +17,7 @@
 #include "daemon/failover/port_handover.hpp"
 #include "daemon/failover/rehearsal.hpp"
 #include "daemon/failover/reload_changes.hpp"
+#include "daemon/failover/reported_health.hpp"
 #include "daemon/report/make_event.hpp"
 #include "nat/port_range.hpp"
 
@@ -177,6 +178,7 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   health_.assign(service);
   health_.watch_witness(service);
   keep_maintenance(service, before, outbox_);
+  keep_reports(service, before);
   keep_override(service, before, outbox_);
   keep_observing(service, before, outbox_);
   infer_target(service); // a place in the old list of servers says nothing about the new one

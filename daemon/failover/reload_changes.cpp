@@ -60,13 +60,17 @@ void add_held(const ServiceState& service, const Reconfiguration& next, ServiceP
 std::optional<ServicePlan> service_change(const ServiceState* service, const ServiceConfig& next) {
   if (service == nullptr) {
     const ServiceState nothing;
-    return ServicePlan{.service = next.name, .change = "added", .probes = probes_plan({}, reconfigure(nothing, next))};
+    return ServicePlan{.service = next.name,
+                       .change = "added",
+                       .probes = probes_plan({}, reconfigure(nothing, next)),
+                       .observed = next.mode == Mode::observe};
   }
   if (is_configured_as(*service, next)) return std::nullopt;
   const Reconfiguration behind = reconfigure(*service, next);
   ServicePlan change{.service = next.name, .change = "changed", .keys = changes_of_keys(configured(*service), next)};
   change.probes = probes_plan(probes_of(*service), behind);
   add_held(*service, behind, change);
+  change.observed = next.mode == Mode::observe;
   return change;
 }
 

@@ -1,5 +1,6 @@
 // From services to values, and back with doubt.
 #include "daemon/failover/saved_health.hpp"
+#include "daemon/decision/verdict.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -118,16 +119,14 @@ void restore_server(ServerState& server, const SavedServer& saved, const Age& ag
   server.damping = FlapDamping{flaps};
   server.flapping_logged = saved.flap_level > 0; // its end will be told, if it is not over by now
   server.planned = saved.planned;
-  std::vector<Health> healths;
   for (ProbeState& probe : server.probes) {
     const auto same = std::ranges::find(saved.probes, probe_identity(*probe.probe), &SavedProbe::identity);
     if (same != saved.probes.end()) {
       if (verdicts) restore_window(probe, *same, age);
       if (const auto& last = same->last; last && age.same_boot()) restore_last(probe, *last, age);
     }
-    healths.push_back(probe.window.health());
   }
-  server.health = server.last_logged = combine(healths);
+  server.health = server.last_logged = verdict_of(server.probes);
   if (server.health == Health::up) server.up_since = age.begin_of_run(saved.up_since.value_or(Time::max()));
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/outage.hpp"
 #include "daemon/failover/overrides.hpp"
+#include "daemon/failover/reported_health.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat {
@@ -31,7 +32,10 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
       group, [now](const ServiceState* service) { return service->force && service->force->until && *service->force->until <= now; });
   for (ServiceState* service : group)
     if (expired) expire_override(*service, outbox);
-  for (ServiceState* service : group) expire_maintenance(*service, outbox, now);
+  for (ServiceState* service : group) {
+    expire_maintenance(*service, outbox, now);
+    expire_reports(*service, outbox, now);
+  }
   for (int pass = 0; pass < (group.size() > 1 ? 2 : 1); ++pass) {
     share_health(group);
     for (ServiceState* service : group) evaluate(*service, now);

@@ -1,7 +1,9 @@
 // libmicrohttpd without threads: libuv watches its epoll descriptor. A request without a reply yet is suspended.
 #include "daemon/http/http_server.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <system_error>
@@ -51,13 +53,38 @@ Fd listening_socket(const Endpoint& at) {
 }
 
 /// The body is handed over: the metrics of ten thousand services are tens of megabytes, which no turn of the loop has the time to copy.
-Response response_of(HttpReply reply) {
+Response body_in_pieces(HttpReply& reply) {
+  struct Body {
+    std::string begin;
+    std::shared_ptr<const std::vector<std::string>> pieces;
+  };
+  auto body = std::make_unique<Body>(Body{.begin = std::move(reply.body), .pieces = std::move(reply.pieces)});
+  std::vector<MHD_IoVec> parts;
+  parts.reserve(body->pieces->size() + 1);
+  const auto add = [&parts](const std::string& text) {
+    if (!text.empty()) parts.push_back({.iov_base = text.data(), .iov_len = text.size()});
+  };
+  add(body->begin);
+  std::ranges::for_each(*body->pieces, add);
+  const auto free_body = +[](void* text) { delete static_cast<Body*>(text); }; // NOLINT(cppcoreguidelines-owning-memory): MHD owns it
+  Response response{MHD_create_response_from_iovec(parts.data(), static_cast<unsigned>(parts.size()), free_body, body.get())};
+  if (!response) return response;
+  [[maybe_unused]] const auto* const is_owned_by_mhd = body.release();
+  return response;
+}
+Response body_in_one(HttpReply& reply) {
   auto body = std::make_unique<std::string>(std::move(reply.body));
   const auto free_body =
       +[](void* text) { delete static_cast<std::string*>(text); }; // NOLINT(cppcoreguidelines-owning-memory): MHD owns it
   Response response{MHD_create_response_from_buffer_with_free_callback_cls(body->size(), body->data(), free_body, body.get())};
   if (!response) return response;
-  [[maybe_unused]] const std::string* const is_owned_by_mhd = body.release();
+  [[maybe_unused]] const auto* const is_owned_by_mhd = body.release();
+  return response;
+}
+
+Response response_of(HttpReply reply) {
+  Response response = reply.pieces && !reply.pieces->empty() ? body_in_pieces(reply) : body_in_one(reply);
+  if (!response) return response;
   MHD_add_response_header(response.get(), "Content-Type", reply.type.c_str());
   for (const auto& [name, value] : reply.headers) MHD_add_response_header(response.get(), name.c_str(), value.c_str());
   return response;

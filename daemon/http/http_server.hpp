@@ -24,6 +24,7 @@ struct HttpReply {
   std::string body = {};
   std::string type = "text/plain";
   std::vector<std::pair<std::string, std::string>> headers = {}; // beside Content-Type
+  std::shared_ptr<const std::vector<std::string>> pieces = {};   // the rest of a long body, behind `body`
 };
 
 /// One request, and the reply to it.

@@ -105,7 +105,8 @@ struct HealthChanged {
   std::string probe = {};  // which one stands for the server, where it has several
   std::string wanted = {}; // by that probe, where another answer came
   HealthCause cause = {};
-  std::string host = {}; // the server's name, where it is configured by that
+  std::string host = {};        // the server's name, where it is configured by that
+  std::string reported_by = {}; // it is so by a report, and not by probes
   bool operator==(const HealthChanged&) const = default;
 };
 /// A probe is inconclusive, and no other one was.
@@ -370,10 +371,10 @@ using Payload =
                  KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod,
                  Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ReloadHangs,
                  ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
-                 MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, ProbeWarning, NewProbeFails,
-                 NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten, PeerSeen, PeerLost,
-                 PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged,
-                 CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, Message>;
+                 MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, HealthReported, ReportEnded,
+                 ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten,
+                 PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined,
+                 ConntrackdChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, Message>;
 
 } // namespace hanat::events
 

@@ -20,6 +20,8 @@ constexpr std::tuple kinds{
     Row<events::ShadowMoved>{"would-move", "8da96075272d493fa7ac723dbc681970"},
     // Health
     Row<events::HealthChanged>{"health", "9474fd52a36e4bd6afe5c92416135f6e"},
+    Row<events::HealthReported>{"reported", "a08b60e5511a4d0995e8ebaa21b2ea99"},
+    Row<events::ReportEnded>{"report-ended", "b3a0d31ec2ca4a96a55a84e55752bb6b"},
     Row<events::ProbesInconclusive>{"probes-inconclusive", "a35c558db59749cfbc5f7081a690ebf3"},
     Row<events::ProbesConclusive>{"probes-conclusive", "22a8003d1c5a4811902bed600b434bc6"},
     Row<events::ClientsNotHeard>{"clients-not-heard", "6c53c2f65ce3443083632ad5a391f2dd"},

@@ -68,6 +68,19 @@ struct OverrideMoved {
   bool operator==(const OverrideMoved&) const = default;
 };
 
+/// A program said how a server is, and its probes decide nothing until then.
+struct HealthReported {
+  ServerName server;
+  Health health = Health::unknown;
+  std::string by, reason;
+  Clock::duration lasts{}; // unless it is renewed
+  bool operator==(const HealthReported&) const = default;
+};
+struct ReportEnded {
+  ServerName server;
+  std::string by; // who ended it; empty: its time is over
+  bool operator==(const ReportEnded&) const = default;
+};
 /// A server is never chosen until it is enabled.
 struct ServerDisabled {
   ServerName server;

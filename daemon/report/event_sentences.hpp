@@ -22,6 +22,8 @@ public:
   std::string operator()(const FlappingEnded& flapping) const;
   std::string operator()(const OutageDoubted& doubt) const;
   std::string operator()(const OutageDoubtEnded& doubt) const;
+  std::string operator()(const HealthReported& reported) const;
+  std::string operator()(const ReportEnded& ended) const;
   std::string operator()(const ProbeWarning& warning) const;
   std::string operator()(const NewProbeFails& failing) const;
   std::string operator()(const NewProbesPassed& passed) const;

@@ -116,6 +116,8 @@ std::string Sentences::operator()(const ShadowMoved& moved) const {
 
 std::string Sentences::operator()(const HealthChanged& changed) const {
   std::string text = fmt::format("{} is {}", to_text(changed.server), hanat::to_text(changed.health));
+  if (!changed.reported_by.empty())
+    return text + fmt::format(": reported by {}{}", changed.reported_by, changed.another_up ? "" : "; no other server is known to be up");
   switch (changed.health) {
   case Health::up:
     return text + fmt::format(": {} in {:.1f} ms", to_text(changed.last), changed.last ? seconds(changed.last->latency) * 1000 : 0);
@@ -252,7 +254,9 @@ struct Levels {
     }
     return Level::error;
   }
-  Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded> auto&) const { return Level::notice; }
+  Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded, HealthReported, ReportEnded> auto&) const {
+    return Level::notice;
+  }
   Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers, HookFailed> auto&) const { return Level::warning; }
   Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
   Level operator()(const ConntrackdChanged& changed) const { return changed.state == FlowSync::ok ? Level::notice : Level::warning; }
@@ -267,7 +271,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<FlowsCut, CutCancelled, DrainVoid, Drained, DrainEnded> auto& event) const {
     return event.flip ? "cut" : std::string_view{};
   }
-  std::string_view operator()(const HealthChanged&) const { return "health"; }
+  std::string_view operator()(const OneOf<HealthChanged, HealthReported, ReportEnded> auto&) const { return "health"; }
   std::string_view operator()(const OneOf<ConfigReloaded, ConfigRefused, ReloadFailed, ReloadHangs, ConfigUnconfirmed, ConfigConfirmed,
                                           ConfigReverted> auto&) const {
     return "reload";
@@ -303,7 +307,7 @@ struct ByWhom {
                                      ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, RoleChanged> auto& event) const {
     return event.by;
   }
-  std::string operator()(const OneOf<PeerListed, CommandForwarded> auto& event) const { return event.by; }
+  std::string operator()(const OneOf<PeerListed, CommandForwarded, HealthReported, ReportEnded> auto& event) const { return event.by; }
 };
 
 /// Of an event of the kind "target": where new connections go now. Mode observe sets no target.

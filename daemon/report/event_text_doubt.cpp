@@ -60,10 +60,13 @@ std::string Sentences::operator()(const OutageDoubtEnded& doubt) const {
 
 std::string Sentences::operator()(const ProbeWarning& warning) const {
   const auto& result = warning.result;
-  return fmt::format("{} passes with a warning{}: {}{}{}; nothing moves because of it, unless its probe is critical",
-                     full_name(warning.server), warning.probe.empty() ? "" : " (" + warning.probe + ")", probes::to_text(result.reason),
+  const bool fails = result.outcome == probes::Outcome::fail; // and its probe has critical = false
+  return fmt::format("{} {}{}: {}{}{}; nothing moves because of it{}", full_name(warning.server),
+                     fails ? "fails a probe that only warns" : "passes with a warning",
+                     warning.probe.empty() ? "" : " (" + warning.probe + ")", probes::to_text(result.reason),
                      result.detail.empty() ? fmt::format(" ({:.1f} ms)", in_seconds(result.latency) * 1000) : " (" + result.detail + ")",
-                     warning.wanted.empty() ? "" : ", wanted: " + warning.wanted);
+                     warning.wanted.empty() ? "" : ", wanted: " + warning.wanted,
+                     fails ? " (critical = false)" : ", unless its probe is critical");
 }
 
 std::string Sentences::operator()(const NewProbeFails& failing) const {

@@ -1,4 +1,4 @@
-// The sentences about servers out of service, and about overrides that a server or a reload ends or moves.
+// The sentences about servers out of service or reported on, and about overrides that a server or a reload ends or moves.
 // Not here: the other sentences about overrides (event_text).
 #include <string>
 
@@ -32,6 +32,19 @@ std::string Sentences::operator()(const OverrideMoved& override) const {
 std::string Sentences::operator()(const OverrideDropped& override) const {
   return fmt::format("the override to {}{} is dropped: that server is no longer configured; health decides again",
                      full_name(override.server), override.by.empty() ? "" : " by " + override.by);
+}
+
+std::string Sentences::operator()(const HealthReported& reported) const {
+  return fmt::format(
+      "{} is reported {} by {}{}: that counts instead of its probes for {}, unless it is reported again; `hanatctl report {} "
+      "{} --health none` ends it",
+      full_name(reported.server), hanat::to_text(reported.health), reported.by,
+      reported.reason.empty() ? "" : fmt::format(" ({})", reported.reason), duration_text(reported.lasts), service_, reported.server.role);
+}
+
+std::string Sentences::operator()(const ReportEnded& ended) const {
+  const std::string why = ended.by.empty() ? "the report was not renewed in time" : "the report was ended by " + ended.by;
+  return fmt::format("{} is judged by its probes again: {}", full_name(ended.server), why);
 }
 
 std::string Sentences::operator()(const ServerDisabled& disabled) const {

@@ -1,5 +1,6 @@
 // One function an event.
 #include "daemon/report/make_event.hpp"
+#include "daemon/decision/verdict.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -139,6 +140,7 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
     if (probe.probe != nullptr && probe.last) changed.wanted = wanted_by(probe.probe->spec, probe.last->reason);
   }
   changed.cause = cause_of(service, server, now);
+  if (server.report) changed.reported_by = server.report->by;
   return make(service.config.name, std::move(changed));
 }
 

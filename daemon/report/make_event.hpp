@@ -63,6 +63,8 @@ Event override_void(const ServiceState& service, const ServerState& server, bool
 Event override_moved(const ServiceState& service, const ServerState& from, const ServerState& to);
 
 // make_event_maintenance.cpp
+Event health_reported(const ServiceState& service, const ServerState& server);
+Event report_ended(const ServiceState& service, const ServerState& server, std::string by);
 Event server_disabled(const ServiceState& service, const ServerState& server);
 /// `by`: who did it; empty: its time is over.
 Event server_enabled(const ServiceState& service, const ServerState& server, std::string by);

@@ -29,6 +29,20 @@ Event override_moved(const ServiceState& service, const ServerState& from, const
   return make(service.config.name, OverrideMoved{.from = server_name(from), .to = server_name(to)});
 }
 
+Event health_reported(const ServiceState& service, const ServerState& server) {
+  const HealthReport report = server.report.value_or(HealthReport{});
+  return make(service.config.name,
+              HealthReported{.server = name_with_address(server),
+                             .health = report.health,
+                             .by = report.by,
+                             .reason = report.reason,
+                             .lasts = std::chrono::round<std::chrono::milliseconds>(report.until_wall - report.since)});
+}
+
+Event report_ended(const ServiceState& service, const ServerState& server, std::string by) {
+  return make(service.config.name, ReportEnded{.server = name_with_address(server), .by = std::move(by)});
+}
+
 Event server_disabled(const ServiceState& service, const ServerState& server) {
   const WallTime at = event_time();
   return {.at = at, .service = service.config.name, .what = disabled_now(server, at)};

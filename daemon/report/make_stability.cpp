@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "daemon/decision/reason_policy.hpp"
+#include "daemon/report/probe_text.hpp"
 
 namespace hanat {
 namespace {
@@ -24,6 +25,11 @@ std::optional<WarningStatus> warning_of(const ServerState& server) {
   for (const ProbeState& probe : server.probes)
     if (const auto& last = probe.last; last && last->outcome == probes::Outcome::pass && policy_of(last->reason).warns)
       return WarningStatus{.reason = std::string{to_text(last->reason)}, .detail = last->detail};
+  for (const ProbeState& probe : server.probes)
+    if (const auto& last = probe.last;
+        last && probe.probe != nullptr && probe.probe->spec.advisory && probe.window.health() == Health::down)
+      return WarningStatus{.reason = std::string{to_text(probe.last_failure.value_or(last->reason))},
+                           .detail = name_of(*probe.probe) + " fails, which moves nothing: critical = false"};
   return std::nullopt;
 }
 

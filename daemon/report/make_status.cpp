@@ -1,8 +1,10 @@
 // From running services to status values.
 #include "daemon/report/make_status.hpp"
+#include "daemon/decision/verdict.hpp"
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -41,8 +43,9 @@ ProbeTotalsStatus report(const ProbeTotals& totals) {
   ProbeTotalsStatus status;
   for (const auto& [outcome, reason, number] : totals.results())
     status.results.push_back({.outcome = std::string{to_text(outcome)}, .reason = std::string{to_text(reason)}, .number = number});
-  status.latencies.assign(totals.latencies().begin(), totals.latencies().end());
-  status.latency_sum_s = totals.latency_sum_s();
+  const PassTimes& passes = totals.passes();
+  status.latencies.assign(passes.latencies().begin(), passes.latencies().end());
+  status.latency_sum_s = passes.sum_s();
   return status;
 }
 
@@ -66,6 +69,12 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
                                      .until = maintenance->until_wall ? std::optional{to_text(*maintenance->until_wall)} : std::nullopt,
                                      .reason = maintenance->reason,
                                      .by = maintenance->by};
+  if (const auto& reported = server.report)
+    status.report = ReportStatus{.health = std::string{to_text(reported->health)},
+                                 .since = to_text(reported->since),
+                                 .until = to_text(reported->until_wall),
+                                 .reason = reported->reason,
+                                 .by = reported->by};
   status.fails = {.count = 0, .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
   status.totals = report(server.totals);
   if (server.probes.empty()) { // its name has no address
@@ -120,6 +129,19 @@ std::vector<DrainingStatus> draining(const ServiceState& service, Time now) {
                       .left = server.first.left,
                       .ends_in_s = server.first.ends_in_s(now)});
   return result;
+}
+
+/// By the roles that the servers have now, or had then.
+std::vector<std::string> cutting(const ServiceState& service) {
+  std::set<std::string> roles;
+  for (const Eviction& eviction : service.evictions) {
+    if (eviction.drain || eviction.untranslated || eviction.mappings.empty()) continue;
+    const Mapping& mapping = eviction.mappings.front();
+    const auto leads_there = [&](const ServerConfig& server) { return endpoint_for(server, mapping.vip) == mapping.server; };
+    const auto server = std::ranges::find_if(service.config.servers, leads_there);
+    roles.insert(server != service.config.servers.end() ? server->role : eviction.comment.substr(eviction.comment.find(' ') + 1));
+  }
+  return {roles.begin(), roles.end()};
 }
 
 Staying staying_of(const ServiceState& service, const Flip& flip) {
@@ -240,6 +262,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
     status.last_flip->drain_ends_in_s = staying_of(service, *flip).ends_in_s(now);
   }
   status.draining = draining(service, now);
+  status.cutting = cutting(service);
   for (const auto& [mapping, known] : service.unexpected)
     if (known.left_alone && known.flows > 0)
       status.foreign.push_back({.listen = to_text(mapping.vip), .server = to_text(mapping.server), .flows = known.flows});
@@ -247,6 +270,9 @@ ServiceStatus report(const ServiceState& service, Time now) {
   status.totals.cut = {.tcp = service.totals.cut.tcp, .udp = service.totals.cut.udp, .sctp = service.totals.cut.sctp};
   status.totals.nudged = service.totals.nudged;
   status.totals.drained = service.totals.drained;
+  const PassTimes& passes = service.totals.passes;
+  status.totals.latencies.assign(passes.latencies().begin(), passes.latencies().end());
+  status.totals.latency_sum_s = passes.sum_s();
   report_stability(service, status, now);
   return status;
 }

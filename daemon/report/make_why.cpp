@@ -32,6 +32,9 @@ bool sets_target(const HistoryEntry& entry) {
   return entry.kind == "flip" || (entry.kind == "target" && !entry.target.empty() && !is_adoption(entry));
 }
 
+/// Mode observe: where hanatd would have the traffic.
+bool is_shadow_move(const HistoryEntry& entry) { return entry.kind == "target" && entry.target.empty() && !is_adoption(entry); }
+
 /// What an operator did to the service or to one of its servers, and what became of it.
 bool is_operators(const HistoryEntry& entry) { return entry.kind == "override" || entry.kind == "maintenance"; }
 
@@ -45,6 +48,7 @@ std::string target_of(const HistoryEntry& entry) { return entry.flip ? entry.fli
 
 /// Whether a change of health can have led to that target: that its server came up, or that another one went away.
 bool explains(const HealthChangeStatus& health, const HistoryEntry& effect) {
+  if (is_shadow_move(effect)) return health.health != "unknown"; // its entry does not name the server
   const std::string why = effect.flip ? effect.flip->why : "";
   if (why == "forced" || why == "drill" || why == "disabled" || why == "followed") return false;
   const bool up = health.health == "up";
@@ -89,12 +93,13 @@ public:
 
 private:
   bool is_own(const HistoryEntry& entry) const { return entry.service == query_.service; }
+  bool sets(const HistoryEntry& entry) const { return query_.observed ? is_shadow_move(entry) : sets_target(entry); }
 
   /// The last change of target, or all of those from `from` on; oldest first.
   void find_setters() {
     for (std::uint64_t number = end_; number-- > history_.begin();) {
       const HistoryEntry& entry = history_[number];
-      if (!is_own(entry) || !sets_target(entry)) continue;
+      if (!is_own(entry) || !sets(entry)) continue;
       const bool within = !query_.from.empty() && entry.at >= query_.from;
       if (setters_.empty() || within) setters_.insert(setters_.begin(), number);
       if (!within) return;
@@ -134,7 +139,7 @@ private:
     std::vector<std::uint64_t> causes;
     for (std::uint64_t number = setter; number-- > history_.begin();) {
       const HistoryEntry& entry = history_[number];
-      if (is_own(entry) && sets_target(entry)) break;
+      if (is_own(entry) && sets(entry)) break;
       if (!may_cause(entry, effect, judged)) continue;
       if (entry.at < from && !causes.empty()) break;
       causes.push_back(number);
@@ -169,7 +174,7 @@ private:
   void trim() {
     auto& chain = report_.chain;
     while (chain.size() > longest_chain) {
-      const auto victim = std::ranges::find_if_not(chain, [](const HistoryEntry& entry) { return sets_target(entry); });
+      const auto victim = std::ranges::find_if_not(chain, [this](const HistoryEntry& entry) { return sets(entry); });
       chain.erase(victim == chain.end() ? chain.begin() : victim);
       ++report_.omitted;
     }

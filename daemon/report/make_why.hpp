@@ -19,6 +19,7 @@ struct WhyQuery {
   std::string from = {};            // empty: the last change of target up to `at`; otherwise all of them since then
   std::string at = {};              // empty: now
   std::set<std::string> group = {}; // the services that move together with it, itself included
+  bool observed = false;            // it is only observed now: where hanatd would send its connections takes the place of a target
 };
 WhyReport make_why(const HistoryRing& history, const WhyQuery& query);
 

@@ -2,9 +2,11 @@
 #include "daemon/report/metrics_server.hpp"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/http/http_server.hpp"
@@ -22,7 +24,9 @@ class MetricsReply final : public SlicedReply::Text {
 public:
   explicit MetricsReply(const DaemonStatus& daemon) : text_(daemon) {}
   void add(const ServiceStatus& service) override { text_.add(service); }
-  HttpReply take() override { return {.body = text_.take(), .type = std::string{metrics_type}}; }
+  HttpReply take() override {
+    return {.type = std::string{metrics_type}, .pieces = std::make_shared<const std::vector<std::string>>(text_.take_pieces())};
+  }
 
 private:
   MetricsText text_;

@@ -36,6 +36,21 @@ std::string answer_of(const probes::DnsSpec& dns) {
                             : fmt::format("{} {}", dns.record, probes::sanitized(dns.answer, longest_pattern));
 }
 
+std::string answer_of(const probes::RedisSpec& redis) {
+  if (redis.master) return "PONG, and role:master";
+  if (redis.linked) return "PONG, and master_link_status:up";
+  return redis.replica ? "PONG, and role:slave" : "PONG";
+}
+
+std::string answer_of(const probes::SqlSpec& sql) {
+  if (sql.writable) return "a server that takes writes";
+  if (sql.wsrep_ready) return "wsrep_ready";
+  if (sql.member_online) return "a member that is ONLINE";
+  if (sql.max_lag) return "a lag of at most " + duration_text(*sql.max_lag);
+  if (sql.in_recovery) return *sql.in_recovery ? "a server in recovery" : "a server that is not in recovery";
+  return sql.password.secret.empty() ? "" : "a login";
+}
+
 std::string wanted_answer(const ProbeSpec& spec) {
   switch (spec.kind) {
   case Kind::tcp:
@@ -44,9 +59,10 @@ std::string wanted_answer(const ProbeSpec& spec) {
   case Kind::https: return with("body", spec.of<probes::HttpSpec>().body);
   case Kind::dns: return answer_of(spec.of<probes::DnsSpec>());
   case Kind::grpc: return "SERVING";
-  case Kind::redis: return spec.of<probes::RedisSpec>().master ? "PONG, and role:master" : "PONG";
+  case Kind::redis: return answer_of(spec.of<probes::RedisSpec>());
   case Kind::postgres:
-  case Kind::mysql: return spec.of<probes::SqlSpec>().writable ? "a server that takes writes" : "";
+  case Kind::mysql: return answer_of(spec.of<probes::SqlSpec>());
+  case Kind::agent: return "up or ready";
   case Kind::exec: return "exit status 0";
   case Kind::tls:
   case Kind::icmp:
@@ -83,7 +99,8 @@ std::string name_of(const probes::Probe& probe) {
   case Kind::redis:
   case Kind::postgres:
   case Kind::mysql:
-  case Kind::smtp: return text;
+  case Kind::smtp:
+  case Kind::agent: return text;
   }
   return text;
 }

@@ -60,7 +60,7 @@ void SlicedReply::finish() {
   const std::shared_ptr<HttpExchange> last = std::move(waiting.back());
   waiting.pop_back();
   for (const auto& exchange : waiting) exchange->reply(reply);
-  last->reply(std::move(reply)); // without a copy: mostly there is only one
+  last->reply(std::move(reply)); // without a copy of its body: mostly there is only one
 }
 
 } // namespace hanat

@@ -1,23 +1,14 @@
-// Dumps the DNAT maps.
+// The elements of the DNAT maps.
 #include "nat/nftables/flow_counts.hpp"
 
-#include <array>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <utility>
 
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
-
 #include "nat/nftables/comment.hpp"
-#include "nat/nftables/request.hpp"
 
 namespace hanat::nat {
 namespace {
-
-constexpr int most_reads = 5; // a read is interrupted only by a commit during it
 
 struct Counted {
   const std::string& set;
@@ -55,31 +46,18 @@ std::vector<FlowCount> flow_counts_in(const std::string& name, const nftnl_set& 
   return std::move(counted.counts);
 }
 
-std::vector<FlowCount> FlowCountReader::read_once() {
-  std::vector<FlowCount> counts;
-  for (const SetId id : set_ids()) {
-    if (id.kind != SetKind::dnat) continue;
-    const std::string name = name_of(id);
-    std::array<std::uint8_t, 512> request{};
-    nlmsghdr* header = put_nft_header(request, nft_type(NFT_MSG_GETSETELEM), NLM_F_DUMP, socket_.next_sequence());
-    mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table_.c_str());
-    mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name.c_str());
-    socket_.exchange({request.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "read the counters of flows",
-                     [&](const nlmsghdr& reply) {
-                       const auto set = made(SetPtr{nftnl_set_alloc()});
-                       if (nftnl_set_elems_nlmsg_parse(&reply, set.get()) != 0) return;
-                       for (FlowCount& count : flow_counts_in(name, *set)) counts.push_back(std::move(count));
-                     });
-  }
-  return counts;
-}
-
 std::vector<FlowCount> FlowCountReader::read() {
-  for (int reads = 1;; ++reads) try {
-      return read_once();
-    } catch (const std::system_error& error) {
-      if (error.code() != std::errc::interrupted || reads == most_reads) throw;
-    }
+  std::vector<std::string> maps;
+  for (const SetId id : set_ids())
+    if (id.kind == SetKind::dnat) maps.push_back(name_of(id));
+  std::vector<FlowCount> counts;
+  dump_.read(maps, "read the counters of flows",
+             {.begin = [&] { counts.clear(); },
+              .part =
+                  [&](const std::string& name, const nftnl_set& set) {
+                    for (FlowCount& count : flow_counts_in(name, set)) counts.push_back(std::move(count));
+                  }});
+  return counts;
 }
 
 } // namespace hanat::nat

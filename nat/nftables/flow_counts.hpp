@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "nat/netlink.hpp"
+#include "nat/nftables/element_dump.hpp"
 #include "nat/nftables/set_elements.hpp"
 
 namespace hanat::nat {
@@ -25,15 +25,12 @@ std::vector<FlowCount> flow_counts_in(const std::string& name, const nftnl_set& 
 class FlowCountReader {
 public:
   /// Throws std::system_error.
-  explicit FlowCountReader(std::string table) : table_(std::move(table)) {}
+  explicit FlowCountReader(std::string table) : dump_(std::move(table)) {}
   /// Of all DNAT maps. Throws std::system_error, as when there is no table.
   std::vector<FlowCount> read();
 
 private:
-  std::vector<FlowCount> read_once();
-
-  std::string table_;
-  Netlink socket_;
+  ElementDump dump_;
 };
 
 } // namespace hanat::nat

@@ -1,25 +1,15 @@
-// Dumps two small sets.
+// The elements of two small sets.
 #include "nat/nftables/held_clients.hpp"
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <system_error>
-#include <utility>
-
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 
 #include "nat/nftables/layout.hpp"
-#include "nat/nftables/request.hpp"
 #include "nat/nftables/set_elements.hpp"
 
 namespace hanat::nat {
 namespace {
-
-constexpr int max_dumps = 5; // a dump is interrupted only by a commit during it
 
 std::optional<HeldClient> parse_held_client(nftnl_set_elem* element) {
   std::uint32_t length = 0;
@@ -49,24 +39,15 @@ std::vector<HeldClient> held_clients_in(const nftnl_set& set) {
 }
 
 std::vector<HeldClient> HeldClientReader::read() {
-  for (int dumps = 1;; ++dumps) try {
-      std::vector<HeldClient> clients;
-      for (const Family family : both_families) {
-        std::array<std::uint8_t, 512> request{};
-        nlmsghdr* header = put_nft_header(request, nft_type(NFT_MSG_GETSETELEM), NLM_F_DUMP, socket_.next_sequence());
-        mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table_.c_str());
-        mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, held_set(family));
-        socket_.exchange({request.data(), header->nlmsg_len}, header->nlmsg_seq, header->nlmsg_seq, "list the held clients",
-                         [&](const nlmsghdr& reply) {
-                           const auto set = made(SetPtr{nftnl_set_alloc()});
-                           if (nftnl_set_elems_nlmsg_parse(&reply, set.get()) != 0) return;
-                           for (const HeldClient& client : held_clients_in(*set)) clients.push_back(client);
-                         });
-      }
-      return clients;
-    } catch (const std::system_error& error) {
-      if (error.code() != std::errc::interrupted || dumps == max_dumps) throw;
-    }
+  const std::vector<std::string> sets{held_set(Family::ipv4), held_set(Family::ipv6)};
+  std::vector<HeldClient> clients;
+  dump_.read(sets, "list the held clients",
+             {.begin = [&] { clients.clear(); },
+              .part =
+                  [&](const std::string&, const nftnl_set& set) {
+                    for (const HeldClient& client : held_clients_in(set)) clients.push_back(client);
+                  }});
+  return clients;
 }
 
 } // namespace hanat::nat

@@ -7,8 +7,7 @@
 #include <vector>
 
 #include "nat/address.hpp"
-#include "nat/netlink.hpp"
-#include "nat/nftables/handles.hpp"
+#include "nat/nftables/element_dump.hpp"
 
 namespace hanat::nat {
 
@@ -23,13 +22,12 @@ std::vector<HeldClient> held_clients_in(const nftnl_set& set);
 class HeldClientReader {
 public:
   /// Throws std::system_error.
-  explicit HeldClientReader(std::string table) : table_(std::move(table)) {}
+  explicit HeldClientReader(std::string table) : dump_(std::move(table)) {}
   /// Clients held within the last nat::held_for, of both families. Throws std::system_error.
   std::vector<HeldClient> read();
 
 private:
-  std::string table_;
-  Netlink socket_;
+  ElementDump dump_;
 };
 
 } // namespace hanat::nat

@@ -13,6 +13,8 @@
 namespace hanat::probes {
 namespace {
 
+constexpr std::size_t longest_tls_detail = 240; // with the remedy
+
 bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
 
 /// The last part of "SSL certificate problem: self-signed certificate" or "error:0A00010B:SSL routines::wrong version number".
@@ -24,7 +26,10 @@ std::string short_message(std::string_view message) {
 std::string detail_of(const Failure& failure) {
   return short_message(failure.message.empty() ? curl_easy_strerror(failure.code) : failure.message);
 }
-std::string tls_detail_of(const Failure& failure) { return sanitized(explain_tls(detail_of(failure))); }
+std::string tls_detail_of(const Failure& failure) {
+  const TlsCause cause = explain_tls(detail_of(failure));
+  return sanitized(cause.remedy.empty() ? cause.detail : cause.detail + ": " + cause.remedy, longest_tls_detail);
+}
 
 /// curl keeps the errno of connect() alone; for recv() and send() only its message tells.
 int errno_in(std::string_view message) {

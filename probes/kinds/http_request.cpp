@@ -5,14 +5,13 @@
 #include <string>
 
 #include "probes/kinds/grpc_answer.hpp"
+#include "probes/kinds/tls_context.hpp"
 
 namespace hanat::probes {
 namespace {
 
 // With `verify`, an expired certificate is noticed at the next handshake: no connection is older than this.
 constexpr long longest_connection_s = 60;
-// Reading the system's CA certificates takes 28 ms of CPU (a handshake without it 1 ms), so they are cached for this long.
-constexpr long ca_cache_s = 600;
 
 std::string in_brackets(const Address& address) {
   return address.family() == Family::ipv6 ? fmt::format("[{}]", address.text()) : address.text();
@@ -103,12 +102,26 @@ void HttpRequest::set_connection(const Probe& probe) {
     set(CURLOPT_FRESH_CONNECT, 1L);
     set(CURLOPT_FORBID_REUSE, 1L);
   }
+  if (uses_tls(spec)) set_tls(spec);
+}
+
+void HttpRequest::set_tls(const ProbeSpec& spec) {
   const bool verify = spec.kind == Kind::grpc ? spec.of<GrpcSpec>().verify : spec.of<HttpSpec>().verify;
   set(CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
-  // curl caches the parsed CA certificates only without a CA directory beside the bundle (which holds the same certificates).
+  // The authorities are those of the context: they were read with the configuration, and no probe reads them again.
   set(CURLOPT_CAPATH, nullptr);
-  set(CURLOPT_CA_CACHE_TIMEOUT, ca_cache_s);
+  set(CURLOPT_CAINFO, nullptr);
+  context_ = context_of(spec.tls.get() == nullptr ? TlsOptions{.verify = verify} : *spec.tls.get());
+  set(CURLOPT_SSL_CTX_DATA, const_cast<void*>(static_cast<const void*>(context_.get())));
+  set(
+      CURLOPT_SSL_CTX_FUNCTION, +[](CURL*, void* made, void* context) -> CURLcode {
+        return static_cast<const TlsContext*>(context)->apply_to(static_cast<SSL_CTX*>(made)) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+      });
+  if (context_->marker().empty()) return;
+  // A connection is reused only for the same options, and this is the one that tells contexts apart.
+  curl_blob marker{.data = const_cast<char*>(context_->marker().data()), .len = context_->marker().size(), .flags = CURL_BLOB_COPY};
+  set(CURLOPT_CAINFO_BLOB, &marker);
 }
 
 } // namespace hanat::probes

@@ -42,8 +42,10 @@ private:
   void set_grpc(const GrpcSpec& grpc);
   void set_version(bool tls, bool http2);
   void set_connection(const Probe& probe);
+  void set_tls(const ProbeSpec& spec);
 
   List connect_to_, headers_; // curl keeps pointers to them
+  std::shared_ptr<const TlsContext> context_;
   std::unique_ptr<CURL, FreeEasy> easy_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,10 +13,15 @@
 
 namespace hanat::probes {
 
+class TlsSessions;
+class TlsStream;
+
 /// What to do next: bytes to send, and perhaps the verdict. With a verdict, the bytes are a last message that needs no reply.
 struct Step {
   std::string send;
   std::optional<Verdict> verdict;
+  bool start_tls = false;          // behind `send`; then on_secured() is called
+  std::function<void()> work = {}; // takes milliseconds: done on another thread, then on_worked() is called; may outlive the client
 };
 
 class ProtocolClient {
@@ -31,6 +37,12 @@ public:
   virtual Step begin() { return {}; }
   /// Takes the next bytes of the server. Not called after a verdict.
   Step on_data(std::string_view bytes);
+  /// The TLS handshake is complete: the next message. `tls` lives as long as the session.
+  virtual Step on_secured(const TlsStream& /*tls*/) { return begin(); }
+  /// The work of the last step is done.
+  virtual Step on_worked() { return {}; }
+  /// With TLS: whether the session begins without it, until a step asks for it.
+  virtual bool begins_plain() const { return false; }
   /// The server closed the connection before the verdict.
   virtual Verdict closed() const { return {Reason::closed, std::string{stage()}}; }
   /// How far the session got.
@@ -65,16 +77,22 @@ private:
 /// The user name where none is configured.
 inline constexpr const char* default_login = "hanat";
 
-// The clients, each in a file of its name.
+// The clients, each in a file of its name. `tls`: whether the client asks for TLS, where its protocol has a way to do so.
 std::unique_ptr<ProtocolClient> send_expect(const SendExpectSpec& spec);
 std::unique_ptr<ProtocolClient> redis(const RedisSpec& spec);
-std::unique_ptr<ProtocolClient> postgres(const SqlSpec& spec);
-std::unique_ptr<ProtocolClient> mysql(const SqlSpec& spec);
-std::unique_ptr<ProtocolClient> smtp(const SmtpSpec& spec);
-/// Without a host the certificate must name `server`. Throws std::runtime_error with OpenSSL's message when OpenSSL fails.
-std::unique_ptr<ProtocolClient> tls(const TlsSpec& spec, const Address& server);
+std::unique_ptr<ProtocolClient> postgres(const SqlSpec& spec, bool tls = false);
+std::unique_ptr<ProtocolClient> mysql(const SqlSpec& spec, bool tls = false);
+std::unique_ptr<ProtocolClient> smtp(const SmtpSpec& spec, bool tls = false);
+std::unique_ptr<ProtocolClient> agent(const AgentSpec& spec);
+/// The handshake alone, inside tls_client().
+std::unique_ptr<ProtocolClient> tls(const TlsSpec& spec);
 
-/// The client for a probe; null for a kind without one.
-std::unique_ptr<ProtocolClient> protocol_client_for(const Probe& probe);
+/// tls_client.cpp: the session of `inner` inside TLS. Throws std::runtime_error with OpenSSL's message when OpenSSL fails.
+std::unique_ptr<ProtocolClient> tls_client(std::unique_ptr<ProtocolClient> inner, const TlsOptions& options, const Probe& probe,
+                                           TlsSessions* sessions);
+
+/// The client for a probe; null for a kind without one. `sessions`: where TLS sessions are kept from probe to probe; null: nowhere. It and
+/// `probe` outlive the client.
+std::unique_ptr<ProtocolClient> protocol_client_for(const Probe& probe, TlsSessions* sessions = nullptr);
 
 } // namespace hanat::probes

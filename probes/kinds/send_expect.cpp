@@ -1,4 +1,5 @@
-// Kind tcp with `send` or `expect`: sends bytes and looks for a pattern in the reply. Not here: the handshake alone (tcp).
+// Kind tcp with `send` or `expect`: sends bytes and looks for a pattern in the reply; with TLS the latter is optional.
+// Not here: the handshake of TCP alone (tcp).
 #include "probes/kinds/protocol.hpp"
 
 namespace hanat::probes {
@@ -8,6 +9,11 @@ class SendExpect final : public ProtocolClient {
 public:
   explicit SendExpect(const SendExpectSpec& spec) : spec_(spec) {}
   Step begin() override { return {.send = spec_.send, .verdict = std::nullopt}; }
+  /// Without anything to expect, the handshake is all that is checked.
+  Step on_secured(const TlsStream& /*tls*/) override {
+    if (!spec_.expect.empty()) return begin();
+    return {.send = {}, .verdict = Verdict{}};
+  }
 
 private:
   // Everything stays unread, because the pattern may span pieces.

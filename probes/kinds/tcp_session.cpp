@@ -1,4 +1,4 @@
-// connect(), send() and recv() without blocking, watched by uv_poll.
+// connect(), send() and recv() without blocking, watched by uv_poll; long computations on a thread of libuv's pool.
 #include "probes/kinds/tcp_session.hpp"
 
 #include <array>
@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "probes/io/connect.hpp"
+#include "probes/io/work.hpp"
 #include "probes/kinds/protocol.hpp"
 
 namespace hanat::probes {
@@ -22,7 +23,7 @@ class TcpSession final : public PendingProbe {
 public:
   TcpSession(uv_loop_t* loop, Clock::time_point start, Fd socket, Poll poll, const ProbeSpec& spec, std::unique_ptr<ProtocolClient> client,
              OnResult on_result)
-      : PendingProbe(start, std::move(on_result)), spec_(spec), client_(std::move(client)), socket_(std::move(socket)),
+      : PendingProbe(start, std::move(on_result)), loop_(loop), spec_(spec), client_(std::move(client)), socket_(std::move(socket)),
         poll_(std::move(poll)),
         deadline_(loop, start, spec_.timeout, [this] { finish(timeout_result(elapsed(), std::string{stage()}, connected_)); }) {
     poll_->data = this;
@@ -78,11 +79,18 @@ private:
     return drained_ || break_off(errno);
   }
 
-  bool apply(const Step& step) {
+  bool apply(Step step) {
     unsent_ += step.send;
+    if (step.work) work_ = start_work(loop_, std::move(step.work), [this] { on_worked(); });
     if (!step.verdict) return true;
     prepare_close();
     return end(result_from_verdict(spec_, *step.verdict, elapsed()));
+  }
+
+  void on_worked() {
+    work_.reset();
+    if (!apply(client_->on_worked()) || !flush()) return; // finished: this object is gone
+    if (const int error = watch(); error < 0) end(result_from_errno(-error, elapsed()));
   }
 
   bool break_off(int error) {
@@ -106,9 +114,11 @@ private:
 
   std::string_view stage() const { return connected_ ? client_->stage() : "no connection"; }
 
+  uv_loop_t* loop_;
   const ProbeSpec& spec_;
   std::unique_ptr<ProtocolClient> client_;
-  Fd socket_; // declared before its poll handle, so closed after it
+  std::unique_ptr<Work> work_; // under way
+  Fd socket_;                  // declared before its poll handle, so closed after it
   Poll poll_;
   std::string unsent_;
   bool connected_ = false, drained_ = false;
@@ -118,11 +128,11 @@ private:
 
 } // namespace
 
-StartResult tcp_session(uv_loop_t* loop, const Probe& probe, OnResult on_result) {
+StartResult tcp_session(uv_loop_t* loop, const Probe& probe, TlsSessions& sessions, OnResult on_result) {
   const auto start = Clock::now();
   std::unique_ptr<ProtocolClient> client;
   try {
-    client = protocol_client_for(probe);
+    client = protocol_client_for(probe, &sessions);
   } catch (const std::bad_alloc&) {
     return result_from_errno(ENOMEM, Clock::now() - start);
   } catch (const std::exception& failure) { // of a library

@@ -7,7 +7,9 @@
 
 namespace hanat::probes {
 
-/// For kinds with a protocol client, and tcp with `send` or `expect`. `probe` must outlive the returned PendingProbe.
-StartResult tcp_session(uv_loop_t* loop, const Probe& probe, OnResult on_result);
+class TlsSessions;
+
+/// For kinds with a protocol client, and tcp with `send`, `expect` or TLS. `probe` and `sessions` must outlive the returned PendingProbe.
+StartResult tcp_session(uv_loop_t* loop, const Probe& probe, TlsSessions& sessions, OnResult on_result);
 
 } // namespace hanat::probes

@@ -9,6 +9,7 @@
 #include "probes/kinds/icmp.hpp"
 #include "probes/kinds/tcp.hpp"
 #include "probes/kinds/tcp_session.hpp"
+#include "probes/kinds/tls_sessions.hpp"
 #include "probes/kinds/udp.hpp"
 
 namespace hanat::probes {
@@ -23,11 +24,14 @@ template <class Client> Client& get_or_make(std::unique_ptr<Client>& client, uv_
 
 } // namespace
 
-Prober::Prober(uv_loop_t* loop) : loop_(loop) {}
+Prober::Prober(uv_loop_t* loop) : loop_(loop), tls_sessions_(std::make_unique<TlsSessions>()) {}
 Prober::~Prober() = default;
 
 void Prober::add(const Probe& probe) { count_http(probe, true); }
-void Prober::remove(const Probe& probe) { count_http(probe, false); }
+void Prober::remove(const Probe& probe) {
+  count_http(probe, false);
+  tls_sessions_->forget(probe);
+}
 
 void Prober::count_http(const Probe& probe, bool added) {
   if (!uses_curl(probe.spec.kind)) return;
@@ -38,13 +42,15 @@ void Prober::count_http(const Probe& probe, bool added) {
 StartResult Prober::start(const Probe& probe, OnResult on_result) {
   switch (probe.spec.kind) {
   case Kind::tcp:
-    if (probe.spec.of<SendExpectSpec>() == SendExpectSpec{}) return probe_tcp(loop_, probe, std::move(on_result));
+    if (probe.spec.of<SendExpectSpec>() == SendExpectSpec{} && probe.spec.tls.get() == nullptr)
+      return probe_tcp(loop_, probe, std::move(on_result));
     [[fallthrough]];
   case Kind::tls:
   case Kind::redis:
   case Kind::postgres:
   case Kind::mysql:
-  case Kind::smtp: return tcp_session(loop_, probe, std::move(on_result));
+  case Kind::smtp:
+  case Kind::agent: return tcp_session(loop_, probe, *tls_sessions_, std::move(on_result));
   case Kind::http:
   case Kind::https:
   case Kind::grpc: return get_or_make(http_, loop_).start(probe, std::move(on_result));

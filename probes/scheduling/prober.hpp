@@ -14,6 +14,7 @@ namespace hanat::probes {
 class Exec;
 class Http;
 class Icmp;
+class TlsSessions;
 
 class Prober {
 public:
@@ -33,6 +34,7 @@ private:
 
   uv_loop_t* loop_;
   std::size_t http_probes_ = 0;
+  std::unique_ptr<TlsSessions> tls_sessions_;
   // each made for the first probe that needs it
   std::unique_ptr<Http> http_;
   std::unique_ptr<Icmp> icmp_;

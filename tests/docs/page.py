@@ -23,6 +23,8 @@ VARIES = [
     (r"\d{4}-\d\d-\d\d( \(\S+\))?", "DATE"),
     (r"\b\d\d:\d\d:\d\d(\.\d+)?", "TIME"),
     (r"passes \d+\.\d of", "passes N of"),
+    (r"\b(\d+ to )?\d+ ms after that; at least \d+ went", "T after that; N went"),  # a drill, as are the next
+    (r"\bconnections of (\w+): .+?(?= no client|$)", r"connections of \1: N"),
     (r"\b\d+(\.\d+)? ?(milliseconds|minutes|min|ms|us|s|h|d)\b", "T"),
     (r"\bT T\b", "T"),  # "29 min 56 s"
     (r"\b(up|down|unknown)( \d+){5}\b", "connections"),

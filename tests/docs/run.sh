@@ -82,8 +82,13 @@ readme() {
     set -e
     # shellcheck disable=SC1090
     . "$lines"
+    # and on, as the table below them says
+    mkdir -p /etc/hanat/conf.d
+    awk '/^    \[service.web\]/ { found = 1 } found && !/^    / { exit } found' README.md >/etc/hanat/conf.d/web.toml
+    hanatctl check && hanatctl reload && hanatctl status web
+    pkill -x hanatd && hanatd --remove
   ) >"$scratch/readme.log" 2>&1
-  if grep -q 'no services: write one' "$scratch/readme.log"; then
+  if grep -q 'no services: write one' "$scratch/readme.log" && grep -q 'added: web' "$scratch/readme.log"; then
     printf 'ok README: hanatd runs without the package\n'
   else
     printf 'FAILED README: the lines without the package do not end with a status\n'

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/import/import.hpp"
+#include "cli/import/values.hpp"
 #include "daemon/config/load_config.hpp"
 
 namespace hanat::test {
@@ -38,6 +39,9 @@ inline int check_import(cli::imports::System system, const std::uint8_t* data, s
     must(config->services.size() == outcome.counts.services);
     for (const ServiceConfig& service : config->services) must(service.mode == Mode::observe);
     summary(outcome.counts);
+    std::size_t marks = 0;
+    for (const std::string_view line : lines_in(outcome.toml)) marks += line.starts_with("# LOST: ") ? 1 : 0;
+    must(marks == outcome.counts.lost);
   } catch (const ImportError& error) {
     const std::string_view what = error.what();
     for (const char c : what) must(c >= ' ' && c <= '~');

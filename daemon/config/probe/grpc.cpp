@@ -1,8 +1,6 @@
 // Reads the keys of grpc probes.
-// Not here: host (shared_keys), the keys of every probe (read_probe).
+// Not here: host (shared_keys), tls (tls_table), the keys of every probe (read_probe).
 #include <algorithm>
-
-#include <fmt/format.h>
 
 #include "daemon/config/probe/keys.hpp"
 
@@ -25,10 +23,7 @@ void read_grpc(TableReader& reader, probes::ProbeSpec& spec) {
   auto& grpc = spec.edit<probes::GrpcSpec>();
   grpc.service = reader.parsed<std::string>("service", "shop.Cart", parse_service).value.value_or("");
   grpc.host = read_host(reader, "host", "www.example.com");
-  grpc.tls = reader.flag("tls").value.value_or(false);
   grpc.verify = reader.flag("verify").value.value_or(false);
-  if (spec.kind == probes::Kind::grpc && grpc.verify && !grpc.tls)
-    reader.report_error(*reader.find("verify"), "probe.verify = true without TLS checks nothing: write tls = true as well");
 }
 
 } // namespace hanat::config

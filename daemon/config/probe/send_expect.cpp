@@ -16,13 +16,6 @@ void check_exclusive(TableReader& reader, std::string_view first, std::string_vi
     reader.report_error(*node, fmt::format("probe.{0} and probe.{1} are both set: keep one of them", second, first));
 }
 
-void read_send(TableReader& reader, std::string& send) {
-  const auto plain = reader.parsed<std::string>("send", "ping", [](std::string_view text) { return parse_bytes("send", text); });
-  const auto hex = reader.parsed<std::string>("send_hex", "00 ff 0a", [](std::string_view text) { return parse_hex("send_hex", text); });
-  check_exclusive(reader, "send", "send_hex");
-  send = hex.value.value_or(plain.value.value_or(""));
-}
-
 void read_expect(TableReader& reader, probes::Pattern& expect) {
   const auto parse_as = [](std::string_view key, auto parse) {
     return [key, parse](std::string_view text) -> Parsed<probes::Pattern> {
@@ -43,6 +36,13 @@ void read_expect(TableReader& reader, probes::Pattern& expect) {
 }
 
 } // namespace
+
+void read_send(TableReader& reader, std::string& send) {
+  const auto plain = reader.parsed<std::string>("send", "ping", [](std::string_view text) { return parse_bytes("send", text); });
+  const auto hex = reader.parsed<std::string>("send_hex", "00 ff 0a", [](std::string_view text) { return parse_hex("send_hex", text); });
+  check_exclusive(reader, "send", "send_hex");
+  send = hex.value.value_or(plain.value.value_or(""));
+}
 
 void read_send_expect(TableReader& reader, probes::SendExpectSpec& send_expect) {
   read_send(reader, send_expect.send);

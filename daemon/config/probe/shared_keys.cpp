@@ -1,9 +1,11 @@
-// Reads the keys that several kinds of probes have: host names, logins, the expiry of certificates.
+// Reads the keys that several kinds of probes have: host names, logins, passwords, the expiry of certificates.
 // Not here: send and expect (send_expect), the keys of every probe (read_probe).
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "daemon/config/credential_files.hpp"
 #include "daemon/config/probe/keys.hpp"
 
 namespace hanat::config {
@@ -20,6 +22,8 @@ Parsed<std::string> parse_name(std::string_view text, std::string_view key) {
                longest_name);
 }
 
+} // namespace
+
 Parsed<std::string> parse_host(std::string_view text, std::string_view key) {
   const bool valid = std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
@@ -29,8 +33,6 @@ Parsed<std::string> parse_host(std::string_view text, std::string_view key) {
                shown(text));
 }
 
-} // namespace
-
 std::string read_name(TableReader& reader, std::string_view key) {
   return reader.parsed<std::string>(key, "hanat", [key](std::string_view text) { return parse_name(text, key); }).value.value_or("");
 }
@@ -39,14 +41,42 @@ std::string read_host(TableReader& reader, std::string_view key, std::string_vie
   return reader.parsed<std::string>(key, example, [key](std::string_view text) { return parse_host(text, key); }).value.value_or("");
 }
 
+probes::Password read_password_file(TableReader& reader) {
+  const auto file = reader.text("password_file", "/etc/hanat/password");
+  probes::Password password;
+  if (!file.value) return password;
+  const toml::node& node = *reader.find("password_file");
+  const auto report = [&](std::string_view why) {
+    reader.report_error(node, fmt::format("probe.password_file = {}: {}", shown(*file.value), why));
+  };
+  if (!file.value->starts_with('/')) {
+    report("this is not a path from the root: write one like \"/etc/hanat/password\"");
+    return password;
+  }
+  auto read = read_password(*file.value);
+  if (const auto* failed = std::get_if<Error>(&read)) {
+    report(failed->text);
+    return password;
+  }
+  return {.file = *file.value, .secret = std::move(std::get<probes::Secret>(read))};
+}
+
 /// `writable` needs a session, and a session needs a user.
 void read_login(TableReader& reader, probes::SqlSpec& sql) {
   const bool has_user = reader.find("user") != nullptr;
   sql.user = read_name(reader, "user");
+  sql.password = read_password_file(reader);
+  if (!sql.password.file.empty() && !has_user)
+    reader.report_error(*reader.find("password_file"), "probe.password_file is of a user: write user = \"hanat\" as well");
   sql.writable = reader.flag("writable").value.value_or(false);
-  if (sql.writable && !has_user)
-    reader.report_error(*reader.find("writable"),
-                        "probe.writable = true needs a user that can log in without a password: write user = \"hanat\"");
+  if (sql.writable) require_user(reader, "writable");
+}
+
+void require_user(TableReader& reader, std::string_view key) {
+  if (reader.find("user") != nullptr) return;
+  if (const toml::node* node = reader.find(key))
+    reader.report_error(
+        *node, fmt::format("probe.{} needs a user that can log in: write user = \"hanat\", and password_file if it has a password", key));
 }
 
 std::chrono::days read_expires_within(TableReader& reader) {

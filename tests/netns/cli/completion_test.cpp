@@ -26,7 +26,7 @@ const std::string completion_files = HANAT_SOURCE "/packaging/completions/";
 constexpr milliseconds shell_deadline{20'000};
 
 std::string in_shell(const std::string& socket, const std::vector<std::string>& argv) {
-  const auto programs = std::filesystem::path{HANATCTL}.parent_path().string();
+  const auto programs = std::filesystem::path{hanatctl_program()}.parent_path().string();
   std::vector<std::string> words = {
       "env", "-u", "DISPLAY", fmt::format("PATH={}:/usr/bin:/bin", programs), "HOME=/nonexistent", "TERM=dumb", "HANAT_SOCKET=" + socket};
   words.insert(words.end(), argv.begin(), argv.end());
@@ -93,7 +93,8 @@ TEST_F(Completions, OfThreeShellsKnowCommandsOptionsServicesAndServers) {
 TEST_F(Completions, WithoutADaemonAreSilentAndQuick) {
   const std::string nowhere = "/nonexistent/control.sock";
   const auto began = TestClock::now();
-  const Output first = collect({"env", "HANAT_SOCKET=" + nowhere, HANATCTL, "complete", "bash", "force-backup", ""}, shell_deadline);
+  const Output first =
+      collect({"env", "HANAT_SOCKET=" + nowhere, hanatctl_program(), "complete", "bash", "force-backup", ""}, shell_deadline);
   EXPECT_LT(TestClock::now() - began, milliseconds{1000});
   EXPECT_EQ(first.exit, 0);
   EXPECT_THAT(first.out + first.err, IsEmpty());
@@ -116,7 +117,7 @@ TEST_F(Completions, OfTenThousandServicesComeAtOnce) {
   for (const auto end = TestClock::now() + milliseconds{60'000}; took.size() < 9 && TestClock::now() < end;) {
     const auto began = TestClock::now();
     const Output all =
-        collect({"env", "HANAT_SOCKET=" + hanatd.socket(), HANATCTL, "complete", "bash", "force-backup", ""}, shell_deadline);
+        collect({"env", "HANAT_SOCKET=" + hanatd.socket(), hanatctl_program(), "complete", "bash", "force-backup", ""}, shell_deadline);
     const auto time = std::chrono::duration_cast<milliseconds>(TestClock::now() - began);
     if (std::ranges::count(all.out, '\n') == services) took.push_back(time); // it is ready
   }

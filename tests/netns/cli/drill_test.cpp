@@ -50,7 +50,7 @@ public:
 
 private:
   static std::vector<std::string> command(const Hanatd& hanatd, const std::vector<std::string>& arguments) {
-    std::vector<std::string> words = {HANATCTL, "--socket", hanatd.socket(), "drill"};
+    std::vector<std::string> words = {hanatctl_program(), "--socket", hanatd.socket(), "drill"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     return words;
   }

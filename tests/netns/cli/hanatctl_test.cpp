@@ -18,6 +18,7 @@ namespace {
 
 using nlohmann::json;
 using test::collect;
+using test::hanatctl_program;
 using test::Hanatd;
 using test::Lab;
 using test::Output;
@@ -29,7 +30,7 @@ using testing::Not;
 using testing::StartsWith;
 
 Output hanatctl(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), HANATCTL);
+  arguments.insert(arguments.begin(), hanatctl_program());
   return collect(arguments, std::chrono::seconds{20});
 }
 
@@ -150,7 +151,7 @@ TEST(Hanatctl, ShowsTheVersionOfTheRealDaemon) {
 }
 
 TEST(Hanatctl, FailsWhenItsOutputIsCutOff) {
-  const auto ran = collect({"sh", "-c", HANATCTL " help > /dev/full"}, std::chrono::seconds{20});
+  const auto ran = collect({"sh", "-c", hanatctl_program() + " help > /dev/full"}, std::chrono::seconds{20});
   EXPECT_EQ(ran.exit, 1);
   EXPECT_THAT(ran.err, HasSubstr("No space left"));
 }

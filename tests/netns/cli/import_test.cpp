@@ -23,13 +23,16 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::connect_once;
+using test::hanatctl_program;
 using test::Hanatd;
 using test::Host;
 using test::Lab;
 using test::TcpServer;
 using test::UdpClient;
 using test::UdpServer;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 struct ImportQuestion {
   std::string text; // "203.0.113.10:80/tcp"
@@ -66,7 +69,7 @@ std::string in_force(std::string toml) {
 }
 
 std::string imported_by(Lab& lab, const std::string& system, const std::string& text, int status) {
-  const auto output = lab.run(Host::gateway, {HANATCTL, "import", system, "-"}, text);
+  const auto output = lab.run(Host::gateway, {hanatctl_program(), "import", system, "-"}, text);
   EXPECT_EQ(output.exit, status) << output.err;
   EXPECT_THAT(output.err, HasSubstr("carried over"));
   return output.out;
@@ -124,10 +127,16 @@ TEST(ImportedIptables, SendsClientsWhereIptablesDid) {
   EXPECT_EQ(before.at("203.0.113.10:5007/udp"), "primary:6007");
   const std::string saved = lab.must(Host::gateway, "iptables-save"); // in its own words
   std::string toml = imported_by(lab, "iptables", saved, 1);          // the rule that is never reached is lost
+  const test::TempDir directory;
   // The safe path of docs/coming-from-iptables.md: look on, take over beside the rules, then remove them.
   Hanatd hanatd{lab, toml};
   hanatd.wait_for(servers_up);
   EXPECT_EQ(names_of_answers(lab, questions), before);
+  const std::string name = hanatd.status().services.at(0).name;
+  const std::string why = hanatd.ctl({"why", name}).out;
+  EXPECT_THAT(why, AllOf(HasSubstr("is only observed"), HasSubstr("would send"), Not(HasSubstr("NO SERVER"))));
+  test::write_text(directory / "next.toml", in_force(toml));
+  EXPECT_THAT(hanatd.ctl({"plan", directory / "next.toml"}).out, HasSubstr("hanatd takes it over: new connections go"));
   const auto reloaded = hanatd.reload(in_force(toml));
   ASSERT_EQ(reloaded.exit, 0) << reloaded.err;
   hanatd.wait_for(all_served);
@@ -220,13 +229,13 @@ TEST(ImportSamples, AreTakenByTheOldPrograms) {
 
 TEST(ImportedFile, IsWhatTheManualSaysOfExitStatus) {
   Lab lab;
-  const auto none = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/nonexistent.cfg"}, "");
+  const auto none = lab.run(Host::gateway, {hanatctl_program(), "import", "haproxy", "/nonexistent.cfg"}, "");
   EXPECT_EQ(none.exit, 2);
   EXPECT_THAT(none.err, HasSubstr("/nonexistent.cfg cannot be read: No such file or directory; name the configuration of haproxy, or -"));
-  const auto folder = lab.run(Host::gateway, {HANATCTL, "import", "haproxy", "/etc"}, "");
+  const auto folder = lab.run(Host::gateway, {hanatctl_program(), "import", "haproxy", "/etc"}, "");
   EXPECT_EQ(folder.exit, 2);
   EXPECT_THAT(folder.err, HasSubstr("/etc cannot be read: Is a directory"));
-  const auto document = lab.run(Host::gateway, {HANATCTL, "-j", "import", "iptables", "-"}, imported_rules());
+  const auto document = lab.run(Host::gateway, {hanatctl_program(), "-j", "import", "iptables", "-"}, imported_rules());
   EXPECT_EQ(document.exit, 1);
   EXPECT_THAT(document.out, HasSubstr("\"lost_lines\": 1"));
   EXPECT_TRUE(none.out.empty() && folder.out.empty());

@@ -23,7 +23,7 @@ class StatusScreen : public testing::Test {
 protected:
   /// hanatctl in a shell: "COLUMNS=80 CTL status".
   std::string shell(const Hanatd& hanatd, std::string command) {
-    const std::string ctl = fmt::format("{} --socket {}", HANATCTL, hanatd.socket());
+    const std::string ctl = fmt::format("{} --socket {}", hanatctl_program(), hanatd.socket());
     for (auto at = command.find("CTL"); at != std::string::npos; at = command.find("CTL", at + ctl.size())) command.replace(at, 3, ctl);
     return lab.must(Host::gateway, command);
   }

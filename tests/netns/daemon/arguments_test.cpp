@@ -4,6 +4,7 @@
 
 #include "daemon/arguments.hpp"
 #include "daemon/util/version.hpp"
+#include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/process.hpp"
 #include "tests/unit/temp_dir.hpp"
 
@@ -11,7 +12,7 @@ namespace hanat {
 namespace {
 
 test::Output hanatd(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), HANATD);
+  arguments.insert(arguments.begin(), test::hanatd_program());
   return test::collect(arguments, std::chrono::seconds{20});
 }
 

@@ -33,7 +33,7 @@ TEST_F(Lifecycle, StoppingLeavesTheRulesUnlessToldToRemoveThem) {
 }
 
 TEST_F(Lifecycle, WhatAStoppedOneLeftIsRemovedOnRequestButNeverARunningOnesOrAForeignTable) {
-  const std::string remove = std::string{HANATD} + " --remove 2>&1";
+  const std::string remove = hanatd_program() + " --remove 2>&1";
   Hanatd hanatd{lab, fast_service()};
   hanatd.wait_target("web", "primary");
   const Output refused = lab.run(Host::gateway, remove);

@@ -83,8 +83,9 @@ TEST_F(Lifecycle, AReloadThatChangesAServiceDoesNotStartTheWaitForItsFailbackAne
 
 TEST_F(Lifecycle, StartedWithoutStdinStdoutAndStderrItWorksAndEndsInOrder) {
   Hanatd files{lab, fast_service(), {.start = false}};
-  const std::string ended = lab.must(Host::gateway, fmt::format("timeout 2 {} --config {} --socket {} --state {} <&- >&- 2>&-; echo $?",
-                                                                HANATD, files.config().string(), files.socket(), files.state().string()));
+  const std::string ended =
+      lab.must(Host::gateway, fmt::format("timeout 2 {} --config {} --socket {} --state {} <&- >&- 2>&-; echo $?", hanatd_program(),
+                                          files.config().string(), files.socket(), files.state().string()));
   EXPECT_EQ(ended, "124\n") << "it ran until the SIGTERM";
   EXPECT_THAT(table(), HasSubstr("web primary"));
 }
@@ -330,7 +331,7 @@ TEST_F(Lifecycle, AStartThatFailsSaysWhyAndChangesNothing) {
   lab.must(Host::gateway, "nft delete table inet hanat");
   for (const char* socket : {"/run/hanat-missing/control.sock", "/etc/passwd"}) {
     Hanatd failing{lab, fast_service(), {.start = false, .state = hanatd.state()}};
-    const Output output = lab.run(Host::gateway, std::string{HANATD} + " --config " + failing.config().string() + " --state " +
+    const Output output = lab.run(Host::gateway, hanatd_program() + " --config " + failing.config().string() + " --state " +
                                                      hanatd.state().string() + " --socket " + socket);
     EXPECT_EQ(output.exit, 1) << output.err;
     EXPECT_THAT(output.err, HasSubstr(socket == std::string{"/etc/passwd"} ? "/etc/passwd" : "mkdir -p"));
@@ -345,7 +346,7 @@ TEST_F(Lifecycle, TheUsualDirectoriesAreMade) {
                                                            "{0} --config {1} & for turn in $(seq 100); do {2} --json status && break; "
                                                            "sleep 0.1; done; stat -c \"%n %a\" /run/hanat /var/lib/hanat; "
                                                            "kill $!; wait $!'",
-                                                           HANATD, files.config().string(), HANATCTL));
+                                                           hanatd_program(), files.config().string(), hanatctl_program()));
   EXPECT_EQ(output.exit, 0) << output.err;
   EXPECT_THAT(output.out, HasSubstr("/run/hanat 750\n/var/lib/hanat 750\n")) << output.err;
 }

@@ -36,13 +36,15 @@ std::filesystem::path make_directory() {
   return pattern;
 }
 
-/// HANAT_DAEMON=FILE names another build's, one with a sanitizer of its own (tests/run.sh).
-std::string program() {
-  const char* const named = std::getenv("HANAT_DAEMON"); // NOLINT(concurrency-mt-unsafe): nobody changes the environment
-  return named != nullptr ? named : HANATD;
+std::string program(const char* name, const char* built) {
+  const char* const folder = std::getenv("HANAT_PROGRAMS"); // NOLINT(concurrency-mt-unsafe): nobody changes the environment
+  return folder != nullptr ? (std::filesystem::absolute(folder) / name).string() : built;
 }
 
 } // namespace
+
+std::string hanatd_program() { return program("hanatd", HANATD); }
+std::string hanatctl_program() { return program("hanatctl", HANATCTL); }
 
 Hanatd::Hanatd(Lab& lab, const std::string& config, HanatdOptions options)
     : lab_(lab), options_(std::move(options)), directory_(make_directory()) {
@@ -65,7 +67,7 @@ Hanatd::~Hanatd() {
 
 void Hanatd::launch() {
   std::vector<std::string> argv = options_.before;
-  argv.insert(argv.end(), {program(), "--config", config().string(), "--socket", socket(), "--state", state().string()});
+  argv.insert(argv.end(), {hanatd_program(), "--config", config().string(), "--socket", socket(), "--state", state().string()});
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
   const std::string path = (directory_ / "log").string();
   const Fd log{checked(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), path)};
@@ -135,7 +137,7 @@ Status Hanatd::wait_target(const std::string& name, const std::string& role, mil
 }
 
 Output Hanatd::ctl(const std::vector<std::string>& arguments, milliseconds deadline) const {
-  std::vector<std::string> argv = {HANATCTL, "--socket", socket()};
+  std::vector<std::string> argv = {hanatctl_program(), "--socket", socket()};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   return lab_.run(options_.host, argv, {}, deadline);
 }

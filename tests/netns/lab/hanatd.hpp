@@ -24,6 +24,11 @@ struct HanatdOptions {
   std::vector<std::string> before = {}; // words before the program's: {"env", "NAME=value"}
 };
 
+/// The programs of this build, or those in the folder that HANAT_PROGRAMS names: another build's, with a sanitizer of its own
+/// (tests/run.sh).
+std::string hanatd_program();
+std::string hanatctl_program();
+
 class Hanatd {
 public:
   /// Writes the configuration, starts the daemon and waits until it answers at its socket. Throws std::runtime_error with the daemon's log

@@ -196,7 +196,7 @@ void PairLab::start(Host host) {
                         example(options_.mode == PairMode::inject ? "conntrackd-inject.conf" : "conntrackd-ftfw.conf", host));
   std::error_code exists;
   std::filesystem::create_directory(gateway.machine.file("/bin"));
-  std::filesystem::create_symlink(HANATCTL, gateway.machine.file("/bin/hanatctl"), exists);
+  std::filesystem::create_symlink(hanatctl_program(), gateway.machine.file("/bin/hanatctl"), exists);
   if (!gateway.hanatd)
     gateway.hanatd.emplace(*this, hanat_toml(host), HanatdOptions{.start = false, .host = host, .before = gateway.machine.with_files()});
   gateway.hanatd->start();

@@ -54,9 +54,9 @@ TEST_F(Awaited, APendingOverrideMovesFirst) {
   status.forced.reset();
   EXPECT_EQ(AwaitedMove{move}.look(status), State::undone) << "somebody ended it";
   status = failed_over();
-  status.last_flip->cut_ms.reset();
+  status.cutting = {"primary"};
   EXPECT_EQ(move.look(status), State::draining) << "the cut runs";
-  status.last_flip->cut_ms = 3;
+  status.cutting = {"backup"};
   EXPECT_EQ(move.look(status), State::gone);
 }
 

@@ -91,6 +91,24 @@ TEST(ShowDoctor, AnObservedServiceWithoutATargetIsNoProblem) {
   EXPECT_THAT(shown.text, HasSubstr("web: mode observe, so its clients are not hanat's"));
 }
 
+// A client on a list of blocked addresses is a fact, and no fault of the way.
+TEST(ShowDoctor, ShowsWhatStoppedSingleClientsApart) {
+  json blocked = finding("warning");
+  blocked["service"] = "web";
+  blocked["seen_by"] = "client 192.0.2.7 by eth0";
+  blocked["at"] = "2026-01-31T13:48:02.000Z";
+  json answer = reply(json::array());
+  answer["clients"] = json::array({blocked});
+  setenv("TZ", "UTC", 1);
+  tzset();
+  const DoctorText shown = show_doctor(answer, no_clients, {.now = *parse_wall_time("2026-01-31T14:00:02.000Z")});
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_THAT(shown.text, testing::StartsWith("in the last hour single clients were stopped, by what says nothing about others:\n"
+                                              "!  web: net.ipv4.ip_forward is 0"));
+  EXPECT_THAT(shown.text, HasSubstr("   client 192.0.2.7 on interface eth0, 13:48:02 (12 min ago)\n   -> sysctl"));
+  EXPECT_THAT(shown.text, HasSubstr("\n\n1 service: the whole way works"));
+}
+
 TEST(ShowDoctor, EscapesWhatCameFromOutside) {
   json bad = finding("problem");
   bad["what"] = "a\x1b[31mb";

@@ -50,6 +50,23 @@ TEST(ShowPlan, NamesWhatStaysUntilSomethingElseWorks) {
   EXPECT_NE(text.find("traffic          10.0.0.11:8443 serves on until a server of the new configuration is up\n"), std::string::npos);
 }
 
+TEST(ShowPlan, SaysWhereTrafficBeginsAndWhereItIsNotTouched) {
+  const auto traffic = [](ServicePlan change) {
+    const ReloadPlan plan{.services = 1, .changes = {std::move(change)}, .settings = {}, .warnings = {}};
+    const std::string text = show_plan(plan, "x", {.colour = false, .now = now});
+    return text.substr(text.find("traffic"));
+  };
+  const auto take_over = [&](TakeOverPlan plan) { return traffic({.service = "web", .change = "changed", .take_over = std::move(plan)}); };
+  EXPECT_EQ(take_over({.target = "primary", .address = "10.0.0.11:8443", .why = "primary-up"}),
+            "traffic          hanatd takes it over: new connections go to primary 10.0.0.11:8443 (primary-up)\n");
+  EXPECT_EQ(take_over({.target = "none", .address = "", .why = "starting"}),
+            "traffic          hanatd takes it over: new connections wait until its servers have answered\n");
+  EXPECT_EQ(take_over({.target = "none", .address = "", .why = "no-server-up"}),
+            "traffic          hanatd takes it over: no server is up, and new connections are turned away (no-server-up)\n");
+  EXPECT_EQ(traffic({.service = "web", .change = "added", .observed = true}),
+            "traffic          is not touched: the service is only observed\n");
+}
+
 ProbeAnswer answer(const char* role, const char* probe, const char* outcome, const char* reason) {
   ProbeAnswer made;
   made.service = "web";

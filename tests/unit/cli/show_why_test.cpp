@@ -162,6 +162,30 @@ TEST_F(ShowWhy, TellsEachFactOnceInOrderAndSafely) {
   EXPECT_EQ(text.find("3 of 3"), text.rfind("3 of 3"));
 }
 
+/// Its target is what hanatd sets, so it has none: that is no outage.
+TEST_F(ShowWhy, OfAnObservedServiceTellsWhereItWouldBe) {
+  WhyReport report = now_at_backup();
+  report.status->mode = "observe";
+  report.target = report.status->target = "none";
+  report.why = report.status->why = "observe";
+  report.status->target_address.reset();
+  report.status->would_target = "backup";
+  report.status->would_why = "failover";
+  report.chain = {went_down(), entry("13:59:22.000", "target", "observe: would fail over from primary to backup: failover")};
+  const auto text = [&] { return show_why(report, Detail::full, view()); };
+  test::expect_golden("why_observed.txt", text());
+  expect_lines_fit(text());
+  EXPECT_THAT(text(), Not(HasSubstr("NO SERVER")));
+  report.chain.clear();
+  const auto head = [&] { return show_why(report, Detail::overview, {.colour = false, .now = now}); };
+  const std::string begin = "web (203.0.113.10:443/tcp) is only observed: hanatd does not touch its traffic, and ";
+  report.status->would_target = "none";
+  report.status->would_why = "no-server-up";
+  EXPECT_EQ(head(), begin + "would turn clients away (no-server-up)\n");
+  report.status->would_why = "starting";
+  EXPECT_EQ(head(), begin + "has not decided yet where it would go\n");
+}
+
 TEST_F(ShowWhy, WithoutAHistorySaysSo) {
   WhyReport report;
   report.service = "web";

@@ -21,7 +21,7 @@ std::string all_of(const top::Row& row) {
 }
 
 TEST_F(TopTexts, AServiceThatIsFineShowsItsLastResult) {
-  const top::Row row = top_row(web(), now);
+  const top::Row row = top_row(web(), {}, now);
   EXPECT_EQ(row.rank, top::Rank::fine);
   EXPECT_EQ(row.sentence, "primary-up: connected 0.21 ms, 0.4 s ago");
   EXPECT_THAT(all_of(row), HasSubstr("-> primary 10.0.0.11:8443  up  connected 0.21 ms, 0.4 s ago\n"));
@@ -29,11 +29,19 @@ TEST_F(TopTexts, AServiceThatIsFineShowsItsLastResult) {
   EXPECT_EQ(row.since, parse_wall_time("2026-01-31T11:57:05.000Z"));
 }
 
+TEST_F(TopTexts, FlowsPerSecondStandWithTheServerThatGetsThem) {
+  const top::Row row = top_row(web(), {{"primary", 12.6}, {"backup", 0}}, now);
+  EXPECT_THAT(all_of(row), HasSubstr("-> primary 10.0.0.11:8443  up  13 new flows/s  connected 0.21 ms, 0.4 s ago\n"));
+  EXPECT_THAT(all_of(row), HasSubstr("   backup 10.0.0.12:8443  up  connected"));
+  EXPECT_EQ(row.flows_per_s, 12.6);
+  EXPECT_FALSE(top_row(web(), {}, now).flows_per_s) << "not known yet";
+}
+
 TEST_F(TopTexts, TheFirstNoticeIsTheSentenceWithoutWhatACommandWouldFollow) {
   auto service = failed_over();
   service.forced = ForcedStatus{.target = "backup", .until = {}, .reason = "disk", .by = "ann"};
   service.servers[0].health = "up";
-  const top::Row row = top_row(service, now);
+  const top::Row row = top_row(service, {}, now);
   EXPECT_EQ(row.rank, top::Rank::note);
   EXPECT_EQ(row.sentence, "forced to backup by ann: \"disk\"; no failover until it ends");
   EXPECT_EQ(row.forced, "backup");
@@ -41,11 +49,11 @@ TEST_F(TopTexts, TheFirstNoticeIsTheSentenceWithoutWhatACommandWouldFollow) {
 }
 
 TEST_F(TopTexts, ProblemsAndServicesWithoutAServerRankFirst) {
-  EXPECT_EQ(top_row(failed_over(), now).rank, top::Rank::trouble);
+  EXPECT_EQ(top_row(failed_over(), {}, now).rank, top::Rank::trouble);
   auto service = failed_over();
   service.target = "none";
   service.why = "no-server-up";
-  const top::Row row = top_row(service, now);
+  const top::Row row = top_row(service, {}, now);
   EXPECT_EQ(row.rank, top::Rank::unserved);
   EXPECT_EQ(row.details.front().style, top::Style::bad);
 }
@@ -53,7 +61,7 @@ TEST_F(TopTexts, ProblemsAndServicesWithoutAServerRankFirst) {
 TEST_F(TopTexts, AServerThatIsNoLongerConfiguredCannotBeChosen) {
   auto service = web();
   service.servers[1].former_since = "2026-01-31T11:57:05.000Z";
-  EXPECT_THAT(top_row(service, now).servers, SizeIs(1));
+  EXPECT_THAT(top_row(service, {}, now).servers, SizeIs(1));
 }
 
 TEST_F(TopTexts, TheHeadNamesTheMachineAndWhatIsWrongWithHanatd) {

@@ -79,13 +79,18 @@ std::string needs(const std::string& table, const std::string& key) {
                                                          {"probe tcp send_hex", "expect = \"x\""},
                                                          {"probe grpc verify", "tls = true"},
                                                          {"probe postgres writable", "user = \"u\""},
+                                                         {"probe postgres in_recovery", "user = \"u\""},
+                                                         {"probe postgres max_lag", "user = \"u\""},
                                                          {"probe mysql writable", "user = \"u\""},
+                                                         {"probe mysql wsrep_ready", "user = \"u\""},
+                                                         {"probe mysql member_state", "user = \"u\""},
                                                          {"probe critical", "slow = \"100ms\""},
                                                          {"probe fast_interval", "interval = \"1d\""},
                                                          {"probe dns answer", "name = \"www.example.com\""},
                                                          {"probe dns record", "name = \"www.example.com\""}};
   const auto found = needed.find(table + " " + key);
   if (found != needed.end()) return found->second;
+  if (table == "probe agent") return "port = 9777";
   if (table == "probe udp" && !key.starts_with("send")) return "send = \"x\"";
   if (table == "probe exec" && key != "command") return "command = [\"/bin/true\"]";
   return {};
@@ -120,9 +125,11 @@ std::string configuration(const std::string& table, const std::string& key, cons
     const std::string address = key.starts_with("address") ? "" : "address = \"10.0.0.11:8443\"";
     return "[service.a]\n" + listen + "\nprimary = " + inline_table({address, line});
   }
+  if (table == "tls") return service + "probe = { type = \"redis\", tls = { " + line + " } }\n";
   if (!table.starts_with("probe")) return service + table + " = " + inline_table({line});
   const std::string type = table == "probe" ? "tcp" : table.substr(table.find(' ') + 1);
-  return service + "probe = " + inline_table({fmt::format("type = \"{}\"", type), line, needs(table, key)});
+  const std::string probe = inline_table({fmt::format("type = \"{}\"", type), line, needs(table, key)});
+  return service + (key == "critical" ? "probe = [{ type = \"icmp\" }, " + probe + "]\n" : "probe = " + probe); // not all may only warn
 }
 
 std::string errors_of(const std::string& text) {

@@ -30,6 +30,7 @@ Status full_status() {
   service.last_flip.emplace().at = "2026-01-31T10:00:00.500Z";
   service.draining = {{.server = "primary", .address = "", .left = 1, .ends_in_s = 1}};
   ServerStatus& server = service.servers.emplace_back();
+  service.totals.latencies = {1, 0, 0, 0, 0, 0, 0};
   server.last.emplace().certificate_left_s = 1;
   server.totals = {.results = {{.outcome = "pass", .reason = "connected", .number = 1}}, .latencies = {1, 0, 0, 0, 0, 0, 0}};
   return status;

@@ -310,12 +310,14 @@ TEST(HttpFailure, TheDetailIsTheLastPartOfTheMessage) {
   const auto detail = [](std::string_view message) {
     return result_from_curl({.code = CURLE_SSL_CONNECT_ERROR, .tls = true, .message = message}, 1ms).detail;
   };
-  EXPECT_EQ(detail("SSL certificate problem: self-signed certificate"), "self-signed certificate");
-  EXPECT_EQ(detail("OpenSSL/3.0.20: error:0A00010B:SSL routines::wrong version number"), "wrong version number");
+  EXPECT_EQ(detail("SSL certificate problem: self-signed certificate"),
+            "self-signed certificate: name the authority that signed it: tls = { ca = \"/path.pem\" }");
+  EXPECT_EQ(detail("OpenSSL/3.0.20: error:0A00010B:SSL routines::wrong version number"),
+            "the server does not speak TLS on this port (wrong version number): remove tls, or probe another port");
   EXPECT_EQ(detail("OpenSSL/3.5.1: error:0A000102:SSL routines::unsupported protocol"),
-            "the server speaks TLS 1.1 at most (unsupported protocol)");
+            "the server speaks TLS 1.1 at most (unsupported protocol): let it speak TLS 1.2");
   EXPECT_EQ(detail("OpenSSL/3.0.19: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0"),
-            "the server wants a client certificate");
+            "the server wants a client certificate: write tls = { cert = \"...\", key = \"...\" } into the probe");
   EXPECT_EQ(detail(""), curl_easy_strerror(CURLE_SSL_CONNECT_ERROR));
 }
 

@@ -101,7 +101,7 @@ TEST_F(FollowersOfAGateway, ThatHaveStoppedCostNothingAndGoOn) {
   const std::filesystem::path file = hanatd.state() / "events";
   const Fd out{open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
   Process follower =
-      lab.spawn(Host::gateway, {HANATCTL, "--socket", hanatd.socket(), "--json", "events", "--follow"}, out.get(), out.get());
+      lab.spawn(Host::gateway, {hanatctl_program(), "--socket", hanatd.socket(), "--json", "events", "--follow"}, out.get(), out.get());
   const auto flips = [&] {
     std::ostringstream text;
     text << std::ifstream(file).rdbuf();

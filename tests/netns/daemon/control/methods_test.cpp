@@ -3,6 +3,7 @@
 #include "daemon/api/methods.hpp"
 #include "daemon/util/wall_time.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <set>
@@ -147,6 +148,12 @@ protected:
               2U);
     daemon.read_everything("a server out of service");
     EXPECT_EQ(daemon.error_of("Force", {{"service", "sip"}, {"server", "primary"}}), "Refused") << "it is disabled";
+    daemon.control("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "up"}, {"ttl_s", 60}, {"reason", "a test"}});
+    daemon.read_everything("a report");
+    EXPECT_EQ(daemon.error_of("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "up"}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "well"}, {"ttl_s", 9}}), "InvalidParameter");
+    EXPECT_EQ(daemon.error_of("Report", {{"service", "sip"}, {"server", "other"}, {"health", "up"}, {"ttl_s", 9}}), "Refused");
+    daemon.control("Report", {{"service", "sip"}, {"server", "backup"}, {"health", "none"}});
     EXPECT_EQ(daemon.error_of("Disable", {{"service", "sip"}, {"server", "backup"}}), "Refused") << "the last one";
     EXPECT_EQ(daemon.control("Enable", {{"service", "rtp"}, {"server", "primary"}, {"reset", true}}).at("services").size(), 2U);
     daemon.control("Force", {{"service", "sip"}, {"server", "backup"}, {"until_down", true}});
@@ -254,18 +261,20 @@ std::set<std::string> never_seen() {
       "Foreign.server Service.foreign Path.since "
       // servers that are silent, flap or are slow
       "Service.outage Outage.state Outage.for_s Outage.ends_in_s Outage.new_refused Service.witness Witness.address Witness.answers "
-      "Server.flapping Flapping.times Flapping.wait_s Flapping.forgiven_in_s Server.warning Warning.reason Warning.detail "
+      "ClientFinding.severity ClientFinding.code ClientFinding.service ClientFinding.what ClientFinding.remedy ClientFinding.seen_by "
+      "ClientFinding.at Server.flapping Flapping.times Flapping.wait_s Flapping.forgiven_in_s Server.warning Warning.reason Warning.detail "
       // servers with TLS
       "ProbeResult.certificate_left_s "
       // servers with names
       "Server.name Name.name Name.state Name.answered Name.others Name.error Name.failing_since "
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
-      "EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for WhyReport.from "
+      "ReportedServer.forced EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for "
+      "WhyReport.from "
       // followers have a test of their own, files are parameters, and no reload moves traffic or changes what works
       "Server.new_probes NewProbes.since NewProbes.failing NewProbes.probes Server.former_since ServicePlan.held ServicePlan.serves_on "
       "Follow.event Follow.next Follow.skipped ConfigFile.name ConfigFile.text ServicePlan.move Move.from Move.to "
-      "Move.why Move.from_address Move.to_address "
+      "Move.why Move.from_address Move.to_address ServicePlan.take_over TakeOver.target TakeOver.address TakeOver.why ServicePlan.observed "
       // hooks and a gateway of a pair have tests of their own
       "Daemon.hooks Hooks.running Hooks.waiting Hooks.events Hooks.calls "
       "Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.conntrackd Pair.peer Peer.address Peer.seen_s Peer.failure "
@@ -297,7 +306,10 @@ TEST_F(ControlDescription, HoldsForEveryReplyOfTheDaemon) {
   std::erase_if(unseen, [](const std::string& field) { // by what conntrack and the history have at this moment
     return field.starts_with("OldFlows.") || field == "WhyReport.last_override";
   });
-  EXPECT_EQ(unseen, never_seen());
+  const std::set<std::string> known = never_seen();
+  std::vector<std::string> differing;
+  std::ranges::set_symmetric_difference(unseen, known, std::back_inserter(differing));
+  EXPECT_THAT(differing, testing::IsEmpty()) << "seen, or not seen, against the list above";
 }
 
 TEST_F(ControlDescription, IsWhatVarlinksOwnMethodsReturn) {

@@ -281,7 +281,7 @@ TEST_F(DoctorTest, RemovesTheLinkThatAKilledDaemonLeft) {
 
 TEST_F(DoctorTest, TheLinkThatAKilledDaemonLeftGoesWithItsTable) {
   kill_while_it_examines();
-  lab().must(Host::gateway, HANATD " --remove");
+  lab().must(Host::gateway, hanatd_program() + " --remove");
   EXPECT_THAT(links_of_gateway(lab()), testing::Not(HasSubstr("hanat-c")));
 }
 

@@ -140,6 +140,21 @@ TEST_F(Maintenance, ADrainThatRunsGetsAnotherEnd) {
   for (TcpClient& client : clients) EXPECT_EQ(client.wait_for_end(milliseconds{1000}).result, Result::reset);
 }
 
+/// A drain of before the restart belongs to no flip that this hanatd has made.
+TEST_F(Maintenance, AWaitIsNotOverBeforeTheCutOfADrainThatWentOnOverARestart) {
+  begin();
+  connect(2);
+  ASSERT_EQ(hanatd->ctl({"disable", "web", "primary", "--drain", "10m"}).exit, 0);
+  hanatd->wait_for([](const Status& now) { return service(now, "web").last_flip && service(now, "web").last_flip->left == 2U; });
+  hanatd->restart();
+  hanatd->wait_for([](const Status& now) { return !service(now, "web").draining.empty(); });
+  EXPECT_EQ(broken(), 0U);
+  const Output reset = hanatd->ctl({"disable", "web", "primary", "--reset", "--wait"});
+  EXPECT_THAT(reset.out, HasSubstr("the old connections of primary are gone"));
+  const std::string entries = "conntrack -L -p tcp --orig-dst " + Lab::vip(443).address.text() + " 2>/dev/null";
+  EXPECT_THAT(lab.must(Host::gateway, entries), Not(HasSubstr("src=198.18.11.2 "))) << "as soon as it says so";
+}
+
 TEST_F(Maintenance, OfEachServerInTurnBreaksNoConnection) {
   begin();
   connect(many());

@@ -18,6 +18,7 @@
 namespace hanat::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 struct Trap {
@@ -106,6 +107,10 @@ TEST(PathOfOneClient, ThatIsBlockedIsNoTroubleOfTheService) {
   EXPECT_EQ(service(hanatd.status(), "web").path.state, "no-evidence");
   EXPECT_THAT(hanatd.log(), testing::Not(HasSubstr("although primary")));
   EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 0);
+  const Output doctor = hanatd.ctl({"doctor"});
+  EXPECT_EQ(doctor.exit, 0) << doctor.out;
+  EXPECT_THAT(doctor.out, AllOf(HasSubstr("single clients were stopped"), HasSubstr("!  web: dropped by inet fw forward rule 1"),
+                                HasSubstr("client 198.18.1.2 on interface"), HasSubstr("the whole way works")));
 }
 
 class PathInPeace : public testing::Test {

@@ -160,7 +160,7 @@ TEST_F(HistoryOfAGateway, IsShownInPartsAndFollowed) {
   const std::filesystem::path file = hanatd.state() / "followed";
   const Fd out{open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
   Process follower =
-      lab.spawn(Host::gateway, {HANATCTL, "--socket", hanatd.socket(), "history", "-n", "1", "--follow"}, out.get(), out.get());
+      lab.spawn(Host::gateway, {hanatctl_program(), "--socket", hanatd.socket(), "history", "-n", "1", "--follow"}, out.get(), out.get());
   const auto followed = [&] {
     std::ostringstream text;
     text << std::ifstream(file).rdbuf();

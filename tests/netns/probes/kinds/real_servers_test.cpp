@@ -1,23 +1,18 @@
 // Kinds over TCP with real servers from Debian's packages, each in the test's own namespace: a healthy one, one in the wrong role, and one
-// that is stopped. Not here: hostile servers (tcp_session_test), https (https_test).
+// that is stopped. Not here: TLS and passwords (secured_servers_test), hostile servers (tcp_session_test), https (https_test).
 #include <array>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <unistd.h>
 
-#include "tests/netns/lab/probing.hpp"
-#include "tests/netns/lab/process.hpp"
-#include "tests/netns/lab/scripted.hpp"
+#include "tests/netns/lab/real_server.hpp"
 
 namespace hanat::test {
 namespace {
@@ -25,31 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 using probes::Kind;
 using probes::Probe;
-using probes::ProbeResult;
-
-constexpr const char* pg_bin = "/usr/lib/postgresql/15/bin";
-constexpr const char* as_nobody = "setpriv --reuid=nobody --regid=nogroup --clear-groups ";
-
-/// A server that logs into its folder; stopped by its pid.
-class RealServer {
-public:
-  RealServer(const TempFolder& folder, const std::string& command)
-      : log_{open(folder.file("log").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)},
-        process_{{"sh", "-c", "exec " + command}, log_, log_} {}
-  ~RealServer() { close(log_); }
-  RealServer(const RealServer&) = delete;
-  RealServer& operator=(const RealServer&) = delete;
-
-  void stop(int signal = SIGTERM) {
-    process_.signal(signal);
-    EXPECT_TRUE(process_.wait(10s)) << "it does not stop";
-  }
-  const Process& process() const { return process_; }
-
-private:
-  int log_;
-  Process process_;
-};
 
 template <class Details> Probe kind_probe(Kind kind, std::uint16_t port, Details details) {
   auto probe = tcp_probe(at("127.0.0.1", port), 2s);
@@ -57,22 +27,6 @@ template <class Details> Probe kind_probe(Kind kind, std::uint16_t port, Details
   probe.spec.edit<Details>() = std::move(details);
   return probe;
 }
-
-/// "wrong-answer: role is slave"
-std::string reason_text(const ProbeResult& result) {
-  return std::string{to_text(result.reason)} + (result.detail.empty() ? "" : ": " + result.detail);
-}
-std::string reason_of(const Probe& probe) { return reason_text(probe_once(probe)); }
-
-/// Probes until this is the result.
-testing::AssertionResult becomes(const Probe& probe, const std::string& text) {
-  Probing probing;
-  probing.scheduler->add(probe, {.interval = 20ms}, 0s);
-  const auto last = [&] { return probing.results.empty() ? "no result at all" : reason_text(probing.results.back().result); };
-  if (probing.run_until([&] { return last() == text; }, 60s)) return testing::AssertionSuccess();
-  return testing::AssertionFailure() << last();
-}
-testing::AssertionResult comes_up(const Probe& probe) { return becomes(probe, "answered"); }
 
 TEST(RealServers, Redis) {
   isolated([] {
@@ -88,7 +42,12 @@ TEST(RealServers, Redis) {
     for (const std::uint16_t port : std::array<std::uint16_t, 3>{6379, 6380, 6381}) EXPECT_TRUE(comes_up(probe_of(port, false)));
     EXPECT_EQ(reason_of(probe_of(6379, true)), "answered");
     EXPECT_TRUE(becomes(probe_of(6380, true), "wrong-answer: role is slave"));
-    EXPECT_EQ(reason_of(probe_of(6381, true)), "wrong-answer: NOAUTH Authentication required.");
+    EXPECT_EQ(reason_of(configured_probe(6380, R"(type = "redis", role = "replica")")), "answered");
+    EXPECT_TRUE(comes_up(configured_probe(6380, R"(type = "redis", master_link_status = "up")")));
+    EXPECT_EQ(reason_of(configured_probe(6379, R"(type = "redis", role = "replica")")), "wrong-answer: role is master");
+    EXPECT_TRUE(becomes(configured_probe(6382, R"(type = "redis", master_link_status = "up")"),
+                        "wrong-answer: MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
+    EXPECT_EQ(reason_of(probe_of(6381, true)), "wrong-answer: NOAUTH Authentication required.: write password_file");
     EXPECT_TRUE(
         becomes(probe_of(6382, false), "wrong-answer: MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."));
     EXPECT_EQ(
@@ -130,8 +89,10 @@ TEST(RealServers, Postgres) {
       EXPECT_EQ(reason_of(probe_of("", false, "")), "answered");            // a password is requested
       EXPECT_EQ(reason_of(probe_of("stranger", false)), "answered");        // no entry in pg_hba.conf
       EXPECT_EQ(reason_of(probe_of("boss", false, "missing")), "answered"); // no such database
-      EXPECT_EQ(reason_of(probe_of("hanat", true)),
-                "wrong-answer: the server requires a password: allow this user without one (pg_hba.conf: trust)");
+      EXPECT_EQ(reason_of(probe_of("hanat", true)), "wrong-answer: the server requires a password: write password_file");
+      for (const char* key : {"in_recovery = false", "max_lag = \"10s\""})
+        EXPECT_EQ(reason_of(configured_probe(5432, fmt::format(R"(type = "postgres", user = "boss", database = "postgres", {})", key))),
+                  "answered");
       EXPECT_EQ(reason_of(probe_of("boss", true, "missing")), "wrong-answer: 3D000 database \"missing\" does not exist");
       primary.stop(SIGINT);
       EXPECT_EQ(reason_of(probe_of("boss", false)), "refused");
@@ -140,6 +101,12 @@ TEST(RealServers, Postgres) {
     RealServer standby{folder, start};
     ASSERT_TRUE(comes_up(probe_of("boss", false))) << folder.read("log");
     EXPECT_EQ(reason_of(probe_of("boss", true)), "wrong-answer: in recovery: a standby");
+    const auto judged = [](const char* key) {
+      return reason_of(configured_probe(5432, fmt::format(R"(type = "postgres", user = "boss", database = "postgres", {})", key)));
+    };
+    EXPECT_EQ(judged("in_recovery = true"), "answered");
+    EXPECT_EQ(judged("in_recovery = false"), "wrong-answer: in recovery: a standby");
+    EXPECT_EQ(judged("max_lag = \"10s\""), "wrong-answer: nothing has been replayed yet");
     standby.stop(SIGINT);
     EXPECT_EQ(folder.read("log").find("could not receive data"), std::string::npos) << folder.read("log"); // the probe closes with FIN
   });
@@ -183,6 +150,7 @@ TEST(RealServers, Mysql) {
     shell(fmt::format("mariadb --no-defaults -S {}/s -uroot -e 'SET GLOBAL read_only = 1'", folder.path().string()));
     EXPECT_EQ(reason_of(probe_of("gw", true)), "wrong-answer: read_only is 1");
     EXPECT_EQ(reason_of(probe_of("gw", false)), "answered");
+    EXPECT_EQ(reason_of(configured_probe(3306, R"(type = "mysql", user = "gw", wsrep_ready = true)")), "wrong-answer: wsrep_ready is OFF");
     server.stop(SIGKILL);
     EXPECT_EQ(reason_of(probe_of("gw", false)), "refused");
   });
@@ -220,8 +188,9 @@ TEST(RealServers, Tls) {
     EXPECT_TRUE(comes_up(probe_of(8444, "", false))) << folder.read("log");
     EXPECT_EQ(reason_of(probe_of(8443, "web.example", true)), "answered");
     EXPECT_EQ(reason_of(probe_of(8443, "", true)), "answered"); // by its address
-    EXPECT_EQ(reason_of(probe_of(8443, "other.example", true)), "tls-failed: hostname mismatch");
-    EXPECT_EQ(reason_of(probe_of(8444, "web.example", true)), "tls-failed: certificate has expired");
+    EXPECT_EQ(reason_of(probe_of(8443, "other.example", true)), "tls-failed: certificate is for web.example, 127.0.0.1, not for "
+                                                                "other.example: write the name that it has as host, or as name in tls");
+    EXPECT_TRUE(reason_of(probe_of(8444, "web.example", true)).starts_with("tls-failed: certificate has expired (expired "));
     EXPECT_EQ(reason_of(probe_of(8443, "web.example", true, 5)), "answered");
     EXPECT_EQ(reason_of(probe_of(8443, "web.example", true, 14)), "certificate-expires: expires in 9 days");
     EXPECT_TRUE(reason_of(probe_of(8444, "", false, 14)).ends_with(" days ago"));
@@ -236,7 +205,7 @@ TEST(RealServers, Tls) {
                                           folder.path().string())};
     EXPECT_TRUE(comes_up(kind_probe(Kind::tls, 8443, probes::TlsSpec{})));
     EXPECT_EQ(reason_of(kind_probe(Kind::tls, 8443, probes::TlsSpec{.host = "web.example", .verify = true, .expires_within = {}})),
-              "tls-failed: self-signed certificate");
+              "tls-failed: self-signed certificate: name the authority that signed it: tls = { ca = \"/path.pem\" }");
   });
 }
 
@@ -255,9 +224,10 @@ TEST(RealServers, ATlsServerThatRefusesTheHandshakeHasACause) {
       EXPECT_TRUE(becomes(tcp_probe(at("127.0.0.1", port)), "connected")) << folder.read("log");
     const auto tls_of = [](std::uint16_t port) { return reason_of(kind_probe(Kind::tls, port, probes::TlsSpec{})); };
     const auto https_of = [](std::uint16_t port) { return reason_of(http_probe(at("127.0.0.1", port), 2s, Kind::https)); };
-    EXPECT_EQ(tls_of(8443), "tls-failed: the server wants a client certificate");
+    const char* wants = "tls-failed: the server wants a client certificate: write tls = { cert = \"...\", key = \"...\" } into the probe";
+    EXPECT_EQ(tls_of(8443), wants);
     EXPECT_EQ(tls_of(8444), "answered"); // with TLS 1.3 the handshake is complete before the server sees that there is none
-    EXPECT_EQ(https_of(8444), "tls-failed: the server wants a client certificate");
+    EXPECT_EQ(https_of(8444), wants);
     EXPECT_TRUE(tls_of(8445).starts_with("tls-failed: the server speaks TLS 1.1 at most (")) << tls_of(8445);
     EXPECT_TRUE(https_of(8445).starts_with("tls-failed: the server speaks TLS 1.1 at most (")) << https_of(8445);
   });

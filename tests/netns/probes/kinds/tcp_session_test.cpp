@@ -20,7 +20,7 @@ using probes::Pattern;
 using probes::ProbeResult;
 using probes::Reason;
 
-constexpr std::array session_kinds{Kind::tcp, Kind::tls, Kind::redis, Kind::postgres, Kind::mysql, Kind::smtp};
+constexpr std::array session_kinds{Kind::tcp, Kind::tls, Kind::redis, Kind::postgres, Kind::mysql, Kind::smtp, Kind::agent};
 
 probes::Probe protocol_probe(const Endpoint& server, Kind kind, std::chrono::milliseconds timeout = 200ms) {
   auto probe = tcp_probe(server, timeout);

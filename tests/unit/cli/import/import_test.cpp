@@ -35,7 +35,7 @@ TEST(Import, CountsServicesAndLines) {
   EXPECT_EQ(none.counts.lost, 1U);
   EXPECT_EQ(none.counts.needless, 1U);
   EXPECT_EQ(summary(none.counts),
-            "0 services carried over, 1 line not: each is a comment with the reason; 1 line not needed, listed at the end");
+            "0 services carried over; 1 setting was not carried over: look for LOST in the output; 1 line not needed, listed at the end");
 }
 
 TEST(Import, TakesTheAddressThatTheFileLeavesOpen) {
@@ -58,8 +58,9 @@ TEST(Import, LeavesAServiceThatHanatWouldRefuseAsAComment) {
                                                  "listen good\n mode tcp\n bind 203.0.113.10:81\n server a 198.18.1.2:81\n");
   EXPECT_EQ(outcome.counts.services, 1U);
   EXPECT_EQ(outcome.counts.refused, 1U);
-  EXPECT_THAT(outcome.toml, AllOf(HasSubstr("# not carried over: \"127.0.0.1:8080\" is a loopback address"),
-                                  HasSubstr("\n# [service.web]\n"), HasSubstr("\n[service.good]\n")));
+  EXPECT_THAT(outcome.toml,
+              AllOf(HasSubstr("# LOST: old:1: all of service web: it stands here as a comment\n#   \"127.0.0.1:8080\" is a loopback"),
+                    HasSubstr("\n# [service.web]\n"), HasSubstr("\n[service.good]\n")));
 }
 
 TEST(Import, KeepsTheOldLinesReadable) {
@@ -116,6 +117,15 @@ TEST(Import, SaysWhereAnIncludeIsThatCannotBeRead) {
   }
 }
 
+TEST(Import, WarnsOfAFilterThatKnowsTheOldServersAlone) {
+  const std::string nat = nat_table("-A PREROUTING -d 203.0.113.10/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 198.18.1.2:80\n");
+  const auto drops = imported(System::iptables, "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -d 198.18.1.2/32 -j ACCEPT\nCOMMIT\n" + nat);
+  EXPECT_EQ(drops.counts.lost, 0U);
+  EXPECT_THAT(drops.toml, AllOf(HasSubstr("# NOTE: old:2: :FORWARD DROP [0:0]\n"),
+                                HasSubstr("\n#     iptables -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT\n")));
+  EXPECT_THAT(imported(System::iptables, "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n" + nat).toml, Not(HasSubstr("# NOTE: ")));
+}
+
 // Ranges, shifted and not, in the words of iptables.
 TEST(Import, MapsRangesAsTheKernelDid) {
   const auto toml_of = [](const std::string& ports, const std::string& to) {
@@ -132,6 +142,66 @@ TEST(Import, MapsRangesAsTheKernelDid) {
               AllOf(HasSubstr("primary = \"198.18.1.2:6000-6100\"\n"), HasSubstr("one to one")));
   EXPECT_THAT(toml_of("5000", "198.18.1.2:6000-6100"), AllOf(HasSubstr("primary = \"198.18.1.2:6000\"\n"), HasSubstr("takes its first")));
   EXPECT_THAT(toml_of("5000:5100", "198.18.1.2:6000"), HasSubstr("# [service."));
+}
+
+// A search for LOST finds what is missing, and nothing else.
+TEST(Import, MarksWhatIsLostApartFromWhatIsExplained) {
+  const auto outcome = imported(System::keepalived, "virtual_server 203.0.113.10 80 {\n quorum 2\n sorry_server 198.18.1.9 80\n"
+                                                    " real_server 198.18.1.2 80 {\n weight 1 }\n}\n");
+  EXPECT_EQ(outcome.counts.lost, 1U);
+  EXPECT_THAT(outcome.toml, AllOf(HasSubstr("\n# LOST: old:2: quorum 2\n#   hanat needs one server that is up"),
+                                  HasSubstr("\n# NOTE: old:3: sorry_server 198.18.1.9 80\n#   it is the last backup")));
+}
+
+TEST(Import, SaysOfOneLineOnceWhatIsLost) {
+  const auto outcome =
+      imported(System::haproxy, "listen a\n mode tcp\n bind 203.0.113.10:80 accept-proxy interface eth0\n server x 198.18.1.2:80\n");
+  EXPECT_EQ(outcome.counts.lost, 1U);
+  EXPECT_THAT(outcome.toml,
+              HasSubstr("# LOST: old:3: bind 203.0.113.10:80 accept-proxy interface eth0\n#   hanat does not read the PROXY protocol: "
+                        "what sends it must stop to, or its server must read it\n#   it was for clients that come in by eth0"));
+}
+
+TEST(Import, SaysWhereThePairHasItsAddressFrom) {
+  const std::string instance = "vrrp_instance VI_1 {\n virtual_ipaddress {\n  203.0.113.9/24 dev eth0\n  203.0.113.10/24 dev eth0\n }\n}\n";
+  EXPECT_THAT(imported(System::keepalived, instance).toml,
+              AllOf(HasSubstr("# NOTE: old:1: vrrp_instance VI_1\n"),
+                    HasSubstr("from old:3: 203.0.113.9/24 dev eth0; it is the first of the instance, and no service"),
+                    HasSubstr("\n#   Remove [pair] where there is no second gateway: "),
+                    HasSubstr("\n[pair]\naddress = \"203.0.113.9\"\n")));
+  EXPECT_THAT(imported(System::keepalived, instance + "virtual_server 203.0.113.10 80 {\n real_server 198.18.1.2 80 {\n }\n}\n").toml,
+              AllOf(HasSubstr("from old:4: 203.0.113.10/24 dev eth0; it is the first that a service listens on."),
+                    HasSubstr("\n[pair]\naddress = \"203.0.113.10\"\n")));
+}
+
+TEST(Import, HasAHookForMailsAndScripts) {
+  const std::string server = "virtual_server 203.0.113.10 80 {\n real_server 198.18.1.2 80 {\n  notify_down /x\n  notify_up /x\n }\n}\n";
+  const std::string mails = "global_defs {\n notification_email {\n  ops@example.com\n }\n smtp_server 198.18.1.25\n}\n";
+  const auto toml = imported(System::keepalived, mails + server).toml;
+  EXPECT_THAT(toml, AllOf(HasSubstr("# LOST: old:2: notification_email { ops@example.com }\n"),
+                          HasSubstr("#     hook = [\"/usr/lib/hanat/hanat-hook\", \"mail\"]\n"), HasSubstr("examples/hooks/mail"),
+                          HasSubstr("#     systemctl enable --now hanat-hook@mail.path\n"), HasSubstr("HANAT_MAIL_TO=ops@example.com\n"),
+                          HasSubstr("# LOST: old:5: smtp_server 198.18.1.25\n")));
+  EXPECT_THAT(toml, AllOf(HasSubstr("# LOST: old:9: notify_down /x\n#   in hanat the hook of [hanatd]"), HasSubstr("hanat-hook@NAME.path"),
+                          HasSubstr("\n#     [ \"$HANAT_EVENT $HANAT_STATE\" = \"health down\" ] && exec /x\n"),
+                          HasSubstr("# LOST: old:10: notify_up /x\n#   a hook calls a program of yours, as for old:9\n")));
+  const auto vrrp_alone = imported(System::keepalived, mails + "vrrp_instance VI_1 {\n virtual_ipaddress {\n  203.0.113.9\n }\n}\n");
+  EXPECT_EQ(vrrp_alone.counts.lost, 0U) << vrrp_alone.toml; // keepalived has the addresses, and mails about them
+  const auto silent = imported(System::keepalived, "global_defs {\n smtp_alert_checker off\n smtp_server 198.18.1.25\n}\n" + server);
+  EXPECT_THAT(silent.toml, Not(HasSubstr("LOST: old:3")));
+}
+
+TEST(Import, SaysWhyServersSeeTheGatewaysAddress) {
+  const auto toml = imported(System::haproxy, "listen a\n mode tcp\n bind 203.0.113.10:80\n server x 198.18.1.2:80\n"
+                                              "listen b\n mode tcp\n bind 203.0.113.10:81\n server x 198.18.1.2:81\n")
+                        .toml;
+  EXPECT_THAT(toml,
+              AllOf(HasSubstr("# HAProxy's servers saw the proxy's address"), HasSubstr("clients would hang.\nsnat = \"masquerade\"\n"),
+                    HasSubstr("# as in service a: the servers see this gateway's address\nsnat = \"masquerade\"\n")));
+  EXPECT_THAT(
+      imported(System::haproxy, "listen a\n mode tcp\n bind 203.0.113.10:80\n server x 198.18.1.2:80 source 0.0.0.0 usesrc clientip\n")
+          .toml,
+      Not(HasSubstr("snat")));
 }
 
 TEST(Import, FollowsFallAndRiseAndTheirTimes) {

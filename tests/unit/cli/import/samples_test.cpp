@@ -10,6 +10,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/import/import.hpp"
+#include "cli/import/values.hpp"
 #include "daemon/config/load_config.hpp"
 #include "tests/unit/cli/import/import_fixture.hpp"
 #include "tests/unit/temp_dir.hpp"
@@ -60,6 +61,9 @@ TEST(ImportSamples, BecomeConfigurationsThatHanatTakes) {
       const auto* const config = std::get_if<Config>(&result);
       ASSERT_NE(config, nullptr) << file << "\n" << to_text(std::get<std::vector<ConfigError>>(result).front()) << "\n" << outcome.toml;
       EXPECT_EQ(config->services.size(), outcome.counts.services) << file;
+      const auto lines = lines_in(outcome.toml);
+      const auto marks = std::ranges::count_if(lines, [](std::string_view line) { return line.starts_with("# LOST: "); });
+      EXPECT_EQ(static_cast<std::size_t>(marks), outcome.counts.lost) << outcome.toml;
     }
 }
 

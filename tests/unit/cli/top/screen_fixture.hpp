@@ -35,7 +35,8 @@ protected:
             .details = {{.text = "-> primary 198.18.1.2:8443  up  connected 0.21 ms, 0.4 s ago"},
                         {.text = "   backup 198.18.1.3:8443  up  connected 0.30 ms, 0.2 s ago"}},
             .servers = {{.role = "primary", .address = "198.18.1.2:8443", .health = "up"},
-                        {.role = "backup", .address = "198.18.1.3:8443", .health = "up"}}};
+                        {.role = "backup", .address = "198.18.1.3:8443", .health = "up"}},
+            .flows_per_s = 3.44};
   }
   static Row mail() {
     return {.name = "mail",

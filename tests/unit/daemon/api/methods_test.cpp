@@ -52,6 +52,7 @@ Status full_status() {
   service.failback_in_s = 43;
   service.failback.to = service.failback.waits_for = "text";
   service.last_flip = flip;
+  service.cutting = {"primary"};
   service.draining = {{.server = "primary", .address = "10.0.0.1:1", .drained = 3, .left = 1, .ends_in_s = 4.5}};
   service.foreign = {{.listen = "203.0.113.10:443/tcp", .server = "10.0.0.9:1", .flows = 7}};
   service.path = {.state = "unanswered",
@@ -73,6 +74,7 @@ Status full_status() {
   server.totals = ProbeTotalsStatus{.results = {{.outcome = "pass", .reason = "connected", .number = 3}}, .latencies = {3}};
   server.new_flows = 4;
   server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
+  server.report = ReportStatus{.health = "down", .since = "t", .until = "t", .reason = "because", .by = "root"};
   server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
   server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
   server.former_since = "t";
@@ -115,7 +117,9 @@ ServicePlan full_service_plan() {
           .flows = {{.flows = "web primary", .server = "10.0.0.1:1", .action = "reset"}},
           .probes = {.kept = 1, .started = 2, .ended = 3},
           .held = {"primary"},
-          .serves_on = "10.0.0.1:1"};
+          .serves_on = "10.0.0.1:1",
+          .take_over = TakeOverPlan{.target = "primary", .address = "10.0.0.1:1", .why = "primary-up"},
+          .observed = true};
 }
 
 TEST(Methods, AreDescribedWithTheirParameters) {
@@ -140,11 +144,11 @@ TEST(Methods, AreDescribedWithTheirParameters) {
 }
 
 /// Types that no status has.
-const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "HistoryEntry", "ReloadCounts",      "HealthChange",
-                                         "Observation",   "WhyReport",      "ConfigFile",   "ReloadPlan",        "ServicePlan",
-                                         "KeyChange",     "Move",           "OldFlows",     "OldConnections",    "DisabledServer",
-                                         "EnabledServer", "ProbeChanges",   "ProbeAnswer",  "ConnectionsReport", "ConnectionServer",
-                                         "Connection",    "ServerName"};
+const std::set<std::string> of_others = {"DoctorFinding", "CheckedService", "HistoryEntry",   "ReloadCounts",      "HealthChange",
+                                         "Observation",   "WhyReport",      "ConfigFile",     "ReloadPlan",        "ServicePlan",
+                                         "KeyChange",     "Move",           "OldFlows",       "OldConnections",    "DisabledServer",
+                                         "EnabledServer", "ProbeChanges",   "ProbeAnswer",    "ConnectionsReport", "ConnectionServer",
+                                         "Connection",    "ServerName",     "ReportedServer", "TakeOver",          "ClientFinding"};
 
 TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};
@@ -184,8 +188,8 @@ TEST(Methods, DeclareEveryFieldOfTheHistory) {
                                              {"history", json::array({plain, flip, cut, target, interrupted, forced, reload, health})}}),
             "");
   for (const std::string& field : checker.unseen())
-    for (const char* type :
-         {"HistoryEntry.", "HealthChange.", "Observation.", "ServicePlan.", "KeyChange.", "Move.", "OldFlows.", "ProbeChanges."})
+    for (const char* type : {"HistoryEntry.", "HealthChange.", "Observation.", "ServicePlan.", "KeyChange.", "Move.", "TakeOver.",
+                             "OldFlows.", "ProbeChanges."})
       EXPECT_FALSE(field.starts_with(type)) << field;
 }
 

@@ -46,6 +46,8 @@ Status example() {
                              .nudged = 41,
                              .cut_ms = {}};
   web.totals = {.flips = {{"failover", 2}, {"primary-up", 1}}, .cut = {.tcp = 41, .udp = 7, .sctp = 0}, .nudged = 40, .drained = 5};
+  web.totals.latencies = {5, 2, 0, 0, 1, 0, 0}; // one by a server that is gone
+  web.totals.latency_sum_s = 0.25;
   web.totals.clients_unanswered = 37;
   web.totals.clients_refused = 4;
   web.path.state = "unanswered";
@@ -183,14 +185,35 @@ TEST(MetricsText, HasWhatProbesAnsweredAndTheConfigurationsState) {
            R"(hanat_redundancy{service="idle"} 0)",
            R"(hanat_probe_results_total{service="web",server="backup",outcome="pass",reason="connected"} 7)",
            R"(hanat_probe_results_total{service="web",server="backup",outcome="fail",reason="timeout"} 2)",
-           R"(hanat_probe_duration_seconds_bucket{service="web",server="backup",le="0.001"} 4)",
-           R"(hanat_probe_duration_seconds_bucket{service="web",server="backup",le="0.1"} 6)",
-           R"(hanat_probe_duration_seconds_bucket{service="web",server="backup",le="+Inf"} 7)",
-           R"(hanat_probe_duration_seconds_sum{service="web",server="backup"} 0.125)",
-           R"(hanat_probe_duration_seconds_count{service="web",server="backup"} 7)",
+           R"(hanat_probe_duration_seconds_bucket{service="web",le="0.001"} 5)",
+           R"(hanat_probe_duration_seconds_bucket{service="web",le="0.1"} 7)",
+           R"(hanat_probe_duration_seconds_bucket{service="web",le="+Inf"} 8)",
+           R"(hanat_probe_duration_seconds_sum{service="web"} 0.250)",
+           R"(hanat_probe_duration_seconds_count{service="web"} 8)",
+           R"(hanat_probe_pass_seconds_total{service="web",server="backup"} 0.125)",
            R"(hanat_certificate_expires_seconds{service="web",server="backup"} 86400)",
        })
     EXPECT_THAT("\n" + text, HasSubstr("\n" + std::string{line} + "\n"));
+}
+
+/// As they are handed to a socket: no turn of a loop has the time to make one text of tens of megabytes.
+TEST(MetricsText, OfManyServicesIsInPieces) {
+  const Status status = example();
+  MetricsText text{status.daemon}, same{status.daemon};
+  for (int number = 0; number < 2'000; ++number) {
+    ServiceStatus service = status.services[0];
+    service.name = "web" + std::to_string(number);
+    text.add(service);
+    same.add(service);
+  }
+  std::string all;
+  const std::vector<std::string> pieces = text.take_pieces();
+  for (const std::string& piece : pieces) {
+    EXPECT_LT(piece.size(), 80'000U);
+    all += piece;
+  }
+  EXPECT_GT(pieces.size(), 50U);
+  EXPECT_EQ(all, same.take());
 }
 
 TEST(MetricsText, AFullServerIsNotUpAndNotDown) {

@@ -25,7 +25,8 @@ const json example_json = json::parse(R"(
    "path": {"state": "unanswered", "unanswered_clients": 37, "refused_clients": 0, "since": "2026-01-31T10:02:00.123Z",
             "findings": [{"severity": "problem", "code": "ip-forward-off", "what": "net.ipv4.ip_forward is 0",
                           "remedy": "sysctl -w net.ipv4.ip_forward=1", "seen_by": null, "service": null}]},
-   "totals": {"flips": {"failover": 2, "failback": 1}, "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "drained": 0,
+   "totals": {"latencies": [4, 0, 1, 0, 0, 0, 0], "latency_sum_s": 0.012,
+              "flips": {"failover": 2, "failback": 1}, "cut": {"tcp": 41, "udp": 7, "sctp": 0}, "nudged": 41, "drained": 0,
               "clients_unanswered": 40, "clients_refused": 2}}]}
 )");
 

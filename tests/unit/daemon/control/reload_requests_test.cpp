@@ -14,8 +14,10 @@ namespace hanat {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 class ReloadRequestsTest : public testing::Test {
 protected:
@@ -136,7 +138,10 @@ TEST_F(ReloadRequestsTest, AFileWithErrorsIsRefusedForAllThatAsked) {
   finish_read(std::make_shared<const ReadConfig>(bad));
   const json refused = answer(reply);
   EXPECT_EQ(refused["error"], "io.hanat.Control.BadConfiguration");
-  EXPECT_EQ(refused["parameters"]["errors"].size(), 2U);
+  EXPECT_THAT(refused["parameters"]["errors"], ElementsAre("f:1:2: no", "f:3:4: nor this"));
+  EXPECT_THAT(refused["parameters"]["message"].get<std::string>(), AllOf(HasSubstr("has 2 errors;"), Not(HasSubstr("f:1:2"))))
+      << "the list has them";
+  EXPECT_THAT(texts, ElementsAre(HasSubstr("has 2 errors, the first: f:1:2: no;"), "f:3:4: nor this")) << "each once in the journal, too";
   ASSERT_TRUE(in_use.refused);
   EXPECT_EQ(in_use.refused->errors, 2U);
   EXPECT_TRUE(applied.empty());

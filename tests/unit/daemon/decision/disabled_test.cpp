@@ -38,6 +38,7 @@ struct Work {
   Work& keep() { return input.on_none = OnNone::keep, *this; }
   Work& manual() { return input.failback.automatic = false, *this; }
   Work& planned(std::size_t server) { return servers[server].planned = true, *this; }
+  Work& placed(std::size_t server) { return servers[server].planned = servers[server].placed = true, *this; }
   Work& override_ended() { return input.override_ended = true, *this; }
   Work& forced(std::size_t server) { return input.forced = server, *this; }
   Work& doubted() { return input.keep_target = true, *this; }
@@ -127,6 +128,10 @@ TEST(Planned, AreMovesOfOperatorsAndReloadsAlone) {
   EXPECT_EQ(Work{"uu"}.current(1).override_ended().text(), "0 primary-up (planned failback)");
   EXPECT_EQ(Work{"uu"}.current(1).manual().planned(0).text(), "1 failover (starting)") << "failback says when";
   EXPECT_EQ(Work{"du"}.current(0).planned(1).text(), "1 failover (failover)");
+  EXPECT_EQ(Work{"uu"}.current(1).placed(0).text(), "0 primary-up (planned configuration)") << "roles were swapped by a reload";
+  EXPECT_EQ(Work{"uu"}.current(1).placed(0).override_ended().text(), "0 primary-up (planned failback)");
+  EXPECT_EQ(Work{"uf"}.current(1).placed(0).text(), "0 primary-up (planned full)");
+  EXPECT_TRUE(merge_health({.placed = true}, neutral).placed);
 }
 
 TEST(Planned, ServicesThatBecomeAGroupMeet) {
@@ -135,8 +140,10 @@ TEST(Planned, ServicesThatBecomeAGroupMeet) {
   input.servers = servers;
   const std::array members{Placement{.current = 0}, Placement{.current = 1}};
   EXPECT_TRUE(decide_group(input, members, today).planned);
+  EXPECT_EQ(decide_group(input, members, today).flip_reason, Reason::configuration);
   servers[1].health = Health::down;
   EXPECT_FALSE(decide_group(input, members, today).planned) << "one leaves a server that is down";
+  EXPECT_EQ(decide_group(input, members, today).flip_reason, Reason::primary_up);
 }
 
 TEST(Disabled, AServerHasNoTrafficWhateverTheOthersAreIn100000Cases) {

@@ -48,6 +48,24 @@ TEST(FlapDamping, NeitherIsOneThatHadItFromTheStartNorOneThatGaveItBack) {
   EXPECT_EQ(damping.level(usual, start + 1s), 0U);
 }
 
+TEST(FlapDamping, WhatAnOrderTakesAndGivesBackIsNoGain) {
+  FlapDamping damping;
+  damping.taken_by_order();
+  damping.given_by_order();
+  EXPECT_FALSE(damping.lost(usual, start + 1s));
+  damping.taken_by_order();
+  damping.gained(start + 2s); // the server that it was given to died
+  EXPECT_FALSE(damping.lost(usual, start + 3s));
+  damping.gained(start + 4s);
+  damping.taken_by_order();
+  damping.given_by_order();
+  EXPECT_TRUE(damping.lost(usual, start + 5s)) << "it had gained it itself";
+  damping.taken_by_order();
+  damping.passed_over();
+  damping.gained(start + 6s);
+  EXPECT_TRUE(damping.lost(usual, start + 7s)) << "another one had it in between";
+}
+
 TEST(FlapDamping, OneTimeIsForgivenEachTimeTheLimitIsOver) {
   FlapDamping damping;
   Time now = start;

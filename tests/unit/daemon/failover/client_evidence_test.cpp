@@ -235,6 +235,24 @@ TEST_F(ClientEvidenceTest, OneClientThatIsOnAListIsToldOfAndIsNoTrouble) {
   EXPECT_EQ(status().state, "no-evidence");
 }
 
+TEST_F(ClientEvidenceTest, WhatStoppedSingleClientsIsRememberedForAnHour) {
+  one_hangs(0s, "198.18.1.2");
+  found({blocked()}, true);
+  go_to(60s);
+  one_hangs(60s, "198.18.1.9");
+  Finding again = blocked();
+  again.seen_by = "client 198.18.1.9 by eth0";
+  found({again}, true, "198.18.1.9");
+  const auto recent = [&](const char* service = "web") { return clients.of_single_clients(service, flows.now); };
+  ASSERT_EQ(recent().size(), 1U) << "one rule";
+  EXPECT_EQ(recent()[0].finding.seen_by, "client 198.18.1.9 by eth0") << "the last one that met it";
+  EXPECT_TRUE(recent("mail").empty());
+  go_to(60s + 59min);
+  EXPECT_EQ(recent().size(), 1U);
+  go_to(75s + 60min);
+  EXPECT_TRUE(recent().empty());
+}
+
 TEST_F(ClientEvidenceTest, OneClientAndHanatdsOwnAreTrouble) {
   one_hangs(0s, "198.18.1.2");
   EXPECT_EQ(status().state, "no-evidence");

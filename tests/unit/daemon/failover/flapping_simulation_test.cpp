@@ -1,9 +1,13 @@
 // A server that goes up and down on purpose moves the traffic only so often in an hour. Simulated time. Not here: the rule itself
 // (decision/flap_damping_test).
+#include <functional>
 #include <random>
+#include <vector>
 
 #include <gmock/gmock.h>
 
+#include "daemon/failover/maintenance.hpp"
+#include "daemon/failover/overrides.hpp"
 #include "tests/unit/daemon/failover/simulation.hpp"
 
 namespace hanat::test::flapping {
@@ -126,6 +130,58 @@ TEST(FlappingSimulation, ItIsForgivenWithTimeAndThatIsSaid) {
   run.run_until(run.now_is() + 11min);
   EXPECT_EQ(events_of(run.said(), "is no longer flapping"), 1U);
   EXPECT_EQ(target_name(run.service()), "primary");
+}
+
+/// The primary has had the traffic all the time, an operator moves it away and back, and then the primary dies.
+struct OrderedCase {
+  const char* what;
+  std::function<void(ServiceState&, ServiceRegistry&, Outbox&, Time)> away, back;
+  bool backup_dies = false; // instead of `back`
+};
+
+Override to_backup(Time now, bool drill = false) {
+  return {.server = 1, .until = now + 30s, .until_wall = {}, .since = {}, .reason = {}, .by = "root", .until_down = drill, .drill = drill};
+}
+
+std::vector<OrderedCase> ordered_cases() {
+  const auto force = [](auto& web, auto& registry, auto& outbox, Time now) { begin_override(web, to_backup(now), registry, outbox); };
+  const auto drill = [](auto& web, auto& registry, auto& outbox, Time now) { begin_override(web, to_backup(now, true), registry, outbox); };
+  const auto disable = [](auto& web, auto& registry, auto& outbox, Time) {
+    disable_server(web, 0, {.since = {}, .reason = {}, .by = "root"}, registry, outbox);
+  };
+  const auto release = [](auto& web, auto& registry, auto& outbox, Time) { end_override(web, "root", registry, outbox); };
+  const auto enable = [](auto& web, auto& registry, auto& outbox, Time) { enable_server(web, 0, "root", registry, outbox); };
+  const auto wait = [](auto&, auto&, auto&, Time) {};
+  return {{.what = "an override", .away = force, .back = release},
+          {.what = "one that expires", .away = force, .back = wait},
+          {.what = "a drill", .away = drill, .back = wait},
+          {.what = "a drill whose backup dies", .away = drill, .back = wait, .backup_dies = true},
+          {.what = "maintenance", .away = disable, .back = enable}};
+}
+
+TEST(FlappingSimulation, WhatAnOperatorMovesAwayAndBackCountsForNobody) {
+  for (const OrderedCase& one : ordered_cases()) {
+    Time primary_dies = Time::max(), backup_dies = Time::max();
+    Simulation run{simulated_service(), [&](std::size_t server, Time at) {
+                     const Time dies = server == 0 ? primary_dies : backup_dies;
+                     return at >= dies && at < dies + 2s ? Answer::refuse : Answer::pass;
+                   }};
+    run.run_until(run.now_is() + 20s);
+    run.order([&](auto& web, auto& registry, auto& outbox) { one.away(web, registry, outbox, run.now_is()); });
+    EXPECT_EQ(target_name(run.service()), "backup") << one.what;
+    if (one.backup_dies) backup_dies = run.now_is() + 5s;
+    run.run_until(run.now_is() + 10s);
+    run.order([&](auto& web, auto& registry, auto& outbox) { one.back(web, registry, outbox, run.now_is()); });
+    run.run_until(run.now_is() + 40s);
+    EXPECT_EQ(target_name(run.service()), "primary") << one.what;
+    primary_dies = run.now_is();
+    run.run_until(run.now_is() + 20s);
+    EXPECT_EQ(run.moves.size(), 4U) << one.what << ": away, back, a failover, a failback";
+    EXPECT_EQ(events_of(run.said(), "is flapping"), 0U) << one.what;
+    primary_dies = run.now_is();
+    run.run_until(run.now_is() + 20s);
+    EXPECT_EQ(events_of(run.said(), "is flapping"), 1U) << one.what << ": that time it had gained it by itself";
+  }
 }
 
 } // namespace

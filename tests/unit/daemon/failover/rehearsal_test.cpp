@@ -153,7 +153,7 @@ protected:
     }
   }
 
-  std::size_t holds = 0, formers = 0;
+  std::size_t holds = 0, formers = 0, firsts = 0;
 
   std::set<probes::ProbeId> probe_ids() const {
     std::set<probes::ProbeId> ids;
@@ -165,6 +165,12 @@ protected:
     for (const ServicePlan& change : plan.changes)
       if (change.move) moves.emplace(change.service, change.move->from, change.move->to, change.move->why);
     return moves;
+  }
+  static std::set<std::pair<std::string, std::string>> take_overs_of(const ReloadPlan& plan) {
+    std::set<std::pair<std::string, std::string>> all;
+    for (const ServicePlan& change : plan.changes)
+      if (change.take_over) all.emplace(change.service, change.take_over->target);
+    return all;
   }
   static OldFlows flows_of(const ReloadPlan& plan) {
     OldFlows all;
@@ -185,10 +191,17 @@ protected:
     }
     registry.take_dirty();
     Moves moves;
-    for (std::size_t index = events_before; index < outbox.events.size(); ++index)
-      if (const auto* flip = std::get_if<events::Flipped>(&outbox.events[index].what))
-        moves.emplace(outbox.events[index].service, flip->flip.from, flip->flip.to, flip->flip.why);
+    std::set<std::pair<std::string, std::string>> first;
+    for (std::size_t index = events_before; index < outbox.events.size(); ++index) {
+      const Event& event = outbox.events[index];
+      if (const auto* flip = std::get_if<events::Flipped>(&event.what))
+        moves.emplace(event.service, flip->flip.from, flip->flip.to, flip->flip.why);
+      if (const auto* target = std::get_if<events::FirstTarget>(&event.what))
+        first.emplace(event.service, target->to ? target->to->role : "none");
+    }
     EXPECT_EQ(moves, moves_of(plan));
+    EXPECT_EQ(first, take_overs_of(plan));
+    firsts += first.size();
     EXPECT_EQ(flows, flows_of(plan));
     for (const auto& one : registry.services()) registry.mark_dirty(*one);
   }
@@ -252,6 +265,7 @@ TEST_F(RehearsalTest, IsWhatTheReloadThenDoesForAThousandRandomEdits) {
   EXPECT_GE(formers, 3U);
   EXPECT_GT(moved, 20U);
   EXPECT_GT(drained, 1U);
+  EXPECT_GT(firsts, 1U);
 }
 
 TEST_F(RehearsalTest, OfTheSameConfigurationIsEmpty) {
@@ -295,6 +309,47 @@ TEST_F(RehearsalTest, NamesKeysProbesMovesAndWarnings) {
   EXPECT_TRUE(standby.changes[0].flows.empty()) << "they are the active gateway's";
   EXPECT_TRUE(
       std::ranges::any_of(standby.warnings, [](const std::string& text) { return text.find("is the standby") != std::string::npos; }));
+}
+
+/// A service that nothing is loaded for begins with nobody's traffic: that is no move, and the greatest change of all.
+TEST_F(RehearsalTest, OfTheEndOfModeObserveSaysWhereTheTrafficBegins) {
+  ServiceConfig web = any_service("web", 443);
+  web.mode = Mode::observe;
+  start({web});
+  run_until_idle();
+  config.services = {web};
+  config.services[0].mode = Mode::automatic;
+  const auto take_over = [&] {
+    const ReloadPlan plan = reload.plan(config, now);
+    EXPECT_EQ(plan.changes.size(), 1U);
+    EXPECT_FALSE(plan.changes.at(0).move || plan.changes.at(0).observed);
+    return plan.changes.at(0).take_over.value_or(TakeOverPlan{});
+  };
+  EXPECT_EQ(take_over(), (TakeOverPlan{.target = "none", .address = "", .why = "starting"}));
+  judge(service("web"), 0, probes::Outcome::fail);
+  judge(service("web"), 1, probes::Outcome::fail);
+  EXPECT_EQ(take_over(), (TakeOverPlan{.target = "none", .address = "", .why = "no-server-up"}));
+  judge(service("web"), 1, probes::Outcome::pass);
+  now += 1min;
+  judge(service("web"), 1, probes::Outcome::pass);
+  EXPECT_EQ(take_over(), (TakeOverPlan{.target = "backup", .address = "198.18.2.2", .why = "failover"}));
+  judge(service("web"), 0, probes::Outcome::pass);
+  now += 1min;
+  judge(service("web"), 0, probes::Outcome::pass);
+  EXPECT_EQ(take_over(), (TakeOverPlan{.target = "primary", .address = "198.18.1.2", .why = "primary-up"}));
+
+  reload.apply(config, now);
+  run_until_idle();
+  config.services[0].mode = Mode::observe;
+  const ReloadPlan back = reload.plan(config, now);
+  ASSERT_EQ(back.changes.size(), 1U);
+  EXPECT_TRUE(back.changes[0].observed);
+  EXPECT_FALSE(back.changes[0].move || back.changes[0].take_over);
+
+  reload.apply(config, now); // what is loaded stays
+  run_until_idle();
+  config.services[0].mode = Mode::automatic;
+  EXPECT_EQ(take_over().target, "primary") << "it goes on there, by hanatd's decisions again";
 }
 
 } // namespace

@@ -163,6 +163,37 @@ TEST_F(RunningReloadTest, TheTargetIsTheSameServerInAnotherOrder) {
   EXPECT_EQ(service("mail").flips, 0U);
 }
 
+/// Nothing has failed and nothing has come back: the reload moves the traffic.
+TEST_F(RunningReloadTest, ASwapOfRolesMovesTheTrafficForTheReasonConfiguration) {
+  run_services({probed(mail)});
+  judge(service("mail"), 1, probes::Outcome::pass);
+  now += 1min;
+  judge(service("mail"), 1, probes::Outcome::pass);
+  run_until_idle();
+  ServiceConfig config = probed(mail);
+  std::swap(config.servers[0].addresses, config.servers[1].addresses);
+  apply({config});
+  run_until_idle();
+  EXPECT_EQ(service("mail").current, 0U);
+  EXPECT_EQ(service("mail").last_flip.value().reason, Reason::configuration);
+  EXPECT_EQ(service("mail").reason, Reason::primary_up);
+  EXPECT_FALSE(service("mail").servers[0].placed) << "it is done";
+
+  judge(service("mail"), 0, probes::Outcome::fail);
+  run_until_idle();
+  apply({probed(mail)}); // and back, while the server that becomes the backup is down
+  run_until_idle();
+  EXPECT_EQ(service("mail").current, 0U);
+  apply({config});
+  run_until_idle();
+  EXPECT_EQ(service("mail").current, 1U);
+  now += 1min;
+  for (int times = 0; times < 2; ++times, now += 1min) judge(service("mail"), 0, probes::Outcome::pass);
+  run_until_idle();
+  EXPECT_EQ(service("mail").current, 0U);
+  EXPECT_EQ(service("mail").last_flip.value().reason, Reason::failback) << "it was down, and is up again";
+}
+
 TEST_F(RunningReloadTest, AnOverrideFollowsItsRole) {
   ServiceConfig config = probed(mail);
   ServerConfig third = config.servers[1];

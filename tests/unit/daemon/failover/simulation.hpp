@@ -124,6 +124,12 @@ public:
   ServiceState& service() { return *service_; }
   const Outbox& said() const { return outbox; }
 
+  /// What an operator does now.
+  template <typename Order> void order(Order order) {
+    order(*service_, registry, outbox);
+    sync();
+  }
+
   void run_until(Time end) {
     while (true) {
       std::optional<Time> next = scheduler_.next_event();

@@ -109,6 +109,7 @@ TEST(EventFields, NameTheServerWhateverTheEventCallsIt) {
   is_named(NameChanged{.server = backup, .name = "db1.lan", .before = {}, .after = "198.18.12.2"});
   is_named(OverrideMoved{.from = {}, .to = backup});
   is_named(OverrideRestored{.forced = {.server = backup, .by = "root", .until = {}, .reason = {}}});
+  is_named(HealthReported{.server = backup, .by = "root", .reason = {}});
   is_named(ServerDisabled{.server = backup, .by = "root", .until = {}, .reason = {}});
   EXPECT_THAT(fields(OverrideLost{.role = "backup", .by = "root", .reason = {}}),
               ElementsAre(Pair("HANAT_SERVICE", "web"), Pair("HANAT_SERVER", "backup"), Pair("HANAT_BY", "root")));

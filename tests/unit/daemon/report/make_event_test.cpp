@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "daemon/decision/verdict.hpp"
 #include "daemon/report/event_text.hpp"
 #include "daemon/report/make_status.hpp"
 

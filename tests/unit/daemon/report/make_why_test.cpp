@@ -186,6 +186,17 @@ TEST(WhyOfAService, OfItsFirstTargetIsWhereItIs) {
   EXPECT_EQ(why(ring({entry(at(0), "health", "web", "x"), adopted}), at(0, 30)).target, "backup") << "a restart keeps what is loaded";
 }
 
+TEST(WhyOfAnObservedService, IsWhatLedToWhereItWouldBe) {
+  HistoryEntry go = entry(at(2, 1), "target", "web", "observe: would send connections to primary");
+  HistoryEntry over = entry(at(5, 1), "target", "web", "observe: would fail over from primary to backup");
+  const HistoryRing history = ring({first_target(at(1), "backup"), reload(at(1, 59), "to observe"), health(at(2), "primary", "up"), go,
+                                    health(at(4), "backup", "down"), health(at(4, 30), "backup", "up"), health(at(5), "primary", "down"),
+                                    over, health(at(6), "primary", "up")});
+  const WhyReport report = make_why(history, {.service = "web", .group = {"web"}, .observed = true});
+  EXPECT_THAT(texts(report), ElementsAre("backup is up", "primary is down", over.text, "primary is up"));
+  EXPECT_EQ(why(history).target, "backup") << "what it would do sets nothing";
+}
+
 TEST(WhyOfAService, IsBounded) {
   std::vector<HistoryEntry> many{flip(at(0), "primary", "backup")};
   for (int number = 0; number < 1'000; ++number) many.push_back(entry(at(1, number / 20 % 60, number % 20), "health", "web", "is down"));

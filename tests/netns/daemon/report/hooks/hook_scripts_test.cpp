@@ -104,12 +104,12 @@ TEST_F(HookScripts, NamesThatAreNoneAreRefused) {
 
 TEST_F(HookScripts, TheExampleForMailWritesAMail) {
   const std::string sendmail = script("sendmail", "echo \"$@\"\ncat\n");
-  const Output mail =
-      sh(fmt::format("echo '{{\"version\": 1}}' | HANAT_MAIL_TO=ops@example.com SENDMAIL={} HANAT_SERVICE=web HANAT_TO=backup "
-                     "HANAT_COUNT=3 HANAT_TEXT='new connections' {}",
-                     sendmail, example("mail")));
+  const Output mail = sh(fmt::format("echo '{{\"version\": 1}}' | HANAT_MAIL_TO=ops@example.com HANAT_MAIL_FROM=gw@example.com SENDMAIL={} "
+                                     "HANAT_SERVICE=web HANAT_TO=backup "
+                                     "HANAT_COUNT=3 HANAT_TEXT='new connections' {}",
+                                     sendmail, example("mail")));
   EXPECT_EQ(mail.exit, 0) << mail.err;
-  EXPECT_THAT(mail.out, StartsWith("-t -i\nTo: ops@example.com\nSubject: [hanat "));
+  EXPECT_THAT(mail.out, StartsWith("-t -i\nTo: ops@example.com\nFrom: gw@example.com\nSubject: [hanat "));
   EXPECT_THAT(mail.out, HasSubstr("] web: new connections (and 2 before)\n"));
   EXPECT_THAT(mail.out, EndsWith("\n{\"version\": 1}\n"));
 }

@@ -147,8 +147,9 @@ TEST_F(Hooks, OneThatHangsLeavesFlipsAsTheyWere) {
 
 TEST_F(Hooks, MayCallHanatctl) {
   const std::string socket = folder / "socket";
-  const std::string program = recorder("asks", fmt::format("{} --socket $(cat {}) --json status >{}.new && mv {}.new {}\n", HANATCTL,
-                                                           socket, folder / "status", folder / "status", folder / "status"));
+  const std::string program =
+      recorder("asks", fmt::format("{} --socket $(cat {}) --json status >{}.new && mv {}.new {}\n", hanatctl_program(), socket,
+                                   folder / "status", folder / "status", folder / "status"));
   Hanatd hanatd{lab, fast_service({.extra = hook(program)}), {.start = false}};
   write_text(socket, hanatd.socket());
   hanatd.start();

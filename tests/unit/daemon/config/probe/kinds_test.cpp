@@ -78,7 +78,8 @@ constexpr Row kind_rows[] = {
     // grpc
     {R"(type = "grpc", service = "")",
      R"(4:36: probe.service = "" is not the name of a gRPC service: write it like "shop.Cart", or remove it to check the server as a whole)"},
-    {R"(type = "grpc", tls = 1)", R"(4:32: probe.tls must be true or false, not an integer: write tls = true)"},
+    {R"(type = "grpc", tls = 1)",
+     R"(4:32: probe.tls must be true, false or a table, not an integer: write tls = { ca = "/etc/hanat/ca.pem" })"},
     {R"(type = "grpc", verify = true)", R"(4:35: probe.verify = true without TLS checks nothing: write tls = true as well)"},
     {R"(type = "grpc", host = "a:1")",
      R"(4:33: probe.host = "a:1" is not a host name: write only the name, as in "www.example.com", and the port as probe.port)"},

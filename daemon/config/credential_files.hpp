@@ -1,0 +1,22 @@
+// Files with certificates, keys and passwords, read while a configuration is read: so a reload reads them again.
+// Not here: what is in a certificate (probes/kinds/tls_context), the configuration's own files (read_files).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "daemon/config/parse_values.hpp"
+#include "probes/secret.hpp"
+
+namespace hanat::config {
+
+/// Whether what is in the file is for everybody's eyes.
+enum class Privacy : std::uint8_t { is_public, is_secret };
+
+/// A file in PEM format. Never blocks on a fifo.
+Parsed<std::string> read_pem(const std::string& path, Privacy privacy);
+
+/// A file that holds a password: its one line, without the line ending. Others must not be able to read it.
+Parsed<probes::Secret> read_password(const std::string& path);
+
+} // namespace hanat::config
