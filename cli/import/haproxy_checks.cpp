@@ -232,7 +232,7 @@ ProbeText CheckLines::tcp_probe(bool tls, std::vector<Note>& notes) const {
     probe.keys.clear();
     for (const ConfigLine* step : steps)
       lose(notes, *step,
-           "a probe of hanat sends once and expects once (send, expect), without TLS: here it only connects; look for a type of the "
+           "a probe of hanat sends once and expects once (send, expect): here it only connects; look for a type of the "
            "service's own protocol in hanat.toml(5)");
   }
   for (const ConfigLine& line : tcp_)
@@ -257,8 +257,7 @@ ProbeText CheckLines::probe(bool tls, std::vector<Note>& notes) const {
   if (kind == "httpchk") return http_probe(option, tls, notes);
   if (kind == "tcp-check" || kind == "ssl-hello-chk") return tcp_probe(tls || kind == "ssl-hello-chk", notes);
   if (tls && !kind.empty())
-    lose(notes, option,
-         "hanat's probe of this protocol is without TLS: here it is a TLS handshake; for more write a probe of type \"exec\"");
+    lose(notes, option, "here it is a TLS handshake; for more write a probe of the protocol's type with tls = true (hanat.toml(5))");
   if (tls) {
     probe.type = "tls";
   } else if (kind == "pgsql-check" || kind == "mysql-check") {

@@ -41,7 +41,7 @@ constexpr Reason lost_lines[] = {
     {"monitor", "hanat answers no requests itself: ask hanatctl status --check"},
     {"stick-table",
      "hanat has no tables: every client of a service goes to the same server anyway, and limits of rates belong to the firewall"},
-    {"server-template", "hanat takes addresses only, so that a failed look-up cannot stop it: write each server"},
+    {"server-template", "hanat has no templates: write each server, by its address or its name"},
     {"email-alert",
      "a hook sends mails about servers: hook = [\"/usr/lib/hanat/hanat-hook\", \"mail\"] in [hanatd], and the steps under Outside of the "
      "sandbox in hanatd(8)"},

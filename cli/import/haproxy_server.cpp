@@ -227,7 +227,8 @@ ProxyAddress proxy_address(std::string_view text) {
   }
   result.address = Address::parse(host);
   if (!result.address)
-    result.why = "a name, and hanat takes addresses only, so that a failed look-up cannot stop it: write the address";
+    result.why =
+        "a name, which the import does not carry over: write its address; for a server the name itself will do, as in \"db1.lan:5432\"";
   else if (result.address->is_unspecified()) {
     result.any = true;
     result.any_family = result.address->family();

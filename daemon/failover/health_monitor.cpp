@@ -98,23 +98,8 @@ void note_doubt(Doubt& doubt, const ServiceState& service, std::size_t server, T
 
 /// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
 bool opens_untracked(probes::Kind kind) {
-  switch (kind) {
-  case probes::Kind::https:
-  case probes::Kind::grpc:
-  case probes::Kind::icmp:
-  case probes::Kind::exec: return false;
-  case probes::Kind::tcp:
-  case probes::Kind::tls:
-  case probes::Kind::http:
-  case probes::Kind::udp:
-  case probes::Kind::dns:
-  case probes::Kind::redis:
-  case probes::Kind::postgres:
-  case probes::Kind::mysql:
-  case probes::Kind::smtp:
-  case probes::Kind::agent: return true;
-  }
-  return false;
+  using enum probes::Kind;
+  return kind != https && kind != grpc && kind != icmp && kind != exec;
 }
 
 } // namespace
@@ -227,8 +212,8 @@ void HealthMonitor::update_rates(ServiceState& service) {
   const auto update = [&](ProbeState& probe, const probes::Rate& rate) {
     if (rate != std::exchange(probe.rate, rate)) scheduler_.set_rate(probe.id, rate);
   };
-  const bool fast = service.outage.is_urgent();
-  const ProbePace pace = fast ? ProbePace::fast : placement(service).current ? ProbePace::relaxed : ProbePace::usual;
+  const bool fast = service.outage.is_urgent(), served = placement(service).current.has_value();
+  const ProbePace pace = fast ? ProbePace::fast : served ? ProbePace::relaxed : ProbePace::usual;
   for (ServerState& server : service.servers) {
     for (ProbeState& probe : server.probes) update(probe, rate_of(service.config, probe, pace));
     if (server.new_probes)

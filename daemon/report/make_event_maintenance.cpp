@@ -32,7 +32,7 @@ Event override_moved(const ServiceState& service, const ServerState& from, const
 Event health_reported(const ServiceState& service, const ServerState& server) {
   const HealthReport report = server.report.value_or(HealthReport{});
   return make(service.config.name,
-              HealthReported{.server = name_with_address(server),
+              HealthReported{.server = server_name(server),
                              .health = report.health,
                              .by = report.by,
                              .reason = report.reason,
@@ -40,7 +40,7 @@ Event health_reported(const ServiceState& service, const ServerState& server) {
 }
 
 Event report_ended(const ServiceState& service, const ServerState& server, std::string by) {
-  return make(service.config.name, ReportEnded{.server = name_with_address(server), .by = std::move(by)});
+  return make(service.config.name, ReportEnded{.server = server_name(server), .by = std::move(by)});
 }
 
 Event server_disabled(const ServiceState& service, const ServerState& server) {

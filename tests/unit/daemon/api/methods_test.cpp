@@ -21,6 +21,25 @@ using testing::HasSubstr;
 using testing::IsSupersetOf;
 
 /// Every optional value is there.
+ServerStatus full_server() {
+  ServerStatus server;
+  server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
+  server.group_health = "down";
+  server.recovering.emplace();
+  server.flapping.emplace();
+  server.warning.emplace();
+  server.last =
+      LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299", .certificate_left_s = 9};
+  server.totals = ProbeTotalsStatus{.results = {{.outcome = "pass", .reason = "connected", .number = 3}}, .latencies = {3}};
+  server.new_flows = 4;
+  server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
+  server.report = ReportStatus{.health = "down", .since = "t", .until = "t", .reason = "because", .by = "root"};
+  server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
+  server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
+  server.former_since = "t";
+  server.name = NameStatus{.name = "n", .state = "resolved", .answered = "t", .others = {"a"}, .error = "e", .failing_since = "t"};
+  return server;
+}
 Status full_status() {
   Status status;
   status.daemon.kernel_error = status.daemon.fallback = status.daemon.inconclusive = "why";
@@ -63,23 +82,7 @@ Status full_status() {
   service.totals.flips = {{"failover", 2}};
   service.outage = OutageStatus{.state = "doubted", .for_s = 1, .ends_in_s = 2, .new_refused = true};
   service.witness = WitnessStatus{.address = "192.0.2.1", .answers = true};
-  ServerStatus server;
-  server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
-  server.group_health = "down";
-  server.recovering.emplace();
-  server.flapping.emplace();
-  server.warning.emplace();
-  server.last =
-      LastResult{.outcome = "fail", .reason = "wrong-status", .detail = "503", .wanted = "status 200-299", .certificate_left_s = 9};
-  server.totals = ProbeTotalsStatus{.results = {{.outcome = "pass", .reason = "connected", .number = 3}}, .latencies = {3}};
-  server.new_flows = 4;
-  server.disabled = DisabledStatus{.since = "t", .until = "t", .reason = "because", .by = "root"};
-  server.report = ReportStatus{.health = "down", .since = "t", .until = "t", .reason = "because", .by = "root"};
-  server.probes = {{.name = "tcp", .health = "up", .fails = {}, .last = server.last}};
-  server.new_probes = NewProbesStatus{.since = "t", .failing = true, .probes = server.probes};
-  server.former_since = "t";
-  server.name = NameStatus{.name = "n", .state = "resolved", .answered = "t", .others = {"a"}, .error = "e", .failing_since = "t"};
-  service.servers.push_back(server);
+  service.servers.push_back(full_server());
   status.services.push_back(service);
   return status;
 }
