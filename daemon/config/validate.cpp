@@ -284,7 +284,7 @@ std::vector<probes::Probe> ServiceCheck::probes_of(std::size_t server) const {
   ServerConfig config = service_.servers[server];
   if (config.host)
     for (const char* any : {"192.0.2.1", "2001:db8::1"})
-      config.addresses.push_back({.address = Address::parse(any).value(), .port = config.host->port});
+      config.addresses.push_back({.address = Address::parse(any).value_or(Address{}), .port = config.host->port});
   return probes_for(service_, config);
 }
 

@@ -33,9 +33,9 @@ constexpr std::array known{
     TextCause{"alert unrecognized name", "the server knows no such name", "write one that it knows as host, or as name in tls"},
     // no TLS at all
     TextCause{"wrong version number", "the server does not speak TLS on this port (wrong version number)",
-              "remove tls, or probe another port"},
+              "probe without TLS, or another port"},
     TextCause{"packet length too long", "the server does not speak TLS on this port (packet length too long)",
-              "remove tls, or probe another port"},
+              "probe without TLS, or another port"},
     TextCause{"alert handshake failure", "", "no cipher or curve that both allow, or no certificate for this name"},
 };
 

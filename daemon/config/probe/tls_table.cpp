@@ -103,7 +103,7 @@ private:
 
   void report(std::string_view key, const Field<std::string>& path, std::string_view why) {
     complete_ = false;
-    diagnostics_.add(path.location, fmt::format("probe.tls.{} = {}: {}", key, shown(*path.value), why));
+    diagnostics_.add(path.location, fmt::format("probe.tls.{} = {}: {}", key, shown(path.value.value_or("")), why));
   }
 
   void make_context(const probes::TlsMaterial& material) {

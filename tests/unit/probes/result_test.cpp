@@ -313,7 +313,7 @@ TEST(HttpFailure, TheDetailIsTheLastPartOfTheMessage) {
   EXPECT_EQ(detail("SSL certificate problem: self-signed certificate"),
             "self-signed certificate: name the authority that signed it: tls = { ca = \"/path.pem\" }");
   EXPECT_EQ(detail("OpenSSL/3.0.20: error:0A00010B:SSL routines::wrong version number"),
-            "the server does not speak TLS on this port (wrong version number): remove tls, or probe another port");
+            "the server does not speak TLS on this port (wrong version number): probe without TLS, or another port");
   EXPECT_EQ(detail("OpenSSL/3.5.1: error:0A000102:SSL routines::unsupported protocol"),
             "the server speaks TLS 1.1 at most (unsupported protocol): let it speak TLS 1.2");
   EXPECT_EQ(detail("OpenSSL/3.0.19: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0"),

@@ -284,7 +284,7 @@ TEST(ProbeHttps, APortWithoutTlsFailsTheHandshake) {
     ScriptedServer closing{{}};
     const ProbeResult wrong = probe_server(eager, Kind::https);
     EXPECT_EQ(wrong.reason, Reason::tls_failed);
-    EXPECT_EQ(wrong.detail, "wrong version number");
+    EXPECT_EQ(wrong.detail, "the server does not speak TLS on this port (wrong version number): probe without TLS, or another port");
     EXPECT_EQ(probe_server(alert, Kind::https).reason, Reason::tls_failed);
     EXPECT_EQ(probe_server(plain, Kind::https).reason, Reason::timeout); // it waits for the end of a request
     const Reason closed = probe_server(closing, Kind::https).reason;

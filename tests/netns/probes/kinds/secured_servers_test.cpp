@@ -211,10 +211,11 @@ TEST(SecuredServers, Postfix) {
     shell(fmt::format("cd {0} && mkdir c q d && chown postfix d && for name in good old; do cat $name.key $name.crt >$name.pem; chmod 600 "
                       "$name.pem; done",
                       folder.path().string()));
-    folder.write("c/main.cf", fmt::format("compatibility_level = 3.6\nqueue_directory = {0}/q\ndata_directory = {0}/d\nmaillog_file = "
-                                          "/dev/stdout\ninet_interfaces = 127.0.0.1\nmyhostname = mx.example\nmydestination =\nalias_maps "
-                                          "=\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = {0}/good.pem\n",
-                                          folder.path().string()));
+    folder.write("c/main.cf",
+                 fmt::format("compatibility_level = 3.6\nqueue_directory = {0}/q\ndata_directory = {0}/d\nmaillog_file = "
+                             "/dev/stdout\ninet_interfaces = 127.0.0.1\nmyhostname = mx.example\nmydestination =\nalias_maps "
+                             "=\nlocal_recipient_maps =\nsmtpd_tls_security_level = may\nsmtpd_tls_chain_files = {0}/good.pem\n",
+                             folder.path().string()));
     folder.write("c/master.cf", fmt::format("2525 inet n - n - - smtpd\n2526 inet n - n - - smtpd -o smtpd_tls_security_level=none\n"
                                             "2527 inet n - n - - smtpd -o smtpd_tls_chain_files={}/old.pem\n"
                                             "2528 inet n - n - - smtpd -o smtpd_tls_mandatory_protocols=<=TLSv1.2 -o "

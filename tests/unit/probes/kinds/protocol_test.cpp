@@ -336,7 +336,7 @@ TEST(ProtocolTls, AnInvalidHandshakeFailsWithOpenSslsMessage) {
     EXPECT_EQ(run_pieces(client, {"HTTP/1.1 400 Bad Request\r\n\r\n"}, size).verdict,
               (Verdict{.reason = Reason::tls_failed,
                        .detail = "the server does not speak TLS on this port (wrong version number)",
-                       .remedy = "remove tls, or probe another port"}));
+                       .remedy = "probe without TLS, or another port"}));
     const auto alert = run_pieces(client, {"\x15\3\3\0\2\2\x28"s}, size).verdict.value_or(Verdict{});
     EXPECT_EQ(alert.reason, Reason::tls_failed);
     EXPECT_TRUE(alert.detail.ends_with("alert handshake failure")) << alert.detail; // OpenSSL 3.0 puts "sslv3" before it, 4 "ssl/tls"
