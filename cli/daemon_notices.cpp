@@ -57,7 +57,10 @@ std::vector<Notice> daemon_notices(const DaemonStatus& daemon, WallTime now) {
                                      daemon.kernel_error ? ": " + escaped(*daemon.kernel_error) : std::string{})});
   if (daemon.fallback) all.push_back({true, escaped(*daemon.fallback)});
   add_config(all, daemon, now);
-  if (daemon.inconclusive)
+  if (daemon.inconclusive && daemon.inconclusive->ends_with(')')) // some probes, and which
+    all.push_back({true, fmt::format("some servers cannot be probed: {}; their health stays as it is, all others are judged as ever",
+                                     escaped(*daemon.inconclusive))});
+  else if (daemon.inconclusive)
     all.push_back({true, fmt::format("hanatd cannot probe the servers: {}; no failover until it can", escaped(*daemon.inconclusive))});
   return all;
 }

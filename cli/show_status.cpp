@@ -298,7 +298,7 @@ std::string show_status(const Status& status, Detail detail, const View& view) {
   Screen screen{view};
   add_head(screen, status.daemon);
   if (status.services.empty()) {
-    screen.add(Colour::none, "no services: write one into the configuration, then hanatctl reload", 3);
+    screen.add(Colour::none, "no services: write one into /etc/hanat/conf.d/NAME.toml, then hanatctl reload", 3);
     return screen.take();
   }
   const std::vector<Block> blocks = blocks_of(status.services, detail, view.now);

@@ -258,6 +258,17 @@ std::string to_text(const Listen& listen) {
   return fmt::format("{}/{}", text, hanat::to_text(listen.protocol));
 }
 
+namespace {
+
+/// How the old system leaves, once hanatd has the traffic.
+std::string_view last_step(std::string_view system) {
+  if (system == "keepalived") return "take the virtual_server blocks out of keepalived's file and reload it (its VRRP stays)";
+  if (system == "iptables") return "delete the DNAT rules that are services now";
+  return "stop the old system";
+}
+
+} // namespace
+
 TomlText write_toml(const Imported& imported) {
   TomlText result;
   LineText lines;
@@ -268,8 +279,9 @@ TomlText write_toml(const Imported& imported) {
   for (const PairText& pair : imported.pair) result.pair = write_pair(lines, pair);
   lines.add("[defaults]");
   lines.comment("# ",
-                "observe: hanatd probes and decides, but touches no traffic, so the old system may go on. To switch over, remove this "
-                "line, run hanatctl reload, then stop the old system.");
+                fmt::format("observe: hanatd probes and decides, but touches no traffic, so the old system may go on. To switch over, "
+                            "remove this line, run hanatctl reload, then {}.",
+                            last_step(imported.system)));
   lines.add("mode = \"observe\"");
   lines.add("");
   for (const Service& service : imported.services) result.services.push_back(write_service(lines, service));

@@ -168,7 +168,7 @@ Lines list_lines(const Listing::View& view, const Columns& columns, const Canvas
 Line empty_line(const Picture& picture, const Canvas& canvas) {
   if (!picture.heard) return {};
   if (picture.list.size() == 0)
-    return {.text = cut_to("no services: write one into the configuration, then hanatctl reload", canvas.size.columns)};
+    return {.text = cut_to("no services: write one into /etc/hanat/conf.d/NAME.toml, then hanatctl reload", canvas.size.columns)};
   return {.text = cut_to("no service has this text; Escape shows all of them", canvas.size.columns)};
 }
 

@@ -279,17 +279,21 @@ ServiceStatus report(const ServiceState& service, Time now) {
 
 std::optional<std::string> inconclusive_reason(const Services& services) {
   std::size_t all = 0;
+  std::string first; // which one, and why
   std::map<probes::Reason, std::size_t> inconclusive;
   for (const auto& service : services)
     for (const ServerState& server : service->servers)
       for (const ProbeState& probe : server.probes) {
         ++all;
-        if (probe.last && probe.last->outcome == probes::Outcome::inconclusive) ++inconclusive[probe.last->reason];
+        if (!probe.last || probe.last->outcome != probes::Outcome::inconclusive) continue;
+        ++inconclusive[probe.last->reason];
+        if (first.empty())
+          first = fmt::format("{} {}{}", service->config.name, server.role, probe.last->detail.empty() ? "" : ": " + probe.last->detail);
       }
   if (inconclusive.empty()) return std::nullopt;
   const auto& [reason, count] = *std::ranges::max_element(inconclusive, {}, [](const auto& entry) { return entry.second; });
   if (count == all) return std::string{to_text(reason)};
-  return fmt::format("{} ({} of {} probes)", to_text(reason), count, all);
+  return fmt::format("{} ({} of {} probes, as of {})", to_text(reason), count, all, first);
 }
 
 } // namespace hanat

@@ -68,7 +68,7 @@ void first_answer(const std::string& socket, const nlohmann::json& parameters) {
 double complete(const test::Hanatd& hanatd) {
   test::Output all;
   const double took = time_of<Milliseconds>([&] {
-    all = test::collect({"env", "HANAT_SOCKET=" + hanatd.socket(), hanatctl_program(), "complete", "bash", "force-backup", ""},
+    all = test::collect({"env", "HANAT_SOCKET=" + hanatd.socket(), test::hanatctl_program(), "complete", "bash", "force-backup", ""},
                         milliseconds{10'000});
   });
   if (std::ranges::count(all.out, '\n') != number_of_services) throw std::runtime_error("hanatctl complete: " + all.err);

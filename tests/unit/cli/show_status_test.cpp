@@ -178,7 +178,7 @@ TEST_F(ShowStatus, ADaemonInTroubleSaysSoFirst) {
   EXPECT_EQ(overview(status), R"(14:00:05 UTC  hanatd 0.1.0 up 3 d 4 h
 !! the kernel is not in sync with hanatd's decisions (failed): Operation not permitted; hanatd tries again
 !! hanatd cannot probe the servers: no-descriptors; no failover until it can
-no services: write one into the configuration, then hanatctl reload
+no services: write one into /etc/hanat/conf.d/NAME.toml, then hanatctl reload
 )");
 }
 

@@ -129,7 +129,7 @@ TEST_F(TopDraw, AStatusThatGrowsOldIsSaidToBe) {
 
 TEST_F(TopDraw, WithoutServicesAndBeforeTheFirstStatusItSaysSo) {
   picture.list.replace({});
-  EXPECT_THAT(text(), HasSubstr("no services: write one into the configuration, then hanatctl reload"));
+  EXPECT_THAT(text(), HasSubstr("no services: write one into /etc/hanat/conf.d/NAME.toml, then hanatctl reload"));
   picture.heard.reset();
   EXPECT_THAT(text(), HasSubstr("waiting for hanatd"));
 }
