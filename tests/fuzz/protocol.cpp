@@ -35,7 +35,7 @@ std::unique_ptr<ProtocolClient> plain_client_for(std::uint8_t choice) {
 
 /// Every fifth choice is inside TLS.
 std::unique_ptr<ProtocolClient> client_for(std::uint8_t choice) {
-  static const Probe probe{.spec = {}, .server = {.address = *Address::parse("192.0.2.1"), .port = 443}};
+  static const Probe probe{.spec = {}, .server = {.address = *hanat::Address::parse("192.0.2.1"), .port = 443}};
   static const TlsOptions options{.verify = true, .name = "www.example.com"};
   auto plain = plain_client_for(choice / 5);
   return choice % 5 != 0 ? plain_client_for(choice) : tls_client(std::move(plain), options, probe, nullptr);
