@@ -356,8 +356,8 @@ if [ "$mode" != quick ]; then
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
     waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*'
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
-    netns 3 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
-    HANAT_PROGRAMS=build/asan netns 3 "netns (asan)" build/dev/tests/hanat-netns \
+    netns 4 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
+    HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \
       "$waits:*WithoutDescriptors*:*CommitsAllTheTime*$(build/asan/tests/hanat-netns --gtest_list_tests | sed -nE 's/^([^ ]+\.).*/:\1*/p' | tr -d '\n')"
     section "fuzzers, 2 s each"
     fuzz_all 2
@@ -372,7 +372,7 @@ if [ "$mode" != quick ]; then
     mkdir "$scratch/programs"
     ln -s "$here/build/tsan/hanatd" "$here/build/dev/hanatctl" "$scratch/programs"
     export HANAT_PROGRAMS=$scratch/programs TSAN_OPTIONS=log_path=$scratch/races
-    run shares 3 build/dev/tests/hanat-netns \
+    run shares 4 build/dev/tests/hanat-netns \
       '--gtest_filter=Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*-*Milliseconds*:*Thousand*'
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns
     check "no data race" no_races
