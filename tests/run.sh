@@ -354,7 +354,7 @@ if [ "$mode" != quick ]; then
     waits+=':*WithinTenMilliseconds:ForgottenFlows*:*OperatorRules*:Peace*:Bystanders*:PathInPeace*:PathOfOneClient*:FullConntrack*:*PathTrap*/The*:*PathTrap*/Forwarding*'
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
-    waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*'
+    waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*:Sessions.AUdp*:Matrix*'
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
     netns 4 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
     HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \
