@@ -72,8 +72,11 @@ void PostgresLogin::choose_mechanism(std::string_view offered, Step& step) {
 }
 
 void PostgresLogin::on_server_first(std::string_view message, Step& step) {
-  const std::string wrong = scram_ ? scram_->on_server_first(message) : "no SCRAM message";
-  if (!wrong.empty())
+  if (!scram_) {
+    step.verdict = Verdict{Reason::garbled, "login: no SCRAM message"};
+    return;
+  }
+  if (const std::string wrong = scram_->on_server_first(message); !wrong.empty())
     step.verdict = Verdict{Reason::garbled, "login: " + wrong};
   else if (step.work = scram_->work(); !step.work)
     on_worked(step);

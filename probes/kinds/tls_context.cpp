@@ -105,7 +105,7 @@ void add_system_authorities(SSL_CTX* context) {
 
 /// Changes when the file does.
 std::string system_version() {
-  const std::string file = system_place();
+  std::string file = system_place();
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) return file;
   return fmt::format("{} {} {} {}.{} {}.{}", file, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
@@ -188,7 +188,7 @@ bool TlsContext::apply_to(SSL_CTX* other) const {
   if (const int version = protocol_of(min_); version != 0 && SSL_CTX_set_min_proto_version(other, version) != 1) return false;
   if (!has_certificate_) return true;
   STACK_OF(X509)* chain = nullptr;
-  SSL_CTX_get0_chain_certs(context_, &chain);
+  SSL_CTX_get0_chain_certs(context_, static_cast<void*>(&chain));
   return SSL_CTX_use_cert_and_key(other, SSL_CTX_get0_certificate(context_), SSL_CTX_get0_privatekey(context_), chain, 1) == 1;
 }
 

@@ -31,7 +31,7 @@ bool is_about_name(int error) { return error == X509_V_ERR_HOSTNAME_MISMATCH || 
 
 /// "certificate has expired", with the day, and whose it is.
 std::string date_failure(int error, int depth, X509* certificate) {
-  const std::string text = X509_verify_cert_error_string(error);
+  std::string text = X509_verify_cert_error_string(error);
   int days = 0, seconds = 0;
   const bool expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
   const auto* moment = expired ? X509_get0_notAfter(certificate) : X509_get0_notBefore(certificate);
