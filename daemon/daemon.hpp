@@ -13,17 +13,18 @@
 #include <uv.h>
 
 #include "daemon/config/read_config.hpp"
-#include "daemon/config_store.hpp"
-#include "daemon/config_watch.hpp"
 #include "daemon/control/config_in_use.hpp"
 #include "daemon/control/examinations.hpp"
 #include "daemon/control/handlers.hpp"
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
-#include "daemon/name_link.hpp"
+#include "daemon/links/config_store.hpp"
+#include "daemon/links/config_watch.hpp"
+#include "daemon/links/name_link.hpp"
+#include "daemon/links/peer_link.hpp"
+#include "daemon/links/state_keeper.hpp"
 #include "daemon/pair/flow_sync_monitor.hpp"
-#include "daemon/peer_link.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/hooks/hooks.hpp"
 #include "daemon/report/journal.hpp"
@@ -31,7 +32,6 @@
 #include "daemon/report/metrics_server.hpp"
 #include "daemon/report/sd_notify.hpp"
 #include "daemon/state/state_file.hpp"
-#include "daemon/state_keeper.hpp"
 #include "probes/io/uv.hpp"
 
 namespace hanat {

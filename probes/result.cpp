@@ -63,6 +63,26 @@ std::string_view to_text(Kind kind) {
   return "?";
 }
 
+bool opens_untracked(Kind kind) {
+  switch (kind) {
+  case Kind::https:
+  case Kind::grpc:
+  case Kind::icmp:
+  case Kind::exec: return false;
+  case Kind::tcp:
+  case Kind::tls:
+  case Kind::http:
+  case Kind::udp:
+  case Kind::dns:
+  case Kind::redis:
+  case Kind::postgres:
+  case Kind::mysql:
+  case Kind::smtp:
+  case Kind::agent: return true;
+  }
+  return false;
+}
+
 std::string_view to_text(Outcome outcome) {
   switch (outcome) {
   case Outcome::pass: return "pass";

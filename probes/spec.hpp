@@ -21,6 +21,8 @@ namespace hanat::probes {
 
 enum class Kind : std::uint8_t { tcp, tls, http, https, icmp, udp, dns, grpc, redis, postgres, mysql, smtp, agent, exec };
 std::string_view to_text(Kind kind);
+/// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
+bool opens_untracked(Kind kind);
 
 /// Inclusive range of HTTP status codes.
 struct StatusRange {

@@ -1,4 +1,5 @@
-// The other gateway of a pair in the status, with its JSON form. Not here: gathering it (daemon/peer_sight), printing it (cli/show_peer).
+// The other gateway of a pair in the status, with its JSON form. Not here: gathering it (daemon/links/peer_sight), printing it
+// (cli/show_peer).
 #pragma once
 
 #include <chrono>

@@ -34,25 +34,9 @@ constexpr double shortest_drain_s = 1, longest_drain_s = 30.0 * 24 * 3600; // as
 
 ControlError refused(std::string message) { return {.name = "Refused", .message = std::move(message)}; }
 
-std::string roles_of(const ServiceState& service) {
-  std::string roles;
-  for (const ServerState& server : configured_servers(service)) roles += (roles.empty() ? "" : ", ") + server.role;
-  return roles;
-}
-
 std::string full_name(const ServerState& server) { return events::full_name(events::server_name(server)); }
 
 bool is_enabled(const ServerState& server) { return !candidate(server).disabled; }
-
-/// The first backup that is up, otherwise the first that is not disabled.
-std::size_t any_backup_of(const ServiceState& service) {
-  const auto servers = configured_servers(service);
-  if (servers.size() < 2) throw refused(fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name));
-  const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
-                                    [](const ServerState& server) { return usable(candidate(server)); });
-  const auto chosen = up != servers.end() ? up : std::ranges::find_if(servers.begin() + 1, servers.end(), is_enabled);
-  return chosen == servers.end() ? 1 : static_cast<std::size_t>(chosen - servers.begin());
-}
 
 /// Of the maintenance of a group any member's.
 std::string disabled_text(const ServerState& server) {
@@ -178,29 +162,6 @@ void change_running_drains(Subject& subject, std::optional<std::size_t> server, 
 }
 
 } // namespace
-
-/// A role names one server; so does an address, with or without its port, where only one server has it.
-std::size_t server_for(const ServiceState& service, const std::string& name) {
-  if (name == any_backup) return any_backup_of(service);
-  const auto is_at = [&name](const Endpoint& address) { return to_text(address) == name || address.address.text() == name; };
-  std::vector<std::size_t> found;
-  for (std::size_t server = 0; server < configured_servers(service).size(); ++server) {
-    if (service.servers[server].role == name || (!name.empty() && service.servers[server].host == name)) return server;
-    if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
-  }
-  if (found.size() == 1) return found.front();
-  throw refused(fmt::format("{} has {} server \"{}\"; it has {}", service.config.name, found.empty() ? "no" : "more than one", name,
-                            roles_of(service)));
-}
-
-/// Status, history and journal show it in one line.
-std::string reason_in(const json& parameters) {
-  const auto reason = optional_of<std::string>(parameters, "reason").value_or("");
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; };
-  if (std::ranges::any_of(reason, is_control))
-    bad_parameter("reason", "the reason is one line of text: write it without control characters");
-  return reason;
-}
 
 json handle_force(Controller& controller, const Call& call) {
   const json& parameters = call.parameters;

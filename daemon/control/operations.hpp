@@ -10,11 +10,6 @@
 
 namespace hanat {
 
-/// The server that a call names, by its role or an address. Throws ControlError.
-std::size_t server_for(const ServiceState& service, const std::string& name);
-/// Status, history and journal show it in one line. Throws ControlError.
-std::string reason_in(const nlohmann::json& parameters);
-
 /// Each throws ControlError.
 nlohmann::json handle_force(Controller& controller, const Call& call);
 nlohmann::json handle_auto(Controller& controller, const Call& call);

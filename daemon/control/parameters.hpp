@@ -1,5 +1,5 @@
-// The parameters of a call: values of their types, and the services that they name. Not here: which there are (api/methods), what is done
-// with them (handlers, inquiry).
+// The parameters of a call: values of their types, and the services and servers that they name. Not here: which there are (api/methods),
+// what is done with them (handlers, inquiry).
 #pragma once
 
 #include <optional>
@@ -35,5 +35,10 @@ std::string moment_in(const nlohmann::json& parameters, const std::string& name)
 std::vector<ServiceState*> selected_services(const ServiceRegistry& registry, const nlohmann::json& parameters);
 /// The same for a call that cannot be about all.
 ServiceState& one_service(const ServiceRegistry& registry, const nlohmann::json& parameters);
+
+/// The server that a call names: by its role, its name in DNS, or an address that only one server has; or any backup. Throws ControlError.
+std::size_t server_for(const ServiceState& service, const std::string& name);
+/// Why somebody does it. Status, history and journal show it in one line. Throws ControlError.
+std::string reason_in(const nlohmann::json& parameters);
 
 } // namespace hanat

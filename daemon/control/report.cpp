@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/control/move_reply.hpp"
-#include "daemon/control/operations.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/failover/reported_health.hpp"
 #include "daemon/util/wall_time.hpp"

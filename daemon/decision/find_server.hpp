@@ -18,8 +18,7 @@ std::optional<std::size_t> find_by_endpoint(const std::vector<ServerConfig>& ser
 std::optional<std::size_t> find_by_name(const std::vector<ServerConfig>& servers, const std::string& host,
                                         const std::vector<Endpoint>& addresses);
 
-/// Likewise; else the only server on the same machine, unless that was
-/// another server `before`: a reload gave it another port.
+/// Likewise; else the only server on the same machine, unless that was another server `before`: a reload gave it another port.
 std::optional<std::size_t> find_server(const std::vector<ServerConfig>& servers, const ServerState& server,
                                        std::span<const ServerState> before);
 

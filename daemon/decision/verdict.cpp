@@ -18,7 +18,8 @@ bool in_same_list(const ProbeState& one, const ProbeState& other) {
   return one.probe->spec.any_of == other.probe->spec.any_of && one.probe->server.address.family() == other.probe->server.address.family();
 }
 
-/// Calls visit(probes of a list) with the first of the list and a predicate; a probe that stands alone is a list of one.
+/// Calls visit(probes, in_list) once for each list, with the probes from its first one on and which of them are in it. A probe that stands
+/// alone is a list of one; those that only warn are in none.
 template <typename Visit> void for_each_list(std::span<const ProbeState> probes, Visit visit) {
   for (auto probe = probes.begin(); probe != probes.end(); ++probe) {
     if (probe->probe != nullptr && probe->probe->spec.advisory) continue;

@@ -96,12 +96,6 @@ void note_doubt(Doubt& doubt, const ServiceState& service, std::size_t server, T
   doubt.until = std::min(now + at_a_time, doubt.since + in_a_row);
 }
 
-/// Whether probes of this kind open a connection of their own each time, by a socket whose packets bypass conntrack.
-bool opens_untracked(probes::Kind kind) {
-  using enum probes::Kind;
-  return kind != https && kind != grpc && kind != icmp && kind != exec;
-}
-
 } // namespace
 
 HealthMonitor::HealthMonitor(ProbeScheduler& scheduler, PathMonitor& paths, IsConntrackFull is_conntrack_full, ServiceRegistry& registry,
@@ -368,7 +362,7 @@ probes::ProbeResult HealthMonitor::discount_if_full(const probes::ProbeResult& r
     outbox_.sync_due = true; // TableSync follows
   }
   if (!conntrack_.is_full) return result;
-  const bool untracked = opens_untracked(kind) && now - result.latency > conntrack_.since;
+  const bool untracked = probes::opens_untracked(kind) && now - result.latency > conntrack_.since;
   conntrack_.untracked_works |= result.outcome == probes::Outcome::pass && untracked;
   if (result.reason != probes::Reason::timeout || (untracked && conntrack_.untracked_works)) return result;
   return {.outcome = probes::Outcome::inconclusive, .reason = probes::Reason::conntrack_full, .latency = result.latency, .detail = {}};

@@ -1,5 +1,5 @@
 // Which services the other gateway may have to be told of, and whether anything of them has changed since. Not here: what it is told
-// (make_peer_service), when (daemon/peer_link).
+// (make_peer_service), when (daemon/links/peer_link).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Servers that are configured by their names, and what DNS says of these, as values. Not here: all other events (event), their sentences
-// (event_text_names), when they are made (daemon/name_link).
+// (event_text_names), when they are made (daemon/links/name_link).
 #pragma once
 
 #include <cstddef>

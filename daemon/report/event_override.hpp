@@ -1,4 +1,5 @@
-// Events of overrides and of servers out of service, which operators begin and end. Not here: the other kinds (event).
+// Events of overrides, of servers out of service and of reports about servers, which operators and their programs begin and end. Not here:
+// the other kinds (event).
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// Events of servers out of service, and of what a reload or the server itself does to an override. Not here: the others (make_event).
+// Events of servers out of service or reported on, and of what a reload or the server itself does to an override. Not here: the others
+// (make_event).
 #include <algorithm>
 #include <utility>
 

@@ -1,5 +1,5 @@
 // Binds the writers to the controller.
-#include "daemon/state_keeper.hpp"
+#include "daemon/links/state_keeper.hpp"
 
 #include <set>
 #include <string>

@@ -1,5 +1,5 @@
 // Jobs, each with what it needs and nothing of the store.
-#include "daemon/config_store.hpp"
+#include "daemon/links/config_store.hpp"
 
 #include <exception>
 #include <memory>

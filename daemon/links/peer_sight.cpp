@@ -1,5 +1,5 @@
 // Each event once, when it has lasted.
-#include "daemon/peer_sight.hpp"
+#include "daemon/links/peer_sight.hpp"
 
 #include <utility>
 

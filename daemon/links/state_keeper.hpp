@@ -9,7 +9,7 @@
 #include <uv.h>
 
 #include "daemon/failover/controller.hpp"
-#include "daemon/name_link.hpp"
+#include "daemon/links/name_link.hpp"
 #include "daemon/pair/track_file.hpp"
 #include "daemon/report/event.hpp"
 #include "daemon/report/history.hpp"

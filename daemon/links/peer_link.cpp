@@ -1,5 +1,5 @@
 // Pages in, changes out.
-#include "daemon/peer_link.hpp"
+#include "daemon/links/peer_link.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // Compares the addresses of before with those of now.
-#include "daemon/name_link.hpp"
+#include "daemon/links/name_link.hpp"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,5 +1,5 @@
 // The files are read only when their status has changed.
-#include "daemon/config_watch.hpp"
+#include "daemon/links/config_watch.hpp"
 
 #include <utility>
 

@@ -1,5 +1,5 @@
 // What is told of the other gateway of a pair, and when.
-#include "daemon/peer_sight.hpp"
+#include "daemon/links/peer_sight.hpp"
 
 #include <string>
 #include <vector>
