@@ -19,6 +19,7 @@
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "cli/check_command.hpp"
 #include "cli/complete_command.hpp"
 #include "cli/diagnosis.hpp"
 #include "cli/drill.hpp"
@@ -35,8 +36,6 @@
 #include "daemon/api/client.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
-#include "daemon/config/load_config.hpp"
-#include "daemon/config/read_hook.hpp"
 #include "daemon/util/credentials.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
@@ -137,53 +136,6 @@ Exit run_settled(const Invocation& invocation) {
 Exit run_metrics(const Invocation& invocation) {
   const auto text = metrics_text(request(invocation, "Status", json::object()).at("status").get<Status>());
   return invocation.json ? print_json({{"metrics", text}}) : print(text);
-}
-
-/// Of servers, each once.
-std::vector<std::string> names_in(const Config& config) {
-  std::set<std::string> names;
-  for (const ServiceConfig& service : config.services)
-    for (const ServerConfig& server : service.servers)
-      if (server.host) names.insert(server.host->name);
-  return {names.begin(), names.end()};
-}
-
-Exit print_ok(const std::string& file, const Config& config, bool as_json) {
-  const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
-                                       [](std::size_t sum, const ServiceConfig& service) { return sum + service.servers.size(); });
-  const auto services = config.services.size();
-  const std::vector<std::string> names = names_in(config);
-  if (as_json)
-    return print_json(
-        {{"file", file}, {"ok", true}, {"services", services}, {"servers", servers}, {"names", names}, {"errors", json::array()}});
-  std::string text = fmt::format("{}: {} service{}, {} server{}: ok\n", escaped(file), services, services == 1 ? "" : "s", servers,
-                                 servers == 1 ? "" : "s");
-  constexpr std::size_t shown_at_most = 10;
-  if (!names.empty()) {
-    const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), shown_at_most)));
-    text += fmt::format("{} that hanatd will resolve: {}{}. To resolve and probe now:\n-> hanatctl check --ask {}\n",
-                        plural(names.size(), "name"), fmt::join(first, ", "),
-                        names.size() > shown_at_most ? fmt::format(" and {} more", names.size() - shown_at_most) : "", escaped(file));
-  }
-  return print(text);
-}
-
-Exit run_check(const Invocation& invocation) {
-  if (invocation.ask) return run_ask(invocation);
-  const std::string file = invocation.operand.empty() ? default_config : invocation.operand;
-  const auto result = load_config(file);
-  if (const auto* const config = std::get_if<Config>(&result)) {
-    std::vector<ConfigError> errors; // a reload refuses these, too
-    const auto add = [&](std::string error) {
-      if (!error.empty()) errors.push_back({.file = file, .line = 0, .column = 0, .message = std::move(error)});
-    };
-    add(operators_error(config->operators));
-    std::vector<uid_t> owners{geteuid()};
-    if (const auto hanatd = find_local_user("hanat")) owners.push_back(*hanatd); // the package's unit runs it as that
-    for (std::string& error : hook_errors(*config, owners)) add(std::move(error));
-    return errors.empty() ? print_ok(file, *config, invocation.json) : print_config_errors(file, errors, invocation.json);
-  }
-  return print_config_errors(file, std::get<std::vector<ConfigError>>(result), invocation.json);
 }
 
 /// hanatd's version, or why there is none.

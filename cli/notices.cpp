@@ -67,6 +67,12 @@ std::string until_text(const std::optional<std::string>& until, WallTime now) {
   return text;
 }
 
+/// " 10.0.0.12:8443"; empty: it is not known.
+std::string address_of(const ServiceStatus& service, std::string_view role) {
+  const ServerStatus* const server = find_server(service, role);
+  return server == nullptr || server->address.empty() ? "" : " " + escaped(server->address);
+}
+
 Notice notice_observe(const ServiceStatus& service) {
   std::string text{observe_words};
   const std::string target = escaped(service.would_target.value_or(""));
@@ -78,7 +84,7 @@ Notice notice_observe(const ServiceStatus& service) {
   else if (target == service.target)
     text += fmt::format("; it would leave new connections on {} ({})", target, why);
   else if (!target.empty())
-    text += fmt::format("; it would send new connections to {} ({})", target, why);
+    text += fmt::format("; it would send new connections to {}{} ({})", target, address_of(service, target), why);
   return {false, std::move(text)};
 }
 

@@ -75,6 +75,7 @@ CheckLine show_check(const Status& status, WallTime now) {
   const DaemonStatus& daemon = status.daemon;
   Causes causes;
   if (daemon.kernel == "failed") causes.add(Alarm::critical, "the kernel refuses changes");
+  for (const FindingStatus& found : daemon.findings) causes.add(Alarm::critical, escaped(found.what));
   causes.add_services(Alarm::critical, "clients not served", counts.unserved);
   causes.add_services(Alarm::critical, "clients get no answer", counts.unanswered);
   if (daemon.kernel == "repairing") causes.add(Alarm::warning, "the table is being repaired");

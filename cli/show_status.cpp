@@ -227,7 +227,7 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
   const auto age = seconds_since(common.last_flip->at, now);
   screen.add(Colour::none,
              fmt::format("   last flip {}{}: {}; {} since hanatd started", local_time(common.last_flip->at, now),
-                         age ? fmt::format(" ({} ago)", duration(*age)) : "", show_flip(*common.last_flip), common.flips),
+                         age ? fmt::format(" ({} ago)", duration(*age)) : "", show_flip(*common.last_flip), plural(common.flips, "flip")),
              5);
 }
 

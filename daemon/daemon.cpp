@@ -113,6 +113,20 @@ std::unique_ptr<NameLink> make_names(uv_loop_t* loop, Controller& controller, St
   return names;
 }
 
+/// Whoever looks for what stops clients.
+std::unique_ptr<Examinations> make_examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
+                                                const std::function<void(events::Payload)>& log,
+                                                const std::function<void(const Event&)>& publish) {
+  return std::make_unique<Examinations>(
+      loop, table, controller,
+      [log](const std::string& warning) {
+        log(events::Message{Level::warning, warning});
+      },
+      [publish](const Finding& finding, bool gone) {
+        publish(events::make({}, events::SettingChanged{finding, gone}));
+      });
+}
+
 /// What handlers need of them.
 Handlers::Names names_for(const std::unique_ptr<NameLink>& names) {
   return {
@@ -185,11 +199,11 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_ = {.file = start.file, .fallback = start.fallback, .loaded_at = wall_now()};
   reloads_ = std::make_unique<ReloadRequests>(loop_, paths_.config, config.operators, config_, reload_steps());
   handlers_ = std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, config_, *reloads_);
-  examinations_ = std::make_unique<Examinations>(loop_, paths_.table, *controller_, [this](const std::string& warning) {
-    log(events::Message{Level::warning, warning});
-  });
+  examinations_ = make_examinations(
+      loop_, paths_.table, *controller_, [this](events::Payload what) { log(std::move(what)); },
+      [this](const Event& event) { publish(event); });
   examinations_->configure(config.path_check);
-  handlers_->set_doctor(&examinations_->doctor());
+  handlers_->set_examinations(examinations_.get());
   flow_sync_ =
       std::make_unique<FlowSyncMonitor>(loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
   flow_sync_->enable(config.pair.has_value());
@@ -288,7 +302,7 @@ void Daemon::stop() {
   handlers_->stop();
   names_.reset(); // its addresses are saved
   reloads_.reset();
-  handlers_->set_doctor(nullptr);
+  handlers_->set_examinations(nullptr);
   handlers_->set_flow_sync(nullptr);
   flow_sync_.reset();
   examinations_.reset();

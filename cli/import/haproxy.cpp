@@ -76,8 +76,26 @@ private:
     Server server{.place = line.place, .address = *read.address, .ports = read.ports, .probes = {}, .snat = {}};
     if (read.ports.first != read.ports.last) server.ports = {};
     if (parameters.check) server.probes.push_back(probe_of(parameters)); // HAProxy took the others for up; hanat connects to them
+    if (parameters.agent.on) add_agent(line, parameters, server);
     (parameters.backup ? backups_ : active_).push_back(std::move(server));
     if (!parameters.backup) lines_.push_back(line);
+  }
+
+  void add_agent(const ConfigLine& line, const ServerParameters& parameters, Server& server) {
+    const AgentCheck& agent = parameters.agent;
+    if (!agent.port) return lose(line, "agent-check without agent-port: write the agent's port into { type = \"agent\", port = ... }");
+    ProbeText probe{
+        .type = "agent", .keys = {{"port", fmt::format("{}", *agent.port)}}, .interval = {}, .fast_interval = {}, .timeout = {}};
+    if (agent.address) probe.keys.push_back({"address", toml_string(agent.address->text())});
+    if (!agent.send.empty()) probe.keys.push_back({"send", toml_string(agent.send)});
+    probe.interval = std::max(agent.interval.value_or(parameters.interval.value_or(usual_interval)), milliseconds{10});
+    probe.timeout = backend_.checks.timeout.value_or(*probe.interval);
+    if (server.probes.empty()) server.probes.push_back({});
+    server.probes.push_back(std::move(probe));
+    service_.notes.push_back({line.place, line.text,
+                              "in HAProxy an agent that does not answer changes nothing; in hanat it fails like any probe: see that it "
+                              "always runs, or take the agent's probe out",
+                              Loss::hint});
   }
 
   ProbeText probe_of(const ServerParameters& parameters) {
@@ -94,6 +112,7 @@ private:
       probe.keys.push_back({.name = "host", .value = toml_string(parameters.host)});
     probe.interval = std::max(parameters.interval.value_or(usual_interval), milliseconds{10});
     if (parameters.fast_interval) probe.fast_interval = std::min(*parameters.fast_interval, *probe.interval);
+    if (parameters.down_interval) probe.down_interval = std::max(*parameters.down_interval, milliseconds{10});
     probe.timeout = backend_.checks.timeout.value_or(*probe.interval);
     return probe;
   }

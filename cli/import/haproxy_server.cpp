@@ -36,7 +36,6 @@ constexpr Parameter needless_parameters[] = {
     {"observe", 1},
     {"on-error", 1},
     {"error-limit", 1},
-    {"downinter", 1},
     {"enabled"},
     {"id", 1},
     {"ca-file", 1},
@@ -102,6 +101,8 @@ bool take_flag(std::string_view name, ServerParameters& parameters) {
     parameters.check = true;
   else if (name == "no-check")
     parameters.check = false;
+  else if (name == "agent-check" || name == "no-agent-check")
+    parameters.agent.on = name == "agent-check";
   else if (name == "disabled")
     parameters.disabled = true;
   else if (name == "ssl")
@@ -123,6 +124,14 @@ bool take_value(std::string_view name, const std::string& value, ServerParameter
     parameters.interval = haproxy_time(value);
   else if (name == "fastinter")
     parameters.fast_interval = haproxy_time(value);
+  else if (name == "downinter")
+    parameters.down_interval = haproxy_time(value);
+  else if (name == "agent-inter")
+    parameters.agent.interval = haproxy_time(value);
+  else if (name == "agent-addr")
+    parameters.agent.address = proxy_address(value + ":1").address;
+  else if (name == "agent-send")
+    parameters.agent.send = value;
   else if (name == "fall")
     parameters.fails = count_of(value);
   else if (name == "rise")
@@ -170,8 +179,8 @@ void read_parameters(const ConfigLine& line, std::size_t from, ServerParameters&
     if (take_flag(name, parameters)) continue;
     if (take_value(name, value, parameters)) {
       ++at;
-    } else if (name == "port") {
-      if (const auto ports = ports_of(value, '-')) parameters.port = ports->first;
+    } else if (name == "port" || name == "agent-port") {
+      if (const auto ports = ports_of(value, '-')) (name == "port" ? parameters.port : parameters.agent.port) = ports->first;
       ++at;
     } else if (name == "addr") {
       parameters.address = proxy_address(value + ":1").address;

@@ -12,14 +12,23 @@
 
 namespace hanat::cli::imports {
 
+/// "agent-check", "agent-port" and what belongs to them.
+struct AgentCheck {
+  bool on = false;
+  std::optional<std::uint16_t> port;
+  std::optional<milliseconds> interval;
+  std::optional<Address> address;
+  std::string send;
+};
 /// What of a server's or a default-server's parameters concerns hanat.
 struct ServerParameters {
   bool check = false, backup = false, disabled = false, tls = false, check_tls = false, verify = true, proxy_protocol = false,
        client_address = false;
-  std::optional<milliseconds> interval, fast_interval;
+  std::optional<milliseconds> interval, fast_interval, down_interval;
   std::optional<unsigned> fails, passes;
   std::optional<std::uint16_t> port;
   std::optional<Address> address;
+  AgentCheck agent;
   std::string host; // check-sni
   std::optional<unsigned> weight;
   std::vector<std::string> lost; // parameters with no counterpart, in their words

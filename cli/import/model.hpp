@@ -69,7 +69,7 @@ struct ProbeKey {
 struct ProbeText {
   std::string type = "tcp";
   std::vector<ProbeKey> keys;
-  std::optional<milliseconds> interval, fast_interval, timeout;
+  std::optional<milliseconds> interval, fast_interval, down_interval{}, timeout;
   bool operator==(const ProbeText&) const = default;
 };
 

@@ -104,6 +104,7 @@ std::string probe_text(const ProbeText& probe) {
   };
   time("interval", probe.interval);
   time("fast_interval", probe.fast_interval);
+  time("down_interval", probe.down_interval);
   time("timeout", probe.timeout);
   for (const ProbeKey& key : probe.keys) keys.push_back(fmt::format("{} = {}", key.name, key.value));
   return fmt::format("{{ {} }}", fmt::join(keys, ", "));

@@ -56,6 +56,7 @@ void to_json(json& value, const DaemonStatus& daemon) {
   if (daemon.pair) value["pair"] = *daemon.pair;
   if (const auto& hooks = daemon.hooks)
     value["hooks"] = {{"running", hooks->running}, {"waiting", hooks->waiting}, {"events", hooks->events}, {"calls", hooks->calls}};
+  if (!daemon.findings.empty()) value["findings"] = daemon.findings;
   if (const auto& hangs = daemon.reload_hangs) value["reload_hangs"] = {{"since", hangs->since}, {"by", hangs->by}};
 }
 
@@ -69,7 +70,8 @@ void from_json(const json& from, DaemonStatus& daemon) {
             .fallback = text_in(from, "fallback"),
             .inconclusive = text_in(from, "blind"),
             .config_loaded_at = text_in(from, "config_loaded_at"),
-            .config_stale = from.value("config_stale", false)};
+            .config_stale = from.value("config_stale", false),
+            .findings = from.value("findings", std::vector<FindingStatus>{})};
   if (const auto refused = from.find("reload_refused"); refused != from.end())
     daemon.reload_refused =
         RefusedReload{.at = refused->at("at"), .by = refused->at("by"), .errors = refused->at("errors"), .first = refused->at("first")};

@@ -66,10 +66,11 @@ constexpr std::string_view types = R"(# Times are RFC 3339 in UTC. hanatctl(8) l
 type StatusReport (version: int, daemon: Daemon, services: []Service)
 # kernel_error: while kernel is not in-step; fallback: why an older configuration is in use; blind: why probes are inconclusive
 # config_stale: the files on disk are not those in use; reload_refused: the last reload, if it was refused
+# findings: settings of this machine that stop the clients of every service
 type Daemon (
   pid: int, uptime_s: float, kernel: string, kernel_error: ?string, config: string, version: string, fallback: ?string, blind: ?string,
   config_loaded_at: ?string, config_stale: bool, reload_refused: ?RefusedReload, unconfirmed: ?Unconfirmed, reverted: ?Reverted,
-  reload_hangs: ?HungReload, pair: ?Pair, hooks: ?Hooks
+  reload_hangs: ?HungReload, pair: ?Pair, hooks: ?Hooks, findings: ?[]Finding
 )
 # of a gateway in a pair; role: standby, settling, active; settled: it is active, and does not wait for the other one's connections
 # conntrackd: ok, absent (it does not run), behind (it does not keep up), unknown; peer: absent where [pair] names none

@@ -223,6 +223,8 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
       fmt::format("hanat_config_unconfirmed {}\n", daemon.unconfirmed ? 1 : 0) +
       heading("hanat_config_reverted", "gauge", "1 while the configuration of before a trial is in use, because nobody confirmed it") +
       fmt::format("hanat_config_reverted {}\n", daemon.reverted ? 1 : 0) +
+      heading("hanat_forwarding_off", "gauge", "1 while this machine forwards no packets of one family, and clients reach no server") +
+      fmt::format("hanat_forwarding_off {}\n", daemon.findings.empty() ? 0 : 1) +
       heading("hanat_reload_hangs", "gauge", "1 while a reload waits for its files") +
       fmt::format("hanat_reload_hangs {}\n", daemon.reload_hangs ? 1 : 0);
   if (const auto& pair = daemon.pair) {

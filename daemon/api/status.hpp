@@ -211,8 +211,9 @@ struct DaemonStatus {
   std::optional<UnconfirmedConfig> unconfirmed = {};
   std::optional<RevertedConfig> reverted = {}; // since the configuration in use was loaded
   std::optional<HungReload> reload_hangs = {};
-  std::optional<PairStatus> pair = {};  // absent: it acts alone
-  std::optional<HookStatus> hooks = {}; // absent: there is none
+  std::optional<PairStatus> pair = {};      // absent: it acts alone
+  std::optional<HookStatus> hooks = {};     // absent: there is none
+  std::vector<FindingStatus> findings = {}; // settings of this machine that stop the clients of every service
 };
 struct Status {
   DaemonStatus daemon;

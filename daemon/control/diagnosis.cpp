@@ -12,11 +12,22 @@ namespace hanat {
 
 using nlohmann::json;
 
-ServiceCheck check_of(const ServiceState& service) {
+namespace {
+
+/// nullptr: no server has the traffic.
+const ServerConfig* target_of(const ServiceState& service) {
   const bool has_target = service.current && !service.refused && *service.current < service.config.servers.size();
-  const ServerConfig* const target = has_target ? &service.config.servers[*service.current] : nullptr;
-  return check_of(service.config, target, has_target && service.servers[*service.current].health == Health::up);
+  return has_target ? &service.config.servers[*service.current] : nullptr;
 }
+
+} // namespace
+
+ServiceCheck check_of(const ServiceState& service) {
+  const ServerConfig* const target = target_of(service);
+  return check_of(service.config, target, target != nullptr && service.servers[*service.current].health == Health::up);
+}
+
+std::vector<OtherServer> others_of(const ServiceState& service) { return others_of(service.config, target_of(service)); }
 
 Examined examined_in(const Diagnosis& diagnosis, const std::string& service, const Address& client) {
   Examined examined;

@@ -17,6 +17,7 @@ namespace hanat {
 
 /// With the server that the kernel sends its flows to.
 ServiceCheck check_of(const ServiceState& service);
+std::vector<OtherServer> others_of(const ServiceState& service);
 
 /// What it says of one service, as evidence beside that of its clients; and the findings that may be the cause of their trouble.
 Examined examined_in(const Diagnosis& diagnosis, const std::string& service, const Address& client);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -30,6 +31,15 @@ std::vector<ServiceCheck> checks_of(const ServiceRegistry& registry) {
   return checks;
 }
 
+/// Each once.
+std::vector<Address> servers_of(const ServiceRegistry& registry) {
+  std::set<Address> addresses;
+  for (const auto& service : registry.services())
+    for (const ServerConfig& server : service->config.servers)
+      for (const Endpoint& endpoint : server.addresses) addresses.insert(endpoint.address);
+  return {addresses.begin(), addresses.end()};
+}
+
 void remove_old_links(const std::string& table, const std::function<void(const std::string&)>& on_warning) try {
   remove_old_client_links(table);
 } catch (const std::system_error& error) {
@@ -39,14 +49,16 @@ void remove_old_links(const std::string& table, const std::function<void(const s
 } // namespace
 
 Examinations::Examinations(uv_loop_t* loop, const std::string& table, Controller& controller,
-                           const std::function<void(const std::string&)>& on_warning)
+                           const std::function<void(const std::string&)>& on_warning, SettingsWatch::OnChange on_setting)
     : controller_(controller), on_warning_(on_warning), tracing_(loop, table), doctor_(loop, options_of(table, tracing_)),
       path_checks_(
           loop, table, doctor_, [this] { return checks_of(controller_.registry()); },
           [this](const std::string& service, std::optional<bool> answered, const std::vector<Finding>& found) {
             controller_.clients.checked(service, answered, causes_in(found, service));
           },
-          [on_warning](const std::string& why) { on_warning(fmt::format("path_check cannot be carried out: {}", why)); }) {
+          [on_warning](const std::string& why) { on_warning(fmt::format("path_check cannot be carried out: {}", why)); }),
+      settings_(
+          loop, [this] { return servers_of(controller_.registry()); }, std::move(on_setting)) {
   remove_old_links(table, on_warning);
   controller_.clients.diagnose = [this](const ServiceState& service, const Endpoint& client, const Vip& vip) {
     diagnose(service, client, vip);

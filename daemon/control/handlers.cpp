@@ -132,6 +132,8 @@ DaemonStatus Handlers::daemon_status() const {
     daemon.pair = report(controller_.role.machine(), *pair, flow_sync_ == nullptr ? FlowSync::unknown : flow_sync_->state());
   if (daemon.pair && peer_) daemon.pair->peer = peer_->status();
   if (hooks_) daemon.hooks = hooks_();
+  if (examinations_ != nullptr)
+    for (const Finding& finding : examinations_->settings()) daemon.findings.push_back(report(finding));
   return daemon;
 }
 
@@ -169,12 +171,13 @@ Reply Handlers::status(const json& parameters) const {
 
 /// Of one service or all. The reply comes when the examination has ended.
 Reply Handlers::examine(const json& parameters) const {
-  if (doctor_ == nullptr) throw ControlError{"Failed", "hanatd is about to end"};
+  if (examinations_ == nullptr) throw ControlError{"Failed", "hanatd is about to end"};
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   std::vector<ServiceCheck> checks;
   std::map<std::string, Address> clients; // that wait for an answer
   for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
+    checks.back().others = others_of(*service);
     if (const auto& pair = controller_.role.config()) checks.back().pair = pair->address;
     if (controller_.role.machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
     checks.back().unanswered =
@@ -193,7 +196,7 @@ Reply Handlers::examine(const json& parameters) const {
     }
     pending->finish(diagnosis_json(diagnosis, single));
   };
-  if (!doctor_->examine(std::move(checks), reply))
+  if (!examinations_->doctor().examine(std::move(checks), reply))
     throw ControlError{"Refused", "as many examinations as hanatd takes wait already: try again in some seconds"};
   return pending;
 }

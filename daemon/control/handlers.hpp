@@ -12,10 +12,10 @@
 #include <uv.h>
 
 #include "daemon/control/config_in_use.hpp"
+#include "daemon/control/examinations.hpp"
 #include "daemon/control/inquiry.hpp"
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
-#include "daemon/doctor/doctor.hpp"
 #include "daemon/failover/controller.hpp"
 #include "daemon/pair/flow_sync_monitor.hpp"
 #include "daemon/report/flow_counter.hpp"
@@ -40,7 +40,7 @@ public:
   /// With the last flip of before the start, if there was none since.
   ServiceStatus service_status(const ServiceState& service) const;
   /// Before the first call of Doctor. nullptr: there is none any more.
-  void set_doctor(Doctor* doctor) { doctor_ = doctor; }
+  void set_examinations(Examinations* examinations) { examinations_ = examinations; }
   /// Of a gateway of a pair: what is known of its conntrackd. nullptr: nothing any more.
   void set_flow_sync(const FlowSyncMonitor* monitor) { flow_sync_ = monitor; }
   /// The link to the other gateway of a pair.
@@ -75,7 +75,7 @@ private:
   Reply settled(const Call& call);
 
   Controller& controller_;
-  Doctor* doctor_ = nullptr;
+  Examinations* examinations_ = nullptr;
   const FlowSyncMonitor* flow_sync_ = nullptr;
   std::optional<Peer> peer_;
   std::function<std::optional<HookStatus>()> hooks_;

@@ -89,7 +89,7 @@ void FailureWindow::evaluate(const Context& context, Time now) {
   const bool first_is_enough = counts_.passes.length > 0 &&
                                (context.takes_over || (counts_.health == Health::unknown && !(context.target_works && context.preferred)));
   // Nobody waits for a full one either: where no other server is up it has the traffic already.
-  const bool hurry = !context.target_works && counts_.health != Health::full;
+  const bool hurry = (!context.target_works && counts_.health != Health::full) || (context.renamed && counts_.health == Health::unknown);
   const auto is_stable = [&](const ResultRun& run) { return run.length >= up_.passes && (hurry || now - run.began >= up_.stable_for); };
   if (first_is_enough || is_stable(counts_.passes)) {
     counts_.health = Health::up;

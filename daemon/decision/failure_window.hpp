@@ -25,6 +25,7 @@ std::string_view to_text(Health health);
 struct Context {
   bool target_works = false; // another server has the traffic and is not down: no hurry, wait for stable_for
   bool preferred = false;    // calling this server up would move the traffic to it
+  bool renamed = false;      // it is the target itself, whose name has another address now: nothing has failed, no stable_for
   bool takes_over = false;   // the server is up by other probes, whose place this one takes: one pass makes it up
 };
 

@@ -128,11 +128,18 @@ void share_health(std::span<ServiceState* const> group) {
   }
 }
 
+/// The former target has the name of this server, and the address that the name had before.
+static bool is_renamed(const ServerState& target, const ServerState& server) {
+  return target.former && !server.host.empty() && target.former->host == server.host;
+}
+
 void evaluate(ServiceState& service, Time now) {
   const auto current = placement(service).current;
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     ServerState& server = service.servers[index];
-    const Context context{.target_works = another_works(service, index), .preferred = current && index < *current};
+    const Context context{.target_works = another_works(service, index),
+                          .preferred = current && index < *current,
+                          .renamed = current && is_renamed(service.servers[*current], server)};
     for (ProbeState& probe : server.probes) probe.window.evaluate(context, now);
     if (server.new_probes)
       for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);

@@ -52,6 +52,7 @@ struct NewProbes {
 struct FormerTarget {
   WallTime since{};      // of the reload
   bool reported = false; // that none is up
+  std::string host{};    // the name that it had its address from; empty: none
 };
 
 /// An operator took a server out of service, as long as that lasts.

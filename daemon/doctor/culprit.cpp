@@ -76,14 +76,13 @@ const nat::BaseChain* CulpritSearch::hook_of(std::size_t step) const {
   return base ? &*base : nullptr;
 }
 
-/// "ip filter FORWARD rule 3 \"no guests\"", "ip filter FORWARD, policy drop"
+/// "inet fw deny rule 2 (handle 7) (reached from forward)", "ip filter FORWARD, policy drop"
 std::string CulpritSearch::where(std::size_t index) const {
   const TraceStep& step = steps()[index];
   std::string text = to_text(chain_of(step));
   if (step.kind == TraceKind::policy) return text + ", policy drop";
   const ForeignRule* rule = rule_of(step);
-  text += rule == nullptr ? fmt::format(" rule with handle {}", step.rule_handle) : fmt::format(" rule {}", rule->position);
-  if (rule != nullptr && !rule->comment.empty()) text += fmt::format(" \"{}\"", rule->comment);
+  text = rule == nullptr ? fmt::format("{} rule with handle {}", text, step.rule_handle) : rule_name(chain_of(step), *rule);
   const TraceStep& base = steps()[base_of(index)];
   if (base.chain != step.chain) text += fmt::format(" (reached from {})", base.chain);
   return text;
@@ -150,7 +149,8 @@ Finding CulpritSearch::judged(Finding finding, std::size_t index) const {
   const ForeignRule* rule = rule_of(steps()[index]);
   const auto about_client = [&](const ForeignRule& one) { return asks_for_client(one, packet_.reply); };
   finding.client_only = (rule != nullptr && may_ask_for_client(*rule, packet_.reply)) || would_accept(index, about_client);
-  const bool about_interface = (rule != nullptr && asks_for_interface(*rule)) || would_accept(index, asks_for_interface);
+  const auto about_link = [&](const ForeignRule& one) { return asks_for_interface(one, packet_.reply); };
+  const bool about_interface = (rule != nullptr && about_link(*rule)) || would_accept(index, about_link);
   if (finding.client_only || (context_.own_client && about_interface)) finding.severity = Severity::warning;
   return finding;
 }

@@ -24,8 +24,8 @@ constexpr auto ping_wait = 300ms;
 constexpr std::size_t most_pings = 3; // an examination ends within 5 s
 
 /// Settings that explain why a packet does not get through: no second reason is wanted then.
-constexpr std::array explaining{"ip-forward-off", "ipv6-forward-off",   "interface-forward-off",
-                                "conntrack-full", "no-route-to-server", "snat-address-unowned"};
+constexpr std::array explaining{"ip-forward-off", "ipv6-forward-off",   "interface-forward-off", "conntrack-full",
+                                "link-down",      "no-route-to-server", "snat-address-unowned"};
 /// Findings that tell only that something is wrong.
 constexpr std::array vague{"not-forwarded", "reply-lost", "clients-refused", "server-drops-clients"};
 
@@ -46,6 +46,21 @@ std::vector<Finding> rules_in_the_way(const Doctor::CheckRules& check_rules, con
            .what = fmt::format("the rules of nf_tables could not be read: {}", error.what()),
            .remedy = "nft list ruleset",
            .seen_by = {}}};
+}
+
+/// Servers that are to take over and cannot be reached; of the first of them, where they are very many.
+std::vector<Finding> out_of_reach(const std::vector<ServiceCheck>& services, const HostFacts& host) {
+  std::map<Address, RouteFacts> routes;
+  std::vector<Finding> all;
+  for (const ServiceCheck& service : services)
+    for (const OtherServer& other : service.others) {
+      const Address& address = other.endpoint.address;
+      if (!routes.contains(address) && routes.size() == most_paths) continue;
+      if (!routes.contains(address)) routes[address] = read_route(address);
+      if (auto found = check_other_server(host, {service.name, other.role, other.endpoint}, routes[address]))
+        all.push_back(*std::move(found));
+    }
+  return all;
 }
 
 /// The link in whose net the address is, if no interface has it; 0: none. With VRRP it may be at the other gateway, and come.
@@ -85,6 +100,7 @@ bool Examination::has_suspects() const { return std::ranges::any_of(flows_, &Exa
 void Examination::first_pass(const std::string& table, const Doctor::CheckRules& check_rules, const std::atomic<bool>& cancelled) try {
   table_ = table;
   before_ = after_ = read_host();
+  by_own_ = out_of_reach(services_, before_);
   if (check_rules) rules_ = rules_in_the_way(check_rules, services_);
   client_.emplace(table, doctor_client(table));
   interface_ = client_->interface();

@@ -59,7 +59,7 @@ private:
   std::vector<PathFacts> paths_; // of each flow
   std::optional<SyntheticClient> client_;
   HostFacts before_, after_;
-  std::vector<Finding> rules_, by_real_, by_own_;
+  std::vector<Finding> rules_, by_real_, by_own_; // by_own_: by hanatd's own client, or by a look at the other servers
   std::vector<PathFacts> real_paths_; // of each service with an unanswered client
   ServedClients served_;
   std::map<std::string, std::optional<Finding>> seen_; // services whose waiting client sent a packet that was followed

@@ -61,20 +61,23 @@ Finding ipv6_forwarding(const HostFacts& host) {
   return off;
 }
 
-void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
-  if (path.path.to_server.local) return; // a server on this machine needs none
-  if (!is_ipv4(path)) {
-    if (host.ip6_forward == false) all.push_back(ipv6_forwarding(host));
-    return;
-  }
+/// No packet of this family is forwarded; nullopt: some are.
+std::optional<Finding> forwarding_off(const HostFacts& host, Family family) {
+  if (family == Family::ipv6) return host.ip6_forward == false ? std::optional{ipv6_forwarding(host)} : std::nullopt;
   const auto forwards = [](const InterfaceFacts& link) {
     return link.name != "lo" && link.forwarding && !link.name.starts_with(nat::own_link_prefix);
   };
-  if (!host.ip_forward && std::ranges::none_of(host.interfaces, forwards)) {
-    all.push_back(
-        setting(Severity::problem, "ip-forward-off", "net.ipv4.ip_forward is 0: no IPv4 packet is forwarded", "net.ipv4.ip_forward", "1"));
+  if (host.ip_forward || std::ranges::any_of(host.interfaces, forwards)) return std::nullopt;
+  return setting(Severity::problem, "ip-forward-off", "net.ipv4.ip_forward is 0: no IPv4 packet is forwarded", "net.ipv4.ip_forward", "1");
+}
+
+void check_forwarding(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
+  if (path.path.to_server.local) return; // a server on this machine needs none
+  if (auto off = forwarding_off(host, path.vip.address.family())) {
+    all.push_back(*std::move(off));
     return;
   }
+  if (!is_ipv4(path)) return;
   const auto complain_of = [&](unsigned index, Severity severity, const char* whose) {
     const InterfaceFacts* const link = host.find(index);
     if (link == nullptr || link->forwarding || link->name == "lo") return;
@@ -121,12 +124,39 @@ void check_listen_address(const HostFacts& host, const CheckedPath& path, std::v
                                     is_ipv4(path) ? 32 : 128, link->name, link->name)));
 }
 
+/// The interface in whose net the server is is off, or nothing is at its other end. Its routes are gone then, or lead elsewhere.
+std::optional<Finding> link_down(const HostFacts& host, const CheckedServer& server) {
+  const InterfaceFacts* const link = host.on_link(server.endpoint.address);
+  if (link == nullptr || (link->up && link->running)) return std::nullopt;
+  const std::string whom = server.role.empty() ? to_text(server.endpoint) : fmt::format("{} ({})", server.role, to_text(server.endpoint));
+  Finding found{.severity = Severity::problem, .code = "link-down", .service = server.service, .what = {}, .remedy = {}, .seen_by = {}};
+  found.what = link->up ? fmt::format("{} has no carrier, and {} is in its net: nothing reaches it", link->name, whom)
+                        : fmt::format("{} is down, and {} is in its net: nothing reaches it", link->name, whom);
+  found.remedy = link->up ? fmt::format("ip -s link show {}   (its cable, the switch port, the other end)", link->name)
+                          : fmt::format("ip link set {} up", link->name);
+  return found;
+}
+
+/// Nothing of this machine reaches the server.
+std::optional<Finding> unreachable(const HostFacts& host, const CheckedServer& server, const RouteFacts& route) {
+  if (auto down = link_down(host, server)) return down;
+  if (route.error == 0) return std::nullopt;
+  const std::string address = server.endpoint.address.text();
+  return Finding{
+      .severity = Severity::problem,
+      .code = "no-route-to-server",
+      .service = server.service,
+      .what =
+          fmt::format("there is no route to {}{}: {}", server.role.empty() ? "" : server.role + " ", address, std::strerror(route.error)),
+      .remedy = fmt::format("ip {}route add {} via ROUTER", server.endpoint.address.family() == Family::ipv4 ? "" : "-6 ", address),
+      .seen_by = {}};
+}
+
 void check_routes(const HostFacts& host, const CheckedPath& path, std::vector<Finding>& all) {
   if (!path.path.read) return;
-  if (path.server && path.path.to_server.error != 0)
-    all.push_back(finding(Severity::problem, "no-route-to-server", path,
-                          fmt::format("there is no route to {}: {}", path.server->address.text(), std::strerror(path.path.to_server.error)),
-                          fmt::format("ip route add {} via ROUTER", path.server->address.text())));
+  if (path.server)
+    if (auto found = unreachable(host, {.service = path.service, .role = {}, .endpoint = *path.server}, path.path.to_server))
+      all.push_back(*std::move(found));
   if (!path.own_client && path.path.to_client.error != 0)
     all.push_back(of_client(finding(Severity::problem, "no-route-to-client", path,
                                     fmt::format("there is no route back to the client {}", path.client.address.text()),
@@ -241,6 +271,23 @@ Finding lost_here(const HostFacts& before, const HostFacts& after, const Checked
 }
 
 } // namespace
+
+std::optional<Finding> check_other_server(const HostFacts& host, const CheckedServer& server, const RouteFacts& route) {
+  std::optional<Finding> found = unreachable(host, server, route);
+  if (found) found->severity = Severity::warning;
+  return found;
+}
+
+std::vector<Finding> check_forwarding(const HostFacts& host, const std::vector<Address>& servers) {
+  std::vector<Finding> all;
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    const auto is_elsewhere = [&](const Address& server) {
+      return server.family() == family && !server.is_loopback() && host.owner_of(server) == nullptr;
+    };
+    if (auto off = std::ranges::any_of(servers, is_elsewhere) ? forwarding_off(host, family) : std::nullopt) all.push_back(*std::move(off));
+  }
+  return all;
+}
 
 std::vector<Finding> check_settings(const HostFacts& before, const HostFacts& after, const CheckedPath& path) {
   std::vector<Finding> all;

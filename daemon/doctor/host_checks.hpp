@@ -29,6 +29,16 @@ struct CheckedPath {
   bool culprit_known = false; // a rule was found that does it: effects need no second reason
 };
 
+/// A server, by its role where it is not the one that has the traffic.
+struct CheckedServer {
+  std::string service, role;
+  Endpoint endpoint;
+};
+/// A server that may have to take over and cannot be reached, as a warning; nullopt: it can, by all that is seen here.
+std::optional<Finding> check_other_server(const HostFacts& host, const CheckedServer& server, const RouteFacts& route);
+
+/// Forwarding that is off altogether, of each family in which some server is not on this machine.
+std::vector<Finding> check_forwarding(const HostFacts& host, const std::vector<Address>& servers);
 /// Settings that harm every service, or that of the path.
 std::vector<Finding> check_settings(const HostFacts& before, const HostFacts& after, const CheckedPath& path);
 /// Why the packets of this flow got no reply, when no rule did it; empty where they did.

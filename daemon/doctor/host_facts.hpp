@@ -15,6 +15,7 @@ struct InterfaceFacts {
   unsigned index = 0;
   std::string name;
   bool up = false;
+  bool running = true; // it has a carrier: a cable, and somebody at its other end
   bool bridge = false;
   unsigned master = 0;                            // the bridge or bond that it is a port of; 0: none
   bool hairpin = false;                           // of a port of a bridge: a packet may leave by the port that it came by
@@ -62,6 +63,8 @@ struct PathFacts {
 };
 
 HostFacts read_host();
+/// The switches of both families are on; a machine without IPv6 needs the other one only. In two reads, where read_host() takes a dump.
+bool forwards_all();
 struct PathQuery {
   Address client; // may be hanatd's own
   Address vip;
@@ -71,5 +74,6 @@ struct PathQuery {
   Address snat{};
 };
 PathFacts read_path(const PathQuery& query);
+RouteFacts read_route(const Address& address);
 
 } // namespace hanat

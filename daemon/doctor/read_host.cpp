@@ -76,6 +76,7 @@ void read_links(Rtnetlink& netlink, HostFacts& host) {
     link.index = static_cast<unsigned>(info.ifi_index);
     link.name = mnl_attr_get_str(name);
     link.up = (info.ifi_flags & IFF_UP) != 0;
+    link.running = (info.ifi_flags & IFF_RUNNING) != 0;
     link.master = number_in(attribute_of(message, sizeof info, IFLA_MASTER));
     const nlattr* const about = attribute_of(message, sizeof info, IFLA_LINKINFO);
     const nlattr* const kind = nested_of(about, IFLA_INFO_KIND);
@@ -244,6 +245,13 @@ HostFacts read_host() {
   if (host.ip6_forward == std::optional{false}) read_advertised_routes(netlink, host);
   host.has_vrrp = has_raw_socket("/proc/thread-self/net/raw", vrrp) || has_raw_socket("/proc/thread-self/net/raw6", vrrp);
   return host;
+}
+
+bool forwards_all() { return sysctl("ipv4/ip_forward", 1) != 0 && number_of("/proc/sys/net/ipv6/conf/all/forwarding").value_or(1) != 0; }
+
+RouteFacts read_route(const Address& address) {
+  Rtnetlink netlink;
+  return route_to(netlink, address);
 }
 
 PathFacts read_path(const PathQuery& query) {

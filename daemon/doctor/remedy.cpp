@@ -60,6 +60,12 @@ bool is_of_iptables(const nat::ChainName& chain) {
   return family && std::ranges::find(tables, chain.table) != tables.end() && std::ranges::find(chains, chain.chain) != chains.end();
 }
 
+std::string rule_name(const nat::ChainName& chain, const nat::ForeignRule& rule) {
+  std::string text = fmt::format("{} rule {}", to_text(chain), rule.position);
+  if (!rule.comment.empty()) text += fmt::format(" \"{}\"", rule.comment);
+  return is_of_iptables(chain) ? text : text + fmt::format(" (handle {})", rule.handle);
+}
+
 std::string show_command(const nat::ChainName& chain) {
   if (!is_of_iptables(chain)) return fmt::format("nft -a list chain {}", to_text(chain));
   return fmt::format("{} -t {} -L {} -n -v --line-numbers", chain.family == nat::TableFamily::ip6 ? "ip6tables" : "iptables", chain.table,

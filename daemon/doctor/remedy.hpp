@@ -24,6 +24,8 @@ std::string remedy_for(const Obstructed& obstructed);
 
 /// iptables-nft made the table: its rules belong to iptables.
 bool is_of_iptables(const nat::ChainName& chain);
+/// "ip filter FORWARD rule 3 \"no guests\"", "inet fw forward rule 2 (handle 7)": as the program that lists the chain counts.
+std::string rule_name(const nat::ChainName& chain, const nat::ForeignRule& rule);
 /// Shows the chain with its rules' positions.
 std::string show_command(const nat::ChainName& chain);
 

@@ -27,12 +27,6 @@ constexpr int own_dnat_priority = -105;                // of hanat's chains dnat
 constexpr std::size_t rules_tried_at_most = 5'000'000; // about a second
 constexpr std::size_t named_at_most = 3;               // services in one finding
 
-std::string rule_text(const ChainName& chain, const ForeignRule& rule) {
-  std::string text = fmt::format("{} rule {}", to_text(chain), rule.position);
-  if (!rule.comment.empty()) text += fmt::format(" \"{}\"", rule.comment);
-  return text;
-}
-
 Finding make_finding(Severity severity, const char* code, std::string what, std::string remedy) {
   return {.severity = severity, .code = code, .service = {}, .what = std::move(what), .remedy = std::move(remedy), .seen_by = {}};
 }
@@ -71,7 +65,8 @@ private:
   Outcome pass(const Trial& trial, const ChainName& name, bool certain, int depth);
   Outcome meet(const Trial& trial, const ChainName& name, const ForeignRule& rule, bool certain, int depth);
   void note_taken(const Trial& trial, const ChainName& name, const ForeignRule& rule, bool certain);
-  void try_chain(const Trial& trial);
+  bool try_chain(const Trial& trial, const std::string& role);
+  void check_way(const CheckedService& service, const Vip& vip, const Endpoint& server, const std::string& role);
   void add(Finding finding, const std::string& service);
   bool calls(const ChainName& base, std::string_view prefix) const;
   std::string remedy_of(const Trial& trial) const;
@@ -79,6 +74,7 @@ private:
   const nat::ForeignRuleset& ruleset_;
   const std::string& table_;
   std::map<std::pair<std::string, std::string>, Cause> causes_; // by code and text
+  std::set<ChainName> dropping_;                                // that drop what goes to the servers of the service that is checked
   std::size_t tried_ = 0;
   bool passed_over_accept_ = false; // in the chain that is tried
 };
@@ -110,7 +106,7 @@ void RuleChecks::note_taken(const Trial& trial, const ChainName& name, const For
   const char* which = certain ? "" : " (some clients')";
   if (rule.action == RuleAction::notrack && trial.hook.priority < conntrack_priority)
     add(make_finding(Severity::warning, "notrack",
-                     fmt::format("{} takes packets to {}{} out of connection tracking: they are not translated", rule_text(name, rule),
+                     fmt::format("{} takes packets to {}{} out of connection tracking: they are not translated", rule_name(name, rule),
                                  to_text(trial.vip), which),
                      remedy_of(trial)),
         trial.service);
@@ -118,7 +114,7 @@ void RuleChecks::note_taken(const Trial& trial, const ChainName& name, const For
   if (!nat || !before_nat || trial.packet.vip) return;
   const std::string to = rule.action == RuleAction::redirect ? " to the gateway itself" : rule.to ? " to " + to_text(*rule.to) : "";
   add(make_finding(Severity::warning, "other-nat",
-                   fmt::format("{} translates packets to {}{}{} before hanat does", rule_text(name, rule), to_text(trial.vip), which, to),
+                   fmt::format("{} translates packets to {}{}{} before hanat does", rule_name(name, rule), to_text(trial.vip), which, to),
                    remedy_of(trial)),
       trial.service);
 }
@@ -138,9 +134,8 @@ RuleChecks::Outcome RuleChecks::meet(const Trial& trial, const ChainName& name, 
   case RuleAction::other: return {.end = End::may_pass};
   case RuleAction::drop:
   case RuleAction::reject:
-    return certain
-               ? Outcome{End::dropped, fmt::format("{} {}", rule_text(name, rule), rule.action == RuleAction::drop ? "drops" : "rejects")}
-               : Outcome{};
+    return certain ? Outcome{End::dropped, fmt::format("{} {}", rule_name(name, rule), rule.action == RuleAction::drop ? "drops" : "rejects")}
+                   : Outcome{};
   case RuleAction::jump:
   case RuleAction::go_to: {
     Outcome outcome = pass(trial, {name.family, name.table, rule.target}, certain, depth + 1);
@@ -170,42 +165,50 @@ RuleChecks::Outcome RuleChecks::pass(const Trial& trial, const ChainName& name, 
   return {.end = found->second.is_complete ? End::goes_on : End::may_pass};
 }
 
-void RuleChecks::try_chain(const Trial& trial) {
+/// `role`: of a server that has no traffic now; empty: the target. Whether it is dropped.
+bool RuleChecks::try_chain(const Trial& trial, const std::string& role) {
   passed_over_accept_ = false;
   Outcome outcome = pass(trial, trial.base, true, 0);
   if (outcome.end == End::goes_on && trial.hook.drops)
     outcome = {End::dropped, fmt::format("{} has the policy drop, and none of its rules accepts", to_text(trial.base))};
-  if (outcome.end != End::dropped || passed_over_accept_) return;
+  if (outcome.end != End::dropped || passed_over_accept_) return false;
   const bool forward = trial.hook.hook == Hook::forward;
   add(make_finding(Severity::warning, forward ? "forward-drop" : "rule-drop",
-                   fmt::format("{} {}", outcome.where,
-                               trial.packet.vip ? fmt::format("packets to {}", to_text(trial.packet.to))
-                                                : fmt::format("packets to {}", to_text(trial.vip))),
+                   fmt::format("{} packets to {}{}", outcome.where, role.empty() ? "" : role + " ",
+                               trial.packet.vip ? to_text(trial.packet.to) : to_text(trial.vip)),
                    remedy_of(trial)),
       trial.service);
+  return true;
 }
 
 bool is_for(nat::TableFamily family, Family packets) {
   return family == nat::TableFamily::inet || family == (packets == Family::ipv4 ? nat::TableFamily::ip : nat::TableFamily::ip6);
 }
 
+/// From the client to this server. A chain that drops what goes to the target is told once, and not for each server that may follow it.
+void RuleChecks::check_way(const CheckedService& service, const Vip& vip, const Endpoint& server, const std::string& role) {
+  const PacketModel before{.protocol = vip.protocol, .to = {vip.address, is_range(vip) ? std::uint16_t{0} : vip.port}, .oif = {}};
+  PacketModel after{.protocol = vip.protocol, .to = server, .vip = vip.address, .oif = {}};
+  if (after.to.port == 0) after.to.port = before.to.port;
+  if (role.empty() && service.interfaces.size() == 1) after.oif = service.interfaces.front();
+  for (const auto& [name, chain] : ruleset_.chains) {
+    if (!chain.base || !is_for(name.family, vip.address.family()) || (!role.empty() && dropping_.contains(name))) continue;
+    const bool translated = chain.base->hook != Hook::prerouting || chain.base->priority > own_dnat_priority;
+    const bool on_the_way = chain.base->hook == Hook::prerouting || chain.base->hook == Hook::forward ||
+                            (chain.base->hook == Hook::postrouting && chain.base->type != "nat");
+    const bool differs = role.empty() || translated; // up to the translation all servers have the same way
+    if (on_the_way && differs && !(translated && chain.base->type == "nat") &&
+        try_chain({name, *chain.base, translated ? after : before, vip, server, service.name}, role))
+      dropping_.insert(name);
+  }
+}
+
 void RuleChecks::check(const CheckedService& service) {
+  dropping_.clear();
   for (const Vip& vip : service.listen)
-    for (const Endpoint& server : service.servers) {
-      if (server.address.family() != vip.address.family()) continue;
-      const PacketModel before{.protocol = vip.protocol, .to = {vip.address, is_range(vip) ? std::uint16_t{0} : vip.port}, .oif = {}};
-      PacketModel after{.protocol = vip.protocol, .to = server, .vip = vip.address, .oif = {}};
-      if (after.to.port == 0) after.to.port = before.to.port;
-      if (service.interfaces.size() == 1) after.oif = service.interfaces.front();
-      for (const auto& [name, chain] : ruleset_.chains) {
-        if (!chain.base || !is_for(name.family, vip.address.family())) continue;
-        const bool translated = chain.base->hook != Hook::prerouting || chain.base->priority > own_dnat_priority;
-        const bool on_the_way = chain.base->hook == Hook::prerouting || chain.base->hook == Hook::forward ||
-                                (chain.base->hook == Hook::postrouting && chain.base->type != "nat");
-        if (on_the_way && !(translated && chain.base->type == "nat"))
-          try_chain({name, *chain.base, translated ? after : before, vip, server, service.name});
-      }
-    }
+    for (const Endpoint& server : service.servers)
+      if (server.address.family() == vip.address.family()) check_way(service, vip, server, {});
+  for (const OtherServer& other : service.others) check_way(service, other.vip, other.endpoint, other.role);
 }
 
 void RuleChecks::check_flowtables(const std::vector<CheckedService>& services) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/doctor/finding.hpp"
+#include "daemon/doctor/service_check.hpp"
 #include "nat/address.hpp"
 #include "nat/nftables/foreign_rules.hpp"
 
@@ -18,6 +19,7 @@ struct CheckedService {
   std::vector<Vip> listen;
   std::vector<Endpoint> servers;       // port 0: the client's
   std::vector<std::string> interfaces; // by which the gateway reaches its servers; empty: not known
+  std::vector<OtherServer> others{};   // that have no traffic now
 };
 
 /// `table`: hanat's own, which is not looked at.

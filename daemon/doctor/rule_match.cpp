@@ -202,10 +202,11 @@ bool may_ask_for_client(const nat::ForeignRule& rule, bool reply) {
   return asks_for_client(rule, reply) || (!rule.from_iptables && std::ranges::any_of(rule.matches, is_unknown));
 }
 
-bool asks_for_interface(const nat::ForeignRule& rule) {
-  return std::ranges::any_of(rule.matches, [](const Condition& condition) {
-    return field_of(condition) == Field::meta && (condition.key == NFT_META_IIFNAME || condition.key == NFT_META_IIF ||
-                                                  condition.key == NFT_META_IIFGROUP || condition.key == NFT_META_IIFKIND);
+bool asks_for_interface(const nat::ForeignRule& rule, bool reply) {
+  constexpr std::array in{NFT_META_IIFNAME, NFT_META_IIF, NFT_META_IIFGROUP, NFT_META_IIFKIND};
+  constexpr std::array out{NFT_META_OIFNAME, NFT_META_OIF, NFT_META_OIFGROUP, NFT_META_OIFKIND};
+  return std::ranges::any_of(rule.matches, [&](const Condition& condition) {
+    return field_of(condition) == Field::meta && std::ranges::find(reply ? out : in, condition.key) != (reply ? out : in).end();
   });
 }
 

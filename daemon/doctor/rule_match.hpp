@@ -29,8 +29,9 @@ Matches match(const nat::ForeignRule& rule, const PacketModel& packet);
 bool asks_for_client(const nat::ForeignRule& rule, bool reply);
 /// The same, or it has a condition of nft that may do so, such as a rate of each address.
 bool may_ask_for_client(const nat::ForeignRule& rule, bool reply);
-/// Whether it asks by which interface a packet came, so that hanatd's own client may meet it otherwise than real ones.
-bool asks_for_interface(const nat::ForeignRule& rule);
+/// Whether it asks for the interface at the client's end, by which a packet came or a reply leaves, so that hanatd's own client may meet it
+/// otherwise than real ones.
+bool asks_for_interface(const nat::ForeignRule& rule, bool reply);
 /// Whether a condition of the rule names the packet's destination: a rule that matches maybe is then likely meant for it.
 bool names_destination(const nat::ForeignRule& rule, const PacketModel& packet);
 

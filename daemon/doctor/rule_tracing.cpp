@@ -92,6 +92,7 @@ std::vector<Finding> check_foreign_rules(const std::vector<ServiceCheck>& servic
   for (const ServiceCheck& service : services) {
     CheckedService& one = checked.emplace_back();
     one.name = service.name;
+    one.others = service.others;
     for (const EndpointCheck& endpoint : service.endpoints) {
       one.listen.push_back(endpoint.vip);
       if (endpoint.server) one.servers.push_back(*endpoint.server);

@@ -2,6 +2,8 @@
 #include "daemon/doctor/service_check.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "probes/kinds/dns_message.hpp"
 #include "probes/spec.hpp"
@@ -20,7 +22,26 @@ std::string payload_of(const ServerConfig& server) {
   return {};
 }
 
+/// nullopt: the server has no address of this family.
+std::optional<Endpoint> destination_of(const ServerConfig& server, const Vip& vip) {
+  std::optional<Endpoint> endpoint = endpoint_for(server, vip);
+  if (endpoint && endpoint->port == 0) endpoint->port = vip.port;
+  return endpoint;
+}
+
 } // namespace
+
+std::vector<OtherServer> others_of(const ServiceConfig& service, const ServerConfig* target) {
+  std::vector<OtherServer> others;
+  for (const ServerConfig& server : service.servers) {
+    std::set<std::pair<Family, Protocol>> known;
+    for (const Vip& vip : service.listen) {
+      const auto endpoint = &server == target ? std::nullopt : destination_of(server, vip);
+      if (endpoint && known.emplace(vip.address.family(), vip.protocol).second) others.push_back({server.role, vip, *endpoint});
+    }
+  }
+  return others;
+}
 
 ServiceCheck check_of(const ServiceConfig& service, const ServerConfig* target, bool probes_pass) {
   ServiceCheck check{.name = service.name, .endpoints = {}, .probes_pass = probes_pass && target != nullptr};
@@ -33,9 +54,8 @@ ServiceCheck check_of(const ServiceConfig& service, const ServerConfig* target, 
     if (std::ranges::any_of(check.endpoints, stands_for)) continue;
     EndpointCheck endpoint{.vip = vip, .server = std::nullopt, .snat = {}, .payload = {}};
     if (target != nullptr) {
-      endpoint.server = endpoint_for(*target, vip);
+      endpoint.server = destination_of(*target, vip);
       if (!endpoint.server) continue; // the server has no address of this family: nobody is served there
-      if (endpoint.server->port == 0) endpoint.server->port = vip.port;
       endpoint.snat = target->snat;
       if (vip.protocol == Protocol::udp) endpoint.payload = payload_of(*target);
     }

@@ -19,6 +19,12 @@ struct EndpointCheck {
   nat::Snat snat;
   std::string payload; // of UDP; empty: none is known
 };
+/// A server that has no traffic now, and is to take over when it gets its turn.
+struct OtherServer {
+  std::string role;
+  Vip vip;
+  Endpoint endpoint; // where its flows would go
+};
 struct UnansweredClient {
   Endpoint client;
   Vip vip;
@@ -30,11 +36,15 @@ struct ServiceCheck {
   bool clients_served = false;          // real clients have got replies just now: they outweigh hanatd's own
   std::optional<UnansweredClient> unanswered = std::nullopt;
   bool masquerades = false;                   // some server of it sees this gateway's own address
+  std::vector<OtherServer> others{};          // for which settings and rules are looked at, too
   std::optional<Address> pair = std::nullopt; // that this gateway shares with another one; nullopt: none, or it is not asked about
 };
 
 /// `target`: nullptr where there is none.
 ServiceCheck check_of(const ServiceConfig& service, const ServerConfig* target, bool probes_pass);
+
+/// The servers that are not the target, by their role; one endpoint for each family and protocol.
+std::vector<OtherServer> others_of(const ServiceConfig& service, const ServerConfig* target);
 
 ClientFlow flow_of(const EndpointCheck& endpoint);
 

@@ -74,6 +74,27 @@ std::vector<Vip> endpoints_given_up(const ServiceState& service) {
 
 } // namespace
 
+std::vector<ServiceState*> hold_handovers(std::vector<const ServiceState*> waiting, std::vector<Change>& changes) {
+  std::vector<ServiceState*> held;
+  const auto gives_to = [](const ServiceState& from, const ServiceState& to) {
+    return std::ranges::any_of(from.ports_taken_over, [&to](const Vip& ports) {
+      return std::ranges::any_of(to.config.listen, [&ports](const Vip& vip) { return overlap(vip, ports); });
+    });
+  };
+  for (std::size_t index = 0; index < waiting.size(); ++index) { // it grows meanwhile
+    std::set<std::size_t> batches;
+    for (const Change& change : changes)
+      if (gives_to(*change.service, *waiting[index]) || gives_to(*waiting[index], *change.service)) batches.insert(change.batch);
+    std::erase_if(changes, [&](const Change& change) {
+      if (!batches.contains(change.batch)) return false;
+      held.push_back(change.service);
+      waiting.push_back(change.service);
+      return true;
+    });
+  }
+  return held;
+}
+
 void adjust_ranges(std::span<ServiceState* const> services, ServiceRegistry& registry, Evictions& evictions, Time now) {
   std::map<Vip, ServiceState*> listeners; // made where something was given up
   for (ServiceState* service : services) {

@@ -90,7 +90,7 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
     state.totals = same.totals;
     state.flapping_logged = same.flapping_logged;
     state.followed = same.followed;
-    if (server.role == former_role) state.former = same.former.value_or(FormerTarget{.since = events::event_time()});
+    if (server.role == former_role) state.former = same.former.value_or(FormerTarget{.since = events::event_time(), .host = same.host});
   }
   return servers;
 }

@@ -168,6 +168,8 @@ Event age_message(const Age& age, std::size_t services) {
   if (!age.verdicts_hold())
     return events::message(Level::info, fmt::format("the saved verdicts are {:.0f} s old, more than {} s: all servers are probed anew", ago,
                                                     verdicts_last.count()));
+  if (services == 0)
+    return events::message(Level::info, "no service of before is configured any more, or none had a verdict: all servers are probed anew");
   return events::message(Level::info, fmt::format("the verdicts of {:.1f} s ago go on for {} service{}; probes confirm or refute them now",
                                                   ago, services, services == 1 ? "" : "s"));
 }

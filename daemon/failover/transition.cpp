@@ -11,6 +11,7 @@
 #include "daemon/failover/maintenance.hpp"
 #include "daemon/failover/outage.hpp"
 #include "daemon/failover/overrides.hpp"
+#include "daemon/failover/port_handover.hpp"
 #include "daemon/failover/reported_health.hpp"
 #include "daemon/report/make_event.hpp"
 
@@ -94,8 +95,8 @@ Decision decision_of(std::span<ServiceState* const> group, Time now) {
   return decision;
 }
 
-/// One service, or the services of a group: one decision, and all of its changes or none.
-void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std::vector<Change>& changes, Time now) {
+/// One service, or the services of a group: one decision, and all of its changes or none. False: they wait for a job of the evictions.
+bool decide_one(std::span<ServiceState* const> group, Evictions& evictions, std::vector<Change>& changes, Time now) {
   const Decision decision = decision_of(group, now);
   const std::size_t batch = changes.size();
   bool waits = false;
@@ -107,6 +108,7 @@ void decide_one(std::span<ServiceState* const> group, Evictions& evictions, std:
         {.batch = batch, .service = service, .decision = decision, .plan = std::move(plan), .asked_flows = service->asked_flows});
   }
   if (waits) changes.erase(changes.begin() + static_cast<std::ptrdiff_t>(batch), changes.end());
+  return !waits;
 }
 
 void record_flip(Change& change, Outbox& outbox, WallTime at) {
@@ -134,6 +136,7 @@ void record_flip(Change& change, Outbox& outbox, WallTime at) {
 
 std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions, Outbox& outbox, Time now) {
   std::vector<Change> changes;
+  std::vector<const ServiceState*> waiting;
   registry.complete_groups();
   for (ServiceState* service : registry.dirty()) {
     const auto group = registry.group_of(service);
@@ -144,8 +147,9 @@ std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions
       end_override_if_void(*member, outbox);
       end_flapping(*member, outbox, now);
     }
-    decide_one(group, evictions, changes, now);
+    if (!decide_one(group, evictions, changes, now)) waiting.insert(waiting.end(), group.begin(), group.end());
   }
+  for (ServiceState* service : hold_handovers(std::move(waiting), changes)) registry.hold(*service);
   return changes;
 }
 

@@ -17,12 +17,12 @@
 #include "daemon/config/config.hpp"
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/service_state.hpp"
-#include "daemon/doctor/finding.hpp"
 #include "daemon/report/event_doubt.hpp"
 #include "daemon/report/event_hook.hpp"
 #include "daemon/report/event_names.hpp"
 #include "daemon/report/event_override.hpp"
 #include "daemon/report/event_pair.hpp"
+#include "daemon/report/event_path.hpp"
 #include "daemon/report/event_peer.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
@@ -122,28 +122,6 @@ struct ProbesConclusive {
 struct ClientsNotHeard {
   std::string error;
   bool operator==(const ClientsNotHeard&) const = default;
-};
-
-// The clients' way
-
-/// Clients get no answer, although the target passes its probes.
-struct PathTrouble {
-  ServerName target;
-  std::optional<Address> client; // one of them; nullopt: hanatd's own check
-  bool operator==(const PathTrouble&) const = default;
-};
-/// Why: the cause, or one of several.
-struct PathFinding {
-  Finding finding;
-  bool operator==(const PathFinding&) const = default;
-};
-struct PathTroubleEnded {
-  Clock::duration lasted{};
-  std::uint64_t connections = 0; // that got no answer meanwhile, at least
-  bool answered = false;         // a client that had waited
-  bool target_changed = false;   // or went down
-  bool own_client = false;       // hanatd's own gets its answers again; none of these: no client was seen any more
-  bool operator==(const PathTroubleEnded&) const = default;
 };
 
 // Old flows; `flows` names their service and server: "web primary"
@@ -364,8 +342,8 @@ struct Message {
 
 using Payload =
     std::variant<Flipped, FirstTarget, Adopted, ShadowMoved, HealthChanged, ProbesInconclusive, ProbesConclusive, ClientsNotHeard,
-                 PathTrouble, PathFinding, PathTroubleEnded, Forced, OverrideRestored, OverrideWaits, OverrideEnded, OverrideLost,
-                 OverrideDropped, OverrideClock, OverrideShared, OverrideVoid, OverrideMoved, ServerDisabled, ServerEnabled,
+                 PathTrouble, PathFinding, PathTroubleEnded, SettingChanged, Forced, OverrideRestored, OverrideWaits, OverrideEnded,
+                 OverrideLost, OverrideDropped, OverrideClock, OverrideShared, OverrideVoid, OverrideMoved, ServerDisabled, ServerEnabled,
                  MaintenanceRestored, MaintenanceMoved, MaintenanceLost, MaintenanceClock, FlowsCut, CutCancelled, DrainBegun, DrainChanged,
                  DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused,
                  KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod,

@@ -125,6 +125,7 @@ struct OwnFields {
   void operator()(const FlappingEnded& flapping) const { fields.add("HANAT_FLAPPING", flapping.server.role); }
   void operator()(const RoleChanged& change) const { fields.add("HANAT_ROLE", hanat::to_text(change.to)); }
   void operator()(const PathFinding& found) const { fields.add("HANAT_FINDING", found.finding.code); }
+  void operator()(const SettingChanged& changed) const { fields.add("HANAT_FINDING", changed.finding.code); }
   void operator()(const OverrideRestored& restored) const { add_restored(restored.forced); }
   void operator()(const MaintenanceRestored& restored) const { add_restored(restored.disabled); }
   void operator()(const ConntrackdChanged& changed) const { fields.add("HANAT_CONNTRACKD", hanat::to_text(changed.state)); }

@@ -38,6 +38,7 @@ constexpr std::tuple kinds{
     Row<events::PathTrouble>{"path", "fe54f5f3caf24cf597ae51acb7ea9d9a"},
     Row<events::PathFinding>{"path-finding", "0a4a12297c17431aabda555d94ae7af0"},
     Row<events::PathTroubleEnded>{"path-ended", "58fbe8ab7b444df599990e03418d9ea9"},
+    Row<events::SettingChanged>{"setting", "2929be5c436248dd842fade3b808f492"},
     // Names of servers
     Row<events::NameChanged>{"name", "61a0d4965eb44e4da0b3edee60a1a096"},
     Row<events::NameFails>{"name-fails", "862ddc7ad97f4eb2a8f33b45ed2f4a34"},

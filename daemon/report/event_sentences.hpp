@@ -36,6 +36,7 @@ public:
   std::string operator()(const ClientsNotHeard& clients) const;
   std::string operator()(const PathTrouble& trouble) const;
   std::string operator()(const PathFinding& found) const;
+  std::string operator()(const SettingChanged& changed) const;
   std::string operator()(const PathTroubleEnded& ended) const;
   std::string operator()(const Forced& forced) const;
   std::string operator()(const OverrideRestored& restored) const;

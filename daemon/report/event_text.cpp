@@ -259,6 +259,7 @@ struct Levels {
   }
   Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers, HookFailed> auto&) const { return Level::warning; }
   Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
+  Level operator()(const SettingChanged& changed) const { return changed.gone ? Level::notice : Level::error; }
   Level operator()(const ConntrackdChanged& changed) const { return changed.state == FlowSync::ok ? Level::notice : Level::warning; }
   Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }
   Level operator()(const Message& message) const { return message.level; }
@@ -284,7 +285,7 @@ struct HistoryKinds {
   }
   std::string_view operator()(const OneOf<FirstTarget, Adopted, ShadowMoved> auto&) const { return "target"; }
   std::string_view operator()(const OneOf<UnexpectedFlows, ForeignFlows, TableRestored> auto&) const { return "repair"; }
-  std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded> auto&) const { return "path"; }
+  std::string_view operator()(const OneOf<PathTrouble, PathFinding, PathTroubleEnded, SettingChanged> auto&) const { return "path"; }
   std::string_view operator()(const OneOf<Flapping, FlappingEnded> auto&) const { return "flapping"; }
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }

@@ -54,7 +54,7 @@ std::string Sentences::operator()(const TableNotRemoved& table) const {
 
 std::string Sentences::operator()(const CutMethod& method) const {
   return fmt::format("{} flows are cut by {}, the fastest method that this kernel has{}", method.family == Family::ipv4 ? "IPv4" : "IPv6",
-                     to_text(method.method), method.failed_check.empty() ? "" : fmt::format(" (of a faster one: {})", method.failed_check));
+                     to_text(method.method), method.failed_check.empty() ? "" : fmt::format("; a faster one does not work here: {}", method.failed_check));
 }
 
 std::string Sentences::operator()(const Started& started) const {
@@ -120,6 +120,13 @@ std::string Sentences::operator()(const ConfigReverted& config) const {
   return fmt::format("nobody confirmed the reload{} within {}: the configuration before it comes back; the file on disk still is the one "
                      "that was on trial",
                      by_whom(config.by), config.within);
+}
+
+std::string Sentences::operator()(const SettingChanged& changed) const {
+  const Finding& finding = changed.finding;
+  if (changed.gone) return fmt::format("mended: {}", finding.what);
+  return fmt::format("{}, and clients of no service reach their servers; probes pass all the same; remedy: {}", finding.what,
+                     finding.remedy);
 }
 
 std::string Sentences::operator()(const ConfigNotCopied& copy) const {

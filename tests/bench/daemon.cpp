@@ -32,13 +32,14 @@ using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr unsigned number_of_services = 10'000;
 
-std::string many_services() {
+std::string many_services(unsigned number = number_of_services, const std::string& more = {}) {
   // Probes are not what is measured here: 2,000 a second.
   std::string text =
       "[hanatd]\non_stop = \"remove\"\n\n[defaults]\nprobe = { type = \"tcp\", interval = \"10s\", fast_interval = \"1s\" }\n\n";
-  for (unsigned port = 1; port <= number_of_services; ++port)
+  for (unsigned port = 1; port <= number; ++port)
     text += fmt::format(
-        "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n\n", port);
+        "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n{1}\n", port,
+        more);
   return text;
 }
 
@@ -50,8 +51,8 @@ double memory_of(pid_t process) {
   throw std::runtime_error("no VmRSS of the daemon");
 }
 
-bool all_decided(const Status& status) {
-  return std::ranges::all_of(status.services, [](const ServiceStatus& service) { return service.target == "primary"; });
+bool all_at(const Status& status, std::string_view target) {
+  return std::ranges::all_of(status.services, [&](const ServiceStatus& service) { return service.target == target; });
 }
 
 /// Asks until it is answered: the daemon is just starting.
@@ -90,7 +91,7 @@ void starting(bool small) {
     first.push_back(since());
     first_answer(hanatd.socket(), nlohmann::json::object());
     whole.push_back(since());
-    hanatd.wait_for(all_decided, milliseconds{60'000});
+    hanatd.wait_for([](const Status& now) { return all_at(now, "primary"); }, milliseconds{60'000});
     decided.push_back(since());
     std::this_thread::sleep_for(std::chrono::seconds{12}); // after ten it gives back what reading and the first targets took
     later.push_back(time_of<Milliseconds>([&] { first_answer(hanatd.socket(), nlohmann::json::object()); }));
@@ -111,6 +112,59 @@ void starting(bool small) {
   tell("  status of all, later", "ms", later, {});
   tell("  memory then, VmRSS", "MB", memory, 64);
   tell("  TAB: hanatctl complete with all names", "ms", completed, 20);
+}
+
+/// From the first to the last of so many services that lose their server at once, by the times of their flips.
+struct Burst {
+  double flips_ms = 0, hooks_ms = 0; // all flips; until the last hook has ended, from the first flip on
+};
+Burst flip_all(unsigned services, bool hooks) {
+  Lab lab;
+  test::TcpServer primary{lab, Host::primary, 8443, "primary"};
+  const test::TcpServer backup{lab, Host::backup, 8443, "backup"};
+  test::Hanatd hanatd{lab, many_services(services, hooks ? "hook = [\"/bin/true\"]\n" : "")};
+  hanatd.wait_for(
+      [](const Status& status) {
+        return all_at(status, "primary") &&
+               std::ranges::all_of(status.services, [](const ServiceStatus& one) { return test::server(one, "backup").health == "up"; });
+      },
+      milliseconds{60'000});
+  const auto ended = [&] {
+    const auto told = call(hanatd.socket(), "Status", {{"service", "s1"}}).at("status").get<Status>().daemon.hooks;
+    return told ? told->calls.at("ok") : 0;
+  };
+  while (hooks && ended() < services) std::this_thread::sleep_for(milliseconds{100}); // those of the first targets
+  primary.kill();
+  const Status status = hanatd.wait_for([](const Status& now) { return all_at(now, "backup"); }, milliseconds{60'000});
+  auto first = TestClock::time_point::max(), last = TestClock::time_point::min();
+  for (const ServiceStatus& service : status.services) {
+    const auto at = test::moment_of(service.last_flip.value().at);
+    first = std::min(first, at);
+    last = std::max(last, at);
+  }
+  Burst burst{.flips_ms = Milliseconds{last - first}.count()};
+  while (hooks && ended() < std::uint64_t{2} * services) std::this_thread::sleep_for(milliseconds{20});
+  burst.hooks_ms = Milliseconds{TestClock::now() - first}.count();
+  hanatd.stop(milliseconds{60'000});
+  return burst;
+}
+
+/// Each service has a hook of its own, and all flip at once: that costs processes, and no flip waits for them.
+void telling_hooks(bool small) {
+  const unsigned services = small ? 1'000 : number_of_services;
+  std::vector<double> alone, told, hooks;
+  for (int run = 0; run < (small ? 1 : 5); ++run) {
+    alone.push_back(flip_all(services, false).flips_ms);
+    const Burst burst = flip_all(services, true);
+    told.push_back(burst.flips_ms);
+    hooks.push_back(burst.hooks_ms);
+  }
+  print({.what = fmt::format("{} services flip, each with a hook (floor: without): all flips", services),
+         .unit = "ms",
+         .figure = figure_of(told),
+         .floor = figure_of(alone),
+         .ratio = figure_of(told).median / std::max(figure_of(alone).median, 0.001)});
+  print({.what = "  until the last hook has ended", .unit = "ms", .figure = figure_of(hooks)});
 }
 
 class Failovers {
@@ -162,5 +216,6 @@ int main(int argc, char** argv) {
   return hanat::bench::run(argc, argv, [](bool small) {
     hanat::bench::starting(small);
     hanat::bench::failing_over(small);
+    hanat::bench::telling_hooks(small);
   });
 }

@@ -50,6 +50,13 @@ TEST_F(ShowCheck, IsCriticalWhereClientsGetNoAnswerThoughTheirServerPasses) {
                        "unserved=0 trouble=0 unanswered=1 unanswered_clients=37\n");
 }
 
+TEST_F(ShowCheck, IsCriticalWhereNothingIsForwarded) {
+  auto status = with({web()});
+  status.daemon.findings = {{.severity = "problem", .code = "ip-forward-off", .what = "net.ipv4.ip_forward is 0", .remedy = "sysctl"}};
+  EXPECT_EQ(show_check(status, now).alarm, Alarm::critical);
+  EXPECT_THAT(show_check(status, now).text, HasSubstr("CRITICAL: net.ipv4.ip_forward is 0 | "));
+}
+
 TEST_F(ShowCheck, WarnsOfLostRedundancyAndOfAConfigurationThatIsNotInUse) {
   EXPECT_EQ(show_check(with({failed_over()}), now).alarm, Alarm::warning);
   auto moved = failed_over();

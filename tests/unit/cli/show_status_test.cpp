@@ -113,8 +113,8 @@ TEST_F(ShowStatus, InDetailAServiceHasAllThatIsKnown) {
       primary  10.0.0.11:8443  down     refused, 3 of 3 fails in 10 s, 0.4 s ago
    -> backup   10.0.0.12:8443  up       connected 0.21 ms, 0.4 s ago
    last flip 13:59:22 (43 s ago): primary -> backup, failover; committed in 14
-     us; cut 41 tcp, 7 udp in 3.1 ms; nudge sent to 41 clients; 1 since hanatd
-     started
+     us; cut 41 tcp, 7 udp in 3.1 ms; nudge sent to 41 clients; 1 flip since
+     hanatd started
 )");
   EXPECT_THAT(show_status(with({web()}), Detail::full, plain), HasSubstr("\n   no flip yet\n"));
 }

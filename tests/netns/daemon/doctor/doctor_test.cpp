@@ -146,6 +146,64 @@ TEST_F(DoctorTest, NamesForwardingThatIsOff) {
   expect_trap("ip-forward-off", HasSubstr("sysctl -w net.ipv4.ip_forward=1"));
 }
 
+// No probe notices: they come from the gateway itself.
+TEST_F(DoctorTest, TheStatusSaysThatNothingIsForwardedBeforeAClientComes) {
+  Hanatd& daemon = start();
+  EXPECT_EQ(daemon.ctl({"status", "--check"}).exit, 0);
+  lab().sysctl(Host::gateway, "net.ipv4.ip_forward", "0");
+  daemon.wait_for([](const Status& status) { return !status.daemon.findings.empty(); });
+  const Output check = daemon.ctl({"status", "--check"});
+  EXPECT_EQ(check.exit, 2) << check.out;
+  EXPECT_THAT(check.out, HasSubstr("CRITICAL: net.ipv4.ip_forward is 0"));
+  EXPECT_THAT(daemon.ctl({"status"}).out, AllOf(HasSubstr("no service"), HasSubstr("-> sysctl -w net.ipv4.ip_forward=1")));
+  EXPECT_THAT(daemon.log(), HasSubstr("net.ipv4.ip_forward is 0: no IPv4 packet is forwarded, and clients of no service reach"));
+  lab().sysctl(Host::gateway, "net.ipv4.ip_forward", "1");
+  daemon.wait_for([](const Status& status) { return status.daemon.findings.empty(); });
+  EXPECT_THAT(daemon.log(), HasSubstr("mended: net.ipv4.ip_forward is 0"));
+  EXPECT_EQ(daemon.ctl({"status", "--check"}).exit, 0);
+}
+
+TEST_F(DoctorTest, NamesTheInterfaceOfAServerThatIsOff) {
+  start(fast_service());
+  lab().must(Host::gateway, "ip link set to-backup down");
+  const Examined examined = doctor(*daemon_);
+  EXPECT_EQ(examined.status, 1) << examined.reply.dump(1);
+  EXPECT_EQ(examined.remedy("link-down"), "ip link set to-backup up");
+  lab().must(Host::gateway, "ip link set to-backup up");
+  lab().must(Host::backup, "ip link set eth0 down");
+  EXPECT_THAT(doctor(*daemon_).remedy("link-down"), HasSubstr("ip -s link show to-backup"));
+}
+
+TEST_F(DoctorTest, TriesTheRulesForServersThatAreToTakeOver) {
+  start(fast_service());
+  lab().must(Host::gateway, "nft 'add table ip f; add chain ip f forward { type filter hook forward priority 0; }; "
+                            "add rule ip f forward oifname to-backup drop; add rule ip f forward ip daddr 198.18.12.0/24 drop'");
+  const Examined examined = doctor(*daemon_);
+  EXPECT_EQ(examined.status, 1) << examined.reply.dump(1);
+  const json* const found = examined.find("forward-drop");
+  ASSERT_NE(found, nullptr) << examined.reply.dump(1);
+  EXPECT_THAT(found->at("what").get<std::string>(), AllOf(HasSubstr("ip f forward rule 2 (handle "), HasSubstr("backup 198.18.12.2:8443")));
+}
+
+class DoctorOfReplies : public DoctorTest, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(, DoctorOfReplies,
+                         testing::Values("tcp sport 8443", "ct direction reply", "iifname to-primary tcp sport 8443",
+                                         "ip saddr 198.18.11.2", "ct state established",
+                                         "ct state established,related ip saddr 198.18.11.0/24", "tcp flags & (syn | ack) == syn | ack",
+                                         "ip protocol tcp tcp sport { 80, 8443 }"));
+
+// It names no client: all of them hang.
+TEST_P(DoctorOfReplies, ARuleThatDropsThemAllIsAProblem) {
+  start();
+  lab().must(Host::gateway, fmt::format("nft 'add table ip f; add chain ip f forward {{ type filter hook forward priority 0; }}; "
+                                        "add rule ip f forward {} drop'",
+                                        GetParam()));
+  const Examined examined = doctor(*daemon_);
+  EXPECT_EQ(examined.status, 2) << examined.reply.dump(1);
+  ASSERT_NE(examined.find("forward-drop"), nullptr) << examined.reply.dump(1);
+  EXPECT_EQ(examined.find("forward-drop")->at("severity"), "problem") << examined.reply.dump(1);
+}
+
 TEST_F(DoctorTest, NamesForwardingThatIsOffOnOneInterface) {
   start();
   lab().sysctl(Host::gateway, "net.ipv4.conf.to-primary.forwarding", "0");

@@ -1,6 +1,7 @@
 // Rulesets in the form in which Docker, ufw and firewalld load them, small, for iptables-restore and nft. Not here: what is found in them.
 #pragma once
 
+#include <regex>
 #include <string>
 
 namespace hanat::test {
@@ -58,5 +59,8 @@ inline std::string firewalld_like(bool dnat_passes = true) {
          "    jump filter_FORWARD_POLICIES\n    reject with icmpx admin-prohibited\n  }\n"
          "  chain filter_FORWARD_POLICIES {\n    iifname \"docker0\" accept\n  }\n}\n";
 }
+
+/// The kernel numbers the rules of a table as they come: "rule 2 (handle 7)".
+inline std::string without_handles(const std::string& text) { return std::regex_replace(text, std::regex{R"( \(handle \d+\))"}, ""); }
 
 } // namespace hanat::test

@@ -140,7 +140,7 @@ TEST_F(TraceTableLife, AClientOnTheGatewayIsTraced) {
   const Vip vip = traced_vip();
   const auto found = culprit(trace_connect(lab, {.client = Host::gateway, .address = vip.address}), vip);
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->what, "dropped by inet fw out rule 1");
+  EXPECT_THAT(found->what, testing::StartsWith("dropped by inet fw out rule 1 (handle "));
   EXPECT_THAT(found->seen_by, HasSubstr("on this machine"));
 }
 

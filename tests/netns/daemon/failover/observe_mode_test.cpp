@@ -97,7 +97,7 @@ TEST_F(Observe, AnOverrideIsRefusedWithWordsThatHelp) {
   EXPECT_EQ(hanatd.ctl({"auto", "web"}).exit, 0) << "nothing to end";
   const std::string shown = hanatd.ctl({}).out;
   EXPECT_THAT(shown, HasSubstr("(mode observe)"));
-  EXPECT_THAT(shown, HasSubstr("it would send new connections to primary (primary-up)"));
+  EXPECT_THAT(shown, HasSubstr("it would send new connections to primary 198.18.11.2:8443 (primary-up)"));
 }
 
 TEST_F(Observe, WhatWasAutoIsFrozenAndBackInAutoItIsAdopted) {

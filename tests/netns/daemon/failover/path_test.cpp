@@ -109,7 +109,7 @@ TEST(PathOfOneClient, ThatIsBlockedIsNoTroubleOfTheService) {
   EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 0);
   const Output doctor = hanatd.ctl({"doctor"});
   EXPECT_EQ(doctor.exit, 0) << doctor.out;
-  EXPECT_THAT(doctor.out, AllOf(HasSubstr("single clients were stopped"), HasSubstr("!  web: dropped by inet fw forward rule 1"),
+  EXPECT_THAT(doctor.out, AllOf(HasSubstr("single clients that were stopped"), HasSubstr("!  web: dropped by inet fw forward rule 1"),
                                 HasSubstr("client 198.18.1.2 on interface"), HasSubstr("the whole way works")));
 }
 

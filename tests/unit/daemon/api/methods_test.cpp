@@ -48,6 +48,7 @@ Status full_status() {
   status.daemon.unconfirmed.emplace();
   status.daemon.reverted.emplace();
   status.daemon.reload_hangs.emplace();
+  status.daemon.findings = {{.severity = "problem", .code = "c", .service = "s", .what = "w", .remedy = "r", .seen_by = "b"}};
   status.daemon.hooks = HookStatus{.running = 1, .waiting = 2, .events = 3, .calls = {{"ok", 4}}};
   status.daemon.pair.emplace();
   status.daemon.pair->peer.emplace();

@@ -181,6 +181,7 @@ TEST(MetricsText, HasWhatProbesAnsweredAndTheConfigurationsState) {
            "hanat_config_unconfirmed 0",
            "hanat_config_reverted 0",
            "hanat_reload_hangs 0",
+           "hanat_forwarding_off 0",
            R"(hanat_redundancy{service="web"} 0)",
            R"(hanat_redundancy{service="idle"} 0)",
            R"(hanat_probe_results_total{service="web",server="backup",outcome="pass",reason="connected"} 7)",

@@ -54,6 +54,7 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   status.daemon.kernel_error = "No such file";
   status.daemon.inconclusive = "no descriptors";
   status.daemon.config_stale = true;
+  status.daemon.findings = {{.severity = "problem", .code = "ip-forward-off", .what = "it is 0", .remedy = "sysctl"}};
   status.daemon.unconfirmed = UnconfirmedConfig{.by = "root", .until = "2026-01-31T10:01:00.000Z", .left_s = 43.5};
   status.daemon.reverted = RevertedConfig{.at = "2026-01-31T10:01:00.000Z", .by = "root"};
   status.daemon.pair = PairStatus{.role = "active", .since = "2026-01-31T10:01:00.000Z", .settled = true, .address = "203.0.113.10"};
@@ -104,6 +105,9 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   EXPECT_EQ(read.servers[0].warning, server.warning);
   EXPECT_EQ(read.outage, service.outage);
   EXPECT_EQ(read.witness, service.witness);
+}
+
+TEST(StatusJson, AWitnessThatWasNotAskedYetIsNull) {
   const json unprobed = WitnessStatus{.address = "192.0.2.1", .answers = {}};
   EXPECT_EQ(unprobed.at("answers"), nullptr);
   EXPECT_EQ(unprobed.get<WitnessStatus>().answers, std::nullopt);

@@ -164,7 +164,8 @@ TEST_F(CulpritOf, AnotherNatChainCameFirst) {
                              .policy(TraceVerdict::drop)});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->code, "other-nat");
-  EXPECT_EQ(found->what, "ip docker PREROUTING rule 3 translated it to 10.0.0.9:443 first") << "that it was dropped then is not the cause";
+  EXPECT_EQ(found->what, "ip docker PREROUTING rule 3 (handle 5) translated it to 10.0.0.9:443 first")
+      << "that it was dropped then is not the cause";
   EXPECT_EQ(found->remedy, "nft insert rule ip docker PREROUTING ip daddr 203.0.113.10 tcp dport 443 accept");
 }
 

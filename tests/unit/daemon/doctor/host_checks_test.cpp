@@ -215,5 +215,42 @@ TEST(Arrange, PutsProblemsFirstAndSaysEachFactOnce) {
   EXPECT_THAT(codes(all), ElementsAre("a", "b", "w", "n"));
 }
 
+// A default route may lead elsewhere while the interface of the server's net is off.
+TEST_F(HostChecks, NameTheInterfaceOfTheServerThatIsOff) {
+  InterfaceFacts& link = host.interfaces[2];
+  link.up = link.running = false;
+  EXPECT_THAT(codes(settings()), ElementsAre("link-down"));
+  EXPECT_EQ(settings()[0].what, "eth1 is down, and 10.0.0.11:8443 is in its net: nothing reaches it");
+  EXPECT_EQ(settings()[0].remedy, "ip link set eth1 up");
+  path.path.to_server.error = ENETUNREACH;
+  EXPECT_THAT(codes(settings()), ElementsAre("link-down")) << "a route would not help";
+  link.up = true;
+  EXPECT_THAT(settings()[0].what, HasSubstr("eth1 has no carrier"));
+  EXPECT_THAT(settings()[0].remedy, HasSubstr("ip -s link show eth1 "));
+}
+
+TEST_F(HostChecks, WarnOfAServerThatIsToTakeOverAndCannotBeReached) {
+  const CheckedServer backup{"web", "backup", {ip_of("10.0.0.12"), 8443}};
+  EXPECT_FALSE(check_other_server(host, backup, {}));
+  const auto unrouted = check_other_server(host, backup, {.error = ENETUNREACH, .via = {}});
+  ASSERT_TRUE(unrouted);
+  EXPECT_EQ(unrouted->code, "no-route-to-server");
+  EXPECT_EQ(unrouted->severity, Severity::warning);
+  EXPECT_EQ(unrouted->what, "there is no route to backup 10.0.0.12: Network is unreachable");
+  host.interfaces[2].up = false;
+  EXPECT_THAT(check_other_server(host, backup, {})->what, HasSubstr("eth1 is down, and backup (10.0.0.12:8443) is in its net"));
+}
+
+TEST_F(HostChecks, ForwardingThatIsOffAltogetherMattersToServersOfOtherMachines) {
+  for (InterfaceFacts& link : host.interfaces) link.forwarding = false;
+  host.ip_forward = false;
+  host.ip6_forward = false;
+  EXPECT_THAT(codes(check_forwarding(host, {ip_of("10.0.0.11"), ip_of("10.0.0.12")})), ElementsAre("ip-forward-off"));
+  EXPECT_THAT(codes(check_forwarding(host, {ip_of("10.0.0.11"), ip_of("2001:db8::7")})), ElementsAre("ip-forward-off", "ipv6-forward-off"));
+  EXPECT_THAT(check_forwarding(host, {ip_of("127.0.0.1"), ip_of("10.0.0.1"), ip_of("::1")}), IsEmpty());
+  host.interfaces[1].forwarding = true;
+  EXPECT_THAT(check_forwarding(host, {ip_of("10.0.0.11")}), IsEmpty());
+}
+
 } // namespace
 } // namespace hanat

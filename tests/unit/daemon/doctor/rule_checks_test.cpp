@@ -92,6 +92,16 @@ TEST(RuleMatch, Interfaces) {
   EXPECT_EQ(match(interface(NFT_META_IIFNAME, "docker0", Compare::not_equal), forwarded), Matches::yes);
 }
 
+TEST(RuleMatch, TheInterfaceAtTheClientsEnd) {
+  nat::ForeignRule rule;
+  rule.matches = {interface(NFT_META_IIFNAME, "eth1")};
+  EXPECT_TRUE(asks_for_interface(rule, false));
+  EXPECT_FALSE(asks_for_interface(rule, true)) << "replies of servers come in by it, whoever the client is";
+  rule.matches = {interface(NFT_META_OIFNAME, "eth0")};
+  EXPECT_FALSE(asks_for_interface(rule, false));
+  EXPECT_TRUE(asks_for_interface(rule, true));
+}
+
 class CheckingRules : public testing::Test {
 protected:
   nat::ForeignRule rule(RuleAction action, std::vector<Condition> matches, const std::string& target = {}) {
@@ -140,9 +150,27 @@ TEST_F(CheckingRules, ADropThatIsCertain) {
   auto& forward = chain("fw", "forward", base_chain("filter", Hook::forward, 0));
   forward.rules = {rule(RuleAction::drop, {{}}), rule(RuleAction::drop, {destination({10, 0, 0}), port(Compare::greater, 1024)})};
   ASSERT_EQ(found().size(), 1U);
-  EXPECT_THAT(found().front().what, HasSubstr("inet fw forward rule 2 drops packets to 10.0.0.11:8443"));
+  EXPECT_THAT(found().front().what, HasSubstr("inet fw forward rule 2 (handle 2) drops packets to 10.0.0.11:8443"));
   forward.rules.pop_back();
   EXPECT_TRUE(found().empty()) << "a condition that cannot be read may be of others";
+}
+
+TEST_F(CheckingRules, ServersThatAreToTakeOver) {
+  auto& forward = chain("fw", "forward", base_chain("filter", Hook::forward, 0));
+  forward.rules = {rule(RuleAction::drop, {destination({10, 0, 0, 12})})};
+  const CheckedService service{.name = "web",
+                               .listen = {traced_web},
+                               .servers = {traced_server},
+                               .interfaces = {},
+                               .others = {{"backup", traced_web, {*Address::parse("10.0.0.12"), 8443}}}};
+  auto all = check_rules(ruleset, {service}, "hanat");
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all.front().what, "inet fw forward rule 1 (handle 1) drops packets to backup 10.0.0.12:8443");
+  EXPECT_EQ(all.front().severity, Severity::warning);
+  forward.rules = {rule(RuleAction::drop, {})};
+  all = check_rules(ruleset, {service}, "hanat");
+  ASSERT_EQ(all.size(), 1U) << "what drops the target is told once";
+  EXPECT_THAT(all.front().what, HasSubstr("drops packets to 10.0.0.11:8443"));
 }
 
 TEST_F(CheckingRules, EarlierNatChains) {
@@ -150,8 +178,9 @@ TEST_F(CheckingRules, EarlierNatChains) {
   early.rules = {rule(RuleAction::dnat, {port(Compare::equal, 80)}), rule(RuleAction::redirect, {{}}),
                  rule(RuleAction::redirect, {port(Compare::equal, 443), {}})};
   ASSERT_EQ(found().size(), 1U);
-  EXPECT_EQ(found().front().what,
-            "inet fw early rule 3 translates packets to 203.0.113.10:443/tcp (some clients') to the gateway itself before hanat does");
+  EXPECT_EQ(
+      found().front().what,
+      "inet fw early rule 3 (handle 3) translates packets to 203.0.113.10:443/tcp (some clients') to the gateway itself before hanat does");
   ruleset.chains.begin()->second.base->priority = -100;
   EXPECT_TRUE(found().empty());
 }

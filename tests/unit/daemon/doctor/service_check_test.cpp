@@ -43,6 +43,19 @@ TEST(ServiceCheck, HasNoNewsWithoutATarget) {
   EXPECT_FALSE(check_of(config, &config.servers[0], false).probes_pass);
 }
 
+TEST(ServiceCheck, ListsTheServersThatAreNotTheTarget) {
+  ServiceConfig config = configured();
+  config.servers.push_back(config.servers.front());
+  config.servers.back().role = "backup";
+  config.servers.back().addresses = {{*Address::parse("10.0.0.12"), 8443}};
+  const auto others = others_of(config, config.servers.data());
+  ASSERT_EQ(others.size(), 2U) << "TCP and UDP";
+  EXPECT_EQ(others[0].role, "backup");
+  EXPECT_EQ(to_text(others[0].endpoint), "10.0.0.12:8443");
+  EXPECT_EQ(others[1].vip.protocol, Protocol::udp);
+  EXPECT_EQ(others_of(config, nullptr).size(), 4U);
+}
+
 TEST(OwnClient, IsKnownByItsAddresses) {
   for (const ClientAddresses& client : {doctor_client("hanat"), path_check_client("hanat"), doctor_client("other")}) {
     EXPECT_TRUE(is_own_client(client.ipv4));

@@ -78,7 +78,7 @@ TEST(EventText, TheDaemonsStartAndEnd) {
     EXPECT_EQ(text(CutMethod{.family = Family::ipv4, .method = method, .failed_check = {}}),
               fmt::format("IPv4 flows are cut by {}, the fastest method that this kernel has", to_text(method)));
   EXPECT_EQ(text(CutMethod{.family = Family::ipv6, .method = nat::DeleteMethod::full_dump, .failed_check = "no filter"}),
-            fmt::format("IPv6 flows are cut by {}, the fastest method that this kernel has (of a faster one: no filter)",
+            fmt::format("IPv6 flows are cut by {}, the fastest method that this kernel has; a faster one does not work here: no filter",
                         to_text(nat::DeleteMethod::full_dump)));
   EXPECT_EQ(text(Started{.kernel_release = "6.12", .table = "hanat", .owns_table = true}),
             "started on Linux 6.12; table inet hanat belongs to hanatd: no other program can change it");

@@ -1,0 +1,111 @@
+// Errors make it fail; what only may be wrong is said, and does not.
+#include "cli/check_command.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "cli/diagnosis.hpp"
+#include "cli/requests.hpp"
+#include "cli/screen.hpp"
+#include "cli/text.hpp"
+#include "daemon/config/load_config.hpp"
+#include "daemon/config/read_hook.hpp"
+#include "daemon/util/credentials.hpp"
+#include "daemon/util/escape.hpp"
+
+namespace hanat::cli {
+namespace {
+
+using nlohmann::json;
+
+/// Of servers, each once.
+std::vector<std::string> names_in(const Config& config) {
+  std::set<std::string> names;
+  for (const ServiceConfig& service : config.services)
+    for (const ServerConfig& server : service.servers)
+      if (server.host) names.insert(server.host->name);
+  return {names.begin(), names.end()};
+}
+
+/// Programs of exec probes that cannot be run here. Only hanatd's own machine can say for sure.
+void add_missing_programs(const Config& config, std::vector<std::string>& all) {
+  std::set<std::string> told;
+  for (const ServiceConfig& service : config.services)
+    for (const ServerConfig& server : service.servers)
+      for (const probes::ProbeSpec& probe : server.probes) {
+        if (probe.kind != probes::Kind::exec) continue;
+        const std::string& program = probe.of<probes::ExecSpec>().command.front();
+        if (access(program.c_str(), X_OK) == 0 || !told.insert(program).second) continue;
+        all.push_back(fmt::format("service {}: its exec probe runs {}, which {} on this machine: the probe fails until it does",
+                                  escaped(service.name), escaped(program),
+                                  access(program.c_str(), F_OK) == 0 ? "cannot be executed" : "does not exist"));
+      }
+}
+
+std::vector<std::string> warnings_of(const Config& config) {
+  std::vector<std::string> all;
+  if (config.services.empty())
+    all.emplace_back("there is no service: hanatd would run, and do nothing. A service begins with [service.NAME]");
+  add_missing_programs(config, all);
+  return all;
+}
+
+Exit print_ok(const std::string& file, const Config& config, bool as_json) {
+  const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
+                                       [](std::size_t sum, const ServiceConfig& service) { return sum + service.servers.size(); });
+  const auto services = config.services.size();
+  const std::vector<std::string> names = names_in(config), warnings = warnings_of(config);
+  if (as_json)
+    return print_json({{"file", file},
+                       {"ok", true},
+                       {"services", services},
+                       {"servers", servers},
+                       {"names", names},
+                       {"errors", json::array()},
+                       {"warnings", warnings}});
+  std::string text;
+  for (const std::string& warning : warnings) text += "!  " + warning + "\n";
+  text += fmt::format("{}: {} service{}, {} server{}: ok\n", escaped(file), services, services == 1 ? "" : "s", servers,
+                      servers == 1 ? "" : "s");
+  constexpr std::size_t shown_at_most = 10;
+  if (!names.empty()) {
+    const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), shown_at_most)));
+    text += fmt::format("{} that hanatd will resolve: {}{}. To resolve and probe now:\n-> hanatctl check --ask {}\n",
+                        plural(names.size(), "name"), fmt::join(first, ", "),
+                        names.size() > shown_at_most ? fmt::format(" and {} more", names.size() - shown_at_most) : "", escaped(file));
+  }
+  return print(text);
+}
+
+} // namespace
+
+Exit run_check(const Invocation& invocation) {
+  if (invocation.ask) return run_ask(invocation);
+  const std::string file = invocation.operand.empty() ? default_config : invocation.operand;
+  const auto result = load_config(file);
+  if (const auto* const config = std::get_if<Config>(&result)) {
+    std::vector<ConfigError> errors; // a reload refuses these, too
+    const auto add = [&](std::string error) {
+      if (!error.empty()) errors.push_back({.file = file, .line = 0, .column = 0, .message = std::move(error)});
+    };
+    add(operators_error(config->operators));
+    std::vector<uid_t> owners{geteuid()};
+    if (const auto hanatd = find_local_user("hanat")) owners.push_back(*hanatd); // the package's unit runs it as that
+    for (std::string& error : hook_errors(*config, owners)) add(std::move(error));
+    return errors.empty() ? print_ok(file, *config, invocation.json) : print_config_errors(file, errors, invocation.json);
+  }
+  return print_config_errors(file, std::get<std::vector<ConfigError>>(result), invocation.json);
+}
+
+} // namespace hanat::cli
