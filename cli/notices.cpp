@@ -193,7 +193,10 @@ std::optional<Notice> notice_target(const ServiceStatus& service, WallTime now) 
     return Notice{true, fmt::format("{} is full, and no other server may take over: it keeps the traffic", escaped(service.target))};
   if (service.why == "no-server-up-kept")
     return Notice{true, fmt::format("{}: {} keeps the traffic (on_none = \"keep\")", no_server_up(service), escaped(service.target))};
-  if (service.why == "no-server-up") return Notice{true, fmt::format("{}: clients are turned away until one is", no_server_up(service))};
+  if (service.why == "no-server-up")
+    return Notice{true, fmt::format("{}: {}", no_server_up(service),
+                                    service.standby ? "this gateway is the standby, and would serve nobody if it took over"
+                                                    : "clients are turned away until one is")};
   if (service.mode == "observe" && service.target == "none")
     return Notice{false, service.target_address
                              ? fmt::format("the kernel sends its traffic to {}, which is no server of this configuration",

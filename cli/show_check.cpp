@@ -93,7 +93,7 @@ CheckLine show_check(const Status& status, WallTime now) {
   else if (daemon.config_stale)
     causes.add(Alarm::warning, "the configuration on disk is not in use");
   if (daemon.pair)
-    for (const std::string& cause : peer_causes(*daemon.pair)) causes.add(Alarm::warning, cause);
+    for (const PeerCause& cause : peer_causes(*daemon.pair)) causes.add(cause.critical ? Alarm::critical : Alarm::warning, cause.text);
   causes.add_services(Alarm::warning, "trouble", counts.troubled);
   causes.add_services(Alarm::warning, "not at the primary", counts.moved);
   constexpr std::string_view words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};

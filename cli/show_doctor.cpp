@@ -2,6 +2,7 @@
 #include "cli/show_doctor.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -110,16 +111,23 @@ void show_finding(const SameFinding& same, Page& page) {
   if (const std::string remedy = text_in(finding, "remedy"); !remedy.empty()) page.add_remedy(remedy);
 }
 
+/// Whether this gateway is the standby of a pair.
+bool is_standby(const json& status) {
+  const json pair = status.value("daemon", json::object()).value("pair", json::object());
+  return pair.is_object() && text_in(pair, "role") == "standby";
+}
+
 /// What the daemon counts of real clients of one service, as far as it does. Their trouble is a problem of its own only where none of
 /// those that are printed already, `found`, explains it.
-void show_clients(const json& service, const std::vector<SameFinding>& found, Page& page) {
+void show_clients(const json& service, const std::vector<SameFinding>& found, bool standby, Page& page) {
   const std::string name = text_in(service, "name");
   if (text_in(service, "mode") == "observe") {
     page.blank();
     page.add_detail(fmt::format("{}: mode observe, so its clients are not hanat's: settings were looked at, and no client was sent", name));
   } else if (text_in(service, "target") == "none") {
     page.blank();
-    page.add_problem(fmt::format("{}: no server is up, and clients are refused", name));
+    const std::string text = fmt::format("{}: no server is up, and clients {} refused", name, standby ? "would be" : "are");
+    standby ? page.add_warning(text + " if this gateway took over") : page.add_problem(text);
     page.add_remedy("hanatctl why " + name);
   }
   const auto path = service.find("path");
@@ -162,12 +170,22 @@ void show_single_clients(const json& reply, Page& page) {
   }
 }
 
-void show_checked(const json& reply, bool well, Page& page) {
+/// Of these it was said already that no client is sent.
+std::set<std::string> observed_in(const json& status) {
+  std::set<std::string> names;
+  for (const json& service : status.value("services", json::array()))
+    if (text_in(service, "mode") == "observe") names.insert(text_in(service, "name"));
+  return names;
+}
+
+void show_checked(const json& reply, const json& status, bool well, Page& page) {
   std::vector<std::string> whole, broken, skipped;
+  const std::set<std::string> observed = observed_in(status);
   double slowest = 0;
   for (const json& service : reply.at("checked")) {
     const std::size_t sent = number_in(service, "sent"), answered = number_in(service, "answered");
-    (sent == 0 ? skipped : sent == answered ? whole : broken).push_back(text_in(service, "service"));
+    const std::string name = text_in(service, "service");
+    if (sent > 0 || !observed.contains(name)) (sent == 0 ? skipped : sent == answered ? whole : broken).push_back(name);
     slowest = std::max(slowest, service.value("slowest_ms", 0.0));
   }
   const std::string by = text_in(reply, "interface");
@@ -178,7 +196,12 @@ void show_checked(const json& reply, bool well, Page& page) {
                                 plural(whole.size(), "service"), slow)
                   : fmt::format("{}: hanatd's own client gets through {}", plural(whole.size(), "service"), slow));
   if (!broken.empty()) page.add(Colour::none, "", fmt::format("{}: hanatd's own client did not get through", listed(broken)));
-  if (!skipped.empty())
+  if (!skipped.empty() && is_standby(status))
+    page.add(Colour::none, "",
+             fmt::format("{}: settings were looked at, and no client is sent by a standby: replies would take the way over the active "
+                         "gateway; run hanatctl doctor there, too",
+                         listed(skipped)));
+  else if (!skipped.empty())
     page.add(Colour::none, "", fmt::format("{}: nothing was sent (no server is up, or its protocol has no probe for it)", listed(skipped)));
 }
 
@@ -199,13 +222,13 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
     page.blank();
     show_finding(same, page);
   }
-  for (const json& service : status.value("services", json::array())) show_clients(service, all, page);
+  for (const json& service : status.value("services", json::array())) show_clients(service, all, is_standby(status), page);
   show_single_clients(reply, page);
   page.blank();
   if (!failure.empty()) page.add_warning("hanatd's own client could not be sent: " + failure);
   const Tally tally = page.tally();
   const bool well = all.empty() && tally.problems + tally.warnings == 0;
-  show_checked(reply, well, page);
+  show_checked(reply, status, well, page);
   Page whole{view};
   if (const std::string head = head_of(tally); !head.empty()) {
     whole.add(tally.problems > 0 ? Colour::red : Colour::yellow, "", head);

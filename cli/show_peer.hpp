@@ -13,7 +13,12 @@ namespace hanat::cli {
 std::string show_peer(const PairStatus& pair);
 /// What is wrong with it or with the link, the troubles first.
 std::vector<Notice> peer_notices(const PairStatus& pair);
-/// The same as the causes of a warning, in a few words each.
-std::vector<std::string> peer_causes(const PairStatus& pair);
+/// The same in a few words each, for a check.
+struct PeerCause {
+  bool critical = false; // otherwise it is a warning
+  std::string text;
+  bool operator==(const PeerCause&) const = default;
+};
+std::vector<PeerCause> peer_causes(const PairStatus& pair);
 
 } // namespace hanat::cli

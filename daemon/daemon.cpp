@@ -136,7 +136,7 @@ Handlers::Names names_for(const std::unique_ptr<NameLink>& names) {
 
 /// The link to the other gateway of a pair, as the configuration has it.
 void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config& config, Controller& controller, Handlers& handlers,
-                  const std::function<void(const Event&)>& publish) {
+                  const ProgramMonitor& programs, const std::function<void(const Event&)>& publish) {
   const auto peer = config.pair ? config.pair->peer : std::nullopt;
   if (link && peer && link->config() == *peer) return link->config_changed();
   if (link) link->end_following();
@@ -146,9 +146,24 @@ void replace_link(std::unique_ptr<PeerLink>& link, uv_loop_t* loop, const Config
   link =
       std::make_unique<PeerLink>(loop, *peer, controller,
                                  PeerLink::Owner{.publish = [publish](events::Payload what) { publish(events::make({}, std::move(what))); },
-                                                 .run = [&handlers](const Call& call) { return handlers.operate(call); }});
+                                                 .run = [&handlers](const Call& call) { return handlers.operate(call); },
+                                                 .programs = [&programs] { return programs.programs(); }});
   handlers.set_peer(
       Handlers::Peer{.status = [&link] { return link->status(); }, .forward = [&link](const Call& call) { return link->forward(call); }});
+}
+
+/// Of the other programs of a pair, here.
+std::unique_ptr<ProgramMonitor> make_program_monitor(uv_loop_t* loop, const std::unique_ptr<PeerLink>& link, const Controller& controller,
+                                                     const std::function<void(const Event&)>& publish) {
+  const auto told = std::make_shared<ProgramEvents>("", [publish](events::Payload what) { publish(events::make({}, std::move(what))); });
+  return std::make_unique<ProgramMonitor>(
+      loop, ProgramMonitor::Owner{.other_speaks = [&link] { return link && link->status().keepalived == to_text(Vrrp::ok); },
+                                  .changed =
+                                      [&link, &controller, told](const PairPrograms& programs) {
+                                        const Role role = controller.role.machine().role();
+                                        told->take(programs, role == Role::standby);
+                                        if (link) link->gateway_changed(role);
+                                      }});
 }
 
 } // namespace
@@ -204,10 +219,9 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
       [this](const Event& event) { publish(event); });
   examinations_->configure(config.path_check);
   handlers_->set_examinations(examinations_.get());
-  flow_sync_ =
-      std::make_unique<FlowSyncMonitor>(loop_, [this](FlowSync state) { publish(events::make({}, events::ConntrackdChanged{state})); });
-  flow_sync_->enable(config.pair.has_value());
-  handlers_->set_flow_sync(flow_sync_.get());
+  programs_ = make_program_monitor(loop_, link_, *controller_, [this](const Event& event) { publish(event); });
+  programs_->enable(config.pair.has_value());
+  handlers_->set_programs(programs_.get());
   handlers_->set_flow_counter(std::make_unique<FlowCounter>(loop_, paths_.table));
   handlers_->set_names(names_for(names_));
   handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
@@ -220,7 +234,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   config_watch_ = std::make_unique<ConfigWatch>(loop_, paths_.config, [this](bool differs) { config_.stale = differs; });
   config_watch_->set_in_use(start.config->content);
   serve_metrics(config.metrics);
-  replace_link(link_, loop_, config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
+  replace_link(link_, loop_, config, *controller_, *handlers_, *programs_, [this](const Event& event) { publish(event); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
@@ -256,7 +270,7 @@ void Daemon::publish(const Event& event) {
   notify_.changed();
   if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
   if (examinations_) examinations_->follow_role();
-  if (link_) link_->role_changed(controller_->role.machine().role());
+  if (link_) link_->gateway_changed(controller_->role.machine().role());
 }
 
 /// Reading ten thousand services and loading their first targets takes half as much memory again as running them.
@@ -303,8 +317,8 @@ void Daemon::stop() {
   names_.reset(); // its addresses are saved
   reloads_.reset();
   handlers_->set_examinations(nullptr);
-  handlers_->set_flow_sync(nullptr);
-  flow_sync_.reset();
+  handlers_->set_programs(nullptr);
+  programs_.reset();
   examinations_.reset();
   hooks_.reset();
   history_.reset(); // replies on the control socket read it
@@ -329,9 +343,9 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     hooks_->configure(*next->config);
     state_.follow(*next->config);
     examinations_->configure(next->config->path_check);
-    flow_sync_->enable(next->config->pair.has_value());
+    programs_->enable(next->config->pair.has_value());
     serve_metrics(next->config->metrics);
-    replace_link(link_, loop_, *next->config, *controller_, *handlers_, [this](const Event& event) { publish(event); });
+    replace_link(link_, loop_, *next->config, *controller_, *handlers_, *programs_, [this](const Event& event) { publish(event); });
     trim_memory();
     done(reloaded);
   };

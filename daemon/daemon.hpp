@@ -24,7 +24,7 @@
 #include "daemon/links/name_link.hpp"
 #include "daemon/links/peer_link.hpp"
 #include "daemon/links/state_keeper.hpp"
-#include "daemon/pair/flow_sync_monitor.hpp"
+#include "daemon/pair/program_monitor.hpp"
 #include "daemon/report/history.hpp"
 #include "daemon/report/hooks/hooks.hpp"
 #include "daemon/report/journal.hpp"
@@ -92,7 +92,7 @@ private:
     std::optional<Endpoint> at = {}; // as configured
     std::unique_ptr<MetricsServer> server = {};
   } metrics_;
-  std::unique_ptr<FlowSyncMonitor> flow_sync_;
+  std::unique_ptr<ProgramMonitor> programs_;
   std::unique_ptr<PeerLink> link_;
   std::unique_ptr<ConfigWatch> config_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;

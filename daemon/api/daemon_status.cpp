@@ -22,8 +22,8 @@ json nullable_text(const std::optional<std::string>& text) { return text ? json(
 } // namespace
 
 void to_json(json& value, const PairStatus& pair) {
-  value = {
-      {"role", pair.role}, {"since", pair.since}, {"settled", pair.settled}, {"address", pair.address}, {"conntrackd", pair.conntrackd}};
+  value = {{"role", pair.role},       {"since", pair.since},           {"settled", pair.settled},
+           {"address", pair.address}, {"conntrackd", pair.conntrackd}, {"keepalived", pair.keepalived}};
   if (pair.peer) value["peer"] = *pair.peer;
 }
 
@@ -32,7 +32,8 @@ void from_json(const json& from, PairStatus& pair) {
           .since = from.at("since"),
           .settled = from.at("settled"),
           .address = from.at("address"),
-          .conntrackd = from.value("conntrackd", "unknown")};
+          .conntrackd = from.value("conntrackd", "unknown"),
+          .keepalived = from.value("keepalived", "unknown")};
   if (const auto peer = from.find("peer"); peer != from.end()) pair.peer = peer->get<PeerStatus>();
 }
 

@@ -73,13 +73,14 @@ type Daemon (
   reload_hangs: ?HungReload, pair: ?Pair, hooks: ?Hooks, findings: ?[]Finding
 )
 # of a gateway in a pair; role: standby, settling, active; settled: it is active, and does not wait for the other one's connections
-# conntrackd: ok, absent (it does not run), behind (it does not keep up), unknown; peer: absent where [pair] names none
-type Pair (role: string, since: string, settled: bool, address: string, conntrackd: string, peer: ?Peer)
+# conntrackd: ok, absent (it does not run), behind (it does not keep up), unknown; keepalived: ok (a program speaks VRRP), absent (none does any
+# more), unknown (none ever did); peer: absent where [pair] names none
+type Pair (role: string, since: string, settled: bool, address: string, conntrackd: string, keepalived: string, peer: ?Peer)
 # the other gateway. seen_s: since its last answer, null: none yet; failure: why the last attempt failed; role, version: by its last answer;
-# differs: of the configurations; disagrees: of targets, in words; lag_ms: of the last change there until it was followed here
+# conntrackd, keepalived: there, likewise; none_active: both are standby; differs: of the configurations; disagrees: of targets, in words; lag_ms: of the last change there until it was followed here
 type Peer (
-  address: string, seen_s: ?float, failure: ?string, role: ?string, version: ?string, both_active: bool, agrees: bool, differs: []string,
-  disagrees: []string, lag_ms: ?float
+  address: string, seen_s: ?float, failure: ?string, role: ?string, version: ?string, conntrackd: string, keepalived: string,
+  both_active: bool, none_active: bool, agrees: bool, differs: []string, disagrees: []string, lag_ms: ?float
 )
 # running: calls; waiting, events: events that no call was made for yet, and that one was made for; calls: that ended, by result: ok,
 # exit-status, signal, time-limit, not-trusted, not-started
@@ -91,12 +92,13 @@ type Unconfirmed (by: string, until: string, left_s: ?float)
 type Reverted (at: string, by: string)
 # a reload waits for its files; failover goes on by the configuration in use
 type HungReload (since: string, by: string)
-# target_address: null where the target is none; would_target, would_why: in mode observe;
+# target_address: null where the target is none; would_target, would_why: in mode observe; standby: true on the standby of a pair, where the
+# target counts if it takes over, otherwise absent;
 # draining, cutting (servers whose old flows are being cut): absent when empty; outage: while it is in doubt that no server works;
 # witness: if one is configured
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
-  would_why: ?string, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
+  would_why: ?string, standby: ?bool, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, cutting: ?[]string, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness,
   totals: Totals

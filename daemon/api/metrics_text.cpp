@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -171,6 +172,17 @@ constexpr bool in_order() {
 }
 static_assert(in_order());
 
+// Of the programs of a pair.
+constexpr std::array<std::string_view, 4> conntrackd_states{"unknown", "ok", "absent", "behind"};
+constexpr std::array<std::string_view, 3> keepalived_states{"unknown", "ok", "absent"};
+
+/// One line for each of the states.
+std::string state_text(std::string_view name, std::string_view help, std::span<const std::string_view> states, std::string_view state) {
+  std::string text = heading(name, "gauge", help);
+  for (const std::string_view one : states) text += fmt::format("{}{{state=\"{}\"}} {}\n", name, one, state == one ? 1 : 0);
+  return text;
+}
+
 /// The other gateway of a pair.
 std::string peer_text(const PeerStatus& peer) {
   const auto gauge = [](std::string_view name, std::string_view help, auto value) {
@@ -181,6 +193,9 @@ std::string peer_text(const PeerStatus& peer) {
   text += gauge("hanat_peer_agrees", "1 while both gateways have the same targets", peer.agrees ? 1 : 0);
   text += gauge("hanat_peer_differences", "Differences between the configurations of the gateways", peer.differs.size());
   text += gauge("hanat_peer_both_active", "1 while both gateways are active", peer.both_active ? 1 : 0);
+  text += gauge("hanat_peer_none_active", "1 while both gateways are standby", peer.none_active ? 1 : 0);
+  text += state_text("hanat_peer_conntrackd", "1 for what is known of conntrackd on the other gateway", conntrackd_states, peer.conntrackd);
+  text += state_text("hanat_peer_keepalived", "1 for what is known of keepalived on the other gateway", keepalived_states, peer.keepalived);
   if (peer.lag_ms)
     text += gauge("hanat_peer_lag_seconds", "From the last change on the active gateway until it was followed here", *peer.lag_ms / 1e3);
   return text;
@@ -237,10 +252,10 @@ MetricsText::MetricsText(const DaemonStatus& daemon) : families_(rows.size()) {
           fmt::format("hanat_pair_role_since_timestamp_seconds {:.3f}\n", std::chrono::duration<double>(since->time_since_epoch()).count());
     daemon_ += heading("hanat_pair_settled", "gauge", "1 while the gateway is active and waits for no connections of the other one") +
                fmt::format("hanat_pair_settled {}\n", pair->settled ? 1 : 0);
-    daemon_ +=
-        heading("hanat_pair_conntrackd", "gauge", "1 for what is known of conntrackd, which carries connections to the other gateway");
-    for (const std::string_view state : {"unknown", "ok", "absent", "behind"})
-      daemon_ += fmt::format("hanat_pair_conntrackd{{state=\"{}\"}} {}\n", state, pair->conntrackd == state ? 1 : 0);
+    daemon_ += state_text("hanat_pair_conntrackd", "1 for what is known of conntrackd, which carries connections to the other gateway",
+                          conntrackd_states, pair->conntrackd);
+    daemon_ += state_text("hanat_pair_keepalived", "1 for what is known of keepalived, or of another program here that speaks VRRP",
+                          keepalived_states, pair->keepalived);
     if (pair->peer) daemon_ += peer_text(*pair->peer);
   }
   if (daemon.hooks) daemon_ += hooks_text(*daemon.hooks);

@@ -17,7 +17,10 @@ struct PeerStatus {
   std::optional<std::string> failure = {}; // why the last attempt failed; absent: it answers
   std::optional<std::string> role = {};    // by its last answer: "active", "standby", "settling", "alone"
   std::optional<std::string> version = {}; // of its hanatd
+  std::string conntrackd = "unknown";      // there, by its last answer; as in PairStatus
+  std::string keepalived = "unknown";      // likewise
   bool both_active = false;                // for some seconds
+  bool none_active = false;                // it answers, and both are standby, for some seconds
   bool agrees = false;                     // it answers, and each service has the same target there
   std::vector<std::string> differs = {};   // how the configurations differ, in words
   std::vector<std::string> disagrees = {}; // where targets differ, or a followed one is down by the probes of this gateway

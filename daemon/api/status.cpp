@@ -261,6 +261,7 @@ json to_value(const ServiceStatus& service) {
   if (service.witness) value["witness"] = *service.witness;
   if (service.would_target) value["would_target"] = *service.would_target;
   if (service.would_why) value["would_why"] = *service.would_why;
+  if (service.standby) value["standby"] = true;
   return value;
 }
 ServiceStatus service_from(const json& from) {
@@ -272,6 +273,7 @@ ServiceStatus service_from(const json& from) {
                         .mode = from.at("mode"),
                         .would_target = optional_or_absent<std::string>(from, "would_target"),
                         .would_why = optional_or_absent<std::string>(from, "would_why"),
+                        .standby = from.value("standby", false),
                         .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,
                         .failback_in_s = optional_at<double>(from, "failback_in_s"),

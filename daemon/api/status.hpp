@@ -147,6 +147,7 @@ struct ServiceStatus {
   std::optional<std::string> target_address; // null: none
   std::string since, why, mode = "auto";
   std::optional<std::string> would_target, would_why; // in mode observe only
+  bool standby = false;                               // this gateway of a pair serves nobody: the target counts if it takes over
   std::optional<std::string> group;
   std::optional<ForcedStatus> forced;
   std::optional<double> failback_in_s;
@@ -188,6 +189,7 @@ struct PairStatus {
   bool settled = false;                // it is active, and the other gateway's connections are not waited for
   std::string address;                 // that the two share
   std::string conntrackd = "unknown";  // "ok"; "absent": it does not run; "behind": it does not keep up
+  std::string keepalived = "unknown";  // "ok": a program here speaks VRRP; "absent": none does any more
   std::optional<PeerStatus> peer = {}; // absent: nothing is shared with it
   bool operator==(const PairStatus&) const = default;
 };

@@ -129,7 +129,7 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.reverted = config_.reverted;
   daemon.reload_hangs = config_.hung;
   if (const auto& pair = controller_.role.config())
-    daemon.pair = report(controller_.role.machine(), *pair, flow_sync_ == nullptr ? FlowSync::unknown : flow_sync_->state());
+    daemon.pair = report(controller_.role.machine(), *pair, programs_ == nullptr ? PairPrograms{} : programs_->programs());
   if (daemon.pair && peer_) daemon.pair->peer = peer_->status();
   if (hooks_) daemon.hooks = hooks_();
   if (examinations_ != nullptr)
@@ -139,6 +139,8 @@ DaemonStatus Handlers::daemon_status() const {
 
 ServiceStatus Handlers::service_status(const ServiceState& service) const {
   ServiceStatus status = report(service, Clock::now());
+  status.standby = controller_.role.machine().role() == Role::standby;
+  if (status.standby && status.outage) status.outage->new_refused = false; // a standby refuses nobody
   if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
   status.path = controller_.clients.status(service.config.name, Clock::now());
   controller_.clients.add_totals(service.config.name, status.totals);
@@ -175,10 +177,12 @@ Reply Handlers::examine(const json& parameters) const {
   const bool one = optional_of<std::string>(parameters, "service").has_value();
   std::vector<ServiceCheck> checks;
   std::map<std::string, Address> clients; // that wait for an answer
+  const auto known_pair = daemon_status().pair;
+  const auto pair = known_pair ? std::make_shared<const PairStatus>(*known_pair) : nullptr;
   for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
     checks.back().others = others_of(*service);
-    if (const auto& pair = controller_.role.config()) checks.back().pair = pair->address;
+    checks.back().pair = pair;
     if (controller_.role.machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
     checks.back().unanswered =
         clients.size() < clients_followed ? controller_.clients.waiting(service->config.name, Clock::now()) : std::nullopt;

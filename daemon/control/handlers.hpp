@@ -17,7 +17,7 @@
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/failover/controller.hpp"
-#include "daemon/pair/flow_sync_monitor.hpp"
+#include "daemon/pair/program_monitor.hpp"
 #include "daemon/report/flow_counter.hpp"
 #include "daemon/report/history.hpp"
 
@@ -41,8 +41,8 @@ public:
   ServiceStatus service_status(const ServiceState& service) const;
   /// Before the first call of Doctor. nullptr: there is none any more.
   void set_examinations(Examinations* examinations) { examinations_ = examinations; }
-  /// Of a gateway of a pair: what is known of its conntrackd. nullptr: nothing any more.
-  void set_flow_sync(const FlowSyncMonitor* monitor) { flow_sync_ = monitor; }
+  /// Of a gateway of a pair: what is known of its other programs. nullptr: nothing any more.
+  void set_programs(const ProgramMonitor* monitor) { programs_ = monitor; }
   /// The link to the other gateway of a pair.
   struct Peer {
     std::function<PeerStatus()> status;
@@ -76,7 +76,7 @@ private:
 
   Controller& controller_;
   Examinations* examinations_ = nullptr;
-  const FlowSyncMonitor* flow_sync_ = nullptr;
+  const ProgramMonitor* programs_ = nullptr;
   std::optional<Peer> peer_;
   std::function<std::optional<HookStatus>()> hooks_;
   std::function<void(ServiceStatus& status, const ServiceConfig& config)> add_names_;

@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include "daemon/doctor/pair_checks.hpp"
+
 namespace hanat {
 namespace {
 
@@ -46,6 +48,12 @@ std::vector<Finding> rules_in_the_way(const Doctor::CheckRules& check_rules, con
            .what = fmt::format("the rules of nf_tables could not be read: {}", error.what()),
            .remedy = "nft list ruleset",
            .seen_by = {}}};
+}
+
+HostFacts read_host_for(const std::vector<ServiceCheck>& services) {
+  HostFacts host = read_host();
+  host.has_vrrp |= is_pair(services); // also while keepalived is dead
+  return host;
 }
 
 /// Servers that are to take over and cannot be reached; of the first of them, where they are very many.
@@ -99,7 +107,7 @@ bool Examination::has_suspects() const { return std::ranges::any_of(flows_, &Exa
 
 void Examination::first_pass(const std::string& table, const Doctor::CheckRules& check_rules, const std::atomic<bool>& cancelled) try {
   table_ = table;
-  before_ = after_ = read_host();
+  before_ = after_ = read_host_for(services_);
   by_own_ = out_of_reach(services_, before_);
   if (check_rules) rules_ = rules_in_the_way(check_rules, services_);
   client_.emplace(table, doctor_client(table));
@@ -116,7 +124,7 @@ void Examination::first_pass(const std::string& table, const Doctor::CheckRules&
     const FlowOutcome outcome = results[index].outcome;
     flows_[index].suspect = outcome != FlowOutcome::answered && outcome != FlowOutcome::not_sent && ++suspects <= most_suspects;
   }
-  after_ = read_host();
+  after_ = read_host_for(services_);
   read_paths();
   if (!has_suspects())
     client_.reset();
@@ -158,7 +166,7 @@ void Examination::second_pass(const std::atomic<bool>& cancelled) try {
   }
   const std::set<std::string> served = served_.end(cancelled);
   for (ServiceCheck& service : services_) service.clients_served = served.contains(service.name);
-  after_ = read_host();
+  after_ = read_host_for(services_);
   read_paths();
   client_.reset();
 } catch (const std::exception& error) {

@@ -34,7 +34,7 @@ struct HostFacts {
   std::uint64_t conntrack_count = 0, conntrack_max = 0; // 0 of max: no conntrack
   std::uint64_t conntrack_drops = 0;                    // packets that found no room, since boot
   std::uint64_t rp_filter_drops = 0;                    // since boot
-  bool has_vrrp = false;                                // a program here speaks VRRP: addresses come and go with it
+  bool has_vrrp = false;                                // a program here speaks VRRP, or this is a gateway of a pair: addresses come and go
   bool bridge_nf_ipv4 = false, bridge_nf_ipv6 = false;  // net.bridge.bridge-nf-call-iptables, -ip6tables
 
   const InterfaceFacts* find(unsigned index) const;

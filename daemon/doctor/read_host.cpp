@@ -17,13 +17,13 @@
 
 #include "daemon/doctor/host_facts.hpp"
 #include "daemon/doctor/rtnetlink.hpp"
+#include "daemon/pair/vrrp.hpp"
 #include "nat/clock.hpp"
 
 namespace hanat {
 namespace {
 
 constexpr std::chrono::milliseconds answer_wait{400}; // of a machine on the same link
-constexpr unsigned vrrp = 112;                        // the protocol's number
 
 std::optional<std::int64_t> number_of(const std::string& path) {
   std::ifstream file{path};
@@ -150,8 +150,9 @@ Neighbour neighbour_of(Rtnetlink& netlink, const NeighbourQuery& wanted, bool* p
         return;
       }
       if (static_cast<unsigned>(info.ndm_ifindex) != wanted.interface) return;
-      constexpr unsigned valid = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
-      state = (info.ndm_state & NUD_FAILED) != 0 ? Neighbour::failed : (info.ndm_state & valid) != 0 ? Neighbour::answers : state;
+      // One that is stale, or asked again, was there a while ago: it may be gone.
+      constexpr unsigned confirmed = NUD_REACHABLE | NUD_PERMANENT | NUD_NOARP;
+      state = (info.ndm_state & NUD_FAILED) != 0 ? Neighbour::failed : (info.ndm_state & confirmed) != 0 ? Neighbour::answers : state;
     });
   }
   return state;
@@ -167,8 +168,11 @@ RtMessage neighbour_message(std::uint16_t type, std::uint16_t flags, const Neigh
   return message;
 }
 
-/// Has the kernel ask on the link, as for a packet of its own. What nobody answered leaves no entry behind.
+/// Has the kernel ask on the link, as for a packet of its own, and everybody, not the machine that had the address a while ago. What nobody
+/// answered leaves no entry behind.
 Neighbour ask(Rtnetlink& netlink, const NeighbourQuery& wanted) {
+  RtMessage old = neighbour_message(RTM_DELNEIGH, NLM_F_ACK, wanted);
+  static_cast<void>(netlink.request(old)); // there may be none
   RtMessage use = neighbour_message(RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE, wanted);
   if (netlink.request(use) != 0) return Neighbour::unknown;
   for (const auto end = Clock::now() + answer_wait; Clock::now() < end; std::this_thread::sleep_for(answer_wait / 20))
@@ -176,21 +180,6 @@ Neighbour ask(Rtnetlink& netlink, const NeighbourQuery& wanted) {
   RtMessage forget = neighbour_message(RTM_DELNEIGH, NLM_F_ACK, wanted);
   static_cast<void>(netlink.request(forget));
   return Neighbour::failed;
-}
-
-/// Whether a raw socket of this protocol is open. `path`: a table of raw sockets, whose "local port" is their protocol.
-bool has_raw_socket(const char* path, unsigned protocol) {
-  std::ifstream file{path};
-  std::string line;
-  std::getline(file, line); // names
-  while (std::getline(file, line)) {
-    std::istringstream words(line);
-    std::string slot, local;
-    words >> slot >> local;
-    const auto colon = local.rfind(':');
-    if (colon != std::string::npos && std::strtoul(local.c_str() + colon + 1, nullptr, 16) == protocol) return true;
-  }
-  return false;
 }
 
 /// Only while IPv6 is not forwarded: a router may have a million routes.
@@ -243,7 +232,7 @@ HostFacts read_host() {
   read_links(netlink, host);
   read_addresses(netlink, host);
   if (host.ip6_forward == std::optional{false}) read_advertised_routes(netlink, host);
-  host.has_vrrp = has_raw_socket("/proc/thread-self/net/raw", vrrp) || has_raw_socket("/proc/thread-self/net/raw6", vrrp);
+  host.has_vrrp = read_vrrp().value_or(false);
   return host;
 }
 

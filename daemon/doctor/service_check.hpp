@@ -2,10 +2,12 @@
 // Not here: opening them (synthetic_client), what they show (doctor).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "daemon/api/status.hpp"
 #include "daemon/config/config.hpp"
 #include "daemon/doctor/synthetic_client.hpp"
 #include "nat/address.hpp"
@@ -35,9 +37,9 @@ struct ServiceCheck {
   bool probes_pass = true;              // of its target; otherwise silence is no news
   bool clients_served = false;          // real clients have got replies just now: they outweigh hanatd's own
   std::optional<UnansweredClient> unanswered = std::nullopt;
-  bool masquerades = false;                   // some server of it sees this gateway's own address
-  std::vector<OtherServer> others{};          // for which settings and rules are looked at, too
-  std::optional<Address> pair = std::nullopt; // that this gateway shares with another one; nullopt: none, or it is not asked about
+  bool masquerades = false;                         // some server of it sees this gateway's own address
+  std::vector<OtherServer> others{};                // for which settings and rules are looked at, too
+  std::shared_ptr<const PairStatus> pair = nullptr; // of this gateway and another one; nullptr: it is alone, or is not asked about
 };
 
 /// `target`: nullptr where there is none.

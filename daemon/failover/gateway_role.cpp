@@ -79,6 +79,7 @@ void GatewayRole::change(const std::optional<RoleChange>& change, const std::str
 void GatewayRole::apply() {
   const Role role = machine_.role();
   const auto settled_at = machine_.settled_at();
+  outbox_.standby = role == Role::standby;
   evictions_.set_silent(role == Role::standby);
   table_.set_settling(is_unsettled(role));
   audit_.hold_until(role == Role::alone ? Time::min() : settled_at ? *settled_at + audit_after : Time::max());

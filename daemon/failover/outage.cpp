@@ -58,7 +58,7 @@ bool is_worth_telling(const ServiceState& service) {
 void log_changes(ServiceState& service, const OutageDoubt& before, Outbox& outbox, Time now) {
   if (!service.outage_logged && is_worth_telling(service)) {
     service.outage_logged = true;
-    outbox.log(events::outage_doubted(service));
+    outbox.log(events::outage_doubted(service, outbox.standby));
   } else if (service.outage_logged && !service.outage.keeps_target()) {
     service.outage_logged = false;
     outbox.log(events::outage_doubt_ended(service, now - before.began));

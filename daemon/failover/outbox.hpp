@@ -1,5 +1,6 @@
 // What a turn of the loop leaves behind: events to publish, and what has to follow. Filled by every class of this folder, emptied by
-// Controller when all of the turn is done, so that no log can hold up a flip; and, over several turns, whether a server is in doubt.
+// Controller when all of the turn is done, so that no log can hold up a flip; and, over several turns, whether a server is in doubt
+// and what events have to say of this gateway.
 // Not here: where events go (report).
 #pragma once
 
@@ -21,6 +22,7 @@ struct Doubt {
 struct Outbox {
   std::vector<Event> events;
   Doubt doubt;
+  bool standby = false;                                   // this gateway serves nobody now
   bool sync_due = false;                                  // sync() follows before the loop waits again
   bool overrides_changed = false, drains_changed = false; // the state file is out of date
   bool table_loaded = false;                              // anew: it has no heartbeat yet

@@ -161,7 +161,7 @@ private:
   Reload reload_{registry_, health_, evictions_, audit_, outbox_};
 };
 
-/// What a reload does to something that an operator set.
+/// What a reload does to something that an operator set, and what is wrong with the configuration.
 struct IsWarning {
   bool operator()(const auto&) const { return false; }
   bool operator()(const events::OverrideDropped&) const { return true; }
@@ -176,6 +176,7 @@ struct IsWarning {
   bool operator()(const events::FormerServes&) const { return true; }
   bool operator()(const events::FormerKept&) const { return true; }
   bool operator()(const events::MasqueradeInPair&) const { return true; }
+  bool operator()(const events::Message& message) const { return message.level == Level::warning; }
 };
 
 /// Until its new probes have passed a server has the verdict of the old ones, or none.

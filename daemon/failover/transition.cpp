@@ -129,7 +129,7 @@ void record_flip(Change& change, Outbox& outbox, WallTime at) {
                            .cut_time = {},
                            .cutting = cuts};
   ++service.totals.flips[decision.flip_reason];
-  outbox.log(events::flipped(service, decision, *service.last_flip));
+  outbox.log(events::flipped(service, decision, *service.last_flip, outbox.standby));
 }
 
 } // namespace
@@ -174,7 +174,7 @@ bool record_target(Change& change, Outbox& outbox) {
   if (flipped)
     record_flip(change, outbox, at);
   else if (new_target && !same_server)
-    outbox.log(events::first_target(service, decision));
+    outbox.log(events::first_target(service, decision, outbox.standby));
   if (decision.kind != TargetKind::undecided) {
     service.current = decision.kind == TargetKind::server ? std::optional{decision.server} : std::nullopt;
     service.refused = decision.kind == TargetKind::none && !service.removed;

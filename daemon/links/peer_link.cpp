@@ -27,6 +27,11 @@ std::string make_instance() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
+/// True: who waits for news is to be told.
+bool tell_programs(PeerFeed& feed, const PairPrograms& programs, Time now) {
+  return feed.set_programs(to_text(programs.conntrackd), to_text(programs.keepalived), now);
+}
+
 bool may_follow(Role own, const PeerSight& sight, Time now) {
   return own == Role::standby && is_writer(sight.role()) && sight.answers(now);
 }
@@ -38,6 +43,7 @@ PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& contro
       sight_(to_text(config.peer), owner_.publish, Clock::now()), feed_(make_instance(), version()), work_timer_(make_timer(loop, this)) {
   const Time now = Clock::now();
   feed_.set_role(to_text(role_), now);
+  tell_programs(feed_, owner_.programs(), now);
   for (const auto& service : controller.registry().services())
     if (!service->removed) tell(service->config.name, now);
   try {
@@ -95,8 +101,9 @@ void PeerLink::work() {
   if (!changed_.empty()) work_soon();
 }
 
-void PeerLink::role_changed(Role role) {
+void PeerLink::gateway_changed(Role role) {
   const Time now = Clock::now();
+  if (tell_programs(feed_, owner_.programs(), now) && listener_) listener_->wake();
   if (std::exchange(role_, role) == role) return;
   if (feed_.set_role(to_text(role), now) && listener_) listener_->wake();
   sight_.on_roles(role_, now);

@@ -34,6 +34,7 @@ public:
   struct Owner {
     std::function<void(events::Payload)> publish;
     std::function<nlohmann::json(const Call&)> run; // an operator's command. Throws ControlError
+    std::function<PairPrograms()> programs;         // of this gateway
   };
 
   /// Begins to serve and to ask. Where it cannot serve, that is told, and it asks all the same.
@@ -46,8 +47,8 @@ public:
   void services_changed(const std::set<std::string>& names);
   /// All of them may be configured in another way.
   void config_changed();
-  /// May be called while events are published.
-  void role_changed(Role role);
+  /// The role of this gateway, or what is known of its programs, may be new. May be called while events are published.
+  void gateway_changed(Role role);
   /// The ordinary rules decide, from where each service is now.
   void end_following();
   const PeerConfig& config() const { return config_; }

@@ -13,6 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto split_after = 2s;    // a handover has two active gateways, or none, for a moment
+constexpr auto idle_after = 10s;    // keepalived with advert_int 1 is active 4 s after its start
 constexpr auto clocks_apart = 2s;   // then times in the two journals cannot be compared
 constexpr auto refused_pause = 60s; // between two events
 constexpr std::size_t listed = 20;  // differences in a status
@@ -32,6 +33,8 @@ void PeerSight::on_answer(const PeerPage& page, Role own, Time now) {
   version_ = page.hanatd;
   failure_.clear();
   lost_told_ = false;
+  programs_ = programs_of(page.conntrackd, page.keepalived);
+  program_events_.take(programs_, page.role == to_text(Role::standby));
   clock_ahead_ = wall_now() - page.clock;
   on_roles(own, now);
 }
@@ -44,13 +47,23 @@ void PeerSight::on_failure(const std::string& why, Role own, Time now) {
 }
 
 void PeerSight::on_roles(Role own, Time now) {
-  const bool both = is_writer(own) && is_writer(role_) && answers(now);
-  if (both && !both_active_since_) both_active_since_ = now;
-  if (both && now - *both_active_since_ >= split_after && !std::exchange(split_told_, true)) publish_(events::PairSplit{.peer = peer_});
-  if (both) return;
-  const auto since = std::exchange(both_active_since_, std::nullopt);
-  if (std::exchange(split_told_, false) && since)
-    publish_(events::PairJoined{.lasted = whole_seconds(now - *since), .standby = !is_writer(own)});
+  const auto look = [&](Lasting& state, bool is_so, Clock::duration after, const auto& begin, const auto& end) {
+    if (is_so) {
+      if (!state.since) state.since = now;
+      if (now - *state.since >= after && !std::exchange(state.told, true)) publish_(begin());
+      return;
+    }
+    const auto since = std::exchange(state.since, std::nullopt);
+    if (std::exchange(state.told, false) && since) publish_(end(whole_seconds(now - *since)));
+  };
+  const bool answering = answers(now);
+  look(
+      both_active_, answering && is_writer(own) && is_writer(role_), split_after, [this] { return events::PairSplit{.peer = peer_}; },
+      [own](std::chrono::seconds lasted) { return events::PairJoined{.lasted = lasted, .standby = !is_writer(own)}; });
+  look(
+      none_active_, answering && own == Role::standby && role_ == to_text(Role::standby), idle_after,
+      [this] { return events::PairIdle{.peer = peer_}; },
+      [this](std::chrono::seconds lasted) { return events::PairIdle{.peer = peer_, .lasted = lasted}; });
 }
 
 void PeerSight::on_refused(const std::string& client, Time now) {
@@ -79,7 +92,10 @@ PeerStatus PeerSight::status(const PeerView& view, Role own, Time now) const {
   status.seen_s = std::chrono::duration<double>(now - *seen_at_).count();
   status.role = role_;
   status.version = version_;
-  status.both_active = split_told_;
+  status.conntrackd = to_text(programs_.conntrackd);
+  status.keepalived = to_text(programs_.keepalived);
+  status.both_active = both_active_.told;
+  status.none_active = none_active_.told;
   status.differs = view.config_texts(listed);
   status.disagrees = view.state_texts(listed);
   if (std::chrono::abs(clock_ahead_) > clocks_apart)

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "daemon/api/peer_status.hpp"
+#include "daemon/links/program_events.hpp"
 #include "daemon/pair/role.hpp"
 #include "daemon/peer/peer_match.hpp"
 #include "daemon/peer/peer_page.hpp"
@@ -26,7 +27,8 @@ public:
   using Publish = std::function<void(events::Payload)>;
 
   /// `peer`: its address, for people.
-  PeerSight(std::string peer, Publish publish, Time now) : peer_(std::move(peer)), publish_(std::move(publish)), waits_since_(now) {}
+  PeerSight(const std::string& peer, const Publish& publish, Time now)
+      : peer_(peer), publish_(publish), program_events_(peer, publish), waits_since_(now) {}
 
   /// `own`: the role of this gateway, here and below.
   void on_answer(const PeerPage& page, Role own, Time now);
@@ -49,15 +51,24 @@ public:
   PeerStatus status(const PeerView& view, Role own, Time now) const;
 
 private:
+  /// What is told when it has lasted, and its end.
+  struct Lasting {
+    std::optional<Time> since;
+    bool told = false;
+  };
+
   std::string peer_;
   Publish publish_;
   std::optional<Time> seen_at_;
   std::string role_, version_, failure_;
+  PairPrograms programs_;
+  ProgramEvents program_events_;
   std::chrono::milliseconds clock_ahead_{}; // of this gateway's
   std::optional<Clock::duration> lag_;
   Time waits_since_; // since when an answer is missing
-  std::optional<Time> both_active_since_, refused_told_;
-  bool lost_told_ = false, split_told_ = false, differs_told_ = false;
+  Lasting both_active_, none_active_;
+  std::optional<Time> refused_told_;
+  bool lost_told_ = false, differs_told_ = false;
 };
 
 } // namespace hanat

@@ -1,5 +1,5 @@
 // Whether conntrackd, which carries connections from one gateway to the other, runs and keeps up. It says so to nobody; the kernel's list
-// of netlink sockets does. Not here: when it is read (flow_sync_monitor), what follows (report, doctor).
+// of netlink sockets does. Not here: when it is read (program_monitor), what follows (report, doctor).
 #pragma once
 
 #include <cstdint>

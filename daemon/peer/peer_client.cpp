@@ -13,6 +13,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "daemon/peer/own_address.hpp"
 #include "nat/printable.hpp"
 #include "probes/io/curl_multi.hpp"
 #include "probes/io/uv.hpp"
@@ -133,6 +134,7 @@ public:
   void on_done(CURLcode code) override {
     stop();
     std::string why = failure(code);
+    if (code == CURLE_INTERFACE_FAILED) why = wrong_addresses(config_).value_or(why); // the packets' source address is not here
     if (why.empty() && status() != http_ok) why = status_text(status(), body());
     if (why.empty()) {
       const auto parsed = parse_peer_page(body(), Clock::now(), wall_now());

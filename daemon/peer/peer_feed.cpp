@@ -29,6 +29,14 @@ bool PeerFeed::set_role(std::string_view role, Time now) {
   return true;
 }
 
+bool PeerFeed::set_programs(std::string_view conntrackd, std::string_view keepalived, Time now) {
+  if (conntrackd == conntrackd_ && keepalived == keepalived_) return false;
+  conntrackd_ = conntrackd;
+  keepalived_ = keepalived;
+  changed(now);
+  return true;
+}
+
 bool PeerFeed::update(const std::string& name, std::optional<PeerService> service, Time now) {
   Entry& entry = services_[name];
   if (entry.serial != 0 && entry.service == service) return false;
@@ -70,6 +78,8 @@ PeerPage PeerFeed::page(std::uint64_t after, std::string_view instance, Time now
                 .serial = serial_,
                 .whole = whole,
                 .role = role_,
+                .conntrackd = conntrackd_,
+                .keepalived = keepalived_,
                 .role_age = std::chrono::duration_cast<std::chrono::milliseconds>(now - role_since_),
                 .change_age = std::chrono::duration_cast<std::chrono::milliseconds>(now - changed_at_),
                 .clock = wall};

@@ -19,6 +19,8 @@ public:
 
   /// True: it differs from what is known; who waits is to be told.
   bool set_role(std::string_view role, Time now);
+  /// What is known of the programs of this gateway; likewise.
+  bool set_programs(std::string_view conntrackd, std::string_view keepalived, Time now);
   /// nullopt: it is no longer configured.
   bool update(const std::string& name, std::optional<PeerService> service, Time now);
 
@@ -39,6 +41,7 @@ private:
   void forget_removed();
 
   std::string instance_, hanatd_, role_;
+  std::string conntrackd_ = "unknown", keepalived_ = "unknown";
   std::uint64_t serial_ = 0, generation_ = 0;
   Time role_since_{}, changed_at_{};
   std::map<std::string, Entry> services_;          // removed ones, too

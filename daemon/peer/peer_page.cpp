@@ -176,6 +176,8 @@ PeerPage page_from(const json& value, Time now, WallTime wall) {
   page.whole = reader.flag("whole");
   page.more = reader.flag("more");
   page.role = reader.text("role");
+  if (reader.find("conntrackd") != nullptr) page.conntrackd = reader.text("conntrackd");
+  if (reader.find("keepalived") != nullptr) page.keepalived = reader.text("keepalived");
   page.role_age = reader.time("role_age_ms");
   page.change_age = reader.time("change_age_ms");
   const auto clock = parse_wall_time(reader.text("clock"));
@@ -196,6 +198,8 @@ std::string to_json_text(const PeerPage& page, Time now, WallTime wall) {
                 {"whole", page.whole},
                 {"more", page.more},
                 {"role", page.role},
+                {"conntrackd", page.conntrackd},
+                {"keepalived", page.keepalived},
                 {"role_age_ms", whole_ms(page.role_age)},
                 {"change_age_ms", whole_ms(page.change_age)},
                 {"clock", to_text(page.clock)},

@@ -21,7 +21,7 @@ namespace hanat {
 /// Of the page's meaning. A newer hanatd may add keys, which this one ignores; it changes the number when this one would misread it.
 inline constexpr int peer_page_version = 1;
 inline constexpr std::size_t longest_peer_page = std::size_t{4} << 20; // bytes
-inline constexpr std::size_t services_a_page = 256;                    // what is left comes with the next one
+inline constexpr std::size_t services_a_page = 1024;                   // what is left comes with the next one
 
 /// A server, as the other gateway knows it: it is found here by its addresses.
 struct PeerServer {
@@ -60,12 +60,13 @@ struct PeerService {
 };
 struct PeerPage {
   int version = peer_page_version;
-  std::string hanatd = {};   // its version
-  std::string instance = {}; // changes with each start: serials of another one mean nothing
-  std::uint64_t serial = 0;  // of the last change that the page holds
-  bool whole = false;        // it begins anew: what was known before is void
-  bool more = false;         // ask again at once
-  std::string role = {};     // "alone", "standby", "settling", "active"
+  std::string hanatd = {};                                    // its version
+  std::string instance = {};                                  // changes with each start: serials of another one mean nothing
+  std::uint64_t serial = 0;                                   // of the last change that the page holds
+  bool whole = false;                                         // it begins anew: what was known before is void
+  bool more = false;                                          // ask again at once
+  std::string role = {};                                      // "alone", "standby", "settling", "active"
+  std::string conntrackd = "unknown", keepalived = "unknown"; // what is known of them; an older hanatd does not say
   std::chrono::milliseconds role_age{};
   std::chrono::milliseconds change_age{}; // since the last change
   WallTime clock{};                       // of the gateway that sends it

@@ -53,6 +53,7 @@ struct Flipped {
   std::optional<ServerName> from, to;
   Reason reason = Reason::starting;
   OnNone on_none = OnNone::refuse;
+  bool standby = false;      // of a pair: nobody is served here
   std::string disabled = {}; // a server that is up, and is not chosen because it is disabled
   std::string group;         // empty: in none
   FlipStatus flip;
@@ -62,6 +63,7 @@ struct Flipped {
 struct FirstTarget {
   std::optional<ServerName> to;
   OnNone on_none = OnNone::refuse;
+  bool standby = false;      // of a pair: nobody is served here
   std::string disabled = {}; // a server that is up, and is not chosen because it is disabled
   std::string group;
   bool operator==(const FirstTarget&) const = default;
@@ -351,8 +353,8 @@ using Payload =
                  ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
                  MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, HealthReported, ReportEnded,
                  ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten,
-                 PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined,
-                 ConntrackdChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, Message>;
+                 PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle,
+                 ConntrackdChanged, KeepalivedChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, Message>;
 
 } // namespace hanat::events
 

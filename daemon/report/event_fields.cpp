@@ -129,6 +129,7 @@ struct OwnFields {
   void operator()(const OverrideRestored& restored) const { add_restored(restored.forced); }
   void operator()(const MaintenanceRestored& restored) const { add_restored(restored.disabled); }
   void operator()(const ConntrackdChanged& changed) const { fields.add("HANAT_CONNTRACKD", hanat::to_text(changed.state)); }
+  void operator()(const KeepalivedChanged& changed) const { fields.add("HANAT_KEEPALIVED", hanat::to_text(changed.state)); }
 
   void operator()(const NameChanged& changed) const { fields.add("HANAT_NAME", changed.name); }
   void operator()(const NameFails& fails) const { fields.add("HANAT_NAME", fails.name); }

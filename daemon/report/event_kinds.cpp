@@ -114,7 +114,9 @@ constexpr std::tuple kinds{
     Row<events::PeerAgrees>{"peer-agrees", "96467cadee864faf9b34dbcadb4a5de2"},
     Row<events::PairSplit>{"pair-split", "a3b483a9f4b34ad8972715e9d2a832ea"},
     Row<events::PairJoined>{"pair-joined", "dee6119874d147d5808aed69ff858ab1"},
+    Row<events::PairIdle>{"pair-idle", "a5125e83dc624ea4af60c363035d0fcb"},
     Row<events::ConntrackdChanged>{"conntrackd", "e3ba8597420446e093217263f6a6d38d"},
+    Row<events::KeepalivedChanged>{"keepalived", "9faaf720b6464a99909b6f3293ba9f88"},
     Row<events::CommandForwarded>{"command-forwarded", "64cae7df4060448c83ee8dcce75cdfa1"},
     // Programs that are told of events
     Row<events::HookFailed>{"hook-failed", "0ac29968e42d44a7ad88cd2c90c21a68"},

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "daemon/pair/flow_sync.hpp"
+#include "daemon/pair/vrrp.hpp"
 #include "daemon/report/server_name.hpp"
 
 namespace hanat::events {
@@ -62,10 +63,25 @@ struct PairJoined {
   bool standby = false; // this gateway is now; otherwise the other one
   bool operator==(const PairJoined&) const = default;
 };
+/// Neither gateway is active for some seconds, or one is again.
+struct PairIdle {
+  std::string peer = {};
+  std::optional<std::chrono::seconds> lasted = {}; // it is over
+  bool operator==(const PairIdle&) const = default;
+};
 /// conntrackd, which carries connections to the other gateway, stopped or fell behind; `ok`: it is well again.
 struct ConntrackdChanged {
   FlowSync state = FlowSync::ok;
+  std::string peer = {}; // the other gateway, whose it is; empty: this one's
+  bool standby = false;  // that gateway is
   bool operator==(const ConntrackdChanged&) const = default;
+};
+/// keepalived, or what else spoke VRRP, is gone or there again.
+struct KeepalivedChanged {
+  Vrrp state = Vrrp::ok;
+  std::string peer = {}; // as above
+  bool standby = false;
+  bool operator==(const KeepalivedChanged&) const = default;
 };
 /// An operator's command on the standby was carried out, or refused, by the active gateway.
 struct CommandForwarded {

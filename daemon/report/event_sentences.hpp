@@ -62,7 +62,9 @@ public:
   std::string operator()(const PeerAgrees&) const;
   std::string operator()(const PairSplit& split) const;
   std::string operator()(const PairJoined& joined) const;
+  std::string operator()(const PairIdle& idle) const;
   std::string operator()(const ConntrackdChanged& changed) const;
+  std::string operator()(const KeepalivedChanged& changed) const;
   std::string operator()(const CommandForwarded& command) const;
 
   // event_text_maintenance.cpp: servers out of service, and what ends or moves an override

@@ -45,7 +45,8 @@ std::string last_of(const HealthChanged& changed) {
   return to_text(changed.last) + (changed.wanted.empty() ? "" : ", wanted: " + changed.wanted);
 }
 
-std::string what_clients_get(OnNone on_none) {
+std::string what_clients_get(OnNone on_none, bool standby) {
+  if (standby) return "this gateway is the standby, and would serve nobody if it took over";
   switch (on_none) {
   case OnNone::refuse: return "clients are refused at once";
   case OnNone::drop: return "clients' packets are dropped";
@@ -81,13 +82,13 @@ std::string_view shadow_verb(Reason flip_reason) {
 std::string Sentences::operator()(const Flipped& flip) const {
   std::string text = fmt::format("new connections go from {} to {}: {}; committed in {} us", to_text(flip.from), to_text(flip.to),
                                  hanat::to_text(flip.reason), flip.flip.commit_us);
-  if (!flip.to) text += fmt::format("; {}: {}", no_server_up(flip.group, flip.disabled), what_clients_get(flip.on_none));
+  if (!flip.to) text += fmt::format("; {}: {}", no_server_up(flip.group, flip.disabled), what_clients_get(flip.on_none, flip.standby));
   return text + group_note(flip.group);
 }
 
 std::string Sentences::operator()(const FirstTarget& first) const {
   if (first.to) return fmt::format("connections go to {}", to_text(*first.to));
-  return fmt::format("{}: {}", no_server_up(first.group, first.disabled), what_clients_get(first.on_none));
+  return fmt::format("{}: {}", no_server_up(first.group, first.disabled), what_clients_get(first.on_none, first.standby));
 }
 
 std::string Sentences::operator()(const Adopted& adopted) const {
@@ -260,7 +261,9 @@ struct Levels {
   Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers, HookFailed> auto&) const { return Level::warning; }
   Level operator()(const OneOf<PeerNotServed, PairSplit> auto&) const { return Level::error; }
   Level operator()(const SettingChanged& changed) const { return changed.gone ? Level::notice : Level::error; }
+  Level operator()(const PairIdle& idle) const { return idle.lasted ? Level::notice : Level::error; }
   Level operator()(const ConntrackdChanged& changed) const { return changed.state == FlowSync::ok ? Level::notice : Level::warning; }
+  Level operator()(const KeepalivedChanged& changed) const { return changed.state == Vrrp::ok ? Level::notice : Level::warning; }
   Level operator()(const PeerListed& listed) const { return listed.dropped ? Level::warning : Level::notice; }
   Level operator()(const Message& message) const { return message.level; }
 };
@@ -291,8 +294,8 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const OneOf<NameChanged, NameFails, NameResolves> auto&) const { return "name"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
-  std::string_view operator()(
-      const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, ConntrackdChanged, CommandForwarded> auto&) const {
+  std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle, ConntrackdChanged,
+                                          KeepalivedChanged, CommandForwarded> auto&) const {
     return "pair";
   }
   std::string_view operator()(const PeerListed& listed) const {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "daemon/api/pair_texts.hpp"
 #include "daemon/report/event_sentences.hpp"
 #include "daemon/util/duration.hpp"
 
@@ -73,9 +74,7 @@ std::string Sentences::operator()(const PeerDiffers& differs) const {
 std::string Sentences::operator()(const PeerAgrees&) const { return "the configurations of the two gateways have the same services now"; }
 
 std::string Sentences::operator()(const PairSplit& split) const {
-  return fmt::format("both gateways are active, this one and {}: each acts alone, and neither follows the other; look at the link between "
-                     "them and at keepalived on both",
-                     split.peer);
+  return fmt::format("both gateways are active, this one and {}: each acts alone, because {}; {}", split.peer, split_text, split_remedy);
 }
 
 std::string Sentences::operator()(const PairJoined& joined) const {
@@ -84,18 +83,25 @@ std::string Sentences::operator()(const PairJoined& joined) const {
                                     : "this one; the other one takes over its list of overrides and disabled servers");
 }
 
+std::string Sentences::operator()(const PairIdle& idle) const {
+  if (idle.lasted) return fmt::format("a gateway is active again, after {} without", duration_text(*idle.lasted));
+  return fmt::format("no gateway is active, neither this one nor {}: clients reach nobody; {}", idle.peer, idle_remedy);
+}
+
 std::string Sentences::operator()(const ConntrackdChanged& changed) const {
-  switch (changed.state) {
-  case FlowSync::absent:
-    return "conntrackd does not run: the other gateway knows no new connection of this one, and they end when it takes over; systemctl "
-           "restart conntrackd";
-  case FlowSync::behind:
-    return "conntrackd hangs, or is too slow for what conntrack tells it: the other gateway does not know the newest connections; "
-           "systemctl restart conntrackd, and if it comes again, a greater NetlinkBufferSize in conntrackd.conf";
-  case FlowSync::unknown:
-  case FlowSync::ok: break;
-  }
-  return "conntrackd carries connections to the other gateway again";
+  const PairSide side{.peer = changed.peer, .standby = changed.standby};
+  const bool behind = changed.state == FlowSync::behind;
+  if (behind || changed.state == FlowSync::absent)
+    return fmt::format("{}; {}", conntrackd_text(behind, side), conntrackd_remedy(behind, side));
+  return fmt::format("conntrackd {} again{}",
+                     changed.standby ? "takes the active gateway's connections" : "carries connections to the other gateway",
+                     changed.peer.empty() ? "" : fmt::format(", on {}", changed.peer));
+}
+
+std::string Sentences::operator()(const KeepalivedChanged& changed) const {
+  const PairSide side{.peer = changed.peer, .standby = changed.standby};
+  if (changed.state == Vrrp::absent) return fmt::format("{}; {}", keepalived_dead_text(side), keepalived_remedy(side));
+  return fmt::format("keepalived speaks VRRP again{}", changed.peer.empty() ? "" : fmt::format(" on the other gateway ({})", changed.peer));
 }
 
 std::string Sentences::operator()(const CommandForwarded& command) const {

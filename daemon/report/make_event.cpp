@@ -83,21 +83,23 @@ Event make(std::string service, Payload what) { return {.at = event_time(), .ser
 
 Event message(Level level, std::string text) { return make({}, Message{.level = level, .text = std::move(text)}); }
 
-Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip) {
+Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip, bool standby) {
   return {.at = flip.at,
           .service = service.config.name,
           .what = Flipped{.from = former_target(service),
                           .to = target_of(service, decision),
                           .reason = flip.reason,
                           .on_none = service.config.on_none,
+                          .standby = standby,
                           .disabled = disabled_but_up(service),
                           .group = service.config.group,
                           .flip = report(service, flip)}};
 }
 
-Event first_target(const ServiceState& service, const Decision& decision) {
+Event first_target(const ServiceState& service, const Decision& decision, bool standby) {
   return make(service.config.name, FirstTarget{.to = target_of(service, decision),
                                                .on_none = service.config.on_none,
+                                               .standby = standby,
                                                .disabled = disabled_but_up(service),
                                                .group = service.config.group});
 }
@@ -155,12 +157,12 @@ Event flapping_ended(const ServiceState& service, const ServerState& server) {
   return make(service.config.name, FlappingEnded{.server = named(server)});
 }
 
-Event outage_doubted(const ServiceState& service) {
+Event outage_doubted(const ServiceState& service, bool standby) {
   const OutageDoubt& outage = service.outage;
   OutageDoubted doubt{.target = named(service, placement(service).current).value_or(ServerName{}),
                       .lasts = std::nullopt,
                       .common = outage.common,
-                      .refuses_new = refuses_new(service),
+                      .refuses_new = refuses_new(service) && !standby,
                       .observed = service.shadow.has_value()};
   if (outage.until && !outage.witness_silent) doubt.lasts = *outage.until - outage.since;
   return make(service.config.name, doubt);

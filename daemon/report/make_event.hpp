@@ -22,8 +22,9 @@ ServerName server_name(const ServerState& server);
 Event message(Level level, std::string text);
 
 /// The service is about to go from its current target to that of the decision.
-Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip);
-Event first_target(const ServiceState& service, const Decision& decision);
+/// `standby`: this gateway serves nobody, here and below.
+Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip, bool standby = false);
+Event first_target(const ServiceState& service, const Decision& decision, bool standby = false);
 Event adopted(const ServiceState& service);
 /// Mode observe: the shadow placement is about to go to the target of the decision.
 Event shadow_moved(const ServiceState& service, const Decision& decision);
@@ -31,7 +32,7 @@ Event shadow_moved(const ServiceState& service, const Decision& decision);
 Event health_changed(const ServiceState& service, const ServerState& server, Time now);
 Event flapping(const ServiceState& service, const ServerState& server, Time now);
 Event flapping_ended(const ServiceState& service, const ServerState& server);
-Event outage_doubted(const ServiceState& service);
+Event outage_doubted(const ServiceState& service, bool standby = false);
 Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted);
 Event probe_warning(const ServiceState& service, const ServerState& server, const ProbeState& probe, const probes::ProbeResult& result);
 // make_event_reload.cpp

@@ -1,9 +1,11 @@
 // Events of a gateway of a pair that follow from its configuration. Not here: the others (make_event).
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "daemon/peer/own_address.hpp"
 #include "daemon/report/make_event.hpp"
 
 namespace hanat::events {
@@ -22,6 +24,8 @@ std::vector<Event> pair_warnings(const Config& config) {
     else
       warnings.push_back(make(service.name, MasqueradeInPair{.server = server->role, .address = config.pair->address}));
   }
+  if (config.pair->peer)
+    if (auto wrong = wrong_addresses(*config.pair->peer)) warnings.push_back(message(Level::warning, *std::move(wrong)));
   if (more > 0) warnings.push_back(message(Level::warning, fmt::format("and {} more services likewise (masquerade in a pair)", more)));
   return warnings;
 }

@@ -203,12 +203,13 @@ FindingStatus report(const Finding& finding) {
           .seen_by = finding.seen_by};
 }
 
-PairStatus report(const RoleMachine& machine, const PairConfig& pair, FlowSync conntrackd) {
+PairStatus report(const RoleMachine& machine, const PairConfig& pair, const PairPrograms& programs) {
   return {.role = std::string{to_text(machine.role())},
           .since = to_text(machine.since()),
           .settled = machine.role() == Role::active,
           .address = pair.address.text(),
-          .conntrackd = std::string{to_text(conntrackd)}};
+          .conntrackd = std::string{to_text(programs.conntrackd)},
+          .keepalived = std::string{to_text(programs.keepalived)}};
 }
 
 FlipStatus report(const ServiceState& service, const Flip& flip) {

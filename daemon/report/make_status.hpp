@@ -7,14 +7,14 @@
 #include "daemon/api/status.hpp"
 #include "daemon/decision/service_state.hpp"
 #include "daemon/doctor/finding.hpp"
-#include "daemon/pair/flow_sync.hpp"
+#include "daemon/pair/program_monitor.hpp"
 #include "daemon/pair/role.hpp"
 
 namespace hanat {
 
 ServiceStatus report(const ServiceState& service, Time now);
 FindingStatus report(const Finding& finding);
-PairStatus report(const RoleMachine& machine, const PairConfig& pair, FlowSync conntrackd);
+PairStatus report(const RoleMachine& machine, const PairConfig& pair, const PairPrograms& programs);
 /// Without the time that is left of its drain.
 FlipStatus report(const ServiceState& service, const Flip& flip);
 /// The same of the flip that an eviction belongs to, if its flows are still on their way out or it is the last one.

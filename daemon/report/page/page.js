@@ -63,9 +63,16 @@ function daemon_notices(daemon) {
   if (daemon.config_stale) add("warning", "The configuration on disk is not the one in use: hanatctl plan, then hanatctl reload");
   const pair = daemon.pair;
   if (!pair) return found;
-  if (pair.conntrackd === "absent" || pair.conntrackd === "behind") add("warning", `conntrackd is ${pair.conntrackd}`);
+  const addPrograms = (side, where) => {
+    if (side.keepalived === "absent") add("warning", `keepalived does not run${where}`);
+    if (side.conntrackd === "absent") add("warning", `conntrackd does not run${where}`);
+    if (side.conntrackd === "behind") add("warning", `conntrackd does not keep up${where}`);
+  };
+  addPrograms(pair, "");
   const peer = pair.peer;
   if (!peer) return found;
+  addPrograms(peer, ` on the other gateway (${peer.address})`);
+  if (peer.none_active) add("problem", `No gateway is active: neither has ${pair.address}`);
   if (peer.both_active) add("problem", `Both gateways are active, this one and ${peer.address}`);
   if (peer.failure) add("warning", `The other gateway (${peer.address}) does not answer: ${peer.failure}`);
   for (const difference of peer.differs || []) add("warning", `The gateways differ: ${difference}`);

@@ -298,6 +298,10 @@ TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
   service.servers[0].health = "down";
   EXPECT_TRUE(notices(service, now)[0].trouble);
   EXPECT_EQ(notices(service, now)[1].text, "no enabled server is up (backup is up, but disabled): clients are turned away until one is");
+  service.standby = true;
+  EXPECT_EQ(notices(service, now)[1].text, "no enabled server is up (backup is up, but disabled): this gateway is the standby, and would "
+                                           "serve nobody if it took over");
+  service.standby = false;
   service.mode = "observe";
   service.would_target = "none";
   service.would_why = "no-server-up";

@@ -54,6 +54,30 @@ TEST(ShowDoctor, ShowsProblemsWithTheirCommandWithin80Columns) {
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80U) << line;
 }
 
+TEST(ShowDoctor, OfAStandbySaysThatItSendsNoClient) {
+  json nothing_sent = reply(json::array());
+  nothing_sent["checked"][0]["sent"] = nothing_sent["checked"][0]["answered"] = 0;
+  json status = {{"daemon", {{"pair", {{"role", "standby"}}}}}, {"services", {{{"name", "web"}, {"target", "primary"}}}}};
+  const DoctorText shown = show_doctor(nothing_sent, status, {});
+  EXPECT_EQ(shown.exit, 0);
+  EXPECT_THAT(shown.text, HasSubstr("web: settings were looked at, and no client is sent by a standby"));
+  EXPECT_THAT(shown.text, testing::Not(HasSubstr("nothing was sent")));
+  status["services"][0]["target"] = "none";
+  EXPECT_EQ(show_doctor(nothing_sent, status, {}).exit, 1) << "nobody is turned away today";
+  EXPECT_THAT(show_doctor(nothing_sent, status, {}).text, HasSubstr("clients would be refused if this gateway took over"));
+  status["daemon"]["pair"]["role"] = "active";
+  EXPECT_THAT(show_doctor(nothing_sent, status, {}).text, HasSubstr("web: nothing was sent (no server is up"));
+}
+
+TEST(ShowDoctor, OfAnObservedServiceSaysOnceThatNoClientIsSent) {
+  json nothing_sent = reply(json::array());
+  nothing_sent["checked"][0]["sent"] = nothing_sent["checked"][0]["answered"] = 0;
+  const json status = {{"services", {{{"name", "web"}, {"target", "none"}, {"mode", "observe"}}}}};
+  const std::string text = show_doctor(nothing_sent, status, {}).text;
+  EXPECT_THAT(text, HasSubstr("mode observe, so its clients are not hanat's"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("nothing was sent")));
+}
+
 TEST(ShowDoctor, HasAnExitStatusForEachSeverity) {
   EXPECT_EQ(show_doctor(reply(json::array({finding("note")})), no_clients, {}).exit, 0);
   EXPECT_EQ(show_doctor(reply(json::array({finding("warning")})), no_clients, {}).exit, 1);

@@ -277,9 +277,11 @@ std::set<std::string> never_seen() {
       "Move.why Move.from_address Move.to_address ServicePlan.take_over TakeOver.target TakeOver.address TakeOver.why ServicePlan.observed "
       // hooks and a gateway of a pair have tests of their own
       "Daemon.hooks Hooks.running Hooks.waiting Hooks.events Hooks.calls "
-      "Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.conntrackd Pair.peer Peer.address Peer.seen_s Peer.failure "
+      "Service.standby Daemon.pair Pair.role Pair.since Pair.settled Pair.address Pair.conntrackd Pair.keepalived Pair.peer Peer.address "
+      "Peer.seen_s Peer.failure "
       "Peer.role Peer.version "
-      "Peer.both_active Peer.agrees Peer.differs Peer.disagrees Peer.lag_ms Force.forwarded_to Auto.forwarded_to Disable.forwarded_to "
+      "Peer.conntrackd Peer.keepalived Peer.both_active Peer.none_active Peer.agrees Peer.differs Peer.disagrees Peer.lag_ms "
+      "Force.forwarded_to Auto.forwarded_to Disable.forwarded_to "
       "Enable.forwarded_to Settled.settled Settled.pair"};
   return {std::istream_iterator<std::string>{names}, {}};
 }

@@ -260,6 +260,8 @@ TEST_F(DoctorTest, NamesAListenAddressThatNobodyOwns) {
   const std::string own = Lab::gateway_address(Host::client).text();
   const std::string address = own.substr(0, own.rfind('.')) + ".77";
   start(fast_service({.listen = address + ":443/tcp"}));
+  // A machine that had it a while ago is no owner.
+  lab().must(Host::gateway, fmt::format("ip neigh replace {} lladdr 02:00:00:00:00:01 dev to-client nud stale", address));
   expect_trap("listen-address-unowned", HasSubstr(fmt::format("ip address add {}/32 dev to-client", address)), "warning");
   lab().must(Host::client, fmt::format("ip address add {}/32 dev eth0", address));
   const Examined elsewhere = doctor(*daemon_);

@@ -19,6 +19,7 @@ using testing::AllOf;
 using testing::Contains;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class PeerLink : public TwoGateways {
 protected:
@@ -155,6 +156,9 @@ TEST_F(PeerLink, APartitionIsToldAndTheOneThatBecomesStandbyTakesOverTheOthersLi
   for (const Hanatd* one : {&*first, &*second})
     one->wait_for([](const Status& now) { return seen(now) && now.daemon.pair->peer->both_active; }, 15s);
   EXPECT_EQ(second->ctl({"status", "--check"}).exit, 1);
+  EXPECT_THAT(second->ctl({"status"}).out,
+              AllOf(HasSubstr("they do not hear each other's VRRP"), HasSubstr("tcpdump -ni any proto 112"), Not(HasSubstr("agrees"))));
+  EXPECT_THAT(second->ctl({"doctor"}).out, HasSubstr("[pair-split]"));
   EXPECT_TRUE(server(web(second->status()), "backup").disabled); // each acts alone
   EXPECT_FALSE(web(second->status()).forced);
 

@@ -48,6 +48,14 @@ protected:
   std::optional<StreamServer> false_peer;
 };
 
+TEST_F(PeerLinkTrouble, TheOtherGatewaysFileIsToldWithTheRemedy) {
+  second.emplace(lab, pair_of(Host::gateway) + fast_service(), on(Host::bystander));
+  const std::string wrong = fmt::format("listen in [pair], {}, is no address of this machine, and peer, {}, is", first_at(), second_at());
+  EXPECT_THAT(failure(), AllOf(HasSubstr(wrong), HasSubstr("swap the two, then hanatctl reload")));
+  EXPECT_THAT(second->ctl({"plan"}).out, HasSubstr("is no address of this machine"));
+  EXPECT_THAT(second->log(), HasSubstr(wrong));
+}
+
 TEST_F(PeerLinkTrouble, OneThatIsKilledIsMissedAndFoundAgain) {
   begin();
   first->kill9();

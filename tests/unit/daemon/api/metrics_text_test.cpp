@@ -111,6 +111,11 @@ TEST(MetricsText, OfAPairTellsTheRole) {
   EXPECT_THAT(text, HasSubstr("hanat_pair_role_since_timestamp_seconds 1769853600.500\n"));
   EXPECT_THAT(text, HasSubstr("hanat_pair_settled 0\n"));
   EXPECT_THAT(text, HasSubstr("hanat_pair_conntrackd{state=\"unknown\"} 1\nhanat_pair_conntrackd{state=\"ok\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("hanat_pair_keepalived{state=\"unknown\"} 1\nhanat_pair_keepalived{state=\"ok\"} 0\n"));
+  status.daemon.pair->peer = PeerStatus{.address = "198.18.9.2:9718", .seen_s = 0.5, .keepalived = "absent", .none_active = true};
+  EXPECT_THAT(metrics_text(status), HasSubstr("hanat_peer_keepalived{state=\"absent\"} 1\n"));
+  EXPECT_THAT(metrics_text(status), HasSubstr("hanat_peer_conntrackd{state=\"unknown\"} 1\n"));
+  EXPECT_THAT(metrics_text(status), HasSubstr("hanat_peer_none_active 1\n"));
 }
 
 TEST(MetricsText, OfHooksCountsCallsByResult) {

@@ -79,6 +79,32 @@ TEST_F(PeerSightTest, TwoActiveGatewaysAreToldWhenThatLasts) {
   EXPECT_FALSE(sight.status(view, Role::standby, now).both_active);
 }
 
+TEST_F(PeerSightTest, NoActiveGatewayIsToldWhenThatLastsLongerThanAStart) {
+  for (int second = 0; second < 10; ++second, now += 1s) answer("standby", Role::standby);
+  EXPECT_EQ(told<events::PairIdle>(), 0U);
+  answer("standby", Role::standby);
+  EXPECT_EQ(told<events::PairIdle>(), 1U);
+  EXPECT_TRUE(sight.status(view, Role::standby, now).none_active);
+  now += 5s;
+  answer("active", Role::standby);
+  ASSERT_EQ(told<events::PairIdle>(), 2U);
+  EXPECT_EQ(std::get<events::PairIdle>(events.back()).lasted, 15s);
+  EXPECT_FALSE(sight.status(view, Role::standby, now).none_active);
+}
+
+TEST_F(PeerSightTest, AProgramThatIsDeadThereIsToldHere) {
+  PeerPage sick = page("standby");
+  sick.conntrackd = "ok";
+  sick.keepalived = "absent";
+  sight.on_answer(sick, Role::active, now);
+  sight.on_answer(sick, Role::active, now);
+  ASSERT_EQ(told<events::KeepalivedChanged>(), 1U);
+  EXPECT_EQ(std::get<events::KeepalivedChanged>(events.back()),
+            (events::KeepalivedChanged{.state = Vrrp::absent, .peer = "198.18.9.2:9718", .standby = true}));
+  EXPECT_EQ(sight.status(view, Role::active, now).keepalived, "absent");
+  EXPECT_EQ(sight.status(view, Role::active, now).conntrackd, "ok");
+}
+
 TEST_F(PeerSightTest, AShortOverlapIsNotTold) {
   answer("active", Role::standby);
   answer("active", Role::settling);

@@ -44,6 +44,15 @@ struct Reader {
   }
 };
 
+TEST(PeerFeed, AProgramThatDiesIsAChange) {
+  PeerFeed feed{"a", "0.1"};
+  const std::uint64_t before = feed.serial();
+  EXPECT_TRUE(feed.set_programs("ok", "absent", feed_now));
+  EXPECT_FALSE(feed.set_programs("ok", "absent", feed_now));
+  EXPECT_TRUE(feed.is_new(before, "a"));
+  EXPECT_EQ(feed.page(before, "a", feed_now, feed_wall).keepalived, "absent");
+}
+
 TEST(PeerFeed, WhoKnowsNothingGetsAllAndThenOnlyWhatChanged) {
   PeerFeed feed{"a", "0.1"};
   feed.set_role("active", feed_now);

@@ -44,6 +44,8 @@ PeerPage full_page() {
           .whole = true,
           .more = true,
           .role = "active",
+          .conntrackd = "behind",
+          .keepalived = "ok",
           .role_age = 1200ms,
           .change_age = 3ms,
           .clock = page_wall,

@@ -78,12 +78,16 @@ TEST(PairEvents, TheStatusHasTheRole) {
   RoleMachine machine;
   machine.begin(true, false, 2s, Time{1h}, WallTime{0s});
   const PairConfig pair{.address = shared};
-  EXPECT_EQ(report(machine, pair, FlowSync::unknown),
+  EXPECT_EQ(report(machine, pair, {}),
             (PairStatus{.role = "settling", .since = "1970-01-01T00:00:00.000Z", .settled = false, .address = "203.0.113.10"}));
   machine.on_settled(Time{1h}, WallTime{1s});
-  EXPECT_EQ(
-      report(machine, pair, FlowSync::ok),
-      (PairStatus{.role = "active", .since = "1970-01-01T00:00:01.000Z", .settled = true, .address = "203.0.113.10", .conntrackd = "ok"}));
+  EXPECT_EQ(report(machine, pair, {.conntrackd = FlowSync::ok, .keepalived = Vrrp::absent}),
+            (PairStatus{.role = "active",
+                        .since = "1970-01-01T00:00:01.000Z",
+                        .settled = true,
+                        .address = "203.0.113.10",
+                        .conntrackd = "ok",
+                        .keepalived = "absent"}));
 }
 
 } // namespace

@@ -44,7 +44,7 @@ TEST(PeerText, SaysWhatTheListOfTheActiveGatewayDoes) {
 }
 
 TEST(PeerText, SaysThatBothAreActiveAndThatOneIsAgain) {
-  EXPECT_THAT(text(PairSplit{.peer = "198.18.9.2:9718"}), HasSubstr("each acts alone"));
+  EXPECT_THAT(text(PairSplit{.peer = "198.18.9.2:9718"}), HasSubstr("each acts alone, because they do not hear each other's VRRP"));
   EXPECT_EQ(level(PairSplit{}), Level::error);
   EXPECT_EQ(text(PairJoined{.lasted = 90s, .standby = true}),
             "one gateway is active again, after 90s with two: the other one; this one takes over its list of overrides and disabled "
@@ -58,9 +58,31 @@ TEST(PeerText, SaysWhatBecameOfConntrackd) {
   EXPECT_THAT(text(ConntrackdChanged{FlowSync::absent}), HasSubstr("conntrackd does not run"));
   EXPECT_THAT(text(ConntrackdChanged{FlowSync::behind}), HasSubstr("NetlinkBufferSize"));
   EXPECT_EQ(text(ConntrackdChanged{FlowSync::ok}), "conntrackd carries connections to the other gateway again");
+  EXPECT_EQ(text(ConntrackdChanged{.state = FlowSync::ok, .peer = "198.18.9.2:9718", .standby = true}),
+            "conntrackd takes the active gateway's connections again, on 198.18.9.2:9718");
+  EXPECT_THAT(text(ConntrackdChanged{.state = FlowSync::absent, .standby = true}), HasSubstr("this gateway gets no copies"));
   EXPECT_EQ(level(ConntrackdChanged{FlowSync::behind}), Level::warning);
   EXPECT_EQ(level(ConntrackdChanged{FlowSync::ok}), Level::notice);
   EXPECT_EQ(kind(ConntrackdChanged{FlowSync::absent}), "pair");
+}
+
+TEST(PeerText, SaysThatKeepalivedIsGoneAndBack) {
+  EXPECT_EQ(
+      text(KeepalivedChanged{.state = Vrrp::absent, .standby = true}),
+      "keepalived does not run (no program speaks VRRP here): this gateway cannot take over when the other one dies; systemctl status "
+      "keepalived; systemctl restart keepalived");
+  EXPECT_EQ(text(KeepalivedChanged{.peer = "198.18.9.2:9718"}), "keepalived speaks VRRP again on the other gateway (198.18.9.2:9718)");
+  EXPECT_EQ(level(KeepalivedChanged{.state = Vrrp::absent}), Level::warning);
+  EXPECT_EQ(level(KeepalivedChanged{}), Level::notice);
+  EXPECT_EQ(kind(KeepalivedChanged{}), "pair");
+}
+
+TEST(PeerText, SaysThatNoGatewayIsActive) {
+  EXPECT_THAT(text(PairIdle{.peer = "198.18.9.2:9718"}), HasSubstr("no gateway is active, neither this one nor 198.18.9.2:9718"));
+  EXPECT_EQ(text(PairIdle{.peer = "x", .lasted = 90s}), "a gateway is active again, after 90s without");
+  EXPECT_EQ(level(PairIdle{}), Level::error);
+  EXPECT_EQ(level(PairIdle{.lasted = 90s}), Level::notice);
+  EXPECT_EQ(kind(PairIdle{}), "pair");
 }
 
 TEST(PeerText, SaysWhoHadWhatDoneThere) {

@@ -104,6 +104,8 @@ TEST(EventText, AFlipToNoServerSaysWhatClientsGet) {
   lost.on_none = OnNone::keep;
   lost.group = "voice";
   EXPECT_EQ(text(lost), begin + " for all of group voice: the last target keeps the traffic; group voice moves together");
+  lost.standby = true;
+  EXPECT_NE(text(lost).find(": this gateway is the standby, and would serve nobody if it took over"), std::string::npos);
   lost.from.reset();
   EXPECT_EQ(text(lost).find("new connections go from no server to no server"), 0U);
 }
@@ -122,6 +124,8 @@ TEST(EventText, TheReasonOfAFlipIsTheWordOfTheStatus) {
 TEST(EventText, AServicesFirstTarget) {
   EXPECT_EQ(text(FirstTarget{.to = primary(), .group = {}}), "connections go to primary (10.0.0.11:8443)");
   EXPECT_EQ(text(FirstTarget{.to = {}, .group = {}}), "no server is up: clients are refused at once");
+  EXPECT_EQ(text(FirstTarget{.to = {}, .standby = true, .group = {}}),
+            "no server is up: this gateway is the standby, and would serve nobody if it took over");
   EXPECT_EQ(text(FirstTarget{.to = {}, .on_none = OnNone::drop, .group = "voice"}),
             "no server is up for all of group voice: clients' packets are dropped");
   EXPECT_EQ(level(FirstTarget{.to = primary(), .group = {}}), Level::notice);
