@@ -38,6 +38,22 @@ std::vector<std::string> names_in(const Config& config) {
   return {names.begin(), names.end()};
 }
 
+/// That services listen on, each once.
+std::vector<std::string> interfaces_in(const Config& config) {
+  std::set<std::string> interfaces;
+  for (const ServiceConfig& service : config.services)
+    for (const InterfaceListener& listener : service.interfaces) interfaces.insert(listener.interface);
+  return {interfaces.begin(), interfaces.end()};
+}
+
+/// "db1.lan, db2.lan and 3 more"
+std::string first_of(const std::vector<std::string>& all) {
+  constexpr std::size_t shown_at_most = 10;
+  const std::vector<std::string> first(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), shown_at_most)));
+  return fmt::format("{}{}", fmt::join(first, ", "),
+                     all.size() > shown_at_most ? fmt::format(" and {} more", all.size() - shown_at_most) : "");
+}
+
 /// Programs of exec probes that cannot be run here. Only hanatd's own machine can say for sure.
 void add_missing_programs(const Config& config, std::vector<std::string>& all) {
   std::set<std::string> told;
@@ -65,26 +81,25 @@ Exit print_ok(const std::string& file, const Config& config, bool as_json) {
   const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
                                        [](std::size_t sum, const ServiceConfig& service) { return sum + service.servers.size(); });
   const auto services = config.services.size();
-  const std::vector<std::string> names = names_in(config), warnings = warnings_of(config);
+  const std::vector<std::string> names = names_in(config), interfaces = interfaces_in(config), warnings = warnings_of(config);
   if (as_json)
     return print_json({{"file", file},
                        {"ok", true},
                        {"services", services},
                        {"servers", servers},
                        {"names", names},
+                       {"interfaces", interfaces},
                        {"errors", json::array()},
                        {"warnings", warnings}});
   std::string text;
   for (const std::string& warning : warnings) text += "!  " + warning + "\n";
   text += fmt::format("{}: {} service{}, {} server{}: ok\n", escaped(file), services, services == 1 ? "" : "s", servers,
                       servers == 1 ? "" : "s");
-  constexpr std::size_t shown_at_most = 10;
-  if (!names.empty()) {
-    const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), shown_at_most)));
-    text += fmt::format("{} that hanatd will resolve: {}{}. To resolve and probe now:\n-> hanatctl check --ask {}\n",
-                        plural(names.size(), "name"), fmt::join(first, ", "),
-                        names.size() > shown_at_most ? fmt::format(" and {} more", names.size() - shown_at_most) : "", escaped(file));
-  }
+  if (!interfaces.empty())
+    text += fmt::format("{} whose addresses hanatd will follow: {}\n", plural(interfaces.size(), "interface"), first_of(interfaces));
+  if (!names.empty())
+    text += fmt::format("{} that hanatd will resolve: {}. To resolve and probe now:\n-> hanatctl check --ask {}\n",
+                        plural(names.size(), "name"), first_of(names), escaped(file));
   return print(text);
 }
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/listening.hpp"
 #include "cli/text.hpp"
 #include "daemon/util/escape.hpp"
 
@@ -319,6 +320,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
     if (server.disabled) found.push_back(notice_disabled(service, server, *server.disabled, now));
     if (server.report) found.push_back(notice_report(server, *server.report, now));
   }
+  add_listen_notices(service, found);
   add_path_notices(service, found);
   if (auto notice = notice_target(service, now)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
@@ -333,6 +335,7 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
 bool is_served(const ServiceStatus& service) {
   if (service.mode == "observe") return true;
   if (service.why == "followed") return true; // the active gateway of the pair serves them, by its own probes
+  if (listens_nowhere(service)) return false;
   if (service.target == "none") return service.why == "starting";
   const auto* const server = find_server(service, service.target);
   return server == nullptr || server->health != "down";

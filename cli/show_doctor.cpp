@@ -202,7 +202,9 @@ void show_checked(const json& reply, const json& status, bool well, Page& page) 
                          "gateway; run hanatctl doctor there, too",
                          listed(skipped)));
   else if (!skipped.empty())
-    page.add(Colour::none, "", fmt::format("{}: nothing was sent (no server is up, or its protocol has no probe for it)", listed(skipped)));
+    page.add(
+        Colour::none, "",
+        fmt::format("{}: nothing was sent (it listens nowhere, no server is up, or its protocol has no probe for it)", listed(skipped)));
 }
 
 /// "2 problems, 1 warning"; empty: neither.

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "cli/daemon_notices.hpp"
+#include "cli/listening.hpp"
 #include "cli/notices.hpp"
 #include "cli/remedy.hpp"
 #include "cli/show_history.hpp"
@@ -94,6 +95,8 @@ std::string cause_of(const ServiceStatus& service, Rank rank) {
                          server.health != "up" && server.last ? server.last->reason : "");
   cause += fmt::format(" {} {} {}", service.failback.waits_for.value_or(""), service.would_target.value_or(""), service.draining.empty());
   if (!service.foreign.empty()) cause += " " + service.name;
+  for (const ListenStatus& listener : service.interfaces)
+    for (const std::string& problem : listener.problems) cause += " " + problem;
   for (const ServerStatus& server : service.servers)
     if (server.flapping || server.warning) cause += " " + service.name;
   if (service.path.state == "unanswered") {
@@ -208,7 +211,7 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
   if (several) screen.add(Colour::none, "   " + fitting(block.services, usual_width - 3), 3);
   if (detail == Detail::full)
     screen.add(Colour::none,
-               fmt::format("   listens on {}{}", joined(common.listen),
+               fmt::format("   listens on {}{}", listening_on(common),
                            common.mode == "auto" ? "" : fmt::format(" (mode {})", escaped(common.mode))),
                6);
   for (const Notice& notice : notices(common, now)) {

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/daemon_notices.hpp"
+#include "cli/listening.hpp"
 #include "cli/notices.hpp"
 #include "cli/remedy.hpp"
 #include "cli/show_history.hpp"
@@ -75,7 +76,7 @@ std::vector<Line> details_of(const ServiceStatus& service, const std::vector<Not
         lines.push_back(
             {.text = fmt::format("     {}: {}, {}", escaped(probe.name), escaped(probe.health), show_last(probe.last, probe.fails))});
   }
-  lines.push_back({.text = fmt::format("   listens on {}; {} since {}", escaped(fmt::format("{}", fmt::join(service.listen, ", "))),
+  lines.push_back({.text = fmt::format("   listens on {}; {} since {}", listening_on(service),
                                        escaped(service.why), local_time(service.since, now))});
   if (service.last_flip)
     lines.push_back({.text = fmt::format("   last flip {}: {}", local_time(service.last_flip->at, now), show_flip(*service.last_flip))});

@@ -128,10 +128,15 @@ std::unique_ptr<Examinations> make_examinations(uv_loop_t* loop, const std::stri
 }
 
 /// What handlers need of them.
-Handlers::Names names_for(const std::unique_ptr<NameLink>& names) {
-  return {
-      .add_to = [&names](ServiceStatus& status, const ServiceConfig& service) { names->add_to(status, service); },
-      .look_up = [&names](const std::shared_ptr<const Config>& config, LookUps::Done done) { names->look_up(config, std::move(done)); }};
+Handlers::Names names_for(const std::unique_ptr<NameLink>& names, const std::unique_ptr<InterfaceLink>& interfaces) {
+  return {.add_to =
+              [&](ServiceStatus& status, const ServiceConfig& service) {
+                names->add_to(status, service);
+                interfaces->add_to(status);
+              },
+          .look_up = [&](const std::shared_ptr<const Config>& config,
+                         LookUps::Done done) { names->look_up(interfaces->fill(config), std::move(done)); },
+          .findings = [&](const std::string& service) { return interfaces->findings(service); }};
 }
 
 /// The link to the other gateway of a pair, as the configuration has it.
@@ -206,8 +211,10 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
                                 state_.health_changed(std::move(services));
                               },
                           .server_reached = [this](bool reached) { state_.server_reached(reached); }});
-  names_ = make_names(loop_, *controller_, state_, [this](const Event& event) { publish(event); });
-  state_.start(*controller_, *names_, start.config->config, history_->ring());
+  sources_.names = make_names(loop_, *controller_, state_, [this](const Event& event) { publish(event); });
+  sources_.interfaces =
+      std::make_unique<InterfaceLink>(loop_, *controller_, *sources_.names, [this](const Event& event) { publish(event); });
+  state_.start(*controller_, *sources_.names, sources_.interfaces->follow(start.config->config), history_->ring());
   utsname system{};
   uname(&system);
   log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
@@ -223,7 +230,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   programs_->enable(config.pair.has_value());
   handlers_->set_programs(programs_.get());
   handlers_->set_flow_counter(std::make_unique<FlowCounter>(loop_, paths_.table));
-  handlers_->set_names(names_for(names_));
+  handlers_->set_names(names_for(sources_.names, sources_.interfaces));
   handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});
@@ -314,7 +321,8 @@ void Daemon::stop() {
   link_.reset();
   config_watch_.reset();
   handlers_->stop();
-  names_.reset(); // its addresses are saved
+  sources_.interfaces.reset();
+  sources_.names.reset(); // its addresses are saved
   reloads_.reset();
   handlers_->set_examinations(nullptr);
   handlers_->set_programs(nullptr);
@@ -349,7 +357,7 @@ void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::func
     trim_memory();
     done(reloaded);
   };
-  controller_->reload({.next = names_->follow(next->config), .by = by, .done = ended});
+  controller_->reload({.next = sources_.names->follow(sources_.interfaces->follow(next->config)), .by = by, .done = ended});
 }
 
 /// Without CAP_NET_RAW hanatd does everything else.

@@ -21,6 +21,7 @@
 #include "daemon/failover/controller.hpp"
 #include "daemon/links/config_store.hpp"
 #include "daemon/links/config_watch.hpp"
+#include "daemon/links/interface_link.hpp"
 #include "daemon/links/name_link.hpp"
 #include "daemon/links/peer_link.hpp"
 #include "daemon/links/state_keeper.hpp"
@@ -81,7 +82,10 @@ private:
   std::unique_ptr<History> history_;
   SdNotify notify_;
   std::unique_ptr<Controller> controller_;
-  std::unique_ptr<NameLink> names_;
+  struct Sources { // of addresses that are not configured; until stop()
+    std::unique_ptr<NameLink> names = {};
+    std::unique_ptr<InterfaceLink> interfaces = {};
+  } sources_;
   std::unique_ptr<Examinations> examinations_;
   ConfigInUse config_;
   ConfigStore store_;

@@ -27,6 +27,12 @@ public:
   static std::optional<Address> parse(std::string_view text);
   /// 4 or 16 bytes in network order, as a kernel message carries them; throws std::invalid_argument for another length.
   static Address from_bytes(std::span<const std::uint8_t> network_order);
+  /// 0.0.0.0 or ::
+  static Address unspecified(Family family) {
+    Address any;
+    any.family_ = family;
+    return any;
+  }
 
   Family family() const { return family_; }
   /// 4 or 16 bytes, network order.

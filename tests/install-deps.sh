@@ -15,7 +15,7 @@ lab_packages=(iproute2 kmod nftables procps)
 # to test
 test_packages=(
   chromium conntrack conntrackd curl dnsmasq-base fish haproxy iptables keepalived mariadb-server nginx-light openssl postfix postgresql prometheus
-  python3 python3-grpcio redis-server tmux zsh
+  python3 python3-grpcio redis-server tmux udhcpc zsh
   clang-16 clang-format-16 clang-tidy-19 libclang-rt-16-dev llvm-16 shellcheck
 )
 # to build the package and look at it; to play it in a virtual machine (package/, vm/)

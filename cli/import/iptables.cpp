@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -12,6 +13,7 @@
 #include "cli/import/iptables_source.hpp"
 #include "cli/import/iptables_targets.hpp"
 #include "cli/import/values.hpp"
+#include "daemon/config/parse_values.hpp"
 
 namespace hanat::cli::imports {
 namespace {
@@ -135,6 +137,7 @@ private:
 
   std::vector<Listen> listeners(const IptablesRule& rule, Family family) {
     std::vector<Address> addresses;
+    std::string interface;
     if (rule.destination && rule.destination->is_host()) {
       addresses.push_back(rule.destination->address);
     } else if (rule.destination) {
@@ -142,7 +145,11 @@ private:
       return {};
     } else {
       std::ranges::copy_if(any_, std::back_inserter(addresses), [&](const Address& address) { return address.family() == family; });
-      if (addresses.empty())
+      const bool follows = addresses.empty() && is_interface(rule.in);
+      if (follows) interface = rule.in;
+      if (follows)
+        addresses.push_back(Address::unspecified(family));
+      else if (addresses.empty())
         note(rule,
              "it is for every address of this gateway, and a service has single ones: run the import again with --address ADDRESS, the "
              "one that clients connect to");
@@ -157,14 +164,26 @@ private:
     for (const Address& address : addresses)
       for (const Protocol protocol : protocols)
         for (const Ports& ports : rule.ports.empty() ? all : rule.ports)
-          listen.push_back({.address = address, .protocol = protocol, .ports = ports});
+          listen.push_back({.address = address, .protocol = protocol, .ports = ports, .interface = interface});
     return listen;
   }
 
-  static std::vector<Note> notes_of(const IptablesRule& rule, const Fitting& ports) {
+  /// "eth0", and not "! eth0" or "eth+".
+  static bool is_interface(const std::string& in) {
+    const auto parsed = config::parse_interface(in, in);
+    return parsed && std::holds_alternative<config::InterfaceName>(*parsed);
+  }
+
+  static std::vector<Note> notes_of(const IptablesRule& rule, const std::vector<Listen>& listen, const Fitting& ports) {
     std::vector<Note> notes;
     const auto add_note = [&](std::string why, Loss loss) { notes.push_back({rule.place, rule.text, std::move(why), loss}); };
-    if (!rule.in.empty() && !rule.destination)
+    if (!listen.front().interface.empty())
+      add_note(fmt::format(
+                   "it was for whatever came in by {0}; hanat serves what goes to an address of {0}, by whatever interface it comes, and "
+                   "follows these addresses",
+                   rule.in),
+               Loss::hint);
+    else if (!rule.in.empty() && !rule.destination)
       add_note(
           fmt::format("it was for clients that come in by {} only; hanat serves this address by whatever interface they come", rule.in),
           Loss::hint);
@@ -195,7 +214,7 @@ private:
     const Fitting ports = fit_ports(listen, targets.front());
     for (const DnatTarget& target : targets)
       service.servers.push_back({.place = rule.place, .address = target.address, .ports = ports.server, .probes = {}, .snat = {}});
-    service.notes = notes_of(rule, ports);
+    service.notes = notes_of(rule, listen, ports);
     if (targets.size() > 1)
       service.notes.push_back(
           {rule.place, rule.text,
@@ -246,7 +265,7 @@ private:
   }
 
   static std::string name_of(const Listen& listen) {
-    const std::string address = listen.address.text();
+    const std::string address = listen.interface.empty() ? listen.address.text() : listen.interface;
     const bool all = listen.ports.first == 1 && listen.ports.last == UINT16_MAX;
     return service_name(all ? fmt::format("all-{}", address)
                             : fmt::format("{}-{}-{}", hanat::to_text(listen.protocol), address, listen.ports.first));
@@ -272,7 +291,8 @@ void merge(Imported& imported) {
   for (Service& service : imported.services) {
     const auto same = std::ranges::find_if(services, [&](const Service& first) {
       return same_servers(first, service) && first.refused == service.refused && !service.servers.empty() &&
-             service.servers.front().ports.first == 0 && first.listen.front().address == service.listen.front().address;
+             service.servers.front().ports.first == 0 && first.listen.front().address == service.listen.front().address &&
+             first.listen.front().interface == service.listen.front().interface;
     });
     if (same == services.end()) {
       services.push_back(std::move(service));

@@ -59,6 +59,7 @@ struct Listen {
   Address address;
   Protocol protocol = Protocol::tcp;
   Ports ports;
+  std::string interface = {}; // on whose addresses of the family; `address` is the unspecified one then
   bool operator==(const Listen&) const = default;
 };
 

@@ -249,7 +249,8 @@ void write_needless(LineText& lines, const Imported& imported) {
 } // namespace
 
 std::string to_text(const Listen& listen) {
-  std::string text = hanat::to_text(Endpoint{.address = listen.address, .port = listen.ports.first});
+  std::string text = listen.interface.empty() ? hanat::to_text(Endpoint{.address = listen.address, .port = listen.ports.first})
+                                              : fmt::format("{}:{}", listen.interface, listen.ports.first);
   if (listen.ports.first == 1 && listen.ports.last == UINT16_MAX) {
     text.resize(text.rfind(':') + 1);
     text += '*';

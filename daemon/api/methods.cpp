@@ -95,14 +95,16 @@ type HungReload (since: string, by: string)
 # target_address: null where the target is none; would_target, would_why: in mode observe; standby: true on the standby of a pair, where the
 # target counts if it takes over, otherwise absent;
 # draining, cutting (servers whose old flows are being cut): absent when empty; outage: while it is in doubt that no server works;
-# witness: if one is configured
+# witness: if one is configured; interfaces: the listeners that are interfaces, absent when there are none
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, standby: ?bool, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, cutting: ?[]string, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness,
-  totals: Totals
+  interfaces: ?[]ListenInterface, totals: Totals
 )
+# listen: as configured; addresses: that the service listens on now; problems: why there are none of a family, and what somebody else has
+type ListenInterface (listen: string, interface: string, addresses: []string, problems: ?[]string)
 # state: doubted, settling (somebody answers again); ends_in_s is null: when the witness answers; new_refused: new connections are
 type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)
 # answers is null: no probe of it has ended yet

@@ -51,7 +51,8 @@ enum class Metric : std::uint8_t {
   warning,
   new_probes,
   name,
-  outage
+  outage,
+  addresses,
 };
 
 struct Row {
@@ -101,6 +102,8 @@ constexpr std::array rows = {
         "1 while the name of the server cannot be resolved: its last good address stays in use; absent: it has no name"},
     Row{Metric::outage, "hanat_outage_doubted", "gauge",
         "1 while no server answers and the traffic stays, because that may be the gateway's own failure"},
+    Row{Metric::addresses, "hanat_listen_addresses", "gauge",
+        "Addresses of an interface that the service listens on; absent: it listens on none by an interface"},
 };
 
 std::string escaped(std::string_view text) {
@@ -283,6 +286,11 @@ void MetricsText::add(const ServiceStatus& service) {
   line(families_, Metric::path, label, service.path.state == "unanswered" ? 1 : 0);
   line(families_, Metric::redundancy, label, redundancy_of(service));
   line(families_, Metric::outage, label, service.outage ? 1 : 0);
+  std::map<std::string, std::size_t> addresses; // of an interface there may be several entries
+  for (const ListenStatus& listener : service.interfaces)
+    addresses[listener.interface] = std::max(addresses[listener.interface], listener.addresses.size());
+  for (const auto& [interface, count] : addresses)
+    line(families_, Metric::addresses, fmt::format("{},interface=\"{}\"", label, escaped(interface)), count);
   line(families_, Metric::nudged, label, service.totals.nudged);
   std::uint64_t drained = service.totals.drained;
   std::map<std::string, std::uint64_t> left; // a server may have both kept and draining flows

@@ -259,6 +259,7 @@ json to_value(const ServiceStatus& service) {
     value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
   if (service.outage) value["outage"] = *service.outage;
   if (service.witness) value["witness"] = *service.witness;
+  if (!service.interfaces.empty()) value["interfaces"] = service.interfaces;
   if (service.would_target) value["would_target"] = *service.would_target;
   if (service.would_why) value["would_why"] = *service.would_why;
   if (service.standby) value["standby"] = true;
@@ -288,6 +289,7 @@ ServiceStatus service_from(const json& from) {
                         .path = {},
                         .outage = {},
                         .witness = {},
+                        .interfaces = from.value("interfaces", std::vector<ListenStatus>{}),
                         .totals = {}};
   if (const auto& forced = from.at("forced"); !forced.is_null()) service.forced = forced_from(forced);
   for (const auto& server : from.at("servers")) service.servers.push_back(server_from(server));

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "daemon/api/listen_status.hpp"
 #include "daemon/api/name_status.hpp"
 #include "daemon/api/peer_status.hpp"
 #include "daemon/api/probe_totals_status.hpp"
@@ -162,6 +163,7 @@ struct ServiceStatus {
   PathStatus path = {};
   std::optional<OutageStatus> outage = {};
   std::optional<WitnessStatus> witness = {}; // absent: none is configured
+  std::vector<ListenStatus> interfaces = {}; // the listeners that are interfaces
   TotalsStatus totals;
 };
 struct RefusedReload {

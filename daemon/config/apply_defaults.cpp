@@ -2,6 +2,7 @@
 // ranges become single VIPs. Not here: settings that contradict each other (validate).
 #include "daemon/config/raw_config.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -22,6 +23,16 @@ template <class T> void apply(const Field<T>& own, const Field<T>& fallback, T& 
 std::string role(std::size_t index) {
   if (index == 0) return "primary";
   return index == 1 ? "backup" : fmt::format("backup{}", index);
+}
+
+/// A range that is small becomes single ports.
+void add_endpoints(const Listener& listener, const Address& address, std::vector<Vip>& endpoints) {
+  if (listener.ports() > most_exact_ports) {
+    endpoints.push_back({.address = address, .protocol = listener.protocol, .port = listener.first, .last = listener.last});
+    return;
+  }
+  for (std::uint32_t port = listener.first; port <= listener.last; ++port)
+    endpoints.push_back({.address = address, .protocol = listener.protocol, .port = static_cast<std::uint16_t>(port)});
 }
 
 /// Adds the servers of a service.
@@ -62,11 +73,14 @@ private:
   void map_ranges(const RawAddress& address, ServerConfig& server) const {
     if (resolved_.listen == nullptr) return;
     const std::uint32_t count = address.last - address.endpoint.port + 1U;
+    const Family family = address.endpoint.address.family();
     for (const auto& [location, listener] : *resolved_.listen)
-      if (listener.address.family() == address.endpoint.address.family() && listener.ports() == count)
-        server.mapped.emplace(
-            Vip{.address = listener.address, .protocol = listener.protocol, .port = listener.first, .last = listener.last},
-            address.endpoint.port);
+      if (listener.may_have(family) && listener.ports() == count)
+        server.mapped.emplace(Vip{.address = listener.interface ? Address::unspecified(family) : listener.address,
+                                  .protocol = listener.protocol,
+                                  .port = listener.first,
+                                  .last = listener.last},
+                              address.endpoint.port);
   }
 
   const RawService& raw_;
@@ -81,15 +95,27 @@ void resolve_listen(const RawService& raw, Resolved& resolved, Diagnostics& diag
   resolved.listen = &*raw.listen.value;
   for (const auto& [location, listener] : *raw.listen.value) {
     resolved.service.listen_text.push_back(listener.text);
-    if (listener.ports() > most_exact_ports) {
-      resolved.service.listen.push_back(
-          {.address = listener.address, .protocol = listener.protocol, .port = listener.first, .last = listener.last});
+    if (!listener.interface) add_endpoints(listener, listener.address, resolved.service.listen);
+  }
+}
+
+/// Once the families of the servers are known.
+void resolve_interfaces(Resolved& resolved) {
+  ServiceConfig& service = resolved.service;
+  if (resolved.listen == nullptr) return;
+  for (const auto& [location, listener] : *resolved.listen) {
+    if (!listener.interface) {
+      add_endpoints(listener, listener.address, service.pattern);
       continue;
     }
-    for (std::uint32_t port = listener.first; port <= listener.last; ++port)
-      resolved.service.listen.push_back(
-          {.address = listener.address, .protocol = listener.protocol, .port = static_cast<std::uint16_t>(port)});
+    InterfaceListener& entry = service.interfaces.emplace_back();
+    entry.interface = listener.interface->name;
+    entry.text = listener.text;
+    for (const Family family : both_families)
+      if (resolved.listens_in(listener, family)) add_endpoints(listener, Address::unspecified(family), entry.endpoints);
+    service.pattern.insert(service.pattern.end(), entry.endpoints.begin(), entry.endpoints.end());
   }
+  if (service.interfaces.empty()) service.pattern = {};
 }
 
 Resolved resolve_service(const RawService& raw, const RawService& defaults, Diagnostics& diagnostics) {
@@ -107,6 +133,7 @@ Resolved resolve_service(const RawService& raw, const RawService& defaults, Diag
   const auto& backups = pick(raw.backups, defaults.backups);
   if (primary.value && backups.value)
     for (const RawServer& backup : *backups.value) servers.add(backup);
+  resolve_interfaces(resolved);
 
   apply(raw.down, defaults.down, service.down);
   apply(raw.up, defaults.up, service.up);
@@ -147,7 +174,7 @@ bool check_vip_count(const std::vector<RawService>& services, Diagnostics& diagn
   for (const RawService& service : services) {
     if (!service.listen.value) continue;
     for (const auto& [location, listener] : *service.listen.value) {
-      vips += listener.ports() > most_exact_ports ? 1 : listener.ports();
+      vips += listener.ports() > most_exact_ports ? 1 : listener.ports(); // of an interface: as if it had one address
       if (vips <= most_vips) continue;
       diagnostics.add(location,
                       fmt::format("this makes more than {} listening endpoints in total, which is the maximum: use fewer or smaller ranges",
@@ -159,6 +186,15 @@ bool check_vip_count(const std::vector<RawService>& services, Diagnostics& diagn
 }
 
 } // namespace
+
+bool Resolved::listens_in(const Listener& listener, Family family) const {
+  if (!listener.may_have(family) || !listener.interface || listener.interface->family) return listener.may_have(family);
+  const auto has_family = [family](const Endpoint& address) { return address.address.family() == family; };
+  const auto without = [](const ServerConfig& server) { return server.addresses.empty(); };
+  return std::ranges::all_of(service.servers, without) || std::ranges::any_of(service.servers, [&](const ServerConfig& server) {
+           return std::ranges::any_of(server.addresses, has_family);
+         });
+}
 
 std::vector<Resolved> apply_defaults(const RawConfig& raw, Diagnostics& diagnostics) {
   check_names(raw.services, diagnostics);

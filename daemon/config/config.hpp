@@ -77,9 +77,17 @@ struct ServerConfig {
   bool operator==(const ServerConfig&) const = default;
 };
 
+/// An entry of `listen` that names an interface: the service listens on the addresses that the interface has now.
+struct InterfaceListener {
+  std::string interface;      // "eth0"
+  std::string text;           // as written in the file
+  std::vector<Vip> endpoints; // of each family and port; in place of an address they have the unspecified one of the family
+  bool operator==(const InterfaceListener&) const = default;
+};
+
 struct ServiceConfig {
   std::string name;
-  std::vector<Vip> listen;              // small ranges are expanded to single ports
+  std::vector<Vip> listen;              // small ranges are expanded to single ports; with the addresses that interfaces have now
   std::vector<std::string> listen_text; // as written in the file, for status
   std::vector<ServerConfig> servers;    // the primary, then the backups in their order
   DownRule down;
@@ -94,11 +102,17 @@ struct ServiceConfig {
   bool hold = true;  // drop the first refusal of a server that may be failing, so that the client tries again
   bool nudge = true; // TCP: notify idle clients of a flip
   Mode mode = Mode::automatic;
-  HookConfig hook = {};   // told of where new connections go
-  std::string group = {}; // services of a group move together; empty: no group
+  HookConfig hook = {};                           // told of where new connections go
+  std::string group = {};                         // services of a group move together; empty: no group
+  std::vector<InterfaceListener> interfaces = {}; // whose addresses are added to `listen` (daemon/interfaces)
+  std::vector<Vip> pattern = {}; // `listen` as it was written, endpoints of interfaces in their place; empty: no interfaces
   bool operator==(const ServiceConfig&) const = default;
 };
 
+/// The families, protocols and ports that the service listens on, in the order of the file, whether or not its interfaces have addresses.
+inline const std::vector<Vip>& listening_ports(const ServiceConfig& service) {
+  return service.interfaces.empty() ? service.listen : service.pattern;
+}
 /// The endpoint where a server serves a VIP: the server's address of the VIP's family, and the VIP's port if the server has none (0 for a
 /// range: each flow keeps its port). nullopt: no address of that family.
 std::optional<Endpoint> endpoint_for(const ServerConfig& server, const Vip& vip);

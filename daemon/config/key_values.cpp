@@ -4,6 +4,8 @@
 #include <functional>
 #include <map>
 #include <random>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -217,13 +219,25 @@ void add_server(KeyValues& values, const ServerConfig& server, bool own_probes) 
   if (own_probes) add_probes(values, server.role + ".", server.probes);
 }
 
+/// " (203.0.113.10)": what a service listens on by interfaces at the moment, with any other addresses of it; empty: it names no interface.
+std::string addresses_of_interfaces(const ServiceConfig& service) {
+  if (service.interfaces.empty()) return {};
+  std::set<Address> addresses;
+  for (const Vip& vip : service.listen) addresses.insert(vip.address);
+  std::vector<std::string> texts;
+  texts.reserve(addresses.size());
+  for (const Address& address : addresses) texts.push_back(address.text());
+  return fmt::format(" ({})", texts.empty() ? "nowhere" : fmt::format("{}", fmt::join(texts, ", ")));
+}
+
 /// `own_probes`: each server's probes stand under its role; otherwise all have those of the first.
 KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   std::vector<std::string> vips;
   vips.reserve(service.listen.size());
   for (const Vip& vip : service.listen) vips.push_back(to_text(vip));
   KeyValues values;
-  values["listen"] = {fmt::format("{}", fmt::join(service.listen_text.empty() ? vips : service.listen_text, ", "))};
+  values["listen"] = {
+      fmt::format("{}{}", fmt::join(service.listen_text.empty() ? vips : service.listen_text, ", "), addresses_of_interfaces(service))};
   values["down"] = {fmt::format("{} in {}", service.down.fails, duration_text(service.down.within))};
   values["up"] = {fmt::format("{} over {}", service.up.passes, duration_text(service.up.stable_for))};
   values["failback"] = {key_text(service.failback)};

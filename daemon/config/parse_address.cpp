@@ -60,9 +60,13 @@ Parsed<Address> parse_address(std::string_view host, std::string_view text, Addr
     return error("{} is not an IPv4 address: write four numbers from 0 to 255 without leading zeros, as in \"{}\"", shown(text), ipv4);
   if (host.find(':') != std::string_view::npos)
     return error("{} is not an IPv6 address: write groups of hexadecimal digits, as in \"{}\"", shown(text), ipv6);
+  if (host == "*" && use == AddressUse::listener)
+    return error("{} has \"*\" as its address: list each address, as in \"{}\", or name an interface, as in \"eth0:443/tcp\"", shown(text),
+                 ipv4);
   if (host == "*") return error("{} has \"*\" as its address: list each address, as in \"{}\"", shown(text), ipv4);
   if (!looks_like_name(host)) return error("{} is not an address: write it like \"{}\"", shown(text), ipv4);
-  return error("{} is a name, but only servers have names: {} needs an address, as in \"{}\"", shown(text), name, ipv4);
+  return error("{} is a name, but only servers have names: {} needs an address, as in \"{}\"{}", shown(text), name, ipv4,
+               use == AddressUse::listener ? ", or an interface, as in \"eth0:443/tcp\"" : "");
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
@@ -254,16 +258,24 @@ Parsed<Listener> parse_listener(std::string_view text) {
   const auto example = text_for(AddressUse::listener).ipv4;
   const auto slash = text.find("://") == std::string_view::npos ? text.rfind('/') : std::string_view::npos;
   const std::string_view body = text.substr(0, slash);
+  if (auto failed = label_error(text)) return std::move(*failed);
   const auto split = split_port(body, text, AddressUse::listener);
   const auto* parts = std::get_if<HostPort>(&split);
   if (parts == nullptr) return std::get<Error>(split);
-  const auto address = parse_address(parts->host, text, AddressUse::listener);
-  if (const auto* failed = std::get_if<Error>(&address)) return *failed;
+  Listener listener{.address = {}, .text = std::string{text}};
+  if (auto interface = parse_interface(parts->host, text)) {
+    if (auto* failed = std::get_if<Error>(&*interface)) return std::move(*failed);
+    listener.interface = std::get<InterfaceName>(std::move(*interface));
+  } else {
+    const auto address = parse_address(parts->host, text, AddressUse::listener);
+    if (const auto* failed = std::get_if<Error>(&address)) return *failed;
+    listener.address = std::get<Address>(address);
+  }
   if (slash == std::string_view::npos) return error("{} has no protocol: write it like \"{}\"", shown(text), example);
   const auto protocol = parse_protocol(text.substr(slash + 1));
   if (!protocol) return wrong_protocol(text.substr(slash + 1), text);
   if (!parts->port) return error("{} has no port: write it like \"{}\"", shown(text), example);
-  Listener listener{.address = std::get<Address>(address), .protocol = *protocol, .text = std::string{text}};
+  listener.protocol = *protocol;
   if (auto failed = read_ports(*parts->port, listener)) return std::move(*failed);
   return listener;
 }

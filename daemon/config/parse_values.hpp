@@ -53,16 +53,28 @@ std::optional<Parsed<HostName>> parse_host(std::string_view text);
 /// A range of at most this many ports becomes single endpoints, one element of the kernel's map each. A longer range is one element.
 inline constexpr std::uint32_t most_exact_ports = 1'024;
 
-/// One entry of `listen`: the ports first..last of an address.
+/// The addresses of an interface, of one family or both.
+struct InterfaceName {
+  std::string name;                  // "eth0"
+  std::optional<Family> family = {}; // nullopt: the families of the servers
+};
+/// One entry of `listen`: the ports first..last of an address, or of an interface.
 struct Listener {
-  Address address;
+  Address address; // without an interface
   Protocol protocol = Protocol::tcp;
   std::uint16_t first = 0, last = 0;
   std::string text; // as written in the file
+  std::optional<InterfaceName> interface = {};
   std::uint32_t ports() const { return last - first + 1U; }
+  /// Of an interface of no certain family: both.
+  bool may_have(Family family) const { return interface ? !interface->family || *interface->family == family : address.family() == family; }
 };
-/// "203.0.113.10:443/tcp", "203.0.113.10:5000-5100/udp", "203.0.113.10:*/tcp"
+/// "203.0.113.10:443/tcp", "203.0.113.10:5000-5100/udp", "203.0.113.10:*/tcp", "eth0:443/tcp", "ipv4@eth0:443/tcp"
 Parsed<Listener> parse_listener(std::string_view text);
+/// "eth0", "ipv4@eth0". nullopt: this is no name of an interface, but an address, or was meant to be one. `text`: the whole entry.
+std::optional<Parsed<InterfaceName>> parse_interface(std::string_view host, std::string_view text);
+/// A label of ifconfig's times, "eth0:1", in an entry "eth0:1:443/tcp".
+std::optional<Error> label_error(std::string_view text);
 
 /// [A-Za-z0-9_.-]{1,64}: names are used unescaped in nftables comments, JSON and on terminals.
 bool is_service_name(std::string_view name);

@@ -16,7 +16,7 @@ constexpr std::uint16_t dns_port = 53;
 /// single port.
 std::optional<std::uint16_t> listener_port(const ServiceConfig& service, Family family, Protocol protocol) {
   std::optional<std::uint16_t> port;
-  for (const Vip& vip : service.listen) {
+  for (const Vip& vip : listening_ports(service)) {
     if (vip.address.family() != family || is_range(vip)) continue;
     if (vip.protocol == protocol) return vip.port;
     if (!port) port = vip.port;
@@ -27,12 +27,12 @@ std::optional<std::uint16_t> listener_port(const ServiceConfig& service, Family 
 /// nullopt: the service has no listener of this family.
 std::optional<std::uint16_t> probe_port(const ServiceConfig& service, const probes::ProbeSpec& spec, const Endpoint& address) {
   const Family family = address.address.family();
-  if (std::ranges::find(service.listen, family, [](const Vip& vip) { return vip.address.family(); }) == service.listen.end())
-    return std::nullopt;
+  const std::vector<Vip>& ports = listening_ports(service);
+  if (std::ranges::find(ports, family, [](const Vip& vip) { return vip.address.family(); }) == ports.end()) return std::nullopt;
   if (spec.kind == Kind::icmp) return std::uint16_t{0};
   if (spec.port) return spec.port;
   // A service without a UDP listener is no DNS server; its ports do not apply to a DNS probe.
-  const bool serves_udp = std::ranges::find(service.listen, Protocol::udp, &Vip::protocol) != service.listen.end();
+  const bool serves_udp = std::ranges::find(ports, Protocol::udp, &Vip::protocol) != ports.end();
   if (spec.kind == Kind::dns && !serves_udp) return dns_port;
   if (address.port != 0) return address.port;
   const Protocol protocol = probe_protocol(spec.kind).value_or(Protocol::tcp);

@@ -124,6 +124,9 @@ struct Resolved {
   bool down_valid = true;
   SourceLocation snat_location; // of snat in the service or in [defaults]
   SourceLocation witness_location;
+  /// Whether this entry of `listen` has the family. An interface of no certain family has those of the servers; where all of these are
+  /// names, both.
+  bool listens_in(const Listener& listener, Family family) const;
 };
 /// apply_defaults.cpp: applies [defaults], expands small ranges, sets the roles.
 std::vector<Resolved> apply_defaults(const RawConfig& raw, Diagnostics& diagnostics);

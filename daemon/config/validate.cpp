@@ -4,8 +4,10 @@
 #include "daemon/config/raw_config.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -25,7 +27,7 @@ struct Owner {
 using Owners = std::map<Vip, Owner>; // no two keys overlap
 
 /// Registers the ports of a listener. Ports that another listener has are an error, reported once per other listener.
-void claim(const Resolved& service, const RawListen& entry, Owners& owners, Diagnostics& diagnostics) {
+void claim(const Resolved& service, const RawListen& entry, const Address& address, Owners& owners, Diagnostics& diagnostics) {
   struct Overlap {
     Owner with;
     std::uint16_t first, last;
@@ -33,7 +35,7 @@ void claim(const Resolved& service, const RawListen& entry, Owners& owners, Diag
   std::map<const RawListen*, Overlap> overlaps;
   std::vector<Vip> taken;
   const Listener& listener = entry.listener;
-  const Vip vip = with_ports({.address = listener.address, .protocol = listener.protocol}, listener.first, listener.last);
+  const Vip vip = with_ports({.address = address, .protocol = listener.protocol}, listener.first, listener.last);
   for_overlapping(owners, vip, [&](const auto& other) {
     const auto& [theirs, owner] = other;
     taken.push_back(theirs);
@@ -147,12 +149,17 @@ void ServiceCheck::check_down_rule(std::size_t server) {
 
 void ServiceCheck::check_families(std::size_t server) {
   for (const Family family : {Family::ipv4, Family::ipv6}) {
-    const RawListen* listen = first_listener([&](const RawListen& entry) { return entry.listener.address.family() == family; });
+    const RawListen* listen = first_listener([&](const RawListen& entry) { return resolved_.listens_in(entry.listener, family); });
     if (listen == nullptr || address_of(server, family) != nullptr) continue;
-    diagnostics_.add(location(server), fmt::format("{} has no {} address for the listener {} in {}: write one address per family, as in "
-                                                   "[\"10.0.0.11:8443\", \"[fd00::11]:8443\"], or remove the listener",
-                                                   describe(server), to_text(family), shown(listen->listener.text),
-                                                   diagnostics_.where(listen->location, location(server))));
+    const Listener& listener = listen->listener;
+    const bool both = listener.interface && !listener.interface->family; // another server has the family
+    diagnostics_.add(
+        location(server),
+        fmt::format("{} has no {} address for the listener {} in {}: write one address per family, as in "
+                    "[\"10.0.0.11:8443\", \"[fd00::11]:8443\"], or {}",
+                    describe(server), to_text(family), shown(listener.text), diagnostics_.where(listen->location, location(server)),
+                    both ? fmt::format("listen on one family, as in \"{}@{}\"", family == Family::ipv6 ? "ipv4" : "ipv6", listener.text)
+                         : "remove the listener"));
   }
 }
 
@@ -170,7 +177,7 @@ void ServiceCheck::check_single_port(std::size_t server, const RawAddress& addre
   const SourceLocation& at = address.location;
   const Endpoint& endpoint = address.endpoint;
   const RawListen* range = first_listener(
-      [&](const RawListen& entry) { return entry.listener.ports() > 1 && entry.listener.address.family() == endpoint.address.family(); });
+      [&](const RawListen& entry) { return entry.listener.ports() > 1 && entry.listener.may_have(endpoint.address.family()); });
   if (range == nullptr) return;
   const std::uint32_t end = endpoint.port + range->listener.ports() - 1;
   const bool mappable = range->listener.ports() <= most_exact_ports && end <= UINT16_MAX;
@@ -186,9 +193,8 @@ void ServiceCheck::check_port_range(std::size_t server, const RawAddress& addres
   const SourceLocation& at = address.location;
   const Endpoint& endpoint = address.endpoint;
   const std::uint32_t count = address.last - endpoint.port + 1U;
-  const RawListen* other = first_listener([&](const RawListen& entry) {
-    return entry.listener.ports() != count && entry.listener.address.family() == endpoint.address.family();
-  });
+  const RawListen* other = first_listener(
+      [&](const RawListen& entry) { return entry.listener.ports() != count && entry.listener.may_have(endpoint.address.family()); });
   if (other == nullptr) return;
   const std::uint32_t ports = other->listener.ports();
   diagnostics_.add(at, fmt::format("{} has {} ports, but the listener {} in {} has {}: write a range of the same length, or remove "
@@ -202,12 +208,13 @@ void ServiceCheck::check_snat(std::size_t server) {
   if (snat.kind != nat::SnatKind::address) return;
   const Field<nat::Snat>& own = resolved_.servers[server]->snat;
   const SourceLocation& at = own.present ? own.location : resolved_.snat_location;
-  const RawListen* other = first_listener([&](const RawListen& entry) { return entry.listener.address.family() != snat.address.family(); });
+  const Family missing = snat.address.family() == Family::ipv4 ? Family::ipv6 : Family::ipv4;
+  const RawListen* other = first_listener([&](const RawListen& entry) { return resolved_.listens_in(entry.listener, missing); });
   if (other != nullptr)
     diagnostics_.add(
         at, fmt::format("snat = \"{}\" is {}, but the listener {} in {} is {}: use \"masquerade\", or give each family its own service",
                         snat.address.text(), to_text(snat.address.family()), shown(other->listener.text),
-                        diagnostics_.where(other->location, at), to_text(other->listener.address.family())));
+                        diagnostics_.where(other->location, at), to_text(missing)));
   for (const RawAddress& entry : resolved_.servers[server]->addresses)
     if (entry.endpoint.address == snat.address)
       diagnostics_.add(
@@ -222,7 +229,7 @@ bool ServiceCheck::ports_overlap(const RawAddress& one, const RawAddress& other)
   const RawAddress& fixed = one.endpoint.port != 0 ? one : other;
   return first_listener([&](const RawListen& entry) {
            const Listener& listener = entry.listener;
-           if (listener.address.family() != fixed.endpoint.address.family()) return false;
+           if (!listener.may_have(fixed.endpoint.address.family())) return false;
            if (fixed.last != 0) return listener.first == fixed.endpoint.port; // mapped onto itself
            return listener.first <= fixed.endpoint.port && fixed.endpoint.port <= listener.last;
          }) != nullptr;
@@ -356,9 +363,21 @@ void ServiceCheck::check_witness() {
 
 void validate(const std::vector<Resolved>& services, Diagnostics& diagnostics) {
   Owners owners;
-  for (const Resolved& service : services)
-    if (service.listen != nullptr)
-      for (const RawListen& listen : *service.listen) claim(service, listen, owners, diagnostics);
+  std::map<std::string_view, Owners> of_interfaces; // their addresses are not known here, but two listeners of one interface share them
+  for (const Resolved& service : services) {
+    if (service.listen == nullptr) continue;
+    for (const RawListen& listen : *service.listen) {
+      const auto& interface = listen.listener.interface;
+      if (!interface) {
+        claim(service, listen, listen.listener.address, owners, diagnostics);
+        continue;
+      }
+      const std::size_t errors_before = diagnostics.count();
+      for (const Family family : both_families)
+        if (service.listens_in(listen.listener, family) && diagnostics.count() == errors_before)
+          claim(service, listen, Address::unspecified(family), of_interfaces[interface->name], diagnostics);
+    }
+  }
   for (const Resolved& service : services) {
     ServiceCheck{service, owners, diagnostics}.run();
     validate_hosts(service, diagnostics);

@@ -35,10 +35,22 @@ void check_duplicates(const Resolved& resolved, std::size_t server, Diagnostics&
   }
 }
 
+/// A name may have addresses of both families, and need not have either.
+void check_interface_families(const Resolved& resolved, Diagnostics& diagnostics) {
+  if (!std::ranges::all_of(resolved.service.servers, [](const ServerConfig& server) { return server.host.has_value(); })) return;
+  for (const auto& [location, listener] : *resolved.listen)
+    if (listener.interface && !listener.interface->family)
+      diagnostics.add(location,
+                      fmt::format("{0} does not say whether IPv4 or IPv6 is meant, and the servers of service {1} are names, which "
+                                  "do not say it either: write \"ipv4@{2}\", \"ipv6@{2}\", or both",
+                                  shown(listener.text), resolved.service.name, listener.text));
+}
+
 } // namespace
 
 void validate_hosts(const Resolved& service, Diagnostics& diagnostics) {
-  if (service.listen == nullptr || service.listen->empty()) return;
+  if (service.listen == nullptr || service.listen->empty() || service.service.servers.empty()) return;
+  check_interface_families(service, diagnostics);
   for (std::size_t server = 0; server < service.service.servers.size(); ++server) {
     if (!service.service.servers[server].host) continue;
     check_port(service, server, diagnostics);

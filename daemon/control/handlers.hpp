@@ -52,14 +52,16 @@ public:
   void set_peer(std::optional<Peer> peer) { peer_ = std::move(peer); }
   /// What is known of the programs that are told of events.
   void set_hooks(std::function<std::optional<HookStatus>()> status) { hooks_ = std::move(status); }
-  /// Of servers that are configured by their names: what DNS says of them, and of those of other configurations.
+  /// Of servers that are configured by their names, and of services that listen on interfaces: what DNS and the kernel say of them, and of
+  /// those of other configurations.
   struct Names {
     std::function<void(ServiceStatus& status, const ServiceConfig& config)> add_to;
     Inquiry::LookUp look_up;
+    std::function<std::vector<Finding>(const std::string& service)> findings; // of services that do not listen where they should
   };
   void set_names(Names names) {
     inquiry_->set_look_up(std::move(names.look_up));
-    add_names_ = std::move(names.add_to);
+    names_ = std::move(names);
   }
   void set_flow_counter(std::unique_ptr<FlowCounter> counter) { flows_ = std::move(counter); }
   /// Somebody looks at the status: the next one has newer counts of flows.
@@ -79,7 +81,7 @@ private:
   const ProgramMonitor* programs_ = nullptr;
   std::optional<Peer> peer_;
   std::function<std::optional<HookStatus>()> hooks_;
-  std::function<void(ServiceStatus& status, const ServiceConfig& config)> add_names_;
+  Names names_;                        // without look_up
   std::unique_ptr<FlowCounter> flows_; // until stop()
   const History& history_;
   const ConfigInUse& config_;

@@ -295,6 +295,7 @@ Diagnosis Examination::diagnosis() const {
                                   .served = service.clients_served,
                                   .saw_client = seen_.contains(service.name)});
     if (service.unanswered) add_unanswered(service, *service.unanswered, all);
+    append(all, service.known);
   }
   for (const ExaminedFlow& flow : flows_) {
     append(all, of_flow(flow));

@@ -9,6 +9,7 @@
 
 #include "daemon/api/status.hpp"
 #include "daemon/config/config.hpp"
+#include "daemon/doctor/finding.hpp"
 #include "daemon/doctor/synthetic_client.hpp"
 #include "nat/address.hpp"
 #include "nat/snat.hpp"
@@ -39,6 +40,7 @@ struct ServiceCheck {
   std::optional<UnansweredClient> unanswered = std::nullopt;
   bool masquerades = false;                         // some server of it sees this gateway's own address
   std::vector<OtherServer> others{};                // for which settings and rules are looked at, too
+  std::vector<Finding> known = {};                  // without an examination
   std::shared_ptr<const PairStatus> pair = nullptr; // of this gateway and another one; nullptr: it is alone, or is not asked about
 };
 

@@ -60,14 +60,23 @@ void infer_target(ServiceState& service) {
   const auto concerns = [&config = service.config](const Vip& vip) {
     return config.mode != Mode::observe || std::ranges::find(config.listen, vip) != config.listen.end();
   };
+  const auto held = service.loaded.dnat.empty() && !service.config.interfaces.empty() ? service.current : std::nullopt;
   service.current = serving_now(service.config, service.loaded);
   if (!service.current && !service.loaded.dnat.empty()) service.current = former_of(service);
   for (const auto& [vip, target] : service.loaded.dnat)
     for (std::size_t server = 0; concerns(vip) && server < service.config.servers.size() && !service.current; ++server)
       if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
+  if (!service.current) service.current = held;
   service.refused = !service.current && !service.loaded.reject.empty() && service.loaded.dnat.empty();
   if (service.current) service.reason = Reason::adopted;
   begin_to_observe(service);
+}
+
+/// The target of a service whose interfaces have no address at the moment: nothing is loaded that would say it.
+std::optional<std::size_t> held_target(const ServiceState& service, const Reconfiguration& next) {
+  if (!service.current || next.config.interfaces.empty() || !service.loaded.dnat.empty()) return std::nullopt;
+  const auto place = std::ranges::find(next.before, service.current);
+  return place == next.before.end() ? std::nullopt : std::optional{static_cast<std::size_t>(place - next.before.begin())};
 }
 
 /// The servers of a configuration; one that was there before keeps its health.
@@ -181,6 +190,7 @@ void Reload::configure(ServiceState& service, const ServiceConfig& config, Time 
   keep_reports(service, before);
   keep_override(service, before, outbox_);
   keep_observing(service, before, outbox_);
+  service.current = held_target(service, next);
   infer_target(service); // a place in the old list of servers says nothing about the new one
   evaluate(service, now);
   if (next.begins_former) outbox_.log(events::former_serves(service));

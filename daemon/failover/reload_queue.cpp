@@ -69,7 +69,7 @@ void ReloadQueue::announce(Running& running, Time now) {
   for (const ServicePlan& change : result.plan->changes)
     if (change.change != "moved")
       (change.change == "removed" ? result.removed : change.change == "added" ? result.added : result.changed).push_back(change.service);
-  if (running.order.names_only) {
+  if (running.order.addresses_only) {
     for (Event& event : running.order.why) outbox_.log(std::move(event));
     return;
   }

@@ -24,7 +24,7 @@ public:
     std::shared_ptr<const Config> next;
     std::string by = {};         // who asked for the reload
     std::vector<Event> why = {}; // instead of a reload: names have other addresses than before
-    bool names_only = false;
+    bool addresses_only = false;
     bool plan_only = false;
     std::function<void(Reloaded)> done = {}; // all services are changed, and what moves at once has been committed; or the plan is there
   };

@@ -58,6 +58,12 @@ std::shared_ptr<const Config> NameLink::follow(std::shared_ptr<const Config> con
   return filled_;
 }
 
+std::shared_ptr<const Config> NameLink::refill(std::shared_ptr<const Config> config) {
+  config_ = std::move(config);
+  filled_ = names_.fill(config_);
+  return filled_;
+}
+
 /// Both have the same services, with the same servers.
 void NameLink::changed() {
   const auto next = names_.fill(config_);
@@ -76,7 +82,7 @@ void NameLink::changed() {
   if (!differs) return;
   filled_ = next;
   const bool moved = !why.empty();
-  controller_.reload({.next = filled_, .why = std::move(why), .names_only = true});
+  controller_.reload({.next = filled_, .why = std::move(why), .addresses_only = true});
   if (moved && on_change) on_change();
 }
 

@@ -27,6 +27,8 @@ public:
   std::shared_ptr<const Config> start(std::shared_ptr<const Config> config, const std::vector<SavedName>& saved);
   /// Of a reload: with the addresses that are known.
   std::shared_ptr<const Config> follow(std::shared_ptr<const Config> config);
+  /// The same configuration where services listen on other addresses: nothing is asked.
+  std::shared_ptr<const Config> refill(std::shared_ptr<const Config> config);
   /// Of a configuration that is only looked at.
   void look_up(const std::shared_ptr<const Config>& config, LookUps::Done done) {
     look_ups_.start(

@@ -62,9 +62,9 @@ void fill_server(ServiceConfig& service, std::size_t index, const Listeners& lis
 
 std::vector<Family> families_of(const ServiceConfig& service) {
   std::vector<Family> families;
+  const std::vector<Vip>& ports = listening_ports(service);
   for (const Family family : both_families)
-    if (std::ranges::find(service.listen, family, [](const Vip& vip) { return vip.address.family(); }) != service.listen.end())
-      families.push_back(family);
+    if (std::ranges::find(ports, family, [](const Vip& vip) { return vip.address.family(); }) != ports.end()) families.push_back(family);
   return families;
 }
 

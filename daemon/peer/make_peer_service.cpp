@@ -18,7 +18,8 @@ PeerServer server_of(const ServerState& server) { return {.role = server.role, .
 
 std::vector<std::string> listeners_of(const ServiceConfig& config) {
   std::vector<std::string> listen;
-  if (config.listen.size() > named_listeners && !config.listen_text.empty()) {
+  const bool by_address = config.interfaces.empty(); // of an interface each gateway has addresses of its own
+  if ((config.listen.size() > named_listeners || !by_address) && !config.listen_text.empty()) {
     listen = config.listen_text;
   } else {
     for (const Vip& vip : config.listen) listen.push_back(to_text(vip));

@@ -354,7 +354,8 @@ using Payload =
                  MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, HealthReported, ReportEnded,
                  ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten,
                  PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle,
-                 ConntrackdChanged, KeepalivedChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, Message>;
+                 ConntrackdChanged, KeepalivedChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, InterfaceChanged,
+                 ListenOverlaps, Message>;
 
 } // namespace hanat::events
 

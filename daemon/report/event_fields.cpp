@@ -134,6 +134,12 @@ struct OwnFields {
   void operator()(const NameChanged& changed) const { fields.add("HANAT_NAME", changed.name); }
   void operator()(const NameFails& fails) const { fields.add("HANAT_NAME", fails.name); }
   void operator()(const NameResolves& resolves) const { fields.add("HANAT_NAME", resolves.name); }
+  void operator()(const InterfaceChanged& changed) const {
+    fields.add("HANAT_INTERFACE", changed.interface);
+    fields.add("HANAT_ADDRESSES", changed.all.empty() ? "none" : changed.all);
+    fields.add("HANAT_ADDRESSES_GONE", changed.gone);
+  }
+  void operator()(const ListenOverlaps& overlaps) const { fields.add("HANAT_INTERFACE", overlaps.interface); }
 
   void add_restored(const auto& before) const {
     fields.add_server(before.server);

@@ -43,6 +43,9 @@ constexpr std::tuple kinds{
     Row<events::NameChanged>{"name", "61a0d4965eb44e4da0b3edee60a1a096"},
     Row<events::NameFails>{"name-fails", "862ddc7ad97f4eb2a8f33b45ed2f4a34"},
     Row<events::NameResolves>{"name-resolves", "ac55e4da8e1c4156b0d5ddc1fd743d81"},
+    // Interfaces that services listen on
+    Row<events::InterfaceChanged>{"interface", "15a07968dfec411ea3b71ef03698fa14"},
+    Row<events::ListenOverlaps>{"listen-overlaps", "08a2f63e94ee4e638547aee356ffae25"},
     // Operators
     Row<events::Forced>{"forced", "4b7e1777872e4c7ba96fcc7f3e1a33c9"},
     Row<events::OverrideRestored>{"override-restored", "c2f0ce3d84974d5da05d4a1678e6564f"},

@@ -1,5 +1,5 @@
-// Servers that are configured by their names, and what DNS says of these, as values. Not here: all other events (event), their sentences
-// (event_text_names), when they are made (daemon/links/name_link).
+// Servers that are configured by their names and what DNS says of these, and interfaces that services listen on, as values. Not here: all
+// other events (event), their sentences (event_text_names), when they are made (daemon/links/name_link, interface_link).
 #pragma once
 
 #include <cstddef>
@@ -33,6 +33,23 @@ struct NameResolves {
   std::string name, record, address;
   bool resolver = false;
   bool operator==(const NameResolves&) const = default;
+};
+
+/// An interface that services listen on has other addresses than before; or it has none, as of a start or a reload.
+struct InterfaceChanged {
+  std::string interface;  // "eth0"
+  std::string come, gone; // addresses, "203.0.113.10, 2001:db8::10"; empty: none
+  std::string all;        // that it has now
+  std::string absent;     // why a family has none: "there is no interface eth0"; empty: each has one
+  std::string services;   // that listen there: "web and 2 other services"
+  bool several = false;   // more than one service
+  bool operator==(const InterfaceChanged&) const = default;
+};
+/// A part of what a service would listen on by an interface is somebody else's.
+struct ListenOverlaps {
+  std::string listen, interface; // "eth0:443/tcp", "eth0"
+  std::string overlap;           // "203.0.113.10:443/tcp is a listener of service mail"
+  bool operator==(const ListenOverlaps&) const = default;
 };
 
 } // namespace hanat::events

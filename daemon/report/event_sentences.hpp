@@ -51,6 +51,8 @@ public:
   std::string operator()(const NameChanged& changed) const;
   std::string operator()(const NameFails& fails) const;
   std::string operator()(const NameResolves& resolves) const;
+  std::string operator()(const InterfaceChanged& changed) const;
+  std::string operator()(const ListenOverlaps& overlaps) const;
 
   // event_text_peer.cpp: the other gateway of a pair
   std::string operator()(const PeerSeen& seen) const;

@@ -230,12 +230,12 @@ struct Levels {
                                ConfigUnconfirmed, ConfigConfirmed, HistoryWritten, RoleChanged, NameResolves> auto&) const {
     return Level::notice;
   }
-  Level
-  operator()(const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard, Forced,
-                         OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled,
-                         MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows,
-                         FlowsNotRecorded, ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff,
-                         ConfigNotCopied, ConfigReverted, ReloadHangs, MessagesLost, MasqueradeInPair, NameFails> auto&) const {
+  Level operator()(
+      const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard, Forced,
+                  OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled,
+                  MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded,
+                  ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, ConfigReverted,
+                  ReloadHangs, MessagesLost, MasqueradeInPair, NameFails, ListenOverlaps> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,
@@ -246,6 +246,7 @@ struct Levels {
   Level operator()(const FirstTarget& first) const { return first.to ? Level::notice : Level::error; }
   Level operator()(const ShadowMoved& moved) const { return moved.to ? Level::notice : Level::warning; }
   Level operator()(const HealthChanged& changed) const { return changed.health == Health::up ? Level::notice : Level::warning; }
+  Level operator()(const InterfaceChanged& changed) const { return changed.all.empty() ? Level::warning : Level::notice; }
   Level operator()(const NameChanged& changed) const { return changed.after.empty() ? Level::warning : Level::notice; }
   Level operator()(const PathFinding& found) const {
     switch (found.finding.severity) {
@@ -293,6 +294,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const OneOf<NameChanged, NameFails, NameResolves> auto&) const { return "name"; }
+  std::string_view operator()(const OneOf<InterfaceChanged, ListenOverlaps> auto&) const { return "interface"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
   std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle, ConntrackdChanged,
                                           KeepalivedChanged, CommandForwarded> auto&) const {

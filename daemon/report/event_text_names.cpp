@@ -1,5 +1,6 @@
-// The sentences about names of servers. Not here: all others (event_text).
+// The sentences about names of servers, and about interfaces that services listen on. Not here: all others (event_text).
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -30,6 +31,25 @@ std::string Sentences::operator()(const NameFails& fails) const {
 std::string Sentences::operator()(const NameResolves& resolves) const {
   if (resolves.resolver) return fmt::format("names are resolved again, the last one {} ({})", resolves.name, resolves.address);
   return fmt::format("{} is resolved ({}): {}", resolves.name, resolves.record, resolves.address);
+}
+
+std::string Sentences::operator()(const InterfaceChanged& changed) const {
+  const std::string_view listen = changed.several ? "listen" : "listens";
+  if (changed.come.empty() && changed.gone.empty())
+    return fmt::format("{}: {} {} there as soon as it has one", changed.absent, changed.services, listen);
+  if (changed.all.empty())
+    return fmt::format("{} has lost {} ({}): connections to it are cut, and {} {} there again as soon as it has an address",
+                       changed.interface, changed.gone, changed.absent, changed.services, listen);
+  if (changed.come.empty())
+    return fmt::format("{} has {} no more: connections to it are cut, and {} {} on {}", changed.interface, changed.gone, changed.services,
+                       listen, changed.all);
+  if (changed.gone.empty()) return fmt::format("{} has {} now: {} {} there", changed.interface, changed.come, changed.services, listen);
+  return fmt::format("{} has {} now, and {} no more: {} {} on {}, and connections to {} are cut", changed.interface, changed.come,
+                     changed.gone, changed.services, listen, changed.all, changed.gone);
+}
+
+std::string Sentences::operator()(const ListenOverlaps& overlaps) const {
+  return fmt::format("it does not listen on all of {}: {}; change one of the two", overlaps.listen, overlaps.overlap);
 }
 
 } // namespace hanat::events

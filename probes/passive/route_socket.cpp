@@ -113,7 +113,9 @@ std::optional<Change> address_change_in(nlmsghdr& message) {
   return AddressChange{.address = *address,
                        .interface = info.ifa_index,
                        .removed = message.nlmsg_type == RTM_DELADDR,
-                       .usable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0};
+                       .usable = (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0,
+                       .duplicate = (flags & IFA_F_DADFAILED) != 0,
+                       .temporary = info.ifa_family == AF_INET6 && (flags & IFA_F_TEMPORARY) != 0};
 }
 
 std::optional<Change> neighbour_in(nlmsghdr& message) {

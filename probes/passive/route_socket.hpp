@@ -62,7 +62,9 @@ struct AddressChange {
   Address address;
   unsigned interface = 0;
   bool removed = false;
-  bool usable = true; // false: IPv6, and the kernel still looks whether another machine has it, or one has
+  bool usable = true;     // false: IPv6, and the kernel still looks whether another machine has it, or one has
+  bool duplicate = false; // one has
+  bool temporary = false; // IPv6: one of those that change every day, for privacy
 };
 struct NeighbourFailed {
   Hop hop;

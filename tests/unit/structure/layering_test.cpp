@@ -48,6 +48,7 @@ constexpr std::array levels{
     Level{"daemon/state", 9},
     Level{"daemon/peer", 10},
     Level{"daemon/names", 10},
+    Level{"daemon/interfaces", 10},
     Level{"daemon/report", 11},
     Level{"daemon/report/hooks", 12},
     Level{"daemon/failover", 12},

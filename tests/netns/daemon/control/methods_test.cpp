@@ -267,6 +267,8 @@ std::set<std::string> never_seen() {
       "ProbeResult.certificate_left_s "
       // servers with names
       "Server.name Name.name Name.state Name.answered Name.others Name.error Name.failing_since "
+      // services that listen on interfaces
+      "Service.interfaces ListenInterface.listen ListenInterface.interface ListenInterface.addresses ListenInterface.problems "
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
       "ReportedServer.forced EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for "

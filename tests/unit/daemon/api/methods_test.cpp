@@ -84,6 +84,7 @@ Status full_status() {
   service.totals.flips = {{"failover", 2}};
   service.outage = OutageStatus{.state = "doubted", .for_s = 1, .ends_in_s = 2, .new_refused = true};
   service.witness = WitnessStatus{.address = "192.0.2.1", .answers = true};
+  service.interfaces = {{.listen = "eth0:1/tcp", .interface = "eth0", .addresses = {"a"}, .problems = {"p"}}};
   service.servers.push_back(full_server());
   status.services.push_back(service);
   return status;

@@ -37,6 +37,14 @@ TEST(StatusJson, IsTheDocumentedExampleBothWays) {
   EXPECT_EQ(json(status), example_json);
 }
 
+TEST(StatusJson, KeepsWhatIsKnownOfAnInterface) {
+  ServiceStatus service;
+  EXPECT_FALSE(json(service).contains("interfaces"));
+  service.interfaces = {{.listen = "eth0:443/tcp", .interface = "eth0", .addresses = {"203.0.113.10"}},
+                        {.listen = "ppp0:443/tcp", .interface = "ppp0", .addresses = {}, .problems = {"there is no interface ppp0"}}};
+  EXPECT_EQ(json(service).get<ServiceStatus>().interfaces, service.interfaces);
+}
+
 TEST(StatusJson, KeepsWhatIsKnownOfAName) {
   ServiceStatus service;
   service.servers.emplace_back().name = NameStatus{.name = "db1.lan:1",

@@ -16,7 +16,7 @@ constexpr Row listen_rows[] = {
      R"(2:35: listen must be a string or a list of strings, not an integer: write listen = "203.0.113.10:443/tcp")"},
     {R"({ address = "203.0.113.10:443/tcp" })",
      R"(2:10: listen must be a string or a list of strings, not a table: write listen = "203.0.113.10:443/tcp")"},
-    {R"("")", R"(2:10: "" is empty: a listener needs an address, as in "203.0.113.10:443/tcp")"},
+    {R"("")", R"(2:10: "" is empty: a listener needs an address, as in "203.0.113.10:443/tcp", or an interface, as in "eth0:443/tcp")"},
     {R"("203.0.113.10")", R"(2:10: "203.0.113.10" has no protocol: write it like "203.0.113.10:443/tcp")"},
     {R"("203.0.113.10:443")", R"(2:10: "203.0.113.10:443" has no protocol: write it like "203.0.113.10:443/tcp")"},
     {R"("203.0.113.10/tcp")", R"(2:10: "203.0.113.10/tcp" has no port: write it like "203.0.113.10:443/tcp")"},

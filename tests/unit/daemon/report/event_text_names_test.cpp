@@ -46,5 +46,27 @@ TEST(NameTexts, AnAnswerEndsIt) {
             "names are resolved again, the last one db1.lan (198.18.0.1)");
 }
 
+TEST(InterfaceTexts, AChangeSaysWhatCameWhatIsGoneAndWhatFollows) {
+  InterfaceChanged changed{.interface = "eth0", .come = "203.0.113.20", .gone = {}, .all = "203.0.113.20", .absent = {}, .services = "it"};
+  EXPECT_EQ(said(changed), "eth0 has 203.0.113.20 now: it listens there");
+  changed.gone = "203.0.113.10";
+  EXPECT_EQ(said(changed), "eth0 has 203.0.113.20 now, and 203.0.113.10 no more: it listens on 203.0.113.20, and connections to "
+                           "203.0.113.10 are cut");
+  changed.services = "web and 2 other services", changed.several = true, changed.come.clear();
+  EXPECT_EQ(said(changed), "eth0 has 203.0.113.10 no more: connections to it are cut, and web and 2 other services listen on 203.0.113.20");
+  changed.all.clear(), changed.absent = "there is no interface eth0";
+  EXPECT_EQ(said(changed), "eth0 has lost 203.0.113.10 (there is no interface eth0): connections to it are cut, and web and 2 other "
+                           "services listen there again as soon as it has an address");
+  EXPECT_EQ(level_of(make("", changed)), Level::warning);
+  changed.gone.clear();
+  EXPECT_EQ(said(changed), "there is no interface eth0: web and 2 other services listen there as soon as it has one");
+}
+
+TEST(InterfaceTexts, AnOverlapNamesBoth) {
+  EXPECT_EQ(
+      said(ListenOverlaps{.listen = "eth0:443/tcp", .interface = "eth0", .overlap = "203.0.113.10:443/tcp is a listener of service mail"}),
+      "it does not listen on all of eth0:443/tcp: 203.0.113.10:443/tcp is a listener of service mail; change one of the two");
+}
+
 } // namespace
 } // namespace hanat::events
