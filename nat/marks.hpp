@@ -21,10 +21,8 @@ inline constexpr std::uint32_t heartbeat_mark = 0x68616e62;
 
 inline constexpr const char* log_reconnect = "hanat reconnect"; // a client's SYN belongs to an entry of its old connection
 
-/// hanatd's own packets and sockets carry this mark and bypass conntrack: nudges, and probes from these source ports. "hana"
+/// hanatd's own packets and sockets carry this mark and bypass conntrack: nudges, and probes from the ports of ProbePorts. "hana"
 inline constexpr std::uint32_t packet_mark = 0x68616e61;
-inline constexpr std::uint16_t probe_port_first = 61000;
-inline constexpr std::uint16_t probe_port_last = 61999;
 
 /// Interfaces of hanatd's own: a veth pair for its client, while that opens flows. Nobody else comes by them.
 inline constexpr std::string_view own_link_prefix = "hanat-c";

@@ -37,7 +37,7 @@ enum class TlsVersion : std::uint8_t { any, tls12, tls13 }; // any: what this ma
 /// How a probe speaks TLS.
 struct TlsOptions {
   bool verify = false;   // check the certificate against `ca`, or the system's authorities, and the name
-  std::string name = {}; // SNI and the expected name; empty: the server's address, without SNI
+  std::string name = {}; // SNI and the expected name; empty: the server's own, or its address, without SNI
   TlsVersion min = TlsVersion::any;
   std::string ca = {}, cert = {}, key = {};       // paths; empty: the system's authorities, no certificate of ours
   std::shared_ptr<const TlsContext> context = {}; // of what the files held; null: made where it is needed, without files
@@ -61,7 +61,7 @@ struct SendExpectSpec {
 };
 /// tls.
 struct TlsSpec {
-  std::string host;                    // SNI and the expected name of the certificate; empty: the server's address, without SNI
+  std::string host;                    // SNI and the expected name of the certificate; empty: as for TlsOptions::name
   bool verify = false;                 // check the certificate against the system's authorities and `host`
   std::chrono::days expires_within{0}; // a certificate that expires within so many days is a warning; 0: not checked
   bool operator==(const TlsSpec&) const = default;
@@ -70,11 +70,12 @@ struct TlsSpec {
 struct HttpSpec {
   std::string method = "GET";
   std::string path = "/";
-  std::string host;                    // Host header and SNI; empty: the server's address
+  std::string host;                    // Host header and SNI; empty: the server's name, or its address
   std::vector<std::string> headers;    // "Name: value", sent as they are
+  std::string request_body = {};       // bytes; empty: none
   std::vector<StatusRange> status;     // empty: 200-299
   std::vector<StatusRange> full;       // by which the server says that it takes no more clients; empty: none
-  Pattern body;                        // must occur in the first 64 KiB of the body; empty: not checked
+  Pattern body;                        // must occur in the first 64 KiB of the response's body; empty: not checked
   bool http2 = false;                  // HTTP/2: by ALPN over TLS, with prior knowledge without
   bool verify = false;                 // https: check the certificate against the system's authorities and `host`
   std::chrono::days expires_within{0}; // https: a certificate that expires within so many days is a warning; 0: not checked
@@ -89,7 +90,7 @@ struct DnsSpec {
 /// grpc.health.v1
 struct GrpcSpec {
   std::string service; // empty: the server as a whole
-  std::string host;    // :authority and SNI; empty: the server's address
+  std::string host;    // :authority and SNI; empty: the server's name, or its address
   bool tls = false;
   bool verify = false;
   bool operator==(const GrpcSpec&) const = default;
@@ -167,7 +168,8 @@ struct ProbeSpec {
 /// A spec applied to one address of one server.
 struct Probe {
   ProbeSpec spec;
-  Endpoint server; // the address and port that are probed
+  Endpoint server;       // the address and port that are probed
+  std::string name = {}; // the server's in DNS: what TLS and HTTP ask for unless the spec names something else; empty: it has none
   bool operator==(const Probe&) const = default;
 };
 

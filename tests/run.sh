@@ -217,7 +217,7 @@ must_build() {
 }
 
 lint_scripts() {
-  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/docs/*.sh tests/package/*.sh tests/vm/*.sh packaging/*.sh packaging/examples/pair/hanat-pair-{notify,certificates} packaging/examples/hooks/* packaging/hook/hanat-hook findings/*.sh) script
+  local scripts=(.ci/run tests/*.sh tests/bench/*.sh tests/docs/*.sh tests/package/*.sh tests/servers/*.sh tests/vm/*.sh packaging/*.sh packaging/examples/pair/hanat-pair-{notify,certificates} packaging/examples/hooks/* packaging/hook/hanat-hook findings/*.sh) script
   for script in "${scripts[@]}"; do bash -n "$script" || return 1; done
   shellcheck -x "${scripts[@]}"
 }
@@ -320,6 +320,9 @@ if [ "$mode" != quick ]; then
 
   section "demonstration"
   check "demo.sh" env HANAT_BUILD=build/dev bash tests/demo.sh
+
+  section "Debian's servers under reloads, short form"
+  quietly check "servers/run.sh" env HANAT_BUILD=build/dev tests/servers/run.sh short
 
   section "documents"
   tests/docs/run.sh build/dev >"$scratch/lines" 2>&1

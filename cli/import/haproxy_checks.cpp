@@ -2,6 +2,7 @@
 #include "cli/import/haproxy_checks.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 
@@ -93,8 +94,17 @@ void read_expect_line(ProbeText& probe, const ConfigLine& line, std::vector<Note
        "hanat expects a status (status = \"200-399\"), a text (body) or an expression (body_regex): write the probe's own key");
 }
 
+/// HAProxy sends one with any method.
+bool takes_body(const ProbeText& probe) {
+  const auto method = std::ranges::find(probe.keys, "method", &ProbeKey::name);
+  if (method == probe.keys.end()) return false;
+  return std::ranges::none_of(std::array{"HEAD", "DELETE", "TRACE", "CONNECT"},
+                              [&](const char* without) { return method->value == toml_string(without); });
+}
+
 void read_send_line(ProbeText& probe, const ConfigLine& line, std::vector<Note>& notes) {
   std::vector<std::string> headers;
+  std::string body;
   for (std::size_t at = 2; at < line.arguments.size(); at += 2) {
     const std::string& name = line.arguments[at];
     const std::string& value = line.argument(at + 1);
@@ -102,6 +112,8 @@ void read_send_line(ProbeText& probe, const ConfigLine& line, std::vector<Note>&
       set_method(probe, value);
     } else if (name == "uri") {
       set_path(probe, line, value, notes);
+    } else if (name == "body" && is_plain(value) && value.size() <= 16'384) {
+      body = value;
     } else if (name == "hdr") {
       const std::string& text = line.argument(++at + 1);
       const bool host = value == "Host" || value == "host";
@@ -118,6 +130,11 @@ void read_send_line(ProbeText& probe, const ConfigLine& line, std::vector<Note>&
   std::string list;
   for (const std::string& header : headers) list += (list.empty() ? "" : ", ") + header;
   if (!list.empty()) set_key(probe, "headers", fmt::format("[{}]", list));
+  if (body.empty()) return;
+  if (takes_body(probe))
+    set_key(probe, "request_body", toml_string(body));
+  else
+    lose(notes, line, "hanat sends a body with POST, PUT and the like: see whether the server answers one of them, and write request_body");
 }
 
 std::string hex_pairs(std::string_view text) {

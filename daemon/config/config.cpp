@@ -42,6 +42,7 @@ Config settings_of(const Config& config) {
           .metrics = config.metrics,
           .resolver = config.resolver,
           .path_check = config.path_check,
+          .probe_ports = config.probe_ports,
           .pair = config.pair,
           .hook = config.hook,
           .services = {}};

@@ -13,6 +13,7 @@
 #include "daemon/config/peer_config.hpp"
 #include "nat/address.hpp"
 #include "nat/clock.hpp"
+#include "nat/probe_ports.hpp"
 #include "nat/snat.hpp"
 #include "probes/result.hpp"
 
@@ -142,6 +143,7 @@ struct Config {
   std::optional<Endpoint> metrics;                      // where the metrics are served
   std::optional<Endpoint> resolver = {};                // of names; nullopt: those of /etc/resolv.conf
   PathCheck path_check = {};
+  nat::ProbePorts probe_ports = {}; // source ports of probes while conntrack is full
   std::optional<PairConfig> pair = {};
   HookConfig hook = {}; // told of everything
   std::vector<ServiceConfig> services;

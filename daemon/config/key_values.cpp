@@ -138,6 +138,7 @@ public:
     set("path", spec.path);
     set("host", spec.host);
     hide("headers", fmt::format("{}", fmt::join(spec.headers, "\n")));
+    hide("request_body", spec.request_body);
     set("status", statuses_of(spec.status));
     set("full", statuses_of(spec.full));
     set("body", spec.body);
@@ -339,7 +340,8 @@ std::vector<KeyDifference> differences(const Config& before, const Config& after
                    {"reconcile", {duration_text(config.reconcile)}},
                    {"metrics", {config.metrics ? to_text(*config.metrics) : ""}},
                    {"resolver", {config.resolver ? to_text(*config.resolver) : ""}},
-                   {"path_check", {key_text(config.path_check)}}};
+                   {"path_check", {key_text(config.path_check)}},
+                   {"probe_ports", {fmt::format("{}-{}", config.probe_ports.first, config.probe_ports.last)}}};
     if (config.pair) add_pair(keys, *config.pair);
     add_hook(keys, config.hook);
     return keys;

@@ -73,6 +73,7 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
                 .metrics = raw.metrics,
                 .resolver = raw.resolver,
                 .path_check = raw.path_check,
+                .probe_ports = raw.probe_ports,
                 .pair = raw.pair,
                 .hook = raw.hook,
                 .services = {}};

@@ -2,6 +2,8 @@
 #include "daemon/config/probe_targets.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 
 #include "nat/port_range.hpp"
 
@@ -39,6 +41,14 @@ std::optional<std::uint16_t> probe_port(const ServiceConfig& service, const prob
   return listener_port(service, family, protocol).value_or(spec.kind == Kind::dns ? dns_port : std::uint16_t{0});
 }
 
+/// As a certificate has it: without the dot that ends a complete name.
+std::string name_of(const ServerConfig& server) {
+  if (!server.host) return {};
+  std::string_view name = server.host->name;
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return std::string{name};
+}
+
 } // namespace
 
 std::optional<Protocol> probe_protocol(Kind kind) {
@@ -68,7 +78,9 @@ std::vector<probes::Probe> probes_for(const ServiceConfig& service, const Server
       // An address of a family without a listener must not make the server down.
       const auto port = probe_port(service, spec, address);
       if (!port) continue;
-      const probes::Probe probe{.spec = spec, .server = {.address = spec.address.value_or(address.address), .port = *port}};
+      const probes::Probe probe{.spec = spec,
+                                .server = {.address = spec.address.value_or(address.address), .port = *port},
+                                .name = spec.address ? std::string{} : name_of(server)};
       // With probe.address the probes of both families can be the same.
       if (std::ranges::find(probes, probe) == probes.end()) probes.push_back(probe);
     }

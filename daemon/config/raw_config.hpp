@@ -88,6 +88,7 @@ struct RawConfig {
   Clock::duration reconcile = Config{}.reconcile;
   std::optional<Endpoint> metrics, resolver;
   PathCheck path_check;
+  nat::ProbePorts probe_ports;
   std::optional<PairConfig> pair;
   HookConfig hook;
   RawService defaults;

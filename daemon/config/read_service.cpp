@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdint>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -107,15 +109,13 @@ void read_listen(TableReader& service, Field<std::vector<RawListen>>& listen) {
   for (const toml::node& element : *list) read_one(element);
 }
 
-/// Keys that are planned but not implemented.
-void report_unavailable(TableReader& service) { service.unavailable("probe_ports", "remove it"); }
-
 void report_misplaced(TableReader& service) {
   static constexpr std::string_view probe_keys[] = {"type", "interval", "fast_interval", "timeout", "slow", "port"};
   static constexpr std::string_view down_keys[] = {"fails", "within"};
   static constexpr std::string_view up_keys[] = {"passes", "stable_for"};
   static constexpr std::string_view failback_keys[] = {"after", "window", "penalty"};
-  static constexpr std::string_view daemon_keys[] = {"on_stop", "operators", "reconcile", "metrics", "resolver", "path_check"};
+  static constexpr std::string_view daemon_keys[] = {"on_stop",  "operators",  "reconcile",  "metrics",
+                                                     "resolver", "path_check", "probe_ports"};
   static constexpr std::string_view group_keys[] = {"group", "services"};
   service.misplaced(probe_keys, "write it in the probe, as in probe = { type = \"tcp\", interval = \"1s\" }");
   service.misplaced(down_keys, "write it in down, as in down = { fails = 3, within = \"10s\" }");
@@ -180,6 +180,29 @@ Parsed<PathCheck> parse_path_check(std::string_view text) {
   return PathCheck{.interval = std::get<Clock::duration>(interval)};
 }
 
+/// "61000-61999"
+Parsed<nat::ProbePorts> parse_probe_ports(std::string_view text) {
+  constexpr unsigned lowest = 1'024;              // those below belong to servers
+  constexpr unsigned fewest = 100, most = 10'000; // a burst of probes must find free ones; clients need the others
+  const auto dash = text.find('-');
+  const auto port = [](std::string_view digits) -> unsigned {
+    unsigned value = 0;
+    const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return failed == std::errc{} && end == digits.data() + digits.size() && value <= UINT16_MAX ? value : 0;
+  };
+  const unsigned first = dash == std::string_view::npos ? 0 : port(text.substr(0, dash));
+  const unsigned last = dash == std::string_view::npos ? 0 : port(text.substr(dash + 1));
+  if (first == 0 || last == 0 || first > last)
+    return error("probe_ports = {} is not a range of ports: write the first and the last one, as in \"61000-61999\"", shown(text));
+  if (first < lowest)
+    return error("probe_ports = {} begins below {}, the minimum: write ports that no server uses, as in \"61000-61999\"", shown(text),
+                 grouped(lowest));
+  if (const unsigned count = last - first + 1; count < fewest || count > most)
+    return error("probe_ports = {} has {} ports: write a range of {} to {}, as in \"61000-61999\"", shown(text), grouped(count), fewest,
+                 grouped(most));
+  return nat::ProbePorts{.first = static_cast<std::uint16_t>(first), .last = static_cast<std::uint16_t>(last)};
+}
+
 void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics) {
   TableReader reader{table, file, {}, diagnostics};
   raw.on_stop = reader.choice<OnStop>("on_stop", on_stop_choices).value.value_or(OnStop::keep);
@@ -193,10 +216,10 @@ void read_daemon(const toml::table& table, std::size_t file, RawConfig& raw, Dia
   raw.metrics = reader.parsed<Endpoint>("metrics", "127.0.0.1:9717", parse_metrics).value;
   raw.resolver = reader.parsed<Endpoint>("resolver", "192.0.2.53", parse_resolver).value;
   raw.path_check = reader.parsed<PathCheck>("path_check", "clients", parse_path_check).value.value_or(PathCheck{});
+  raw.probe_ports = reader.parsed<nat::ProbePorts>("probe_ports", "61000-61999", parse_probe_ports).value.value_or(nat::ProbePorts{});
   const RawHook hook = read_hook(reader);
   raw.hook.command = hook.command.value.value_or(raw.hook.command);
   raw.hook.timeout = hook.timeout.value.value_or(raw.hook.timeout);
-  reader.unavailable("probe_ports", "remove it; probes use the kernel's own ephemeral ports");
   reader.finish();
 }
 
@@ -264,7 +287,6 @@ RawService read_service(const toml::table& table, std::string name, std::size_t 
   service.nudge = reader.flag("nudge");
   service.mode = reader.choice<Mode>("mode", mode_choices);
   service.hook = read_hook(reader);
-  report_unavailable(reader);
   report_misplaced(reader);
   reader.finish();
   return service;

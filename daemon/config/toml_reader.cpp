@@ -38,12 +38,6 @@ const toml::node* TableReader::find(std::string_view key) {
   return table_.get(key);
 }
 
-void TableReader::unavailable(std::string_view key, std::string_view remedy) {
-  handled_.push_back(key);
-  if (const toml::node* node = table_.get(key))
-    report_error(*node, fmt::format("{} is not available in this version of hanat: {}", name(key), remedy));
-}
-
 void TableReader::misplaced(std::span<const std::string_view> keys, std::string_view remedy) {
   for (const std::string_view key : keys) {
     if (std::ranges::find(known_, key) != known_.end()) continue;

@@ -43,8 +43,6 @@ public:
 
   /// The value of the key; nullptr: absent. Marks the key as known.
   const toml::node* find(std::string_view key);
-  /// A key that is not implemented yet: an error if it is present.
-  void unavailable(std::string_view key, std::string_view remedy);
   /// Keys that belong elsewhere: an error that says where for each that is present.
   void misplaced(std::span<const std::string_view> keys, std::string_view remedy);
 

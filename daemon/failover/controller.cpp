@@ -12,6 +12,7 @@
 #include "daemon/failover/transition.hpp"
 #include "daemon/report/make_event.hpp"
 #include "probes/io/conntrack_usage.hpp"
+#include "probes/io/socket.hpp"
 
 namespace hanat {
 namespace {
@@ -80,7 +81,8 @@ void Controller::sync(Time now, const Pace& pace) {
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
   upkeep_.servers.update(now);
-  table_.maintain(health_.is_conntrack_full());
+  table_.maintain(health_.is_conntrack_full(), reload_.settings().probe_ports);
+  probes::use_probe_ports(reload_.settings().probe_ports);
   upkeep_.heartbeat.run(now);
   clients.run(now);
 
@@ -152,7 +154,7 @@ KernelCallbacks Controller::callbacks() {
 
 void Controller::start(const Config& config, const State& saved, const EarlierRun& earlier) {
   const Time now = Clock::now();
-  nat::Loaded found = table_.start(now);
+  nat::Loaded found = table_.start(now, config.probe_ports);
   role.start(config.pair, found, now);
   reload_.start(config, std::move(found.state), saved, earlier, now);
   upkeep_.servers.on_start(found.endpoints, now);

@@ -28,6 +28,8 @@ public:
   virtual void heartbeat() = 0;
   virtual void set_notrack(bool on) = 0;
   virtual bool is_notrack_set() const = 0;
+  /// What the rules have to be for: see nat::NftTable.
+  virtual void set_probe_ports(const nat::ProbePorts& ports) = 0;
   /// Reads what the kernel told of commits: true when somebody else touched the table, or messages were lost.
   virtual bool changed_by_others() = 0;
   virtual bool missed_a_commit() = 0;

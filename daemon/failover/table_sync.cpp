@@ -66,8 +66,10 @@ std::string send(Table& table, std::span<Change> changes, std::optional<bool> se
 TableSync::TableSync(Table& table, CommitThread& thread, ServiceRegistry& registry, Outbox& outbox, Applied applied)
     : table_(table), thread_(thread), registry_(registry), outbox_(outbox), applied_(std::move(applied)) {}
 
-nat::Loaded TableSync::start(Time now) {
+nat::Loaded TableSync::start(Time now, const nat::ProbePorts& ports) {
   resync_.last = now;
+  resync_.ports = ports;
+  table_.set_probe_ports(ports);
   auto found = table_.read();
   nat::Loaded loaded = found ? std::move(*found) : nat::Loaded{};
   if (loaded.in_order)
@@ -148,8 +150,9 @@ void TableSync::resync(Time now) {
       state_ = State::repairing;
       table_.load(expected);
       outbox_.table_loaded = true;
-      outbox_.log(events::table_restored(found.has_value()));
+      if (!resync_.for_ports || !found || found->state != expected) outbox_.log(events::table_restored(found.has_value()));
     }
+    resync_.for_ports = false;
     resync_.due = resync_.unread = false;
     state_ = state_ == State::failed ? State::repairing : State::in_sync;
   } catch (const std::system_error& error) {
@@ -185,9 +188,13 @@ bool TableSync::commit_heartbeat() {
   return true;
 }
 
-void TableSync::maintain(bool notrack) {
+void TableSync::maintain(bool notrack, const nat::ProbePorts& ports) {
   if (!busy() && state_ != State::failed && notrack != table_.is_notrack_set())
     change_aside([this, notrack] { table_.set_notrack(notrack); });
+  if (busy() || ports == resync_.ports) return;
+  table_.set_probe_ports(ports);
+  resync_.ports = ports;
+  resync_.for_ports = resync_.due = true;
 }
 
 void TableSync::change_aside(const std::function<void()>& change) {

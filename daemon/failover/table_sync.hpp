@@ -37,7 +37,7 @@ public:
 
   /// Adopts the table that is loaded, or loads a fresh one with the same elements. Returns what it holds. Throws nat::ForeignTable,
   /// nat::TableInUse, std::system_error.
-  nat::Loaded start(Time now);
+  nat::Loaded start(Time now, const nat::ProbePorts& ports = {});
 
   /// Before a decision: reads the table again where it must, and marks what is to be decided anew. False: nothing can be changed now.
   bool prepare(Time now);
@@ -49,8 +49,9 @@ public:
   void set_settling(bool on) { settling_.intended = on; }
   /// What is loaded.
   bool is_settling() const { return settling_.loaded; }
-  /// What no service waits for: whether replies to probes bypass conntrack.
-  void maintain(bool notrack);
+  /// What no service waits for: whether replies to probes bypass conntrack, and the ports of such probes. Where the rules are for others,
+  /// prepare() loads the whole table anew.
+  void maintain(bool notrack, const nat::ProbePorts& ports);
   /// Renews the heartbeat, where no packet does. False: a transaction is under way.
   bool commit_heartbeat();
   /// A change of the table that no service waits for. A refusal holds up nothing, and the caller tries again; but the table may be gone.
@@ -87,6 +88,8 @@ private:
   struct Resync {
     bool due = false;    // what is loaded must be read again
     bool unread = false; // others committed all the time while it was tried
+    nat::ProbePorts ports = {};
+    bool for_ports = false; // due because of other ports
     Time last{};
   };
   Resync resync_;

@@ -193,7 +193,7 @@ ChainPtr make_base_chain(const std::string& table, const std::string& name, cons
 std::string table_comment() { return fmt::format("hanat layout {}", layout_version); }
 bool is_ours(const std::string& comment) { return comment.starts_with("hanat layout "); }
 
-Layout make_layout(const std::string& table, bool tcp_loose) {
+Layout make_layout(const std::string& table, const RuleOptions& options) {
   Layout layout;
   std::uint32_t number = 0;
   for (const SetId id : set_ids()) layout.sets.push_back(make_set(table, id, ++number));
@@ -226,13 +226,13 @@ Layout make_layout(const std::string& table, bool tcp_loose) {
   layout.chains.push_back(make_base_chain(table, "dnat_prerouting", "nat", NF_INET_PRE_ROUTING, dnat_priority));
   layout.chains.push_back(make_base_chain(table, "dnat_output", "nat", NF_INET_LOCAL_OUT, dnat_priority));
   layout.chains.push_back(make_base_chain(table, "source", "nat", NF_INET_POST_ROUTING, source_priority));
-  layout.rules = make_ruleset(table, tcp_loose);
+  layout.rules = make_ruleset(table, options);
   return layout;
 }
 
-UntrackedReplies make_untracked_replies(const std::string& table) {
+UntrackedReplies make_untracked_replies(const std::string& table, const ProbePorts& ports) {
   return {.chain = make_base_chain(table, chain_untracked, "filter", NF_INET_PRE_ROUTING, untracked_priority),
-          .rule = make_untracked_rule(table)};
+          .rule = make_untracked_rule(table, ports)};
 }
 
 std::string describe(const nftnl_set& set) {

@@ -1,5 +1,5 @@
-// The fixed part of the table: its sets and chains, with the rules of the ruleset. While hanatd runs it changes only with the sysctl
-// nf_conntrack_tcp_loose, and by one chain that exists while conntrack's table is full. Not here: the rules (ruleset), elements
+// The fixed part of the table: its sets and chains, with the rules of the ruleset. While hanatd runs it changes only with what
+// RuleOptions has, and by one chain that exists while conntrack's table is full. Not here: the rules (ruleset), elements
 // (set_elements), messages (transaction).
 #pragma once
 
@@ -10,6 +10,7 @@
 
 #include "nat/marks.hpp"
 #include "nat/nftables/handles.hpp"
+#include "nat/nftables/ruleset.hpp"
 #include "nat/nftables/set_elements.hpp"
 
 namespace hanat::nat {
@@ -63,8 +64,7 @@ struct Layout {
   std::vector<ChainPtr> chains;
   std::vector<RulePtr> rules; // in order, chain by chain
 };
-/// `tcp_loose`: the sysctl net.netfilter.nf_conntrack_tcp_loose, which says whether conntrack picks up connections that it does not know.
-Layout make_layout(const std::string& table, bool tcp_loose = true);
+Layout make_layout(const std::string& table, const RuleOptions& options = {});
 
 /// Lets the replies to untracked probes bypass conntrack. The chain costs time for every packet that the gateway forwards, so it is loaded
 /// only while conntrack's table is full. It is not part of the comparison with the loaded layout.
@@ -73,7 +73,7 @@ struct UntrackedReplies {
   ChainPtr chain;
   RulePtr rule;
 };
-UntrackedReplies make_untracked_replies(const std::string& table);
+UntrackedReplies make_untracked_replies(const std::string& table, const ProbePorts& ports);
 
 /// A set or a chain as text in a fixed form: equal text means equal objects. (For rules see rule_writer.)
 std::string describe(const nftnl_set& set);

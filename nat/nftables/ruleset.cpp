@@ -9,19 +9,19 @@
 
 namespace hanat::nat {
 
-std::vector<RulePtr> make_ruleset(const std::string& table, bool tcp_loose) {
+std::vector<RulePtr> make_ruleset(const std::string& table, const RuleOptions& options) {
   ChainWriter writer{table};
-  write_guard(writer, tcp_loose);
+  write_guard(writer, options);
   write_evidence(writer);
   write_dnat(writer);
-  write_source(writer);
+  write_source(writer, source_ports_beside(options.probe_ports));
   return writer.take();
 }
 
-RulePtr make_untracked_rule(const std::string& table) {
+RulePtr make_untracked_rule(const std::string& table, const ProbePorts& ports) {
   ChainWriter writer{table};
   writer.open(chain_untracked);
-  writer.add(writer.rule("replies to hanatd's probes").dport_between(probe_port_first, probe_port_last).socket_mark(packet_mark).notrack());
+  writer.add(writer.rule("replies to hanatd's probes").dport_between(ports.first, ports.last).socket_mark(packet_mark).notrack());
   return std::move(writer.take().front());
 }
 

@@ -6,12 +6,20 @@
 #include <vector>
 
 #include "nat/nftables/handles.hpp"
+#include "nat/probe_ports.hpp"
 
 namespace hanat::nat {
 
-/// All rules in order, chain by chain. `tcp_loose`: conntrack picks up connections that it does not know (layout.hpp).
-std::vector<RulePtr> make_ruleset(const std::string& table, bool tcp_loose);
+/// What the rules depend on.
+struct RuleOptions {
+  bool tcp_loose = true; // the sysctl net.netfilter.nf_conntrack_tcp_loose: conntrack picks up connections that it does not know
+  ProbePorts probe_ports = {};
+  bool operator==(const RuleOptions&) const = default;
+};
+
+/// All rules in order, chain by chain.
+std::vector<RulePtr> make_ruleset(const std::string& table, const RuleOptions& options);
 /// The rule of the chain `untracked`.
-RulePtr make_untracked_rule(const std::string& table);
+RulePtr make_untracked_rule(const std::string& table, const ProbePorts& ports);
 
 } // namespace hanat::nat

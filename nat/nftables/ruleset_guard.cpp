@@ -244,7 +244,7 @@ void write_untracked(ChainWriter& writer) {
 /// Reached by packets that fit no flow, while this gateway is the standby of a pair or settles: the flow may be in the other gateway's
 /// conntrack, and come here in a moment. A packet that passes would end it, or make an entry in its place: what a client sends in the
 /// middle of its connection, and what a server sends to it. Both are sent again. What begins a flow passes.
-void write_settle(ChainWriter& writer) {
+void write_settle(ChainWriter& writer, const ProbePorts& probes) {
   writer.open("settle");
   writer.add(writer.rule("hanatd does not run: nobody would end this").load_zero().not_in_set(set_heartbeat).verdict(NFT_RETURN));
   writer.add(writer.rule("of the gateway itself").no_input_interface(false).verdict(NFT_RETURN));
@@ -258,10 +258,8 @@ void write_settle(ChainWriter& writer) {
                      .in_set(name_of({SetKind::vips, family, ranges}))
                      .verdict(NF_DROP));
   writer.add(writer.rule("a server opens a connection of its own").only_tcp().tcp_flags(opening_flags, TH_SYN).verdict(NFT_RETURN));
-  writer.add(writer.rule("replies to hanatd's probes")
-                 .dport_between(probe_port_first, probe_port_last)
-                 .socket_mark(packet_mark)
-                 .verdict(NFT_RETURN));
+  writer.add(
+      writer.rule("replies to hanatd's probes").dport_between(probes.first, probes.last).socket_mark(packet_mark).verdict(NFT_RETURN));
   for (const bool ranges : {false, true})
     for (const Family family : both_families)
       writer.add(writer.rule("from a server, and its client does not know that address")
@@ -320,18 +318,18 @@ void write_guard_output(ChainWriter& writer) {
 
 } // namespace
 
-void write_guard(ChainWriter& writer, bool tcp_loose) {
+void write_guard(ChainWriter& writer, const RuleOptions& options) {
   write_refuse(writer);
   write_refuse_new(writer);
   for (const Family family : both_families) write_address_guard(writer, family);
   write_reconnect(writer);
-  for (const Family family : both_families) write_orphan(writer, family, tcp_loose);
-  write_midstream(writer, tcp_loose);
+  for (const Family family : both_families) write_orphan(writer, family, options.tcp_loose);
+  write_midstream(writer, options.tcp_loose);
   write_hold(writer);
   write_opening(writer);
   write_unreachable(writer);
   write_untracked(writer);
-  write_settle(writer);
+  write_settle(writer, options.probe_ports);
   write_guarded(writer);
   write_segment(writer);
   write_guard_chain(writer);

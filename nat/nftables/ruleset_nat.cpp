@@ -3,8 +3,11 @@
 #include "nat/nftables/ruleset_parts.hpp"
 
 #include <array>
+#include <cstdint>
+#include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -19,10 +22,8 @@
 namespace hanat::nat {
 namespace {
 
-// Translated source ports are above the privileged ones and below those of hanatd's probes (61000-61999). They are fully random: after a
-// cut, the next client with the same port would get a late reply that was meant for the previous one.
-constexpr std::uint16_t source_first = 1024;
-constexpr std::uint16_t source_last = probe_port_first - 1;
+// Translated source ports are fully random: after a cut, the next client with the same port would get a late reply that was meant for the
+// previous one.
 
 void write_dnat_chain(ChainWriter& writer, const std::string& chain) {
   writer.open(chain);
@@ -60,7 +61,7 @@ void write_displaced(ChainWriter& writer) {
 }
 
 /// Reached only for flows to addresses in `translated`. The server is that of the flow: after DNAT, the source of its replies.
-void write_source_of(ChainWriter& writer, Family family) {
+void write_source_of(ChainWriter& writer, Family family, const SourcePorts& ports) {
   writer.open(family == Family::ipv4 ? chain_source_ipv4 : chain_source_ipv6);
   const unsigned after_vip = registers_of(family) + 2;
   for (const Protocol protocol : all_protocols)
@@ -76,7 +77,7 @@ void write_source_of(ChainWriter& writer, Family family) {
       writer.add(key(writer.rule("source address of the gateway")).in_verdict_map(name_of({SetKind::masquerade, family, ranges})));
       writer.add(key(writer.rule("fixed source address"))
                      .from_map(name_of({SetKind::snat, family, ranges}))
-                     .snat(family, source_first, source_last));
+                     .snat(family, ports.first, ports.last));
     }
 }
 
@@ -89,10 +90,10 @@ void write_picked_up(ChainWriter& writer) {
         writer.rule("not forgotten any more").only(family).only_tcp().load_original_tuple(family).delete_from_set(orphans_set(family)));
 }
 
-void write_masquerade(ChainWriter& writer) {
+void write_masquerade(ChainWriter& writer, const SourcePorts& ports) {
   writer.open(chain_masquerade);
-  for (const Protocol protocol : all_protocols)
-    writer.add(writer.rule("source ports below those of hanatd's probes").only(protocol).masquerade(source_first, source_last));
+  const std::string text = fmt::format("source ports {} those of hanatd's probes", ports.last == UINT16_MAX ? "above" : "below");
+  for (const Protocol protocol : all_protocols) writer.add(writer.rule(text).only(protocol).masquerade(ports.first, ports.last));
   // A client in its server's own network, or a server that connects to its own service: the reply would go straight to the client, from an
   // address that it did not connect to. Such a packet leaves by the interface it came in by. `meta iif` in postrouting needs Linux 5.7.
   writer.open(chain_hairpin);
@@ -119,10 +120,10 @@ void write_dnat(ChainWriter& writer) {
   write_dnat_chain(writer, "dnat_output");
 }
 
-void write_source(ChainWriter& writer) {
-  for (const Family family : both_families) write_source_of(writer, family);
+void write_source(ChainWriter& writer, const SourcePorts& ports) {
+  for (const Family family : both_families) write_source_of(writer, family, ports);
   write_picked_up(writer);
-  write_masquerade(writer);
+  write_masquerade(writer, ports);
   // Each new connection through the gateway pays for these rules. A reply address of the other family ends a rule by itself.
   writer.open("source");
   writer.add(writer.rule("picked up").only_tcp().no_tcp_flags(TH_SYN | TH_RST).verdict(NFT_JUMP, "picked_up"));

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 
 #include "nat/nftables/rule_writer.hpp"
+#include "nat/nftables/ruleset.hpp"
 #include "nat/nftables/set_elements.hpp"
 
 namespace hanat::nat {
@@ -41,12 +42,12 @@ private:
 };
 
 /// The chains of the guard, and those that it goes to.
-void write_guard(ChainWriter& writer, bool tcp_loose);
+void write_guard(ChainWriter& writer, const RuleOptions& options);
 /// What tells that clients get no answer: the chains that the guard goes to.
 void write_evidence(ChainWriter& writer);
 /// New flows get their server. Reached from the hooks prerouting and output.
 void write_dnat(ChainWriter& writer);
-/// New flows get their source address. Reached from the hook postrouting.
-void write_source(ChainWriter& writer);
+/// New flows get their source address, and a port of `ports`. Reached from the hook postrouting.
+void write_source(ChainWriter& writer, const SourcePorts& ports);
 
 } // namespace hanat::nat

@@ -41,6 +41,8 @@ bool is_tcp_loose() {
   return value != 0;
 }
 
+RuleOptions rules_for(const ProbePorts& ports) { return {.tcp_loose = is_tcp_loose(), .probe_ports = ports}; }
+
 /// Whether hanat would write these elements, and no others beside them.
 bool is_whole(const Decoded& decoded) {
   const Gates gates = gates_of(decoded.state, is_settling(decoded.gates));
@@ -66,8 +68,8 @@ NftTable::NftTable(std::string table, Ownership ownership)
   watch_.begin(generation());
 }
 
-NftTable::LayoutText NftTable::intended_layout(const std::string& table, bool tcp_loose) {
-  const Layout layout = make_layout(table, tcp_loose);
+NftTable::LayoutText NftTable::intended_layout(const std::string& table, const RuleOptions& rules) {
+  const Layout layout = make_layout(table, rules);
   LayoutText text;
   for (const auto& set : layout.sets) text.sets[nftnl_set_get_str(set.get(), NFTNL_SET_NAME)] = describe(*set);
   for (const auto& chain : layout.chains) text.chains[nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)] = describe(*chain);
@@ -180,9 +182,9 @@ std::optional<Loaded> NftTable::read_once() {
         fmt::format("table inet {} belongs to another running hanatd (netlink port {}); stop that one, or name another table with --table",
                     table_, found->owner));
   LayoutText layout = read_layout();
-  notrack_ = layout.chains.erase(chain_untracked) != 0;
+  shared_.notrack = layout.chains.erase(chain_untracked) != 0;
   layout.rules.erase(chain_untracked);
-  const LayoutText intended = intended_layout(table_, is_tcp_loose());
+  const LayoutText intended = intended_layout(table_, rules_for(shared_.probe_ports));
   Decoded decoded = read_elements(layout, intended);
   const bool settling = is_settling(decoded.gates);
   const bool same_shared = !shared_.known || (decoded.endpoints == shared_.endpoints && settling == shared_.settling);
@@ -240,7 +242,7 @@ void NftTable::commit(TransactionBuilder& builder, const char* what, const Verif
 
 void NftTable::adopt(const TableState& loaded) {
   shared_.gates = gates_of(loaded, shared_.settling);
-  shared_.tcp_loose = is_tcp_loose();
+  shared_.rules = rules_for(shared_.probe_ports);
   shared_.known = true;
   if (ownership_ == Ownership::shared) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
@@ -259,11 +261,11 @@ void NftTable::adopt(const TableState& loaded) {
 void NftTable::load(const TableState& state) {
   const bool exists = find_table().has_value();
   const Gates gates = gates_of(state, shared_.settling);
-  shared_.tcp_loose = is_tcp_loose();
+  shared_.rules = rules_for(shared_.probe_ports);
   const auto attempt = [&](std::uint32_t flags) {
     TransactionBuilder builder{table_, socket_.next_sequence()};
     if (exists) builder.delete_table();
-    builder.add_table(flags).add_layout(shared_.tcp_loose).change({}, state, {}, gates);
+    builder.add_table(flags).add_layout(shared_.rules).change({}, state, {}, gates);
     for (const auto& [kind, endpoints] : shared_.endpoints) builder.change_endpoints(kind, {}, endpoints);
     commit(builder, "load the table", [&] {
       const auto found = read();
@@ -284,7 +286,7 @@ void NftTable::load(const TableState& state) {
   }
   shared_.gates = gates;
   shared_.known = true;
-  notrack_ = false;
+  shared_.notrack = false;
 }
 
 /// Whether the loaded entries are those after the change. A transaction is applied whole or not at all, so one read is enough.
@@ -361,7 +363,7 @@ void NftTable::set_endpoints(SetKind kind, const EndpointMap& intended) {
   if (!intended.empty()) shared_.endpoints.emplace(kind, intended); // as it is read
 }
 
-bool NftTable::missed_a_commit() { return watch_.missed(generation()) || shared_.tcp_loose != is_tcp_loose(); }
+bool NftTable::missed_a_commit() { return watch_.missed(generation()) || shared_.rules != rules_for(shared_.probe_ports); }
 
 void NftTable::heartbeat() {
   TransactionBuilder builder{table_, socket_.next_sequence()};
@@ -370,8 +372,9 @@ void NftTable::heartbeat() {
 
 void NftTable::set_notrack(bool on) {
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(on ? builder.add_untracked_replies() : builder.delete_untracked_replies(), "let probes bypass conntrack", [] { return true; });
-  notrack_ = on;
+  commit(on ? builder.add_untracked_replies(shared_.rules.probe_ports) : builder.delete_untracked_replies(), "let probes bypass conntrack",
+         [] { return true; });
+  shared_.notrack = on;
 }
 
 void NftTable::remove() {

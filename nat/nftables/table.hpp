@@ -66,7 +66,9 @@ public:
   void heartbeat();
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
   void set_notrack(bool on);
-  bool is_notrack_set() const { return notrack_; }
+  bool is_notrack_set() const { return shared_.notrack; }
+  /// The rules have to be for these ports. Where others are loaded, read() finds the table not in order, and load() makes it so.
+  void set_probe_ports(const ProbePorts& ports) { shared_.probe_ports = ports; }
   /// Whether only this process can change the table.
   bool owns_table() const { return owns_; }
   /// Deletes the table if it exists.
@@ -84,7 +86,7 @@ private:
   struct Found;
   struct LayoutText;
   std::optional<Found> find_table();
-  static LayoutText intended_layout(const std::string& table, bool tcp_loose);
+  static LayoutText intended_layout(const std::string& table, const RuleOptions& rules);
   LayoutText read_layout();
   Decoded read_elements(const LayoutText& found, const LayoutText& intended);
   void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
@@ -100,13 +102,14 @@ private:
   Netlink socket_;
   CommitWatch watch_;
   bool owns_ = false;
-  bool notrack_ = false; // the chain `untracked` is loaded
   struct Shared {
     bool known = false; // what is loaded; before that, endpoints are what was found
     Gates gates;
     std::map<SetKind, EndpointMap> endpoints;
     bool settling = false;
-    bool tcp_loose = true; // the rules are for this
+    RuleOptions rules;      // what the loaded ones are for
+    ProbePorts probe_ports; // what they have to be for
+    bool notrack = false;   // the chain `untracked` is loaded
   };
   Shared shared_; // what is of no service alone
 };

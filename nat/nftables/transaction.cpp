@@ -114,7 +114,7 @@ TransactionBuilder& TransactionBuilder::delete_table() {
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::add_layout(bool tcp_loose) { return add_objects(make_layout(table_, tcp_loose)); }
+TransactionBuilder& TransactionBuilder::add_layout(const RuleOptions& options) { return add_objects(make_layout(table_, options)); }
 
 TransactionBuilder& TransactionBuilder::add_objects(const Layout& layout) {
   for (const auto& set : layout.sets)
@@ -185,8 +185,8 @@ void TransactionBuilder::add_rule(nftnl_rule* rule) {
   message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, rule); });
 }
 
-TransactionBuilder& TransactionBuilder::add_untracked_replies() {
-  const UntrackedReplies replies = make_untracked_replies(table_);
+TransactionBuilder& TransactionBuilder::add_untracked_replies(const ProbePorts& ports) {
+  const UntrackedReplies replies = make_untracked_replies(table_, ports);
   add_chain(replies.chain.get());
   add_rule(replies.rule.get());
   return *this;

@@ -42,7 +42,7 @@ public:
   TransactionBuilder& add_table(std::uint32_t flags, const std::string& comment);
   TransactionBuilder& delete_table();
   /// The sets, chains and rules of the layout.
-  TransactionBuilder& add_layout(bool tcp_loose = true);
+  TransactionBuilder& add_layout(const RuleOptions& options = {});
   TransactionBuilder& add_objects(const Layout& layout);
   TransactionBuilder& add_elements(const ElementLists& lists);
   TransactionBuilder& delete_elements(const ElementLists& lists);
@@ -64,7 +64,7 @@ public:
   TransactionBuilder& heartbeat();
 
   /// The chain `untracked` with its rule.
-  TransactionBuilder& add_untracked_replies();
+  TransactionBuilder& add_untracked_replies(const ProbePorts& ports);
   TransactionBuilder& delete_untracked_replies();
 
   Transaction finish();

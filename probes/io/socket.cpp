@@ -27,6 +27,8 @@ bool bind_source(int fd, int type, const Address& source) {
   return bind(fd, address.get(), address.length) == 0;
 }
 
+nat::ProbePorts untracked_ports; // use_probe_ports()
+
 // Another socket may use the port; 32 random ports find a free one while fewer than nine in ten are taken.
 constexpr int max_port_tries = 32;
 
@@ -34,7 +36,7 @@ constexpr int max_port_tries = 32;
 /// firewall that accepts established connections lets the replies in.
 bool bind_untracked(int fd, const Probe& probe) {
   static thread_local std::minstd_rand random{std::random_device{}()};
-  std::uniform_int_distribution<std::uint32_t> port{nat::probe_port_first, nat::probe_port_last};
+  std::uniform_int_distribution<std::uint32_t> port{untracked_ports.first, untracked_ports.last};
   const std::uint32_t mark = nat::packet_mark;
   if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0) return false;
   const Address any = probe.server.address.family() == Family::ipv4 ? Address{} : Address::from_bytes(std::array<std::uint8_t, 16>{});
@@ -67,6 +69,8 @@ std::variant<Fd, int> open_probe_socket(const Probe& probe, int type, int protoc
   if (spec.source && !bind_source(result.get(), type, *spec.source)) return errno;
   return result;
 }
+
+void use_probe_ports(const nat::ProbePorts& ports) { untracked_ports = ports; }
 
 int pending_error(int fd) {
   int error = 0;

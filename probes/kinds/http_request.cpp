@@ -1,8 +1,10 @@
 // The options of one libcurl handle.
 #include "probes/kinds/http_request.hpp"
 
+#include <algorithm>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "probes/kinds/grpc_answer.hpp"
 #include "probes/kinds/tls_context.hpp"
@@ -17,13 +19,24 @@ std::string in_brackets(const Address& address) {
   return address.family() == Family::ipv6 ? fmt::format("[{}]", address.text()) : address.text();
 }
 
+/// Methods of which servers expect a Content-Length, be it 0.
+bool has_length(std::string_view method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
+
+bool is_content_type(const std::string& header) {
+  constexpr std::string_view name = "content-type:";
+  return header.size() >= name.size() && std::equal(name.begin(), name.end(), header.begin(), [](char small, char c) {
+           return small == (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+         });
+}
+
 /// The URL gives Host header and SNI; CURLOPT_CONNECT_TO gives the address to connect to.
 std::string url_of(const Probe& probe) {
   const ProbeSpec& spec = probe.spec;
   const bool grpc = spec.kind == Kind::grpc;
   const std::string& host = grpc ? spec.of<GrpcSpec>().host : spec.of<HttpSpec>().host;
   const std::string path = grpc ? "/grpc.health.v1.Health/Check" : spec.of<HttpSpec>().path;
-  const std::string authority = host.empty() ? fmt::format("{}:{}", in_brackets(probe.server.address), probe.server.port) : host;
+  const std::string own = probe.name.empty() ? in_brackets(probe.server.address) : probe.name;
+  const std::string authority = host.empty() ? fmt::format("{}:{}", own, probe.server.port) : host;
   return fmt::format("{}://{}{}{}", uses_tls(spec) ? "https" : "http", authority, path.starts_with('/') ? "" : "/", path);
 }
 
@@ -63,12 +76,19 @@ void HttpRequest::set_request(const Probe& probe) {
 void HttpRequest::set_http(Kind kind, const HttpSpec& http) {
   if (http.method == "HEAD")
     set(CURLOPT_NOBODY, 1L);
-  else if (http.method == "POST")
-    set(CURLOPT_POSTFIELDS, "");
-  else
+  else if (http.method != "GET")
     set(CURLOPT_CUSTOMREQUEST, http.method.c_str());
   if (kind == Kind::http && !http.http2) append(headers_, "Connection: close"); // HTTP/2 has no such header
   for (const std::string& line : http.headers) append(headers_, line);
+  if (!http.request_body.empty() || has_length(http.method)) set_body(http);
+}
+
+/// curl has defaults for both headers, which it leaves out for one without a value.
+void HttpRequest::set_body(const HttpSpec& http) {
+  set(CURLOPT_POSTFIELDSIZE, static_cast<long>(http.request_body.size()));
+  set(CURLOPT_COPYPOSTFIELDS, http.request_body.data());
+  append(headers_, "Expect:"); // no "100-continue", which costs a round trip
+  if (std::ranges::none_of(http.headers, is_content_type)) append(headers_, "Content-Type:");
 }
 
 void HttpRequest::set_grpc(const GrpcSpec& grpc) {

@@ -39,6 +39,7 @@ private:
   static void append(List& list, const std::string& line);
   void set_request(const Probe& probe);
   void set_http(Kind kind, const HttpSpec& http);
+  void set_body(const HttpSpec& http);
   void set_grpc(const GrpcSpec& grpc);
   void set_version(bool tls, bool http2);
   void set_connection(const Probe& probe);

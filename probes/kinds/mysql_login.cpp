@@ -56,9 +56,9 @@ std::optional<std::string> MysqlLogin::reply(std::string_view data) {
     why_not_ = {.reason = Reason::garbled, .detail = "unknown data of an authentication plugin"};
     return std::nullopt;
   }
-  // The server's cache does not know this user yet: it needs the password itself, and keeps its hash.
+  // The server's cache does not know this user yet: it needs the password itself, and keeps its hash. To a wrong password it says the same.
   if (secured_) return std::string{password_.reveal()} + '\0';
-  why_not_ = login_refused("the server needs the password itself to cache it (caching_sha2_password)", "write tls = true");
+  why_not_ = login_refused("the password is wrong, or the server's cache lacks it (caching_sha2_password)", "write tls = true");
   return std::nullopt;
 }
 

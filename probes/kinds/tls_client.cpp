@@ -18,7 +18,7 @@ constexpr std::size_t longest_handshake = std::size_t{256} << 10; // OpenSSL's o
 class TlsClient final : public ProtocolClient {
 public:
   TlsClient(std::unique_ptr<ProtocolClient> inner, const TlsOptions& options, const Probe& probe, TlsSessions* sessions)
-      : ProtocolClient(longest_handshake), inner_(std::move(inner)), stream_(options, probe.server.address) {
+      : ProtocolClient(longest_handshake), inner_(std::move(inner)), stream_(options, probe) {
     if (sessions != nullptr) stream_.use_sessions(*sessions, probe);
     phase_ = inner_->begins_plain() ? Phase::plain : Phase::handshake;
   }

@@ -29,6 +29,11 @@ struct FreeCertificate {
 
 bool is_about_name(int error) { return error == X509_V_ERR_HOSTNAME_MISMATCH || error == X509_V_ERR_IP_ADDRESS_MISMATCH; }
 
+std::string name_for(const TlsOptions& options, const Probe& probe) {
+  if (!options.name.empty()) return options.name;
+  return probe.name.empty() ? probe.server.address.text() : probe.name;
+}
+
 /// "certificate has expired", with the day, and whose it is.
 std::string date_failure(int error, int depth, X509* certificate) {
   std::string text = X509_verify_cert_error_string(error);
@@ -45,8 +50,8 @@ std::string date_failure(int error, int depth, X509* certificate) {
 
 void TlsStream::FreeTls::operator()(SSL* tls) const { SSL_free(tls); }
 
-TlsStream::TlsStream(const TlsOptions& options, const Address& server)
-    : context_(context_of(options)), tls_(SSL_new(context_->get())), name_(options.name.empty() ? server.text() : options.name) {
+TlsStream::TlsStream(const TlsOptions& options, const Probe& probe)
+    : context_(context_of(options)), tls_(SSL_new(context_->get())), name_(name_for(options, probe)) {
   if (!tls_ || SSL_set_ex_data(tls_.get(), app_data, this) != 1) fail_stream();
   set_name(name_);
   BIO* in = BIO_new(BIO_s_mem());

@@ -19,8 +19,9 @@ namespace hanat::probes {
 
 class TlsStream {
 public:
-  /// Without a name the certificate must name `server`. Throws std::runtime_error with OpenSSL's message when OpenSSL fails.
-  TlsStream(const TlsOptions& options, const Address& server);
+  /// Without a name of the options the certificate must have that of the server, or its address. Throws std::runtime_error with OpenSSL's
+  /// message when OpenSSL fails.
+  TlsStream(const TlsOptions& options, const Probe& probe);
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream();

@@ -1,6 +1,8 @@
 // Reads the keys of http and https probes.
 // Not here: host and expires_within (shared_keys), the keys of every probe (read_probe).
 #include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,6 +13,7 @@ namespace hanat::config {
 namespace {
 
 constexpr std::size_t longest_body = 4'096; // bytes
+constexpr std::size_t longest_request_body = std::size_t{16} << 10;
 constexpr std::size_t longest_path = 2'048;
 constexpr std::size_t longest_method = 20;
 constexpr std::size_t most_headers = 32;
@@ -29,6 +32,19 @@ Parsed<std::string> parse_path(std::string_view text) {
   if (text.starts_with('/') && text.size() <= longest_path && printable(text)) return std::string{text};
   return error("probe.path = {} is not a path: begin it with \"/\", without spaces and at most {} characters long, as in \"/healthz\"",
                shown(text), grouped(longest_path));
+}
+/// Methods with which a body means something (RFC 9110), and those that hanat does not know.
+bool sends_body(std::string_view method) {
+  static constexpr std::array without{std::string_view{"GET"}, std::string_view{"HEAD"}, std::string_view{"DELETE"},
+                                      std::string_view{"TRACE"}, std::string_view{"CONNECT"}};
+  return std::ranges::find(without, method) == without.end();
+}
+Parsed<std::string> parse_request_body(std::string_view text) {
+  if (text.empty()) return error("probe.request_body = \"\" is empty: write what the request shall send, or remove request_body");
+  if (text.size() > longest_request_body)
+    return error("probe.request_body is {} bytes long, but the maximum is {}: send the shortest request that the server answers",
+                 grouped(text.size()), grouped(longest_request_body));
+  return std::string{text};
 }
 Parsed<probes::Pattern> parse_body(std::string_view text) {
   if (text.empty())
@@ -150,6 +166,11 @@ void read_http(TableReader& reader, probes::ProbeSpec& spec) {
   };
   read("method", "GET", parse_method, http.method);
   read("path", "/healthz", parse_path, http.path);
+  read("request_body", "{}", parse_request_body, http.request_body);
+  if (const toml::node* body = reader.find("request_body"); body != nullptr && !sends_body(http.method))
+    reader.report_error(*body, fmt::format("probe.request_body is not sent with method {}{}: write method = \"POST\", or another one that "
+                                           "sends a body; what the response must contain is written as body",
+                                           http.method, reader.find("method") == nullptr ? " (built in)" : ""));
   http.host = read_host(reader, "host", "www.example.com");
   static constexpr Choice<bool> versions[] = {{.text = "1.1", .value = false}, {.text = "2", .value = true}};
   http.http2 = reader.choice<bool>("http_version", versions).value.value_or(false);

@@ -22,9 +22,9 @@ inline constexpr std::string_view tls_keys[] = {"host", "verify", "expires_withi
 void read_tls(TableReader& reader, probes::ProbeSpec& spec);
 
 inline constexpr std::string_view http_keys[] = {"method", "path",       "host",   "headers", "http_version",
-                                                 "body",   "body_regex", "status", "full"};
-inline constexpr std::string_view https_keys[] = {"method",     "path",   "host", "headers", "http_version",   "body",
-                                                  "body_regex", "status", "full", "verify",  "expires_within", "tls"};
+                                                 "body",   "body_regex", "status", "full",    "request_body"};
+inline constexpr std::string_view https_keys[] = {"method", "path", "host",   "headers",        "http_version", "body",        "body_regex",
+                                                  "status", "full", "verify", "expires_within", "tls",          "request_body"};
 void read_http(TableReader& reader, probes::ProbeSpec& spec);
 void read_https(TableReader& reader, probes::ProbeSpec& spec);
 

@@ -84,6 +84,8 @@ std::string needs(const std::string& table, const std::string& key) {
                                                          {"probe mysql writable", "user = \"u\""},
                                                          {"probe mysql wsrep_ready", "user = \"u\""},
                                                          {"probe mysql member_state", "user = \"u\""},
+                                                         {"probe http request_body", "method = \"POST\""},
+                                                         {"probe https request_body", "method = \"POST\""},
                                                          {"probe critical", "slow = \"100ms\""},
                                                          {"probe fast_interval", "interval = \"1d\""},
                                                          {"probe dns answer", "name = \"www.example.com\""},

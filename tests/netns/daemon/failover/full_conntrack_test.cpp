@@ -94,6 +94,25 @@ TEST_F(FullConntrack, DoesNotKeepProbesFromTheirServers) {
   hanatd.wait_target("web", "backup");
 }
 
+TEST_F(FullConntrack, ProbesComeFromThePortsThatAReloadNames) {
+  fill();
+  expect_nothing_moves();
+  const std::string text = "[hanatd]\nprobe_ports = \"20000-20199\"\n" + fast_service();
+  EXPECT_EQ(hanatd.reload(text).exit, 0);
+  expect_nothing_moves();
+  const Status status = hanatd.status();
+  EXPECT_EQ(server(service(status, "web"), "primary").last->reason, "connected");
+  EXPECT_FALSE(status.daemon.inconclusive) << *status.daemon.inconclusive;
+  const std::string table = lab.must(Host::gateway, "nft list table inet hanat");
+  EXPECT_THAT(table, testing::HasSubstr("th dport 20000-20199 socket mark 0x68616e61 notrack"));
+  EXPECT_THAT(table, testing::HasSubstr("masquerade to :20200-65535 fully-random"));
+  EXPECT_THAT(table, testing::Not(testing::HasSubstr("61000")));
+  EXPECT_THAT(hanatd.log(), testing::Not(testing::HasSubstr("find out what else changes nftables")));
+  hanatd.restart();
+  hanatd.wait_target("web", "primary");
+  EXPECT_THAT(hanatd.log(), testing::Not(testing::HasSubstr("replaced, its targets kept"))) << "the rules are for these ports";
+}
+
 TEST_F(FullConntrack, BehindAFirewallThatKnowsEstablishedConnectionsOnlyBlindsHanatd) {
   lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw in { type filter hook input priority 0; policy drop; }; "
                           "add rule inet fw in ct state established,related accept'");

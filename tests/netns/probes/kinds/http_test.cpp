@@ -1,8 +1,11 @@
 // Kinds http and https with hostile and hanging servers. Not here: real servers (https_test).
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -166,29 +169,73 @@ TEST(ProbeHttp, TheBodyIsChecked) {
   });
 }
 
+/// What a server gets of this probe. Its answer is 200.
+std::string request_of(const std::function<void(probes::Probe&, probes::HttpSpec&)>& change) {
+  std::promise<std::string> request;
+  ScriptedServer server{[&](Client& client) {
+    std::string text;
+    client.read_request(&text);
+    request.set_value(text);
+    client.send("HTTP/1.1 200 OK\r\n\r\n");
+  }};
+  auto probe = http_probe(server.endpoint());
+  change(probe, probe.spec.edit<probes::HttpSpec>());
+  EXPECT_EQ(probe_once(probe).reason, Reason::answered);
+  return request.get_future().get();
+}
+
 TEST(ProbeHttp, TheRequestIsWhatTheSpecSays) {
   isolated([] {
-    const auto request_of = [](const std::function<void(probes::HttpSpec&)>& change) {
-      std::promise<std::string> request;
-      ScriptedServer server{[&](Client& client) {
-        std::string text;
-        client.read_request(&text);
-        request.set_value(text);
-        client.send("HTTP/1.1 200 OK\r\n\r\n");
-      }};
-      auto probe = http_probe(server.endpoint());
-      change(probe.spec.edit<probes::HttpSpec>());
-      EXPECT_EQ(probe_once(probe).reason, Reason::answered);
-      return request.get_future().get();
+    const auto with = [](const std::function<void(probes::HttpSpec&)>& change) {
+      return request_of([&](probes::Probe&, probes::HttpSpec& http) { change(http); });
     };
     setenv("http_proxy", "http://127.0.0.1:9", 1);
-    const auto named = request_of([](probes::HttpSpec& http) { http.host = "www.example.com", http.path = "/a/../b?c"; });
+    const auto named = with([](probes::HttpSpec& http) { http.host = "www.example.com", http.path = "/a/../b?c"; });
     unsetenv("http_proxy");
     EXPECT_EQ(named, "GET /a/../b?c HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: hanat\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-    const auto plain = request_of([](probes::HttpSpec& http) { http.method = "HEAD"; });
+    const auto plain = with([](probes::HttpSpec& http) { http.method = "HEAD"; });
     EXPECT_TRUE(plain.starts_with("HEAD / HTTP/1.1\r\nHost: 127.0.0.1:")) << plain;
-    EXPECT_TRUE(request_of([](probes::HttpSpec& http) { http.method = "POST"; }).find("Content-Length: 0\r\n") != std::string::npos);
-    EXPECT_TRUE(request_of([](probes::HttpSpec& http) { http.method = "OPTIONS"; }).starts_with("OPTIONS / HTTP/1.1\r\n"));
+    EXPECT_TRUE(with([](probes::HttpSpec& http) { http.method = "OPTIONS"; }).starts_with("OPTIONS / HTTP/1.1\r\n"));
+  });
+}
+
+TEST(ProbeHttp, TheBodyOfTheRequestIsSentWithItsLengthAndTheHeadersThatAreConfigured) {
+  isolated([] {
+    const auto with_body = [](const char* method, const std::string& body, std::vector<std::string> headers = {}) {
+      return request_of([&](probes::Probe& probe, probes::HttpSpec& http) {
+        probe.name = "web.lan";
+        http.method = method, http.request_body = body, http.headers = std::move(headers);
+      });
+    };
+    const std::string text = with_body("POST", "{\"ping\": 1}\n", {"content-type: application/json"});
+    const auto body = text.find("\r\n\r\n");
+    ASSERT_NE(body, std::string::npos);
+    EXPECT_EQ(text.substr(body + 4), "{\"ping\": 1}\n");
+    const auto port = text.substr(text.find("web.lan:") + 8, text.find("\r\nUser-Agent") - text.find("web.lan:") - 8);
+    EXPECT_EQ(text.substr(0, body), "POST / HTTP/1.1\r\nHost: web.lan:" + port +
+                                        "\r\nUser-Agent: hanat\r\nAccept: */*\r\nConnection: close\r\n"
+                                        "content-type: application/json\r\nContent-Length: 12");
+    const std::string bytes = with_body("REPORT", "a\0b"s);
+    EXPECT_TRUE(bytes.starts_with("REPORT / HTTP/1.1\r\n") && bytes.ends_with("Content-Length: 3\r\n\r\na\0b"s)) << bytes;
+    EXPECT_EQ(bytes.find("Content-Type"), std::string::npos) << bytes;
+    const std::string large(16'384, 'x'); // no "Expect: 100-continue", for which this server would let it wait
+    EXPECT_NE(with_body("PUT", large).find("Content-Length: 16384\r\n\r\nx"), std::string::npos);
+    for (const char* method : {"POST", "PUT", "PATCH"}) {
+      const std::string empty = with_body(method, "");
+      EXPECT_TRUE(empty.starts_with(method) && empty.ends_with("Content-Length: 0\r\n\r\n")) << empty;
+    }
+  });
+}
+
+TEST(ProbeHttp, AServersNameIsTheHostUnlessTheProbeNamesOne) {
+  isolated([] {
+    const auto host_of = [](const char* name, const char* host) {
+      const auto text = request_of([&](probes::Probe& probe, probes::HttpSpec& http) { probe.name = name, http.host = host; });
+      return text.substr(text.find("Host: ") + 6, text.find_first_of(":\r", text.find("Host: ") + 6) - text.find("Host: ") - 6);
+    };
+    EXPECT_EQ(host_of("db1.lan", ""), "db1.lan");
+    EXPECT_EQ(host_of("db1.lan", "www.example.com"), "www.example.com");
+    EXPECT_EQ(host_of("", ""), "127.0.0.1");
   });
 }
 

@@ -190,6 +190,14 @@ TEST(RealServers, Tls) {
     EXPECT_EQ(reason_of(probe_of(8443, "", true)), "answered"); // by its address
     EXPECT_EQ(reason_of(probe_of(8443, "other.example", true)), "tls-failed: certificate is for web.example, 127.0.0.1, not for "
                                                                 "other.example: write the name that it has as host, or as name in tls");
+    auto own_name = probe_of(8443, "", true);
+    own_name.name = "web.example"; // a server that is configured by its name
+    EXPECT_EQ(reason_of(own_name), "answered");
+    own_name.name = "db1.lan";
+    EXPECT_TRUE(reason_of(own_name).starts_with("tls-failed: certificate is for web.example, 127.0.0.1, not for db1.lan: "));
+    own_name.spec.edit<probes::TlsSpec>().host = "web.example";
+    own_name.spec.tls = probes::TlsOptions{.verify = true, .name = "web.example"};
+    EXPECT_EQ(reason_of(own_name), "answered");
     EXPECT_TRUE(reason_of(probe_of(8444, "web.example", true)).starts_with("tls-failed: certificate has expired (expired "));
     EXPECT_EQ(reason_of(probe_of(8443, "web.example", true, 5)), "answered");
     EXPECT_EQ(reason_of(probe_of(8443, "web.example", true, 14)), "certificate-expires: expires in 9 days");

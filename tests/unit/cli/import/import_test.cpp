@@ -212,5 +212,15 @@ TEST(Import, FollowsFallAndRiseAndTheirTimes) {
                           HasSubstr("down = { fails = 4, within = \"20s\" }"), HasSubstr("up = { passes = 3 }")));
 }
 
+TEST(Import, AHaproxyCheckThatSendsABodyBecomesOneWhereTheMethodHasBodies) {
+  const std::string proxy = "listen a\n mode http\n bind 203.0.113.10:80\n server x 198.18.1.2:80 check\n option httpchk\n"
+                            " http-check send meth {} uri /q hdr Content-Type text/plain body ping\n";
+  EXPECT_THAT(
+      imported(System::haproxy, fmt::format(fmt::runtime(proxy), "PUT")).toml,
+      AllOf(HasSubstr("method = \"PUT\""), HasSubstr("headers = [\"Content-Type: text/plain\"]"), HasSubstr("request_body = \"ping\"")));
+  EXPECT_THAT(imported(System::haproxy, fmt::format(fmt::runtime(proxy), "GET")).toml,
+              AllOf(Not(HasSubstr("request_body = \"")), HasSubstr("# LOST: ")));
+}
+
 } // namespace
 } // namespace hanat::cli::imports

@@ -85,6 +85,9 @@ TEST(KeyValues, ThatMayBeSecretAreNotShown) {
   const auto found = between("probe = { type = \"http\", headers = [\"Authorization: Bearer one\"] }",
                              "probe = { type = \"http\", headers = [\"Authorization: Bearer two\"] }");
   ASSERT_EQ(found.size(), 1U);
+  EXPECT_THAT(between("probe = { type = \"http\", method = \"POST\", request_body = \"one\" }",
+                      "probe = { type = \"http\", method = \"POST\", request_body = \"two\" }"),
+              ElementsAre(KeyDifference{.key = "probe.request_body", .before = "(not shown)", .after = "(not shown)"}));
   EXPECT_EQ(found[0].key, "probe.headers");
   for (const std::string& text : {found[0].before, found[0].after}) EXPECT_THAT(text, Not(HasSubstr("Bearer")));
   const auto sent =
@@ -101,6 +104,8 @@ TEST(KeyValues, OfTheDaemonItselfLikewise) {
                                                       KeyDifference{.key = "path_check", .before = "clients", .after = "1m"},
                                                       KeyDifference{.key = "reconcile", .before = "1m", .after = "30s"}));
   EXPECT_THAT(changed_settings(before, after), ElementsAre("operators", "path_check", "reconcile"));
+  before.probe_ports = {.first = 20'000, .last = 20'499};
+  EXPECT_EQ(differences(before, after)[2], (KeyDifference{.key = "probe_ports", .before = "20000-20499", .after = "61000-61999"}));
   before.path_check.clients = false;
   EXPECT_EQ(differences(before, after)[1].before, "off");
 }

@@ -123,7 +123,7 @@ constexpr Row line_rows[] = {
     {R"(probe = [1])", R"(4:10: probe must be a table or a list of tables, not an integer: write probe = { type = "tcp" })"},
     {R"(probe = {})", R"(4:9: the probe has no type: write type = "tcp", or the protocol of the service)"},
     {R"(probe = ["tcp"])", R"(4:10: probe must be a table or a list of tables, not a string: write probe = { type = "tcp" })"},
-    {R"(probe_ports = "61000-61999")", R"(4:15: probe_ports is not available in this version of hanat: remove it)"},
+    {R"(probe_ports = "61000-61999")", R"(4:15: probe_ports does not belong here: write it in [hanatd])"},
     {R"(operators = "adm")", R"(4:13: operators does not belong here: write it in [hanatd])"},
     {R"(snat = "0.0.0.0")",
      R"(4:8: "0.0.0.0" is the unspecified address, which is not a host: write a routable address of one host, as in "192.0.2.1")"},
@@ -155,8 +155,21 @@ constexpr Row hanatd_rows[] = {
      R"(2:11: metrics = "127.0.0.1:0" is not an address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
     {R"(metrics = "127.0.0.1:65536")",
      R"(2:11: metrics = "127.0.0.1:65536" is not an address and port of this gateway: write it like "127.0.0.1:9717" or "[::1]:9717")"},
-    {R"(probe_ports = "61000-61999")",
-     R"(2:15: probe_ports is not available in this version of hanat: remove it; probes use the kernel's own ephemeral ports)"},
+    {R"(probe_ports = "61000")",
+     R"(2:15: probe_ports = "61000" is not a range of ports: write the first and the last one, as in "61000-61999")"},
+    {R"(probe_ports = "61999-61000")",
+     R"(2:15: probe_ports = "61999-61000" is not a range of ports: write the first and the last one, as in "61000-61999")"},
+    {R"(probe_ports = "61000-65536")",
+     R"(2:15: probe_ports = "61000-65536" is not a range of ports: write the first and the last one, as in "61000-61999")"},
+    {R"(probe_ports = "61000 - 61999")",
+     R"(2:15: probe_ports = "61000 - 61999" is not a range of ports: write the first and the last one, as in "61000-61999")"},
+    {R"(probe_ports = "1000-1999")",
+     R"(2:15: probe_ports = "1000-1999" begins below 1,024, the minimum: write ports that no server uses, as in "61000-61999")"},
+    {R"(probe_ports = "61000-61098")",
+     R"(2:15: probe_ports = "61000-61098" has 99 ports: write a range of 100 to 10,000, as in "61000-61999")"},
+    {R"(probe_ports = "20000-30000")",
+     R"(2:15: probe_ports = "20000-30000" has 10,001 ports: write a range of 100 to 10,000, as in "61000-61999")"},
+    {R"(probe_ports = 61000)", R"(2:15: probe_ports must be a string, not an integer: write probe_ports = "61000-61999")"},
     {R"(on_stop = "stay")", R"(2:11: on_stop = "stay" is not known: write "keep" or "remove")"},
     {R"(on_stop = true)", R"(2:11: on_stop must be a string, not a boolean: write on_stop = "keep")"},
     {R"(operators = ["adm"])", R"(2:13: operators must be a string, not a list: write operators = "hanat-operators")"},
@@ -174,5 +187,15 @@ TEST(ConfigErrors, AnInvalidLineOfAServiceGivesAnErrorWithARemedy) {
   expect_errors("[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"10.0.0.11:8443\"\n%\n", line_rows);
 }
 TEST(ConfigErrors, AnInvalidLineOfTheDaemonGivesAnErrorWithARemedy) { expect_errors("[hanatd]\n%\n", hanatd_rows); }
+
+TEST(ConfigHanatd, ProbesHaveARangeOfSourcePorts) {
+  const auto ports_of = [](const std::string& line) {
+    const auto result = hanat::parse_config("[hanatd]\n" + line, "f");
+    return std::get<hanat::Config>(result).probe_ports;
+  };
+  EXPECT_EQ(ports_of(""), (hanat::nat::ProbePorts{.first = 61'000, .last = 61'999}));
+  EXPECT_EQ(ports_of("probe_ports = \"1024-1123\"\n"), (hanat::nat::ProbePorts{.first = 1'024, .last = 1'123}));
+  EXPECT_EQ(ports_of("probe_ports = \"55536-65535\"\n"), (hanat::nat::ProbePorts{.first = 55'536, .last = 65'535}));
+}
 
 } // namespace

@@ -27,6 +27,7 @@ class FakeTable final : public Table {
 public:
   std::optional<nat::Loaded> loaded = nat::Loaded{.state = {}, .in_order = true};
   bool notrack = false, others = false, missed = false;
+  nat::ProbePorts rules_for;
   std::vector<std::string> calls;
   /// What the next calls of a name throw, in order; nullopt: nothing.
   std::map<std::string, std::deque<std::optional<std::errc>>> faults;
@@ -69,6 +70,11 @@ public:
     notrack = on;
   }
   bool is_notrack_set() const override { return notrack; }
+  void set_probe_ports(const nat::ProbePorts& ports) override {
+    if (ports == std::exchange(rules_for, ports)) return;
+    note("ports", fmt::format("ports from {}", ports.first));
+    if (loaded) loaded->in_order = false;
+  }
   bool changed_by_others() override { return std::exchange(others, false); }
   bool missed_a_commit() override {
     note("missed", "missed?");

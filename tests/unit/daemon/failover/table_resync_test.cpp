@@ -87,6 +87,29 @@ TEST_F(TableResyncTest, ProbesBypassConntrackInARestoredTable) {
   EXPECT_EQ(turn(), (Calls{"read", "load", "notrack on"}));
 }
 
+TEST_F(TableResyncTest, RulesForOtherPortsOfProbesAreLoadedWithoutAWarning) {
+  notrack = true;
+  turn();
+  ports = {.first = 20'000, .last = 20'499};
+  EXPECT_EQ(turn(), Calls{"ports from 20000"});
+  EXPECT_LE(sync.next_wakeup(now), now);
+  EXPECT_EQ(turn(), (Calls{"read", "load", "notrack on"}));
+  EXPECT_TRUE(outbox.table_loaded) << "Heartbeat follows";
+  EXPECT_EQ(events(said::restored), 0U);
+  EXPECT_EQ(turn_after(1s), Calls{});
+  change_by_others();
+  turn();
+  EXPECT_EQ(events(said::restored), 1U);
+}
+
+TEST_F(TableResyncTest, WhatOthersChangedMeanwhileIsRestoredWithAWarning) {
+  ports = {.first = 20'000, .last = 20'499};
+  turn();
+  change_by_others();
+  EXPECT_EQ(turn(), (Calls{"read", "load"}));
+  EXPECT_EQ(events(said::restored), 1U);
+}
+
 TEST_F(TableResyncTest, ARefusedRestoreIsTriedAgain) {
   table.faults["load"] = {std::errc::not_enough_memory};
   change_by_others();

@@ -25,6 +25,7 @@ protected:
   std::map<std::string, nat::TableState> wanted; // by service
   std::map<std::string, std::size_t> batches;    // services of the same number change together; without one each is alone
   bool notrack = false;
+  nat::ProbePorts ports = {};
 
   void SetUp() override {
     sync.start(now);
@@ -63,7 +64,7 @@ protected:
       sync.apply(std::move(changes), now);
       registry.take_dirty();
     }
-    sync.maintain(notrack);
+    sync.maintain(notrack, ports);
     return table.take_calls();
   }
   Calls turn_after(Clock::duration wait) {

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "daemon/config/load_config.hpp"
+#include "daemon/config/probe_targets.hpp"
 
 namespace hanat::naming {
 namespace {
@@ -45,6 +46,17 @@ TEST_F(FillIn, EachServerHasTheAddressOfItsNameAndThePortOfItsOwn) {
   EXPECT_THAT(servers[0].addresses, ElementsAre(Endpoint{parsed("198.18.0.1"), 5432}));
   EXPECT_THAT(servers[1].addresses, ElementsAre(Endpoint{parsed("198.18.0.2"), 0}));
   EXPECT_EQ(servers[0].host->lookup, Lookup::resolved);
+}
+
+TEST_F(FillIn, ProbesHaveTheNameOfTheServerThatTheyGoTo) {
+  is("db1.lan.", "198.18.0.1");
+  const auto name_in = [this](const std::string& primary, const std::string& more) {
+    const auto config = filled("primary = \"" + primary + "\"\nprobe = { type = \"https\"" + more + " }\n");
+    return probes_for(config.services[0], config.services[0].servers[0]).at(0).name;
+  };
+  EXPECT_EQ(name_in("DB1.lan.:5432", ""), "db1.lan"); // without the dot that ends a complete name
+  EXPECT_EQ(name_in("DB1.lan.:5432", ", address = \"198.18.0.9\""), "");
+  EXPECT_EQ(name_in("198.18.0.1:5432", ""), "");
 }
 
 TEST_F(FillIn, ANameThatNobodyKnowsIsPendingAndThenFailed) {

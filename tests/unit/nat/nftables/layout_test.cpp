@@ -177,8 +177,21 @@ TEST(Layout, RecognisesATableOfHanatByItsComment) {
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;
 }
 
+TEST(Layout, SourcePortsAreOnTheLargerSideOfThoseOfProbes) {
+  const auto beside = [](std::uint16_t first, std::uint16_t last) {
+    const SourcePorts ports = source_ports_beside({.first = first, .last = last});
+    return std::pair<int, int>{ports.first, ports.last};
+  };
+  EXPECT_EQ(beside(61'000, 61'999), std::pair(1'024, 60'999));
+  EXPECT_EQ(beside(55'536, 65'535), std::pair(1'024, 55'535));
+  EXPECT_EQ(beside(20'000, 20'499), std::pair(20'500, 65'535));
+  EXPECT_EQ(beside(1'024, 11'023), std::pair(11'024, 65'535));
+  const auto masquerade = comments_in(make_layout("hanat", {.probe_ports = {.first = 20'000, .last = 20'499}}), chain_masquerade);
+  EXPECT_EQ(masquerade.at(0), "source ports above those of hanatd's probes");
+}
+
 TEST(Layout, RepliesToUntrackedProbesHaveTheirOwnChain) {
-  const UntrackedReplies replies = make_untracked_replies("hanat");
+  const UntrackedReplies replies = make_untracked_replies("hanat", {});
   EXPECT_EQ(describe(*replies.chain), "chain untracked type filter hook 0 priority -300 policy 1\n");
   EXPECT_EQ(test::rule_text(*replies.rule), R"(replies to hanatd's probes
   payload base transport offset 2 len 2 to 1

@@ -205,6 +205,7 @@ TEST(LoginMysql, EachPluginHasItsProofAndACacheMayNeedThePasswordItself) {
       "ab8686a767e3378a13a6b70d13d31863720f55038dce47154bd6f6bed86089947d60c10198e2da3fb14a4be0a13c345e3d737d4958f7c60a2f49d8d237230b0d");
   EXPECT_EQ(login.reply("\3"), "");
   EXPECT_EQ(login.reply("\4"), std::nullopt);
+  EXPECT_EQ(login.why_not().detail, "the password is wrong, or the server's cache lacks it (caching_sha2_password)");
   EXPECT_EQ(login.why_not().remedy, "write tls = true");
   login.secured();
   EXPECT_EQ(login.reply("\4"), "pencil\0"s);

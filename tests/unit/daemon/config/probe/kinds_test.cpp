@@ -98,6 +98,14 @@ constexpr Row kind_rows[] = {
     {R"(type = "http", body = "a", body_regex = "b")", R"(4:51: probe.body_regex and probe.body are both set: keep one of them)"},
     {R"(type = "http", body_regex = "[")",
      R"(4:39: probe.body_regex = "[" is not a regular expression of RE2 (missing ]: [): write one like "^[Oo][Kk]")"},
+    {R"(type = "http", request_body = "a")",
+     R"(4:41: probe.request_body is not sent with method GET (built in): write method = "POST", or another one that sends a body; what the response must contain is written as body)"},
+    {R"(type = "http", method = "DELETE", request_body = "a")",
+     R"(4:60: probe.request_body is not sent with method DELETE: write method = "POST", or another one that sends a body; what the response must contain is written as body)"},
+    {R"(type = "https", method = "POST", request_body = "")",
+     R"(4:59: probe.request_body = "" is empty: write what the request shall send, or remove request_body)"},
+    {R"(type = "tls", request_body = "a")",
+     R"(4:40: probe.request_body does not belong here: it is a key of http, https probes; write type = "http", or remove it)"},
     {R"(type = "http", expires_within = "14d")",
      R"(4:43: probe.expires_within does not belong here: it is a key of tls, https probes; write type = "tls", or remove it)"},
     {R"(type = "https", expires_within = "1h")",
@@ -157,6 +165,17 @@ TEST(ConfigProbeKinds, ExecGrpcAndHttpHaveTheirKeys) {
   EXPECT_TRUE(https.http2);
   EXPECT_EQ(https.body, Pattern::expression("ok|fine"));
   EXPECT_EQ(https.expires_within, std::chrono::days{14});
+}
+
+TEST(ConfigProbeKinds, ARequestHasABodyOfAtMost16KiB) {
+  const auto with = [](const std::string& body) { return fmt::format(R"(type = "http", method = "PUT", request_body = "{}")", body); };
+  const std::string longest(16'384, 'x');
+  EXPECT_EQ(probes_of_primary("203.0.113.10:80/tcp", with(longest)).at(0).spec.of<hanat::probes::HttpSpec>().request_body, longest);
+  EXPECT_EQ(probes_of_primary("203.0.113.10:80/tcp", with("\\u0000\\r\\n\u00e9")).at(0).spec.of<hanat::probes::HttpSpec>().request_body,
+            std::string("\0\r\n\u00e9", 5));
+  EXPECT_THAT(hanat::test::errors_of(fmt::format(
+                  "[service.web]\nlisten = \"203.0.113.10:80/tcp\"\nprimary = \"10.0.0.11\"\nprobe = {{ {} }}\n", with(longest + 'x'))),
+              testing::HasSubstr("probe.request_body is 16,385 bytes long, but the maximum is 16,384: send the shortest request"));
 }
 
 TEST(ConfigProbeKinds, ThePortComesFromAListenerOfTheSameProtocol) {
