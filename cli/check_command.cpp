@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <numeric>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -54,6 +56,11 @@ std::string first_of(const std::vector<std::string>& all) {
                      all.size() > shown_at_most ? fmt::format(" and {} more", all.size() - shown_at_most) : "");
 }
 
+bool is_program(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error) && access(path.c_str(), X_OK) == 0;
+}
+
 /// Programs of exec probes that cannot be run here. Only hanatd's own machine can say for sure.
 void add_missing_programs(const Config& config, std::vector<std::string>& all) {
   std::set<std::string> told;
@@ -62,10 +69,10 @@ void add_missing_programs(const Config& config, std::vector<std::string>& all) {
       for (const probes::ProbeSpec& probe : server.probes) {
         if (probe.kind != probes::Kind::exec) continue;
         const std::string& program = probe.of<probes::ExecSpec>().command.front();
-        if (access(program.c_str(), X_OK) == 0 || !told.insert(program).second) continue;
+        if (is_program(program) || !told.insert(program).second) continue;
         all.push_back(fmt::format("service {}: its exec probe runs {}, which {} on this machine: the probe fails until it does",
                                   escaped(service.name), escaped(program),
-                                  access(program.c_str(), F_OK) == 0 ? "cannot be executed" : "does not exist"));
+                                  access(program.c_str(), F_OK) == 0 ? "is no program" : "does not exist"));
       }
 }
 

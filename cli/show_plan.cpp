@@ -49,7 +49,14 @@ void add_service(std::string& text, const View& view, const ServicePlan& plan) {
                         escaped(plan.move->why)),
             Colour::yellow);
   if (plan.take_over) add_row(text, view, "traffic", take_over_text(*plan.take_over), Colour::yellow);
-  if (plan.observed) add_row(text, view, "traffic", "is not touched: the service is only observed");
+  const auto is_mode = [](const KeyChange& change) { return change.key == "mode"; };
+  if (plan.observed && std::ranges::any_of(plan.keys, is_mode))
+    add_row(text, view, "traffic",
+            "stays where it is now, and fails over no more; for another program to have it: stop hanatd (on_stop = \"remove\"), or remove "
+            "the service",
+            Colour::yellow);
+  else if (plan.observed)
+    add_row(text, view, "traffic", "is not touched: the service is only observed");
   for (const FlowsPlan& flows : plan.flows)
     add_row(text, view, "old connections",
             fmt::format("of {} at {}: {}", escaped(flows.flows), escaped(flows.server), escaped(flows.action)),

@@ -76,8 +76,8 @@ std::vector<Line> details_of(const ServiceStatus& service, const std::vector<Not
         lines.push_back(
             {.text = fmt::format("     {}: {}, {}", escaped(probe.name), escaped(probe.health), show_last(probe.last, probe.fails))});
   }
-  lines.push_back({.text = fmt::format("   listens on {}; {} since {}", listening_on(service),
-                                       escaped(service.why), local_time(service.since, now))});
+  lines.push_back(
+      {.text = fmt::format("   listens on {}; {} since {}", listening_on(service), escaped(service.why), local_time(service.since, now))});
   if (service.last_flip)
     lines.push_back({.text = fmt::format("   last flip {}: {}", local_time(service.last_flip->at, now), show_flip(*service.last_flip))});
   return lines;

@@ -41,6 +41,12 @@ std::filesystem::path existing(const std::filesystem::path& directory, const std
 
 std::filesystem::path directory_of(const std::filesystem::path& file) { return file.parent_path(); }
 
+std::string kernel_release() {
+  utsname system{};
+  uname(&system);
+  return system.release;
+}
+
 /// Files that root leaves there could not be read or replaced by the hanatd of another user.
 std::filesystem::path own(const std::filesystem::path& directory) {
   struct stat info {};
@@ -215,9 +221,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   sources_.interfaces =
       std::make_unique<InterfaceLink>(loop_, *controller_, *sources_.names, [this](const Event& event) { publish(event); });
   state_.start(*controller_, *sources_.names, sources_.interfaces->follow(start.config->config), history_->ring());
-  utsname system{};
-  uname(&system);
-  log(events::Started{.kernel_release = system.release, .table = paths_.table, .owns_table = controller_->table().is_owned()});
+  log(events::Started{.kernel_release = kernel_release(), .table = paths_.table, .owns_table = controller_->table().is_owned()});
   config_ = {.file = start.file, .fallback = start.fallback, .loaded_at = wall_now()};
   reloads_ = std::make_unique<ReloadRequests>(loop_, paths_.config, config.operators, config_, reload_steps());
   handlers_ = std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, config_, *reloads_);

@@ -206,6 +206,7 @@ Counts count(const Imported& imported) {
   std::set<Place> needless;
   const auto add = [&](const std::vector<Note>& notes) {
     counts.lost += static_cast<std::size_t>(std::ranges::count(notes, Loss::lost, &Note::loss));
+    counts.hints += static_cast<std::size_t>(std::ranges::count(notes, Loss::hint, &Note::loss));
     for (const Note& note : notes)
       if (note.loss == Loss::needless) needless.insert(note.place);
   };

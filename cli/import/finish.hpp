@@ -14,7 +14,7 @@ void finish(Imported& imported);
 
 /// The marks LOST in the output, the lines that are not needed, and the services that stand there as more than a comment.
 struct Counts {
-  std::size_t services = 0, refused = 0, lost = 0, needless = 0;
+  std::size_t services = 0, refused = 0, lost = 0, hints = 0, needless = 0;
 };
 Counts count(const Imported& imported);
 

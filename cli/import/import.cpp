@@ -72,9 +72,10 @@ Outcome import_text(System system, const SourceText& source, const Includes& inc
 std::string summary(const Counts& counts) {
   const auto number = [](std::size_t count, std::string_view what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); };
   std::string text = fmt::format("{} carried over", number(counts.services, "service"));
-  text += counts.lost == 0 ? ", nothing lost"
-                           : fmt::format("; {} {} not carried over: look for LOST in the output", number(counts.lost, "setting"),
-                                         counts.lost == 1 ? "was" : "were");
+  text += counts.lost == 0
+              ? (counts.hints == 0 ? ", nothing lost" : fmt::format(", nothing lost; {} to read", number(counts.hints, "NOTE")))
+              : fmt::format("; {} {} not carried over: look for LOST in the output", number(counts.lost, "setting"),
+                            counts.lost == 1 ? "was" : "were");
   if (counts.refused > 0) text += fmt::format("; {} as a comment only", number(counts.refused, "service"));
   if (counts.needless > 0) text += fmt::format("; {} not needed, listed at the end", number(counts.needless, "line"));
   return text;

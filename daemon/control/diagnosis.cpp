@@ -14,20 +14,23 @@ using nlohmann::json;
 
 namespace {
 
-/// nullptr: no server has the traffic.
-const ServerConfig* target_of(const ServiceState& service) {
-  const bool has_target = service.current && !service.refused && *service.current < service.config.servers.size();
-  return has_target ? &service.config.servers[*service.current] : nullptr;
+struct Target {
+  const ServerConfig* server = nullptr; // nullptr: no server has the traffic
+  bool is_up = false;
+};
+Target target_of(const ServiceState& service) {
+  if (!service.current || service.refused || *service.current >= service.config.servers.size()) return {};
+  return {&service.config.servers[*service.current], service.servers[*service.current].health == Health::up};
 }
 
 } // namespace
 
 ServiceCheck check_of(const ServiceState& service) {
-  const ServerConfig* const target = target_of(service);
-  return check_of(service.config, target, target != nullptr && service.servers[*service.current].health == Health::up);
+  const Target target = target_of(service);
+  return check_of(service.config, target.server, target.is_up);
 }
 
-std::vector<OtherServer> others_of(const ServiceState& service) { return others_of(service.config, target_of(service)); }
+std::vector<OtherServer> others_of(const ServiceState& service) { return others_of(service.config, target_of(service).server); }
 
 Examined examined_in(const Diagnosis& diagnosis, const std::string& service, const Address& client) {
   Examined examined;

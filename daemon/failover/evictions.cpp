@@ -337,7 +337,7 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
   }
   if (const auto done = std::exchange(job_.idle_done, {})) done(result, now);
   count_reconnected(registry_, result);
-  registry_.release_held();
+  for (ServiceState* service : std::exchange(outbox_.held, {})) registry_.mark_dirty(*service);
   for (const JobPart& part : std::exchange(job_.parts, {})) {
     const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
     registry_.mark_dirty(*part.service);

@@ -26,6 +26,7 @@ struct Outbox {
   bool sync_due = false;                                  // sync() follows before the loop waits again
   bool overrides_changed = false, drains_changed = false; // the state file is out of date
   bool table_loaded = false;                              // anew: it has no heartbeat yet
+  std::vector<ServiceState*> held;                        // they wait together for a job of the evictions, and are decided together
   std::set<std::string> health_changed;                   // services: what is saved of their servers is out of date
 
   void log(Event event) { events.push_back(std::move(event)); }

@@ -74,8 +74,7 @@ std::vector<Vip> endpoints_given_up(const ServiceState& service) {
 
 } // namespace
 
-std::vector<ServiceState*> hold_handovers(std::vector<const ServiceState*> waiting, std::vector<Change>& changes) {
-  std::vector<ServiceState*> held;
+std::vector<ServiceState*> hold_handovers(std::vector<ServiceState*> waiting, std::vector<Change>& changes) {
   const auto gives_to = [](const ServiceState& from, const ServiceState& to) {
     return std::ranges::any_of(from.ports_taken_over, [&to](const Vip& ports) {
       return std::ranges::any_of(to.config.listen, [&ports](const Vip& vip) { return overlap(vip, ports); });
@@ -87,12 +86,11 @@ std::vector<ServiceState*> hold_handovers(std::vector<const ServiceState*> waiti
       if (gives_to(*change.service, *waiting[index]) || gives_to(*waiting[index], *change.service)) batches.insert(change.batch);
     std::erase_if(changes, [&](const Change& change) {
       if (!batches.contains(change.batch)) return false;
-      held.push_back(change.service);
       waiting.push_back(change.service);
       return true;
     });
   }
-  return held;
+  return waiting;
 }
 
 void adjust_ranges(std::span<ServiceState* const> services, ServiceRegistry& registry, Evictions& evictions, Time now) {

@@ -13,8 +13,8 @@
 namespace hanat {
 
 /// Ranges change hands in one transaction: where one of the services waits, the changes of those that give it ports, or get some of it,
-/// wait too, and so on. Removes them from the changes, and returns their services.
-std::vector<ServiceState*> hold_handovers(std::vector<const ServiceState*> waiting, std::vector<Change>& changes);
+/// wait too, and so on. Removes them from the changes. Returns all services that wait.
+std::vector<ServiceState*> hold_handovers(std::vector<ServiceState*> waiting, std::vector<Change>& changes);
 
 /// After these services were changed, or when a table was adopted. Without ranges nothing comes of it.
 void adjust_ranges(std::span<ServiceState* const> services, ServiceRegistry& registry, Evictions& evictions, Time now);

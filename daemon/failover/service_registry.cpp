@@ -112,10 +112,6 @@ std::vector<ServiceState*> ServiceRegistry::postpone_beginners(std::size_t at_mo
   return postponed;
 }
 
-void ServiceRegistry::release_held() {
-  for (ServiceState* service : std::exchange(held_, {})) mark_dirty(*service);
-}
-
 void ServiceRegistry::reap(ServiceState& service) {
   const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.changing));
   if (unfinished || evicting_.erase(&service) == 0 || !service.removed) return;

@@ -49,10 +49,6 @@ public:
   /// others. Returns the rest, which are to be marked again.
   std::vector<ServiceState*> postpone_beginners(std::size_t at_most);
 
-  /// It waits with another service for a job of the evictions, and is looked at again when that has ended.
-  void hold(ServiceState& service) { held_.push_back(&service); }
-  void release_held();
-
   /// Services with flows on their way out, and removed ones.
   const std::set<ServiceState*>& evicting() const { return evicting_; }
   void mark_evicting(ServiceState& service) { evicting_.insert(&service); }
@@ -71,7 +67,7 @@ private:
   std::map<std::string, std::vector<ServiceState*>> groups_;        // by name
   std::map<Address, std::vector<ServiceState*>> by_server_address_; // empty: made at the next look-up
   std::map<Vip, ServiceState*> by_vip_;                             // what was looked for since services changed
-  std::vector<ServiceState*> dirty_, held_;
+  std::vector<ServiceState*> dirty_;
   std::set<ServiceState*> evicting_;
   std::set<std::pair<Time, ServiceState*>> timers_;
 };

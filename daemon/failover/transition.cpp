@@ -136,7 +136,8 @@ void record_flip(Change& change, Outbox& outbox, WallTime at) {
 
 std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions, Outbox& outbox, Time now) {
   std::vector<Change> changes;
-  std::vector<const ServiceState*> waiting;
+  std::vector<ServiceState*> waiting;
+  for (ServiceState* service : std::exchange(outbox.held, {})) registry.mark_dirty(*service);
   registry.complete_groups();
   for (ServiceState* service : registry.dirty()) {
     const auto group = registry.group_of(service);
@@ -149,7 +150,7 @@ std::vector<Change> decide_dirty(ServiceRegistry& registry, Evictions& evictions
     }
     if (!decide_one(group, evictions, changes, now)) waiting.insert(waiting.end(), group.begin(), group.end());
   }
-  for (ServiceState* service : hold_handovers(std::move(waiting), changes)) registry.hold(*service);
+  outbox.held = hold_handovers(std::move(waiting), changes);
   return changes;
 }
 

@@ -134,7 +134,7 @@ struct InterfaceMonitor::Impl {
         [all] {
           try {
             *all = list_all();
-          } catch (const std::exception&) { // what was known stays until the kernel answers
+          } catch (const std::exception&) { // NOLINT(bugprone-empty-catch): what was known stays until the kernel answers
           }
         },
         [this, all] { listed(*all); });

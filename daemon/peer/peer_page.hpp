@@ -21,7 +21,7 @@ namespace hanat {
 /// Of the page's meaning. A newer hanatd may add keys, which this one ignores; it changes the number when this one would misread it.
 inline constexpr int peer_page_version = 1;
 inline constexpr std::size_t longest_peer_page = std::size_t{4} << 20; // bytes
-inline constexpr std::size_t services_a_page = 1024;                   // what is left comes with the next one
+inline constexpr std::size_t services_a_page = 256;                    // what is left comes with the next one
 
 /// A server, as the other gateway knows it: it is found here by its addresses.
 struct PeerServer {

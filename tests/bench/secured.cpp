@@ -1,6 +1,5 @@
 // What a probe costs the loop: without TLS and with it, by a whole handshake and by a resumed session, with a login and without. Against
 // Debian's Redis and PostgreSQL. hanat-bench-secured [short]. Needs root; works on loopback of a network namespace of its own.
-// And whether a failover comes later for it (secured_flips).
 // Not here: thousands of probes (probes).
 #include <chrono>
 #include <stdexcept>
@@ -10,7 +9,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "tests/bench/secured_flips.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/authority.hpp"
 #include "tests/netns/lab/isolated.hpp"
@@ -101,8 +99,5 @@ void compare(bool small) {
 } // namespace hanat::bench
 
 int main(int argc, char** argv) {
-  return hanat::bench::run(argc, argv, [](bool small) {
-    hanat::test::isolated([small] { hanat::bench::compare(small); });
-    hanat::bench::flips_beside_secured_probes(small);
-  });
+  return hanat::bench::run(argc, argv, [](bool small) { hanat::test::isolated([small] { hanat::bench::compare(small); }); });
 }

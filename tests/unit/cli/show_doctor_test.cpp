@@ -66,7 +66,7 @@ TEST(ShowDoctor, OfAStandbySaysThatItSendsNoClient) {
   EXPECT_EQ(show_doctor(nothing_sent, status, {}).exit, 1) << "nobody is turned away today";
   EXPECT_THAT(show_doctor(nothing_sent, status, {}).text, HasSubstr("clients would be refused if this gateway took over"));
   status["daemon"]["pair"]["role"] = "active";
-  EXPECT_THAT(show_doctor(nothing_sent, status, {}).text, HasSubstr("web: nothing was sent (no server is up"));
+  EXPECT_THAT(show_doctor(nothing_sent, status, {}).text, HasSubstr("web: nothing was sent (it listens nowhere, no server is up"));
 }
 
 TEST(ShowDoctor, OfAnObservedServiceSaysOnceThatNoClientIsSent) {

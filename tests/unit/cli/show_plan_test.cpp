@@ -65,6 +65,8 @@ TEST(ShowPlan, SaysWhereTrafficBeginsAndWhereItIsNotTouched) {
             "traffic          hanatd takes it over: no server is up, and new connections are turned away (no-server-up)\n");
   EXPECT_EQ(traffic({.service = "web", .change = "added", .observed = true}),
             "traffic          is not touched: the service is only observed\n");
+  EXPECT_THAT(traffic({.service = "web", .change = "changed", .keys = {{"mode", "auto", "observe"}}, .observed = true}),
+              testing::HasSubstr("stays where it is now, and fails over no more"));
 }
 
 ProbeAnswer answer(const char* role, const char* probe, const char* outcome, const char* reason) {

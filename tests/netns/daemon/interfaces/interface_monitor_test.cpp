@@ -36,7 +36,7 @@ TEST(InterfaceMonitor, ListsEverythingAgainWhenChangesWereLost) {
         return condition();
       };
       monitor.set_buffer(1); // the kernel's least: some messages
-      lab.must(Host::gateway, "for i in $(seq 1 200); do echo address add 203.0.113.$i/32 dev wan0; done | ip -batch - ; "
+      lab.must(Host::gateway, "for i in $(seq 1 200); do echo address add 203.0.113.$i/32 dev wan0; done | ip -force -batch - ; "
                               "ip link set wan0 name wan1");
       EXPECT_TRUE(run_until([&] { return monitor.lists() > 0; })) << "changes were lost";
       EXPECT_TRUE(run_until([&] { return monitor.table().find("wan1").addresses.size() == 200; }));

@@ -88,7 +88,7 @@ TEST_F(Interfaces, ANewAddressIsServedAtOnceAndConnectionsToTheOldOneAreCut) {
   EXPECT_THAT(hanatd.log(), HasSubstr("wan0 has 203.0.113.50 no more: connections to it are cut, and it listens on 203.0.113.51"));
   EXPECT_THAT(hanatd.ctl({"metrics"}).out, HasSubstr("hanat_listen_addresses{service=\"web\",interface=\"wan0\"} 2"));
   EXPECT_THAT(hanatd.ctl({"status", "web"}).out, HasSubstr("wan0:443/tcp (203.0.113.51, 203.0.113.60)"));
-  EXPECT_THAT(lab.must(Host::gateway, "nft list table inet hanat"), Not(HasSubstr("203.0.113.50")));
+  EXPECT_THAT(lab.must(Host::gateway, "nft list set inet hanat vips4"), Not(HasSubstr("203.0.113.50")));
 }
 
 TEST_F(Interfaces, AnAddressThatIsAwayForAMomentCutsNothing) {
@@ -97,9 +97,8 @@ TEST_F(Interfaces, AnAddressThatIsAwayForAMomentCutsNothing) {
   wait_both_up(hanatd);
   Load load{lab, Host::client, at("203.0.113.50"), {.per_second = 200, .duration = 20s}};
   TcpClient standing{lab, Host::client, at("203.0.113.50")};
-  for (int times = 0; times < 2; ++times)
-    ip("address delete 203.0.113.50/32 dev wan0 && sleep 0.3 && ip address add 203.0.113.50/32 dev wan0 && sleep 0.1");
-  ip("link delete wan0 && sleep 0.3 && ip link add wan0 type veth peer name peer-wan0 && ip link set wan0 up && ip address add "
+  ip("address delete 203.0.113.50/32 dev wan0 && sleep 0.2 && ip address add 203.0.113.50/32 dev wan0 && sleep 0.1");
+  ip("link delete wan0 && sleep 0.2 && ip link add wan0 type veth peer name peer-wan0 && ip link set wan0 up && ip address add "
      "203.0.113.50/32 dev wan0");
   EXPECT_EQ(standing.wait_for_end(2500ms).result, Result::timeout);
   EXPECT_EQ(standing.ask().text, "primary");
@@ -174,7 +173,6 @@ TEST_F(Interfaces, WhatAnotherServiceListensOnIsToldAndTheTableStaysRight) {
   EXPECT_EQ(hanatd.reload(config("\"ipv4@wan0:443/tcp\"")).exit, 0);
   EXPECT_LT(time_until_served(at("203.0.113.60")), 1s);
   EXPECT_THAT(hanatd.ctl({"status"}).out, Not(HasSubstr(told)));
-  EXPECT_EQ(hanatd.reload(config("\"203.0.113.50:443/tcp\", \"203.0.113.60:443/tcp\"")).exit, 1) << "IPv6 has no listener";
 }
 
 /// The provider on the client's machine: dnsmasq gives leases on a link of their own, to udhcpc on the gateway.

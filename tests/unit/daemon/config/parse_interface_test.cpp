@@ -40,9 +40,9 @@ constexpr Row interface_rows[] = {
     {R"("eth+:443/tcp")", R"(2:10: "eth+:443/tcp" is not an address: write it like "203.0.113.10:443/tcp")"},
     {R"("*:443/tcp")",
      R"(2:10: "*:443/tcp" has "*" as its address: list each address, as in "203.0.113.10:443/tcp", or name an interface, as in "eth0:443/tcp")"},
-    {R"(["eth0:443/tcp", "eth0:443/tcp"])", R"(2:26: "eth0:443/tcp" is already a listener of service web (line 2): remove one of them)"},
+    {R"(["eth0:443/tcp", "eth0:443/tcp"])", R"(2:27: "eth0:443/tcp" is already a listener of service web (line 2): remove one of them)"},
     {R"(["eth0:440-450/tcp", "ipv4@eth0:443/tcp"])",
-     R"(2:30: "ipv4@eth0:443/tcp" overlaps "eth0:440-450/tcp" of service web (line 2) at port 443: give each port to one listener)"
+     R"(2:31: "ipv4@eth0:443/tcp" overlaps "eth0:440-450/tcp" of service web (line 2) at port 443: give each port to one listener)"
      "\n"
      R"(3:11: the primary of service web has port 8443, but the listener "eth0:440-450/tcp" in line 2 is a range, and flows of a range keep their port: remove ":8443", write a range of the same length, as in "10.0.0.11:8443-8453", or give the range its own service)"},
     {R"("ipv6@eth0:443/tcp")",

@@ -37,6 +37,25 @@ TEST_F(PortHandoverTest, OldOnesStayUntilTheNewOneMayBegin) {
   EXPECT_EQ(names, (std::set<std::string>{"low", "media", "whole"}));
 }
 
+// Whatever one of them is looked at for meanwhile, none goes alone: the kernel would refuse what overlaps.
+TEST_F(PortHandoverTest, WhatComesMeanwhileIsDecidedForAllOfThem) {
+  start({service_at("low", 2000, 4000), service_at("media", 4001, 8100)});
+  for (const auto& one : registry.services()) {
+    judge(*one, 0, probes::Outcome::pass);
+    judge(*one, 1, probes::Outcome::pass);
+  }
+  settle_flows();
+  judge(service("media"), 0, probes::Outcome::fail);
+  run_until_idle();
+  ASSERT_TRUE(run());
+  apply({service_at("whole", 1, 65'535)});
+  EXPECT_TRUE(decide_dirty(registry, evictions, outbox, now).empty());
+  registry.take_dirty();
+  service("whole").force.emplace().server = 1;
+  registry.mark_dirty(service("whole"));
+  EXPECT_EQ(decide_dirty(registry, evictions, outbox, now).size(), 3U) << "its server is another one, and nothing is waited for";
+}
+
 TEST_F(PortHandoverTest, OthersGoOn) {
   start({service_at("low", 2000, 4000), service_at("media", 4001, 8100), probed(small_service("web", 80))});
   for (const auto& one : registry.services()) judge(*one, 0, probes::Outcome::pass);
@@ -45,7 +64,7 @@ TEST_F(PortHandoverTest, OthersGoOn) {
   std::vector<Change> changes;
   for (const char* name : {"low", "web"})
     changes.push_back({.batch = changes.size(), .service = &service(name), .decision = {}, .plan = {}});
-  EXPECT_EQ(hold_handovers({&service("media")}, changes), std::vector<ServiceState*>{&service("low")});
+  EXPECT_EQ(hold_handovers({&service("media")}, changes), (std::vector<ServiceState*>{&service("media"), &service("low")}));
   ASSERT_EQ(changes.size(), 1U);
   EXPECT_EQ(changes.front().service, &service("web"));
 }
