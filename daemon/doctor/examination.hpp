@@ -60,7 +60,7 @@ private:
   std::optional<SyntheticClient> client_;
   HostFacts before_, after_;
   std::vector<Finding> rules_, by_real_, by_own_; // by_own_: by hanatd's own client, or by a look at the other servers
-  std::vector<PathFacts> real_paths_; // of each service with an unanswered client
+  std::vector<PathFacts> real_paths_;             // of each service with an unanswered client
   ServedClients served_;
   std::map<std::string, std::optional<Finding>> seen_; // services whose waiting client sent a packet that was followed
   std::string table_, interface_, failure_;

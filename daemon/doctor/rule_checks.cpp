@@ -134,8 +134,9 @@ RuleChecks::Outcome RuleChecks::meet(const Trial& trial, const ChainName& name, 
   case RuleAction::other: return {.end = End::may_pass};
   case RuleAction::drop:
   case RuleAction::reject:
-    return certain ? Outcome{End::dropped, fmt::format("{} {}", rule_name(name, rule), rule.action == RuleAction::drop ? "drops" : "rejects")}
-                   : Outcome{};
+    return certain
+               ? Outcome{End::dropped, fmt::format("{} {}", rule_name(name, rule), rule.action == RuleAction::drop ? "drops" : "rejects")}
+               : Outcome{};
   case RuleAction::jump:
   case RuleAction::go_to: {
     Outcome outcome = pass(trial, {name.family, name.table, rule.target}, certain, depth + 1);

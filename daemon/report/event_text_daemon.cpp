@@ -54,7 +54,8 @@ std::string Sentences::operator()(const TableNotRemoved& table) const {
 
 std::string Sentences::operator()(const CutMethod& method) const {
   return fmt::format("{} flows are cut by {}, the fastest method that this kernel has{}", method.family == Family::ipv4 ? "IPv4" : "IPv6",
-                     to_text(method.method), method.failed_check.empty() ? "" : fmt::format("; a faster one does not work here: {}", method.failed_check));
+                     to_text(method.method),
+                     method.failed_check.empty() ? "" : fmt::format("; a faster one does not work here: {}", method.failed_check));
 }
 
 std::string Sentences::operator()(const Started& started) const {

@@ -261,7 +261,8 @@ TEST_F(Notices, ModeObserveSaysWhatIsAndWhatWouldHappen) {
   EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, begin + "it would leave new connections on primary (primary-up)"}));
   service.would_target = "backup";
   service.would_why = "failover";
-  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, begin + "it would send new connections to backup 10.0.0.12:8443 (failover)"}));
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, begin + "it would send new connections to backup 10.0.0.12:8443 (failover)"}));
 
   service.would_target = "none";
   service.would_why = "no-server-up";

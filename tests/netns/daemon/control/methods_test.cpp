@@ -257,7 +257,8 @@ protected:
 std::set<std::string> never_seen() {
   std::istringstream names{
       // they need a local failure, another program's rules, and clients without an answer
-      "Daemon.blind Daemon.kernel_error Daemon.findings Daemon.reload_hangs HungReload.since HungReload.by Doctor.failure Foreign.flows Foreign.listen "
+      "Daemon.blind Daemon.kernel_error Daemon.findings Daemon.reload_hangs HungReload.since HungReload.by Doctor.failure Foreign.flows "
+      "Foreign.listen "
       "Foreign.server Service.foreign Path.since "
       // servers that are silent, flap or are slow
       "Service.outage Outage.state Outage.for_s Outage.ends_in_s Outage.new_refused Service.witness Witness.address Witness.answers "
