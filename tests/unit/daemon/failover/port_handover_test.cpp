@@ -13,21 +13,25 @@ protected:
     config.listen = {{.address = address("203.0.113.20"), .protocol = Protocol::tcp, .port = first, .last = last}};
     return config;
   }
+  /// Two services become one while the worker is on the flows of a primary, which the one is to have again.
+  void hand_over_while_cutting() {
+    start({service_at("low", 2000, 4000), service_at("media", 4001, 8100)});
+    for (const auto& one : registry.services()) {
+      judge(*one, 0, probes::Outcome::pass);
+      judge(*one, 1, probes::Outcome::pass);
+    }
+    settle_flows();
+    judge(service("media"), 0, probes::Outcome::fail);
+    run_until_idle();
+    ASSERT_TRUE(run());
+    apply({service_at("whole", 1, 65'535)});
+  }
 };
 
 // The server of a part is to be the target again, while the worker is cutting its flows there. Were only the old services' elements taken
 // out meanwhile, clients would meet none.
 TEST_F(PortHandoverTest, OldOnesStayUntilTheNewOneMayBegin) {
-  start({service_at("low", 2000, 4000), service_at("media", 4001, 8100)});
-  for (const auto& one : registry.services()) {
-    judge(*one, 0, probes::Outcome::pass);
-    judge(*one, 1, probes::Outcome::pass);
-  }
-  settle_flows();
-  judge(service("media"), 0, probes::Outcome::fail);
-  run_until_idle();
-  ASSERT_TRUE(run()); // the worker is on the flows of its primary
-  apply({service_at("whole", 1, 65'535)});
+  hand_over_while_cutting();
   EXPECT_TRUE(decide_dirty(registry, evictions, outbox, now).empty()) << "none goes before the other";
   for (ServiceState* one : registry.take_dirty()) registry.set_timer(*one, now);
   finish();
@@ -39,16 +43,7 @@ TEST_F(PortHandoverTest, OldOnesStayUntilTheNewOneMayBegin) {
 
 // Whatever one of them is looked at for meanwhile, none goes alone: the kernel would refuse what overlaps.
 TEST_F(PortHandoverTest, WhatComesMeanwhileIsDecidedForAllOfThem) {
-  start({service_at("low", 2000, 4000), service_at("media", 4001, 8100)});
-  for (const auto& one : registry.services()) {
-    judge(*one, 0, probes::Outcome::pass);
-    judge(*one, 1, probes::Outcome::pass);
-  }
-  settle_flows();
-  judge(service("media"), 0, probes::Outcome::fail);
-  run_until_idle();
-  ASSERT_TRUE(run());
-  apply({service_at("whole", 1, 65'535)});
+  hand_over_while_cutting();
   EXPECT_TRUE(decide_dirty(registry, evictions, outbox, now).empty());
   registry.take_dirty();
   service("whole").force.emplace().server = 1;
