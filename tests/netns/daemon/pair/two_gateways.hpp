@@ -35,6 +35,7 @@ protected:
     first.emplace(lab, pair_of(Host::gateway, how) + services);
   }
   void begin_second(const std::string& services = fast_service(), const std::string& how = "insecure_peer = true") {
+    lab.sysctl(Host::bystander, "net.ipv4.ip_forward", "1"); // a gateway, too
     second.emplace(lab, pair_of(Host::bystander, how) + services, on(Host::bystander));
   }
   /// Both run, the first one is active, both know each other and all servers.
