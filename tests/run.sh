@@ -357,13 +357,13 @@ if [ "$mode" != quick ]; then
     waits+=':*WithinTenMilliseconds:ForgottenFlows*:*OperatorRules*:Peace*:Bystanders*:PathInPeace*:PathOfOneClient*:FullConntrack*:*PathTrap*/The*:*PathTrap*/Forwarding*'
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
-    waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*:Sessions.AUdp*:Matrix*'
+    waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*:PairPrograms*:Sessions.AUdp*:Matrix*:*TraceNames*:*DoctorOfReplies*:*RuleChecksOf*:Dhcp*'
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
     netns 4 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
     HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \
       "$waits:*WithoutDescriptors*:*CommitsAllTheTime*$(build/asan/tests/hanat-netns --gtest_list_tests | sed -nE 's/^([^ ]+\.).*/:\1*/p' | tr -d '\n')"
-    section "fuzzers, 2 s each"
-    fuzz_all 2
+    section "fuzzers, 1 s each"
+    fuzz_all 1
   fi
 
   section "clang-tidy; the daemon's threads under TSan"
