@@ -19,7 +19,6 @@
 
 #include "cli/diagnosis.hpp"
 #include "cli/requests.hpp"
-#include "cli/screen.hpp"
 #include "cli/text.hpp"
 #include "daemon/config/load_config.hpp"
 #include "daemon/config/read_hook.hpp"

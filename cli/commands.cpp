@@ -4,17 +4,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <optional>
-#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
-#include <variant>
 #include <vector>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <fnmatch.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -36,7 +32,6 @@
 #include "daemon/api/client.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
-#include "daemon/util/credentials.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
 

@@ -1,5 +1,5 @@
-// The doctor of a running daemon: it looks for the cause when clients get no answer, and its path checks are evidence of their own. Not
-// here: what they do (doctor), the reply to a client (handlers, diagnosis).
+// The doctor of a running daemon: it looks for the cause when clients get no answer, its path checks are evidence of their own, and
+// settings that stop all clients are watched. Not here: what they do (doctor), the reply to a client (handlers, diagnosis).
 #pragma once
 
 #include <functional>

@@ -39,7 +39,7 @@ public:
   DaemonStatus daemon_status() const;
   /// With the last flip of before the start, if there was none since.
   ServiceStatus service_status(const ServiceState& service) const;
-  /// Before the first call of Doctor. nullptr: there is none any more.
+  /// Before the first call of Doctor; also for settings in the status. nullptr: there are none any more.
   void set_examinations(Examinations* examinations) { examinations_ = examinations; }
   /// Of a gateway of a pair: what is known of its other programs. nullptr: nothing any more.
   void set_programs(const ProgramMonitor* monitor) { programs_ = monitor; }

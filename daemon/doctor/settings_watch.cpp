@@ -17,7 +17,6 @@ constexpr std::uint64_t first_after_ms = 200; // servers of a new configuration 
 constexpr std::uint64_t period_ms = 3'000;
 
 std::vector<Finding> read_forwarding(const std::vector<Address>& servers) try {
-  if (forwards_all()) return {};
   return check_forwarding(read_host(), servers);
 } catch (const std::system_error&) {
   return {}; // the doctor says why nothing can be read
@@ -34,6 +33,12 @@ SettingsWatch::SettingsWatch(uv_loop_t* loop, Servers servers, OnChange on_chang
 
 void SettingsWatch::read() {
   if (jobs_.waiting() > 0) return;
+  const auto forwards = std::make_shared<bool>(true);
+  jobs_.run([forwards] { *forwards = forwards_all(); }, [this, forwards] { *forwards ? take({}) : look_closer(); });
+}
+
+/// Ten thousand services have many servers: they are gone through only where something is off.
+void SettingsWatch::look_closer() {
   const auto found = std::make_shared<std::vector<Finding>>();
   jobs_.run([servers = servers_(), found] { *found = read_forwarding(servers); }, [this, found] { take(std::move(*found)); });
 }

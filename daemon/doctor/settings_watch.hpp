@@ -27,6 +27,7 @@ public:
 
 private:
   void read();
+  void look_closer();
   void take(std::vector<Finding> found);
 
   Servers servers_;
