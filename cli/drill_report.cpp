@@ -26,7 +26,8 @@ std::vector<const HistoryEntry*> DrillReport::other_moves() const {
 }
 
 DrillObserver::DrillObserver(std::string service, std::string backup, WallTime began, std::optional<std::uint64_t> connections)
-    : seen_{.service = std::move(service), .backup = std::move(backup), .began = began}, connections_(connections) {}
+    : seen_{.service = std::move(service), .backup = std::move(backup), .began = began}, connections_(connections),
+      counted_before_(connections.has_value()) {}
 
 std::uint64_t DrillObserver::served_by(const ConnectionsReport& connections, const std::string& role) {
   std::uint64_t number = 0;
@@ -71,7 +72,8 @@ DrillObserver::State DrillObserver::look(const ServiceStatus& status, int daemon
 
 void DrillObserver::look(const ConnectionsReport& connections, WallTime now) {
   const std::uint64_t number = served_by(connections, seen_.backup);
-  const bool more = connections_ && number > *connections_;
+  // Where nobody has counted before, the new flows since then tell that one of these is new.
+  const bool more = (connections_ && number > *connections_) || (!counted_before_ && number > 0 && seen_.new_flows > 0);
   connections_ = number;
   if (seen_.served || !seen_.moved) return;
   const milliseconds behind = std::max(std::chrono::duration_cast<milliseconds>(now - *seen_.moved), milliseconds{0});

@@ -72,6 +72,7 @@ private:
   Totals totals_of(const ServiceStatus& status) const;
   DrillReport seen_;
   std::optional<std::uint64_t> connections_; // at the backup, when they were last counted
+  bool counted_before_;                      // before the drill
   std::optional<int> pid_;                   // of the hanatd whose totals these are:
   Totals before_, earlier_;                  // at the first look at it; since the drill began, of a hanatd before it
 };

@@ -8,11 +8,12 @@
 namespace hanat::nat {
 
 /// The table logs the packets of clients in trouble to this nfnetlink_log group, at most 100 per second for each kind and family; of
-/// undelivered ones 10, 1,000 of those that connect again, and one answer for each client that repeated a SYN. "ha"
+/// undelivered and unacknowledged ones 10, 1,000 of those that connect again, and one answer for each client that repeated a SYN. "ha"
 inline constexpr std::uint16_t log_group = 0x4861;
 inline constexpr const char* log_refused = "hanat refused";         // a server's reset of a SYN or ABORT of an INIT, held or not
 inline constexpr const char* log_unanswered = "hanat unanswered";   // a client repeats its SYN: its server has not replied to the first
 inline constexpr const char* log_undelivered = "hanat undelivered"; // a client repeats its SYN: conntrack had no entry of the first
+inline constexpr const char* log_unacknowledged = "hanat unacknowledged"; // a client repeats its SYN although a server has accepted
 inline constexpr const char* log_answered = "hanat answered";       // a server accepts a connection of a client that had repeated a SYN
 inline constexpr const char* log_unreachable = "hanat unreachable"; // ICMP destination unreachable for a client's packet, held or not
 

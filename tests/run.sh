@@ -29,6 +29,7 @@ fi
 . tests/install-deps.sh
 
 jobs=$(nproc)
+with_threads='Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*' # what has the daemon's loop, its threads and the kernel do much at once
 export CCACHE_DEPEND=1 # asked by what the compiler read the last time: where nothing is there yet, nothing is read twice
 passed=0
 failed=0
@@ -358,6 +359,7 @@ if [ "$mode" != quick ]; then
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
     waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*:PairPrograms*:Sessions.AUdp*:Matrix*:*TraceNames*:*DoctorOfReplies*:*RuleChecksOf*:Dhcp*'
+    waits+=":PathOfReplies*:$with_threads" # those that run under TSan
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
     netns 4 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
     HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \
@@ -371,12 +373,11 @@ if [ "$mode" != quick ]; then
   idle=
   done_before "clang-tidy" tidied
   if done_before "build tsan" built-tsan; then
-    # What has the loop, its threads and the kernel do much at once.
     mkdir "$scratch/programs"
     ln -s "$here/build/tsan/hanatd" "$here/build/dev/hanatctl" "$scratch/programs"
     export HANAT_PROGRAMS=$scratch/programs TSAN_OPTIONS=log_path=$scratch/races
     run shares 4 build/dev/tests/hanat-netns \
-      '--gtest_filter=Lifecycle*:Resilience*:Sessions*:Drain*:Reconcile*:History*:Metrics*-*Milliseconds*:*Thousand*'
+      "--gtest_filter=$with_threads-*Milliseconds*:*Thousand*"
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns
     check "no data race" no_races
   fi

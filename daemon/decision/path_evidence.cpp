@@ -33,27 +33,28 @@ std::string_view to_text(PathState state) {
   return {};
 }
 
-void PathEvidence::on_repeated_syn(const Endpoint& client, std::uint32_t sequence, Time now) {
+void PathEvidence::on_repeated_syn(const RepeatedSyn& syn, Time now) {
+  const auto& [client, sequence, accepted] = syn;
   if (examined_.excused.contains(client.address)) return;
   repeated_at_ = now;
   next_ = now;
   const auto known = connections_.find(client);
   if (known == connections_.end() || known->second.sequence != sequence) {
     if (known == connections_.end() && connections_.size() >= connections_at_most) return;
-    connections_[client] = {.sequence = sequence, .first = now, .last = now};
+    connections_[client] = {.sequence = sequence, .first = now, .last = now, .accepted = accepted};
     return;
   }
   Connection& connection = known->second;
   if (now - connection.last < repeats_after) return;
   connection.last = now;
+  connection.accepted = accepted;
   ++connection.repeated;
 }
 
 void PathEvidence::on_answered(const Address& client, Time now) {
   answered_at_ = now;
   next_ = now;
-  const auto first = connections_.lower_bound({.address = client, .port = 0});
-  connections_.erase(first, std::find_if(first, connections_.end(), [&](const auto& entry) { return entry.first.address != client; }));
+  std::erase_if(connections_, [&](const auto& entry) { return entry.first.address == client && !entry.second.accepted; });
 }
 
 void PathEvidence::on_refused(const Address& client, Time now) {
@@ -85,6 +86,7 @@ void PathEvidence::on_examined(const Examined& examined, Time now) {
 }
 
 bool PathEvidence::is_unanswered(const Connection& connection, Time now) {
+  if (connection.accepted) return connection.repeated > 1;
   if (connection.repeated == 1) return now - connection.first >= alone_for;
   return connection.repeated > 2 || now - connection.last >= answer_within;
 }
@@ -95,7 +97,7 @@ PathEvidence::Change PathEvidence::evaluate(TargetState target, Time now) {
   if (target == TargetState::none || (target == TargetState::in_doubt && !unanswered_)) connections_.clear();
   if (target == TargetState::passes)
     for (auto& [client, connection] : connections_)
-      if (!connection.counted && is_unanswered(connection, now)) {
+      if (!connection.counted && is_unanswered(connection, now) && (!connection.accepted || unanswered_ || examined_.show_path(now))) {
         connection.counted = true;
         ++new_;
       }
@@ -119,14 +121,18 @@ bool PathEvidence::begins(Time now) const {
     if (now - connection.last <= together) ++twice;
   }
   const bool enough = thrice || (twice >= begin_with && (!refused_at_ || now - *refused_at_ > together));
-  return enough && examined_.confirm(unanswered(now), now);
+  return enough && examined_.confirm(unanswered(now, false), now);
+}
+
+bool PathEvidence::Examinations::show_path(Time now) const {
+  return verdict && verdict->what == Examined::Verdict::path && now - verdict->at < window;
 }
 
 /// By a second client, or by what was found for one.
 bool PathEvidence::Examinations::confirm(std::size_t clients, Time now) const {
-  const bool fresh = verdict && now - verdict->at < (verdict->what == Examined::Verdict::client_only ? client_only_for : window);
-  if (fresh && verdict->what == Examined::Verdict::path) return true;
-  if (fresh && verdict->what == Examined::Verdict::client_only) return false; // others may meet the same rule: each is examined
+  if (show_path(now)) return true;
+  // Others may meet the same rule: each is examined.
+  if (verdict && verdict->what == Examined::Verdict::client_only && now - verdict->at < client_only_for) return false;
   return clients >= clients_needed && (!due || now >= *due);
 }
 
@@ -169,11 +175,11 @@ PathState PathEvidence::state(Time now) const {
   return answered_at_ && now - *answered_at_ < window ? PathState::ok : PathState::no_evidence;
 }
 
-std::size_t PathEvidence::unanswered(Time now) const {
+std::size_t PathEvidence::unanswered(Time now, bool accepted) const {
   std::size_t clients = 0;
   const Address* last = nullptr;
   for (const auto& [client, connection] : connections_) {
-    if (!is_unanswered(connection, now) || (last != nullptr && *last == client.address)) continue;
+    if (!is_unanswered(connection, now) || (connection.accepted && !accepted) || (last != nullptr && *last == client.address)) continue;
     last = &client.address;
     ++clients;
   }
@@ -189,6 +195,7 @@ std::optional<Endpoint> PathEvidence::suspect(Time now) const {
   Time last{};
   for (const auto& [client, connection] : connections_) {
     if (now - connection.first < looks_bad_after || connection.last <= last) continue;
+    if (connection.accepted && !is_unanswered(connection, now)) continue;
     newest = client;
     last = connection.last;
   }

@@ -1,7 +1,8 @@
 // Do the clients of a service get an answer? What they send tells: a client without an answer sends its SYN again after 1, 3 and 7 seconds.
 // The rule, while the target passes its probes:
 //   a connection is unanswered when its SYN has come three times, or twice and a second has gone by, and no server has accepted or refused
-//     it since;
+//     it since; a server has accepted one whose SYN comes again all the same: that one counts when its SYN has come three times and an
+//     examination has found what stops the reply. On its way behind the gateway a reply is lost now and then, and some never want it;
 //   clients go unanswered when a SYN has come three times, or three within ten seconds have come twice and nobody is refused at the same
 //     time; and these are of two clients at least, or an examination has found what stops others than this client, too. While one is under
 //     way its verdict is waited for. A client that is stopped by a rule about itself does not count;
@@ -55,9 +56,13 @@ public:
   static constexpr std::size_t refused_at_most = 1'024;     // clients
   static constexpr Clock::duration window = std::chrono::seconds{60};
 
-  /// A client sent a SYN again. One of another sequence number is of another connection from the same port.
-  void on_repeated_syn(const Endpoint& client, std::uint32_t sequence, Time now);
-  /// A server accepts a connection of the client.
+  struct RepeatedSyn {
+    Endpoint client;
+    std::uint32_t sequence = 0; // one of another number is of another connection from the same port
+    bool accepted = false;      // by a server, and conntrack still waits for the client's acknowledgement
+  };
+  void on_repeated_syn(const RepeatedSyn& syn, Time now);
+  /// A server accepts a connection of the client that nobody had accepted.
   void on_answered(const Address& client, Time now);
   /// A server refuses one: that is an answer, too.
   void on_refused(const Address& client, Time now);
@@ -75,8 +80,8 @@ public:
   std::optional<Time> next_wakeup() const { return next_; }
 
   PathState state(Time now) const;
-  /// Clients that got no answer, or were refused, within the last minute.
-  std::size_t unanswered(Time now) const;
+  /// Clients that got no answer, or were refused, within the last minute. `accepted`: also those that a server has accepted.
+  std::size_t unanswered(Time now, bool accepted = true) const;
   std::size_t refused(Time now) const;
   /// A connection that waits long enough to look for the cause, the newest: its next SYN is still to come.
   std::optional<Endpoint> suspect(Time now) const;
@@ -88,7 +93,7 @@ private:
     std::uint32_t sequence = 0;
     Time first{}, last{};  // repetitions
     unsigned repeated = 1; // the first SYN apart
-    bool counted = false;
+    bool accepted = false, counted = false;
   };
   static bool is_unanswered(const Connection& connection, Time now);
   struct Verdict {
@@ -102,6 +107,7 @@ private:
     std::optional<Time> due;    // of the examination that is under way
     bool own_is_silent = false; // hanatd's own client got no answer last time
     bool is_mended = false;     // and got one since
+    bool show_path(Time now) const;
     bool confirm(std::size_t clients, Time now) const;
   };
   bool begins(Time now) const;

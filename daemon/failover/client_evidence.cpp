@@ -76,6 +76,7 @@ void ClientEvidence::on_kernel_event(const probes::KernelEvent& event, Time now)
   switch (event.kind) {
   case probes::KernelEventKind::unanswered:
   case probes::KernelEventKind::undelivered:
+  case probes::KernelEventKind::unacknowledged:
     for (const ServiceState* service : services) on_repeated_syn(*service, event, now);
     break;
   case probes::KernelEventKind::refused:
@@ -125,7 +126,8 @@ void ClientEvidence::on_repeated_syn(const ServiceState& service, const probes::
   Known& known = known_[service.config.name];
   if (known.vips.size() >= PathEvidence::connections_at_most) known.vips.clear();
   known.vips[*event.client] = *event.vip;
-  known.evidence.on_repeated_syn(*event.client, event.sequence, now);
+  const bool accepted = event.kind == probes::KernelEventKind::unacknowledged;
+  known.evidence.on_repeated_syn({.client = *event.client, .sequence = event.sequence, .accepted = accepted}, now);
 }
 
 void ClientEvidence::run(Time now) {

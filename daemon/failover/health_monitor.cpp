@@ -326,7 +326,7 @@ void HealthMonitor::take_up(ServiceState& service, std::size_t index, Time now) 
 
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
   using Kind = probes::KernelEventKind;
-  if (event.kind == Kind::undelivered || event.kind == Kind::answered) return; // say nothing about the server
+  if (event.kind == Kind::undelivered || event.kind == Kind::unacknowledged || event.kind == Kind::answered) return; // nothing of servers
   if (event.server)
     for (ServiceState* service : registry_.at(event.server->address)) trigger(*service, *event.server, event, now);
   if (!event.vip || event.kind == Kind::refused) return;

@@ -69,8 +69,8 @@ private:
 class Paths final : public PathMonitor {
 public:
   Paths(uv_loop_t* loop, const KernelCallbacks& callbacks)
-      : undelivered_(loop, look_up_, callbacks.event),
-        events_(loop, [this](const probes::KernelEvent& event) { undelivered_.on_event(event); }) {}
+      : repeated_(loop, look_up_, callbacks.event), events_(loop, [this](const probes::KernelEvent& event) { repeated_.on_event(event); }) {
+  }
   void add(const probes::Path& path) override { events_.routes().add(path); }
   void remove(const probes::Path& path) override { events_.routes().remove(path); }
   std::optional<probes::ProbeResult> unreachable(const probes::Path& path) override { return events_.routes().unreachable(path); }
@@ -78,13 +78,13 @@ public:
   const std::optional<std::string>& nflog_failure() const { return events_.nflog_failure(); }
 
 private:
-  // On the thread of undelivered_; the socket is opened for the first SYN.
-  UndeliveredSyns::LookUp look_up_ = [socket = std::make_shared<std::optional<nat::ConntrackSocket>>()](const nat::Tuple& original,
-                                                                                                        std::uint16_t zone) {
+  // On the thread of repeated_; the socket is opened for the first SYN.
+  RepeatedSyns::LookUp look_up_ = [socket = std::make_shared<std::optional<nat::ConntrackSocket>>()](const nat::Tuple& original,
+                                                                                                     std::uint16_t zone) {
     if (!*socket) socket->emplace();
     return (*socket)->look_up(original, zone);
   };
-  UndeliveredSyns undelivered_;
+  RepeatedSyns repeated_;
   probes::KernelEvents events_;
 };
 

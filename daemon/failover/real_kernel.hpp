@@ -12,7 +12,7 @@
 
 #include "daemon/failover/conntrack_worker.hpp"
 #include "daemon/failover/kernel.hpp"
-#include "daemon/failover/undelivered_syns.hpp"
+#include "daemon/failover/repeated_syns.hpp"
 #include "daemon/util/worker_thread.hpp"
 #include "nat/nftables/heartbeat_socket.hpp"
 #include "probes/io/uv.hpp"

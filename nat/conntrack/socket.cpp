@@ -17,6 +17,11 @@ bool is_incomplete(const std::system_error& error) {
   return code == EINTR || code == ENOBUFS || code == EBUSY;
 }
 
+KnownFlow known_flow(const Entry& entry) {
+  if (!is_replied(entry)) return KnownFlow::unreplied;
+  return entry.mapping.vip.protocol == Protocol::tcp && phase_of(entry) == TcpPhase::connecting ? KnownFlow::accepted : KnownFlow::replied;
+}
+
 } // namespace
 
 void EntryDeletes::add(const Entry& entry, const Mapping& mapping) {
@@ -90,7 +95,7 @@ KnownFlow ConntrackSocket::look_up(const Tuple& original, std::uint16_t zone) {
   send(
       deletes_, batch, sequence, sequence, "look for a conntrack entry",
       [&](const nlmsghdr& message) {
-        if (const auto entry = parse_entry(message)) known = is_replied(*entry) ? KnownFlow::replied : KnownFlow::unreplied;
+        if (const auto entry = parse_entry(message)) known = known_flow(*entry);
       },
       [](std::uint32_t, int error) { return error == ENOENT; });
   return known;

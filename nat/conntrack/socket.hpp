@@ -51,6 +51,7 @@ private:
 enum class KnownFlow : std::uint8_t {
   none,      // it has no entry
   unreplied, // the first packet has left the gateway
+  accepted,  // TCP: a server has accepted the connection, and the client has not acknowledged that
   replied,
 };
 

@@ -215,9 +215,10 @@ Layout make_layout(const std::string& table, const RuleOptions& options) {
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
   for (const char* name :
-       {chain_refuse, chain_refuse_new, chain_masquerade, chain_hairpin, chain_guard4,   chain_guard6, chain_source_ipv4, chain_source_ipv6,
-        "picked_up",  "reconnect",      "orphan4",        "orphan6",     "midstream",    "guarded",    "segment",         "opening",
-        "hold",       "settle",         "unanswered",     "answered",    "repeated_syn", "client_syn", "unreachable",     "undelivered"})
+       {chain_refuse,      chain_refuse_new, chain_masquerade, chain_hairpin,   chain_guard4, chain_guard6, chain_source_ipv4,
+        chain_source_ipv6, "picked_up",      "reconnect",      "orphan4",       "orphan6",    "midstream",  "guarded",
+        "segment",         "opening",        "hold",           "settle",        "unanswered", "answered",   "repeated_syn",
+        "client_syn",      "unreachable",    "undelivered",    "unacknowledged"})
     layout.chains.push_back(make_chain(table, name));
   layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
   layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));

@@ -16,9 +16,9 @@
 namespace hanat::nat {
 
 /// Raised with every change of the layout. A loaded table with another number is replaced as a whole, in one transaction.
-inline constexpr unsigned layout_version = 8;
+inline constexpr unsigned layout_version = 9;
 
-/// The comment that marks a table as hanat's: "hanat layout 8".
+/// The comment that marks a table as hanat's: "hanat layout 9".
 std::string table_comment();
 /// Whether a table's comment marks it as hanat's, in any layout version.
 bool is_ours(const std::string& comment);

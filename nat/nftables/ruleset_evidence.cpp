@@ -1,7 +1,8 @@
 // The rules that tell whether clients get an answer: those that repeat a SYN are logged, and those of them that are answered at last. A SYN
 // of a client that a rule, a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only
-// here does its repetition look different from a first one. Not here: whether such a SYN belongs to a port that is used again
-// (daemon/failover/undelivered_syns), what hanatd makes of it all (daemon/decision/path_evidence).
+// here does its repetition look different from a first one. One whose server has accepted it is repeated where the reply was lost, by a
+// rule or on its way. Not here: whether the client waits in truth
+// (daemon/failover/repeated_syns), what hanatd makes of it all (daemon/decision/path_evidence).
 #include "nat/nftables/ruleset_parts.hpp"
 
 #include <linux/netfilter.h>
@@ -28,21 +29,25 @@ void write_repeated_syn(ChainWriter& writer) {
                  .ct_status(IPS_SEEN_REPLY, 0)
                  .in_direction(IP_CT_DIR_ORIGINAL)
                  .verdict(NFT_GOTO, "unanswered"));
+  writer.add(writer.rule("a repeated SYN, and the client has not acknowledged the reply to the first")
+                 .ct_status(IPS_ASSURED, 0)
+                 .in_direction(IP_CT_DIR_ORIGINAL)
+                 .verdict(NFT_GOTO, "unacknowledged"));
 }
 
-/// A chain that logs the repeated SYNs of clients of every listener, and notes whose they were.
-void write_logged(ChainWriter& writer, const char* chain, const char* comment, std::uint64_t per_second, const char* prefix) {
+enum class Whose : std::uint8_t { noted, forgotten };
+
+/// A chain that logs the repeated SYNs of clients of every listener, and notes whose they were if the reply to come is news.
+void write_logged(ChainWriter& writer, const char* chain, const char* comment, std::uint64_t per_second, const char* prefix,
+                  Whose whose = Whose::noted) {
   writer.open(chain);
   for (const bool ranges : {false, true})
-    for (const Family family : both_families)
-      writer.add(writer.rule(comment)
-                     .only(family)
-                     .load_vip_key(family)
-                     .in_set(name_of({SetKind::vips, family, ranges}))
-                     .limit(per_second)
-                     .log(log_group, prefix)
-                     .load_client_and_vip(family)
-                     .update_set(waiting_set(family)));
+    for (const Family family : both_families) {
+      auto rule = writer.rule(comment);
+      rule.only(family).load_vip_key(family).in_set(name_of({SetKind::vips, family, ranges})).limit(per_second).log(log_group, prefix);
+      if (whose == Whose::noted) rule.load_client_and_vip(family).update_set(waiting_set(family));
+      writer.add(rule);
+    }
 }
 
 /// Reached by SYN ACKs. In peace `waiting` is empty. An original address of the other family ends a rule by itself.
@@ -77,6 +82,8 @@ void write_evidence(ChainWriter& writer) {
   write_client_syn(writer);
   write_logged(writer, "undelivered", "the first SYN has not left the gateway, unless hanatd finds the flow", attempts_logged_per_second,
                log_undelivered);
+  write_logged(writer, "unacknowledged", "the reply has not reached the client, unless hanatd finds it connected",
+               attempts_logged_per_second, log_unacknowledged, Whose::forgotten);
 }
 
 } // namespace hanat::nat

@@ -14,6 +14,7 @@ std::string_view to_text(KernelEventKind kind) {
   case KernelEventKind::unanswered: return "unanswered";
   case KernelEventKind::unreachable: return "unreachable";
   case KernelEventKind::undelivered: return "undelivered";
+  case KernelEventKind::unacknowledged: return "unacknowledged";
   case KernelEventKind::answered: return "answered";
   case KernelEventKind::reconnect: return "reconnect";
   case KernelEventKind::carrier_lost: return "carrier-lost";

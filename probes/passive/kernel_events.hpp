@@ -21,6 +21,7 @@ enum class KernelEventKind : std::uint8_t {
   refused,          // a server's RST or ABORT to a real client
   unanswered,       // a client sent its SYN again, and the server has not replied to the first
   undelivered,      // a client sent its SYN again, and conntrack had no entry of the first: unless it has one now, neither was delivered
+  unacknowledged,   // a client sent its SYN again although a server has accepted: the reply has not reached it, or it was lost
   unreachable,      // ICMP from the path
   answered,         // a server accepts a connection of a client that had sent a SYN again
   reconnect,        // a client's SYN belongs to an entry of its old connection, and was dropped

@@ -194,6 +194,7 @@ std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std:
   if (!packet) return std::nullopt;
   if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet, flow);
   if (prefix == nat::log_undelivered) return syn_in(KernelEventKind::undelivered, *packet, flow);
+  if (prefix == nat::log_unacknowledged) return syn_in(KernelEventKind::unacknowledged, *packet, flow);
   if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet, flow);
   auto event = prefix == nat::log_refused       ? refused_in(*packet)
                : prefix == nat::log_answered    ? answered_in(*packet)

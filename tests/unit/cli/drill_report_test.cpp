@@ -122,6 +122,17 @@ TEST_F(Drill, CountsNoConnectionBeforeAnybodyHasCounted) {
   EXPECT_FALSE(uncounted.first_served()) << "they may be older";
   uncounted.look(connections(6), now + 40ms);
   EXPECT_TRUE(uncounted.first_served());
+
+  DrillObserver late{"web", "backup", now, std::nullopt};
+  ServiceStatus status = running();
+  status.servers[1].new_flows = 100; // before it began
+  late.look(status, hanatd_pid, now);
+  late.look(connections(5), now);
+  EXPECT_FALSE(late.first_served());
+  status.servers[1].new_flows = 101;
+  late.look(status, hanatd_pid, now + 1s);
+  late.look(connections(5), now + 1s);
+  EXPECT_TRUE(late.first_served()) << "a flow is new, and it was among them when they were first counted";
 }
 
 TEST_F(Drill, CountsTheClientsInTroubleSinceItBeganOverARestartToo) {

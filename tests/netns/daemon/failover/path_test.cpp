@@ -57,6 +57,32 @@ void know_gateway(Lab& lab) {
 
 bool is_unanswered(const Status& status) { return service(status, "web").path.state == "unanswered"; }
 
+/// The server accepts, and a rule of the gateway drops what it says.
+TEST(PathOfReplies, ThatAreDroppedShowsWithinTenSecondsAndEndsWithTheRule) {
+  Lab lab;
+  const TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  const Hanatd hanatd{lab, fast_service()};
+  wait_both_up(hanatd);
+  wait_settled(hanatd);
+  lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 0; }; "
+                          "add rule inet fw forward iifname to-primary drop comment \"strict\"'");
+  const auto began = TestClock::now();
+  Attempt attempt;
+  std::jthread hangs([&] { attempt = connect_once(lab, Host::client, Lab::vip(443), milliseconds{9000}); });
+  hanatd.wait_for(is_unanswered, milliseconds{12'000});
+  EXPECT_LT(TestClock::now() - began, std::chrono::seconds{10});
+  EXPECT_THAT(hanatd.ctl({"status"}).out, AllOf(HasSubstr("1 client got no answer in the last minute, though primary passes its probes"),
+                                                HasSubstr("inet fw forward rule 1 \"strict\"")));
+  EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 2);
+  EXPECT_THAT(hanatd.ctl({"metrics"}).out, HasSubstr("hanat_path_state{service=\"web\"} 1\n"));
+  hangs.join();
+  EXPECT_EQ(attempt.result, Result::timeout) << attempt;
+  lab.must(Host::gateway, "nft 'delete table inet fw'");
+  EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443), milliseconds{5000}).text, "primary");
+  hanatd.wait_for([](const Status& now) { return !is_unanswered(now); }, milliseconds{20'000});
+  EXPECT_THAT(hanatd.log(), HasSubstr("web: hanatd's own client is answered again; it lasted"));
+}
+
 TEST_P(PathTrap, ShowsWithinFiveSecondsOfTheFirstSynWhileTheServerPassesItsProbes) {
   Lab lab;
   const TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};

@@ -127,5 +127,16 @@ TEST_P(GuardLog, ARepeatedSynWhoseFirstHasNotLeftTheGateway) {
   EXPECT_THAT(log->prefixes(), ElementsAre(nat::log_answered));
 }
 
+TEST_P(GuardLog, ARepeatedSynThatAServerHasAccepted) {
+  begin();
+  lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 0; }; "
+                          "add rule inet fw forward iifname to-primary drop'");
+  EXPECT_EQ(connect_once(lab, Host::client, vip, milliseconds{1300}).result, Result::timeout);
+  EXPECT_THAT(log->prefixes(), ElementsAre(nat::log_unacknowledged));
+  lab.must(Host::gateway, "nft 'delete table inet fw'");
+  EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
+  EXPECT_THAT(log->prefixes(), IsEmpty()) << "nothing waits for its answer";
+}
+
 } // namespace
 } // namespace hanat::test

@@ -24,9 +24,9 @@ protected:
     evaluate();
   }
   /// The client's SYN of this sequence number comes again at this moment; everything that is due until then happens.
-  void repeats(const Endpoint& from, Clock::duration at, std::uint32_t sequence = 7) {
+  void repeats(const Endpoint& from, Clock::duration at, std::uint32_t sequence = 7, bool accepted = false) {
     go_to(at);
-    evidence.on_repeated_syn(from, sequence, now);
+    evidence.on_repeated_syn({.client = from, .sequence = sequence, .accepted = accepted}, now);
     evaluate();
   }
   void go_to(Clock::duration at) {
@@ -212,7 +212,7 @@ TEST_F(PathEvidenceTest, RemembersABoundedNumberOfClients) {
   for (std::uint32_t number = 0; number < 3'000; ++number) {
     const Endpoint from{.address = Address::parse("10.0." + std::to_string(number / 250) + "." + std::to_string(number % 250)).value(),
                         .port = 1};
-    evidence.on_repeated_syn(from, 1, now);
+    evidence.on_repeated_syn({.client = from, .sequence = 1}, now);
     evidence.on_refused(Address::parse("10.9." + std::to_string(number / 250) + "." + std::to_string(number % 250)).value(), now);
   }
   now += 2s;
@@ -290,6 +290,41 @@ TEST_F(WithoutAVerdict, WhatStoppedHanatdsOwnClientTooAndIsGoneEndsIt) {
   examined(Examined::Verdict::nothing, true);
   EXPECT_EQ(ended, 1);
   EXPECT_NE(evidence.state(now), PathState::unanswered);
+}
+
+/// A server has accepted, and the client asks again and again: the reply does not reach it.
+class ThatAServerHasAccepted : public WithoutAVerdict {
+protected:
+  void goes_on(const char* address, Clock::duration at = {}) {
+    repeats(client(40'000, address), at + 1'500ms, 7, true);
+    repeats(client(40'000, address), at + 3'500ms, 7, true);
+  }
+};
+
+TEST_F(ThatAServerHasAccepted, IsTroubleWhenAnExaminationFindsWhatStopsTheReply) {
+  repeats(client(), 1'500ms, 7, true);
+  go_to(3s);
+  EXPECT_FALSE(evidence.suspect(now)) << "one lost reply is nothing to look into";
+  repeats(client(), 3'500ms, 7, true);
+  EXPECT_EQ(evidence.suspect(now), client());
+  EXPECT_EQ(begun, 0);
+  examined(Examined::Verdict::path, false);
+  EXPECT_EQ(begun, 1);
+  EXPECT_EQ(evidence.unanswered(now), 1U);
+  EXPECT_EQ(evidence.take_new(), 1U);
+  evidence.on_answered(client().address, now);
+  evaluate();
+  EXPECT_EQ(ended, 0) << "a server has accepted before, and that was no help";
+  examined(Examined::Verdict::nothing, true);
+  EXPECT_EQ(ended, 1) << "hanatd's own client gets its reply again";
+}
+
+TEST_F(ThatAServerHasAccepted, IsNothingWithoutHoweverManyTheyAre) {
+  for (const char* const address : {"198.18.1.2", "198.18.1.3", "198.18.1.4", "198.18.1.5"}) goes_on(address, now - began);
+  examined(Examined::Verdict::nothing, true);
+  go_to(now - began + 30s);
+  EXPECT_EQ(begun, 0) << "some never want an answer, and some have a network that loses it";
+  EXPECT_EQ(evidence.take_new(), 0U);
 }
 
 /// Clients that are answered at their second SYN, as on a path that loses packets: never, whatever the order.

@@ -113,7 +113,8 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
             each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
   EXPECT_EQ(comments_in(layout, "client_syn"),
             each({{1, "its flow has an entry"}, {2, "a repeated SYN, and the flow of the first has no entry"}}));
-  EXPECT_EQ(comments_in(layout, "repeated_syn"), each({{1, "a repeated SYN without a reply to the first"}}));
+  EXPECT_EQ(comments_in(layout, "repeated_syn"), each({{1, "a repeated SYN without a reply to the first"},
+                                                       {1, "a repeated SYN, and the client has not acknowledged the reply to the first"}}));
   EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{2, "server of an endpoint"},
                                                           {2, "server of a port range; the port is kept"},
                                                           {4, "no target"},
@@ -171,7 +172,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 8");
+  EXPECT_EQ(table_comment(), "hanat layout 9");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;

@@ -88,6 +88,10 @@ TEST(NflogReader, ASynThatHasNotLeftTheGatewayIsToldFromOneThatItsServerDoesNotA
   const auto event = event_in(nat::log_undelivered, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, syn)));
   ASSERT_TRUE(event);
   EXPECT_EQ(event->kind, KernelEventKind::undelivered);
+  const auto again =
+      event_in(nat::log_unacknowledged, Family::ipv6, logged_ipv6(6, "fd00:1::2", "2001:db8::10", segment(40'000, 443, syn)));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->kind, KernelEventKind::unacknowledged);
   EXPECT_EQ(event->client, endpoint_of("fd00:1::2", 40'000));
   EXPECT_EQ(event->sequence, 1U);
 }

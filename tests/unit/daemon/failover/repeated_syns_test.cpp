@@ -1,5 +1,5 @@
 // Which undelivered SYNs are told, by what conntrack knows of their flows.
-#include "daemon/failover/undelivered_syns.hpp"
+#include "daemon/failover/repeated_syns.hpp"
 
 #include <atomic>
 #include <optional>
@@ -17,21 +17,21 @@ using probes::KernelEventKind;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-class UndeliveredSynsTest : public testing::Test {
+class RepeatedSynsTest : public testing::Test {
 protected:
-  UndeliveredSynsTest() {
+  RepeatedSynsTest() {
     uv_loop_init(&loop_);
     syns_.emplace(
         &loop_, [this](const nat::Tuple& original, std::uint16_t zone) { return look_up(original, zone); },
         [this](const KernelEvent& event) { events_.push_back(event); });
   }
-  ~UndeliveredSynsTest() override {
+  ~RepeatedSynsTest() override {
     syns_.reset();
     uv_run(&loop_, UV_RUN_DEFAULT); // closes the handles
     uv_loop_close(&loop_);
   }
-  UndeliveredSynsTest(const UndeliveredSynsTest&) = delete;
-  UndeliveredSynsTest& operator=(const UndeliveredSynsTest&) = delete;
+  RepeatedSynsTest(const RepeatedSynsTest&) = delete;
+  RepeatedSynsTest& operator=(const RepeatedSynsTest&) = delete;
 
   static KernelEvent syn(KernelEventKind kind, std::uint16_t port) {
     return {.kind = kind,
@@ -55,10 +55,10 @@ protected:
   std::atomic<bool> unreadable_ = false;
   std::atomic<unsigned> looked_up_ = 0;
   std::vector<KernelEvent> events_;
-  std::optional<UndeliveredSyns> syns_;
+  std::optional<RepeatedSyns> syns_;
 };
 
-TEST_F(UndeliveredSynsTest, ThoseWithoutAnEntryAreTold) {
+TEST_F(RepeatedSynsTest, ThoseWithoutAnEntryAreTold) {
   const KernelEvent one = syn(KernelEventKind::undelivered, 40'000), other = syn(KernelEventKind::undelivered, 40'001);
   syns_->on_event(one);
   syns_->on_event(other);
@@ -67,31 +67,47 @@ TEST_F(UndeliveredSynsTest, ThoseWithoutAnEntryAreTold) {
   EXPECT_THAT(take(), ElementsAre(one, other));
 }
 
-TEST_F(UndeliveredSynsTest, ThoseOfAPortUsedAgainAreNot) {
-  for (const nat::KnownFlow known : {nat::KnownFlow::unreplied, nat::KnownFlow::replied}) {
+TEST_F(RepeatedSynsTest, ThoseOfAPortUsedAgainAreNot) {
+  for (const nat::KnownFlow known : {nat::KnownFlow::unreplied, nat::KnownFlow::accepted, nat::KnownFlow::replied}) {
     known_ = known;
     syns_->on_event(syn(KernelEventKind::undelivered, 40'000));
     run();
     EXPECT_THAT(take(), IsEmpty());
   }
-  EXPECT_EQ(looked_up_, 2U);
+  EXPECT_EQ(looked_up_, 3U);
 }
 
-TEST_F(UndeliveredSynsTest, WithoutConntrackNothingIsConcluded) {
+TEST_F(RepeatedSynsTest, ThoseThatWereAcceptedAreToldWhileConntrackStillWaitsForTheirClient) {
+  const KernelEvent accepted = syn(KernelEventKind::unacknowledged, 40'000), undelivered = syn(KernelEventKind::undelivered, 40'001);
+  known_ = nat::KnownFlow::accepted;
+  syns_->on_event(accepted);
+  syns_->on_event(undelivered); // is looked up before
+  run();
+  EXPECT_THAT(take(), ElementsAre(accepted));
+  EXPECT_EQ(looked_up_, 2U);
+  for (const nat::KnownFlow known : {nat::KnownFlow::none, nat::KnownFlow::unreplied, nat::KnownFlow::replied}) {
+    known_ = known;
+    syns_->on_event(accepted);
+    run();
+    EXPECT_THAT(take(), IsEmpty());
+  }
+}
+
+TEST_F(RepeatedSynsTest, WithoutConntrackNothingIsConcluded) {
   unreadable_ = true;
   syns_->on_event(syn(KernelEventKind::undelivered, 40'000));
   run();
   EXPECT_THAT(take(), IsEmpty());
 }
 
-TEST_F(UndeliveredSynsTest, OtherEventsPassAtOnceAndABatchIsBounded) {
+TEST_F(RepeatedSynsTest, OtherEventsPassAtOnceAndABatchIsBounded) {
   const KernelEvent unanswered = syn(KernelEventKind::unanswered, 40'000);
   syns_->on_event(unanswered);
   EXPECT_THAT(take(), ElementsAre(unanswered));
-  for (std::size_t flow = 0; flow <= UndeliveredSyns::waiting_at_most; ++flow)
+  for (std::size_t flow = 0; flow <= RepeatedSyns::waiting_at_most; ++flow)
     syns_->on_event(syn(KernelEventKind::undelivered, static_cast<std::uint16_t>(flow)));
   run();
-  EXPECT_EQ(take().size(), UndeliveredSyns::waiting_at_most);
+  EXPECT_EQ(take().size(), RepeatedSyns::waiting_at_most);
 }
 
 } // namespace
