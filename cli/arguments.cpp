@@ -47,6 +47,7 @@ constexpr std::array option_rows = {
     OptionRow{"--confirm", "TIME", "take it back after this time, unless hanatctl confirm is run: 60s, 10m"},
     OptionRow{"--address", "ADDRESS", "what clients connect to, where the file means every address; for IPv4 and IPv6: A,B"},
     OptionRow{"--health", "HEALTH", "up, down or drain (new connections go elsewhere); none: its probes decide again"},
+    OptionRow{"--strict", "", "exit status 1 if there are warnings"},
 };
 static_assert(option_rows.size() == option_count);
 constexpr std::array common_options = {Option::socket, Option::json, Option::color, Option::help, Option::version};
@@ -102,6 +103,7 @@ void apply(Invocation& invocation, Option option, std::string_view value) {
   case Option::follow: invocation.follow = true; break;
   case Option::at: invocation.at = moment_of("--at", value); break;
   case Option::ask: invocation.ask = true; break;
+  case Option::strict: invocation.strict = true; break;
   case Option::list: invocation.list = number_of("--list", value); break;
   case Option::drain: invocation.drain = drain_time(value); break;
   case Option::reset: invocation.reset = true; break;
@@ -195,7 +197,11 @@ std::vector<Subcommand> moving_commands() {
 /// Those that move the traffic, by a command or a key, stand behind the first, and those that need no daemon at the end.
 std::vector<Subcommand> with_the_others(std::vector<Subcommand> table) {
   const std::vector<Subcommand> local = {
-      {Command::check, "check", "FILE", {Option::ask}, "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
+      {Command::check,
+       "check",
+       "FILE",
+       {Option::ask, Option::strict},
+       "look for errors in a configuration (default: /etc/hanat/hanat.toml)"},
       {Command::import_file,
        "import",
        "SYSTEM FILE",
@@ -293,6 +299,7 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   if (invocation.all && !invocation.operand.empty())
     throw UsageError(fmt::format("give either {} or --all, not both", escaped(invocation.operand)));
   if (invocation.watch && (invocation.json || invocation.check)) throw UsageError("--watch is for a screen: without --json and --check");
+  if (invocation.ask && invocation.strict) throw UsageError("give either --ask or --strict, not both");
   if (invocation.drain && invocation.reset) throw UsageError("give either --drain or --reset, not both");
   if (invocation.until_down && invocation.even_if_down) throw UsageError("give either --until-down or --even-if-down, not both");
   if (invocation.follow && invocation.until) throw UsageError("give either --follow or --until, not both");

@@ -72,9 +72,10 @@ enum class Option : std::uint8_t {
   yes,
   confirm_within,
   address,
-  health
+  health,
+  strict
 };
-inline constexpr std::size_t option_count = static_cast<std::size_t>(Option::health) + 1;
+inline constexpr std::size_t option_count = static_cast<std::size_t>(Option::strict) + 1;
 
 struct Subcommand {
   Command command;
@@ -107,7 +108,7 @@ struct Invocation {
   std::optional<std::int64_t> number; // of entries
   std::optional<WallTime> since, until;
   std::optional<Moment> at;
-  bool ask = false;
+  bool ask = false, strict = false;
   std::optional<std::int64_t> list;               // so many connections
   std::optional<std::chrono::milliseconds> drain; // for the connections of the old target
   bool reset = false, wait = false, until_down = false, yes = false;

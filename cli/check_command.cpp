@@ -61,34 +61,43 @@ bool is_program(const std::string& path) {
 }
 
 /// Programs of exec probes that cannot be run here. Only hanatd's own machine can say for sure.
-void add_missing_programs(const Config& config, std::vector<std::string>& all) {
+void add_missing_programs(const Config& config, const ProbePlaces& places, std::vector<ConfigError>& all) {
   std::set<std::string> told;
   for (const ServiceConfig& service : config.services)
     for (const ServerConfig& server : service.servers)
-      for (const probes::ProbeSpec& probe : server.probes) {
+      for (std::size_t number = 0; number < server.probes.size(); ++number) {
+        const probes::ProbeSpec& probe = server.probes[number];
         if (probe.kind != probes::Kind::exec) continue;
         const std::string& program = probe.of<probes::ExecSpec>().command.front();
         if (is_program(program) || !told.insert(program).second) continue;
-        all.push_back(fmt::format("service {}: its exec probe runs {}, which {} on this machine: the probe fails until it does",
-                                  escaped(service.name), escaped(program),
-                                  access(program.c_str(), F_OK) == 0 ? "is no program" : "does not exist"));
+        const ConfigPlace& place = places.at({service.name, server.role}).at(number);
+        all.push_back({.file = place.file,
+                       .line = place.line,
+                       .column = place.column,
+                       .message = fmt::format(
+                           "service {}: its exec probe runs {}, which {}: the probe fails until it does; install it, or correct its path",
+                           service.name, program, access(program.c_str(), F_OK) == 0 ? "is no program here" : "does not exist here")});
       }
 }
 
-std::vector<std::string> warnings_of(const Config& config) {
-  std::vector<std::string> all;
+std::vector<ConfigError> warnings_of(const std::string& file, const Config& config, const ProbePlaces& places) {
+  std::vector<ConfigError> all;
   if (config.services.empty())
-    all.emplace_back("there is no service: hanatd would run, and do nothing. A service begins with [service.NAME]");
-  add_missing_programs(config, all);
+    all.push_back({.file = file,
+                   .line = 0,
+                   .column = 0,
+                   .message = "there is no service: hanatd would run, and do nothing. A service begins with [service.NAME]"});
+  add_missing_programs(config, places, all);
   return all;
 }
 
-Exit print_ok(const std::string& file, const Config& config, bool as_json) {
+Exit print_ok(const std::string& file, const Config& config, const std::vector<ConfigError>& warnings, const Invocation& invocation) {
+  const Exit status = invocation.strict && !warnings.empty() ? Exit::refused : Exit::done;
   const auto servers = std::accumulate(config.services.begin(), config.services.end(), std::size_t{0},
                                        [](std::size_t sum, const ServiceConfig& service) { return sum + service.servers.size(); });
   const auto services = config.services.size();
-  const std::vector<std::string> names = names_in(config), interfaces = interfaces_in(config), warnings = warnings_of(config);
-  if (as_json)
+  const std::vector<std::string> names = names_in(config), interfaces = interfaces_in(config);
+  if (invocation.json)
     return print_json({{"file", file},
                        {"ok", true},
                        {"services", services},
@@ -96,9 +105,10 @@ Exit print_ok(const std::string& file, const Config& config, bool as_json) {
                        {"names", names},
                        {"interfaces", interfaces},
                        {"errors", json::array()},
-                       {"warnings", warnings}});
+                       {"warnings", error_list(warnings)}},
+                      status);
   std::string text;
-  for (const std::string& warning : warnings) text += "!  " + warning + "\n";
+  for (const ConfigError& warning : warnings) text += "!  " + escaped(to_text(warning)) + "\n";
   text += fmt::format("{}: {} service{}, {} server{}: ok\n", escaped(file), services, services == 1 ? "" : "s", servers,
                       servers == 1 ? "" : "s");
   if (!interfaces.empty())
@@ -106,7 +116,7 @@ Exit print_ok(const std::string& file, const Config& config, bool as_json) {
   if (!names.empty())
     text += fmt::format("{} that hanatd will resolve: {}. To resolve and probe now:\n-> hanatctl check --ask {}\n",
                         plural(names.size(), "name"), first_of(names), escaped(file));
-  return print(text);
+  return print(text, status);
 }
 
 } // namespace
@@ -114,7 +124,8 @@ Exit print_ok(const std::string& file, const Config& config, bool as_json) {
 Exit run_check(const Invocation& invocation) {
   if (invocation.ask) return run_ask(invocation);
   const std::string file = invocation.operand.empty() ? default_config : invocation.operand;
-  const auto result = load_config(file);
+  ProbePlaces places;
+  const auto result = load_config(file, places);
   if (const auto* const config = std::get_if<Config>(&result)) {
     std::vector<ConfigError> errors; // a reload refuses these, too
     const auto add = [&](std::string error) {
@@ -124,7 +135,8 @@ Exit run_check(const Invocation& invocation) {
     std::vector<uid_t> owners{geteuid()};
     if (const auto hanatd = find_local_user("hanat")) owners.push_back(*hanatd); // the package's unit runs it as that
     for (std::string& error : hook_errors(*config, owners)) add(std::move(error));
-    return errors.empty() ? print_ok(file, *config, invocation.json) : print_config_errors(file, errors, invocation.json);
+    return errors.empty() ? print_ok(file, *config, warnings_of(file, *config, places), invocation)
+                          : print_config_errors(file, errors, invocation.json);
   }
   return print_config_errors(file, std::get<std::vector<ConfigError>>(result), invocation.json);
 }

@@ -124,6 +124,7 @@ void add_value(Completion& completion, Option option, const Before& before) {
   case Option::check:
   case Option::follow:
   case Option::ask:
+  case Option::strict:
   case Option::reset:
   case Option::wait:
   case Option::until_down:

@@ -78,14 +78,17 @@ Exit print_answers(const Invocation& invocation, const json& reply) {
 
 } // namespace
 
-Exit print_config_errors(const std::string& file, const std::vector<ConfigError>& errors, bool as_json) {
+json error_list(const std::vector<ConfigError>& errors) {
   json list = json::array();
-  for (const auto& error : errors) {
-    fmt::print(stderr, "{}\n", escaped(to_text(error)));
+  for (const auto& error : errors)
     list.push_back({{"file", error.file}, {"line", error.line}, {"column", error.column}, {"message", error.message}});
-  }
+  return list;
+}
+
+Exit print_config_errors(const std::string& file, const std::vector<ConfigError>& errors, bool as_json) {
+  for (const auto& error : errors) fmt::print(stderr, "{}\n", escaped(to_text(error)));
   if (!as_json) return Exit::usage;
-  return print_json({{"file", file}, {"ok", false}, {"errors", std::move(list)}}, Exit::usage);
+  return print_json({{"file", file}, {"ok", false}, {"errors", error_list(errors)}}, Exit::usage);
 }
 
 Exit run_why(const Invocation& invocation) {

@@ -22,6 +22,8 @@ Exit run_doctor(const Invocation& invocation);
 /// The history, as entries for people or as events for programs, and on with what happens.
 Exit run_history(const Invocation& invocation);
 
+/// Errors, or warnings, as JSON has them.
+nlohmann::json error_list(const std::vector<ConfigError>& errors);
 /// The errors of a configuration, a line each on stderr, and with --json one object on stdout.
 Exit print_config_errors(const std::string& file, const std::vector<ConfigError>& errors, bool as_json);
 

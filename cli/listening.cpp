@@ -16,6 +16,12 @@ const ListenStatus* find_interface(const ServiceStatus& service, const std::stri
   return found == service.interfaces.end() ? nullptr : &*found;
 }
 
+/// " gone, held for 1.4 s"; empty: it is there.
+std::string gone(const ListenStatus& interface, const std::string& address) {
+  const auto held = std::ranges::find(interface.held, address, &HeldAddress::address);
+  return held == interface.held.end() ? "" : fmt::format(" gone, held for {:.1f} s", held->left_s);
+}
+
 } // namespace
 
 std::string listening_on(const ServiceStatus& service) {
@@ -27,7 +33,7 @@ std::string listening_on(const ServiceStatus& service) {
     if (interface == nullptr) continue;
     std::string addresses;
     for (std::size_t index = 0; index < std::min(interface->addresses.size(), shown_at_most); ++index)
-      addresses += (index == 0 ? "" : ", ") + escaped(interface->addresses[index]);
+      addresses += (index == 0 ? "" : ", ") + escaped(interface->addresses[index]) + gone(*interface, interface->addresses[index]);
     if (interface->addresses.size() > shown_at_most) addresses += fmt::format(" and {} more", interface->addresses.size() - shown_at_most);
     text += fmt::format(" ({})", addresses.empty() ? "nowhere at the moment" : addresses);
   }
@@ -42,6 +48,9 @@ bool listens_nowhere(const ServiceStatus& service) {
 void add_listen_notices(const ServiceStatus& service, std::vector<Notice>& notices) {
   const bool nowhere = listens_nowhere(service);
   for (const ListenStatus& listener : service.interfaces) {
+    for (const HeldAddress& held : listener.held)
+      notices.push_back({false, fmt::format("{} is gone from {}: held for {:.1f} s, then its connections are cut", escaped(held.address),
+                                            escaped(listener.interface), held.left_s)});
     if (listener.problems.empty()) continue;
     std::vector<std::string> problems;
     problems.reserve(listener.problems.size());

@@ -75,17 +75,17 @@ std::string address_of(const ServiceStatus& service, std::string_view role) {
 }
 
 Notice notice_observe(const ServiceStatus& service) {
-  std::string text{observe_words};
+  std::string text = std::string{observe_words} + observed_now(service);
   const std::string target = escaped(service.would_target.value_or(""));
   const std::string why = escaped(service.would_why.value_or(""));
   if (why == "starting")
-    text += "; it has not decided yet";
+    text += ". hanat has not decided yet";
   else if (why == "no-server-up")
-    text += fmt::format("; it would turn clients away: {}", no_server_up(service));
-  else if (target == service.target)
-    text += fmt::format("; it would leave new connections on {} ({})", target, why);
+    text += fmt::format(". hanat would turn clients away: {}", no_server_up(service));
+  else if (!target.empty() && target == service.target)
+    text += fmt::format(". hanat would choose the same ({})", why);
   else if (!target.empty())
-    text += fmt::format("; it would send new connections to {}{} ({})", target, address_of(service, target), why);
+    text += fmt::format(". hanat would send new connections to {}{} ({})", target, address_of(service, target), why);
   return {false, std::move(text)};
 }
 
@@ -103,14 +103,24 @@ Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, W
   return {down, text + ". To end it:", {fmt::format("hanatctl auto {}", escaped(service.name))}};
 }
 
-/// A server that an operator took out of service: by whom, until when, and how it comes back.
+/// A program says how the server is.
 Notice notice_report(const ServerStatus& server, const ReportStatus& report, WallTime now) {
-  std::string text = fmt::format("{} is reported {} by {}{}: that counts instead of its probes", escaped(server.role),
-                                 escaped(report.health), escaped(report.by), until_text(report.until, now));
+  std::string text = server.drains ? fmt::format("{} is drained by {}{}: new connections go elsewhere", escaped(server.role),
+                                                 escaped(report.by), until_text(report.until, now))
+                                   : fmt::format("{} is reported {} by {}{}: that counts instead of its probes", escaped(server.role),
+                                                 escaped(report.health), escaped(report.by), until_text(report.until, now));
   if (!report.reason.empty()) text += fmt::format(": \"{}\"", escaped(report.reason));
   return {false, std::move(text)};
 }
 
+/// Its agent wants no new connections there: planned work.
+Notice notice_drained(const ServerStatus& server) {
+  const std::string said = server.last && server.last->outcome == "full" ? server.last->detail : "";
+  return {false, fmt::format("{} is drained: its agent says {}; new connections go elsewhere", escaped(server.role),
+                             said.empty() ? "so" : "\"" + escaped(said) + "\"")};
+}
+
+/// A server that an operator took out of service: by whom, until when, and how it comes back.
 Notice notice_disabled(const ServiceStatus& service, const ServerStatus& server, const DisabledStatus& disabled, WallTime now) {
   std::string text = fmt::format("{} is disabled by {}{}", escaped(server.role), escaped(disabled.by), until_text(disabled.until, now));
   if (!disabled.reason.empty()) text += fmt::format(": \"{}\"", escaped(disabled.reason));
@@ -190,24 +200,22 @@ std::optional<Notice> notice_target(const ServiceStatus& service, WallTime now) 
   if (const auto* const former = find_server(service, service.target);
       former != nullptr && former->former_since && former->health != "down")
     return notice_former(service, *former, now);
+  const auto* const target = find_server(service, service.target);
   if (service.why == "full-kept")
-    return Notice{true, fmt::format("{} is full, and no other server may take over: it keeps the traffic", escaped(service.target))};
+    return Notice{true, fmt::format("{} is {}, and no other server may take over: it keeps the traffic", escaped(service.target),
+                                    target == nullptr ? "full" : health_word(*target))};
   if (service.why == "no-server-up-kept")
     return Notice{true, fmt::format("{}: {} keeps the traffic (on_none = \"keep\")", no_server_up(service), escaped(service.target))};
   if (service.why == "no-server-up")
     return Notice{true, fmt::format("{}: {}", no_server_up(service),
                                     service.standby ? "this gateway is the standby, and would serve nobody if it took over"
                                                     : "clients are turned away until one is")};
-  if (service.mode == "observe" && service.target == "none")
-    return Notice{false, service.target_address
-                             ? fmt::format("the kernel sends its traffic to {}, which is no server of this configuration",
-                                           escaped(*service.target_address))
-                             : "the kernel has no target for it, and hanatd sets none"};
+  if (service.mode == "observe" && service.target == "none") return std::nullopt; // its own notice says it
   if (service.target == "none")
     return Notice{false, "nothing is decided yet: new connections are dropped until the first server is known to be up or down"};
-  const auto* const server = find_server(service, service.target);
-  if (server != nullptr && (health_of(*server) == "full" || (server->health == "down" && !service.forced)))
-    return Notice{true, fmt::format("{} has the traffic and is {}", escaped(service.target), escaped(health_of(*server)))};
+  if (target != nullptr && (health_of(*target) == "full" || (target->health == "down" && !service.forced)))
+    return Notice{true, fmt::format("{} has the traffic and is {}", escaped(service.target),
+                                    target->drains ? health_word(*target) : escaped(health_of(*target)))};
   return std::nullopt;
 }
 
@@ -254,11 +262,13 @@ Notice notice_foreign(const ForeignStatus& foreign) {
 /// The servers that do not have the traffic: is one of them up, so that failover is possible?
 std::optional<Notice> notice_others(const ServiceStatus& service) {
   std::string bad;
-  bool other_up = false, takes_over_soon = false, any_down = false, any_full = false, any_disabled = false;
+  bool other_up = false, takes_over_soon = false, any_down = false, any_full = false;
+  std::string on_purpose; // "disabled"; it has a notice of its own
   for (const auto& server : service.servers) {
     if (server.role == service.target) continue;
-    if (server.disabled) {
-      any_disabled = true; // it has a notice of its own
+    if (server.disabled || server.drains) {
+      const std::string word = server.disabled ? "disabled" : "drained";
+      on_purpose = on_purpose.empty() || on_purpose == word ? word : "disabled or drained";
       continue;
     }
     if (health_of(server) == "up") {
@@ -270,8 +280,9 @@ std::optional<Notice> notice_others(const ServiceStatus& service) {
     any_full = any_full || health_of(server) == "full";
     bad += (bad.empty() ? "" : ", ") + state_of(server);
   }
-  if (bad.empty() && any_disabled && !other_up && service.target != "none")
-    return Notice{false, fmt::format("no redundancy while it is disabled: nothing to fail over to if {} fails", escaped(service.target))};
+  if (bad.empty() && !on_purpose.empty() && !other_up && service.target != "none")
+    return Notice{false,
+                  fmt::format("no redundancy while it is {}: nothing to fail over to if {} fails", on_purpose, escaped(service.target))};
   if (bad.empty()) return std::nullopt;
   if (other_up || service.target == "none" || service.why == "no-server-up-kept") return Notice{false, bad};
   if (takes_over_soon) return Notice{false, fmt::format("{}; it takes over at once if {} fails", bad, escaped(service.target))};
@@ -312,20 +323,48 @@ std::string show_recovery(const RecoveringStatus& recovering) {
   return fmt::format("passes {:.1f} of {:g} s", std::min(recovering.for_s, recovering.stable_for_s), recovering.stable_for_s);
 }
 
+std::string observed_now(const ServiceStatus& service) {
+  constexpr std::string_view until = "until mode = \"auto\"";
+  if (find_server(service, service.target) != nullptr && (service.target_address || service.in_table))
+    return fmt::format("traffic stays frozen at {}{}; no failover {}", escaped(service.target),
+                       service.target_address ? " " + escaped(*service.target_address) : address_of(service, service.target), until);
+  if (service.target_address)
+    return fmt::format("traffic stays frozen at {}, which is no server of this configuration; no failover {}",
+                       escaped(*service.target_address), until);
+  if (service.in_table) return fmt::format("clients stay turned away; no failover {}", until);
+  return fmt::format("hanat sends no traffic anywhere, other rules of this machine decide; no failover by hanat {}", until);
+}
+
+std::string health_word(const ServerStatus& server) { return server.drains ? "drained" : escaped(server.health); }
+
+bool drains_nothing(const ServiceStatus& service) {
+  return std::ranges::all_of(service.draining, [](const DrainingStatus& draining) { return draining.left == 0U; });
+}
+
+bool is_moved_on_purpose(const ServiceStatus& service) {
+  const auto target = std::ranges::find(service.servers, service.target, &ServerStatus::role);
+  return target != service.servers.end() &&
+         std::all_of(service.servers.begin(), target, [](const ServerStatus& server) { return server.disabled || server.drains; });
+}
+
 std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
   std::vector<Notice> found;
   if (service.mode == "observe") found.push_back(notice_observe(service));
   if (service.forced) found.push_back(notice_forced(service, *service.forced, now));
   for (const ServerStatus& server : service.servers) {
     if (server.disabled) found.push_back(notice_disabled(service, server, *server.disabled, now));
-    if (server.report) found.push_back(notice_report(server, *server.report, now));
+    if (server.report)
+      found.push_back(notice_report(server, *server.report, now));
+    else if (server.drains)
+      found.push_back(notice_drained(server));
   }
   add_listen_notices(service, found);
   add_path_notices(service, found);
   if (auto notice = notice_target(service, now)) found.push_back(std::move(*notice));
   if (auto notice = notice_others(service)) found.push_back(std::move(*notice));
   add_server_notices(service, now, found);
-  for (const auto& draining : service.draining) found.push_back(notice_draining(draining, now));
+  for (const auto& draining : service.draining)
+    if (draining.left != 0U) found.push_back(notice_draining(draining, now));
   for (const auto& foreign : service.foreign) found.push_back(notice_foreign(foreign));
   if (auto notice = notice_failback(service)) found.push_back(std::move(*notice));
   std::stable_partition(found.begin(), found.end(), [](const Notice& notice) { return notice.trouble; });

@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "cli/listening.hpp"
 #include "cli/notices.hpp"
 #include "cli/show_peer.hpp"
+#include "cli/totals.hpp"
 #include "daemon/util/escape.hpp"
 
 namespace hanat::cli {
@@ -16,7 +18,7 @@ namespace {
 constexpr std::size_t named = 5; // of the services in question
 
 struct Counts {
-  std::size_t services = 0, primary = 0, backup = 0, none = 0, starting = 0, forced = 0, servers_down = 0;
+  std::size_t services = 0, primary = 0, backup = 0, none = 0, starting = 0, forced = 0, servers_down = 0, nowhere = 0;
   std::uint64_t clients = 0;                                      // that got no answer in the last minute
   std::vector<std::string> unserved, unanswered, troubled, moved; // by name
 };
@@ -26,6 +28,7 @@ Counts count(const Status& status, WallTime now) {
   for (const ServiceStatus& service : status.services) {
     ++counts.services;
     const bool starts = service.target == "none" && service.why == "starting";
+    if (listens_nowhere(service)) ++counts.nowhere;
     ++(service.target == "primary" ? counts.primary : starts ? counts.starting : service.target == "none" ? counts.none : counts.backup);
     if (service.forced) ++counts.forced;
     for (const ServerStatus& server : service.servers)
@@ -38,7 +41,8 @@ Counts count(const Status& status, WallTime now) {
       counts.unanswered.push_back(escaped(service.name));
     else if (std::ranges::any_of(all, &Notice::trouble))
       counts.troubled.push_back(escaped(service.name));
-    else if (service.mode == "auto" && !service.forced && !starts && service.target != "primary" && service.why != "disabled")
+    else if (service.mode == "auto" && !service.forced && !starts && service.target != "primary" && service.why != "disabled" &&
+             !is_moved_on_purpose(service))
       counts.moved.push_back(escaped(service.name));
   }
   return counts;
@@ -98,12 +102,12 @@ CheckLine show_check(const Status& status, WallTime now) {
   causes.add_services(Alarm::warning, "not at the primary", counts.moved);
   constexpr std::string_view words[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
   std::string text = causes.text();
-  if (text.empty()) text = fmt::format("{} of {} services at their primary", counts.primary, counts.services);
+  if (text.empty()) text = totals_of(status);
   text = fmt::format("{}: {} | services={} primary={} backup={} none={} starting={} forced={} servers_down={} unserved={} trouble={} "
-                     "unanswered={} unanswered_clients={}\n",
+                     "unanswered={} unanswered_clients={} nowhere={}\n",
                      words[static_cast<std::size_t>(causes.worst())], text, counts.services, counts.primary, counts.backup, counts.none,
                      counts.starting, counts.forced, counts.servers_down, counts.unserved.size(), counts.troubled.size(),
-                     counts.unanswered.size(), counts.clients);
+                     counts.unanswered.size(), counts.clients, counts.nowhere);
   return {.alarm = causes.worst(), .text = std::move(text)};
 }
 

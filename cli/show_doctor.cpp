@@ -118,12 +118,14 @@ bool is_standby(const json& status) {
 }
 
 /// What the daemon counts of real clients of one service, as far as it does. Their trouble is a problem of its own only where none of
-/// those that are printed already, `found`, explains it.
-void show_clients(const json& service, const std::vector<SameFinding>& found, bool standby, Page& page) {
+/// those that are printed already, `found`, explains it. `sent`: hanatd sent a client of its own there.
+void show_clients(const json& service, const std::vector<SameFinding>& found, bool sent, bool standby, Page& page) {
   const std::string name = text_in(service, "name");
   if (text_in(service, "mode") == "observe") {
-    page.blank();
-    page.add_detail(fmt::format("{}: mode observe, so its clients are not hanat's: settings were looked at, and no client was sent", name));
+    if (!sent) {
+      page.blank();
+      page.add_detail(fmt::format("{}: mode observe, so hanatd sent no client of its own", name));
+    }
   } else if (text_in(service, "target") == "none") {
     page.blank();
     const std::string text = fmt::format("{}: no server is up, and clients {} refused", name, standby ? "would be" : "are");
@@ -154,6 +156,14 @@ void show_clients(const json& service, const std::vector<SameFinding>& found, bo
   }
 }
 
+/// The services that hanatd sent a client of its own to.
+std::set<std::string> sent_to(const json& reply) {
+  std::set<std::string> names;
+  for (const json& service : reply.at("checked"))
+    if (number_in(service, "sent") > 0) names.insert(text_in(service, "service"));
+  return names;
+}
+
 /// What stopped single clients lately: a list of blocked addresses, say. Others are served, so it is no fault of the way.
 void show_single_clients(const json& reply, Page& page) {
   const json single = reply.value("clients", json::array());
@@ -178,7 +188,8 @@ std::set<std::string> observed_in(const json& status) {
   return names;
 }
 
-void show_checked(const json& reply, const json& status, bool well, Page& page) {
+/// False: it did not say that all is well.
+bool show_checked(const json& reply, const json& status, bool well, Page& page) {
   std::vector<std::string> whole, broken, skipped;
   const std::set<std::string> observed = observed_in(status);
   double slowest = 0;
@@ -205,6 +216,7 @@ void show_checked(const json& reply, const json& status, bool well, Page& page) 
     page.add(
         Colour::none, "",
         fmt::format("{}: nothing was sent (it listens nowhere, no server is up, or its protocol has no probe for it)", listed(skipped)));
+  return !whole.empty() && well;
 }
 
 /// "2 problems, 1 warning"; empty: neither.
@@ -224,13 +236,20 @@ DoctorText show_doctor(const json& reply, const json& status, const View& view) 
     page.blank();
     show_finding(same, page);
   }
-  for (const json& service : status.value("services", json::array())) show_clients(service, all, is_standby(status), page);
+  const std::set<std::string> sent = sent_to(reply);
+  for (const json& service : status.value("services", json::array()))
+    show_clients(service, all, sent.contains(text_in(service, "name")), is_standby(status), page);
   show_single_clients(reply, page);
   page.blank();
   if (!failure.empty()) page.add_warning("hanatd's own client could not be sent: " + failure);
   const Tally tally = page.tally();
   const bool well = all.empty() && tally.problems + tally.warnings == 0;
-  show_checked(reply, status, well, page);
+  const bool told = show_checked(reply, status, well, page);
+  if (tally.problems + tally.warnings == 0 && !told)
+    page.add(Colour::none, "",
+             fmt::format("nothing found: forwarding, routes, rp_filter, conntrack, listen addresses and the rules of other programs were "
+                         "examined, for {}",
+                         plural(reply.at("checked").size(), "service")));
   Page whole{view};
   if (const std::string head = head_of(tally); !head.empty()) {
     whole.add(tally.problems > 0 ? Colour::red : Colour::yellow, "", head);

@@ -24,7 +24,7 @@ std::string show_flip(const FlipStatus& flip, const std::string& from_address, c
     if (number > 0) cut += fmt::format("{}{} {}", cut.empty() ? "; cut " : ", ", number, protocol);
   if (!cut.empty() && flip.cut_ms) cut += fmt::format(" in {:.1f} ms", *flip.cut_ms);
   text += cut;
-  if (!flip.cut_ms) text += flip.interrupted ? "; a restart interrupted the cut" : "; still cutting";
+  if (!flip.cut_ms) text += flip.interrupted ? "; a restart interrupted the cut" : cut.empty() ? "; looking for flows to cut" : " so far";
   if (flip.nudged > 0) text += fmt::format("; nudge sent to {}", plural(flip.nudged, "client"));
   if (flip.drained > 0) text += fmt::format("; {} ended by themselves", flip.drained);
   if (flip.left && *flip.left > 0) text += fmt::format("; {} left", plural(*flip.left, "old flow"));

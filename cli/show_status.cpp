@@ -18,6 +18,7 @@
 #include "cli/show_pair.hpp"
 #include "cli/show_peer.hpp"
 #include "cli/text.hpp"
+#include "cli/totals.hpp"
 #include "daemon/util/escape.hpp"
 
 namespace hanat::cli {
@@ -91,12 +92,13 @@ std::string cause_of(const ServiceStatus& service, Rank rank) {
                          service.forced->until.value_or(""));
   for (const ServerStatus& server : service.servers)
     cause += fmt::format(" {} {} {} {} {} {}", server.disabled ? server.disabled->by + server.disabled->reason : "", server.role,
-                         host_of(server.address), server.health, server.recovering.has_value(),
+                         host_of(server.address), health_word(server), server.recovering.has_value(),
                          server.health != "up" && server.last ? server.last->reason : "");
-  cause += fmt::format(" {} {} {}", service.failback.waits_for.value_or(""), service.would_target.value_or(""), service.draining.empty());
+  cause += fmt::format(" {} {} {}", service.failback.waits_for.value_or(""), service.would_target.value_or(""), drains_nothing(service));
   if (!service.foreign.empty()) cause += " " + service.name;
   for (const ListenStatus& listener : service.interfaces)
     for (const std::string& problem : listener.problems) cause += " " + problem;
+  if (std::ranges::any_of(service.interfaces, [](const ListenStatus& listener) { return !listener.held.empty(); })) cause += " held";
   for (const ServerStatus& server : service.servers)
     if (server.flapping || server.warning) cause += " " + service.name;
   if (service.path.state == "unanswered") {
@@ -163,7 +165,7 @@ void add_servers(Screen& screen, const ServiceStatus& service) {
     const std::string disabled = server.disabled ? "disabled, " : "";
     const std::string state =
         disabled + (server.recovering ? fmt::format("recovering: {}", show_recovery(*server.recovering))
-                                      : fmt::format("{:<7}  {}", escaped(server.health), show_last(server.last, server.fails)));
+                                      : fmt::format("{:<7}  {}", health_word(server), show_last(server.last, server.fails)));
     screen.add(colour_of(server),
                fmt::format("   {} {:<{}}  {:<{}}  {}", server.role == service.target ? "->" : "  ", escaped(server.role), role,
                            address_of(server), address, state),
@@ -184,7 +186,7 @@ void add_hosts(Screen& screen, const ServiceStatus& service) {
                            escaped(host_of(server.address)),
                            server.disabled     ? "disabled"
                            : server.recovering ? "recovering"
-                                               : escaped(server.health),
+                                               : health_word(server),
                            reason),
                8);
   }
@@ -220,7 +222,7 @@ void add_block(Screen& screen, const Block& block, Detail detail) {
       screen.add_remedy(several && remedy == "hanatctl doctor SERVICE" ? "hanatctl doctor" : remedy, 5);
   }
   if (several) {
-    const auto drain = std::ranges::count_if(block.services, [](const ServiceStatus* service) { return !service->draining.empty(); });
+    const auto drain = std::ranges::count_if(block.services, [](const ServiceStatus* service) { return !drains_nothing(*service); });
     if (drain > 0) screen.add(Colour::none, "   old flows drain or are kept: hanatctl status SERVICE", 5);
     return add_hosts(screen, common);
   }
@@ -250,21 +252,17 @@ void add_head(Screen& screen, const DaemonStatus& daemon) {
 
 /// "2 problems, 1 note; 297 of 300 services at their primary"
 void add_totals(Screen& screen, const Status& status, const std::vector<Block>& blocks) {
-  std::size_t problems = 0, notes = 0, primary = 0;
+  std::size_t problems = 0, notes = 0;
   for (const Notice& notice : daemon_notices(status.daemon, screen.view().now)) ++(notice.trouble ? problems : notes);
   for (const Block& block : blocks) {
     if (block.rank == Rank::note) ++notes;
     if (block.rank == Rank::unserved || block.rank == Rank::trouble) ++problems;
   }
-  for (const ServiceStatus& service : status.services)
-    if (service.target == "primary") ++primary;
   const std::string what = problems == 0 ? "no problems" : plural(problems, "problem");
   screen.add(problems > 0 ? Colour::red
              : notes > 0  ? Colour::yellow
                           : Colour::green,
-             fmt::format("{}{}; {} of {} at {} primary", what, notes == 0 ? "" : ", " + plural(notes, "note"), primary,
-                         plural(status.services.size(), "service"), status.services.size() == 1 ? "its" : "their"),
-             3);
+             fmt::format("{}{}; {}", what, notes == 0 ? "" : ", " + plural(notes, "note"), totals_of(status)), 3);
 }
 
 /// Services of which there is nothing to say.

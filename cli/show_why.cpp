@@ -178,7 +178,7 @@ std::string head_then(const WhyReport& report, const std::string& at, const View
 /// Nothing is at a target of hanatd's: the chain tells how it came to where it would send connections.
 std::string observed_head(const ServiceStatus& service) {
   const std::string target = escaped(service.would_target.value_or("none")), why = escaped(service.would_why.value_or(""));
-  const std::string begin = "is only observed: hanatd does not touch its traffic, and ";
+  const std::string begin = fmt::format("is only observed: {}. hanat ", observed_now(service));
   if (target == "none")
     return begin + (why == "starting" ? "has not decided yet where it would go" : fmt::format("would turn clients away ({})", why));
   const auto server = std::ranges::find(service.servers, service.would_target, &ServerStatus::role);

@@ -53,7 +53,7 @@ void append_notice(std::vector<Line>& lines, const Notice& notice) {
 }
 
 Line server_line(const ServiceStatus& service, const ServerStatus& server, const top::Rates& rates) {
-  const std::string state = server.recovering ? fmt::format("recovering: {}", show_recovery(*server.recovering)) : escaped(server.health);
+  const std::string state = server.recovering ? fmt::format("recovering: {}", show_recovery(*server.recovering)) : health_word(server);
   const bool down = server.health == "down" && !server.disabled && !server.recovering;
   const bool fine = server.health == "up" && !server.disabled;
   const auto rate = rates.find(server.role);

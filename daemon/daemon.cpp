@@ -134,7 +134,7 @@ std::unique_ptr<Examinations> make_examinations(uv_loop_t* loop, const std::stri
 }
 
 /// What handlers need of them.
-Handlers::Names names_for(const std::unique_ptr<NameLink>& names, const std::unique_ptr<InterfaceLink>& interfaces) {
+Handlers::LiveAddresses live_addresses(const std::unique_ptr<NameLink>& names, const std::unique_ptr<InterfaceLink>& interfaces) {
   return {.add_to =
               [&](ServiceStatus& status, const ServiceConfig& service) {
                 names->add_to(status, service);
@@ -234,7 +234,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   programs_->enable(config.pair.has_value());
   handlers_->set_programs(programs_.get());
   handlers_->set_flow_counter(std::make_unique<FlowCounter>(loop_, paths_.table));
-  handlers_->set_names(names_for(sources_.names, sources_.interfaces));
+  handlers_->set_live_addresses(live_addresses(sources_.names, sources_.interfaces));
   handlers_->set_hooks([this] { return hooks_ ? hooks_->status() : std::nullopt; });
   if (start.fallback)
     log(events::Message{Level::error, *start.fallback});

@@ -8,10 +8,17 @@
 
 namespace hanat {
 
+/// The interface has lost it; the service listens on until the time is over, because it may come back.
+struct HeldAddress {
+  std::string address;
+  double left_s = 0;
+  bool operator==(const HeldAddress&) const = default;
+};
 struct ListenStatus {
   std::string listen, interface;          // "eth0:443/tcp", "eth0"
-  std::vector<std::string> addresses;     // that the service listens on now
+  std::vector<std::string> addresses;     // that the service listens on now, with those that are held
   std::vector<std::string> problems = {}; // "eth0 has no IPv4 address"
+  std::vector<HeldAddress> held = {};
   bool operator==(const ListenStatus&) const = default;
 };
 

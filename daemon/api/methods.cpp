@@ -92,19 +92,22 @@ type Unconfirmed (by: string, until: string, left_s: ?float)
 type Reverted (at: string, by: string)
 # a reload waits for its files; failover goes on by the configuration in use
 type HungReload (since: string, by: string)
-# target_address: null where the target is none; would_target, would_why: in mode observe; standby: true on the standby of a pair, where the
+# target_address: null where the target is none; would_target, would_why: in mode observe; in_table: true in mode observe while the table holds
+# the service as it was before, otherwise absent; standby: true on the standby of a pair, where the
 # target counts if it takes over, otherwise absent;
 # draining, cutting (servers whose old flows are being cut): absent when empty; outage: while it is in doubt that no server works;
 # witness: if one is configured; interfaces: the listeners that are interfaces, absent when there are none
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
-  would_why: ?string, standby: ?bool, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
+  would_why: ?string, in_table: ?bool, standby: ?bool, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, cutting: ?[]string, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness,
   interfaces: ?[]ListenInterface, totals: Totals
 )
-# listen: as configured; addresses: that the service listens on now; problems: why there are none of a family, and what somebody else has
-type ListenInterface (listen: string, interface: string, addresses: []string, problems: ?[]string)
+# listen: as configured; addresses: that the service listens on now; problems: why there are none of a family, and what somebody else has;
+# held: of the addresses those that are gone, and for how long the service still listens on them
+type ListenInterface (listen: string, interface: string, addresses: []string, problems: ?[]string, held: ?[]HeldAddress)
+type HeldAddress (address: string, left_s: float)
 # state: doubted, settling (somebody answers again); ends_in_s is null: when the witness answers; new_refused: new connections are
 type Outage (state: string, for_s: float, ends_in_s: ?float, new_refused: bool)
 # answers is null: no probe of it has ended yet
@@ -113,10 +116,10 @@ type Witness (address: string, answers: ?bool)
 type Override (target: string, until: ?string, reason: string, by: string, until_down: ?bool, drill: ?bool)
 # to: the preferred server that is up or recovering; waits_for: what the traffic's way back to it waits for
 type Failback (mode: string, to: ?string, waits_for: ?string)
-# addresses: with more than one; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
+# addresses: with more than one; drains: true where it is full because its agent, or a program, wants no new connections there; group_health: the health for the whole group; recovering: passes in a row of a server that is not up yet;
 # disabled: it is never chosen; new_flows: since somebody first looked, as of the last look; name: of a server that is configured by it; former_since: no server of the configuration any more since that reload, its role is "former"
 type Server (
-  role: string, address: string, addresses: ?[]string, health: string, group_health: ?string, fails: Fails, recovering: ?Recovering,
+  role: string, address: string, addresses: ?[]string, health: string, drains: ?bool, group_health: ?string, fails: Fails, recovering: ?Recovering,
   last: ?ProbeResult, flapping: ?Flapping, warning: ?Warning, totals: ?ProbeTotals, probes: ?[]Probe, disabled: ?Maintenance, report: ?HealthReport,
   new_probes: ?NewProbes, former_since: ?string, new_flows: ?int, name: ?Name
 )

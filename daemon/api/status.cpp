@@ -97,6 +97,7 @@ json to_value(const ServerStatus& server) {
                 {"fails", to_value(server.fails)},
                 {"last", server.last ? to_value(*server.last) : json(nullptr)}};
   if (!server.addresses.empty()) value["addresses"] = server.addresses;
+  if (server.drains) value["drains"] = true;
   if (server.group_health) value["group_health"] = *server.group_health;
   if (server.recovering) value["recovering"] = *server.recovering;
   if (server.flapping) value["flapping"] = *server.flapping;
@@ -117,6 +118,7 @@ ServerStatus server_from(const json& from) {
                       .address = from.at("address"),
                       .addresses = optional_or_absent<std::vector<std::string>>(from, "addresses").value_or(std::vector<std::string>{}),
                       .health = from.at("health"),
+                      .drains = from.value("drains", false),
                       .group_health = optional_or_absent<std::string>(from, "group_health"),
                       .fails = fails_from(from.at("fails")),
                       .last = std::nullopt};
@@ -262,6 +264,7 @@ json to_value(const ServiceStatus& service) {
   if (!service.interfaces.empty()) value["interfaces"] = service.interfaces;
   if (service.would_target) value["would_target"] = *service.would_target;
   if (service.would_why) value["would_why"] = *service.would_why;
+  if (service.in_table) value["in_table"] = true;
   if (service.standby) value["standby"] = true;
   return value;
 }
@@ -274,6 +277,7 @@ ServiceStatus service_from(const json& from) {
                         .mode = from.at("mode"),
                         .would_target = optional_or_absent<std::string>(from, "would_target"),
                         .would_why = optional_or_absent<std::string>(from, "would_why"),
+                        .in_table = from.value("in_table", false),
                         .standby = from.value("standby", false),
                         .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,

@@ -61,6 +61,7 @@ struct ServerStatus {
   std::string role, address;
   std::vector<std::string> addresses;           // filled only with more than one
   std::string health;                           // "unknown", "up", "full", "down"
+  bool drains = false;                          // it is full because its agent, or a program, wants no new connections there
   std::optional<std::string> group_health = {}; // of a service in a group: the server's health for the whole group
   FailsStatus fails;
   std::optional<RecoveringStatus> recovering = {};
@@ -148,6 +149,7 @@ struct ServiceStatus {
   std::optional<std::string> target_address; // null: none
   std::string since, why, mode = "auto";
   std::optional<std::string> would_target, would_why; // in mode observe only
+  bool in_table = false;                              // likewise: the table still holds it as it was before
   bool standby = false;                               // this gateway of a pair serves nobody: the target counts if it takes over
   std::optional<std::string> group;
   std::optional<ForcedStatus> forced;

@@ -33,6 +33,10 @@ std::string Diagnostics::where(const SourceLocation& location, const SourceLocat
   return fmt::format("line {} of {}", location.line, files_.at(location.file));
 }
 
+ConfigPlace Diagnostics::place(const SourceLocation& location) const {
+  return {.file = files_.at(location.file), .line = location.line, .column = location.column};
+}
+
 std::vector<ConfigError> Diagnostics::sorted() const {
   std::vector<Entry> ordered = entries_;
   std::ranges::sort(ordered);

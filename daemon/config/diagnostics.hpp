@@ -24,6 +24,12 @@ struct ConfigError {
   std::string message;
   bool operator==(const ConfigError&) const = default;
 };
+/// Where something stands that is no error.
+struct ConfigPlace {
+  std::string file;
+  std::uint32_t line = 0, column = 0;
+  bool operator==(const ConfigPlace&) const = default;
+};
 /// "file:line:col: message"
 std::string to_text(const ConfigError& error);
 
@@ -53,6 +59,7 @@ public:
   void add(const SourceLocation& location, std::string message);
   /// "line 12", or "line 12 of /etc/hanat/conf.d/sip.toml" if `seen_from` is in another file.
   std::string where(const SourceLocation& location, const SourceLocation& seen_from) const;
+  ConfigPlace place(const SourceLocation& location) const;
   std::size_t count() const { return entries_.size(); }
   /// Sorted by file, line and column, without duplicates.
   std::vector<ConfigError> sorted() const;

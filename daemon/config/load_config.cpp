@@ -65,8 +65,15 @@ bool read_text(std::string_view text, std::size_t file, bool main_file, RawConfi
   }
 }
 
+void add_places(const std::vector<Resolved>& services, const Diagnostics& diagnostics, ProbePlaces& places) {
+  for (const Resolved& resolved : services)
+    for (std::size_t server = 0; server < resolved.probe_locations.size(); ++server)
+      for (const SourceLocation& location : resolved.probe_locations[server])
+        places[{resolved.service.name, resolved.service.servers[server].role}].push_back(diagnostics.place(location));
+}
+
 /// `has_main`: the main file could be read. Without its [defaults] the services cannot be put together.
-ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostics) {
+ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostics, ProbePlaces* places = nullptr) {
   Config result{.on_stop = raw.on_stop,
                 .operators = raw.operators,
                 .reconcile = raw.reconcile,
@@ -81,10 +88,26 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
     std::vector<Resolved> services = apply_defaults(raw, diagnostics);
     join_groups(raw, services, diagnostics);
     validate(services, diagnostics);
+    if (places != nullptr) add_places(services, diagnostics, *places);
     for (Resolved& resolved : services) result.services.push_back(std::move(resolved.service));
   }
   if (diagnostics.count() != 0) return diagnostics.sorted();
   return result;
+}
+
+ConfigResult load(const ConfigFiles& files, ProbePlaces* places) {
+  Diagnostics diagnostics;
+  RawConfig raw;
+  const auto read = [&](const std::string& name, const FileContent& content, bool main_file) {
+    const std::size_t index = diagnostics.add_file(name);
+    if (const auto* text = std::get_if<std::string>(&content)) return read_text(*text, index, main_file, raw, diagnostics);
+    diagnostics.add({.file = index, .line = 0, .column = 0}, std::get<Error>(content).text);
+    raw.all_read = false;
+    return false;
+  };
+  const bool has_main = read(files.main.string(), files.content, true);
+  for (const ExtraFile& extra : files.extra) read(extra.name, extra.content, false);
+  return finish(raw, has_main, diagnostics, places);
 }
 
 } // namespace
@@ -119,19 +142,8 @@ std::vector<ConfigText> config_texts(const std::filesystem::path& file) {
 
 ConfigResult load_config(const std::filesystem::path& file) { return load_config(read_config_files(file)); }
 
-ConfigResult load_config(const ConfigFiles& files) {
-  Diagnostics diagnostics;
-  RawConfig raw;
-  const auto read = [&](const std::string& name, const FileContent& content, bool main_file) {
-    const std::size_t index = diagnostics.add_file(name);
-    if (const auto* text = std::get_if<std::string>(&content)) return read_text(*text, index, main_file, raw, diagnostics);
-    diagnostics.add({.file = index, .line = 0, .column = 0}, std::get<Error>(content).text);
-    raw.all_read = false;
-    return false;
-  };
-  const bool has_main = read(files.main.string(), files.content, true);
-  for (const ExtraFile& extra : files.extra) read(extra.name, extra.content, false);
-  return finish(raw, has_main, diagnostics);
-}
+ConfigResult load_config(const std::filesystem::path& file, ProbePlaces& places) { return load(read_config_files(file), &places); }
+
+ConfigResult load_config(const ConfigFiles& files) { return load(files, nullptr); }
 
 } // namespace hanat

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -20,6 +22,10 @@ using ConfigResult = std::variant<Config, std::vector<ConfigError>>;
 /// Reads `file` and the files conf.d/*.toml beside it, in the order of their names. Returns the errors of all files together. Never blocks
 /// on a fifo, reads at most 16 MiB per file, and does not throw for the content of a file.
 ConfigResult load_config(const std::filesystem::path& file);
+/// Where the probes of servers are configured: by service and role, in the order of ServerConfig::probes.
+using ProbePlaces = std::map<std::pair<std::string, std::string>, std::vector<ConfigPlace>>;
+/// The same, and where the probes stand.
+ConfigResult load_config(const std::filesystem::path& file, ProbePlaces& places);
 /// The same for files that have been read.
 ConfigResult load_config(const config::ConfigFiles& files);
 /// A file as text; `name` is the file name in errors.

@@ -2,8 +2,11 @@
 #include "daemon/config/peer_keys.hpp"
 
 #include <array>
+#include <cerrno>
 #include <string>
 #include <utility>
+
+#include <unistd.h>
 
 #include "daemon/config/credential_files.hpp"
 #include "daemon/config/parse_values.hpp"
@@ -25,7 +28,10 @@ std::string content_of(std::string_view key, const Field<std::string>& path, Dia
   if (!path.value) return {};
   auto content = read_pem(*path.value, Privacy::is_public);
   if (auto* text = std::get_if<std::string>(&content)) return std::move(*text);
-  diagnostics.add(path.location, fmt::format("pair.{} = {}: {}", key, shown(*path.value), std::get<Error>(content).text));
+  std::string what = fmt::format("pair.{} = {}: {}", key, shown(*path.value), std::get<Error>(content).text);
+  if (access(path.value->c_str(), F_OK) != 0 && errno == ENOENT)
+    what += ", or make the three files of both gateways with hanat-pair-certificates (/usr/share/doc/hanat/examples/pair)";
+  diagnostics.add(path.location, std::move(what));
   return {};
 }
 

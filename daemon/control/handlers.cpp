@@ -13,6 +13,7 @@
 
 #include "daemon/api/methods.hpp"
 #include "daemon/control/diagnosis.hpp"
+#include "daemon/control/examinations.hpp"
 #include "daemon/control/forwarding.hpp"
 #include "daemon/control/operations.hpp"
 #include "daemon/control/parameters.hpp"
@@ -145,7 +146,7 @@ ServiceStatus Handlers::service_status(const ServiceState& service) const {
   status.path = controller_.clients.status(service.config.name, Clock::now());
   controller_.clients.add_totals(service.config.name, status.totals);
   if (flows_) flows_->add_to(status);
-  if (names_.add_to) names_.add_to(status, service.config);
+  if (addresses_.add_to) addresses_.add_to(status, service.config);
   return status;
 }
 
@@ -182,7 +183,7 @@ Reply Handlers::examine(const json& parameters) const {
   for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
     checks.back().others = others_of(*service);
-    if (names_.findings) checks.back().known = names_.findings(service->config.name);
+    if (addresses_.findings) checks.back().known = addresses_.findings(service->config.name);
     checks.back().pair = pair;
     if (controller_.role.machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
     checks.back().unanswered =

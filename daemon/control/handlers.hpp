@@ -12,7 +12,6 @@
 #include <uv.h>
 
 #include "daemon/control/config_in_use.hpp"
-#include "daemon/control/examinations.hpp"
 #include "daemon/control/inquiry.hpp"
 #include "daemon/control/reload_requests.hpp"
 #include "daemon/control/server.hpp"
@@ -22,6 +21,8 @@
 #include "daemon/report/history.hpp"
 
 namespace hanat {
+
+class Examinations;
 
 class Handlers {
 public:
@@ -52,16 +53,16 @@ public:
   void set_peer(std::optional<Peer> peer) { peer_ = std::move(peer); }
   /// What is known of the programs that are told of events.
   void set_hooks(std::function<std::optional<HookStatus>()> status) { hooks_ = std::move(status); }
-  /// Of servers that are configured by their names, and of services that listen on interfaces: what DNS and the kernel say of them, and of
-  /// those of other configurations.
-  struct Names {
+  /// Of addresses that the configuration does not hold, but DNS or an interface of this machine: what is known of them, and of those of
+  /// other configurations.
+  struct LiveAddresses {
     std::function<void(ServiceStatus& status, const ServiceConfig& config)> add_to;
     Inquiry::LookUp look_up;
     std::function<std::vector<Finding>(const std::string& service)> findings; // of services that do not listen where they should
   };
-  void set_names(Names names) {
-    inquiry_->set_look_up(std::move(names.look_up));
-    names_ = std::move(names);
+  void set_live_addresses(LiveAddresses addresses) {
+    inquiry_->set_look_up(std::move(addresses.look_up));
+    addresses_ = std::move(addresses);
   }
   void set_flow_counter(std::unique_ptr<FlowCounter> counter) { flows_ = std::move(counter); }
   /// Somebody looks at the status: the next one has newer counts of flows.
@@ -81,7 +82,7 @@ private:
   const ProgramMonitor* programs_ = nullptr;
   std::optional<Peer> peer_;
   std::function<std::optional<HookStatus>()> hooks_;
-  Names names_;                        // without look_up
+  LiveAddresses addresses_;            // without look_up
   std::unique_ptr<FlowCounter> flows_; // until stop()
   const History& history_;
   const ConfigInUse& config_;

@@ -30,6 +30,12 @@ InterfaceAddresses AddressHold::hold(const std::string& interface, InterfaceAddr
   return now_there;
 }
 
+const std::map<Address, Time>& AddressHold::held(const std::string& interface) const {
+  static const std::map<Address, Time> none;
+  const auto known = interfaces_.find(interface);
+  return known == interfaces_.end() ? none : known->second.lost;
+}
+
 std::optional<Time> AddressHold::next_wakeup() const {
   std::optional<Time> next;
   for (const auto& [name, interface] : interfaces_)

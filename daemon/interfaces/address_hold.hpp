@@ -24,6 +24,8 @@ public:
   /// The addresses with those that were there less than address_hold ago. One that has come back and waits for duplicate address detection
   /// is held until that has a result.
   InterfaceAddresses hold(const std::string& interface, InterfaceAddresses now_there, Time now);
+  /// Those that are gone, and until when they are held. As of the last hold().
+  const std::map<Address, Time>& held(const std::string& interface) const;
   /// The next moment at which hold() may have another result.
   std::optional<Time> next_wakeup() const;
   /// Nobody follows the others any more.

@@ -2,6 +2,7 @@
 #include "daemon/links/interface_link.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <iterator>
 #include <optional>
@@ -43,6 +44,22 @@ std::vector<Address> listened_on(const std::map<std::string, std::vector<ListenS
 /// Both are of the same file.
 bool listens_elsewhere(const Config& before, const Config& after) {
   return !std::ranges::equal(before.services, after.services, {}, &ServiceConfig::listen, &ServiceConfig::listen);
+}
+
+/// Those that a service did not have before.
+void add_overlaps(std::vector<Event>& events, const FilledListen& before, const FilledListen& after) {
+  for (const auto& [service, entries] : after.services) {
+    const auto known = before.services.find(service);
+    for (const ListenState& entry : entries)
+      for (const std::string& overlap : entry.overlaps) {
+        const auto had = [&](const ListenState& old) {
+          return old.text == entry.text && std::ranges::find(old.overlaps, overlap) != old.overlaps.end();
+        };
+        if (known != before.services.end() && std::ranges::any_of(known->second, had)) continue;
+        events.push_back(
+            events::make(service, events::ListenOverlaps{.listen = entry.text, .interface = entry.interface, .overlap = overlap}));
+      }
+  }
 }
 
 std::string absent_of(const std::map<std::string, std::vector<ListenState>>& services, const std::string& interface) {
@@ -87,15 +104,10 @@ std::shared_ptr<const Config> InterfaceLink::follow(std::shared_ptr<const Config
                                                        .services = services,
                                                        .several = count > 1}));
   }
-  for (const auto& [service, entries] : filled_.services) {
-    const auto known = before.services.find(service);
-    for (const ListenState& entry : entries)
-      for (const std::string& overlap : entry.overlaps) {
-        const auto had = [&](const ListenState& old) { return std::ranges::find(old.overlaps, overlap) != old.overlaps.end(); };
-        if (known != before.services.end() && std::ranges::any_of(known->second, had)) continue;
-        publish_(events::make(service, events::ListenOverlaps{.listen = entry.text, .interface = entry.interface, .overlap = overlap}));
-      }
-  }
+  std::vector<Event> overlaps;
+  add_overlaps(overlaps, before, filled_);
+  for (const Event& event : overlaps) publish_(event);
+  tell_held();
   return filled_.config;
 }
 
@@ -123,6 +135,7 @@ void InterfaceLink::wake_up() {
 
 void InterfaceLink::changed() {
   Effective next = look();
+  tell_held();
   if (next == interfaces_) return;
   FilledListen filled = fill_listen(config_, [&next](const std::string& name) { return next.at(name); });
   std::vector<Event> why = events_of(next, filled);
@@ -131,6 +144,30 @@ void InterfaceLink::changed() {
   filled_ = std::move(filled);
   if (differs) return controller_.reload({.next = names_.refill(filled_.config), .why = std::move(why), .addresses_only = true});
   for (const Event& event : why) publish_(event);
+}
+
+/// That addresses are gone, and that they are back. One whose time is over is told by what follows from it.
+void InterfaceLink::tell_held() {
+  std::map<std::string, std::set<Address>> now;
+  for (const std::string& name : interfaces_of(*config_)) {
+    const std::vector<Address> listened = listened_on(filled_.services, name), there = monitor_.table().find(name).addresses;
+    const std::set<Address>& before = told_gone_[name];
+    std::vector<Address> gone, back;
+    for (const Address& address : listened) {
+      const bool was = before.contains(address), is = hold_.held(name).contains(address);
+      if (is) now[name].insert(address);
+      if (is && !was) gone.push_back(address);
+      if (was && !is && std::ranges::find(there, address) != there.end()) back.push_back(address);
+    }
+    std::size_t count = 0;
+    const std::string services = services_of(name, count);
+    for (const auto* const addresses : {&gone, &back})
+      if (!addresses->empty())
+        publish_(events::make(
+            count == 1 ? services : std::string{},
+            events::AddressHeld{.interface = name, .addresses = list_of(*addresses), .held = address_hold, .back = addresses == &back}));
+  }
+  told_gone_ = std::move(now);
 }
 
 /// One for each interface, however many services listen on it; of the only one of an interface it is the service's.
@@ -150,17 +187,7 @@ std::vector<Event> InterfaceLink::events_of(const Effective& next, const FilledL
                                                                                      .services = count == 1 ? "it" : services,
                                                                                      .several = count > 1}));
   }
-  for (const auto& [service, entries] : filled.services) {
-    const auto known = filled_.services.find(service);
-    for (std::size_t place = 0; place < entries.size(); ++place)
-      for (const std::string& overlap : entries[place].overlaps) {
-        if (known != filled_.services.end() &&
-            std::ranges::find(known->second[place].overlaps, overlap) != known->second[place].overlaps.end())
-          continue;
-        events.push_back(events::make(
-            service, events::ListenOverlaps{.listen = entries[place].text, .interface = entries[place].interface, .overlap = overlap}));
-      }
-  }
+  add_overlaps(events, filled_, filled);
   return events;
 }
 
@@ -180,7 +207,13 @@ void InterfaceLink::add_to(ServiceStatus& status) const {
   for (const ListenState& entry : found->second) {
     ListenStatus& listener =
         status.interfaces.emplace_back(ListenStatus{.listen = entry.text, .interface = entry.interface, .addresses = {}});
-    for (const Address& address : entry.addresses) listener.addresses.push_back(address.text());
+    for (const Address& address : entry.addresses) {
+      listener.addresses.push_back(address.text());
+      const auto& held = hold_.held(entry.interface);
+      if (const auto until = held.find(address); until != held.end())
+        listener.held.push_back(
+            {.address = address.text(), .left_s = std::max(0.0, std::chrono::duration<double>(until->second - Clock::now()).count())});
+    }
     listener.problems = entry.absent;
     listener.problems.insert(listener.problems.end(), entry.overlaps.begin(), entry.overlaps.end());
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -44,6 +45,7 @@ private:
   void changed();
   void wake_up();
   Effective look();
+  void tell_held();
   std::vector<Event> events_of(const Effective& next, const FilledListen& filled) const;
   std::string services_of(const std::string& interface, std::size_t& count) const;
 
@@ -54,6 +56,7 @@ private:
   FilledListen filled_;
   Effective interfaces_; // as of filled_
   AddressHold hold_;
+  std::map<std::string, std::set<Address>> told_gone_; // held, that services listen on, by interface, as it was told
   UvHandle<uv_timer_t> together_, held_;
   InterfaceMonitor monitor_;
 };

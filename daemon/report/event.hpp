@@ -355,7 +355,7 @@ using Payload =
                  ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten,
                  PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle,
                  ConntrackdChanged, KeepalivedChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, InterfaceChanged,
-                 ListenOverlaps, Message>;
+                 AddressHeld, ListenOverlaps, Message>;
 
 } // namespace hanat::events
 

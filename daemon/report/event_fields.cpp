@@ -139,6 +139,10 @@ struct OwnFields {
     fields.add("HANAT_ADDRESSES", changed.all.empty() ? "none" : changed.all);
     fields.add("HANAT_ADDRESSES_GONE", changed.gone);
   }
+  void operator()(const AddressHeld& address) const {
+    fields.add("HANAT_INTERFACE", address.interface);
+    if (!address.back) fields.add("HANAT_ADDRESSES_GONE", address.addresses);
+  }
   void operator()(const ListenOverlaps& overlaps) const { fields.add("HANAT_INTERFACE", overlaps.interface); }
 
   void add_restored(const auto& before) const {

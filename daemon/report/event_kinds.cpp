@@ -45,6 +45,7 @@ constexpr std::tuple kinds{
     Row<events::NameResolves>{"name-resolves", "ac55e4da8e1c4156b0d5ddc1fd743d81"},
     // Interfaces that services listen on
     Row<events::InterfaceChanged>{"interface", "15a07968dfec411ea3b71ef03698fa14"},
+    Row<events::AddressHeld>{"address-held", "ab3f1e28a97346519884c473816dbd58"},
     Row<events::ListenOverlaps>{"listen-overlaps", "08a2f63e94ee4e638547aee356ffae25"},
     // Operators
     Row<events::Forced>{"forced", "4b7e1777872e4c7ba96fcc7f3e1a33c9"},

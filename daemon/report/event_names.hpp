@@ -2,6 +2,7 @@
 // other events (event), their sentences (event_text_names), when they are made (daemon/links/name_link, interface_link).
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -44,6 +45,13 @@ struct InterfaceChanged {
   std::string services;   // that listen there: "web and 2 other services"
   bool several = false;   // more than one service
   bool operator==(const InterfaceChanged&) const = default;
+};
+/// An interface that services listen on has just lost addresses, which are held for a moment; or they came back in time.
+struct AddressHeld {
+  std::string interface, addresses; // "eth0"; "203.0.113.10, 2001:db8::10"
+  std::chrono::milliseconds held{}; // for so long
+  bool back = false;
+  bool operator==(const AddressHeld&) const = default;
 };
 /// A part of what a service would listen on by an interface is somebody else's.
 struct ListenOverlaps {

@@ -52,6 +52,7 @@ public:
   std::string operator()(const NameFails& fails) const;
   std::string operator()(const NameResolves& resolves) const;
   std::string operator()(const InterfaceChanged& changed) const;
+  std::string operator()(const AddressHeld& address) const;
   std::string operator()(const ListenOverlaps& overlaps) const;
 
   // event_text_peer.cpp: the other gateway of a pair

@@ -256,7 +256,7 @@ struct Levels {
     }
     return Level::error;
   }
-  Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded, HealthReported, ReportEnded> auto&) const {
+  Level operator()(const OneOf<PeerSeen, PeerAgrees, PairJoined, CommandForwarded, HealthReported, ReportEnded, AddressHeld> auto&) const {
     return Level::notice;
   }
   Level operator()(const OneOf<PeerLost, PeerRefused, PeerDiffers, HookFailed> auto&) const { return Level::warning; }
@@ -294,7 +294,7 @@ struct HistoryKinds {
   std::string_view operator()(const OneOf<OutageDoubted, OutageDoubtEnded> auto&) const { return "outage"; }
   std::string_view operator()(const OneOf<NewProbeFails, NewProbesPassed, FormerServes, FormerKept> auto&) const { return "configuration"; }
   std::string_view operator()(const OneOf<NameChanged, NameFails, NameResolves> auto&) const { return "name"; }
-  std::string_view operator()(const OneOf<InterfaceChanged, ListenOverlaps> auto&) const { return "interface"; }
+  std::string_view operator()(const OneOf<InterfaceChanged, AddressHeld, ListenOverlaps> auto&) const { return "interface"; }
   std::string_view operator()(const RoleChanged&) const { return "role"; }
   std::string_view operator()(const OneOf<PeerSeen, PeerLost, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle, ConntrackdChanged,
                                           KeepalivedChanged, CommandForwarded> auto&) const {

@@ -48,6 +48,15 @@ std::string Sentences::operator()(const InterfaceChanged& changed) const {
                      changed.gone, changed.services, listen, changed.all, changed.gone);
 }
 
+std::string Sentences::operator()(const AddressHeld& address) const {
+  const bool several = address.addresses.find(',') != std::string::npos;
+  if (address.back)
+    return fmt::format("{} {} back on {}: connections to {} go on", address.addresses, several ? "are" : "is", address.interface,
+                       several ? "them" : "it");
+  return fmt::format("{} {} gone from {}, and held for {:g} s: no connection is cut before", address.addresses, several ? "are" : "is",
+                     address.interface, std::chrono::duration<double>(address.held).count());
+}
+
 std::string Sentences::operator()(const ListenOverlaps& overlaps) const {
   return fmt::format("it does not listen on all of {}: {}; change one of the two", overlaps.listen, overlaps.overlap);
 }

@@ -56,6 +56,16 @@ ProbeStatus report(const ServiceState& service, const ProbeState& probe, Time no
           .last = last_of(probe, now)};
 }
 
+/// Planned work, not a failure: a program says that the server is to get no new connections, or all of its probes that are full are agents.
+bool drains(const ServerState& server) {
+  if (server.health != Health::full) return false;
+  if (server.report) return true;
+  const auto is_full = [](const ProbeState& probe) { return probe.window.health() == Health::full; };
+  const auto is_agent = [](const ProbeState& probe) { return probe.probe != nullptr && probe.probe->spec.kind == probes::Kind::agent; };
+  return std::ranges::any_of(server.probes, is_full) &&
+         std::ranges::all_of(server.probes, [&](const ProbeState& probe) { return !is_full(probe) || is_agent(probe); });
+}
+
 ServerStatus report(const ServiceState& service, const ServerState& server, Time now) {
   ServerStatus status;
   status.role = server.role;
@@ -63,6 +73,7 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
   if (server.addresses.size() > 1)
     for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
   status.health = to_text(server.health);
+  status.drains = drains(server);
   if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
   if (const auto& maintenance = server.maintenance)
     status.disabled = DisabledStatus{.since = to_text(maintenance->since),
@@ -243,6 +254,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
   if (!service.config.group.empty()) status.group = service.config.group;
   if (const auto& shadow = service.shadow) {
     status.mode = "observe";
+    status.in_table = !service.loaded.vips.empty();
     status.would_target = shadow->placement.current ? service.servers[*shadow->placement.current].role : "none";
     status.would_why = to_text(shadow->reason);
   }

@@ -88,11 +88,19 @@ function show_daemon(daemon) {
 
 // ---- services
 
+/** What the kernel does with its traffic meanwhile. */
+function observed_now(service) {
+  if (service.target !== "none") return `traffic stays frozen at ${service.target}${service.target_address ? ` ${service.target_address}` : ""}; no failover`;
+  if (service.target_address) return `traffic stays frozen at ${service.target_address}, which is no server of this configuration; no failover`;
+  if (service.in_table) return "clients stay turned away; no failover";
+  return "hanat sends no traffic anywhere, other rules of this machine decide; no failover by hanat";
+}
+
 /** Why a service is not fine, in sentences. */
 function reasons(service) {
   const found = [];
   if (service.mode === "observe")
-    found.push(`mode observe: nothing is moved${service.would_target ? `; would be at ${service.would_target} (${service.would_why})` : ""}`);
+    found.push(`observe: ${observed_now(service)} until mode = "auto"${service.would_target ? `; hanat would choose ${service.would_target} (${service.would_why})` : ""}`);
   if (service.forced) {
     const {target, by, until, reason} = service.forced;
     found.push(`${service.forced.drill ? "a drill: " : ""}forced to ${target} by ${by}${until ? ` until ${local(until)}` : ""}${reason ? `: ${reason}` : ""}`);
@@ -103,7 +111,9 @@ function reasons(service) {
     for (const finding of service.path.findings) found.push(`${finding.what}${finding.remedy ? `; remedy: ${finding.remedy}` : ""}`);
   }
   for (const foreign of service.foreign || []) found.push(`${count(foreign.flows, "flow", "flows")} of ${foreign.listen} at ${foreign.server}: another rule sends clients there`);
-  for (const old of service.draining || [])
+  for (const listener of service.interfaces || [])
+    for (const held of listener.held || []) found.push(`${held.address} is gone from ${listener.interface}: held for ${duration(held.left_s)}, then its connections are cut`);
+  for (const old of (service.draining || []).filter((one) => one.left !== 0))
     found.push(`${old.left === null ? "old flows" : count(old.left, "old flow", "old flows")} at ${old.server}${old.ends_in_s === null ? ", kept" : `, cut in ${duration(old.ends_in_s)}`}`);
   if (service.failback_in_s !== null && service.failback && service.failback.to)
     found.push(`back to ${service.failback.to} in ${duration(service.failback_in_s)}`);
@@ -152,7 +162,7 @@ function rounded(rate) { return rate < 10 ? rate.toFixed(1) : Math.round(rate).t
 
 function server_row(service, server) {
   const has_traffic = server.role === service.target;
-  const health = server.disabled ? "disabled" : server.recovering ? `${server.health}, recovering` : server.health;
+  const health = server.disabled ? "disabled" : server.drains ? "drained" : server.recovering ? `${server.health}, recovering` : server.health;
   const severity = server.health === "up" && !server.disabled ? "ok" : server.health === "down" ? "problem" : "warning";
   const rates = flows.get(`${service.name}\n${server.role}`)?.rates ?? [], rate = rates.at(-1) ?? null;
   const mark = server.disabled ? "▲" : health_marks[server.health] ?? "?";

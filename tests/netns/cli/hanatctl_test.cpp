@@ -117,6 +117,22 @@ TEST(Hanatctl, WithBadUsageOrConfigurationExitsWithTwo) {
   EXPECT_THAT(check.err, StartsWith("/nowhere/hanat.toml:"));
 }
 
+TEST(Hanatctl, ChecksWarningsHaveTheirPlaceAndOnlyStrictFailsForThem) {
+  const test::TempDir dir;
+  const std::string file = dir / "hanat.toml";
+  test::write_text(file, "[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"198.18.11.2:8443\"\n"
+                         "probe = { type = \"exec\", command = [\"/nowhere/probe\"] }\n");
+  const auto lenient = hanatctl({"check", file}), strict = hanatctl({"check", "--strict", file});
+  EXPECT_EQ(lenient.exit, 0);
+  EXPECT_THAT(lenient.out, StartsWith("!  " + file + ":4:9: service web: its exec probe runs /nowhere/probe, which does not exist here"));
+  EXPECT_EQ(strict.exit, 1);
+  EXPECT_EQ(strict.out, lenient.out);
+  EXPECT_EQ(json::parse(hanatctl({"check", "--json", file}).out)["warnings"][0]["line"], 4);
+  EXPECT_EQ(hanatctl({"check", "--ask", "--strict", file}).exit, 2);
+  test::write_text(file, "[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"198.18.11.2:8443\"\n");
+  EXPECT_EQ(hanatctl({"check", "--strict", file}).exit, 0);
+}
+
 TEST(Hanatctl, WithoutADaemonExitsWithThree) {
   const test::TempDir dir;
   const auto ran = hanatctl({"--socket", dir / "s", "--json"});

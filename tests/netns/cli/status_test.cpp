@@ -67,7 +67,7 @@ TEST_F(StatusScreen, MonitoringGetsOneLineAndAnExitStatus) {
   wait_both_up(hanatd);
   const auto check = [&] { return hanatd.ctl({"status", "--check"}); };
   EXPECT_EQ(check().exit, 0);
-  EXPECT_THAT(check().out, StartsWith("OK: 1 of 1 services at their primary | services=1 primary=1 "));
+  EXPECT_THAT(check().out, StartsWith("OK: 1 of 1 service at its primary | services=1 primary=1 "));
   backup.kill();
   hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "down"; });
   EXPECT_EQ(check().exit, 1);

@@ -77,6 +77,7 @@ TEST(Arguments, OfEveryCommandAreUnderstood) {
   EXPECT_EQ(parse({"probe", "web"}).command, Command::probe);
   EXPECT_EQ(parse({"connections", "web", "--list", "20"}).list, 20);
   EXPECT_TRUE(parse({"check", "--ask"}).ask);
+  EXPECT_TRUE(parse({"check", "--strict"}).strict);
   EXPECT_EQ(parse({"version"}).command, Command::version);
   EXPECT_EQ(parse({"--version"}).command, Command::version);
   EXPECT_EQ(parse({"-V", "--json"}).command, Command::version);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "cli/totals.hpp"
 #include "tests/unit/cli/show_fixture.hpp"
 
 namespace hanat::cli {
@@ -40,6 +41,26 @@ TEST_F(Listening, AServiceThatListensNowhereIsNotServed) {
   EXPECT_TRUE(is_served(service));
   EXPECT_THAT(notices(service, now),
               ElementsAre(Notice{true, "it does not listen on all of eth0:443/tcp: there is no interface eth0", {}}));
+}
+
+TEST_F(Listening, AnAddressThatIsGoneIsShownAsLongAsItIsHeld) {
+  ServiceStatus service = on_interface({"203.0.113.10", "203.0.113.20"});
+  service.interfaces[0].held = {{.address = "203.0.113.10", .left_s = 1.42}};
+  EXPECT_EQ(listening_on(service), "eth0:443/tcp (203.0.113.10 gone, held for 1.4 s, 203.0.113.20)");
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "203.0.113.10 is gone from eth0: held for 1.4 s, then its connections are cut"}));
+}
+
+TEST_F(Listening, WhoListensNowhereIsNotAtItsPrimary) {
+  EXPECT_EQ(totals_of(with({web()})), "1 of 1 service at its primary");
+  const ServiceStatus nowhere = on_interface({}, {"there is no interface eth0"});
+  EXPECT_EQ(totals_of(with({web(), nowhere})), "1 of 2 services at their primary, 1 listens nowhere");
+  ServiceStatus named = web(), observed = web();
+  named.servers[0].address = "db1.lan:5432";
+  named.servers[0].name = NameStatus{.name = "db1.lan:5432"};
+  observed.mode = "observe";
+  EXPECT_EQ(totals_of(with({nowhere, nowhere, named, observed})),
+            "1 of 4 services at their primary, 2 listen nowhere, 1 whose primary has no address, 1 only observed");
 }
 
 TEST_F(Listening, OneFamilyWithoutAnAddressIsANote) {

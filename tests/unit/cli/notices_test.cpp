@@ -125,7 +125,8 @@ TEST_F(Notices, EveryOtherNotice) {
 
   service = web();
   service.mode = "observe";
-  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, "observe: hanatd decides and logs, but does not touch traffic"}));
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "observe: traffic stays frozen at primary 10.0.0.11:8443; no failover until mode = \"auto\""}));
 }
 
 TEST_F(Notices, ARecoveringServerIsRedundancyAsSoonAsItHasPassedOftenEnough) {
@@ -251,35 +252,69 @@ TEST_F(Notices, AWarningAndASilentWitnessAreNotes) {
   EXPECT_THAT(notices(service, now), IsEmpty());
 }
 
-TEST_F(Notices, ModeObserveSaysWhatIsAndWhatWouldHappen) {
-  const std::string begin = "observe: hanatd decides and logs, but does not touch traffic; ";
+TEST_F(Notices, ModeObserveSaysWhereTheTrafficIsAndThatNothingFailsOver) {
   auto service = web();
-  service.mode = "observe";
-  service.why = "observe";
+  service.mode = service.why = "observe";
   service.would_target = "primary";
   service.would_why = "primary-up";
-  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, begin + "it would leave new connections on primary (primary-up)"}));
+  const std::string standing = "observe: traffic stays frozen at primary 10.0.0.11:8443; no failover until mode = \"auto\". hanat would ";
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, standing + "choose the same (primary-up)"}));
   service.would_target = "backup";
   service.would_why = "failover";
-  EXPECT_THAT(notices(service, now),
-              ElementsAre(Notice{false, begin + "it would send new connections to backup 10.0.0.12:8443 (failover)"}));
-
+  EXPECT_THAT(notices(service, now), ElementsAre(Notice{false, standing + "send new connections to backup 10.0.0.12:8443 (failover)"}));
   service.would_target = "none";
   service.would_why = "no-server-up";
-  EXPECT_EQ(notices(service, now)[0].text, begin + "it would turn clients away: no server is up");
-  service.would_why = "starting";
-  EXPECT_EQ(notices(service, now)[0].text, begin + "it has not decided yet");
+  EXPECT_EQ(notices(service, now)[0].text, standing + "turn clients away: no server is up");
 
+  service.would_why = "starting";
   service.target = "none";
   service.target_address.reset();
-  EXPECT_EQ(notices(service, now)[1].text, "the kernel has no target for it, and hanatd sets none");
+  EXPECT_THAT(
+      notices(service, now),
+      ElementsAre(Notice{false, "observe: hanat sends no traffic anywhere, other rules of this machine decide; no failover by hanat "
+                                "until mode = \"auto\". hanat has not decided yet"}));
+  service.in_table = true;
+  EXPECT_THAT(notices(service, now)[0].text, testing::StartsWith("observe: clients stay turned away; no failover until mode = \"auto\""));
   service.target_address = "10.0.0.99:8443";
-  EXPECT_EQ(notices(service, now)[1].text, "the kernel sends its traffic to 10.0.0.99:8443, which is no server of this configuration");
+  EXPECT_THAT(notices(service, now)[0].text, testing::StartsWith("observe: traffic stays frozen at 10.0.0.99:8443, which is no server of "
+                                                                 "this configuration; no failover until mode = \"auto\""));
 
   service = web();
   service.mode = "observe";
   service.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root"};
   EXPECT_EQ(notices(service, now)[1].text, "forced to primary by root; it has no effect until mode is auto again. To end it:");
+}
+
+TEST_F(Notices, AServerThatIsDrainedOnPurposeIsANoteAndNoProblem) {
+  auto service = failed_over();
+  service.why = "full";
+  service.servers[0].health = "full";
+  service.servers[0].drains = true;
+  service.servers[0].last = LastResult{.outcome = "full", .reason = "full", .detail = "drain # new kernel", .latency_ms = 1, .age_s = 0.4};
+  EXPECT_EQ(health_word(service.servers[0]), "drained");
+  EXPECT_TRUE(is_moved_on_purpose(service));
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{false, "primary is drained: its agent says \"drain # new kernel\"; new connections go elsewhere"},
+                          Notice{false, "no redundancy while it is drained: nothing to fail over to if backup fails"}));
+  service.servers[0].report =
+      ReportStatus{.health = "full", .since = "", .until = "2026-01-31T14:30:05.000Z", .reason = "new kernel", .by = "root"};
+  EXPECT_EQ(notices(service, now)[0].text,
+            "primary is drained by root until 14:30:05 (in 30 min): new connections go elsewhere: \"new kernel\"");
+  service.servers.push_back(server("backup2", "10.0.0.13:8443", "down", "refused", 3));
+  EXPECT_EQ(notices(service, now)[0], (Notice{true, "redundancy lost: backup2 is down (refused); nothing to fail over to"}));
+  service.servers[1].health = "down";
+  service.target = "primary";
+  service.why = "full-kept";
+  EXPECT_EQ(notices(service, now)[0], (Notice{true, "primary is drained, and no other server may take over: it keeps the traffic"}));
+}
+
+TEST_F(Notices, OfADrainWithoutFlowsNothingIsSaid) {
+  auto service = web();
+  service.draining = {{.server = "backup", .address = "10.0.0.12:8443", .drained = 7, .left = 0, .ends_in_s = 12}};
+  EXPECT_THAT(notices(service, now), IsEmpty());
+  EXPECT_TRUE(drains_nothing(service));
+  service.draining[0].left.reset();
+  EXPECT_THAT(notices(service, now)[0].text, testing::StartsWith("draining: old flows, not counted yet, on backup"));
 }
 
 TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
@@ -306,7 +341,8 @@ TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
   service.mode = "observe";
   service.would_target = "none";
   service.would_why = "no-server-up";
-  EXPECT_THAT(notices(service, now)[2].text, testing::HasSubstr("it would turn clients away: no enabled server is up (backup is up, but"));
+  EXPECT_THAT(notices(service, now)[1].text,
+              testing::HasSubstr("hanat would turn clients away: no enabled server is up (backup is up, but"));
 }
 
 TEST_F(Notices, AnOverrideThatEndsWithItsServerSaysSo) {

@@ -24,14 +24,14 @@ TEST_F(ShowCheck, CountsWhereAllIsWell) {
   const auto line = show_check(with({web(), web()}), now);
   EXPECT_EQ(line.alarm, Alarm::ok);
   EXPECT_EQ(line.text, "OK: 2 of 2 services at their primary | services=2 primary=2 backup=0 none=0 starting=0 forced=0 servers_down=0 "
-                       "unserved=0 trouble=0 unanswered=0 unanswered_clients=0\n");
+                       "unserved=0 trouble=0 unanswered=0 unanswered_clients=0 nowhere=0\n");
 }
 
 TEST_F(ShowCheck, IsCriticalWhereClientsAreNotServed) {
   const auto line = show_check(with({web(), failed_over(), without_servers()}), now);
   EXPECT_EQ(line.alarm, Alarm::critical);
   EXPECT_EQ(line.text, "CRITICAL: clients not served: db; trouble: web | services=3 primary=1 backup=1 none=1 starting=0 forced=0 "
-                       "servers_down=3 unserved=1 trouble=1 unanswered=0 unanswered_clients=0\n");
+                       "servers_down=3 unserved=1 trouble=1 unanswered=0 unanswered_clients=0 nowhere=0\n");
   auto forced = web();
   forced.servers[0].health = "down";
   forced.forced = ForcedStatus{.target = "primary", .until = {}, .reason = "", .by = "root"};
@@ -47,7 +47,7 @@ TEST_F(ShowCheck, IsCriticalWhereClientsGetNoAnswerThoughTheirServerPasses) {
   const auto line = show_check(with({web(), silent}), now);
   EXPECT_EQ(line.alarm, Alarm::critical);
   EXPECT_EQ(line.text, "CRITICAL: clients get no answer: web | services=2 primary=2 backup=0 none=0 starting=0 forced=0 servers_down=0 "
-                       "unserved=0 trouble=0 unanswered=1 unanswered_clients=37\n");
+                       "unserved=0 trouble=0 unanswered=1 unanswered_clients=37 nowhere=0\n");
 }
 
 TEST_F(ShowCheck, IsCriticalWhereNothingIsForwarded) {
@@ -74,6 +74,22 @@ TEST_F(ShowCheck, WarnsOfLostRedundancyAndOfAConfigurationThatIsNotInUse) {
   status = with({web()});
   status.daemon.inconclusive = "no-descriptors";
   EXPECT_EQ(show_check(status, now).alarm, Alarm::warning);
+}
+
+TEST_F(ShowCheck, DoesNotAlarmForAServerThatIsDrainedOnPurpose) {
+  auto drained = failed_over();
+  drained.servers[0].health = "full";
+  drained.servers[0].drains = true;
+  EXPECT_THAT(show_check(with({drained}), now).text, HasSubstr("OK: 0 of 1 service at its primary | "));
+  drained.servers[0].drains = false;
+  EXPECT_EQ(show_check(with({drained}), now).alarm, Alarm::warning) << "it is full of clients";
+}
+
+TEST_F(ShowCheck, CountsServicesThatListenNowhere) {
+  auto nowhere = web();
+  nowhere.listen = {"eth0:443/tcp"};
+  nowhere.interfaces = {{.listen = "eth0:443/tcp", .interface = "eth0", .addresses = {}, .problems = {"there is no interface eth0"}}};
+  EXPECT_THAT(show_check(with({nowhere}), now).text, HasSubstr(" nowhere=1\n"));
 }
 
 TEST_F(ShowCheck, NamesAFewServicesAndCountsTheRest) {

@@ -216,7 +216,9 @@ TEST_F(ShowStatus, AServerWithSeveralAddressesOrNoResultYet) {
   const auto text = show_status(with({service}), Detail::full, plain);
   EXPECT_THAT(text, HasSubstr("   -> primary  10.0.0.11:8443, [fd00::11]:8443  up "));
   EXPECT_THAT(text, HasSubstr("not probed yet\n"));
-  EXPECT_THAT(text, HasSubstr("cut 41 tcp, 7 udp; still cutting;"));
+  EXPECT_THAT(text, HasSubstr("cut 41 tcp, 7 udp so far;"));
+  service.last_flip->cut = {};
+  EXPECT_THAT(show_status(with({service}), Detail::full, plain), HasSubstr("; looking for flows to cut;"));
 }
 
 TEST_F(ShowStatus, ColourIsUsedOnlyOnRequest) {

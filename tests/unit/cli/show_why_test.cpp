@@ -178,7 +178,9 @@ TEST_F(ShowWhy, OfAnObservedServiceTellsWhereItWouldBe) {
   EXPECT_THAT(text(), Not(HasSubstr("NO SERVER")));
   report.chain.clear();
   const auto head = [&] { return show_why(report, Detail::overview, {.colour = false, .now = now}); };
-  const std::string begin = "web (203.0.113.10:443/tcp) is only observed: hanatd does not touch its traffic, and ";
+  const std::string begin =
+      "web (203.0.113.10:443/tcp) is only observed: hanat sends no traffic anywhere, other rules of this machine decide; "
+      "no failover by hanat until mode = \"auto\". hanat ";
   report.status->would_target = "none";
   report.status->would_why = "no-server-up";
   EXPECT_EQ(head(), begin + "would turn clients away (no-server-up)\n");

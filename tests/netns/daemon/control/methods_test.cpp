@@ -270,6 +270,7 @@ std::set<std::string> never_seen() {
       "Server.name Name.name Name.state Name.answered Name.others Name.error Name.failing_since "
       // services that listen on interfaces
       "Service.interfaces ListenInterface.listen ListenInterface.interface ListenInterface.addresses ListenInterface.problems "
+      "ListenInterface.held HeldAddress.address HeldAddress.left_s Service.in_table Server.drains "
       // a crash, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
       "ReportedServer.forced EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for "

@@ -76,6 +76,8 @@ TEST_F(Report, CountsInsteadOfProbesBothWaysAndSurvivesAReload) {
   ASSERT_EQ(report("primary", "drain").exit, 0);
   EXPECT_EQ(who_answers(), "backup");
   EXPECT_EQ(server(service(hanatd.status(), "web"), "primary").health, "full");
+  EXPECT_THAT(hanatd.ctl({"status"}).out, HasSubstr("\n ! web -> backup")) << "planned work is no problem";
+  EXPECT_THAT(hanatd.ctl({"status", "--check"}).out, testing::StartsWith("OK: "));
   ASSERT_EQ(hanatd.reload(fast_service({.down = "fails = 4, within = \"1s\""})).exit, 0);
   ASSERT_TRUE(server(service(hanatd.status(), "web"), "primary").report);
   hanatd.restart();

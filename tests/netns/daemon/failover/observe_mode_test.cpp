@@ -97,7 +97,10 @@ TEST_F(Observe, AnOverrideIsRefusedWithWordsThatHelp) {
   EXPECT_EQ(hanatd.ctl({"auto", "web"}).exit, 0) << "nothing to end";
   const std::string shown = hanatd.ctl({}).out;
   EXPECT_THAT(shown, HasSubstr("(mode observe)"));
-  EXPECT_THAT(shown, HasSubstr("it would send new connections to primary 198.18.11.2:8443 (primary-up)"));
+  EXPECT_THAT(shown,
+              HasSubstr("observe: hanat sends no traffic anywhere, other rules of this machine decide; no failover by hanat until mode "
+                        "= \"auto\". hanat would send new connections to primary 198.18.11.2:8443 (primary-up)"));
+  EXPECT_THAT(hanatd.ctl({"doctor"}).out, HasSubstr("nothing found: "));
 }
 
 TEST_F(Observe, WhatWasAutoIsFrozenAndBackInAutoItIsAdopted) {
@@ -117,6 +120,9 @@ TEST_F(Observe, WhatWasAutoIsFrozenAndBackInAutoItIsAdopted) {
   EXPECT_EQ(service(dead, "web").target, "primary") << "what the kernel does";
   EXPECT_EQ(service(dead, "web").target_address, "198.18.11.2:8443");
   EXPECT_EQ(ask().result, Result::refused) << "by the server's own machine";
+  EXPECT_THAT(hanatd.ctl({"status"}).out,
+              HasSubstr("observe: traffic stays frozen at primary 198.18.11.2:8443; no failover until mode = \"auto\". "
+                        "hanat would send new connections to backup"));
   EXPECT_EQ(targets(), before);
   lab.must(Host::gateway, "nft flush ruleset");
   hanatd.wait_for([&](const Status& now) { return now.daemon.kernel == "in-step" && hanatd.log().find("restored") != std::string::npos; });

@@ -21,6 +21,7 @@ namespace hanat::test {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::AnyOf;
 using testing::ElementsAre;
 using testing::Eq;
@@ -77,6 +78,9 @@ TEST_F(Interfaces, ANewAddressIsServedAtOnceAndConnectionsToTheOldOneAreCut) {
   ip("address delete 203.0.113.50/32 dev wan0 && ip address add 203.0.113.60/32 dev wan0");
   EXPECT_LT(time_until_served(at("203.0.113.60")), 100ms);
   EXPECT_EQ(old.ask().text, "primary") << "the address may come back";
+  EXPECT_THAT(hanatd.ctl({"status", "web"}).out,
+              AllOf(HasSubstr("203.0.113.50 gone, held for "), HasSubstr("203.0.113.50 is gone from wan0")));
+  EXPECT_THAT(hanatd.ctl({"history", "web"}).out, HasSubstr("203.0.113.50 is gone from wan0, and held for 2 s"));
   EXPECT_THAT(old.wait_for_end(4s).result, AnyOf(Eq(Result::reset), Eq(Result::closed)));
   wait_addresses(hanatd, {"203.0.113.51", "203.0.113.60"});
   EXPECT_EQ(other.ask().text, "primary");
@@ -104,6 +108,7 @@ TEST_F(Interfaces, AnAddressThatIsAwayForAMomentCutsNothing) {
   EXPECT_EQ(standing.ask().text, "primary");
   EXPECT_EQ(load.stop().failed(), 0U);
   EXPECT_THAT(hanatd.log(), Not(HasSubstr("wan0 has")));
+  EXPECT_THAT(hanatd.log(), HasSubstr("203.0.113.50 is back on wan0: connections to it go on"));
 }
 
 TEST_F(Interfaces, WithoutAnAddressItRunsAndServesAsSoonAsThereIsOne) {
@@ -111,7 +116,8 @@ TEST_F(Interfaces, WithoutAnAddressItRunsAndServesAsSoonAsThereIsOne) {
   hanatd.wait_target("fixed", "primary");
   hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").health == "up"; });
   EXPECT_THAT(listener(hanatd.status()).problems, ElementsAre("there is no interface ppp0"));
-  EXPECT_THAT(hanatd.ctl({"status"}).out, HasSubstr("it listens nowhere: there is no interface ppp0"));
+  EXPECT_THAT(hanatd.ctl({"status"}).out, AllOf(HasSubstr("it listens nowhere: there is no interface ppp0"),
+                                                HasSubstr("1 problem; 1 of 2 services at their primary, 1 listens nowhere")));
   EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 2);
   EXPECT_THAT(hanatd.log(), HasSubstr("there is no interface ppp0: web listens there as soon as it has one"));
   EXPECT_THAT(hanatd.ctl({"doctor", "web"}).out, HasSubstr("[interface-without-address]"));

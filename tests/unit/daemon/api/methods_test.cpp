@@ -24,6 +24,7 @@ using testing::IsSupersetOf;
 ServerStatus full_server() {
   ServerStatus server;
   server.addresses = {"10.0.0.1:1", "[fd00::1]:1"};
+  server.drains = true;
   server.group_health = "down";
   server.recovering.emplace();
   server.flapping.emplace();
@@ -68,7 +69,7 @@ Status full_status() {
                         .cut_ms = 5.5};
   ServiceStatus service;
   service.target_address = service.would_target = service.would_why = service.group = "text";
-  service.standby = true;
+  service.standby = service.in_table = true;
   service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root", .until_down = true, .drill = true};
   service.failback_in_s = 43;
   service.failback.to = service.failback.waits_for = "text";
@@ -84,7 +85,8 @@ Status full_status() {
   service.totals.flips = {{"failover", 2}};
   service.outage = OutageStatus{.state = "doubted", .for_s = 1, .ends_in_s = 2, .new_refused = true};
   service.witness = WitnessStatus{.address = "192.0.2.1", .answers = true};
-  service.interfaces = {{.listen = "eth0:1/tcp", .interface = "eth0", .addresses = {"a"}, .problems = {"p"}}};
+  service.interfaces = {
+      {.listen = "eth0:1/tcp", .interface = "eth0", .addresses = {"a"}, .problems = {"p"}, .held = {{.address = "a", .left_s = 1}}}};
   service.servers.push_back(full_server());
   status.services.push_back(service);
   return status;

@@ -40,8 +40,9 @@ TEST(StatusJson, IsTheDocumentedExampleBothWays) {
 TEST(StatusJson, KeepsWhatIsKnownOfAnInterface) {
   ServiceStatus service;
   EXPECT_FALSE(json(service).contains("interfaces"));
-  service.interfaces = {{.listen = "eth0:443/tcp", .interface = "eth0", .addresses = {"203.0.113.10"}},
-                        {.listen = "ppp0:443/tcp", .interface = "ppp0", .addresses = {}, .problems = {"there is no interface ppp0"}}};
+  service.interfaces = {
+      {.listen = "eth0:443/tcp", .interface = "eth0", .addresses = {"203.0.113.10"}, .held = {{.address = "203.0.113.10", .left_s = 1.5}}},
+      {.listen = "ppp0:443/tcp", .interface = "ppp0", .addresses = {}, .problems = {"there is no interface ppp0"}}};
   EXPECT_EQ(json(service).get<ServiceStatus>().interfaces, service.interfaces);
 }
 

@@ -121,7 +121,9 @@ TEST(PeerKeys, AFileThatCannotBeUsedIsNamed) {
     return test::errors_of(
         pair_with(ends + fmt::format("ca = \"{}\"\ncert = \"{}\"\nkey = \"{}\"\n", keys.files / "ca", keys.files / "cert", path)));
   };
-  EXPECT_EQ(with_key("/nosuch/key.pem"), "7:7: pair.key = \"/nosuch/key.pem\": no such file: name one that exists");
+  EXPECT_EQ(with_key("/nosuch/key.pem"),
+            "7:7: pair.key = \"/nosuch/key.pem\": no such file: name one that exists, or make the three files of both "
+            "gateways with hanat-pair-certificates (/usr/share/doc/hanat/examples/pair)");
   EXPECT_THAT(with_key(keys.files.path().string()), HasSubstr("this is no regular file"));
   EXPECT_THAT(with_key("/dev/zero"), HasSubstr("this is no regular file"));
   test::write_text(keys.files / "text", "no key");

@@ -29,6 +29,8 @@ TEST_F(Hold, AnAddressThatComesBackInTimeWasNeverAway) {
   EXPECT_EQ(hold.next_wakeup(), std::nullopt);
   EXPECT_THAT(look(with({})), ElementsAre(old_address));
   EXPECT_EQ(hold.next_wakeup(), now + address_hold);
+  EXPECT_THAT(hold.held("eth0"), ElementsAre(testing::Pair(old_address, now + address_hold)));
+  EXPECT_THAT(hold.held("eth1"), IsEmpty());
   now += address_hold - 1ms;
   EXPECT_THAT(look({}), ElementsAre(old_address)) << "its interface is gone, too";
   EXPECT_THAT(look(with({old_address})), ElementsAre(old_address));
@@ -54,6 +56,7 @@ TEST_F(Hold, DuplicateAddressDetectionIsWaitedFor) {
   look(with({ipv6}));
   look(with({}));
   EXPECT_THAT(look(waits), ElementsAre(ipv6));
+  EXPECT_THAT(hold.held("eth0"), IsEmpty()) << "it is there";
   now += 10s;
   EXPECT_THAT(look(waits), ElementsAre(ipv6));
   EXPECT_THAT(look(failed), IsEmpty());

@@ -62,6 +62,15 @@ TEST(InterfaceTexts, AChangeSaysWhatCameWhatIsGoneAndWhatFollows) {
   EXPECT_EQ(said(changed), "there is no interface eth0: web and 2 other services listen there as soon as it has one");
 }
 
+TEST(InterfaceTexts, AnAddressThatIsGoneIsHeldAndPerhapsBack) {
+  AddressHeld held{.interface = "eth0", .addresses = "203.0.113.10", .held = std::chrono::seconds{2}};
+  EXPECT_EQ(said(held), "203.0.113.10 is gone from eth0, and held for 2 s: no connection is cut before");
+  held.back = true;
+  EXPECT_EQ(said(held), "203.0.113.10 is back on eth0: connections to it go on");
+  held.addresses = "203.0.113.10, 2001:db8::10";
+  EXPECT_EQ(said(held), "203.0.113.10, 2001:db8::10 are back on eth0: connections to them go on");
+}
+
 TEST(InterfaceTexts, AnOverlapNamesBoth) {
   EXPECT_EQ(
       said(ListenOverlaps{.listen = "eth0:443/tcp", .interface = "eth0", .overlap = "203.0.113.10:443/tcp is a listener of service mail"}),

@@ -198,7 +198,8 @@ TEST(History, ACutThatARestartInterruptedIsNoLongerCutting) {
   EXPECT_EQ(cut_short.get<HistoryEntry>().flip, ring[1].flip);
   const std::string shown = cli::show_history({ring[1]}, {.colour = false, .now = moment});
   EXPECT_THAT(shown, HasSubstr("; a restart interrupted the cut\n"));
-  EXPECT_THAT(cli::show_history({entry(flip_event("web", open))}, {.colour = false, .now = moment}), HasSubstr("; still cutting\n"));
+  EXPECT_THAT(cli::show_history({entry(flip_event("web", open))}, {.colour = false, .now = moment}),
+              HasSubstr("; looking for flows to cut\n"));
 }
 
 TEST(History, TheSameFlipTwiceIsUpdatedOnce) { // a file that somebody copied together
