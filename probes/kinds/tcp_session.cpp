@@ -31,16 +31,20 @@ public:
 
   int watch() {
     const int events = (connected_ ? UV_READABLE : 0) | (!connected_ || !unsent_.empty() ? UV_WRITABLE : 0);
+    if (events == std::exchange(watched_, events)) return 0; // libuv would take the socket out of epoll, and put it in again
     return uv_poll_start(poll_.get(), events,
-                         [](uv_poll_t* poll, int status, int) { static_cast<TcpSession*>(poll->data)->on_ready(status); });
+                         [](uv_poll_t* poll, int status, int ready) { static_cast<TcpSession*>(poll->data)->on_ready(status, ready); });
   }
 
 private:
   // A negative status is an error of the socket, which libuv stops watching: read what arrived before the error.
-  void on_ready(int status) {
+  void on_ready(int status, int ready) {
+    if (status < 0) watched_ = 0;
     if (!connected_ && !on_connected()) return;
-    do {
-      if (!flush() || !receive()) return; // finished: this object is gone
+    const bool readable = status < 0 || (ready & UV_READABLE) != 0;
+    do { // each call returns false when the probe is finished, which destroys this object
+      drained_ = false;
+      if (!flush() || (readable && !receive()) || !flush()) return;
     } while (status < 0 && !drained_);
     if (const int error = watch(); error < 0) end(result_from_errno(-error, elapsed()));
   }
@@ -122,6 +126,7 @@ private:
   Poll poll_;
   std::string unsent_;
   bool connected_ = false, drained_ = false;
+  int watched_ = 0; // events that libuv waits for
   int send_error_ = 0; // errno of a send that failed because the server closed the connection
   Deadline deadline_;
 };

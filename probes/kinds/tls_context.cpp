@@ -146,6 +146,7 @@ void set_verification(SSL_CTX* context, const TlsMaterial& material) {
   else
     add_authorities(context, material.ca);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, TlsStream::on_verify);
+  SSL_CTX_set_cert_verify_callback(context, TlsStream::on_chain, nullptr);
 }
 
 std::string first_certificate(std::string_view pem) {
@@ -178,6 +179,7 @@ TlsContext::TlsContext(const TlsMaterial& material, std::string identity)
   if (const int version = protocol_of(material.min); version != 0 && SSL_CTX_set_min_proto_version(context_, version) != 1) fail_openssl();
   SSL_CTX_set_mode(context_, SSL_MODE_RELEASE_BUFFERS);
   TlsStream::prepare(context_);
+  groups_ = TlsGroups::of(context_);
   SSL_CTX_up_ref(context_); // the guard gives one back
 }
 

@@ -11,6 +11,8 @@
 
 #include <openssl/types.h>
 
+#include "probes/kinds/tls_groups.hpp"
+#include "probes/kinds/verified_chains.hpp"
 #include "probes/spec.hpp"
 
 namespace hanat::probes {
@@ -52,6 +54,8 @@ public:
   bool apply_to(SSL_CTX* other) const;
   /// The first certificate of each file, in PEM format: by it libcurl tells connections apart. Empty: without files.
   const std::string& marker() const { return marker_; }
+  const TlsGroups& groups() const { return groups_; }
+  VerifiedChains& verified() const { return verified_; }
   /// A hash of the material: the same after a restart.
   const std::string& identity() const { return identity_; }
 
@@ -60,6 +64,8 @@ private:
   bool verify_, has_certificate_;
   TlsVersion min_;
   std::string identity_, marker_;
+  TlsGroups groups_;
+  mutable VerifiedChains verified_; // a memory only
 };
 
 /// The context of the options, or one without files.

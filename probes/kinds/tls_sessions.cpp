@@ -34,4 +34,21 @@ void TlsSessions::keep(const Probe& probe, SSL_SESSION* session, bool whole, Clo
   }
 }
 
+std::string_view TlsSessions::group_of(const Probe& probe) const {
+  const auto found = groups_.find(&probe);
+  return found == groups_.end() ? std::string_view{} : found->second;
+}
+
+void TlsSessions::keep_group(const Probe& probe, std::string_view group) {
+  if (group.empty())
+    groups_.erase(&probe);
+  else if (groups_.size() < most_sessions || groups_.contains(&probe))
+    groups_.insert_or_assign(&probe, std::string{group});
+}
+
+void TlsSessions::forget(const Probe& probe) {
+  sessions_.erase(&probe);
+  groups_.erase(&probe);
+}
+
 } // namespace hanat::probes

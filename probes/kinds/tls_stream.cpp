@@ -75,6 +75,7 @@ void TlsStream::use_sessions(TlsSessions& sessions, const Probe& probe) {
   sessions_ = &sessions;
   probe_ = &probe;
   if (SSL_SESSION* session = sessions.of(probe, Clock::now())) SSL_set_session(tls_.get(), session);
+  if (const std::string_view group = sessions.group_of(probe); !group.empty()) context_->groups().begin_with(tls_.get(), group);
 }
 
 /// SSL_set_tlsext_host_name is a macro with a C cast.
@@ -101,10 +102,19 @@ int TlsStream::on_session(SSL* tls, SSL_SESSION* session) {
   return 1; // taken over
 }
 
+TlsStream* TlsStream::of(X509_STORE_CTX* verification) {
+  const auto* tls = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  return tls == nullptr ? nullptr : of(tls);
+}
+
+int TlsStream::on_chain(X509_STORE_CTX* verification, void* /*unused*/) {
+  const TlsStream* self = of(verification);
+  return self != nullptr && self->context_->verified().verify(verification, self->name_) ? 1 : 0;
+}
+
 int TlsStream::on_verify(int valid, X509_STORE_CTX* verification) {
   if (valid == 1) return 1;
-  const auto* tls = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  TlsStream* self = tls == nullptr ? nullptr : of(tls);
+  TlsStream* self = of(verification);
   X509* certificate = X509_STORE_CTX_get_current_cert(verification);
   if (self == nullptr || certificate == nullptr) return 0;
   const int error = X509_STORE_CTX_get_error(verification);
@@ -118,6 +128,8 @@ int TlsStream::on_verify(int valid, X509_STORE_CTX* verification) {
   return 0;
 }
 
+void TlsStream::note_group() { sessions_->keep_group(*probe_, context_->groups().better(tls_.get())); }
+
 void TlsStream::receive(std::string_view bytes) {
   if (!bytes.empty()) BIO_write(SSL_get_rbio(tls_.get()), bytes.data(), static_cast<int>(bytes.size()));
 }
@@ -125,7 +137,10 @@ void TlsStream::receive(std::string_view bytes) {
 TlsStream::State TlsStream::handshake() {
   ERR_clear_error(); // the queue of this thread may hold errors of other code
   const int result = SSL_do_handshake(tls_.get());
-  if (result == 1) return State::open;
+  if (result == 1) {
+    if (sessions_ != nullptr) note_group();
+    return State::open;
+  }
   if (SSL_get_error(tls_.get(), result) == SSL_ERROR_WANT_READ) return State::pending;
   error_ = ERR_peek_error();
   return State::failed;

@@ -26,7 +26,7 @@ public:
   TlsStream& operator=(const TlsStream&) = delete;
   ~TlsStream();
 
-  /// Resumes the session of this probe, and keeps the next one. Both outlive this object.
+  /// Resumes the session of this probe, and keeps the next one; begins with the group that the server took. Both outlive this object.
   void use_sessions(TlsSessions& sessions, const Probe& probe);
 
   enum class State : std::uint8_t { pending, open, closed, failed };
@@ -53,15 +53,18 @@ public:
   /// For TlsContext: what all its connections have in common.
   static void prepare(SSL_CTX* context);
   static int on_verify(int valid, X509_STORE_CTX* verification);
+  static int on_chain(X509_STORE_CTX* verification, void* unused);
 
 private:
   struct FreeTls {
     void operator()(SSL* tls) const;
   };
   static TlsStream* of(const SSL* tls);
+  static TlsStream* of(X509_STORE_CTX* verification);
   static int on_certificate_request(SSL* tls, X509** certificate, EVP_PKEY** key);
   static int on_session(SSL* tls, ssl_session_st* session);
   void set_name(const std::string& name);
+  void note_group();
 
   std::shared_ptr<const TlsContext> context_;
   std::unique_ptr<SSL, FreeTls> tls_;

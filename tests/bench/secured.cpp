@@ -1,103 +1,182 @@
-// What a probe costs the loop: without TLS and with it, by a whole handshake and by a resumed session, with a login and without. Against
-// Debian's Redis and PostgreSQL. hanat-bench-secured [short]. Needs root; works on loopback of a network namespace of its own.
-// Not here: thousands of probes (probes).
+// What a probe over TLS with a login costs hanatd, by the kind of server, beside a client that is OpenSSL alone; what a thousand of them a
+// second cost, of all four kinds together; and what they do to a flip. Against Debian's Redis, PostgreSQL, MariaDB and Postfix.
+// hanat-bench-secured [short]. Needs root; works in a Lab of its own. Not here: the servers (secured_servers), TCP probes (probes).
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <nlohmann/json.hpp>
 
+#include "daemon/api/client.hpp"
+#include "tests/bench/bare_tls.hpp"
+#include "tests/bench/secured_servers.hpp"
 #include "tests/bench/table.hpp"
-#include "tests/netns/lab/authority.hpp"
-#include "tests/netns/lab/isolated.hpp"
-#include "tests/netns/lab/real_server.hpp"
+#include "tests/netns/lab/hanatd.hpp"
+#include "tests/netns/lab/peers.hpp"
+#include "tests/netns/lab/scenario.hpp"
 
 namespace hanat::bench {
 namespace {
 
-using namespace std::chrono_literals;
+using test::Host;
+using test::Lab;
+using test::milliseconds;
+using test::TestClock;
+using Microseconds = std::chrono::duration<double, std::micro>;
 
-double cpu_us() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  const auto us = [](const timeval& time) { return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec); };
-  return us(usage.ru_utime) + us(usage.ru_stime);
+constexpr std::array bare_kinds{Bare::redis, Bare::postgres, Bare::mysql, Bare::smtp}; // in the order of SecuredServers::all()
+
+/// A service that flips, and one for each probe: each of these kinds once a second at every address.
+std::string config_of(const std::vector<SecuredServer>& kinds) {
+  std::string text = test::fast_service() + "\n";
+  std::uint16_t port = 1;
+  for (const SecuredServer& server : kinds)
+    for (unsigned number = 0; number < SecuredServers::addresses; ++number)
+      text +=
+          fmt::format("[service.{}{}]\nlisten = \"203.0.113.11:{}/tcp\"\nprimary = \"{}:{}\"\ndown = {{ fails = 3, within = \"60s\" }}\n"
+                      "probe = {{ interval = \"1s\", timeout = \"5s\", {} }}\n",
+                      server.name, number, port++, SecuredServers::address(number), server.port, server.keys);
+  return text;
 }
 
-/// The loop's time for one probe, once its first one is through.
-void measure(const char* what, const probes::Probe& probe, std::size_t count, bool has_target = false) {
-  test::Probing probing;
-  probing.scheduler->add(probe, {.interval = 5ms}, 0s);
-  const auto run = [&](std::size_t results) {
-    const std::size_t until = probing.results.size() + results;
-    if (!probing.run_until([&] { return probing.results.size() >= until; }, 120s)) throw std::runtime_error("no results");
+/// Microseconds of CPU time that all threads of the process have had.
+double cpu_of(pid_t process) {
+  double sum = 0;
+  for (const auto& thread : std::filesystem::directory_iterator{fmt::format("/proc/{}/task", process)}) {
+    double nanoseconds = 0;
+    std::ifstream{thread.path() / "schedstat"} >> nanoseconds;
+    sum += nanoseconds / 1'000;
+  }
+  return sum;
+}
+
+struct Answers {
+  std::uint64_t all = 0, passed = 0;
+};
+Answers answers_of(const Status& status) {
+  Answers answers;
+  for (const ServiceStatus& service : status.services)
+    for (const ServerStatus& server : service.servers) {
+      if (service.name == "web" || !server.totals) continue;
+      for (const ResultCountStatus& result : server.totals->results) {
+        answers.all += result.number;
+        answers.passed += result.outcome == "pass" ? result.number : 0;
+      }
+    }
+  return answers;
+}
+
+struct Cost {
+  double us = 0, share = 0, rate = 0; // of one probe; of a core; probes a second
+  double passed = 0;                  // of all
+};
+Cost cost_of(const test::Hanatd& hanatd, std::chrono::seconds span) {
+  const Answers before = answers_of(hanatd.status());
+  const auto began = TestClock::now();
+  const double cpu = cpu_of(hanatd.pid());
+  std::this_thread::sleep_for(span);
+  const double used = cpu_of(hanatd.pid()) - cpu;
+  const auto wall = Microseconds{TestClock::now() - began}.count();
+  const Answers after = answers_of(hanatd.status());
+  const auto count = static_cast<double>(std::max<std::uint64_t>(after.all - before.all, 1));
+  return {.us = used / count,
+          .share = used / wall,
+          .rate = count * 1e6 / wall,
+          .passed = static_cast<double>(after.passed - before.passed) / count};
+}
+
+struct Flips {
+  std::vector<double> commits, whole; // microseconds: decision to the kernel's acknowledgement; the order to a client's connection
+};
+Flips flip(Lab& lab, const test::Hanatd& hanatd, unsigned count) {
+  Flips flips;
+  for (unsigned i = 0; i < count; ++i) {
+    const std::string target = i % 2 == 0 ? "backup" : "primary";
+    const auto began = TestClock::now();
+    call(hanatd.socket(), "Force", {{"service", "web"}, {"server", target}});
+    const test::Attempt attempt = test::connect_once(lab, Host::client, Lab::vip(443));
+    flips.whole.push_back(Microseconds{TestClock::now() - began}.count());
+    if (attempt.text != target) throw std::runtime_error(fmt::format("after a flip to the {}: {}", target, attempt.text));
+    const Status status = call(hanatd.socket(), "Status", {{"service", "web"}}).at("status").get<Status>();
+    flips.commits.push_back(static_cast<double>(test::service(status, "web").last_flip.value().commit_us));
+    std::this_thread::sleep_for(milliseconds{7});
+  }
+  return flips;
+}
+
+/// Until every probe has passed, and TLS sessions are there to resume.
+void warm_up(const test::Hanatd& hanatd) {
+  test::wait_both_up(hanatd);
+  hanatd.wait_for(
+      [](const Status& status) {
+        return std::ranges::all_of(status.services, [](const ServiceStatus& one) { return test::server(one, "primary").health == "up"; });
+      },
+      milliseconds{60'000});
+  std::this_thread::sleep_for(milliseconds{2'000});
+}
+
+void one_kind(Lab& lab, const SecuredServers& servers, std::size_t index, bool small) {
+  const SecuredServer& server = servers.all().at(index);
+  const Endpoint at{.address = Address::parse(SecuredServers::address(0)).value(), .port = server.port};
+  const auto bare = [&](bool resume) {
+    return lab.in(Host::gateway, [&] { return bare_tls(bare_kinds.at(index), at, servers.authority(), resume, small ? 200 : 1'000); });
   };
-  run(20);
-  const double before = cpu_us();
-  const std::size_t first = probing.results.size();
-  run(count);
-  const double cost = (cpu_us() - before) / static_cast<double>(probing.results.size() - first);
-  for (const auto& received : probing.results)
-    if (received.result.outcome != probes::Outcome::pass) throw std::runtime_error(what + (": " + test::reason_text(received.result)));
-  Line line{.what = what, .unit = "us", .figure = {.median = cost}};
-  if (has_target) line.target = at_most("median", cost, 600); // a thousand a second of 0.6 of a core
-  print(line);
+  const BareCost whole = bare(false), again = bare(true);
+  const bool resumes = again.resumed > 0;
+  test::Hanatd hanatd{lab, config_of({server})};
+  warm_up(hanatd);
+  const Cost cost = cost_of(hanatd, std::chrono::seconds{small ? 3 : 15});
+  if (cost.passed < 1) throw std::runtime_error(fmt::format("{}: {} passed. {}", server.name, cost.passed, hanatd.log().substr(0, 2'000)));
+  print({.what = fmt::format("{}: a probe (floor: OpenSSL alone{})", server.name, resumes ? ", resumed" : "; no session is resumed"),
+         .unit = "us",
+         .figure = {.median = cost.us},
+         .floor = Figure{.median = resumes ? again.us : whole.us},
+         .ratio = cost.us / (resumes ? again.us : whole.us)});
+  if (resumes) print({.what = "  OpenSSL alone, a whole handshake", .unit = "us", .figure = {.median = whole.us}});
 }
 
-std::string start_postgres(const test::TempFolder& folder) {
-  const std::string data = folder.file("data");
-  test::shell(
-      fmt::format("chmod 755 {0} && chown nobody:nogroup {0} {0}/good.key && cd / && {1}{2}/initdb -D {3} --no-sync --wal-segsize=1 "
-                  "-A trust -U boss -E SQL_ASCII --locale=C >/dev/null",
-                  folder.path().string(), test::as_nobody, test::pg_bin, data));
-  folder.write("users", "CREATE ROLE hanat LOGIN PASSWORD 'pencil'; CREATE ROLE free LOGIN;\n");
-  test::shell(fmt::format("cd / && {}{}/postgres --single -D {} postgres <{} >/dev/null", test::as_nobody, test::pg_bin, data,
-                          folder.file("users")));
-  folder.write("data/pg_hba.conf", "host all free 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
-  return fmt::format("{0}{1}/postgres -F -D {2} -k {3} -c listen_addresses=127.0.0.1 -c ssl=on -c ssl_cert_file={3}/good.crt "
-                     "-c ssl_key_file={3}/good.key",
-                     test::as_nobody, test::pg_bin, data, folder.path().string());
+void all_kinds(Lab& lab, const SecuredServers& servers, const Flips& alone, bool small) {
+  const test::Hanatd hanatd{lab, config_of({servers.all().begin(), servers.all().end()})};
+  warm_up(hanatd);
+  const Cost cost = cost_of(hanatd, std::chrono::seconds{small ? 4 : 20});
+  print(
+      {.what = "all four together: probes", .unit = "1/s", .figure = {.median = cost.rate}, .target = at_least("probes", cost.rate, 990)});
+  print({.what = "  passed", .unit = "", .figure = {.median = cost.passed}, .target = at_least("passed", cost.passed, 1)});
+  print({.what = "  a probe", .unit = "us", .figure = {.median = cost.us}});
+  print({.what = "  of one core", .unit = "", .figure = {.median = cost.share}, .target = at_most("part", cost.share, 0.6)});
+  const Flips beside = flip(lab, hanatd, small ? 100 : 500);
+  const auto compare = [](const char* what, const std::vector<double>& figures, const std::vector<double>& floors,
+                          std::optional<double> limit) {
+    const Figure figure = figure_of(figures), floor = figure_of(floors);
+    Line line{.what = what, .unit = "us", .figure = figure, .floor = floor, .ratio = figure.median / floor.median};
+    if (limit) line.target = at_most("p99", *figure.p99, *limit);
+    print(line);
+  };
+  compare("a flip beside them: decision to commit ACK (floor: without)", beside.commits, alone.commits, 100);
+  compare("  an order until a client is at the new server (without)", beside.whole, alone.whole, 5'000);
 }
 
 void compare(bool small) {
-  const std::size_t count = small ? 200 : 2'000;
-  const test::TempFolder folder;
-  const test::Authority authority{folder, "ca"};
-  authority.issue("good");
-  folder.write("password", "pencil\n");
-  chmod(folder.file("password").c_str(), 0600);
-  const std::string tls = fmt::format(", tls = {{ ca = \"{}\", name = \"db.example\" }}", folder.file("ca.crt"));
-  const std::string login = fmt::format(", user = \"hanat\", password_file = \"{}\"", folder.file("password"));
-  const auto redis = [&](const char* more) {
-    return fmt::format("redis-server --bind 127.0.0.1 --save '' --dir {0} --port {1} --tls-port {2} --tls-cert-file {0}/good.crt "
-                       "--tls-key-file {0}/good.key --tls-ca-cert-file {0}/ca.crt --tls-auth-clients no {3}",
-                       folder.path().string(), 6379, 6380, more);
-  };
-  test::RealServer server{folder, redis("--user hanat on '>pencil' +ping +role")};
-  test::RealServer postgres{folder, start_postgres(folder)};
-  const auto probe = [](std::uint16_t port, const std::string& keys) {
-    const auto made = test::configured_probe(port, keys);
-    if (!test::comes_up(made)) throw std::runtime_error("does not come up: " + keys);
-    return made;
-  };
-  const std::string pg = "type = \"postgres\", database = \"postgres\", writable = true";
-  measure("redis", probe(6379, "type = \"redis\""), count);
-  measure("redis, login", probe(6379, "type = \"redis\"" + login), count);
-  measure("redis, login, TLS: resumed", probe(6380, "type = \"redis\"" + login + tls), count, true);
-  const std::string whole = fmt::format("type = \"tls\", host = \"db.example\", tls = {{ ca = \"{}\" }}", folder.file("ca.crt"));
-  measure("tls: a whole handshake", probe(6380, whole), count);
-  measure("postgres, trust", probe(5432, pg + ", user = \"free\""), count);
-  measure("postgres, SCRAM", probe(5432, pg + login), count, true);
-  measure("postgres, trust, TLS: PostgreSQL resumes no session", probe(5432, pg + ", user = \"free\"" + tls), count, true);
-  measure("postgres, SCRAM, TLS", probe(5432, pg + login + tls), count, true);
-  postgres.stop(SIGINT);
+  Lab lab;
+  const test::TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  const SecuredServers servers{lab};
+  for (std::size_t index = 0; index < servers.all().size(); ++index) one_kind(lab, servers, index, small);
+  const Flips alone = [&] {
+    const test::Hanatd hanatd{lab, config_of({})};
+    test::wait_both_up(hanatd);
+    return flip(lab, hanatd, small ? 100 : 500);
+  }();
+  all_kinds(lab, servers, alone, small);
 }
 
 } // namespace
 } // namespace hanat::bench
 
-int main(int argc, char** argv) {
-  return hanat::bench::run(argc, argv, [](bool small) { hanat::test::isolated([small] { hanat::bench::compare(small); }); });
-}
+int main(int argc, char** argv) { return hanat::bench::run(argc, argv, hanat::bench::compare); }
