@@ -168,7 +168,11 @@ private:
     for (const ConfigLine& line : front.binds) {
       const Bind bind = read_bind(line, any_, service.notes);
       ends_tls = ends_tls || bind.tls;
-      std::ranges::copy(bind.listen, std::back_inserter(service.listen));
+      for (const Listen& listen : bind.listen) // an interface is written without the family, which may be bound twice
+        if (listen.interface.empty() || std::ranges::none_of(service.listen, [&](const Listen& other) {
+              return other.interface == listen.interface && other.ports == listen.ports;
+            }))
+          service.listen.push_back(listen);
     }
     Proxy* const backend = backend_of(front, service);
     if (front.http || (backend != nullptr && backend->http)) add_mode_note(front, service);

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <variant>
 
 #include <fmt/format.h>
 
 #include "cli/import/values.hpp"
+#include "daemon/config/parse_values.hpp"
 
 namespace hanat::cli::imports {
 namespace {
@@ -248,13 +250,37 @@ ProxyAddress proxy_address(std::string_view text) {
 
 namespace {
 
-void add_listeners(const ProxyAddress& read, const std::vector<Address>& any, Bind& bind) {
+/// Of "interface eth0", if hanat can listen on it; empty: none.
+std::string interface_of(const ConfigLine& line) {
+  const auto word = std::ranges::find(line.arguments, "interface");
+  if (word == line.arguments.end() || word + 1 == line.arguments.end()) return {};
+  const auto parsed = config::parse_interface(word[1], word[1]);
+  return parsed && std::holds_alternative<config::InterfaceName>(*parsed) ? word[1] : std::string{};
+}
+
+void add_listeners(const ProxyAddress& read, const std::vector<Address>& any, const std::string& interface, Bind& bind) {
   std::vector<Address> addresses;
   if (read.address) addresses.push_back(*read.address);
   if (read.any)
     std::ranges::copy_if(any, std::back_inserter(addresses),
                          [&](const Address& address) { return !read.any_family || address.family() == *read.any_family; });
   for (const Address& address : addresses) bind.listen.push_back({.address = address, .protocol = Protocol::tcp, .ports = read.ports});
+  if (addresses.empty() && read.any && !interface.empty())
+    bind.listen.push_back({.address = Address::unspecified(read.any_family.value_or(Family::ipv4)),
+                           .protocol = Protocol::tcp,
+                           .ports = read.ports,
+                           .interface = interface});
+}
+
+/// It was for clients that come in by this interface.
+Note note_of_interface(const ConfigLine& line, const std::string& interface, const Bind& bind) {
+  const bool follows = std::ranges::any_of(bind.listen, [](const Listen& listen) { return !listen.interface.empty(); });
+  std::string why =
+      follows ? fmt::format("it was for whatever came in by {0}; hanat serves what goes to an address of {0}, by whatever "
+                            "interface it comes, and follows these addresses",
+                            interface)
+              : fmt::format("it was for clients that come in by {} only; hanat serves them by whatever interface they come", interface);
+  return {line.place, line.text, std::move(why), follows ? Loss::hint : Loss::lost};
 }
 
 void read_bind_parameters(const ConfigLine& line, Bind& bind, std::vector<Note>& notes) {
@@ -266,8 +292,7 @@ void read_bind_parameters(const ConfigLine& line, Bind& bind, std::vector<Note>&
     } else if (name == "accept-proxy") {
       lose("hanat does not read the PROXY protocol: what sends it must stop to, or its server must read it");
     } else if (name == "interface") {
-      lose(fmt::format("it was for clients that come in by {} only; hanat serves them by whatever interface they come",
-                       line.argument(++at)));
+      notes.push_back(note_of_interface(line, line.argument(++at), bind));
     } else if (const Parameter* const parameter = known(needless_of_bind, name)) {
       at += parameter->values;
     } else if (const Parameter* const of_tls = known(tls_of_bind, name)) {
@@ -283,6 +308,7 @@ void read_bind_parameters(const ConfigLine& line, Bind& bind, std::vector<Note>&
 Bind read_bind(const ConfigLine& line, const std::vector<Address>& any, std::vector<Note>& notes) {
   Bind bind;
   const auto lose = [&](std::string why) { notes.push_back({line.place, line.text, std::move(why), Loss::lost}); };
+  const std::string interface = interface_of(line);
   std::string_view list = line.argument(1);
   if (list.empty()) lose("it has no address: write the one that clients connect to");
   while (!list.empty()) {
@@ -295,7 +321,7 @@ Bind read_bind(const ConfigLine& line, const std::vector<Address>& any, std::vec
     else if (read.ports.first == 0)
       lose(fmt::format("{} has no port: write it", text));
     else
-      add_listeners(read, any, bind);
+      add_listeners(read, any, interface, bind);
     if (read.why.empty() && read.any && bind.listen.size() == before)
       lose("it is for every address of this machine, and a service has single ones: run the import again with --address ADDRESS, the one "
            "that "

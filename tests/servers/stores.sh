@@ -76,7 +76,7 @@ postgres = host=${address[postgres]} user=hanat password=pencil
 [pgbouncer]
 listen_addr = ${address[pgbouncer]}
 listen_port = 6432
-unix_socket_dir =
+unix_socket_dir = $work/pgbouncer
 so_reuseport = 1
 auth_type = scram-sha-256
 auth_file = $work/pgbouncer/users
@@ -92,7 +92,14 @@ END
   probed pgbouncer 6432 tcp writable "type = \"postgres\", database = \"postgres\", writable = true, $login, $secure"
   probed pgbouncer 6432 tcp plain "type = \"postgres\", database = \"postgres\", $login"
 }
-reload_pgbouncer() { kill -HUP "$(pid_in pgbouncer/pid)"; }
+# In turn: its settings read again, its connections to PostgreSQL made anew, a new process that takes the sockets over from the old one.
+reload_pgbouncer() {
+  case $((turn % 3)) in
+  0) kill -HUP "$(pid_in pgbouncer/pid)" ;;
+  1) as postgres psql -X -q -h "$work/pgbouncer" -p 6432 -U pgbouncer -c RECONNECT pgbouncer >/dev/null ;;
+  2) as postgres pgbouncer -q -R -d "$work/pgbouncer/conf" 2>>"$work/pgbouncer/restart" ;;
+  esac
+}
 version_pgbouncer() { in_root pgbouncer --version | sed -n 's/PgBouncer //p'; }
 
 start_mariadb() {

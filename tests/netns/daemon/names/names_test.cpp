@@ -1,5 +1,6 @@
 // Servers by their names, with a real resolver: a record that changes moves the server, and nothing that happens to the resolver moves
 // anything. Not here: which address is taken, and when it is asked for again (unit: names/name_record_test).
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -221,6 +223,55 @@ TEST_F(Names, TheServersOfResolvConfAreReadAnewWhenTheyFail) {
   EXPECT_EQ(hanatd.ctl({"reload"}).exit, 0);
   wait_address(hanatd, Host::primary);
   EXPECT_THAT(hanatd.ctl({"status"}).out, Not(HasSubstr("cannot be resolved")));
+}
+
+/// How often each was asked for, as "query[A] n1.lan", by what dnsmasq has logged.
+std::map<std::string, int> queries_in(const std::filesystem::path& log) {
+  std::map<std::string, int> queries;
+  std::ifstream file{log};
+  for (std::string line; std::getline(file, line);) {
+    const auto at = line.find("query["), end = line.find(" from ", at);
+    if (at != std::string::npos && end != std::string::npos) ++queries[line.substr(at, end - at)];
+  }
+  return queries;
+}
+
+TEST_F(Names, AThousandAreEachAskedForOnceWithinTheirTimeAndDelayNothing) {
+  constexpr int names = 1'000;
+  constexpr auto ttl = 4s;
+  std::ofstream hosts{dns.directory() / "many"};
+  std::string text = config(text_of(Host::primary), backup_address(), "\"203.0.113.10:443/tcp\"", "resolver = \"127.0.0.1:5354\"");
+  for (int number = 1; number <= names; ++number) {
+    hosts << Lab::address(Host::backup2).text() << " n" << number << ".lan\n";
+    text += fmt::format("[service.s{0}]\nlisten = \"203.0.113.11:{0}/tcp\"\nprimary = \"n{0}.lan:8443\"\n"
+                        "probe = {{ type = \"tcp\", interval = \"5s\" }}\n",
+                        number);
+  }
+  hosts.close();
+  const std::filesystem::path log = dns.directory() / "queries";
+  const Process many =
+      lab.spawn(Host::gateway, {"dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--port=5354",
+                                "--pid-file=", "--listen-address=127.0.0.1", "--bind-interfaces", "--user=root", "--local=/lan/",
+                                "--log-queries", "--log-facility=" + log.string(), fmt::format("--local-ttl={}", ttl.count()),
+                                "--addn-hosts=" + (dns.directory() / "many").string()});
+  lab.must(Host::gateway, "for i in $(seq 1000); do ss -Hlun sport = :5354 | grep -q . && exit 0; sleep 0.01; done; exit 1");
+  const auto began = TestClock::now();
+  const Hanatd hanatd{lab, text};
+  wait_both_up(hanatd);
+  hanatd.wait_for(
+      [](const Status& now) {
+        return std::ranges::all_of(now.services, [](const ServiceStatus& one) { return server(one, "primary").health == "up"; });
+      },
+      10s);
+  std::this_thread::sleep_until(began + ttl + 300ms); // while all are asked for again
+  const auto killed = TestClock::now();
+  primary.kill();
+  hanatd.wait_target("web", "backup");
+  EXPECT_LT(TestClock::now() - killed, 1s) << "as without names";
+  const auto queries = queries_in(log);
+  const auto most = 1 + (TestClock::now() - began) / ttl;
+  EXPECT_GE(queries.size(), std::size_t{names});
+  for (const auto& [query, times] : queries) EXPECT_LE(times, most) << query;
 }
 
 } // namespace

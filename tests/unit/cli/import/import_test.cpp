@@ -162,6 +162,19 @@ TEST(Import, SaysOfOneLineOnceWhatIsLost) {
                         "what sends it must stop to, or its server must read it\n#   it was for clients that come in by eth0"));
 }
 
+TEST(Import, AWildcardOfAnInterfaceBecomesThatInterface) {
+  const auto text = [](const char* binds) { return fmt::format("listen a\n mode tcp\n{} server x 198.18.1.2:443\n", binds); };
+  const auto outcome = imported(System::haproxy, text(" bind *:443 interface eth0\n"));
+  EXPECT_EQ(outcome.counts.lost, 0U);
+  EXPECT_THAT(outcome.toml, AllOf(HasSubstr("\nlisten = \"eth0:443/tcp\"\n"),
+                                  HasSubstr("# NOTE: old:3: bind *:443 interface eth0\n#   it was for whatever came in by eth0; hanat "
+                                            "serves what goes to an address of eth0")));
+  EXPECT_THAT(imported(System::haproxy, text(" bind *:443 interface eth0\n bind :::443 v6only interface eth0\n")).toml,
+              HasSubstr("\nlisten = \"eth0:443/tcp\"\n"))
+      << "once";
+  EXPECT_THAT(imported(System::haproxy, text(" bind *:443 interface eth+\n")).toml, HasSubstr("run the import again with --address"));
+}
+
 TEST(Import, SaysWhereThePairHasItsAddressFrom) {
   const std::string instance = "vrrp_instance VI_1 {\n virtual_ipaddress {\n  203.0.113.9/24 dev eth0\n  203.0.113.10/24 dev eth0\n }\n}\n";
   EXPECT_THAT(imported(System::keepalived, instance).toml,
