@@ -46,6 +46,17 @@ std::string date_failure(int error, int depth, X509* certificate) {
   return fmt::format("{} ({}{})", text, depth == 0 ? "" : "that of its authority, ", when);
 }
 
+/// SSL_set_tlsext_host_name is a macro with a C cast.
+void set_name(SSL* tls, const std::string& name) {
+  X509_VERIFY_PARAM* expected = SSL_get0_param(tls);
+  if (Address::parse(name)) { // an address is checked, but not sent as SNI
+    if (X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) != 1) fail_stream();
+  } else if (SSL_ctrl(tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(name.c_str())) != 1 ||
+             X509_VERIFY_PARAM_set1_host(expected, name.c_str(), name.size()) != 1) {
+    fail_stream();
+  }
+}
+
 } // namespace
 
 void TlsStream::FreeTls::operator()(SSL* tls) const { SSL_free(tls); }
@@ -53,7 +64,7 @@ void TlsStream::FreeTls::operator()(SSL* tls) const { SSL_free(tls); }
 TlsStream::TlsStream(const TlsOptions& options, const Probe& probe)
     : context_(context_of(options)), tls_(SSL_new(context_->get())), name_(name_for(options, probe)) {
   if (!tls_ || SSL_set_ex_data(tls_.get(), app_data, this) != 1) fail_stream();
-  set_name(name_);
+  set_name(tls_.get(), name_);
   BIO* in = BIO_new(BIO_s_mem());
   BIO* out = BIO_new(BIO_s_mem());
   SSL_set_bio(tls_.get(), in, out); // takes ownership of both, even if one is null
@@ -76,17 +87,6 @@ void TlsStream::use_sessions(TlsSessions& sessions, const Probe& probe) {
   probe_ = &probe;
   if (SSL_SESSION* session = sessions.of(probe, Clock::now())) SSL_set_session(tls_.get(), session);
   if (const std::string_view group = sessions.group_of(probe); !group.empty()) context_->groups().begin_with(tls_.get(), group);
-}
-
-/// SSL_set_tlsext_host_name is a macro with a C cast.
-void TlsStream::set_name(const std::string& name) {
-  X509_VERIFY_PARAM* expected = SSL_get0_param(tls_.get());
-  if (Address::parse(name)) { // an address is checked, but not sent as SNI
-    if (X509_VERIFY_PARAM_set1_ip_asc(expected, name.c_str()) != 1) fail_stream();
-  } else if (SSL_ctrl(tls_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(name.c_str())) != 1 ||
-             X509_VERIFY_PARAM_set1_host(expected, name.c_str(), name.size()) != 1) {
-    fail_stream();
-  }
 }
 
 /// OpenSSL asks only where the context has no certificate.
@@ -128,8 +128,6 @@ int TlsStream::on_verify(int valid, X509_STORE_CTX* verification) {
   return 0;
 }
 
-void TlsStream::note_group() { sessions_->keep_group(*probe_, context_->groups().better(tls_.get())); }
-
 void TlsStream::receive(std::string_view bytes) {
   if (!bytes.empty()) BIO_write(SSL_get_rbio(tls_.get()), bytes.data(), static_cast<int>(bytes.size()));
 }
@@ -138,7 +136,7 @@ TlsStream::State TlsStream::handshake() {
   ERR_clear_error(); // the queue of this thread may hold errors of other code
   const int result = SSL_do_handshake(tls_.get());
   if (result == 1) {
-    if (sessions_ != nullptr) note_group();
+    if (sessions_ != nullptr) sessions_->keep_group(*probe_, context_->groups().better(tls_.get()));
     return State::open;
   }
   if (SSL_get_error(tls_.get(), result) == SSL_ERROR_WANT_READ) return State::pending;

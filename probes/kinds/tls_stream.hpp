@@ -63,8 +63,6 @@ private:
   static TlsStream* of(X509_STORE_CTX* verification);
   static int on_certificate_request(SSL* tls, X509** certificate, EVP_PKEY** key);
   static int on_session(SSL* tls, ssl_session_st* session);
-  void set_name(const std::string& name);
-  void note_group();
 
   std::shared_ptr<const TlsContext> context_;
   std::unique_ptr<SSL, FreeTls> tls_;
