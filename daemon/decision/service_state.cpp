@@ -229,6 +229,12 @@ bool begins(const ServiceState& service) {
          service.evictions.empty() && service.loaded.dnat.empty() && !service.loaded.vips.empty();
 }
 
+bool is_well(const ServiceState& service) {
+  const auto ordered = [](const ServerState& server) { return server.maintenance || server.planned; };
+  return service.current && service.servers[*service.current].health == Health::up && !service.removed && !service.shadow &&
+         !service.force && !service.override_ended && service.config.group.empty() && std::ranges::none_of(service.servers, ordered);
+}
+
 /// A target that was adopted counts until it is judged.
 bool reaches_a_server(const Services& services) {
   const auto reached = [](const auto& service) {

@@ -170,6 +170,7 @@ struct ServiceState {
   // notes of ServiceRegistry and Controller
   bool dirty = false;
   bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
+  bool waits = false;        // to be dirty again
   bool followup_due = false; // `recent` and `hold` are still to be loaded
   std::optional<Time> timer;
 };
@@ -222,6 +223,8 @@ bool refuses_new(const ServiceState& service);
 /// It has no target yet, nobody is refused, and all that is loaded of it is its endpoints: it only waits for a server to be up.
 bool begins(const ServiceState& service);
 /// Whether some server of some service can have its traffic, as far as this gateway sees; without services there is nothing to reach.
+/// It has a target that is up, and no operator wants anything else: what else there is to do for it can wait a moment.
+bool is_well(const ServiceState& service);
 bool reaches_a_server(const Services& services);
 /// The first moment after `now` at which something of the service changes by time alone.
 std::optional<Time> next_timer(const ServiceState& service, Time now);

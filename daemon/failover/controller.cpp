@@ -62,13 +62,14 @@ void Controller::sync(Time now, const Pace& pace) {
 
   // 1. Flip: one transaction for every service that changes; applied() follows.
   std::vector<ServiceState*> decided;
-  if (table_.prepare(now)) {
-    const std::vector<ServiceState*> postponed = registry_.postpone_beginners(now < outbox_.doubt.until ? 0 : pace.beginners);
+  const bool ready = table_.prepare(now);
+  for (ServiceState* service : registry_.hold_back()) health_.update_rates(*service);
+  if (ready) {
+    registry_.release(now < outbox_.doubt.until ? 0 : pace.patient);
     std::vector<Change> changes = decide_dirty(registry_, evictions_, outbox_, now);
     const bool moves = std::ranges::any_of(changes, moves_traffic);
     table_.apply(std::move(changes), now, moves ? pace.wait : Clock::duration::zero());
     decided = registry_.take_dirty();
-    for (ServiceState* service : postponed) registry_.mark_dirty(*service);
     for (ServiceState* service : decided) {
       health_.update_rates(*service);
       outbox_.health_changed.insert(service->config.name);
@@ -92,7 +93,7 @@ void Controller::sync(Time now, const Pace& pace) {
 
   if (!decided.empty() && publish_.server_reached) publish_.server_reached(reaches_a_server(registry_.services()));
   for (ServiceState* service : decided) registry_.reap(*service);
-  if (outbox_.sync_due) return sync(now, {.wait = pace.wait, .beginners = 0}); // more of them begin in the next turn
+  if (outbox_.sync_due) return sync(now, {.wait = pace.wait, .patient = 0}); // more of them in the next turn
   wake_up(now);
   publish_all(outbox_, publish_);
 }
@@ -223,7 +224,7 @@ void Controller::wake_up(Time now) {
   for (const auto& moment : {upkeep_.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
                              reloads_.next_wakeup(), upkeep_.servers.next_wakeup(now), role.next_wakeup()})
     if (moment) next = std::min(next, *moment);
-  if (!registry_.dirty().empty() && table_.state() == TableSync::State::in_sync) // services that begin
+  if (registry_.has_work() && table_.state() == TableSync::State::in_sync) // services that begin
     next = std::min(next, std::max(now, outbox_.doubt.until));
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

@@ -2,6 +2,8 @@
 // alone. Not here: what is decided of them (transition), what is done (controller).
 #pragma once
 
+#include <cstddef>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -45,9 +47,14 @@ public:
   void complete_groups();
   const std::vector<ServiceState*>& dirty() const { return dirty_; }
   std::vector<ServiceState*> take_dirty();
-  /// Of the dirty ones that begin, only so many stay: nobody is served by the rest yet, and their first targets would hold up the flips of
-  /// others. Returns the rest, which are to be marked again.
-  std::vector<ServiceState*> postpone_beginners(std::size_t at_most);
+  /// Dirty ones that begin leave the others and wait: nobody is served by them yet, and their first targets, all at once, would hold up the
+  /// flips of others. So do those that are well, where many are dirty. Returns those that left.
+  std::vector<ServiceState*> hold_back();
+  /// So many of those that wait are dirty again, the longest wait first.
+  void release(std::size_t at_most);
+  bool has_waiting() const { return !waiting_.empty(); }
+  /// Whether something is dirty or waits.
+  bool has_work() const { return !dirty_.empty() || has_waiting(); }
 
   /// Services with flows on their way out, and removed ones.
   const std::set<ServiceState*>& evicting() const { return evicting_; }
@@ -68,6 +75,7 @@ private:
   std::map<Address, std::vector<ServiceState*>> by_server_address_; // empty: made at the next look-up
   std::map<Vip, ServiceState*> by_vip_;                             // what was looked for since services changed
   std::vector<ServiceState*> dirty_;
+  std::deque<ServiceState*> waiting_; // each one once
   std::set<ServiceState*> evicting_;
   std::set<std::pair<Time, ServiceState*>> timers_;
 };

@@ -86,7 +86,7 @@ TEST_F(ServiceRegistryTest, AServiceIsMarkedOnce) {
   EXPECT_EQ(dirty(), Names{"web"});
 }
 
-TEST_F(ServiceRegistryTest, OfManyThatBeginAFewStay) {
+TEST_F(ServiceRegistryTest, ManyThatBeginWaitForTheirTurn) {
   const auto begin = [&](const std::string& name, std::uint16_t port) -> ServiceState& {
     ServiceState& service = add(small_service(name, port));
     service.loaded.vips.emplace(service.config.listen.front(), name);
@@ -98,12 +98,53 @@ TEST_F(ServiceRegistryTest, OfManyThatBeginAFewStay) {
   begin("c", 3).current = 0;
   begin("d", 4).config.group = "one"; // decided with its group
   begin("e", 5);
-  const auto postponed = registry.postpone_beginners(1);
-  EXPECT_EQ(names(postponed), (Names{"b", "e"}));
-  EXPECT_EQ(dirty(), (Names{"a", "c", "d"}));
-  for (ServiceState* service : postponed) registry.mark_dirty(*service);
-  EXPECT_EQ(names(registry.postpone_beginners(2)), Names{});
+  EXPECT_EQ(names(registry.hold_back()), (Names{"a", "b", "e"}));
+  registry.release(1);
+  EXPECT_EQ(dirty(), (Names{"c", "d", "a"}));
+  EXPECT_EQ(dirty(), Names{});
+  EXPECT_TRUE(registry.has_work());
+  registry.mark_dirty(*registry.find("e")); // something else of it has changed: it keeps its place
+  EXPECT_EQ(names(registry.hold_back()), Names{"e"});
+  registry.release(2);
   EXPECT_EQ(dirty(), (Names{"b", "e"}));
+  EXPECT_FALSE(registry.has_work());
+}
+
+TEST_F(ServiceRegistryTest, WhereManyAreDirtyThoseWaitThatAreWell) {
+  const auto all_dirty = [&](unsigned number) {
+    for (unsigned port = 1; port <= number; ++port) {
+      const std::string name = "s" + std::to_string(port);
+      ServiceState* known = registry.find(name);
+      ServiceState& service = known != nullptr ? *known : add(small_service(name, static_cast<std::uint16_t>(port)));
+      service.current = 0;
+      service.servers[0].health = Health::up;
+      registry.mark_dirty(service);
+    }
+  };
+  all_dirty(256);
+  EXPECT_TRUE(registry.hold_back().empty()) << "few";
+  all_dirty(257);
+  registry.find("s1")->servers[0].health = Health::down;
+  registry.find("s2")->servers[0].maintenance = Maintenance{};
+  registry.find("s3")->force = Override{};
+  EXPECT_EQ(registry.hold_back().size(), 254U);
+  EXPECT_EQ(dirty(), (Names{"s1", "s2", "s3"}));
+  registry.release(2);
+  EXPECT_EQ(dirty(), (Names{"s4", "s5"}));
+  EXPECT_TRUE(registry.has_work());
+}
+
+TEST_F(ServiceRegistryTest, OneThatIsTakenAwayDoesNotWaitAnyLonger) {
+  ServiceState& service = add(small_service("a", 1));
+  service.loaded.vips.emplace(service.config.listen.front(), "a");
+  registry.mark_dirty(service);
+  registry.hold_back();
+  registry.unlist(service);
+  registry.take_dirty();
+  service.loaded = {};
+  registry.reap(service);
+  registry.release(1);
+  EXPECT_FALSE(registry.has_work());
 }
 
 TEST_F(ServiceRegistryTest, AGroupIsDirtyAsAWhole) {
