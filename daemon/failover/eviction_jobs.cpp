@@ -49,6 +49,24 @@ bool is_due(const ServiceState& service, const Eviction& eviction, Time now) {
   return eviction.due <= now && !service.changing && !waits_for_table(service, eviction);
 }
 
+bool is_cut_due(const std::set<ServiceState*>& services, Need before, Time now) {
+  return std::ranges::any_of(services, [&](const ServiceState* service) {
+    return std::ranges::any_of(service->evictions, [&](const Eviction& eviction) {
+      return !eviction.drain && !eviction.in_job && need_of(eviction) < before && is_due(*service, eviction, now);
+    });
+  });
+}
+
+std::optional<Need> most_urgent(const std::set<ServiceState*>& services, Time now) {
+  std::optional<Need> first;
+  for (const ServiceState* service : services)
+    for (const Eviction& eviction : service->evictions)
+      if (const Need need = need_of(eviction); (!first || need < *first) && is_due(*service, eviction, now)) first = need;
+  return first;
+}
+
+bool is_urgent(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
+
 bool has_reconnecting(const CutJob& job, const Eviction& eviction) {
   return !eviction.drain && !eviction.untranslated &&
          std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return job.reconnecting.contains(mapping); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 
 #include "daemon/decision/service_state.hpp"
@@ -16,6 +17,13 @@ Need need_of(const Eviction& eviction);
 /// Nothing is due while the kernel has not answered a change of the service: what leaves may be its target by then.
 bool is_due(const ServiceState& service, const Eviction& eviction, Time now);
 
+/// Only a cut that comes before the job under way: else the two would give way to each other for ever.
+bool is_cut_due(const std::set<ServiceState*>& services, Need before, Time now);
+/// nullopt: nothing is due.
+std::optional<Need> most_urgent(const std::set<ServiceState*>& services, Time now);
+
+/// Clients of it connect again.
+bool is_urgent(const CutJob& job);
 /// Whether one of the job's clients that connect again leaves a server by this eviction.
 bool has_reconnecting(const CutJob& job, const Eviction& eviction);
 /// Takes the clients that connect again into a job. Those stay behind whose service waits for the kernel; whose server is no longer on its

@@ -23,6 +23,9 @@ constexpr unsigned most_sweeps = 30; // as long as a flowtable has an entry
 // finds is made again each time, by a rule that hanat does not know or by the server itself; the audit says by whom.
 constexpr unsigned most_sweeps_that_find = 3;
 constexpr auto retry_after = 5s; // of a job that the kernel refused
+// Where thousands begin, what was made before their rules is cut so often: each time the kernel looks at all entries.
+constexpr Clock::duration untranslated_together = 100ms;
+constexpr Clock::duration look_apart = 2us; // and, for each service that has evictions, so seldom it is looked for what is due
 
 /// No two entries of `recent` overlap, not even after a range of ports was given other borders.
 void note_recent(ServiceState& service, const nat::TableState& rules, const Vip& vip, Time until) {
@@ -69,8 +72,6 @@ nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResu
   }
   return count;
 }
-
-bool is_urgent(const CutJob& job) { return !job.reconnecting.empty() || !job.waiting.empty(); }
 
 /// Entries of clients that were reconnecting count like those that a later stage deletes; where several evictions have a mapping, for the
 /// first of them.
@@ -135,6 +136,7 @@ void note_left(ServiceState& service, const Eviction& eviction, const CutResult&
 
 void erase_empty(ServiceState& service) {
   std::erase_if(service.evictions, [](const Eviction& eviction) { return eviction.mappings.empty() && !eviction.in_job; });
+  if (service.evictions.empty()) service.evictions = {}; // most services have none, and each has had one
 }
 
 /// Whether evictions of the flip are unfinished; drains are not, as long as they last.
@@ -152,15 +154,6 @@ void close_flips(ServiceState& service, Outbox& outbox) {
   if (service.last_flip) close(*service.last_flip);
   for (auto& [number, flip] : service.earlier_flips) close(flip);
   std::erase_if(service.earlier_flips, [&](const auto& earlier) { return !has_evictions_of(service, earlier.first); });
-}
-
-/// Only a cut that comes before the job under way: else the two would give way to each other for ever.
-bool is_cut_due(const std::set<ServiceState*>& services, Need before, Time now) {
-  return std::ranges::any_of(services, [&](const ServiceState* service) {
-    return std::ranges::any_of(service->evictions, [&](const Eviction& eviction) {
-      return !eviction.drain && !eviction.in_job && need_of(eviction) < before && is_due(*service, eviction, now);
-    });
-  });
 }
 
 } // namespace
@@ -191,6 +184,8 @@ void Evictions::start(Change& change, bool flipped, Time now) {
       eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
     if (eviction.drain) begin_drain(service, eviction, outbox_, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
+    if (eviction.untranslated && registry_.has_waiting())
+      eviction.due = now + untranslated_together - now.time_since_epoch() % untranslated_together;
     service.followup_due = true;
     add(service, std::move(eviction));
   }
@@ -299,9 +294,16 @@ void Evictions::run(Time now) {
   const bool yields = job_.need == Need::count || job_.need == Need::record; // it only reads
   if (worker_.busy() && yields && (is_urgent(clients_.reconnecting) || is_cut_due(registry_.evicting(), job_.need, now))) worker_.cancel();
   if (!is_idle(now)) return;
+  const bool rests = registry_.has_waiting() && now < looked_at_ + look_apart * registry_.evicting().size();
+  if (rests && !is_urgent(clients_.reconnecting)) return;
+  looked_at_ = now;
   retry_at_.reset();
+  std::optional<Need> first = most_urgent(registry_.evicting(), now);
+  if (is_urgent(clients_.reconnecting) || !clients_.falsely_held.empty()) first = std::min(first.value_or(Need::notify), Need::notify);
+  if (!first) return;
   for (const Need need :
        {Need::cut_non_tcp, Need::cut_untranslated, Need::notify, Need::cut, Need::record, Need::cut_recorded, Need::count}) {
+    if (need < *first) continue;
     CutJob job = need == Need::notify ? take_reconnecting(clients_.reconnecting, registry_.evicting()) : CutJob{};
     set_scope(job, need);
     for (ServiceState* service : registry_.evicting())
@@ -386,6 +388,7 @@ void Evictions::finish(ServiceState& service, std::uint64_t id) {
   const auto found = std::ranges::find(service.evictions, id, &Eviction::id);
   const Eviction gone = std::move(*found);
   service.evictions.erase(found);
+  if (service.evictions.empty()) service.evictions = {};
   Flip* flip = find_flip(service, gone.flip);
   if (flip != nullptr) flip->cutting = has_cuts_of(service, gone.flip);
   if (!gone.drain && (flip != nullptr || gone.drain_end)) outbox_.log(events::flows_cut(service, gone));
