@@ -2,6 +2,7 @@
 // Not here: what they hold (decision/server_endpoints), transactions (table_sync).
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,7 +29,8 @@ public:
   }
   /// A change has been made in the table.
   void on_applied(const Change& change) {
-    displaced_changed_ |= any_displaced_ || !change.plan.evictions.empty() || !change.service->displaced_until.empty();
+    const bool leaves = !std::ranges::all_of(change.plan.evictions, &Eviction::untranslated); // servers are displaced, or drain
+    displaced_changed_ |= any_displaced_ || leaves || !change.service->displaced_until.empty();
   }
   /// Loads what differs, unless the table is busy: then the next call does, and so it does with what a transaction is too short for. A
   /// refusal is tried again, too.
