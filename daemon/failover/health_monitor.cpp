@@ -17,8 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The first probes of many servers are spread so that no more than about 10,000 start in a second.
+// The first probes of many servers are spread so that no more than about 10,000 start in a second; those of few, over a moment at most.
 constexpr auto first_probe_spacing = 100us;
+constexpr Clock::duration first_probe_moment = 50ms;
 
 probes::Path path_to(const probes::Probe& probe) { return {.server = probe.server.address, .source = probe.spec.source}; }
 
@@ -151,7 +152,7 @@ ProbeState HealthMonitor::keep_or_add(const probes::Probe& probe, const ServiceC
   if (is_routed(probe)) paths_.add(path_to(probe));
   fresh.rate = rate_of(config, fresh);
   const auto spread = first_probe_spacing * owners_.size();
-  fresh.id = scheduler_.add(probe, fresh.rate, std::max<Clock::duration>(probe.spec.fast_interval, spread));
+  fresh.id = scheduler_.add(probe, fresh.rate, std::max<Clock::duration>(std::min(probe.spec.fast_interval, first_probe_moment), spread));
   fresh.probe = &scheduler_.probe(fresh.id);
   owners_[fresh.id] = {}; // until assign()
   return fresh;
