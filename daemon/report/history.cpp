@@ -28,6 +28,7 @@ constexpr std::size_t rotate_at = std::size_t{2} << 20;     // bytes: some four 
 constexpr off_t read_at_most = off_t{4} << 20;              // bytes at the end of a file; a burst may make it longer than the above
 constexpr std::size_t line_at_most = std::size_t{16} << 10; // bytes; hanatd's own have a few hundred
 constexpr std::size_t waiting_at_most = 65'536;             // entries for a disk that hangs
+constexpr std::uint64_t apart_ms = 20;                      // two writes at least: thousands may change at once
 
 [[noreturn]] void fail_on(const std::filesystem::path& file, const char* what) {
   throw std::system_error(errno, std::generic_category(), fmt::format("{} {}", what, file.string()));
@@ -158,7 +159,10 @@ void append_history(const std::filesystem::path& dir, const std::vector<HistoryE
 }
 
 History::History(uv_loop_t* loop, std::filesystem::path dir, Log log)
-    : dir_(std::move(dir)), log_(std::move(log)), ring_(read_history(dir_)), writer_(loop, [this] { written(); }) {}
+    : dir_(std::move(dir)), log_(std::move(log)), ring_(read_history(dir_)), pause_(make_timer(loop, this)),
+      writer_(loop, [this] { written(); }) {
+  uv_unref(reinterpret_cast<uv_handle_t*>(pause_.get()));
+}
 
 History::~History() {
   writer_.join();
@@ -194,7 +198,7 @@ std::uint64_t History::first_of_last(const HistoryFilter& filter, std::uint64_t 
 }
 
 void History::write() {
-  if (writer_.busy() || waiting_.empty()) return;
+  if (writer_.busy() || waiting_.empty() || uv_is_active(reinterpret_cast<uv_handle_t*>(pause_.get())) != 0) return;
   batch_ = std::exchange(waiting_, {});
   const auto job = [this] {
     try {
@@ -213,7 +217,8 @@ void History::written() {
     failing_ = !failing_;
     log_(failing_ ? events::make({}, events::HistoryNotWritten{failure_}) : events::make({}, events::HistoryWritten{}));
   }
-  write();
+  uv_timer_start(
+      pause_.get(), [](uv_timer_t* timer) { static_cast<History*>(timer->data)->write(); }, apart_ms, 0);
 }
 
 } // namespace hanat

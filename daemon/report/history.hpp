@@ -17,6 +17,7 @@
 #include "daemon/report/event.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "daemon/util/worker_thread.hpp"
+#include "probes/io/uv.hpp"
 
 namespace hanat {
 
@@ -90,7 +91,8 @@ private:
   std::vector<HistoryEntry> waiting_; // not given to the thread yet
   std::vector<HistoryEntry> batch_;   // the thread's while it is busy, like failure_
   std::string failure_;
-  bool failing_ = false; // and logged
+  bool failing_ = false;       // and logged
+  UvHandle<uv_timer_t> pause_; // between two writes
   WorkerThread writer_;
 };
 

@@ -45,25 +45,21 @@ bool stderr_is_the_journal() {
   return fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
 }
 
-/// An event as it is written.
+/// What the thread makes a line of.
 struct Line {
-  WallTime at;
-  Level level;
-  std::string text; // with the service in front
-  std::vector<std::pair<std::string, std::string>> fields;
+  Event event;
+  std::string text;
 };
 
-Line line_of(const Event& event, const std::string& text) {
-  return {.at = event.at,
-          .level = level_of(event),
-          .text = event.service.empty() ? text : fmt::format("{}: {}", event.service, text),
-          .fields = fields_of(event)};
+/// With the service in front.
+std::string whole_text(const Line& line) {
+  return line.event.service.empty() ? line.text : fmt::format("{}: {}", line.event.service, line.text);
 }
 
 void write_to_journal(const Line& line) {
-  std::vector<std::string> fields{fmt::format("MESSAGE={}", line.text), fmt::format("PRIORITY={}", priority_of(line.level)),
-                                  "SYSLOG_IDENTIFIER=hanatd"};
-  for (const auto& [key, value] : line.fields) fields.push_back(fmt::format("{}={}", key, value));
+  std::vector<std::string> fields{fmt::format("MESSAGE={}", whole_text(line)),
+                                  fmt::format("PRIORITY={}", priority_of(level_of(line.event))), "SYSLOG_IDENTIFIER=hanatd"};
+  for (const auto& [key, value] : fields_of(line.event)) fields.push_back(fmt::format("{}={}", key, value));
   std::vector<iovec> parts;
   parts.reserve(fields.size());
   for (std::string& field : fields) parts.push_back({.iov_base = field.data(), .iov_len = field.size()});
@@ -71,11 +67,12 @@ void write_to_journal(const Line& line) {
 }
 
 void write_to_stderr(const Line& line) {
-  const auto ms = line.at.time_since_epoch().count() % 1000;
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(line.at);
+  const auto ms = line.event.at.time_since_epoch().count() % 1000;
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(line.event.at);
   std::tm local{};
   localtime_r(&seconds, &local);
-  const std::string text = fmt::format("{:02}:{:02}:{:02}.{:03} {}\n", local.tm_hour, local.tm_min, local.tm_sec, ms, escaped(line.text));
+  const std::string text =
+      fmt::format("{:02}:{:02}:{:02}.{:03} {}\n", local.tm_hour, local.tm_min, local.tm_sec, ms, escaped(whole_text(line)));
   [[maybe_unused]] const auto written =
       ::write(STDERR_FILENO, text.data(), text.size()); // when stderr itself is gone there is no other way
 }
@@ -127,18 +124,18 @@ Journal::~Journal() {
 void Journal::write(const Event& event) const { write(event, text_of(event)); }
 
 void Journal::write(const Event& event, const std::string& text) const {
-  Line line = line_of(event, text);
   const std::scoped_lock lock(queue_->mutex);
   if (queue_->waiting.size() >= most_waiting) {
     ++queue_->lost;
     return;
   }
+  const bool wakes = queue_->waiting.empty(); // else the thread is awake, and looks for more by itself
   if (const std::size_t lost = std::exchange(queue_->lost, 0); lost > 0) {
     const Event gap{.at = event.at, .service = {}, .what = events::MessagesLost{lost}};
-    queue_->waiting.push_back(line_of(gap, text_of(gap)));
+    queue_->waiting.push_back({gap, text_of(gap)});
   }
-  queue_->waiting.push_back(std::move(line));
-  queue_->changed.notify_all();
+  queue_->waiting.push_back({event, text});
+  if (wakes) queue_->changed.notify_all();
 }
 
 } // namespace hanat
