@@ -3,16 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "daemon/api/rounded.hpp"
+#include "daemon/api/json_text.hpp"
 
 namespace hanat {
 
-void to_json(nlohmann::json& json, const ProbeTotalsStatus& totals) {
-  nlohmann::json results = nlohmann::json::array();
-  for (const ResultCountStatus& result : totals.results)
-    results.push_back({{"outcome", result.outcome}, {"reason", result.reason}, {"number", result.number}});
-  json = {{"results", std::move(results)}, {"latencies", totals.latencies}, {"latency_sum_s", rounded(totals.latency_sum_s)}};
-}
+void to_json(nlohmann::json& json, const ProbeTotalsStatus& totals) { json = tree_of(totals); }
 
 void from_json(const nlohmann::json& json, ProbeTotalsStatus& totals) {
   totals.results.clear();

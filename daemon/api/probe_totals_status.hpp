@@ -7,6 +7,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "daemon/api/rounded.hpp"
+
 namespace hanat {
 
 struct ResultCountStatus {
@@ -21,6 +23,17 @@ struct ProbeTotalsStatus {
   bool operator==(const ProbeTotalsStatus&) const = default;
 };
 
+template <class To> void describe(To&& to, const ResultCountStatus& result) {
+  to("outcome", result.outcome);
+  to("reason", result.reason);
+  to("number", result.number);
+}
+/// As json_text.hpp has it.
+template <class To> void describe(To&& to, const ProbeTotalsStatus& totals) {
+  to("results", totals.results);
+  to("latencies", totals.latencies);
+  to("latency_sum_s", rounded(totals.latency_sum_s));
+}
 void to_json(nlohmann::json& json, const ProbeTotalsStatus& totals);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, ProbeTotalsStatus& totals);

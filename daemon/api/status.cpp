@@ -1,4 +1,4 @@
-// Status and history to JSON and back: one function per struct each way, key by key. Not here: the declared types (methods).
+// Status and history from JSON, key by key, and to JSON. Not here: the keys that are written (status_keys), the declared types (methods).
 #include "daemon/api/status.hpp"
 
 #include <cmath>
@@ -6,15 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/health_change.hpp"
+#include "daemon/api/json_text.hpp"
 #include "daemon/api/reload_plan.hpp"
-#include "daemon/api/rounded.hpp"
+#include "daemon/api/status_keys.hpp"
 
 namespace hanat {
-namespace {
 
 using nlohmann::json;
 
-template <typename T> json or_null(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
+namespace {
 
 template <typename T> std::optional<T> optional_at(const json& from, const char* key) {
   const auto& value = from.at(key);
@@ -25,14 +25,6 @@ template <typename T> std::optional<T> optional_or_absent(const json& from, cons
   return from.contains(key) ? optional_at<T>(from, key) : std::nullopt;
 }
 
-json to_value(const LastResult& last) {
-  json value = {
-      {"outcome", last.outcome}, {"reason", last.reason}, {"latency_ms", rounded(last.latency_ms)}, {"age_s", rounded(last.age_s)}};
-  if (!last.detail.empty()) value["detail"] = last.detail;
-  if (!last.wanted.empty()) value["wanted"] = last.wanted;
-  if (last.certificate_left_s) value["certificate_left_s"] = std::round(*last.certificate_left_s);
-  return value;
-}
 LastResult last_from(const json& from) {
   return {.outcome = from.at("outcome"),
           .reason = from.at("reason"),
@@ -43,34 +35,18 @@ LastResult last_from(const json& from) {
           .certificate_left_s = optional_or_absent<double>(from, "certificate_left_s")};
 }
 
-json to_value(const FailbackStatus& failback) {
-  return {{"mode", failback.mode}, {"to", or_null(failback.to)}, {"waits_for", or_null(failback.waits_for)}};
-}
 FailbackStatus failback_from(const json& from) {
   return {.mode = from.at("mode"), .to = optional_at<std::string>(from, "to"), .waits_for = optional_at<std::string>(from, "waits_for")};
 }
 
-json to_value(const FailsStatus& fails) { return {{"count", fails.count}, {"of", fails.of}, {"within_s", rounded(fails.within_s)}}; }
 FailsStatus fails_from(const json& from) { return {.count = from.at("count"), .of = from.at("of"), .within_s = from.at("within_s")}; }
 
-json to_value(const ProbeStatus& probe) {
-  return {{"name", probe.name},
-          {"health", probe.health},
-          {"fails", to_value(probe.fails)},
-          {"last", probe.last ? to_value(*probe.last) : json(nullptr)}};
-}
 ProbeStatus probe_from(const json& from) {
   ProbeStatus probe{.name = from.at("name"), .health = from.at("health"), .fails = fails_from(from.at("fails")), .last = {}};
   if (const auto& last = from.at("last"); !last.is_null()) probe.last = last_from(last);
   return probe;
 }
 
-json to_value(const DisabledStatus& disabled) {
-  return {{"since", disabled.since}, {"until", or_null(disabled.until)}, {"reason", disabled.reason}, {"by", disabled.by}};
-}
-json to_value(const ReportStatus& report) {
-  return {{"health", report.health}, {"since", report.since}, {"until", report.until}, {"reason", report.reason}, {"by", report.by}};
-}
 ReportStatus report_from(const json& from) {
   return {
       .health = from.at("health"), .since = from.at("since"), .until = from.at("until"), .reason = from.at("reason"), .by = from.at("by")};
@@ -79,40 +55,12 @@ DisabledStatus disabled_from(const json& from) {
   return {.since = from.at("since"), .until = optional_at<std::string>(from, "until"), .reason = from.at("reason"), .by = from.at("by")};
 }
 
-json to_value(const std::vector<ProbeStatus>& probes) {
-  json value = json::array();
-  for (const ProbeStatus& probe : probes) value.push_back(to_value(probe));
-  return value;
-}
 std::vector<ProbeStatus> probes_from(const json& from) {
   std::vector<ProbeStatus> probes;
   for (const auto& one : from) probes.push_back(probe_from(one));
   return probes;
 }
 
-json to_value(const ServerStatus& server) {
-  json value = {{"role", server.role},
-                {"address", server.address},
-                {"health", server.health},
-                {"fails", to_value(server.fails)},
-                {"last", server.last ? to_value(*server.last) : json(nullptr)}};
-  if (!server.addresses.empty()) value["addresses"] = server.addresses;
-  if (server.drains) value["drains"] = true;
-  if (server.group_health) value["group_health"] = *server.group_health;
-  if (server.recovering) value["recovering"] = *server.recovering;
-  if (server.flapping) value["flapping"] = *server.flapping;
-  if (server.warning) value["warning"] = *server.warning;
-  if (server.totals) value["totals"] = *server.totals;
-  if (server.new_flows) value["new_flows"] = *server.new_flows;
-  if (!server.probes.empty()) value["probes"] = to_value(server.probes);
-  if (server.disabled) value["disabled"] = to_value(*server.disabled);
-  if (server.report) value["report"] = to_value(*server.report);
-  if (const auto& fresh = server.new_probes)
-    value["new_probes"] = {{"since", fresh->since}, {"failing", fresh->failing}, {"probes", to_value(fresh->probes)}};
-  if (server.name) value["name"] = *server.name;
-  if (server.former_since) value["former_since"] = *server.former_since;
-  return value;
-}
 ServerStatus server_from(const json& from) {
   ServerStatus server{.role = from.at("role"),
                       .address = from.at("address"),
@@ -138,12 +86,6 @@ ServerStatus server_from(const json& from) {
   return server;
 }
 
-json to_value(const ForcedStatus& forced) {
-  json value = {{"target", forced.target}, {"until", or_null(forced.until)}, {"reason", forced.reason}, {"by", forced.by}};
-  if (forced.until_down) value["until_down"] = true;
-  if (forced.drill) value["drill"] = true;
-  return value;
-}
 ForcedStatus forced_from(const json& from) {
   return {.target = from.at("target"),
           .until = optional_at<std::string>(from, "until"),
@@ -153,21 +95,6 @@ ForcedStatus forced_from(const json& from) {
           .drill = from.value("drill", false)};
 }
 
-json to_value(const FlipStatus& flip) {
-  json value = {{"at", flip.at},
-                {"from", flip.from},
-                {"to", flip.to},
-                {"why", flip.why},
-                {"commit_us", flip.commit_us},
-                {"cut", {{"tcp", flip.cut.tcp}, {"udp", flip.cut.udp}, {"sctp", flip.cut.sctp}}},
-                {"nudged", flip.nudged},
-                {"drained", flip.drained},
-                {"left", or_null(flip.left)},
-                {"drain_ends_in_s", flip.drain_ends_in_s ? json(rounded(*flip.drain_ends_in_s)) : json(nullptr)},
-                {"cut_ms", flip.cut_ms ? json(rounded(*flip.cut_ms)) : json(nullptr)}};
-  if (flip.interrupted) value["interrupted"] = true;
-  return value;
-}
 FlipStatus flip_from(const json& from) {
   const auto& cut = from.at("cut");
   return {.at = from.at("at"),
@@ -184,13 +111,6 @@ FlipStatus flip_from(const json& from) {
           .interrupted = optional_or_absent<bool>(from, "interrupted").value_or(false)};
 }
 
-json to_value(const DrainingStatus& draining) {
-  return {{"server", draining.server},
-          {"address", draining.address},
-          {"drained", draining.drained},
-          {"left", or_null(draining.left)},
-          {"ends_in_s", draining.ends_in_s ? json(rounded(*draining.ends_in_s)) : json(nullptr)}};
-}
 DrainingStatus draining_from(const json& from) {
   return {.server = from.at("server"),
           .address = from.at("address"),
@@ -199,13 +119,6 @@ DrainingStatus draining_from(const json& from) {
           .ends_in_s = optional_at<double>(from, "ends_in_s")};
 }
 
-json to_value(const PathStatus& path) {
-  return {{"state", path.state},
-          {"unanswered_clients", path.unanswered_clients},
-          {"refused_clients", path.refused_clients},
-          {"since", or_null(path.since)},
-          {"findings", path.findings}};
-}
 PathStatus path_from(const json& from) {
   return {.state = from.at("state"),
           .unanswered_clients = from.at("unanswered_clients"),
@@ -214,16 +127,6 @@ PathStatus path_from(const json& from) {
           .findings = from.at("findings").get<std::vector<FindingStatus>>()};
 }
 
-json to_value(const TotalsStatus& totals) {
-  return {{"flips", totals.flips},
-          {"cut", {{"tcp", totals.cut.tcp}, {"udp", totals.cut.udp}, {"sctp", totals.cut.sctp}}},
-          {"nudged", totals.nudged},
-          {"drained", totals.drained},
-          {"clients_unanswered", totals.clients_unanswered},
-          {"clients_refused", totals.clients_refused},
-          {"latencies", totals.latencies},
-          {"latency_sum_s", rounded(totals.latency_sum_s)}};
-}
 TotalsStatus totals_from(const json& from) {
   const auto& cut = from.at("cut");
   return {.flips = from.at("flips").get<std::map<std::string, std::uint64_t>>(),
@@ -236,38 +139,6 @@ TotalsStatus totals_from(const json& from) {
           .latency_sum_s = from.value("latency_sum_s", 0.0)};
 }
 
-json to_value(const ServiceStatus& service) {
-  json servers = json::array();
-  for (const auto& server : service.servers) servers.push_back(to_value(server));
-  json value = {{"name", service.name},
-                {"target", service.target},
-                {"target_address", or_null(service.target_address)},
-                {"since", service.since},
-                {"why", service.why},
-                {"mode", service.mode},
-                {"group", or_null(service.group)},
-                {"forced", service.forced ? to_value(*service.forced) : json(nullptr)},
-                {"failback_in_s", service.failback_in_s ? json(rounded(*service.failback_in_s)) : json(nullptr)},
-                {"failback", to_value(service.failback)},
-                {"flips", service.flips},
-                {"listen", service.listen},
-                {"servers", std::move(servers)},
-                {"last_flip", service.last_flip ? to_value(*service.last_flip) : json(nullptr)},
-                {"path", to_value(service.path)},
-                {"totals", to_value(service.totals)}};
-  for (const auto& draining : service.draining) value["draining"].push_back(to_value(draining));
-  if (!service.cutting.empty()) value["cutting"] = service.cutting;
-  for (const auto& [listen, server, flows] : service.foreign)
-    value["foreign"].push_back({{"listen", listen}, {"server", server}, {"flows", flows}});
-  if (service.outage) value["outage"] = *service.outage;
-  if (service.witness) value["witness"] = *service.witness;
-  if (!service.interfaces.empty()) value["interfaces"] = service.interfaces;
-  if (service.would_target) value["would_target"] = *service.would_target;
-  if (service.would_why) value["would_why"] = *service.would_why;
-  if (service.in_table) value["in_table"] = true;
-  if (service.standby) value["standby"] = true;
-  return value;
-}
 ServiceStatus service_from(const json& from) {
   ServiceStatus service{.name = from.at("name"),
                         .target = from.at("target"),
@@ -328,7 +199,7 @@ void from_json(const json& source, FindingStatus& finding) {
 }
 
 void to_json(json& target, const HistoryEntry& entry) {
-  target = entry.flip ? to_value(*entry.flip) : json::object();
+  target = entry.flip ? tree_of(*entry.flip) : json::object();
   target["at"] = entry.at;
   target["kind"] = entry.kind;
   target["service"] = entry.service.empty() ? json(nullptr) : json(entry.service);
@@ -369,16 +240,21 @@ void from_json(const json& source, HistoryEntry& entry) {
   if (entry.flip && source.contains("flip_at")) entry.flip->at = source.at("flip_at");
 }
 
-void to_json(json& target, const ForcedStatus& forced) { target = to_value(forced); }
+void to_json(json& target, const ForcedStatus& forced) { target = tree_of(forced); }
 void from_json(const json& source, ForcedStatus& forced) { forced = forced_from(source); }
 
-void to_json(json& target, const ServiceStatus& service) { target = to_value(service); }
+std::string json_text(const ServiceStatus& service) {
+  std::string text;
+  JsonText object{text};
+  describe(object, service);
+  object.end();
+  return text;
+}
+void to_json(json& target, const ServiceStatus& service) { target = tree_of(service); }
 void from_json(const json& source, ServiceStatus& service) { service = service_from(source); }
 
 void to_json(json& target, const Status& status) {
-  json services = json::array();
-  for (const auto& service : status.services) services.push_back(to_value(service));
-  target = {{"version", status_version}, {"daemon", status.daemon}, {"services", std::move(services)}};
+  target = {{"version", status_version}, {"daemon", status.daemon}, {"services", tree_of(status.services)}};
 }
 
 void from_json(const json& source, Status& status) {

@@ -255,6 +255,8 @@ void to_json(nlohmann::json& json, const HistoryEntry& entry);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, HistoryEntry& entry);
 void from_json(const nlohmann::json& json, ForcedStatus& forced);
+/// The same as text.
+std::string json_text(const ServiceStatus& service);
 void to_json(nlohmann::json& json, const ServiceStatus& service);
 void from_json(const nlohmann::json& json, ServiceStatus& service);
 void to_json(nlohmann::json& json, const PairStatus& pair);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/api/methods.hpp"
+#include "daemon/api/varlink.hpp"
 #include "daemon/control/diagnosis.hpp"
 #include "daemon/control/examinations.hpp"
 #include "daemon/control/forwarding.hpp"
@@ -163,10 +164,9 @@ Reply Handlers::status(const json& parameters) const {
   std::vector<std::string> names; // a reload may remove services before their turn comes
   names.reserve(services.size());
   for (const ServiceState* service : services) names.push_back(service->config.name);
-  auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<json> {
+  auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<std::string> {
     while (index < names.size())
-      if (const ServiceState* service = controller_.registry().find(names[index++]))
-        return std::make_optional<json>(service_status(*service));
+      if (const ServiceState* service = controller_.registry().find(names[index++])) return json_text(service_status(*service));
     return std::nullopt;
   };
   return {json{{"status", status}}, "services", std::move(next)};
@@ -220,12 +220,12 @@ Reply Handlers::history(const json& parameters) const {
     if (*last < 1) bad_parameter("last", "ask for one entry at least");
     begin = history_.first_of_last(filter, static_cast<std::uint64_t>(*last), begin);
   }
-  auto next = [this, filter, at = begin, end = history_.end()]() mutable -> std::optional<json> {
+  auto next = [this, filter, at = begin, end = history_.end()]() mutable -> std::optional<std::string> {
     for (at = std::max(at, history_.begin()); at < end; ++at) { // the oldest may have been dropped meanwhile
       const HistoryEntry& entry = history_[at];
       if (!filter.accepts(entry)) continue;
       ++at;
-      return std::make_optional<json>(entry);
+      return varlink::to_text(entry);
     }
     return std::nullopt;
   };

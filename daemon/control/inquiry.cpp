@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "daemon/api/probe_answer.hpp"
+#include "daemon/api/varlink.hpp"
 #include "daemon/config/probe_targets.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/decision/reconfiguration.hpp"
@@ -260,8 +261,8 @@ Reply Inquiry::names(const json& parameters) const {
   std::vector<std::string> found;
   for (const auto& service : services)
     if (is_there(service) && service->config.name.starts_with(prefix)) found.push_back(service->config.name);
-  auto next = [found = std::move(found), index = std::size_t{0}]() mutable -> std::optional<json> {
-    return index < found.size() ? std::make_optional<json>(std::move(found[index++])) : std::nullopt;
+  auto next = [found = std::move(found), index = std::size_t{0}]() mutable -> std::optional<std::string> {
+    return index < found.size() ? std::optional{varlink::to_text(found[index++])} : std::nullopt;
   };
   return {std::move(head), "services", std::move(next), names_per_piece};
 }

@@ -204,7 +204,7 @@ Connection::Response ControlServer::Impl::piecewise(Reply reply) {
     std::string piece;
     for (std::size_t i = 0; i < most && !rest.empty(); ++i) {
       if (const auto element = next())
-        piece += (std::exchange(first, false) ? "" : ",") + varlink::to_text(*element);
+        piece.append(std::exchange(first, false) ? "" : ",").append(*element);
       else
         piece += std::exchange(rest, {});
     }

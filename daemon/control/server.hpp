@@ -41,7 +41,7 @@ struct ControlError {
 /// nor fill memory: `list` names an array that is empty in `parameters`, at any depth, and `next` returns its elements one by one, nullopt
 /// after the last.
 struct Reply {
-  using Next = std::function<std::optional<nlohmann::json>()>;
+  using Next = std::function<std::optional<std::string>()>; // an element as JSON text
 
   /// Throws std::logic_error unless `all` is an object.
   Reply(nlohmann::json all); // NOLINT(google-explicit-constructor): most replies are short

@@ -162,6 +162,7 @@ TEST(Methods, DeclareEveryFieldOfAStatus) {
   IdlChecker checker{parse_idl(interface_description())};
   EXPECT_EQ(checker.check_result("Status", {{"status", bare_status()}}), "");
   EXPECT_EQ(checker.check_result("Status", {{"status", full_status()}}), "");
+  EXPECT_EQ(json::parse(json_text(full_status().services.at(0))), json(full_status().services.at(0)));
   std::set<std::string> fields;
   for (const std::string& field : checker.declared()) {
     const std::string type = field.substr(0, field.find('.'));

@@ -35,6 +35,7 @@ TEST(StatusJson, IsTheDocumentedExampleBothWays) {
   EXPECT_EQ(status.services.at(0).servers.at(0).fails.of, 3U);
   EXPECT_EQ(status.services.at(0).last_flip->cut_ms, 3.1);
   EXPECT_EQ(json(status), example_json);
+  EXPECT_EQ(json::parse(json_text(status.services.at(0))), example_json.at("services").at(0));
 }
 
 TEST(StatusJson, KeepsWhatIsKnownOfAnInterface) {
