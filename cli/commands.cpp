@@ -32,6 +32,7 @@
 #include "daemon/api/client.hpp"
 #include "daemon/api/metrics_text.hpp"
 #include "daemon/api/status.hpp"
+#include "daemon/api/status_call.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
 
@@ -50,7 +51,7 @@ bool is_pattern(const std::string& name) { return name.find_first_of("*?[") != s
 Status selected_status(const Invocation& invocation) {
   const bool several = invocation.operand.empty() || is_pattern(invocation.operand);
   const json parameters = several ? json::object() : json{{"service", invocation.operand}};
-  auto status = request(invocation, "Status", parameters).at("status").get<Status>();
+  Status status = call_status(socket_of(invocation), parameters);
   if (!is_pattern(invocation.operand)) return status;
   std::erase_if(status.services,
                 [&](const ServiceStatus& service) { return fnmatch(invocation.operand.c_str(), service.name.c_str(), 0) != 0; });
@@ -129,7 +130,7 @@ Exit run_settled(const Invocation& invocation) {
 }
 
 Exit run_metrics(const Invocation& invocation) {
-  const auto text = metrics_text(request(invocation, "Status", json::object()).at("status").get<Status>());
+  const auto text = metrics_text(call_status(socket_of(invocation), json::object()));
   return invocation.json ? print_json({{"metrics", text}}) : print(text);
 }
 

@@ -14,6 +14,7 @@
 
 #include "daemon/api/client.hpp"
 #include "daemon/api/connections.hpp"
+#include "daemon/api/status_call.hpp"
 
 namespace hanat::cli::top {
 namespace {
@@ -118,8 +119,7 @@ void Connection::ask_for(const Schedule::Work& work) {
   const auto began = Monotonic::now();
   Heard heard{.head = {}, .rows = {}, .all = work.all};
   const auto add = [&](const json& parameters) {
-    const auto status =
-        call(socket_, "Status", parameters, work.all ? patience_for_all : patience, cancel_.get()).at("status").get<Status>();
+    const Status status = call_status(socket_, parameters, work.all ? patience_for_all : patience, cancel_.get());
     const WallTime now = wall_now();
     heard.head = texts_.head(status.daemon, now);
     const auto moment = Monotonic::now();

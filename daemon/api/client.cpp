@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <system_error>
 #include <thread>
 
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "daemon/api/list_reader.hpp"
 #include "daemon/api/methods.hpp"
 #include "daemon/api/varlink.hpp"
 #include "daemon/util/credentials.hpp"
@@ -24,23 +26,32 @@ namespace {
 using nlohmann::json;
 using Monotonic = std::chrono::steady_clock;
 
-constexpr std::size_t max_reply = std::size_t{64} << 20; // twice the longest reply of the daemon
+constexpr std::size_t max_reply = std::size_t{256} << 20; // a status of 65,000 services has a third of it
 
 class Exchange {
 public:
   Exchange(const std::string& path, std::chrono::milliseconds timeout, int cancel)
       : path_(path), timeout_(timeout), cancel_(cancel), deadline_(Monotonic::now() + timeout) {}
 
-  std::string run(const std::string& request) {
+  using Sink = std::function<void(std::string_view bytes)>;
+  /// Passes a reply on while it comes.
+  void run(const std::string& request, const Sink& sink) {
     connect_to();
     send_all(request);
-    return receive_one();
+    receive(sink);
+  }
+  std::string run(const std::string& request) {
+    std::string reply;
+    run(request, [&reply](std::string_view bytes) { reply += bytes; });
+    return reply;
   }
   /// The next one of several; it may take any time.
   std::string next() {
     constexpr std::chrono::hours any_time{24 * 20}; // poll() takes 24 days at most; a follower then calls again
     deadline_ = Monotonic::now() + any_time;
-    return receive_one();
+    std::string reply;
+    receive([&reply](std::string_view bytes) { reply += bytes; });
+    return reply;
   }
 
 private:
@@ -52,7 +63,7 @@ private:
   void check_cancelled() const;
   void connect_to();
   void send_all(const std::string& bytes);
-  std::string receive_one();
+  void receive(const Sink& sink);
   void wait_until(short events) const;
 
   const std::string& path_;
@@ -115,19 +126,22 @@ void Exchange::send_all(const std::string& bytes) {
   }
 }
 
-std::string Exchange::receive_one() {
+/// Up to the end of a reply. What comes behind it is the next one's.
+void Exchange::receive(const Sink& sink) {
   std::array<char, std::size_t{64} << 10> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init): written by recv
-  for (std::size_t searched = 0;;) {
-    if (const auto nul = received_.find('\0', searched); nul != std::string::npos) {
-      std::string reply = received_.substr(0, nul);
+  for (std::size_t passed_on = 0;;) {
+    const auto nul = received_.find('\0');
+    sink(std::string_view{received_}.substr(0, nul));
+    if (nul != std::string::npos) {
       received_.erase(0, nul + 1);
-      return reply;
+      return;
     }
-    searched = received_.size();
+    passed_on += received_.size();
+    received_.clear();
+    if (passed_on > max_reply) throw NoDaemon(fmt::format("what listens at {} sends without end: it is not hanatd", path_));
     const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (count > 0) {
-      received_.append(buffer.data(), static_cast<std::size_t>(count));
-      if (received_.size() > max_reply) throw NoDaemon(fmt::format("what listens at {} sends without end: it is not hanatd", path_));
+      received_.assign(buffer.data(), static_cast<std::size_t>(count));
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
       throw NoDaemon(fmt::format("hanatd at {} closed the connection without a reply; see journalctl -u hanatd", path_));
     } else if (errno == EAGAIN) {
@@ -149,18 +163,21 @@ std::string message_of(const std::string& error, const json& parameters) {
   return fmt::format("hanatd replied {} {}", error, varlink::to_text(parameters));
 }
 
-/// The parameters of a reply. Throws NoDaemon or Refusal.
-json parameters_of(const std::string& text, const std::string& socket_path, bool* continues = nullptr) {
-  json reply;
+json parsed(std::string_view text, const std::string& socket_path) {
   try {
-    reply = varlink::parse_json(text);
+    return varlink::parse_json(text);
   } catch (const json::exception&) {
     throw NoDaemon(fmt::format("what listens at {} does not speak JSON: it is not hanatd", socket_path));
   }
+}
+
+/// The parameters of a reply. Throws NoDaemon or Refusal.
+json parameters_of(const std::string& text, const std::string& socket_path, bool* continues = nullptr) {
+  json reply = parsed(text, socket_path);
   if (!reply.is_object()) throw NoDaemon(fmt::format("what listens at {} does not speak varlink: it is not hanatd", socket_path));
 
-  auto details = reply.value("parameters", json(nullptr));
-  if (!details.is_object()) details = json::object();
+  json details = json::object();
+  if (const auto sent = reply.find("parameters"); sent != reply.end() && sent->is_object()) details = std::move(*sent);
   if (continues != nullptr) {
     const auto found = reply.find("continues");
     *continues = found != reply.end() && found->is_boolean() && found->get<bool>();
@@ -179,6 +196,14 @@ std::string full_name(const std::string& method) { return fmt::format("{}.{}", c
 json call(const std::string& socket_path, const std::string& method, const json& parameters, std::chrono::milliseconds deadline,
           int cancel) {
   return parameters_of(Exchange{socket_path, deadline, cancel}.run(varlink::call_bytes(full_name(method), parameters)), socket_path);
+}
+
+json call_list(const std::string& socket_path, const std::string& method, const json& parameters, std::string_view list,
+               const std::function<void(const json&)>& on_element, std::chrono::milliseconds deadline, int cancel) {
+  ListReader reader{list, [&](std::string_view element) { on_element(parsed(element, socket_path)); }};
+  Exchange{socket_path, deadline, cancel}.run(varlink::call_bytes(full_name(method), parameters),
+                                              [&reader](std::string_view bytes) { reader.feed(bytes); });
+  return parameters_of(reader.rest(), socket_path);
 }
 
 void call_more(const std::string& socket_path, const std::string& method, const json& parameters,

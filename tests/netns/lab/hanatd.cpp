@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/client.hpp"
+#include "daemon/api/status_call.hpp"
 #include "daemon/util/wall_time.hpp"
 
 // The build names the programs that it made; without them (a tree that has no daemon) they are looked up in PATH.
@@ -118,7 +119,7 @@ void Hanatd::restart() {
   start();
 }
 
-Status Hanatd::status() const { return call(socket(), "Status").at("status").get<Status>(); }
+Status Hanatd::status() const { return call_status(socket(), nlohmann::json::object()); }
 
 Status Hanatd::wait_for(const std::function<bool(const Status&)>& wanted, milliseconds deadline) const {
   const auto end = Clock::now() + deadline;
