@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/config/load_config.hpp"
+#include "daemon/config/fingerprint.hpp"
 #include "daemon/util/durable_write.hpp"
 #include "nat/fd.hpp"
 
@@ -66,7 +66,7 @@ path last_good_config(const path& dir, const path& file) {
 void save_last_good(const path& dir, const config::ConfigFiles& files) {
   const path current = dir / "accepted", previous = dir / "accepted.old", next = dir / "accepted.new";
   remove_all(next);
-  if (!copy_to(next, files) || !std::holds_alternative<Config>(load_config(next / files.main.filename()))) {
+  if (!copy_to(next, files) || config_content_hash(next / files.main.filename()) != config_content_hash(files)) {
     remove_all(next);
     return;
   }

@@ -14,8 +14,8 @@ namespace hanat {
 /// The path of the copy of `file`. The copy may not exist.
 std::filesystem::path last_good_config(const std::filesystem::path& dir, const std::filesystem::path& file);
 
-/// Writes a copy of these files, and syncs it to the disk. Keeps the previous copy if a file has an error or could not be read. Blocks
-/// until the disk has written. Throws std::system_error.
+/// Writes a copy of these files of a configuration that was accepted, and syncs it to the disk. Keeps the previous copy if a file could
+/// not be read, or reads otherwise from the disk. Blocks until the disk has written. Throws std::system_error.
 void save_last_good(const std::filesystem::path& dir, const config::ConfigFiles& files);
 
 /// Notes on the disk that the configuration with this content (config_content_hash()) is to be confirmed: until then a start does not use

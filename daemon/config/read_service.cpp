@@ -236,26 +236,34 @@ void report_bare_service(TableReader& reader, const toml::table& root) {
 }
 
 void read_services(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics) {
-  const std::size_t first = raw.services.size();
-  for (auto&& [key, value] : table) {
-    const auto& begin = key.source().begin;
-    const SourceLocation location{.file = file, .line = begin.line, .column = begin.column};
-    const bool named = is_service_name(key.str());
-    const auto* service = value.as_table();
+  struct Entry {
+    SourceLocation location; // of the key
+    SourceLocation order;    // of the table
+    std::string_view key;
+    const toml::node* value;
+  };
+  std::vector<Entry> entries; // toml++ sorts keys by name: here they have the order of the file
+  entries.reserve(table.size());
+  const auto at = [file](const toml::source_region& source) {
+    return SourceLocation{.file = file, .line = source.begin.line, .column = source.begin.column};
+  };
+  for (auto&& [key, value] : table)
+    entries.push_back({.location = at(key.source()), .order = at(value.source()), .key = key.str(), .value = &value});
+  std::ranges::sort(entries, {}, &Entry::order);
+  raw.services.reserve(raw.services.size() + entries.size());
+  for (const auto& [location, order, key, value] : entries) {
+    const bool named = is_service_name(key);
+    const auto* service = value->as_table();
     if (!named)
-      diagnostics.add(location,
-                      fmt::format("{} is not a valid service name: use 1 to 64 of the characters A-Z a-z 0-9 _ . -", shown(key.str())));
+      diagnostics.add(location, fmt::format("{} is not a valid service name: use 1 to 64 of the characters A-Z a-z 0-9 _ . -", shown(key)));
     else if (service == nullptr)
       diagnostics.add(location,
                       fmt::format("service.{} is {}, but a service is a table: write [service.NAME] above its keys, as in [service.web]",
-                                  key.str(), type_name(value)));
+                                  key, type_name(*value)));
     if (service == nullptr) continue;
-    RawService raw_service = read_service(*service, named ? std::string{key.str()} : "X", file, diagnostics);
+    RawService raw_service = read_service(*service, named ? std::string{key} : "X", file, diagnostics);
     if (named) raw.services.push_back(std::move(raw_service));
   }
-  // toml++ sorts keys by name; restore the order of the file.
-  std::sort(raw.services.begin() + static_cast<std::ptrdiff_t>(first), raw.services.end(),
-            [](const RawService& a, const RawService& b) { return a.location < b.location; });
 }
 
 } // namespace

@@ -288,10 +288,10 @@ bool ServiceCheck::report_loop(const SourceLocation& at, std::string_view what, 
 
 /// Of a name: as if it had an address of each family.
 std::vector<probes::Probe> ServiceCheck::probes_of(std::size_t server) const {
+  if (!service_.servers[server].host) return probes_for(service_, service_.servers[server]);
   ServerConfig config = service_.servers[server];
-  if (config.host)
-    for (const char* any : {"192.0.2.1", "2001:db8::1"})
-      config.addresses.push_back({.address = Address::parse(any).value_or(Address{}), .port = config.host->port});
+  for (const char* any : {"192.0.2.1", "2001:db8::1"})
+    config.addresses.push_back({.address = Address::parse(any).value_or(Address{}), .port = config.host->port});
   return probes_for(service_, config);
 }
 
@@ -326,6 +326,8 @@ void ServiceCheck::check_probe_ports(std::size_t server) {
 }
 
 void ServiceCheck::check_probe_sources(std::size_t server) {
+  const auto has_source = [](const probes::ProbeSpec& probe) { return probe.source.has_value(); };
+  if (std::ranges::none_of(service_.servers[server].probes, has_source)) return;
   for (const probes::Probe& probe : probes_of(server)) {
     const auto& source = probe.spec.source;
     if (!source || source->family() == probe.server.address.family()) continue;
