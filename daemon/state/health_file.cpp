@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <functional>
 #include <iterator>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -189,19 +191,37 @@ SavedService service_in(const json& from) {
   return service;
 }
 
-/// False: the line is damaged.
-bool add_line(SavedHealth& health, std::string_view line) {
-  if (line.size() > line_at_most) return false;
-  try {
-    const json value = json::parse(line);
-    if (value.contains("gone")) return health.services.erase(value.at("service").get<std::string>()), true;
-    SavedService service = service_in(value);
-    health.services.insert_or_assign(service.service, std::move(service));
-    return true;
-  } catch (const std::exception&) { // whatever it holds: the service is probed as one that is new
-    return false;
-  }
+/// Of a line that hanatd has written.
+std::string_view service_of(std::string_view line) {
+  if (!line.starts_with(line_begin)) return {};
+  line.remove_prefix(line_begin.size());
+  return line.substr(0, line.find('"'));
 }
+
+/// What the lines say, from the last one on: the last that can be read of a service counts.
+class LinesFromTheEnd {
+public:
+  explicit LinesFromTheEnd(std::map<std::string, SavedService>& services) : services_(services) {}
+
+  /// False: the line is damaged. Most lines are outdated, and are not even looked at.
+  bool add(std::string_view line) {
+    if (const auto name = service_of(line); !name.empty() && known_.contains(name)) return true;
+    if (line.size() > line_at_most) return false;
+    try {
+      const json value = json::parse(line);
+      if (value.contains("gone")) return known_.insert(value.at("service").get<std::string>()), true;
+      SavedService service = service_in(value);
+      if (known_.insert(service.service).second) services_.emplace(service.service, std::move(service));
+      return true;
+    } catch (const std::exception&) { // whatever it holds: the service is probed as one that is new
+      return false;
+    }
+  }
+
+private:
+  std::map<std::string, SavedService>& services_;
+  std::set<std::string, std::less<>> known_;
+};
 
 /// nullopt: no line of a version that is known.
 std::optional<HealthStamp> stamp_in(std::string_view line) {
@@ -222,13 +242,6 @@ std::string first_line(const std::string& boot, WallTime wall, Time steady) {
   return fmt::format(R"({{"version":{},"boot":{},"at":"{}","steady_ms":{:15}}})", health_version, quoted(boot), to_text(wall),
                      number_of(steady)) +
          "\n";
-}
-
-/// Of a line that hanatd has written.
-std::string_view service_of(std::string_view line) {
-  if (!line.starts_with(line_begin)) return {};
-  line.remove_prefix(line_begin.size());
-  return line.substr(0, line.find('"'));
 }
 
 template <typename Use> void for_each_line(std::string_view text, const Use& use) {
@@ -289,10 +302,10 @@ SavedHealth parse_health(std::string_view text) {
   const auto stamp = stamp_in(text.substr(0, first));
   if (!stamp) return health;
   health.stamp = *stamp;
-  std::size_t damaged = 0;
-  for_each_line(text.substr(first + 1), [&](std::string_view line) {
-    if (!add_line(health, line)) ++damaged;
-  });
+  std::vector<std::string_view> all;
+  for_each_line(text.substr(first + 1), [&](std::string_view line) { all.push_back(line); });
+  LinesFromTheEnd lines{health.services};
+  const auto damaged = std::count_if(all.rbegin(), all.rend(), [&](std::string_view line) { return !lines.add(line); });
   if (damaged > 0)
     health.warning =
         fmt::format("has {} damaged line{}: {} services were read from it", damaged, damaged == 1 ? "" : "s", health.services.size());
