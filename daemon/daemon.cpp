@@ -179,7 +179,7 @@ std::unique_ptr<ProgramMonitor> make_program_monitor(uv_loop_t* loop, const std:
 
 } // namespace
 
-Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
+Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::future<nat::Cutter> checked)
     : loop_(loop), paths_(std::move(paths)), lock_(own(existing(paths_.state, Paths{}.state, "state directory"))),
       state_(loop, paths_.state, [this](events::Payload what) { log(std::move(what)); }),
       notify_(loop,
@@ -199,7 +199,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start)
   existing(directory_of(paths_.socket), directory_of(Paths{}.socket), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
                                              [this](const Call& call) { return (*handlers_)(call); });
-  nat::Cutter cutter;
+  nat::Cutter cutter = checked.get();
   for (const events::CutMethod& method : cut_methods(cutter)) log(method);
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { log(event.what); });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,6 +34,7 @@
 #include "daemon/report/metrics_server.hpp"
 #include "daemon/report/sd_notify.hpp"
 #include "daemon/state/state_file.hpp"
+#include "nat/conntrack/cut.hpp"
 #include "probes/io/uv.hpp"
 
 namespace hanat {
@@ -56,7 +58,8 @@ struct StartConfig {
 class Daemon {
 public:
   /// Throws std::exception when the kernel, the state directory or the socket is refused: nothing was changed then.
-  Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start);
+  /// `checked`: what cuts flows, once it is known how this kernel does it.
+  Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::future<nat::Cutter> checked);
   /// Returns after a signal to stop.
   void run();
 

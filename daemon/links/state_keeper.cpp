@@ -12,9 +12,11 @@
 namespace hanat {
 
 StateKeeper::StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log)
-    : dir_(std::move(dir)), log_(std::move(log)), writer_(
-                                                      loop, [this](const std::string& error) { log_(events::StateNotSaved{error}); },
-                                                      [this](const State& state) { save_state(dir_, state); }),
+    : dir_(std::move(dir)), log_(std::move(log)),
+      saved_health_(std::async(std::launch::async, [this] { return load_health(dir_); })), // a tenth of a second of ten thousand services
+      writer_(
+          loop, [this](const std::string& error) { log_(events::StateNotSaved{error}); },
+          [this](const State& state) { save_state(dir_, state); }),
       health_writer_(loop, dir_,
                      {.describe = [this](const std::string& name) -> std::optional<SavedService> {
                         const ServiceState* const service = controller_->registry().find(name);
@@ -32,7 +34,7 @@ StateKeeper::StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log)
 
 void StateKeeper::start(Controller& controller, NameLink& names, const std::shared_ptr<const Config>& config, const HistoryRing& history) {
   const LoadedState kept = load_state(dir_);
-  const EarlierRun earlier{.health = load_health(dir_), .boot = boot_id(), .wall = wall_now(), .targets = last_targets(history)};
+  const EarlierRun earlier{.health = saved_health_.get(), .boot = boot_id(), .wall = wall_now(), .targets = last_targets(history)};
   for (const std::string& warning : {kept.warning, earlier.health.warning})
     if (!warning.empty()) log_(events::Message{Level::warning, warning});
   follow(*config);

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 
 #include <uv.h>
@@ -47,6 +48,7 @@ public:
 private:
   std::filesystem::path dir_;
   Log log_;
+  std::future<SavedHealth> saved_health_; // until start()
   const Controller* controller_ = nullptr;
   const NameLink* names_ = nullptr; // until finish()
   StateWriter writer_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <system_error>
 #include <utility>
 
@@ -273,10 +274,12 @@ struct Cutter::Impl {
 Cutter::Cutter() : Cutter(DeleteMethod::filtered_delete) {}
 
 Cutter::Cutter(DeleteMethod best, BeforeSend before_send)
-    : impl_(std::make_unique<Impl>(Impl{.socket = ConntrackSocket{std::move(before_send)}, .ipv4 = {}, .ipv6 = {}})) {
+    : impl_(std::make_unique<Impl>(Impl{.socket = ConntrackSocket{before_send}, .ipv4 = {}, .ipv6 = {}})) {
   impl_->socket.entries(); // throws if there is no conntrack netlink or no CAP_NET_ADMIN
+  const auto check_ipv6 = [best, &before_send] { return detect(*std::make_unique<ConntrackSocket>(before_send), Family::ipv6, best); };
+  auto ipv6 = std::async(before_send ? std::launch::deferred : std::launch::async, check_ipv6); // a tenth of a second of the kernel's
   impl_->ipv4 = detect(impl_->socket, Family::ipv4, best);
-  impl_->ipv6 = detect(impl_->socket, Family::ipv6, best);
+  impl_->ipv6 = ipv6.get();
 }
 
 Cutter::~Cutter() = default;
