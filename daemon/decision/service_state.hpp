@@ -21,6 +21,7 @@
 #include "daemon/decision/observations.hpp"
 #include "daemon/decision/outage_doubt.hpp"
 #include "daemon/decision/probe_totals.hpp"
+#include "daemon/util/rare.hpp"
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "nat/nftables/table_state.hpp"
@@ -79,15 +80,15 @@ struct ServerState {
   std::vector<ProbeState> probes;  // none where it has no address
   std::string host = {};           // its name, "db1.lan:5432"; empty: its addresses are configured
   bool unresolved = false;         // its name has no address, and was asked for
-  std::optional<NewProbes> new_probes = {};
-  std::optional<FormerTarget> former = {}; // the last of the servers may be one
-  std::optional<HealthReport> report = {};
+  Rare<NewProbes> new_probes = {};
+  Rare<FormerTarget> former = {}; // the last of the servers may be one
+  Rare<HealthReport> report = {};
   Health health = Health::unknown;      // by the report, or by the probes
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
-  Candidate group_view = neutral;              // what the other services of the group know of it
-  Observations observations = {};              // since its health changed last
-  std::optional<Maintenance> maintenance = {}; // it is disabled: never chosen
+  Candidate group_view = neutral;     // what the other services of the group know of it
+  Observations observations = {};     // since its health changed last
+  Rare<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
   bool placed = false;  // of these: the last reload gave it this place among the servers
   std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
@@ -149,13 +150,13 @@ struct ServiceState {
   WallTime since{};
   Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
-  std::optional<Override> force;
+  Rare<Override> force;
   std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
   std::optional<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;
-  std::optional<Flip> last_flip;
+  Rare<Flip> last_flip;
   OutageDoubt outage;                          // the same for all services of a group
-  std::optional<ProbeState> witness;           // its probe counts for no server
+  Rare<ProbeState> witness;                    // its probe counts for no server
   std::map<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number
   Totals totals;
 
@@ -169,8 +170,8 @@ struct ServiceState {
 
   // notes of ServiceRegistry and Controller
   bool dirty = false;
-  bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
   bool waits = false;        // to be dirty again
+  bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
   bool followup_due = false; // `recent` and `hold` are still to be loaded
   std::optional<Time> timer;
 };
@@ -222,9 +223,9 @@ bool awaits_silence_check(const ServiceState& service);
 bool refuses_new(const ServiceState& service);
 /// It has no target yet, nobody is refused, and all that is loaded of it is its endpoints: it only waits for a server to be up.
 bool begins(const ServiceState& service);
-/// Whether some server of some service can have its traffic, as far as this gateway sees; without services there is nothing to reach.
 /// It has a target that is up, and no operator wants anything else: what else there is to do for it can wait a moment.
 bool is_well(const ServiceState& service);
+/// Whether some server of some service can have its traffic, as far as this gateway sees; without services there is nothing to reach.
 bool reaches_a_server(const Services& services);
 /// The first moment after `now` at which something of the service changes by time alone.
 std::optional<Time> next_timer(const ServiceState& service, Time now);

@@ -108,7 +108,9 @@ std::shared_ptr<const Config> InterfaceLink::follow(std::shared_ptr<const Config
   add_overlaps(overlaps, before, filled_);
   for (const Event& event : overlaps) publish_(event);
   tell_held();
-  return filled_.config;
+  auto filled = filled_.config;
+  if (interfaces_.empty()) config_ = filled_.config = std::make_shared<const Config>(); // nothing of it will be looked at
+  return filled;
 }
 
 std::shared_ptr<const Config> InterfaceLink::fill(const std::shared_ptr<const Config>& config) const {

@@ -51,17 +51,17 @@ std::shared_ptr<const Config> NameLink::start(std::shared_ptr<const Config> conf
 }
 
 std::shared_ptr<const Config> NameLink::follow(std::shared_ptr<const Config> config) {
-  config_ = std::move(config);
-  names_.configure(*config_);
+  names_.configure(*config);
   if (names_.failing_by_resolver() == 0) resolver_failed_ = false; // those that failed are gone
-  filled_ = names_.fill(config_);
-  return filled_;
+  return refill(std::move(config));
 }
 
 std::shared_ptr<const Config> NameLink::refill(std::shared_ptr<const Config> config) {
   config_ = std::move(config);
   filled_ = names_.fill(config_);
-  return filled_;
+  auto filled = filled_;
+  if (!has_names(*config_)) config_ = filled_ = std::make_shared<const Config>(); // nothing of it will be looked at
+  return filled;
 }
 
 /// Both have the same services, with the same servers.
