@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/api/client.hpp"
+#include "daemon/api/status_call.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
@@ -32,10 +34,10 @@ using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr unsigned number_of_services = 10'000;
 
-std::string many_services(unsigned number = number_of_services, const std::string& more = {}) {
-  // Probes are not what is measured here: 2,000 a second.
-  std::string text =
-      "[hanatd]\non_stop = \"remove\"\n\n[defaults]\nprobe = { type = \"tcp\", interval = \"10s\", fast_interval = \"1s\" }\n\n";
+std::string many_services(unsigned number = number_of_services, const std::string& more = {}, const char* on_stop = "remove") {
+  // Probes are not what is measured here: all services have the same two servers.
+  std::string text = fmt::format("[hanatd]\non_stop = \"{}\"\n\n", on_stop);
+  text += "[defaults]\nprobe = { type = \"tcp\", interval = \"10s\", fast_interval = \"1s\" }\n\n";
   for (unsigned port = 1; port <= number; ++port)
     text += fmt::format(
         "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n{1}\n", port,
@@ -56,13 +58,19 @@ bool all_at(const Status& status, std::string_view target) {
 }
 
 /// Asks until it is answered: the daemon is just starting.
-void first_answer(const std::string& socket, const nlohmann::json& parameters) {
+Status first_answer(const std::string& socket, const nlohmann::json& parameters) {
   for (const auto end = TestClock::now() + milliseconds{60'000};; std::this_thread::sleep_for(milliseconds{1})) try {
-      call(socket, "Status", parameters);
-      return;
+      return call_status(socket, parameters);
     } catch (const NoDaemon&) {
       if (TestClock::now() > end) throw;
     }
+}
+
+/// Until the service has its target. One is asked: to ask for all of them is work, too.
+void wait_for_target(const std::string& socket, const std::string& service) {
+  for (const auto end = TestClock::now() + milliseconds{60'000}; !all_at(first_answer(socket, {{"service", service}}), "primary");
+       std::this_thread::sleep_for(milliseconds{5}))
+    if (TestClock::now() > end) throw std::runtime_error(service + " has no target");
 }
 
 /// From TAB until hanatctl has ended: the name of every service.
@@ -91,6 +99,7 @@ void starting(bool small) {
     first.push_back(since());
     first_answer(hanatd.socket(), nlohmann::json::object());
     whole.push_back(since());
+    wait_for_target(hanatd.socket(), "s10000");
     hanatd.wait_for([](const Status& now) { return all_at(now, "primary"); }, milliseconds{60'000});
     decided.push_back(since());
     std::this_thread::sleep_for(std::chrono::seconds{12}); // after ten it gives back what reading and the first targets took
@@ -112,6 +121,39 @@ void starting(bool small) {
   tell("  status of all, later", "ms", later, {});
   tell("  memory then, VmRSS", "MB", memory, 64);
   tell("  TAB: hanatctl complete with all names", "ms", completed, 20);
+}
+
+/// Asks all the time: the longest that an answer took until `done` says so.
+double longest_answer(const std::string& socket, const std::function<bool()>& done) {
+  double longest = 0;
+  while (!done()) longest = std::max(longest, time_of<Milliseconds>([&] { call(socket, "Version"); }));
+  return longest;
+}
+
+/// The targets are those that the kernel holds; then one service changes.
+void restarting(bool small) {
+  Lab lab;
+  const test::TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  test::Hanatd hanatd{lab, many_services(number_of_services, {}, "keep")};
+  wait_for_target(hanatd.socket(), "s10000");
+  std::vector<double> adopted, answers, reloads;
+  for (int run = 0; run < (small ? 3 : 10); ++run) {
+    std::this_thread::sleep_for(milliseconds{1'000});
+    hanatd.stop(milliseconds{60'000});
+    adopted.push_back(time_of<Milliseconds>([&] {
+      hanatd.launch();
+      wait_for_target(hanatd.socket(), "s10000");
+    }));
+    const auto quiet = TestClock::now() + milliseconds{3'000};
+    answers.push_back(longest_answer(hanatd.socket(), [&] { return TestClock::now() > quiet; }));
+    const std::string more = run % 2 == 0 ? "\n[service.more]\nlisten = \"203.0.113.11:1/tcp\"\nprimary = \"198.18.11.2:8443\"\n" : "";
+    hanatd.write_config(many_services(number_of_services, {}, "keep") + more);
+    reloads.push_back(time_of<Milliseconds>([&] { call(hanatd.socket(), "Reload"); }));
+  }
+  print({.what = "restart with 10000 services: until the targets are adopted", .unit = "ms", .figure = figure_of(adopted)});
+  print({.what = "  the longest answer of three seconds then", .unit = "ms", .figure = figure_of(answers)});
+  print({.what = "  reload of one change", .unit = "ms", .figure = figure_of(reloads)});
+  hanatd.stop(milliseconds{60'000});
 }
 
 /// From the first to the last of so many services that lose their server at once, by the times of their flips.
@@ -215,6 +257,7 @@ void failing_over(bool small) {
 int main(int argc, char** argv) {
   return hanat::bench::run(argc, argv, [](bool small) {
     hanat::bench::starting(small);
+    hanat::bench::restarting(small);
     hanat::bench::failing_over(small);
     hanat::bench::telling_hooks(small);
   });
