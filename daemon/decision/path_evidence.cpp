@@ -86,7 +86,6 @@ void PathEvidence::on_examined(const Examined& examined, Time now) {
 }
 
 bool PathEvidence::is_unanswered(const Connection& connection, Time now) {
-  if (connection.accepted) return connection.repeated > 1;
   if (connection.repeated == 1) return now - connection.first >= alone_for;
   return connection.repeated > 2 || now - connection.last >= answer_within;
 }
@@ -170,9 +169,9 @@ void PathEvidence::plan(Time now) {
   if (unanswered_) at(now + 1s);
 }
 
-PathState PathEvidence::state(Time now) const {
+PathState PathEvidence::state(Time now, Time since) const {
   if (unanswered_) return PathState::unanswered;
-  return answered_at_ && now - *answered_at_ < window ? PathState::ok : PathState::no_evidence;
+  return answered_at_ && *answered_at_ > since && now - *answered_at_ < window ? PathState::ok : PathState::no_evidence;
 }
 
 std::size_t PathEvidence::unanswered(Time now, bool accepted) const {
@@ -193,9 +192,11 @@ std::size_t PathEvidence::refused(Time now) const {
 std::optional<Endpoint> PathEvidence::suspect(Time now) const {
   std::optional<Endpoint> newest;
   Time last{};
+  const auto is_accepted = [now](const auto& entry) { return entry.second.accepted && now - entry.second.last <= together; };
+  const bool several = std::ranges::count_if(connections_, is_accepted) >= begin_with; // one alone may be an accident
   for (const auto& [client, connection] : connections_) {
     if (now - connection.first < looks_bad_after || connection.last <= last) continue;
-    if (connection.accepted && !is_unanswered(connection, now)) continue;
+    if (connection.accepted && connection.repeated == 1 && !several) continue;
     newest = client;
     last = connection.last;
   }

@@ -1,8 +1,9 @@
 // Do the clients of a service get an answer? What they send tells: a client without an answer sends its SYN again after 1, 3 and 7 seconds.
 // The rule, while the target passes its probes:
 //   a connection is unanswered when its SYN has come three times, or twice and a second has gone by, and no server has accepted or refused
-//     it since; a server has accepted one whose SYN comes again all the same: that one counts when its SYN has come three times and an
-//     examination has found what stops the reply. On its way behind the gateway a reply is lost now and then, and some never want it;
+//     it since; a server has accepted one whose SYN comes again all the same: that one counts when an examination has found what
+//     stops the reply, which is looked for when its SYN has come three times, or when those of three have come twice. On its way behind the
+//     gateway a reply is lost now and then, and some never want it;
 //   clients go unanswered when a SYN has come three times, or three within ten seconds have come twice and nobody is refused at the same
 //     time; and these are of two clients at least, or an examination has found what stops others than this client, too. While one is under
 //     way its verdict is waited for. A client that is stopped by a rule about itself does not count;
@@ -79,7 +80,8 @@ public:
   /// When evaluate() may say something new; nullopt: nothing is remembered.
   std::optional<Time> next_wakeup() const { return next_; }
 
-  PathState state(Time now) const;
+  /// By what clients have done since then.
+  PathState state(Time now, Time since = {}) const;
   /// Clients that got no answer, or were refused, within the last minute. `accepted`: also those that a server has accepted.
   std::size_t unanswered(Time now, bool accepted = true) const;
   std::size_t refused(Time now) const;

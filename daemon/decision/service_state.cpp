@@ -133,6 +133,13 @@ static bool is_renamed(const ServerState& target, const ServerState& server) {
   return target.former && !server.host.empty() && target.former->host == server.host;
 }
 
+/// Whoever wants no new connections there does not say that it works: its probes go on to tell whether it is down.
+static Health health_of(const ServerState& server) {
+  if (server.unresolved) return Health::down;
+  if (!server.report) return verdict_of(server.probes);
+  return server.report->health == Health::full && verdict_of(server.probes) == Health::down ? Health::down : server.report->health;
+}
+
 void evaluate(ServiceState& service, Time now) {
   const auto current = placement(service).current;
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
@@ -143,9 +150,7 @@ void evaluate(ServiceState& service, Time now) {
     for (ProbeState& probe : server.probes) probe.window.evaluate(context, now);
     if (server.new_probes)
       for (ProbeState& probe : server.new_probes->probes) probe.window.evaluate(context, now);
-    const Health before = std::exchange(server.health, server.unresolved ? Health::down
-                                                       : server.report   ? server.report->health
-                                                                         : verdict_of(server.probes));
+    const Health before = std::exchange(server.health, health_of(server));
     if (server.health == Health::up && before != Health::up) server.up_since = now;
     if (server.health == Health::down && before != Health::down) end_planned_move(server);
   }

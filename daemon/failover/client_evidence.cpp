@@ -151,7 +151,8 @@ void ClientEvidence::evaluate(const std::string& name, Known& known, Time now) {
   if (target == TargetState::passes && suspect) look_for_cause(*service, known, now);
   if (change == PathEvidence::Change::begun) begin(*service, known, suspect ? std::optional{suspect->address} : std::nullopt, now);
   if (known.trouble) known.trouble->connections += more;
-  const bool by_check = known.check == std::optional{false} && target != TargetState::none && known.evidence.state(now) != PathState::ok;
+  const bool by_check =
+      known.check == std::optional{false} && target != TargetState::none && known.evidence.state(now, known.checked_at) != PathState::ok;
   if (known.trouble && known.evidence.state(now) != PathState::unanswered && !by_check) {
     const bool answered = known.evidence.state(now) == PathState::ok;
     end(name, known,
@@ -248,6 +249,7 @@ void ClientEvidence::checked(const std::string& name, std::optional<bool> answer
   if (!on_ || service == nullptr || (!answered && !known_.contains(name))) return;
   Known& known = known_[name];
   known.check = answered;
+  known.checked_at = now;
   if (answered) {
     std::vector<Finding> kept = known.findings;
     std::erase_if(kept, [](const Finding& finding) { return finding.witness != Witness::real_client; });

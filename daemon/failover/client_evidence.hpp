@@ -67,6 +67,7 @@ private:
   struct Known {
     PathEvidence evidence;
     std::optional<bool> check;             // hanatd's own: was it answered?
+    Time checked_at{};                     // by then
     std::optional<bool> own_answered = {}; // the client of the last examination
     std::optional<Trouble> trouble;        // clients get no answer
     std::vector<Finding> findings;         // of this trouble, or of what may become one

@@ -34,10 +34,13 @@ bool is_its_fault(Reason flip_reason) {
 /// to move it.
 bool is_ordered(const Decision& decision) { return decision.planned && decision.flip_reason != Reason::followed; }
 
+/// A program wants its new connections elsewhere: it has not failed.
+bool is_reported_full(const ServerState& server) { return server.report && server.report->health == Health::full; }
+
 void lose(ServiceState& service, ServerState& old, const Decision& decision, Outbox& outbox, Time now) {
   if (is_ordered(decision))
     old.damping.taken_by_order();
-  else if (!is_its_fault(decision.flip_reason))
+  else if (!is_its_fault(decision.flip_reason) || (decision.flip_reason == Reason::full && is_reported_full(old)))
     old.damping.handed_over();
   else if (old.damping.lost(flap_rule(service.config), now)) {
     old.flapping_logged = true;

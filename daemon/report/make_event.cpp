@@ -142,7 +142,7 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
     if (probe.probe != nullptr && probe.last) changed.wanted = wanted_by(probe.probe->spec, probe.last->reason);
   }
   changed.cause = cause_of(service, server, now);
-  if (server.report) changed.reported_by = server.report->by;
+  if (server.report && server.report->health == server.health) changed.reported_by = server.report->by;
   return make(service.config.name, std::move(changed));
 }
 

@@ -338,7 +338,7 @@ TEST_F(Notices, ADisabledServerSaysWhoUntilWhenAndWhatEndsIt) {
   EXPECT_EQ(notices(service, now)[1].text, "no enabled server is up (backup is up, but disabled): this gateway is the standby, and would "
                                            "serve nobody if it took over");
   service.standby = false;
-  service.mode = "observe";
+  service.mode = service.why = "observe";
   service.would_target = "none";
   service.would_why = "no-server-up";
   EXPECT_THAT(notices(service, now)[1].text,

@@ -73,8 +73,10 @@ TEST_F(Report, CountsInsteadOfProbesBothWaysAndSurvivesAReload) {
   primary.reset();
   std::this_thread::sleep_for(milliseconds{500});
   EXPECT_EQ(service(hanatd.status(), "web").target, "primary") << "whoever reports knows better";
+  primary.emplace(lab, Host::primary, std::uint16_t{8443}, "primary");
   ASSERT_EQ(report("primary", "drain").exit, 0);
   EXPECT_EQ(who_answers(), "backup");
+  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").health == "full"; });
   EXPECT_EQ(server(service(hanatd.status(), "web"), "primary").health, "full");
   EXPECT_THAT(hanatd.ctl({"status"}).out, HasSubstr("\n ! web -> backup")) << "planned work is no problem";
   EXPECT_THAT(hanatd.ctl({"status", "--check"}).out, testing::StartsWith("OK: "));
@@ -82,6 +84,19 @@ TEST_F(Report, CountsInsteadOfProbesBothWaysAndSurvivesAReload) {
   ASSERT_TRUE(server(service(hanatd.status(), "web"), "primary").report);
   hanatd.restart();
   EXPECT_FALSE(server(service(hanatd.status(), "web"), "primary").report) << "it is good for seconds, and not kept";
+}
+
+TEST_F(Report, OfADrainDoesNotHideThatTheServerIsDown) {
+  wait_both_up(hanatd);
+  ASSERT_EQ(report("primary", "drain").exit, 0);
+  primary.reset();
+  hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").health == "down"; });
+  EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 1) << "nothing is left to fail over to";
+  EXPECT_THAT(hanatd.log(), testing::Not(HasSubstr("is down: reported by"))) << "nobody has";
+  backup.kill();
+  hanatd.wait_target("web", "none");
+  EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443)).result, Result::refused);
+  EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 2);
 }
 
 TEST_F(Report, WithoutATimeOrAHealthIsAnErrorThatShowsHow) {

@@ -83,6 +83,22 @@ TEST(PathOfReplies, ThatAreDroppedShowsWithinTenSecondsAndEndsWithTheRule) {
   EXPECT_THAT(hanatd.log(), HasSubstr("web: hanatd's own client is answered again; it lasted"));
 }
 
+/// Whoever waits for two seconds only sends two SYNs.
+TEST(PathOfReplies, ThatAreDroppedShowsForClientsThatGiveUpEarlyToo) {
+  Lab lab;
+  const TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  const Hanatd hanatd{lab, fast_service()};
+  wait_both_up(hanatd);
+  wait_settled(hanatd);
+  lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 0; }; "
+                          "add rule inet fw forward iifname to-primary drop'");
+  std::jthread hang([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) connect_once(lab, Host::client, Lab::vip(443), milliseconds{2000});
+  });
+  hanatd.wait_for(is_unanswered, milliseconds{15'000});
+  EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 2);
+}
+
 TEST_P(PathTrap, ShowsWithinFiveSecondsOfTheFirstSynWhileTheServerPassesItsProbes) {
   Lab lab;
   const TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};

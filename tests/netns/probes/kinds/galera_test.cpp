@@ -14,7 +14,7 @@
 namespace hanat::test {
 namespace {
 
-constexpr const char* options = "--no-defaults --user=nobody --debug-no-sync --innodb-flush-method=nosync --innodb-log-file-size=4M";
+constexpr const char* node_options = "--no-defaults --user=nobody --debug-no-sync --innodb-flush-method=nosync --innodb-log-file-size=4M";
 
 /// The node in NAME/ of the folder, at this address; it suspects a silent one after a second. Both have the same data, and need no
 /// transfer.
@@ -25,7 +25,7 @@ std::string node(const TempFolder& folder, const char* name, const char* address
       "--wsrep-sst-method=skip --binlog-format=ROW --innodb-autoinc-lock-mode=2 --wsrep-provider-options='gcache.size=1M;"
       "gcache.page_size=1M;gmcast.listen_addr=tcp://{3}:4567;evs.keepalive_period=PT0.2S;evs.suspect_timeout=PT1S;"
       "evs.inactive_timeout=PT2S;evs.inactive_check_period=PT0.2S'",
-      options, folder.path().string(), name, address, cluster);
+      node_options, folder.path().string(), name, address, cluster);
 }
 
 TEST(Galera, ANodeWithoutAQuorumIsNotReady) {
@@ -34,7 +34,7 @@ TEST(Galera, ANodeWithoutAQuorumIsNotReady) {
     const std::string place = folder.path().string();
     shell(fmt::format("chmod 755 {0} && chown nobody:nogroup {0} && mariadb-install-db {1} --datadir={0}/a "
                       "--auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1 && cp -a {0}/a {0}/b",
-                      place, options));
+                      place, node_options));
     folder.write("users", "CREATE USER IF NOT EXISTS hanat@'%' IDENTIFIED BY 'pencil';\n");
     folder.write("password", "pencil\n");
     chmod(folder.file("password").c_str(), 0600);

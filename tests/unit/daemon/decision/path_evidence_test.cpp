@@ -319,6 +319,18 @@ TEST_F(ThatAServerHasAccepted, IsTroubleWhenAnExaminationFindsWhatStopsTheReply)
   EXPECT_EQ(ended, 1) << "hanatd's own client gets its reply again";
 }
 
+TEST_F(ThatAServerHasAccepted, IsLookedIntoWhenThreeClientsHaveGivenUpEarly) {
+  for (std::uint16_t number = 0; number < 3; ++number) {
+    EXPECT_FALSE(evidence.suspect(now));
+    repeats(client(static_cast<std::uint16_t>(40'000 + number)), 1'500ms + number * 2'000ms, 7, true);
+  }
+  go_to(6s);
+  EXPECT_TRUE(evidence.suspect(now));
+  examined(Examined::Verdict::path, false);
+  go_to(7s);
+  EXPECT_EQ(begun, 1);
+}
+
 TEST_F(ThatAServerHasAccepted, IsNothingWithoutHoweverManyTheyAre) {
   for (const char* const address : {"198.18.1.2", "198.18.1.3", "198.18.1.4", "198.18.1.5"}) goes_on(address, now - began);
   examined(Examined::Verdict::nothing, true);

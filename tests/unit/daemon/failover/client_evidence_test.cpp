@@ -210,6 +210,16 @@ TEST_F(ClientEvidenceTest, ACheckOfHanatdsOwnTellsWhereThereIsNoClient) {
   EXPECT_EQ(status().state, "no-evidence") << "this time it was not looked at";
 }
 
+TEST_F(ClientEvidenceTest, WhatClientsSaidBeforeACheckDoesNotOutweighIt) {
+  hears(KernelEventKind::undelivered, 1s);
+  hears(KernelEventKind::answered, 2s);
+  ASSERT_EQ(status().state, "ok");
+  go_to(7s);
+  clients.checked("web", false, {forwarding_off()}, flows.now);
+  EXPECT_EQ(status().state, "unanswered");
+  EXPECT_EQ(told("clients are answered again"), 0U);
+}
+
 Finding blocked(Witness witness = Witness::real_client) {
   return {.severity = Severity::warning,
           .code = "forward-drop",
