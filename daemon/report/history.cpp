@@ -160,9 +160,7 @@ void append_history(const std::filesystem::path& dir, const std::vector<HistoryE
 
 History::History(uv_loop_t* loop, std::filesystem::path dir, Log log)
     : dir_(std::move(dir)), log_(std::move(log)), ring_(read_history(dir_)), pause_(make_timer(loop, this)),
-      writer_(loop, [this] { written(); }) {
-  uv_unref(reinterpret_cast<uv_handle_t*>(pause_.get()));
-}
+      writer_(loop, [this] { written(); }) {}
 
 History::~History() {
   writer_.join();
