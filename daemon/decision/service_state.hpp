@@ -170,7 +170,6 @@ struct ServiceState {
 
   // notes of ServiceRegistry and Controller
   bool dirty = false;
-  bool waits = false;        // to be dirty again
   bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
   bool followup_due = false; // `recent` and `hold` are still to be loaded
   std::optional<Time> timer;

@@ -63,9 +63,9 @@ void Controller::sync(Time now, const Pace& pace) {
   // 1. Flip: one transaction for every service that changes; applied() follows.
   std::vector<ServiceState*> decided;
   const bool ready = table_.prepare(now);
-  for (ServiceState* service : registry_.hold_back()) health_.update_rates(*service);
+  for (ServiceState* service : registry_.waiting.hold_back()) health_.update_rates(*service);
   if (ready) {
-    registry_.release(now < outbox_.doubt.until ? 0 : pace.patient);
+    registry_.waiting.release(now < outbox_.doubt.until ? 0 : pace.patient);
     std::vector<Change> changes = decide_dirty(registry_, evictions_, outbox_, now);
     const bool moves = std::ranges::any_of(changes, moves_traffic);
     table_.apply(std::move(changes), now, moves ? pace.wait : Clock::duration::zero());
@@ -224,7 +224,7 @@ void Controller::wake_up(Time now) {
   for (const auto& moment : {upkeep_.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
                              reloads_.next_wakeup(), upkeep_.servers.next_wakeup(now), role.next_wakeup()})
     if (moment) next = std::min(next, *moment);
-  if (registry_.has_work() && table_.state() == TableSync::State::in_sync) // services that begin
+  if ((!registry_.dirty().empty() || !registry_.waiting.empty()) && table_.state() == TableSync::State::in_sync) // services that begin
     next = std::min(next, std::max(now, outbox_.doubt.until));
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
   kernel_.wake_at(next, now);

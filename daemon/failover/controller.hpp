@@ -76,7 +76,6 @@ public:
   State state() const;
 
   const TableSync& table() const { return table_; }
-  bool any_inconclusive() const { return health_.any_inconclusive(); }
 
 private:
   KernelCallbacks callbacks();

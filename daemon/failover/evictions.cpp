@@ -184,7 +184,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
       eviction.flip = flipped && !eviction.untranslated && !eviction.given_up ? service.flips : 0;
     if (eviction.drain) begin_drain(service, eviction, outbox_, now);
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
-    if (eviction.untranslated && registry_.has_waiting())
+    if (eviction.untranslated && !registry_.waiting.empty())
       eviction.due = now + untranslated_together - now.time_since_epoch() % untranslated_together;
     service.followup_due = true;
     add(service, std::move(eviction));
@@ -294,9 +294,9 @@ void Evictions::run(Time now) {
   const bool yields = job_.need == Need::count || job_.need == Need::record; // it only reads
   if (worker_.busy() && yields && (is_urgent(clients_.reconnecting) || is_cut_due(registry_.evicting(), job_.need, now))) worker_.cancel();
   if (!is_idle(now)) return;
-  const bool rests = registry_.has_waiting() && now < looked_at_ + look_apart * registry_.evicting().size();
+  const bool rests = !registry_.waiting.empty() && now < job_.looked_for + look_apart * registry_.evicting().size();
   if (rests && !is_urgent(clients_.reconnecting)) return;
-  looked_at_ = now;
+  job_.looked_for = now;
   retry_at_.reset();
   std::optional<Need> first = most_urgent(registry_.evicting(), now);
   if (is_urgent(clients_.reconnecting) || !clients_.falsely_held.empty()) first = std::min(first.value_or(Need::notify), Need::notify);

@@ -85,10 +85,10 @@ private:
     std::vector<JobPart> parts;
     Need need = Need::count;
     std::function<void(const CutResult&, Time)> idle_done = {};
+    Time looked_for{}; // when it was looked for what is due
   };
   Job job_;
   std::optional<Time> retry_at_;        // of a cut that the kernel refused
-  Time looked_at_{};                    // when it was looked for what is due
   struct Clients {                      // part of the next job
     std::set<std::string> falsely_held; // services whose clients were refused by a target that is up after all
     CutJob reconnecting;

@@ -102,34 +102,11 @@ std::vector<ServiceState*> ServiceRegistry::take_dirty() {
   return std::exchange(dirty_, {});
 }
 
-std::vector<ServiceState*> ServiceRegistry::hold_back() {
-  constexpr std::size_t many = 256; // take some milliseconds
-  const bool is_many = dirty_.size() > many;
-  const auto stays = [is_many](const ServiceState* service) { return !begins(*service) && !(is_many && is_well(*service)); };
-  const auto rest = std::stable_partition(dirty_.begin(), dirty_.end(), stays);
-  std::vector<ServiceState*> held{rest, dirty_.end()};
-  dirty_.erase(rest, dirty_.end());
-  for (ServiceState* service : held) {
-    service->dirty = false;
-    if (!std::exchange(service->waits, true)) waiting_.push_back(service);
-  }
-  return held;
-}
-
-void ServiceRegistry::release(std::size_t at_most) {
-  for (; at_most > 0 && has_waiting(); --at_most) {
-    ServiceState* const service = waiting_.front();
-    waiting_.pop_front();
-    service->waits = false;
-    mark_dirty(*service);
-  }
-}
-
 void ServiceRegistry::reap(ServiceState& service) {
   const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.changing));
   if (unfinished || evicting_.erase(&service) == 0 || !service.removed) return;
   if (service.timer) timers_.erase({*service.timer, &service});
-  if (service.waits) std::erase(waiting_, &service);
+  waiting.forget(service);
   std::erase_if(services_, [&service](const auto& other) { return other.get() == &service; });
 }
 

@@ -2,8 +2,6 @@
 // alone. Not here: what is decided of them (transition), what is done (controller).
 #pragma once
 
-#include <cstddef>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "daemon/decision/service_state.hpp"
+#include "daemon/failover/waiting_services.hpp"
 
 namespace hanat {
 
@@ -47,14 +46,6 @@ public:
   void complete_groups();
   const std::vector<ServiceState*>& dirty() const { return dirty_; }
   std::vector<ServiceState*> take_dirty();
-  /// Dirty ones that begin leave the others and wait: nobody is served by them yet, and their first targets, all at once, would hold up the
-  /// flips of others. So do those that are well, where many are dirty. Returns those that left.
-  std::vector<ServiceState*> hold_back();
-  /// So many of those that wait are dirty again, the longest wait first.
-  void release(std::size_t at_most);
-  bool has_waiting() const { return !waiting_.empty(); }
-  /// Whether something is dirty or waits.
-  bool has_work() const { return !dirty_.empty() || has_waiting(); }
 
   /// Services with flows on their way out, and removed ones.
   const std::set<ServiceState*>& evicting() const { return evicting_; }
@@ -75,9 +66,12 @@ private:
   std::map<Address, std::vector<ServiceState*>> by_server_address_; // empty: made at the next look-up
   std::map<Vip, ServiceState*> by_vip_;                             // what was looked for since services changed
   std::vector<ServiceState*> dirty_;
-  std::deque<ServiceState*> waiting_; // each one once
   std::set<ServiceState*> evicting_;
   std::set<std::pair<Time, ServiceState*>> timers_;
+
+public:
+  /// Of the dirty ones those that can wait.
+  WaitingServices waiting{dirty_};
 };
 
 } // namespace hanat

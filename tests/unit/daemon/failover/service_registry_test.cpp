@@ -98,16 +98,16 @@ TEST_F(ServiceRegistryTest, ManyThatBeginWaitForTheirTurn) {
   begin("c", 3).current = 0;
   begin("d", 4).config.group = "one"; // decided with its group
   begin("e", 5);
-  EXPECT_EQ(names(registry.hold_back()), (Names{"a", "b", "e"}));
-  registry.release(1);
+  EXPECT_EQ(names(registry.waiting.hold_back()), (Names{"a", "b", "e"}));
+  registry.waiting.release(1);
   EXPECT_EQ(dirty(), (Names{"c", "d", "a"}));
   EXPECT_EQ(dirty(), Names{});
-  EXPECT_TRUE(registry.has_work());
+  EXPECT_FALSE(registry.waiting.empty());
   registry.mark_dirty(*registry.find("e")); // something else of it has changed: it keeps its place
-  EXPECT_EQ(names(registry.hold_back()), Names{"e"});
-  registry.release(2);
+  EXPECT_EQ(names(registry.waiting.hold_back()), Names{"e"});
+  registry.waiting.release(2);
   EXPECT_EQ(dirty(), (Names{"b", "e"}));
-  EXPECT_FALSE(registry.has_work());
+  EXPECT_TRUE(registry.waiting.empty());
 }
 
 TEST_F(ServiceRegistryTest, WhereManyAreDirtyThoseWaitThatAreWell) {
@@ -122,29 +122,29 @@ TEST_F(ServiceRegistryTest, WhereManyAreDirtyThoseWaitThatAreWell) {
     }
   };
   all_dirty(256);
-  EXPECT_TRUE(registry.hold_back().empty()) << "few";
+  EXPECT_TRUE(registry.waiting.hold_back().empty()) << "few";
   all_dirty(257);
   registry.find("s1")->servers[0].health = Health::down;
   registry.find("s2")->servers[0].maintenance = Maintenance{};
   registry.find("s3")->force = Override{};
-  EXPECT_EQ(registry.hold_back().size(), 254U);
+  EXPECT_EQ(registry.waiting.hold_back().size(), 254U);
   EXPECT_EQ(dirty(), (Names{"s1", "s2", "s3"}));
-  registry.release(2);
+  registry.waiting.release(2);
   EXPECT_EQ(dirty(), (Names{"s4", "s5"}));
-  EXPECT_TRUE(registry.has_work());
+  EXPECT_FALSE(registry.waiting.empty());
 }
 
 TEST_F(ServiceRegistryTest, OneThatIsTakenAwayDoesNotWaitAnyLonger) {
   ServiceState& service = add(small_service("a", 1));
   service.loaded.vips.emplace(service.config.listen.front(), "a");
   registry.mark_dirty(service);
-  registry.hold_back();
+  registry.waiting.hold_back();
   registry.unlist(service);
   registry.take_dirty();
   service.loaded = {};
   registry.reap(service);
-  registry.release(1);
-  EXPECT_FALSE(registry.has_work());
+  registry.waiting.release(1);
+  EXPECT_TRUE(registry.waiting.empty());
 }
 
 TEST_F(ServiceRegistryTest, AGroupIsDirtyAsAWhole) {
