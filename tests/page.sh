@@ -83,12 +83,14 @@ ctl force-primary web --reason "$hostile" >/dev/null || failed "a hostile reason
 browse --dump-dom >"$work/whole"
 sed '/^<style>/,/<\/style>$/d; /^<script>/,/<\/script>$/d' "$work/whole" >"$work/dom"
 expect "the page is live" 'live</span> at' "$work/dom"
-expect "it has a summary" '<h2 id="summary">3 services, 1 problem, 1 warning' "$work/dom"
+expect "it has a summary" '<h2 id="summary">3 services, 2 problems, 0 warnings' "$work/dom"
 expect "the service without a server is a problem, in words" 'class="problem"><div class="head"><span class="word problem">✖ problem</span><h3>mail</h3>' "$work/dom"
+expect "lost redundancy is a problem, as in hanatctl" 'class="problem"><div class="head"><span class="word problem">✖ problem</span><h3>web</h3>' "$work/dom"
+expect "and says why" 'redundancy lost: backup is down; nothing to fail over to' "$work/dom"
 expect "the target is named" 'new connections go to primary (198.18.11.2:8443)' "$work/dom"
 expect "a server that is down says why" '✖ down</span><span class="last soft">fail: refused' "$work/dom"
 expect "the last events are there" '<b>mail</b>' "$work/dom"
-if [ "$(grep -o '<h3>[a-z]*' "$work/dom" | tr '\n' ' ')" = "<h3>mail <h3>web <h3>shop " ]; then ok "problems come first"; else failed "problems come first" "$(grep -o '<h3>[a-z]*' "$work/dom")"; fi
+if [ "$(grep -o '<h3>[a-z]*' "$work/dom" | tr '\n' ' ')" = "<h3>web <h3>mail <h3>shop " ]; then ok "problems come first"; else failed "problems come first" "$(grep -o '<h3>[a-z]*' "$work/dom")"; fi
 expect "a hostile reason is text" 'forced to primary by root: &lt;script&gt;document.title=1' "$work/dom"
 expect "so is a hostile probe's output" 'fail: wrong-answer (exit status 1: &lt;script&gt;document.title=1' "$work/dom"
 expect_not "and both do nothing" '<title>1\|<img' "$work/dom"

@@ -60,9 +60,14 @@ std::string Alerts::server_steps(const Block& line) {
   std::string old;
   for (const std::string& word : std::span{line.arguments}.subspan(1)) old += (old.empty() ? "" : " ") + word;
   return fmt::format(
-      "in hanat the hook of [hanatd], hook = [\"/path\"], is told of every server that goes up or down: HANAT_EVENT is "
-      "health, HANAT_SERVICE and HANAT_SERVER name it, HANAT_STATE is up or down. A script may call the old program by these:\n"
-      "  [ \"$HANAT_EVENT $HANAT_STATE\" = \"health {}\" ] && exec {}\n"
+      "in hanat the hook of [hanatd] is told of every server that goes up or down. A death and the failover that follows are one call, "
+      "so the variables do not name each: the example reads all events, and calls a script of yours with service, server, address and "
+      "up or down. In hanat.toml, in [hanatd]:\n"
+      "  hook = [\"/etc/hanat/hooks/servers\", \"/path/of/script\"]\n"
+      "and the example:\n"
+      "  install -m 755 /usr/share/doc/hanat/examples/hooks/servers /etc/hanat/hooks/servers\n"
+      "In the script:\n"
+      "  [ \"$4\" = {} ] && exec {}\n"
       "Where the old one only follows the traffic, hook = [\"/path\"] in the service is told where new connections go "
       "(HANAT_TO, HANAT_TO_ADDRESS).\n{}",
       line.argument(0) == "notify_up" ? "up" : "down", old.empty() ? "/path" : old, sandbox);

@@ -277,6 +277,9 @@ TomlText write_toml(const Imported& imported) {
   lines.add(fmt::format("# Made from a configuration of {} by hanatctl import.", imported.system));
   lines.add("# LOST marks what was not carried over, with its line in the old file, the reason, and what to do. NOTE explains what was.");
   lines.add("# Read both, then: hanatctl check FILE");
+  lines.comment("# ",
+                "For a hanatd that already has services: make this a file of its own in /etc/hanat/conf.d, remove [defaults] and [pair] "
+                "from it, which would change those services, too, and write mode = \"observe\" into each [service.NAME].");
   lines.add("");
   for (const PairText& pair : imported.pair) result.pair = write_pair(lines, pair);
   lines.add("[defaults]");

@@ -11,9 +11,9 @@ ListReader::ListReader(std::string_view key, std::function<void(std::string_view
 
 void ListReader::feed(std::string_view bytes) {
   text_ += bytes;
-  if (place_ == Place::before) find_list();
-  if (place_ == Place::inside) read_elements();
-  if (place_ == Place::behind) rest_ += std::exchange(text_, {});
+  if (part_ == Part::before) find_list();
+  if (part_ == Part::inside) read_elements();
+  if (part_ == Part::behind) rest_ += std::exchange(text_, {});
 }
 
 void ListReader::find_list() {
@@ -25,12 +25,12 @@ void ListReader::find_list() {
   rest_ = text_.substr(0, found + begin_.size());
   text_.erase(0, rest_.size());
   scanned_ = 0;
-  place_ = Place::inside;
+  part_ = Part::inside;
 }
 
 void ListReader::read_elements() {
   std::size_t begin = 0; // of an element
-  for (; scanned_ < text_.size() && place_ == Place::inside; ++scanned_) {
+  for (; scanned_ < text_.size() && part_ == Part::inside; ++scanned_) {
     const char c = text_[scanned_];
     if (in_string_) {
       in_string_ = escaped_ || c != '"';
@@ -39,7 +39,7 @@ void ListReader::read_elements() {
       in_string_ = true;
     } else if (depth_ == 0 && (c == ',' || c == ']')) {
       const std::string_view element = std::string_view{text_}.substr(begin, scanned_ - begin);
-      if (c == ']') place_ = Place::behind;
+      if (c == ']') part_ = Part::behind;
       if (c == ',' || !element.empty()) on_element_(element);
       begin = c == ']' ? scanned_ : scanned_ + 1;
     } else if (c == '{' || c == '[') {

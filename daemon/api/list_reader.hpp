@@ -19,14 +19,14 @@ public:
   std::string rest() const { return rest_ + text_; }
 
 private:
-  enum class Place : unsigned char { before, inside, behind };
+  enum class Part : unsigned char { before, inside, behind };
 
   void find_list();
   void read_elements();
 
   std::string begin_; // "key":[
   std::function<void(std::string_view)> on_element_;
-  Place place_ = Place::before;
+  Part part_ = Part::before;
   std::string rest_, text_; // text_: what came and belongs to no element yet, or to one that is not complete
   std::size_t scanned_ = 0; // of text_
   std::size_t depth_ = 0;   // of brackets inside the element

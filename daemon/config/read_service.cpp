@@ -300,6 +300,11 @@ RawService read_service(const toml::table& table, std::string name, std::size_t 
   return service;
 }
 
+/// Not "move it there": mode = "observe" for all services would stop the failover of those that are live.
+constexpr std::string_view misplaced_defaults =
+    "[defaults] is for the main file only, where it changes the services of all files. For the services of "
+    "this file: write its keys, such as mode, into each [service.NAME] here, and remove [defaults]";
+
 void read_tables(const toml::table& root, std::size_t file, bool main_file, RawConfig& raw, Diagnostics& diagnostics) {
   static constexpr std::string_view service_keys[] = {"listen", "primary", "backup", "snat", "probe", "down", "up", "failback"};
   TableReader reader{root, file, {}, diagnostics};
@@ -312,8 +317,10 @@ void read_tables(const toml::table& root, std::size_t file, bool main_file, RawC
   if (groups != nullptr) read_groups(*groups, file, raw, diagnostics);
   for (const auto& [table, name] : {std::pair{daemon, "hanatd"}, std::pair{pair, "pair"}, std::pair{defaults, "defaults"}})
     if (table != nullptr && !main_file)
-      reader.report_error(*table,
-                          fmt::format("[{}] belongs in the main file, where it applies to the services of all files: move it there", name));
+      reader.report_error(*table, table == defaults ? std::string{misplaced_defaults}
+                                                    : fmt::format("[{}] belongs in the main file, where it applies to the services of all "
+                                                                  "files: move it there",
+                                                                  name));
   if (daemon != nullptr && main_file) read_daemon(*daemon, file, raw, diagnostics);
   if (pair != nullptr && main_file) read_pair(*pair, file, raw, diagnostics);
   if (defaults != nullptr && main_file) raw.defaults = read_service(*defaults, {}, file, diagnostics);

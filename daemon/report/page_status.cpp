@@ -15,8 +15,31 @@ std::string to_json_text(const nlohmann::json& value) { return value.dump(-1, ' 
 
 bool is_down(const ServerStatus& server) { return server.group_health.value_or(server.health) == "down"; }
 
+bool listens_nowhere(const ListenStatus& listener) { return listener.addresses.empty() && !listener.problems.empty(); }
+
+/// It gets the traffic at once if the target fails.
+bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
+  return server.recovering && server.recovering->passes >= server.recovering->of && (!service.group || service.failback.to == server.role);
+}
+
+/// None of the other servers could take over, and somebody has to mend one: not where they are out of service on purpose.
+bool lost_redundancy(const ServiceStatus& service) {
+  if (service.target == "none") return false;
+  bool fails = false;
+  for (const ServerStatus& server : service.servers) {
+    if (server.role == service.target || server.disabled || server.drains) continue;
+    const std::string health = server.group_health.value_or(server.health);
+    if (health == "up" || takes_over(service, server)) return false;
+    fails = fails || health == "down" || health == "full";
+  }
+  return fails;
+}
+
 bool has_problem(const ServiceStatus& service) {
-  if (service.path.state == "unanswered" || service.outage) return true;
+  if (service.path.state == "unanswered" || service.outage || lost_redundancy(service)) return true;
+  if (std::ranges::any_of(service.servers, [](const ServerStatus& server) { return server.new_probes && server.new_probes->failing; }))
+    return true;
+  if (std::ranges::any_of(service.interfaces, listens_nowhere)) return true;
   if (service.mode == "observe") return false;
   if (service.target == "none") return service.why != "starting";
   const auto target = std::ranges::find(service.servers, service.target, &ServerStatus::role);
@@ -24,8 +47,7 @@ bool has_problem(const ServiceStatus& service) {
 }
 
 bool needs_a_look(const ServerStatus& server) {
-  return server.disabled || server.group_health.value_or(server.health) != "up" || server.flapping || server.warning ||
-         server.former_since || (server.new_probes && server.new_probes->failing);
+  return server.disabled || server.group_health.value_or(server.health) != "up" || server.flapping || server.warning || server.former_since;
 }
 
 } // namespace

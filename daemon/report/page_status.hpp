@@ -16,7 +16,7 @@ namespace hanat {
 
 /// How much a service needs somebody.
 enum class Attention : std::uint8_t {
-  problem, // clients are not served, or may not be
+  problem, // clients are not served, or may not be, or would not be if one more server failed: what hanatctl marks with !!
   warning, // they are, and something is not as it should be
   ok,
 };

@@ -105,6 +105,9 @@ function reasons(service) {
     const {target, by, until, reason} = service.forced;
     found.push(`${service.forced.drill ? "a drill: " : ""}forced to ${target} by ${by}${until ? ` until ${local(until)}` : ""}${reason ? `: ${reason}` : ""}`);
   }
+  const others = service.servers.filter((one) => one.role !== service.target && !one.disabled && !one.drains).map((one) => ({...one, health: one.group_health || one.health}));
+  if (service.severity === "problem" && service.target !== "none" && others.some((one) => one.health === "down" || one.health === "full") && !others.some((one) => one.health === "up" || one.recovering))
+    found.push(`redundancy lost: ${others.map((one) => `${one.role} is ${one.health}`).join(", ")}; nothing to fail over to`);
   if (service.outage) found.push(`no server answers for ${duration(service.outage.for_s)}: that may be this gateway's own failure`);
   if (service.path && service.path.state === "unanswered") {
     found.push("clients get no answer although the target passes its probes");

@@ -71,11 +71,11 @@ TEST_F(StatusScreen, MonitoringGetsOneLineAndAnExitStatus) {
   backup.kill();
   hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "backup").health == "down"; });
   EXPECT_EQ(check().exit, 1);
-  EXPECT_THAT(check().out, StartsWith("WARNING: trouble: web | "));
+  EXPECT_THAT(check().out, StartsWith("WARNING: trouble: web (redundancy lost: backup is down ("));
   primary.kill();
   hanatd.wait_target("web", "none");
   EXPECT_EQ(check().exit, 2);
-  EXPECT_THAT(check().out, StartsWith("CRITICAL: clients not served: web | "));
+  EXPECT_THAT(check().out, StartsWith("CRITICAL: clients not served: web (primary is down ("));
   hanatd.stop();
   EXPECT_EQ(check().exit, 3);
   EXPECT_THAT(check().out, StartsWith("UNKNOWN: no hanatd at "));

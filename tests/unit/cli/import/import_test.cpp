@@ -196,12 +196,19 @@ TEST(Import, HasAHookForMailsAndScripts) {
                           HasSubstr("#     systemctl enable --now hanat-hook@mail.path\n"), HasSubstr("HANAT_MAIL_TO=ops@example.com\n"),
                           HasSubstr("# LOST: old:5: smtp_server 198.18.1.25\n")));
   EXPECT_THAT(toml, AllOf(HasSubstr("# LOST: old:9: notify_down /x\n#   in hanat the hook of [hanatd]"), HasSubstr("hanat-hook@NAME.path"),
-                          HasSubstr("\n#     [ \"$HANAT_EVENT $HANAT_STATE\" = \"health down\" ] && exec /x\n"),
+                          HasSubstr("\n#     hook = [\"/etc/hanat/hooks/servers\", \"/path/of/script\"]\n"),
+                          HasSubstr("\n#     [ \"$4\" = down ] && exec /x\n"),
                           HasSubstr("# LOST: old:10: notify_up /x\n#   a hook calls a program of yours, as for old:9\n")));
   const auto vrrp_alone = imported(System::keepalived, mails + "vrrp_instance VI_1 {\n virtual_ipaddress {\n  203.0.113.9\n }\n}\n");
   EXPECT_EQ(vrrp_alone.counts.lost, 0U) << vrrp_alone.toml; // keepalived has the addresses, and mails about them
   const auto silent = imported(System::keepalived, "global_defs {\n smtp_alert_checker off\n smtp_server 198.18.1.25\n}\n" + server);
   EXPECT_THAT(silent.toml, Not(HasSubstr("LOST: old:3")));
+}
+
+TEST(Import, SaysHowToBeginBesideServicesThatAreLive) {
+  const auto toml = imported(System::keepalived, "virtual_server 203.0.113.10 80 {\n real_server 198.18.1.2 80 {\n }\n}\n").toml;
+  EXPECT_THAT(toml.substr(0, toml.find("\n\n")),
+              AllOf(HasSubstr("a file of its own in /etc/hanat/conf.d"), HasSubstr("remove [defaults]"), HasSubstr("each [service.NAME]")));
 }
 
 TEST(Import, SaysWhyServersSeeTheGatewaysAddress) {

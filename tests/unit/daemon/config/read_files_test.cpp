@@ -170,9 +170,11 @@ TEST_F(ConfigFiles, AConfDThatIsAFileIsAnError) {
 TEST_F(ConfigFiles, DaemonAndDefaultsBelongInTheMainFile) {
   write("hanat.toml", service("a", 1));
   write("conf.d/b.toml", "[hanatd]\non_stop = \"keep\"\n[defaults]\nsnat = \"none\"\n");
-  EXPECT_EQ(errors(),
-            "~/conf.d/b.toml:1:1: [hanatd] belongs in the main file, where it applies to the services of all files: move it there\n"
-            "~/conf.d/b.toml:3:1: [defaults] belongs in the main file, where it applies to the services of all files: move it there");
+  EXPECT_EQ(
+      errors(),
+      "~/conf.d/b.toml:1:1: [hanatd] belongs in the main file, where it applies to the services of all files: move it there\n"
+      "~/conf.d/b.toml:3:1: [defaults] is for the main file only, where it changes the services of all files. For the services of this "
+      "file: write its keys, such as mode, into each [service.NAME] here, and remove [defaults]");
 }
 
 TEST_F(ConfigFiles, ErrorsBetweenFilesNameBothFiles) {

@@ -2,6 +2,8 @@
 // in a browser (tests/page.sh), serving it (the metrics_server_test of netns).
 #include "daemon/report/page_status.hpp"
 
+#include <functional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -48,7 +50,7 @@ TEST(PageStatus, IsTheStatusWithASummaryAndTheLastEvents) {
 TEST(PageStatus, ProblemsComeFirstAndVeryManyAreCounted) {
   std::vector<ServiceStatus> services;
   for (int number = 0; number < 1'000; ++number) services.push_back(service("s" + std::to_string(number)));
-  services[600].servers[1].health = "down";
+  services[600].servers[1].disabled.emplace();
   services[900].target = "none";
   services[900].why = "no-server-up";
   const json page = page_of(services);
@@ -59,12 +61,40 @@ TEST(PageStatus, ProblemsComeFirstAndVeryManyAreCounted) {
   EXPECT_EQ(page.at("services").at(2).at("name"), "s0") << "otherwise in their order";
 }
 
+Attention attention(const std::function<void(ServiceStatus&)>& change) {
+  ServiceStatus changed = service("web");
+  change(changed);
+  return attention_of(changed);
+}
+
+TEST(PageStatus, WhatHanatctlMarksAsTroubleIsAProblem) {
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "down"; }), Attention::problem) << "redundancy lost";
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "full"; }), Attention::problem);
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].group_health = "down"; }), Attention::problem);
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "down", one.mode = "observe"; }), Attention::problem);
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[0].health = "down", one.target = "backup"; }), Attention::problem);
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "down", one.servers.push_back(server("backup2", "up")); }),
+            Attention::warning)
+      << "another one is left";
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "down", one.servers[1].disabled.emplace(); }), Attention::warning)
+      << "somebody wants it so";
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "full", one.servers[1].drains = true; }), Attention::warning);
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[1].health = "unknown"; }), Attention::warning) << "no redundancy yet";
+  EXPECT_EQ(attention([](ServiceStatus& one) {
+              one.servers[1].health = "down",
+              one.servers[1].recovering = RecoveringStatus{.passes = 2, .of = 2, .for_s = 1, .stable_for_s = 5};
+            }),
+            Attention::warning)
+      << "it takes over at once";
+  EXPECT_EQ(attention([](ServiceStatus& one) {
+              one.interfaces = {
+                  {.listen = "eth0:443/tcp", .interface = "eth0", .addresses = {}, .problems = {"there is no interface eth0"}}};
+            }),
+            Attention::problem);
+  EXPECT_EQ(attention([](ServiceStatus& one) { one.servers[0].new_probes.emplace().failing = true; }), Attention::problem);
+}
+
 TEST(PageStatus, WhatNeedsSomebody) {
-  const auto attention = [](const auto& change) {
-    ServiceStatus changed = service("web");
-    change(changed);
-    return attention_of(changed);
-  };
   EXPECT_EQ(attention([](ServiceStatus&) {}), Attention::ok);
   EXPECT_EQ(attention([](ServiceStatus& one) { one.path.state = "unanswered"; }), Attention::problem);
   EXPECT_EQ(attention([](ServiceStatus& one) { one.outage.emplace(); }), Attention::problem);

@@ -112,6 +112,11 @@ TEST_F(HookScripts, TheExampleForMailWritesAMail) {
   EXPECT_THAT(mail.out, StartsWith("-t -i\nTo: ops@example.com\nFrom: gw@example.com\nSubject: [hanat "));
   EXPECT_THAT(mail.out, HasSubstr("] web: new connections (and 2 before)\n"));
   EXPECT_THAT(mail.out, EndsWith("\n{\"version\": 1}\n"));
+  write_text(
+      folder / "document",
+      R"({"events": [{"at": "10:00", "service": "web", "text": "primary is down"}, {"at": "10:01", "service": null, "text": "b"}]})");
+  const Output several = sh(fmt::format("SENDMAIL={} HANAT_COUNT=2 {} <{}", sendmail, example("mail"), folder / "document"));
+  EXPECT_THAT(several.out, HasSubstr("\n10:00 web: primary is down\n10:01 gateway: b\n\n{")) << several.err;
 }
 
 TEST_F(HookScripts, TheExampleForAWebhookPostsTheDocument) {
@@ -146,6 +151,26 @@ TEST_F(HookScripts, TheExampleForKeepalivedsScriptsTellsTheState) {
     EXPECT_EQ(sh(fmt::format("HANAT_SERVICE=web HANAT_TO={} {} {}", to, example("notify"), notify)).out, state);
     EXPECT_EQ(sh(fmt::format("HANAT_SERVICE=web HANAT_TO={} NOTIFY={} {}", to, notify, example("notify"))).out, state);
   }
+}
+
+TEST_F(HookScripts, TheExampleForServersMissesNoneOfSeveralEvents) {
+  const std::string program = script("server-state", "echo \"$*\"\n[ \"$4\" != up ]\n");
+  const auto event = [](const char* server, const char* state) {
+    return fmt::format(R"({{"event": "health", "service": "web", "server": "{0}", "addresses": {{"server": "{0}:1"}}, "state": "{1}"}})",
+                       server, state);
+  };
+  const std::string flip = R"({"event": "flip", "service": "web", "server": null, "addresses": {"server": null}, "state": null})";
+  const auto run = [&](int count, const std::string& events) {
+    write_text(folder / "document", fmt::format(R"({{"count": {}, "events": [{}]}})", count, events));
+    return sh(fmt::format("HANAT_EVENT=flip HANAT_STATE= {} {} <{}", example("servers"), program, folder / "document"));
+  };
+  const Output death = run(2, event("primary", "down") + ", " + flip);
+  EXPECT_EQ(death.out, "web primary primary:1 down\n");
+  EXPECT_EQ(death.exit, 0) << death.err;
+  const Output more = run(30, event("primary", "up") + ", " + event("backup", "full") + ", " + event("backup", "down"));
+  EXPECT_EQ(more.out, "web primary primary:1 up\nweb backup backup:1 down\n") << "one that fails stops none";
+  EXPECT_EQ(more.exit, 1);
+  EXPECT_THAT(more.err, HasSubstr("27 older events are not in the document"));
 }
 
 } // namespace
