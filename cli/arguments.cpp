@@ -306,7 +306,9 @@ Invocation parse_arguments(std::span<const std::string_view> arguments) {
   if (invocation.command == Command::drill && invocation.for_time && (*invocation.for_time < 1s || *invocation.for_time > 24h))
     throw UsageError("--for: a drill lasts from 1s to 24h; for longer: hanatctl force-backup");
   if (invocation.command == Command::report && (invocation.health.empty() || (invocation.health != "none" && !invocation.for_time)))
-    throw UsageError("say how it is and for how long: hanatctl report web primary --health down --for 30s; report again before that");
+    throw UsageError(fmt::format("say how it is and for how long: hanatctl report {}{} --health {} --for 30s; report again before that",
+                                 invocation.operand.empty() ? "" : escaped(invocation.operand) + " ", escaped(invocation.server),
+                                 invocation.health.empty() ? "down" : escaped(invocation.health)));
   if (invocation.command == Command::force_primary) invocation.server = "primary";
   return invocation;
 }

@@ -53,9 +53,8 @@ std::vector<Notice> daemon_notices(const DaemonStatus& daemon, WallTime now) {
   std::vector<Notice> all;
   if (daemon.pair) all = peer_notices(*daemon.pair);
   for (const FindingStatus& found : daemon.findings)
-    all.push_back({true,
-                   fmt::format("clients of no service reach their servers: {} [{}]", escaped(found.what), escaped(found.code)),
-                   {escaped(found.remedy)}});
+    all.push_back(
+        {true, fmt::format("no client reaches any service: {} [{}]", escaped(found.what), escaped(found.code)), {escaped(found.remedy)}});
   if (daemon.kernel != "in-step")
     all.push_back({true, fmt::format("the kernel is not in sync with hanatd's decisions ({}){}; hanatd tries again", escaped(daemon.kernel),
                                      daemon.kernel_error ? ": " + escaped(*daemon.kernel_error) : std::string{})});

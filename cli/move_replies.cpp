@@ -132,6 +132,16 @@ std::string way_back(const json& service) {
   return fmt::format(", {} {} {}{}", by_itself ? "and" : "but", server, state, by_itself ? ": it gets the traffic when it is up" : "");
 }
 
+/// Behind the words about a server that was reported on: "; traffic goes to backup (10.0.0.12:8443)", or nothing where that is not its
+/// doing.
+std::string effect_of_report(const json& service) {
+  if (is_observed(service)) return fmt::format("; {}", moves_nothing);
+  const auto old = service.find("old_connections");
+  const bool moved = old != service.end() && !old->is_null();
+  if (!moved && !is_pending(service) && service.at("target") != service.at("server")) return {};
+  return "; " + where_it_goes(service);
+}
+
 } // namespace
 
 std::string force_reply(const json& reply, std::optional<std::chrono::milliseconds> for_time, WallTime now) {
@@ -177,11 +187,11 @@ std::string report_reply(const json& reply, WallTime now) {
   for (const json& service : reply.at("services")) {
     const auto& until = service.at("until");
     const std::string health = escaped(service.at("health").get<std::string>());
-    text += fmt::format("{}: {} is {}: {}; {}\n", name_of(service), server_of(service), health,
+    text += fmt::format("{}: {} is {}: {}{}\n", name_of(service), server_of(service), health,
                         until.is_null()
                             ? std::string{"its probes decide"}
                             : fmt::format("that counts until {}, then its probes decide", moment_text(until.get<std::string>(), now)),
-                        is_observed(service) ? moves_nothing : where_it_goes(service));
+                        effect_of_report(service));
     text += old_connections(service, now);
   }
   return text;

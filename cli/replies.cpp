@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/text.hpp"
+#include "daemon/api/reload_plan.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/util/did_you_mean.hpp"
 #include "daemon/util/escape.hpp"
@@ -52,6 +53,17 @@ std::string suggestion(const Refusal& refusal, std::string_view service) {
   return near.empty() ? "" : fmt::format(": did you mean \"{}\"?", escaped(near));
 }
 
+/// What a reload that is taken back does not undo; empty: nothing.
+std::string no_way_back(const json& plan) {
+  std::vector<std::string> names;
+  for (const json& change : plan.value("changes", json::array()))
+    if (const auto service = change.get<ServicePlan>(); ends_observe(service)) names.push_back(service.service);
+  if (names.empty()) return {};
+  return fmt::format("!  mode observe has ended for {}: taken back, that traffic would stay at the server that it then has, without "
+                     "failover, and the rules of before get nothing more until the service is removed\n",
+                     list_of(names));
+}
+
 } // namespace
 
 std::string reload_reply(const json& reply, WallTime now) {
@@ -67,9 +79,11 @@ std::string reload_reply(const json& reply, WallTime now) {
   text += same ? "; nothing changed\n" : "\n";
   if (const auto plan = reply.find("plan"); plan != reply.end())
     for (const std::string& warning : strings_in(*plan, "warnings")) text += fmt::format("!  {}\n", escaped(warning));
-  if (const auto unconfirmed = reply.find("unconfirmed"); unconfirmed != reply.end() && unconfirmed->is_object())
+  if (const auto unconfirmed = reply.find("unconfirmed"); unconfirmed != reply.end() && unconfirmed->is_object()) {
     text += fmt::format("!  on trial until {}: the configuration before it comes back then, unless you run: hanatctl confirm\n",
                         local_time(unconfirmed->at("until").get<std::string>(), now));
+    if (const auto plan = reply.find("plan"); plan != reply.end()) text += no_way_back(*plan);
+  }
   return text;
 }
 

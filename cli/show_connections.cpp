@@ -32,6 +32,7 @@ Unplugging of_target(const ConnectionsReport& report, const ConnectionServer& se
   const auto other = std::ranges::find_if(report.servers, may_serve);
   const std::uint64_t live = server.counts.live();
   const std::string begin = fmt::format("{}: not now: it gets the new connections, and has {}", name_of(server), counted(live));
+  if (report.observed) return {begin + ". In mode observe hanat moves nothing: first set mode = \"auto\", and reload.", {}};
   if (other == report.servers.end()) return {begin + ". No other server is up and enabled, so clients would not be served.", {}};
   const bool to_primary = other->role == "primary";
   const std::string service = escaped(report.service);
@@ -40,10 +41,30 @@ Unplugging of_target(const ConnectionsReport& report, const ConnectionServer& se
           {fmt::format("hanatctl {} {}", to_primary ? "force-primary" : "force-backup", service), "hanatctl connections " + service}};
 }
 
+std::string also_target_text(const ConnectionServer& server) {
+  std::vector<std::string> others;
+  others.reserve(server.also_target_of.size());
+  for (const std::string& name : server.also_target_of) others.push_back(escaped(name));
+  return fmt::format("{}", fmt::join(others, ", "));
+}
+
+/// In mode observe, of a server that hanat sends nothing to.
+Unplugging of_observed(const ConnectionsReport& report, const ConnectionServer& server) {
+  const bool sends = std::ranges::any_of(report.servers, &ConnectionServer::target);
+  std::string text = fmt::format("{}: {} may: look there before you unplug it; it has {}", name_of(server),
+                                 sends ? "hanat sends it no new connections, but in mode observe other rules"
+                                       : "hanat does not send this service's connections (mode observe), and other rules",
+                                 counted(server.counts.live()));
+  if (server.also_target_of.empty()) return {std::move(text), {}};
+  return {fmt::format("{}, and has the traffic of {}. To see that:", text, also_target_text(server)),
+          {fmt::format("hanatctl connections {}", escaped(server.also_target_of.front()))}};
+}
+
 } // namespace
 
 Unplugging unplugging_of(const ConnectionsReport& report, const ConnectionServer& server) {
   if (server.target) return of_target(report, server);
+  if (report.observed) return of_observed(report, server);
   const std::uint64_t live = server.counts.live();
   const std::string service = escaped(report.service);
   if (server.returns_in_s)
@@ -52,12 +73,9 @@ Unplugging unplugging_of(const ConnectionsReport& report, const ConnectionServer
             {"hanatctl force-backup " + service}};
   const std::string has =
       live == 0 ? "it has no connections and gets no new ones" : fmt::format("it gets no new connections, and has {}", counted(live));
-  std::vector<std::string> others;
-  others.reserve(server.also_target_of.size());
-  for (const std::string& name : server.also_target_of) others.push_back(escaped(name));
-  if (!others.empty())
-    return {fmt::format("{}: not yet: {} here, but it has the traffic of {}. To see that:", name_of(server), has, fmt::join(others, ", ")),
-            {fmt::format("hanatctl connections {}", others.front())}};
+  if (!server.also_target_of.empty())
+    return {fmt::format("{}: not yet: {} here, but it has the traffic of {}. To see that:", name_of(server), has, also_target_text(server)),
+            {fmt::format("hanatctl connections {}", escaped(server.also_target_of.front()))}};
   if (live == 0) return {fmt::format("{}: may be unplugged: {}", name_of(server), has), {}};
   if (server.leaving == "drain")
     return {fmt::format("{}: not yet: {}; the drain ends in {}", name_of(server), has,

@@ -49,6 +49,11 @@ void add_service(std::string& text, const View& view, const ServicePlan& plan) {
                         escaped(plan.move->why)),
             Colour::yellow);
   if (plan.take_over) add_row(text, view, "traffic", take_over_text(*plan.take_over), Colour::yellow);
+  if (ends_observe(plan))
+    add_row(text, view, "with --confirm",
+            "taken back, its traffic would stay at the server that it then has, without failover: the rules of before get nothing more "
+            "until the service is removed",
+            Colour::yellow);
   const auto is_mode = [](const KeyChange& change) { return change.key == "mode"; };
   if (plan.observed && std::ranges::any_of(plan.keys, is_mode))
     add_row(text, view, "traffic",

@@ -70,11 +70,16 @@ void to_json(json& target, const ConnectionsReport& report) {
             {"on_forced", report.on_forced},
             {"servers", std::move(servers)},
             {"list", std::move(list)}};
+  if (report.observed) target["observed"] = true;
 }
 
 void from_json(const json& source, ConnectionsReport& report) {
-  report = {
-      .service = source.at("service"), .took_ms = source.at("took_ms"), .on_forced = source.at("on_forced"), .servers = {}, .list = {}};
+  report = {.service = source.at("service"),
+            .took_ms = source.at("took_ms"),
+            .on_forced = source.at("on_forced"),
+            .observed = source.value("observed", false),
+            .servers = {},
+            .list = {}};
   for (const auto& server : source.at("servers")) report.servers.push_back(connection_server_from(server));
   for (const auto& flow : source.at("list"))
     report.list.push_back({.client = flow.at("client"),

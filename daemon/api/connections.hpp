@@ -42,6 +42,7 @@ struct ConnectionsReport {
   std::string service;
   double took_ms = 0;
   std::string on_forced = {};            // what becomes of its connections when it is forced to another server: "reset", "drain 1m", "keep"
+  bool observed = false;                 // mode observe: other rules may send its connections
   std::vector<ConnectionServer> servers; // in the order of the configuration, others behind them
   std::vector<ConnectionEntry> list;     // some of the flows, as many as were asked for
 };

@@ -215,8 +215,9 @@ type ProbeAnswer (
   service: string, role: string, probe: string, outcome: string, reason: string, detail: ?string, wanted: ?string, explanation: ?string,
   latency_ms: float
 )
-# list: as many connections as were asked for; on_forced: what becomes of them when the service is forced: reset, keep, "drain 1m"
-type ConnectionsReport (service: string, took_ms: float, on_forced: string, servers: []ConnectionServer, list: []Connection)
+# list: as many connections as were asked for; on_forced: what becomes of them when the service is forced: reset, keep, "drain 1m";
+# observed: mode observe, other rules may send its connections
+type ConnectionsReport (service: string, took_ms: float, on_forced: string, observed: ?bool, servers: []ConnectionServer, list: []Connection)
 # role is empty: not in the configuration; leaving: drain, keep, cut or empty; opened_by_server, offloaded: counted by state, too
 type ConnectionServer (
   role: string, address: string, health: string, target: bool, disabled: bool, leaving: string, ends_in_s: ?float,

@@ -1,6 +1,8 @@
 // A plan to JSON and back.
 #include "daemon/api/reload_plan.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 namespace hanat {
@@ -10,6 +12,11 @@ using nlohmann::json;
 void to_json(json& target, const KeyChange& change) { target = {{"key", change.key}, {"before", change.before}, {"after", change.after}}; }
 void from_json(const json& source, KeyChange& change) {
   change = {.key = source.at("key"), .before = source.at("before"), .after = source.at("after")};
+}
+
+bool ends_observe(const ServicePlan& plan) {
+  const auto ends = [](const KeyChange& key) { return key.key == "mode" && key.before == "observe" && key.after != "observe"; };
+  return plan.change == "changed" && std::ranges::any_of(plan.keys, ends);
 }
 
 void to_json(json& target, const ServicePlan& plan) {

@@ -49,6 +49,8 @@ struct ServicePlan {
   bool observed = false; // by the new configuration: its traffic is not touched
   bool operator==(const ServicePlan&) const = default;
 };
+/// From mode observe to auto: a way back to observe leaves the traffic where it then is.
+bool ends_observe(const ServicePlan& plan);
 struct ReloadPlan {
   std::uint64_t services = 0; // of the new configuration
   std::vector<ServicePlan> changes;

@@ -51,7 +51,8 @@ json report_reply(const Subject& subject, std::size_t server) {
 
 json handle_report(Controller& controller, const Call& call) {
   const json& parameters = call.parameters;
-  const Subject subject{.service = &one_service(controller.registry(), parameters)};
+  ServiceState& service_of_call = one_service(controller.registry(), parameters);
+  const Subject subject{.service = &service_of_call, .flips = service_of_call.flips};
   const std::size_t server = server_for(*subject.service, optional_of<std::string>(parameters, "server").value_or(""));
   const auto health = health_in(parameters);
   if (const ServerState& state = subject.service->servers[server]; health && state.addresses.empty())

@@ -135,8 +135,8 @@ private:
     const Placement before = placement(service);
     if (!service.shadow) {
       if (record_target(change, outbox_)) move = last_move();
-      const bool first = before == Placement{} && placement(service) != before && !service.removed;
-      if (!move && (first || observed_.contains(service.config.name))) take_over = take_over_of(service);
+      const bool first = before == Placement{} && placement(service) != before;
+      if (!move && !service.removed && (first || observed_.contains(service.config.name))) take_over = take_over_of(service);
     }
     if (!move && !take_over && flows.empty()) return;
     auto found = std::ranges::find(plan.changes, service.config.name, &ServicePlan::service);

@@ -126,8 +126,7 @@ std::string Sentences::operator()(const ConfigReverted& config) const {
 std::string Sentences::operator()(const SettingChanged& changed) const {
   const Finding& finding = changed.finding;
   if (changed.gone) return fmt::format("mended: {}", finding.what);
-  return fmt::format("{}, and clients of no service reach their servers; probes pass all the same; remedy: {}", finding.what,
-                     finding.remedy);
+  return fmt::format("{}, and no client reaches any service; probes pass all the same; remedy: {}", finding.what, finding.remedy);
 }
 
 std::string Sentences::operator()(const ConfigNotCopied& copy) const {

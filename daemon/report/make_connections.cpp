@@ -138,6 +138,7 @@ ConnectionsReport make_connections(const ServiceState& service, const Services& 
   ConnectionsReport report{.service = service.config.name,
                            .took_ms = std::chrono::duration<double, std::milli>(took).count(),
                            .on_forced = policy_text(service.config.on_forced),
+                           .observed = service.shadow.has_value(),
                            .servers = {},
                            .list = {}};
   for (const nat::ListedFlow& flow : flows.flows) {

@@ -53,7 +53,7 @@ function daemon_notices(daemon) {
   const add = (severity, text) => found.push([severity, text]);
   if (daemon.kernel !== "in-step")
     add("problem", `The table in the kernel is not as hanatd decided (${daemon.kernel})${daemon.kernel_error ? `: ${daemon.kernel_error}` : ""}`);
-  for (const finding of daemon.findings || []) add("problem", `Clients of no service reach their servers: ${finding.what}; remedy: ${finding.remedy}`);
+  for (const finding of daemon.findings || []) add("problem", `No client reaches any service: ${finding.what}; remedy: ${finding.remedy}`);
   if (daemon.blind) add("problem", `Servers cannot be probed, and nothing fails over: ${daemon.blind}`);
   if (daemon.fallback) add("warning", `An older configuration is in use: ${daemon.fallback}`);
   if (daemon.reload_refused) add("warning", `The last reload was refused: ${daemon.reload_refused.first}`);

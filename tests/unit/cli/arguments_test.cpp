@@ -30,6 +30,12 @@ TEST(Arguments, WithoutACommandAreStatus) {
   EXPECT_TRUE(parse({"--json"}).json);
 }
 
+TEST(Arguments, OfAReportWithoutATimeAreShownWithTheHealthThatWasAskedFor) {
+  EXPECT_THAT(error_text({"report", "web", "backup", "--health", "drain"}),
+              HasSubstr("hanatctl report web backup --health drain --for 30s"));
+  EXPECT_THAT(error_text({"report", "primary", "--for", "5s"}), HasSubstr("hanatctl report primary --health down --for 30s"));
+}
+
 TEST(Arguments, OfSettledAreNone) {
   EXPECT_EQ(parse({"settled"}).command, Command::settled);
   EXPECT_THAT(error_text({"settled", "web"}), HasSubstr("settled"));

@@ -114,6 +114,23 @@ TEST_F(MoveReply, InModeObserveNothingMoves) {
   EXPECT_THAT(auto_reply(reply_of(service), now), HasSubstr("\n  mode is observe: hanatd moves no traffic because of this\n"));
 }
 
+TEST_F(MoveReply, OfAReportSaysNothingOfTrafficThatItDoesNotMove) {
+  json service = moved("reset");
+  service.update({{"server", "backup2"}, {"server_address", "10.0.0.13:8443"}, {"health", "full"}, {"old_connections", nullptr}});
+  EXPECT_EQ(report_reply(reply_of(service), now), "web: backup2 (10.0.0.13:8443) is full: its probes decide\n");
+  service.update({{"server", "backup"}, {"server_address", "10.0.0.12:8443"}});
+  EXPECT_EQ(report_reply(reply_of(service), now),
+            "web: backup (10.0.0.12:8443) is full: its probes decide; traffic goes to backup (10.0.0.12:8443)\n")
+      << "no other one is up";
+  service = moved("reset");
+  service.update({{"server", "primary"}, {"server_address", "10.0.0.11:8443"}, {"health", "full"}});
+  EXPECT_EQ(report_reply(reply_of(service), now),
+            "web: primary (10.0.0.11:8443) is full: its probes decide; traffic goes to backup (10.0.0.12:8443)\n"
+            "  5 connections of primary are reset\n");
+  service["mode"] = "observe";
+  EXPECT_THAT(report_reply(reply_of(service), now), HasSubstr("; mode is observe: hanatd moves no traffic because of this\n"));
+}
+
 TEST_F(MoveReply, OfAMoveThatIsStillToComeSaysWhereTheTrafficIs) {
   json service = moved("drain");
   service["old_connections"] = nullptr;

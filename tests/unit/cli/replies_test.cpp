@@ -54,6 +54,21 @@ TEST_F(ReplyText, OfReloadSaysWhatChanged) {
             "the configuration is loaded: 1 service; added: new; removed: old\n");
 }
 
+TEST_F(ReplyText, OfAReloadOnTrialSaysWhatCannotBeTakenBack) {
+  const json mode = {{"key", "mode"}, {"before", "observe"}, {"after", "auto"}};
+  const json web = {{"service", "web"},
+                    {"change", "changed"},
+                    {"keys", json::array({mode})},
+                    {"flows", json::array()},
+                    {"probes", {{"kept", 2}, {"started", 0}, {"ended", 0}}}};
+  json reply = {{"services", 1}, {"changed", {"web"}}, {"plan", {{"changes", json::array({web})}, {"warnings", json::array()}}}};
+  EXPECT_THAT(reload_reply(reply, {}), testing::Not(HasSubstr("taken back")));
+  reply["unconfirmed"] = {{"by", "root"}, {"until", "2026-01-31T14:01:05.000Z"}};
+  EXPECT_THAT(reload_reply(reply, {}),
+              HasSubstr("!  mode observe has ended for web: taken back, that traffic would stay at the server that it then has, without "
+                        "failover, and the rules of before get nothing more until the service is removed\n"));
+}
+
 TEST_F(ReplyText, OfForceForSeveralSaysOnlyOnceHowToEndIt) {
   const json web = {{"name", "web"}, {"target", "backup"}, {"target_address", "10.0.0.12:8443"}, {"until", nullptr}, {"group", "voice"}};
   json sip = web;

@@ -69,6 +69,19 @@ TEST(ShowPlan, SaysWhereTrafficBeginsAndWhereItIsNotTouched) {
               testing::HasSubstr("stays where it is now, and fails over no more"));
 }
 
+TEST(ShowPlan, OfTheEndOfModeObserveSaysWhatCannotBeTakenBack) {
+  const auto text = [](KeyChange mode) {
+    ReloadPlan plan{.services = 1, .changes = {}, .settings = {}, .warnings = {}};
+    plan.changes.push_back({.service = "web", .change = "changed", .keys = {std::move(mode)}});
+    return show_plan(plan, "x", {.colour = false, .now = now});
+  };
+  EXPECT_THAT(
+      text({"mode", "observe", "auto"}),
+      HasSubstr("with --confirm   taken back, its traffic would stay at the server that it then has, without failover: the rules of "
+                "before get nothing more until the service is removed\n"));
+  EXPECT_THAT(text({"mode", "auto", "observe"}), testing::Not(HasSubstr("taken back")));
+}
+
 ProbeAnswer answer(const char* role, const char* probe, const char* outcome, const char* reason) {
   ProbeAnswer made;
   made.service = "web";
@@ -152,6 +165,28 @@ TEST(ShowConnections, SaysWhyTheServerMayNotBeUnplugged) {
   EXPECT_THAT(text(primary), HasSubstr("and has no connections."));
   backup.returns_in_s = 43;
   EXPECT_THAT(text(backup), HasSubstr("not yet: it has 2 connections, and gets new ones again in 43 s. To keep them away:"));
+}
+
+TEST(ShowConnections, OfAnObservedServiceDoesNotSayThatAServerMayBeUnplugged) {
+  ConnectionsReport report;
+  report.service = "web";
+  report.observed = true;
+  report.servers = {row("primary", "10.0.0.11:8443", false, 3), row("backup", "10.0.0.12:8443", false, 0)};
+  const auto text = [&](std::size_t server) { return unplugging_of(report, report.servers[server]).text; };
+  const std::string begin =
+      "hanat does not send this service's connections (mode observe), and other rules may: look there before you unplug it";
+  EXPECT_EQ(text(0), "primary: " + begin + "; it has 3 connections");
+  EXPECT_EQ(text(1), "backup: " + begin + "; it has no connections");
+  report.servers[1].also_target_of = {"mail"};
+  EXPECT_EQ(text(1), "backup: " + begin + "; it has no connections, and has the traffic of mail. To see that:");
+  report.servers[0].target = true; // it was in mode auto before
+  report.servers[1].also_target_of.clear();
+  EXPECT_EQ(text(0), "primary: not now: it gets the new connections, and has 3 connections. In mode observe hanat moves nothing: first set "
+                     "mode = \"auto\", and reload.");
+  EXPECT_TRUE(unplugging_of(report, report.servers[0]).remedies.empty()) << "an override is refused";
+  EXPECT_EQ(text(1),
+            "backup: hanat sends it no new connections, but in mode observe other rules may: look there before you unplug it; it has no "
+            "connections");
 }
 
 } // namespace

@@ -64,6 +64,8 @@ TEST_F(Report, EndsByItselfAndRenewedItGoesOn) {
   EXPECT_EQ(who_answers(), "backup") << "1.3 s after the first one";
   hanatd.wait_target("web", "primary");
   EXPECT_EQ(who_answers(), "primary");
+  EXPECT_THAT(report("backup", "drain", "1s").out, AllOf(HasSubstr("web: backup"), Not(HasSubstr("traffic")), Not(HasSubstr("reset"))))
+      << "it moves nothing, and the moves before are not its doing";
   EXPECT_THAT(hanatd.log(), HasSubstr("is judged by its probes again: the report was not renewed in time"));
 }
 
@@ -102,7 +104,7 @@ TEST_F(Report, OfADrainDoesNotHideThatTheServerIsDown) {
 TEST_F(Report, WithoutATimeOrAHealthIsAnErrorThatShowsHow) {
   const Output none = hanatd.ctl({"report", "primary", "--for", "5s"});
   EXPECT_EQ(none.exit, 2);
-  EXPECT_THAT(none.err, HasSubstr("hanatctl report web primary --health down --for 30s"));
+  EXPECT_THAT(none.err, HasSubstr("hanatctl report primary --health down --for 30s"));
   EXPECT_EQ(hanatd.ctl({"report", "primary", "--health", "down"}).exit, 2);
   EXPECT_THAT(hanatd.ctl({"report", "primary", "--health", "bad", "--for", "5s"}).err, HasSubstr("write up, down, drain or none"));
   EXPECT_THAT(hanatd.ctl({"report", "primary", "--health", "down", "--for", "48h"}).err, HasSubstr("1 s to 24 h"));

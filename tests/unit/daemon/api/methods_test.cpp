@@ -234,6 +234,7 @@ TEST(Methods, DeclareEveryFieldOfAnswers) {
                            .latency_ms = 1};
   EXPECT_EQ(checker.check_result("Ask", {{"answers", json::array({answer, ProbeAnswer{}})}}), "");
   ConnectionsReport connections{.service = "web", .took_ms = 1.5, .servers = {{}, {}}, .list = {{}}};
+  connections.observed = true;
   connections.servers[0].ends_in_s = connections.servers[0].returns_in_s = 1.5;
   EXPECT_EQ(checker.check_result("Connections", {{"connections", connections}}), "");
   const json names = {{"services", {"web"}}, {"servers", json::array({{{"role", "primary"}, {"address", "a"}}})}};

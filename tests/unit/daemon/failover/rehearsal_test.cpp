@@ -352,5 +352,23 @@ TEST_F(RehearsalTest, OfTheEndOfModeObserveSaysWhereTheTrafficBegins) {
   EXPECT_EQ(take_over().target, "primary") << "it goes on there, by hanatd's decisions again";
 }
 
+TEST_F(RehearsalTest, OfTheRemovalOfAnObservedServiceTellsOfNoTakeOver) {
+  ServiceConfig web = any_service("web", 443);
+  web.mode = Mode::observe;
+  start({web});
+  run_until_idle();
+  const auto expect_removal = [&] {
+    const ReloadPlan plan = reload.plan({}, now);
+    ASSERT_EQ(plan.changes.size(), 1U);
+    EXPECT_EQ(plan.changes[0].change, "removed");
+    EXPECT_FALSE(plan.changes[0].take_over);
+  };
+  expect_removal();
+  judge(service("web"), 0, probes::Outcome::pass);
+  now += 1min;
+  judge(service("web"), 0, probes::Outcome::pass);
+  expect_removal();
+}
+
 } // namespace
 } // namespace hanat::test

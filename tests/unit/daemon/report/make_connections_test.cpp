@@ -69,6 +69,9 @@ TEST_F(MakeConnections, MarksWhatLeavesWhatIsDisabledAndWhoElseUsesTheServer) {
   EXPECT_THAT(made.servers[1].also_target_of, testing::IsEmpty());
   EXPECT_FALSE(made.servers[0].disabled);
   EXPECT_TRUE(made.servers[1].disabled);
+  EXPECT_FALSE(made.observed);
+  web.shadow.emplace();
+  EXPECT_TRUE(report({}).observed);
 }
 
 } // namespace
