@@ -105,10 +105,13 @@ Notice notice_forced(const ServiceStatus& service, const ForcedStatus& forced, W
 
 /// A program says how the server is.
 Notice notice_report(const ServerStatus& server, const ReportStatus& report, WallTime now) {
-  std::string text = server.drains ? fmt::format("{} is drained by {}{}: new connections go elsewhere", escaped(server.role),
-                                                 escaped(report.by), until_text(report.until, now))
-                                   : fmt::format("{} is reported {} by {}{}: that counts instead of its probes", escaped(server.role),
-                                                 escaped(report.health), escaped(report.by), until_text(report.until, now));
+  const bool dead = report.health == "full" && server.health == "down";
+  std::string text = dead            ? fmt::format("{} is drained by {}{}, and its probes say that it is down", escaped(server.role),
+                                                   escaped(report.by), until_text(report.until, now))
+                     : server.drains ? fmt::format("{} is drained by {}{}: new connections go elsewhere", escaped(server.role),
+                                                   escaped(report.by), until_text(report.until, now))
+                                     : fmt::format("{} is reported {} by {}{}: that counts instead of its probes", escaped(server.role),
+                                                   escaped(report.health), escaped(report.by), until_text(report.until, now));
   if (!report.reason.empty()) text += fmt::format(": \"{}\"", escaped(report.reason));
   return {false, std::move(text)};
 }
@@ -372,8 +375,8 @@ std::vector<Notice> notices(const ServiceStatus& service, WallTime now) {
 }
 
 bool is_served(const ServiceStatus& service) {
-  if (service.mode == "observe") return true;
-  if (service.why == "followed") return true; // the active gateway of the pair serves them, by its own probes
+  if (service.mode == "observe" && !service.in_table) return true; // by other rules, for all that hanat knows
+  if (service.why == "followed") return true;                      // the active gateway of the pair serves them, by its own probes
   if (listens_nowhere(service)) return false;
   if (service.target == "none") return service.why == "starting";
   const auto* const server = find_server(service, service.target);

@@ -169,7 +169,7 @@ void show_single_clients(const json& reply, Page& page) {
   const json single = reply.value("clients", json::array());
   if (single.empty()) return;
   page.blank();
-  page.add(Colour::none, "", "single clients that were stopped in the last hour (others are served):");
+  page.add(Colour::none, "", "clients that were stopped in the last hour by a rule about their addresses:");
   for (const json& finding : single) {
     const auto age = seconds_since(text_in(finding, "at"), page.now());
     page.add(Colour::yellow, "!  ",

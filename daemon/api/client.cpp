@@ -7,6 +7,7 @@
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -200,10 +201,18 @@ json call(const std::string& socket_path, const std::string& method, const json&
 
 json call_list(const std::string& socket_path, const std::string& method, const json& parameters, std::string_view list,
                const std::function<void(const json&)>& on_element, std::chrono::milliseconds deadline, int cancel) {
+  constexpr std::string_view begin_of_error = R"({"error")"; // which may have a list of that name, too: it is kept whole
   ListReader reader{list, [&](std::string_view element) { on_element(parsed(element, socket_path)); }};
-  Exchange{socket_path, deadline, cancel}.run(varlink::call_bytes(full_name(method), parameters),
-                                              [&reader](std::string_view bytes) { reader.feed(bytes); });
-  return parameters_of(reader.rest(), socket_path);
+  std::string text; // until it is known that it is none; then of an error
+  bool fits = false;
+  Exchange{socket_path, deadline, cancel}.run(varlink::call_bytes(full_name(method), parameters), [&](std::string_view bytes) {
+    if (fits) return reader.feed(bytes);
+    text += bytes;
+    if (begin_of_error.starts_with(std::string_view{text}.substr(0, begin_of_error.size()))) return;
+    fits = true;
+    reader.feed(std::exchange(text, {}));
+  });
+  return parameters_of(fits ? reader.rest() : text, socket_path);
 }
 
 void call_more(const std::string& socket_path, const std::string& method, const json& parameters,

@@ -288,10 +288,11 @@ bool ServiceCheck::report_loop(const SourceLocation& at, std::string_view what, 
 
 /// Of a name: as if it had an address of each family.
 std::vector<probes::Probe> ServiceCheck::probes_of(std::size_t server) const {
-  if (!service_.servers[server].host) return probes_for(service_, service_.servers[server]);
+  const auto& host = service_.servers[server].host;
+  if (!host) return probes_for(service_, service_.servers[server]);
   ServerConfig config = service_.servers[server];
   for (const char* any : {"192.0.2.1", "2001:db8::1"})
-    config.addresses.push_back({.address = Address::parse(any).value_or(Address{}), .port = config.host->port});
+    config.addresses.push_back({.address = Address::parse(any).value_or(Address{}), .port = host->port});
   return probes_for(service_, config);
 }
 

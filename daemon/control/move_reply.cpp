@@ -83,7 +83,8 @@ json move_reply(const Subject& subject, std::size_t server) {
   const ServerState& state = service.servers[server];
   reply["server"] = state.role;
   reply["server_address"] = address_text(state);
-  reply["until"] = state.maintenance && state.maintenance->until_wall ? json(to_text(*state.maintenance->until_wall)) : json();
+  const auto until = state.maintenance ? state.maintenance->until_wall : std::optional<WallTime>{};
+  reply["until"] = until ? json(to_text(*until)) : json();
   // Until the flip that follows: a disabled server has the traffic no longer.
   reply["pending"] = state.maintenance && !service.shadow && service.current == std::optional{server};
   return reply;

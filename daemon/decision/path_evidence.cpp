@@ -87,7 +87,7 @@ void PathEvidence::on_examined(const Examined& examined, Time now) {
 
 bool PathEvidence::is_unanswered(const Connection& connection, Time now) {
   if (connection.repeated == 1) return now - connection.first >= alone_for;
-  return connection.repeated > 2 || now - connection.last >= answer_within;
+  return connection.repeated > 2 || connection.accepted || now - connection.last >= answer_within; // accepted: it has waited that long
 }
 
 PathEvidence::Change PathEvidence::evaluate(TargetState target, Time now) {
@@ -193,7 +193,8 @@ std::optional<Endpoint> PathEvidence::suspect(Time now) const {
   std::optional<Endpoint> newest;
   Time last{};
   const auto is_accepted = [now](const auto& entry) { return entry.second.accepted && now - entry.second.last <= together; };
-  const bool several = std::ranges::count_if(connections_, is_accepted) >= begin_with; // one alone may be an accident
+  // One alone may be an accident; in trouble each will do, to see whether it is over.
+  const bool several = unanswered_ || std::ranges::count_if(connections_, is_accepted) >= begin_with;
   for (const auto& [client, connection] : connections_) {
     if (now - connection.first < looks_bad_after || connection.last <= last) continue;
     if (connection.accepted && connection.repeated == 1 && !several) continue;

@@ -89,8 +89,9 @@ struct ServerState {
   Candidate group_view = neutral;     // what the other services of the group know of it
   Observations observations = {};     // since its health changed last
   Rare<Maintenance> maintenance = {}; // it is disabled: never chosen
-  bool planned = false; // an operator enabled it, or a reload moved or added it, and it has not been the target or gone down since
-  bool placed = false;  // of these: the last reload gave it this place among the servers
+  bool planned =
+      false; // an operator enabled it or ended its drain, or a reload moved or added it, and it has not been the target or gone down since
+  bool placed = false;                          // of these: the last reload gave it this place among the servers
   std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
   ProbeTotals totals = {};

@@ -57,8 +57,10 @@ void enable_server(ServiceState& service, std::size_t server, std::string by, Se
 }
 
 void expire_maintenance(ServiceState& service, Outbox& outbox, Time now) {
-  for (ServerState& server : service.servers)
-    if (server.maintenance && server.maintenance->until && *server.maintenance->until <= now) end_maintenance(service, server, {}, outbox);
+  for (ServerState& server : service.servers) {
+    const auto until = server.maintenance ? server.maintenance->until : std::optional<Time>{};
+    if (until && *until <= now) end_maintenance(service, server, {}, outbox);
+  }
 }
 
 void share_maintenance(std::span<ServiceState* const> group, ServiceRegistry& registry, Outbox& outbox) {

@@ -9,7 +9,9 @@
 namespace hanat {
 namespace {
 
+/// A server that was drained by it and lives may have the traffic back as after maintenance: that is planned, too.
 void end(ServiceState& service, ServerState& server, std::string by, Outbox& outbox) {
+  server.planned |= server.report->health == Health::full && server.health == Health::full;
   server.report.reset();
   outbox.log(events::report_ended(service, server, std::move(by)));
 }

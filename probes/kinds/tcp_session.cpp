@@ -126,7 +126,7 @@ private:
   Poll poll_;
   std::string unsent_;
   bool connected_ = false, drained_ = false;
-  int watched_ = 0; // events that libuv waits for
+  int watched_ = 0;    // events that libuv waits for
   int send_error_ = 0; // errno of a send that failed because the server closed the connection
   Deadline deadline_;
 };

@@ -64,8 +64,8 @@ bool VerifiedChains::verify(X509_STORE_CTX* verification, const std::string& nam
   const std::time_t now = std::time(nullptr);
   {
     const std::lock_guard lock{mutex_};
-    const auto known = chains_.find(key);
-    if (known != chains_.end() && known->second.from <= now && now < known->second.before) {
+    const auto found = chains_.find(key);
+    if (found != chains_.end() && found->second.from <= now && now < found->second.before) {
       X509_STORE_CTX_set_error(verification, X509_V_OK);
       return true;
     }

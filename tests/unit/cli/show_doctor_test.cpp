@@ -133,7 +133,7 @@ TEST(ShowDoctor, ShowsWhatStoppedSingleClientsApart) {
   tzset();
   const DoctorText shown = show_doctor(answer, no_clients, {.now = *parse_wall_time("2026-01-31T14:00:02.000Z")});
   EXPECT_EQ(shown.exit, 0);
-  EXPECT_THAT(shown.text, testing::StartsWith("single clients that were stopped in the last hour (others are served):\n"
+  EXPECT_THAT(shown.text, testing::StartsWith("clients that were stopped in the last hour by a rule about their addresses:\n"
                                               "!  web: net.ipv4.ip_forward is 0"));
   EXPECT_THAT(shown.text, HasSubstr("   client 192.0.2.7 on interface eth0, 13:48:02 (12 min ago)\n   -> sysctl"));
   EXPECT_THAT(shown.text, HasSubstr("\n\n1 service: the whole way works"));

@@ -271,9 +271,9 @@ std::set<std::string> never_seen() {
       // services that listen on interfaces
       "Service.interfaces ListenInterface.listen ListenInterface.interface ListenInterface.addresses ListenInterface.problems "
       "ListenInterface.held HeldAddress.address HeldAddress.left_s Service.in_table Server.drains "
-      // a crash, and what is always null here
+      // a crash, a report that moves the traffic, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
-      "ReportedServer.forced EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for "
+      "ReportedServer.forced ReportedServer.old_connections EnabledServer.forced EnabledServer.failback_in_s EnabledServer.waits_for "
       "WhyReport.from "
       // followers have a test of their own, files are parameters, and no reload moves traffic or changes what works
       "Server.new_probes NewProbes.since NewProbes.failing NewProbes.probes Server.former_since ServicePlan.held ServicePlan.serves_on "

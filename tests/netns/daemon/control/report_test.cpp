@@ -88,6 +88,18 @@ TEST_F(Report, CountsInsteadOfProbesBothWaysAndSurvivesAReload) {
   EXPECT_FALSE(server(service(hanatd.status(), "web"), "primary").report) << "it is good for seconds, and not kept";
 }
 
+TEST_F(Report, OfADrainThatEndsGivesTheTrafficBackAsAfterMaintenance) {
+  ASSERT_EQ(hanatd.reload(fast_service({.extra = "on_forced = \"drain 60s\""})).exit, 0);
+  wait_both_up(hanatd);
+  ASSERT_EQ(report("primary", "drain").exit, 0);
+  TcpClient held{lab, Host::client, Lab::vip(443)};
+  ASSERT_EQ(held.ask().text, "backup");
+  ASSERT_EQ(hanatd.ctl({"report", "primary", "--health", "none"}).exit, 0);
+  hanatd.wait_target("web", "primary");
+  EXPECT_EQ(who_answers(), "primary");
+  EXPECT_EQ(held.ask().text, "backup") << "it drains";
+}
+
 TEST_F(Report, OfADrainDoesNotHideThatTheServerIsDown) {
   wait_both_up(hanatd);
   ASSERT_EQ(report("primary", "drain").exit, 0);

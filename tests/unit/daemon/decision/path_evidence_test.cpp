@@ -329,6 +329,10 @@ TEST_F(ThatAServerHasAccepted, IsLookedIntoWhenThreeClientsHaveGivenUpEarly) {
   examined(Examined::Verdict::path, false);
   go_to(7s);
   EXPECT_EQ(begun, 1);
+  go_to(30s);
+  EXPECT_TRUE(evidence.suspect(now)) << "it is looked at again, to see whether it is over";
+  examined(Examined::Verdict::nothing, true);
+  EXPECT_EQ(ended, 1);
 }
 
 TEST_F(ThatAServerHasAccepted, IsNothingWithoutHoweverManyTheyAre) {
