@@ -181,10 +181,11 @@ once_more() { # NAME BINARY
   quietly gtest "$1, alone" "$2" "--gtest_filter=$(IFS=: && printf '%s' "${again[*]}")"
   [ "$failed" -gt "$before" ] || delayed+=("${again[@]}")
 }
-# netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone.
+# netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone; so does what fills conntrack, whose dumps then take seconds
+# in every namespace.
 netns() {
   local at_once=$1 name=$2 binary=$3 left_out=${4-}
-  local alone='Scheduler.*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*:ConnectionsOfAGateway.AreCounted*:Completions.OfTenThousand*:*Detection.LosesNo*'
+  local alone='Scheduler.*:FullConntrack*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*:ConnectionsOfAGateway.AreCounted*:Completions.OfTenThousand*:*Detection.LosesNo*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
   quietly run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
