@@ -56,6 +56,10 @@ ProbeStatus report(const ServiceState& service, const ProbeState& probe, Time no
           .last = last_of(probe, now)};
 }
 
+std::optional<std::string> until_text(const std::optional<WallTime>& until) {
+  return until ? std::optional{to_text(*until)} : std::nullopt;
+}
+
 /// Planned work, not a failure: a program says that the server is to get no new connections, or all of its probes that are full are agents.
 bool drains(const ServerState& server) {
   if (server.health != Health::full) return false;
@@ -77,7 +81,7 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
   if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
   if (const auto& maintenance = server.maintenance)
     status.disabled = DisabledStatus{.since = to_text(maintenance->since),
-                                     .until = maintenance->until_wall ? std::optional{to_text(*maintenance->until_wall)} : std::nullopt,
+                                     .until = until_text(maintenance->until_wall),
                                      .reason = maintenance->reason,
                                      .by = maintenance->by};
   if (const auto& reported = server.report)
@@ -260,7 +264,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
   }
   if (service.force)
     status.forced = ForcedStatus{.target = service.servers[service.force->server].role,
-                                 .until = service.force->until_wall ? std::optional{to_text(*service.force->until_wall)} : std::nullopt,
+                                 .until = until_text(service.force->until_wall),
                                  .reason = service.force->reason,
                                  .by = service.force->by,
                                  .until_down = service.force->until_down,
