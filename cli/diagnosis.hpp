@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "cli/arguments.hpp"
 #include "cli/commands.hpp"
 #include "daemon/config/diagnostics.hpp"
