@@ -10,6 +10,7 @@
 
 #include "cli/listening.hpp"
 #include "cli/text.hpp"
+#include "daemon/api/redundancy.hpp"
 #include "daemon/util/escape.hpp"
 
 namespace hanat::cli {
@@ -29,11 +30,6 @@ bool worse_in_group(const ServerStatus& server) {
 std::string_view health_of(const ServerStatus& server) {
   if (server.group_health && worse_in_group(server)) return *server.group_health;
   return server.health;
-}
-
-/// It has passed often enough to get the traffic at once when the target fails.
-bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
-  return server.recovering && server.recovering->passes >= server.recovering->of && (!service.group || service.failback.to == server.role);
 }
 
 /// "backup2 is down (refused)", "backup is full (53300 sorry, too many clients already)"

@@ -1,6 +1,6 @@
 // JSON of structs that are described once: a template describe(to, value) calls to("key", value.member) for each key, and JsonText writes
-// text from front to back, while tree_of() makes a tree. The text of a status of ten thousand services takes a tenth of the time of its
-// tree. Not here: the structs (status), reading JSON.
+// text from front to back, while tree_of() makes a tree. The text of a status of ten thousand services needs no tree of
+// them. Not here: the structs (status), reading JSON.
 #pragma once
 
 #include <concepts>

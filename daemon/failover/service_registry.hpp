@@ -70,7 +70,7 @@ private:
   std::set<std::pair<Time, ServiceState*>> timers_;
 
 public:
-  /// Of the dirty ones those that can wait.
+  /// Of the dirty ones those that can wait. It refers to them, and stands behind them.
   WaitingServices waiting{dirty_};
 };
 

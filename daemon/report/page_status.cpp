@@ -7,6 +7,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "daemon/api/redundancy.hpp"
+
 namespace hanat {
 namespace {
 
@@ -16,11 +18,6 @@ std::string to_json_text(const nlohmann::json& value) { return value.dump(-1, ' 
 bool is_down(const ServerStatus& server) { return server.group_health.value_or(server.health) == "down"; }
 
 bool listens_nowhere(const ListenStatus& listener) { return listener.addresses.empty() && !listener.problems.empty(); }
-
-/// It gets the traffic at once if the target fails.
-bool takes_over(const ServiceStatus& service, const ServerStatus& server) {
-  return server.recovering && server.recovering->passes >= server.recovering->of && (!service.group || service.failback.to == server.role);
-}
 
 /// None of the other servers could take over, and somebody has to mend one: not where they are out of service on purpose.
 bool lost_redundancy(const ServiceStatus& service) {

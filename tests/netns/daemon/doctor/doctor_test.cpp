@@ -155,7 +155,8 @@ TEST_F(DoctorTest, TheStatusSaysThatNothingIsForwardedBeforeAClientComes) {
   const Output check = daemon.ctl({"status", "--check"});
   EXPECT_EQ(check.exit, 2) << check.out;
   EXPECT_THAT(check.out, HasSubstr("CRITICAL: net.ipv4.ip_forward is 0"));
-  EXPECT_THAT(daemon.ctl({"status"}).out, AllOf(HasSubstr("no client reaches any service"), HasSubstr("-> sysctl -w net.ipv4.ip_forward=1")));
+  EXPECT_THAT(daemon.ctl({"status"}).out,
+              AllOf(HasSubstr("no client reaches any service"), HasSubstr("-> sysctl -w net.ipv4.ip_forward=1")));
   EXPECT_THAT(daemon.log(), HasSubstr("net.ipv4.ip_forward is 0: no IPv4 packet is forwarded, and no client reaches any service"));
   lab().sysctl(Host::gateway, "net.ipv4.ip_forward", "1");
   daemon.wait_for([](const Status& status) { return status.daemon.findings.empty(); });

@@ -58,14 +58,25 @@ void know_gateway(Lab& lab) {
 bool is_unanswered(const Status& status) { return service(status, "web").path.state == "unanswered"; }
 
 /// The server accepts, and a rule of the gateway drops what it says.
-TEST(PathOfReplies, ThatAreDroppedShowsWithinTenSecondsAndEndsWithTheRule) {
+class PathOfReplies : public testing::Test {
+protected:
+  PathOfReplies() {
+    wait_both_up(hanatd);
+    wait_settled(hanatd);
+    lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 0; }; "
+                            "add rule inet fw forward iifname to-primary drop comment \"strict\"'");
+  }
+  void mend() { lab.must(Host::gateway, "nft 'delete table inet fw'"); }
+  void wait_until_over() const {
+    hanatd.wait_for([](const Status& now) { return !is_unanswered(now); }, milliseconds{20'000});
+  }
+
   Lab lab;
-  const TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
-  const Hanatd hanatd{lab, fast_service()};
-  wait_both_up(hanatd);
-  wait_settled(hanatd);
-  lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 0; }; "
-                          "add rule inet fw forward iifname to-primary drop comment \"strict\"'");
+  TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
+  Hanatd hanatd{lab, fast_service()};
+};
+
+TEST_F(PathOfReplies, ThatAreDroppedShowsWithinTenSecondsAndEndsWithTheRule) {
   const auto began = TestClock::now();
   Attempt attempt;
   std::jthread hangs([&] { attempt = connect_once(lab, Host::client, Lab::vip(443), milliseconds{9000}); });
@@ -77,28 +88,21 @@ TEST(PathOfReplies, ThatAreDroppedShowsWithinTenSecondsAndEndsWithTheRule) {
   EXPECT_THAT(hanatd.ctl({"metrics"}).out, HasSubstr("hanat_path_state{service=\"web\"} 1\n"));
   hangs.join();
   EXPECT_EQ(attempt.result, Result::timeout) << attempt;
-  lab.must(Host::gateway, "nft 'delete table inet fw'");
+  mend();
   EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443), milliseconds{5000}).text, "primary");
-  hanatd.wait_for([](const Status& now) { return !is_unanswered(now); }, milliseconds{20'000});
+  wait_until_over();
   EXPECT_THAT(hanatd.log(), HasSubstr("web: hanatd's own client is answered again; it lasted"));
 }
 
 /// Whoever waits for two seconds only sends two SYNs.
-TEST(PathOfReplies, ThatAreDroppedShowsForClientsThatGiveUpEarlyToo) {
-  Lab lab;
-  const TcpServer primary{lab, Host::primary, 8443, "primary"}, backup{lab, Host::backup, 8443, "backup"};
-  const Hanatd hanatd{lab, fast_service()};
-  wait_both_up(hanatd);
-  wait_settled(hanatd);
-  lab.must(Host::gateway, "nft 'add table inet fw; add chain inet fw forward { type filter hook forward priority 0; }; "
-                          "add rule inet fw forward iifname to-primary drop'");
+TEST_F(PathOfReplies, ThatAreDroppedShowsForClientsThatGiveUpEarlyToo) {
   std::jthread hang([&](const std::stop_token& stop) {
     while (!stop.stop_requested()) connect_once(lab, Host::client, Lab::vip(443), milliseconds{2000});
   });
   hanatd.wait_for(is_unanswered, milliseconds{15'000});
   EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 2);
-  lab.must(Host::gateway, "nft 'delete table inet fw'");
-  hanatd.wait_for([](const Status& now) { return !is_unanswered(now); }, milliseconds{20'000});
+  mend();
+  wait_until_over();
 }
 
 TEST_P(PathTrap, ShowsWithinFiveSecondsOfTheFirstSynWhileTheServerPassesItsProbes) {
@@ -153,8 +157,9 @@ TEST(PathOfOneClient, ThatIsBlockedIsNoTroubleOfTheService) {
   EXPECT_EQ(hanatd.ctl({"status", "--check"}).exit, 0);
   const Output doctor = hanatd.ctl({"doctor"});
   EXPECT_EQ(doctor.exit, 0) << doctor.out;
-  EXPECT_THAT(doctor.out, AllOf(HasSubstr("clients that were stopped in the last hour"), HasSubstr("!  web: dropped by inet fw forward rule 1"),
-                                HasSubstr("client 198.18.1.2 on interface"), HasSubstr("the whole way works")));
+  EXPECT_THAT(doctor.out,
+              AllOf(HasSubstr("clients that were stopped in the last hour"), HasSubstr("!  web: dropped by inet fw forward rule 1"),
+                    HasSubstr("client 198.18.1.2 on interface"), HasSubstr("the whole way works")));
 }
 
 class PathInPeace : public testing::Test {
