@@ -54,7 +54,16 @@ trap ended EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-section() { printf '\n==== %s  (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+# When a section began, and how busy the processors were in the one before: what waits there could wait for less.
+section() {
+  local user nice system idle waiting
+  read -r _ user nice system idle waiting _ </proc/stat
+  local busy=$((user + nice + system)) spare=$((idle + waiting))
+  printf '\n==== %s  (%d:%02d; processors %d %% busy until here)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)) \
+    $((100 * (busy - was_busy) / (busy - was_busy + spare - was_spare + 1)))
+  was_busy=$busy was_spare=$spare
+}
+was_busy=0 was_spare=0
 pass() { passed=$((passed + ${1:-1})); }
 fail() { # TEXT [COUNT]
   failed=$((failed + ${2:-1}))
@@ -95,6 +104,9 @@ quietly() {
   [ -z "$idle" ] || kill -CONT -- "-$idle" 2>/dev/null
   return "$status"
 }
+# shellcheck source=tests/gtest_shares.sh
+. tests/gtest_shares.sh
+
 # check NAME COMMAND...: one check, whose output is shown when it fails
 check() {
   local name=$1
@@ -108,32 +120,6 @@ check() {
   fi
 }
 
-# What failing tests printed; the whole end of a log that stops in the middle.
-failures_in() {
-  awk '/^\[ RUN  / { held = ""; running = 1 } running { held = held $0 "\n" } /^\[  FAILED  \].*ms\)$/ { printf "%s", held }
-    /^\[ (  FAILED |      OK|  SKIPPED) / { running = 0; held = "" } END { if (running) printf "%s", held }' "$1"
-}
-failed_in() { sed -nE 's/^\[  FAILED  \] ([^ ,]+).* \([0-9]+ ms\)$/\1/p' "$1"; }
-# tally NAME STATUS LOG [again]: adds a test program's own counts; a crash, a skipped test and an empty run are failures. With "again" the
-# tests that failed are kept for another run.
-tally() {
-  local name=$1 status=$2 log=$3 ok bad=() skipped
-  [ -e "$log" ] || : >"$log" # what never ran is a failure, too
-  ok=$(grep -c '\[       OK \]' "$log")
-  mapfile -t bad < <(failed_in "$log")
-  skipped=$(grep -cE '\[  SKIPPED \] .*\([0-9]+ ms\)$' "$log")
-  pass "$ok"
-  if [ "${4-}" = again ]; then again+=("${bad[@]}"); elif [ "${#bad[@]}" -gt 0 ]; then fail "$name: ${bad[*]}" "${#bad[@]}"; fi
-  if [ "$skipped" -gt 0 ]; then fail "$name: $skipped tests skipped" "$skipped"; fi
-  if [ "$status" -ne 0 ] && [ "${#bad[@]}" -eq 0 ]; then fail "$name: ended with $status in the middle of a test"; fi
-  if [ "$ok" -eq 0 ]; then fail "$name: no test passed, or none was there"; fi
-  if [ "$status" -eq 0 ] && [ $((${#bad[@]} + skipped)) -eq 0 ]; then
-    grep -E '^\[==========\] .* ran' "$log"
-  else
-    failures_in "$log" | tail -n 200
-    failures_in "$log" | grep -E -A 5 '^\[ RUN  |: Failure$' | head -n 30 >>"$scratch/reasons" # once more at the end, in short
-  fi
-}
 # lines NAME STATUS: what a script wrote whose lines begin with "ok " or "FAILED ", each a check of its own.
 lines() {
   local name=$1 status=$2 bad
@@ -143,57 +129,6 @@ lines() {
   if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then fail "$name: ended with $status"; fi
   [ "$status" -eq 0 ] || tail -n 120 "$scratch/lines"
 }
-# gtest NAME BINARY [ARGUMENT...]
-gtest() {
-  local name=$1
-  shift
-  run timeout --foreground 1200 "$@" >"$scratch/gtest" 2>&1
-  tally "$name" $? "$scratch/gtest"
-}
-# A test program's tests in twelve shares, some at a time: most tests wait most of the time, each in a network of its own.
-shares() { # AT_ONCE BINARY [ARGUMENT...]
-  local at_once=$1
-  shift
-  rm -f "$scratch"/share-*
-  # shellcheck disable=SC2016 # for that bash to expand
-  seq 0 11 | xargs -P "$at_once" -I SHARE bash -c '
-    share=$1 scratch=$2
-    shift 2
-    GTEST_TOTAL_SHARDS=12 GTEST_SHARD_INDEX=$share timeout --foreground 1200 "$@" >"$scratch/share-$share" 2>&1
-    echo $? >"$scratch/share-$share-status"' share SHARE "$scratch" "$@"
-}
-# Other tests and a busy machine can hold up one that waits for a moment or measures time: it may fail once, and has to pass alone. More than
-# a few are no accident.
-tally_shares() { # NAME BINARY
-  local share
-  again=()
-  for share in {0..11}; do tally "$1" "$(cat "$scratch/share-$share-status" || echo 1)" "$scratch/share-$share" again; done
-  once_more "$1" "$2"
-}
-once_more() { # NAME BINARY
-  local before=$failed
-  [ "${#again[@]}" -gt 0 ] || return 0
-  if [ "${#again[@]}" -gt 6 ]; then
-    fail "$1: ${again[*]}" "${#again[@]}"
-    return
-  fi
-  printf 'once more, alone: %s\n' "${again[*]}"
-  quietly gtest "$1, alone" "$2" "--gtest_filter=$(IFS=: && printf '%s' "${again[*]}")"
-  [ "$failed" -gt "$before" ] || delayed+=("${again[@]}")
-}
-# netns AT_ONCE NAME BINARY [LEFT_OUT]: what measures times runs after the others, alone; so does what fills conntrack, whose dumps then take seconds
-# in every namespace.
-netns() {
-  local at_once=$1 name=$2 binary=$3 left_out=${4-}
-  local alone='Scheduler.*:FullConntrack*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*:ConnectionsOfAGateway.AreCounted*:Completions.OfTenThousand*:*Detection.LosesNo*'
-  run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
-  tally_shares "$name" "$binary"
-  quietly run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
-  again=()
-  tally "$name" $? "$scratch/gtest" again
-  once_more "$name" "$binary"
-}
-
 sources() { find nat probes daemon cli tests -name '*.[ch]pp' | sort; }
 
 build() { # PRESET TARGET...
@@ -310,7 +245,7 @@ section "build dev, warnings are errors"
 must_build dev all || finish
 
 section "unit tests"
-gtest "unit" build/dev/tests/hanat-unit
+unit "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
 [ "$mode" = quick ] || while_idle tidy_and_build_tsan
@@ -326,17 +261,18 @@ if [ "$mode" != quick ]; then
   section "Debian's servers under reloads, short form"
   quietly check "servers/run.sh" env HANAT_BUILD=build/dev tests/servers/run.sh short
 
-  section "documents"
-  tests/docs/run.sh build/dev >"$scratch/lines" 2>&1
-  lines "documents" $?
-
-  section "the status page in a browser"
+  section "documents; the status page in a browser; hanatctl top in a terminal"
+  tests/docs/run.sh build/dev >"$scratch/lines-documents" 2>&1 & # it mostly waits
+  beside=$!
   tests/page.sh build/dev >"$scratch/lines" 2>&1
   lines "page" $?
-
-  section "hanatctl top in a terminal"
   tests/top.sh build/dev >"$scratch/lines" 2>&1
   lines "top" $?
+  wait "$beside"
+  status=$?
+  beside=
+  mv "$scratch/lines-documents" "$scratch/lines"
+  lines "documents" "$status"
 
   section "the package, under a real systemd; build with ASan and UBSan"
   # It mostly waits, and the compiler does not.
@@ -350,7 +286,7 @@ if [ "$mode" != quick ]; then
   beside=
   if [ "$built" = 1 ]; then
     section "unit tests under ASan and UBSan"
-    gtest "unit (asan)" build/asan/tests/hanat-unit
+    unit "unit (asan)" build/asan/tests/hanat-unit
     section "namespace tests under ASan and UBSan"
     # Left out: what mostly waits and runs no code that the others do not (a library that is preloaded gets before the sanitizer, too); a daemon without descriptors (UBSan's check of a virtual call opens
     # a pipe itself, and calls its failure an invalid object); a neighbour whose commits under sanitizers are too slow to be in anybody's way.

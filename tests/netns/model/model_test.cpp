@@ -20,7 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::seconds;
 
-constexpr seconds time_in_the_run{60}, time_to_shrink{120};
+constexpr seconds time_in_the_run{30}, time_to_shrink{120};
 constexpr std::size_t as_many_as_fit = 1'000'000;
 
 std::string from_environment(const char* name) {
