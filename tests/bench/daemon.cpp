@@ -2,7 +2,6 @@
 // client is on the new target. hanat-bench-daemon [short]. Needs root; works in a Lab of its own.
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <optional>
 #include <stdexcept>
@@ -15,6 +14,7 @@
 
 #include "daemon/api/client.hpp"
 #include "daemon/api/status_call.hpp"
+#include "tests/bench/memory.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/lab.hpp"
@@ -43,14 +43,6 @@ std::string many_services(unsigned number = number_of_services, const std::strin
         "[service.s{0}]\nlisten = \"203.0.113.10:{0}/tcp\"\nprimary = \"198.18.11.2:8443\"\nbackup = \"198.18.12.2:8443\"\n{1}\n", port,
         more);
   return text;
-}
-
-/// VmRSS of a process, in MB of 1,048,576 bytes.
-double memory_of(pid_t process) {
-  std::ifstream file(fmt::format("/proc/{}/status", process));
-  for (std::string word; file >> word;)
-    if (double kilobytes = 0; word == "VmRSS:" && file >> kilobytes) return kilobytes / 1024;
-  throw std::runtime_error("no VmRSS of the daemon");
 }
 
 bool all_at(const Status& status, std::string_view target) {

@@ -49,7 +49,7 @@ SECONDS=0
 status=0
 first=1
 # The soak takes eleven minutes: only its short form is of this table. Four servers that take TLS and passwords are too much for the short one.
-parts=(commit daemon told cut forward probes)
+parts=(commit daemon told cut forward probes peers)
 if [ "${1-}" = short ]; then parts+=(soak); else parts+=(secured); fi
 for part in "${parts[@]}"; do
   "$build/tests/hanat-bench-$part" "$@" >"$scratch/part" 2>"$scratch/errors" || {
