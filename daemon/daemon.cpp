@@ -85,13 +85,6 @@ StatusSource status_source(const Controller& controller, const Handlers& handler
               }};
 }
 
-std::vector<events::CutMethod> cut_methods(const nat::Cutter& cutter) {
-  std::vector<events::CutMethod> methods;
-  for (const Family family : {Family::ipv4, Family::ipv6})
-    methods.push_back({.family = family, .method = cutter.method(family), .failed_check = cutter.limitation(family)});
-  return methods;
-}
-
 /// Failover must begin, whatever became of a hook's program: it is told now, and at each call.
 std::vector<std::string> hooks_that_cannot_run(const Config& config) {
   const std::array owners{geteuid()};
@@ -179,7 +172,7 @@ std::unique_ptr<ProgramMonitor> make_program_monitor(uv_loop_t* loop, const std:
 
 } // namespace
 
-Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::future<nat::Cutter> checked)
+Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat::ProvenFilters& filters)
     : loop_(loop), paths_(std::move(paths)), lock_(own(existing(paths_.state, Paths{}.state, "state directory"))),
       state_(loop, paths_.state, [this](events::Payload what) { log(std::move(what)); }),
       notify_(loop,
@@ -190,7 +183,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::futu
                                                              : "") +
                        summary(controller_->registry().services());
               }),
-      store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)) {
+      store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)), proofs_(loop) {
   const Config& config = *start.config->config;
   for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
   hooks_ = make_hooks(loop_, config, controller_, [this](const Event& event) { publish(event); });
@@ -199,8 +192,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::futu
   existing(directory_of(paths_.socket), directory_of(Paths{}.socket), "socket's directory");
   control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
                                              [this](const Call& call) { return (*handlers_)(call); });
-  nat::Cutter cutter = checked.get();
-  for (const events::CutMethod& method : cut_methods(cutter)) log(method);
+  nat::Cutter cutter{filters};
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { log(event.what); });
   controller_ = std::make_unique<Controller>(
@@ -222,6 +214,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::futu
       std::make_unique<InterfaceLink>(loop_, *controller_, *sources_.names, [this](const Event& event) { publish(event); });
   state_.start(*controller_, *sources_.names, sources_.interfaces->follow(start.config->config), history_->ring());
   log(events::Started{.kernel_release = kernel_release(), .table = paths_.table, .owns_table = controller_->table().is_owned()});
+  tell_when_proven(filters);
   config_ = {.file = start.file, .fallback = start.fallback, .loaded_at = wall_now()};
   reloads_ = std::make_unique<ReloadRequests>(loop_, paths_.config, config.operators, config_, reload_steps());
   handlers_ = std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, config_, *reloads_);
@@ -247,6 +240,15 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::futu
   serve_metrics(config.metrics);
   replace_link(link_, loop_, config, *controller_, *handlers_, *programs_, [this](const Event& event) { publish(event); });
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
+}
+
+void Daemon::tell_when_proven(const nat::ProvenFilters& filters) {
+  proofs_.run(
+      [filters] { filters.wait(); },
+      [this, filters] {
+        for (const Family family : {Family::ipv4, Family::ipv6})
+          log(events::CutMethod{.family = family, .method = filters.get().of(family).method, .failed_check = filters.get().of(family).why});
+      });
 }
 
 /// Of events that are not in the history, and of which nobody but the journal and the hook is told.

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,7 +33,8 @@
 #include "daemon/report/metrics_server.hpp"
 #include "daemon/report/sd_notify.hpp"
 #include "daemon/state/state_file.hpp"
-#include "nat/conntrack/cut.hpp"
+#include "daemon/util/job_queue.hpp"
+#include "nat/conntrack/capabilities.hpp"
 #include "probes/io/uv.hpp"
 
 namespace hanat {
@@ -58,8 +58,7 @@ struct StartConfig {
 class Daemon {
 public:
   /// Throws std::exception when the kernel, the state directory or the socket is refused: nothing was changed then.
-  /// `checked`: what cuts flows, once it is known how this kernel does it.
-  Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, std::future<nat::Cutter> checked);
+  Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat::ProvenFilters& filters);
   /// Returns after a signal to stop.
   void run();
 
@@ -75,6 +74,7 @@ private:
   void stop();
   void publish(const Event& event);
   void log(events::Payload what) const;
+  void tell_when_proven(const nat::ProvenFilters& filters);
 
   uv_loop_t* loop_;
   Paths paths_;
@@ -104,6 +104,7 @@ private:
   std::unique_ptr<ConfigWatch> config_watch_;
   std::vector<UvHandle<uv_signal_t>> signals_;
   UvHandle<uv_timer_t> trim_timer_;
+  JobQueue proofs_; // of what the kernel can do
 };
 
 } // namespace hanat

@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +31,7 @@
 #include "daemon/util/arguments.hpp"
 #include "daemon/util/escape.hpp"
 #include "daemon/util/version.hpp"
-#include "nat/conntrack/cut.hpp"
+#include "nat/conntrack/capabilities.hpp"
 #include "nat/kernel_modules.hpp"
 #include "nat/nftables/table.hpp"
 #include "probes/kinds/exec_orphans.hpp"
@@ -138,8 +137,8 @@ int check(const Arguments& arguments) {
 }
 
 int run_daemon(const Arguments& arguments) {
-  // What this kernel's conntrack can do takes as long to find out as ten thousand services to read.
-  std::future<nat::Cutter> cutter = std::async(std::launch::async, [] { return nat::Cutter{}; });
+  // Takes as long as ten thousand services to read; no target waits for it, the first cut does.
+  const nat::ProvenFilters filters = nat::prove_filters();
   std::optional<StartConfig> start = config_for(arguments);
   if (!start) {
     // The unit restarts hanatd until the files are corrected; the pause keeps that from filling the journal.
@@ -148,7 +147,7 @@ int run_daemon(const Arguments& arguments) {
   }
   probes::adopt_orphans(); // hanatd has no other children
   Loop loop;
-  Daemon daemon{loop.get(), arguments.paths, *start, std::move(cutter)};
+  Daemon daemon{loop.get(), arguments.paths, *start, filters};
   start.reset(); // the daemon has copied what it needs
   daemon.run();
   return 0;

@@ -9,11 +9,15 @@
 #include <utility>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <fmt/format.h>
 
 namespace hanat::nat {
 namespace {
 
+constexpr int niceness = 10;                     // of the checks: what starts meanwhile comes first
 constexpr std::uint32_t scratch_lifetime_s = 10; // the checks take a fraction of a second; a killed process leaves entries behind
 
 Family other_of(Family family) { return family == Family::ipv4 ? Family::ipv6 : Family::ipv4; }
@@ -282,6 +286,10 @@ Capabilities detect(Scratch& scratch, Family family, DeleteMethod best) {
   return capabilities;
 }
 
+Capabilities failed(const std::exception& error) {
+  return {.method = DeleteMethod::full_dump, .filters = {}, .why = fmt::format("the checks failed: {}", error.what())};
+}
+
 } // namespace
 
 Capabilities detect(ConntrackSocket& socket, Family family, DeleteMethod best) {
@@ -292,8 +300,26 @@ Capabilities detect(ConntrackSocket& socket, Family family, DeleteMethod best) {
     return detect(scratch, family, best);
   } catch (const std::system_error& error) {
     if (error.code().value() == EPERM) throw;
-    return {.method = DeleteMethod::full_dump, .filters = {}, .why = fmt::format("the checks failed: {}", error.what())};
+    return failed(error);
   }
+}
+
+ProvenFilters prove_filters() {
+  return std::async(std::launch::async, [] {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
+    const auto proven = [](Family family) {
+      try {
+        ConntrackSocket socket;
+        return detect(socket, family, DeleteMethod::filtered_delete);
+      } catch (const std::exception& error) {
+        return failed(error);
+      }
+    };
+    KernelFilters filters;
+    filters.ipv4 = proven(Family::ipv4);
+    filters.ipv6 = proven(Family::ipv6);
+    return filters;
+  });
 }
 
 } // namespace hanat::nat

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <future>
 #include <string>
 #include <string_view>
 
@@ -30,5 +31,15 @@ struct Capabilities {
 /// Checks no method better than `best`. Scratch entries have addresses of 240.0.0.0/4 and 100::/64 and a random mark, live for seconds and
 /// are removed on every path. Throws std::system_error only for missing privileges; any other error means a lesser method.
 Capabilities detect(ConntrackSocket& socket, Family family, DeleteMethod best);
+
+struct KernelFilters {
+  Capabilities ipv4 = {}, ipv6 = {};
+  const Capabilities& of(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
+};
+using ProvenFilters = std::shared_future<KernelFilters>;
+
+/// Checks both families on a thread of their own, one after the other, which takes tenths of a second: each of some forty dumps goes
+/// through the whole table of conntrack. Whatever fails, missing privileges too, means a lesser method.
+ProvenFilters prove_filters();
 
 } // namespace hanat::nat

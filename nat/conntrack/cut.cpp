@@ -265,21 +265,21 @@ void CutCount::add(Protocol protocol, std::uint64_t number) {
 
 struct Cutter::Impl {
   ConntrackSocket socket;
-  Capabilities ipv4, ipv6;
+  ProvenFilters filters;
 
-  const Capabilities& capabilities(Family family) const { return family == Family::ipv4 ? ipv4 : ipv6; }
+  const Capabilities& capabilities(Family family) const { return filters.get().of(family); }
   template <typename Run> void scan(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const Run& run);
 };
 
-Cutter::Cutter() : Cutter(DeleteMethod::filtered_delete) {}
+Cutter::Cutter(ProvenFilters filters) : impl_(std::make_unique<Impl>(Impl{.socket = ConntrackSocket{}, .filters = std::move(filters)})) {
+  impl_->socket.entries(); // throws if there is no conntrack netlink or no CAP_NET_ADMIN
+}
 
 Cutter::Cutter(DeleteMethod best, BeforeSend before_send)
-    : impl_(std::make_unique<Impl>(Impl{.socket = ConntrackSocket{before_send}, .ipv4 = {}, .ipv6 = {}})) {
-  impl_->socket.entries(); // throws if there is no conntrack netlink or no CAP_NET_ADMIN
-  const auto check_ipv6 = [best, &before_send] { return detect(*std::make_unique<ConntrackSocket>(before_send), Family::ipv6, best); };
-  auto ipv6 = std::async(before_send ? std::launch::deferred : std::launch::async, check_ipv6); // a tenth of a second of the kernel's
-  impl_->ipv4 = detect(impl_->socket, Family::ipv4, best);
-  impl_->ipv6 = ipv6.get();
+    : impl_(std::make_unique<Impl>(Impl{.socket = ConntrackSocket{std::move(before_send)}, .filters = {}})) {
+  std::promise<KernelFilters> proven;
+  proven.set_value({.ipv4 = detect(impl_->socket, Family::ipv4, best), .ipv6 = detect(impl_->socket, Family::ipv6, best)});
+  impl_->filters = proven.get_future().share();
 }
 
 Cutter::~Cutter() = default;

@@ -61,10 +61,11 @@ struct UnexpectedFlows {
 
 class Cutter {
 public:
-  /// Opens the sockets and checks the kernel's capabilities. Throws std::system_error if the kernel has no conntrack netlink or
-  /// CAP_NET_ADMIN is missing.
-  Cutter();
-  /// As above, but uses no method better than `best`. For tests.
+  /// Opens its socket. Throws std::system_error if the kernel has no conntrack netlink or CAP_NET_ADMIN is missing. Whatever it is asked
+  /// first waits until the filters are proven.
+  explicit Cutter(ProvenFilters filters);
+  Cutter() : Cutter(prove_filters()) {}
+  /// Uses no method better than `best`, which is checked at once. For tests.
   explicit Cutter(DeleteMethod best, BeforeSend before_send = {});
   ~Cutter();
   Cutter(Cutter&&) noexcept;
