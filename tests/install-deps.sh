@@ -26,7 +26,7 @@ rpm_packages=(binutils git rpm scdoc)
 container_packages=(curl debootstrap podman python3 runc)
 
 # to measure, beside what the lab needs (bench/run.sh)
-bench_packages=(conntrack conntrackd haproxy keepalived mariadb-server nftlb openssl postfix postgresql redis-server)
+bench_packages=(conntrack conntrackd gnuplot-nox haproxy keepalived mariadb-server nftlb openssl postfix postgresql redis-server)
 
 # missing_packages NAME...: those that are not installed, one a line
 missing_packages() {

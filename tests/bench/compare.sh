@@ -58,20 +58,9 @@ trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# The table of a benchmark (table.hpp) as lines of: unit, median, what.
-rows_of_table() {
-  awk -v OFS='\t' '
-    function trimmed(text) { gsub(/^ +| +$/, "", text); return text }
-    function number(at) { return !blank(at + 7) && trimmed(substr($0, at, 8)) ~ /^(-|-?[0-9.]+)$/ }
-    function blank(at) { return substr($0, at, 1) == " " }
-    function is_unit(at) { return blank(at - 1) && blank(at + 6) && number(at + 7) && blank(at + 15) && number(at + 16) }
-    NR > 1 {
-      at = 64 # the column of the unit; further to the right where the words are longer
-      while (at < length($0) && !is_unit(at)) ++at
-      print trimmed(substr($0, at, 6)), trimmed(substr($0, at + 7, 8)), trimmed(substr($0, 1, at - 1))
-    }' "$1"
-}
-# The same of hanat-bench-detect, which has columns of its own: three times of each row of hanat.
+# shellcheck source=tests/bench/rows.sh
+. tests/bench/rows.sh
+# The rows of hanat-bench-detect, which has columns of its own, in the same form: three times of each row of hanat.
 rows_of_detection() {
   awk -v OFS='\t' '
     { gsub(/ +$/, ""); fields = split($0, field, /  +/) }
@@ -85,7 +74,7 @@ rows_of_detection() {
       for (i = 1; i <= 4; ++i) {
         value = field[fields - 4 + i]
         sub(/ ms$/, "", value)
-        if (i != 2) print "ms", value, what name[i]
+        if (i != 2) print "ms", value, "-", what name[i]
       }
     }' "$1"
 }
@@ -98,7 +87,7 @@ measure() {
     printf 'hanat-bench-%s of %s failed: %s\n' "$4" "$2" "$(cat "$scratch/errors")" >&2
     exit 2
   }
-  $rows "$scratch/table" | awk -F '\t' -v OFS='\t' -v part="$4" -v pair="$1" '{ print part, $1, pair, $2, $3 }' >>"$scratch/$3"
+  $rows "$scratch/table" | awk -F '\t' -v OFS='\t' -v part="$4" -v pair="$1" '{ print part, $1, pair, $2, $4 }' >>"$scratch/$3"
 }
 
 printf 'old: %s\nnew: %s\n%s pairs on Linux %s, %s processors\n' "$old" "$new" "$pairs" "$(uname -r)" "$(nproc)"

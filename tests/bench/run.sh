@@ -74,6 +74,8 @@ if [ "${1-}" != short ]; then
     cat "$scratch/part" >>"$scratch/all"
   done
 fi
+# How the costs grow, as pictures.
+[ "${1-}" = short ] || tests/bench/plot.sh "$scratch/all" "$build/plots" || status=1
 printf '\n%d targets met, %d missed, in %d:%02d\n' "$(grep -c ' met$' "$scratch/all")" "$(grep -c ' MISSED$' "$scratch/all")" \
   $((SECONDS / 60)) $((SECONDS % 60))
 exit "$status"
