@@ -50,8 +50,9 @@ MixedServer::MixedServer(Lab& lab, Host host, std::uint16_t port, const std::str
     : StreamServer(lab, host, port, [name, status](std::string& input) { return answer_of(input, name, *status); }),
       status_(std::move(status)) {}
 
-Seen meet(Lab& lab, MixedServer& primary, const Endpoint& vip, Incident incident, milliseconds span, const Verdict& verdict) {
-  Load load{lab, Host::client, vip, {.per_second = 1000, .duration = before + span + milliseconds{60'000}}};
+Seen meet(Lab& lab, MixedServer& primary, const Endpoint& vip, Incident incident, milliseconds span, const Verdict& verdict,
+          unsigned per_second) {
+  Load load{lab, Host::client, vip, {.per_second = per_second, .duration = before + span + milliseconds{60'000}}};
   std::this_thread::sleep_for(before);
   Seen seen{.load = {}, .began = TestClock::now(), .verdict = {}, .recovered = {}};
   let(incident, true, lab, primary);

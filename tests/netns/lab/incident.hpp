@@ -44,7 +44,8 @@ struct Seen {
   std::chrono::nanoseconds slowest_connect() const { return load.slowest_connect(); }
 };
 
-/// A thousand new connections a second to `vip`; after 0.5 s it happens to the primary; after `span` more it is undone.
-Seen meet(Lab& lab, MixedServer& primary, const Endpoint& vip, Incident incident, milliseconds span, const Verdict& verdict);
+/// So many new connections a second to `vip`; after 0.5 s it happens to the primary; after `span` more it is undone.
+Seen meet(Lab& lab, MixedServer& primary, const Endpoint& vip, Incident incident, milliseconds span, const Verdict& verdict,
+          unsigned per_second = 1'000);
 
 } // namespace hanat::test
