@@ -17,10 +17,13 @@ void FlowTotals::add(std::span<const nat::FlowCount> counts) {
   now.reserve(counts.size());
   for (const nat::FlowCount& count : counts) {
     const auto before = last_.find(count.element);
-    const bool goes_on = before != last_.end() && before->second.server == count.comment && before->second.flows <= count.flows;
+    const bool same = before != last_.end() && (before->second.server == count.comment || !count.restarts);
+    const bool goes_on = same && before->second.flows <= count.flows;
     const std::uint64_t fresh = !begun_ ? 0 : goes_on ? count.flows - before->second.flows : count.flows;
-    totals_[count.comment] += fresh;
-    services.insert(service_in(count.comment));
+    if (!count.comment.empty()) {
+      totals_[count.comment] += fresh;
+      services.insert(service_in(count.comment));
+    }
     now.emplace(count.element, Seen{.server = count.comment, .flows = count.flows});
   }
   last_ = std::move(now);

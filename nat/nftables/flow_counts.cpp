@@ -1,8 +1,10 @@
-// The elements of the DNAT maps.
+// The elements of `flows`, with the servers that the DNAT maps have for the same keys; and those of ranges.
 #include "nat/nftables/flow_counts.hpp"
 
 #include <optional>
 #include <string_view>
+#include <system_error>
+#include <unordered_map>
 #include <utility>
 
 #include "nat/nftables/comment.hpp"
@@ -32,8 +34,7 @@ int add_count(nftnl_set_elem* element, void* data) {
   count.comment = comment_in(user, length);
   std::optional<std::uint64_t> flows;
   nftnl_set_elem_expr_foreach(element, read_counter, &flows);
-  if (!flows) return 0;
-  count.flows = *flows;
+  count.flows = flows.value_or(0);
   into.counts.push_back(std::move(count));
   return 0;
 }
@@ -47,9 +48,31 @@ std::vector<FlowCount> flow_counts_in(const std::string& name, const nftnl_set& 
 }
 
 std::vector<FlowCount> FlowCountReader::read() {
-  std::vector<std::string> maps;
-  for (const SetId id : set_ids())
-    if (id.kind == SetKind::dnat) maps.push_back(name_of(id));
+  std::vector<FlowCount> counts;
+  for (const Family family : both_families) {
+    const std::string flows = name_of({SetKind::flows, family}), dnat = name_of({SetKind::dnat, family});
+    std::unordered_map<std::string_view, const FlowCount*> targets; // by key
+    const auto servers = read({dnat});
+    for (const FlowCount& server : servers) targets.emplace(std::string_view{server.element}.substr(dnat.size()), &server);
+    for (FlowCount& count : read({flows})) {
+      const auto target = targets.find(std::string_view{count.element}.substr(flows.size()));
+      if (target != targets.end()) count.comment = target->second->comment;
+      count.restarts = false;
+      counts.push_back(std::move(count));
+    }
+  }
+  for (std::uint8_t number = 1; number <= most_range_numbers; ++number) try {
+      const auto of_ranges =
+          read({name_of({SetKind::dnat, Family::ipv4, true, number}), name_of({SetKind::dnat, Family::ipv6, true, number})});
+      counts.insert(counts.end(), of_ranges.begin(), of_ranges.end());
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::no_such_file_or_directory) break; // no range has this number
+      throw;
+    }
+  return counts;
+}
+
+std::vector<FlowCount> FlowCountReader::read(const std::vector<std::string>& maps) {
   std::vector<FlowCount> counts;
   dump_.read(maps, "read the counters of flows",
              {.begin = [&] { counts.clear(); },

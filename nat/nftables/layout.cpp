@@ -3,7 +3,8 @@
 //     table is full, replies to the probes bypass it, too, in untracked (prerouting -300);
 //   guard (prerouting -110), guard_output (output -110): resets, rejects or drops what must not reach a server, holds refusals, and logs
 //     clients in trouble;
-//   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup;
+//   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup of what
+//     changes;
 //   source (postrouting 95): the first packet of a flow gets its source address, if the service wants one.
 // Later packets of a flow do not pass the nat chains: conntrack repeats the translation.
 #include "nat/nftables/layout.hpp"
@@ -47,7 +48,34 @@ struct SetShape {
   std::vector<std::uint8_t> fields{}; // bytes of each part of the key, if elements are intervals
 };
 
-/// Port ranges: each flow keeps its port, so the server is only an address.
+/// What a flip changes of a port range, in the sets with its number. Each flow keeps its port, so the server is only an address.
+SetShape shape_of_numbered(SetKind kind, std::uint32_t address, std::uint32_t length) {
+  const std::uint32_t range = concatenated({address, type_protocol});
+  const std::uint32_t mapping = concatenated({address, type_protocol, address});
+  const std::uint32_t range_length = length + 4;
+  const std::uint32_t mapping_length = range_length + length;
+  switch (kind) {
+  case SetKind::dnat: return {range, range_length, address, length, "port range : server of new flows, which keep their port"};
+  case SetKind::reject: return {range, range_length, type_verdict, 0, "no server is left: clients are rejected or dropped"};
+  case SetKind::stale: return {mapping, mapping_length, 0, 0, "port range . old server: its clients are reset"};
+  case SetKind::recent: return {range, range_length, 0, 0, "target changed within the last minute: packets without a flow are reset"};
+  case SetKind::hold: return {mapping, mapping_length, 0, 0, "port range . server: its first refusal of a client is held"};
+  case SetKind::vips:
+  case SetKind::guarding:
+  case SetKind::guarded:
+  case SetKind::masquerade:
+  case SetKind::snat:
+  case SetKind::translated:
+  case SetKind::servers:
+  case SetKind::displaced:
+  case SetKind::settling:
+  case SetKind::flows:
+  case SetKind::ranges: break;
+  }
+  return {};
+}
+
+/// Port ranges in sets of intervals.
 SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t length) {
   const std::uint32_t vip = concatenated({address, type_protocol, type_service});
   const std::uint32_t mapping = concatenated({address, type_protocol, type_service, address});
@@ -69,6 +97,8 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
   case SetKind::servers: return {vip, vip_length, 0, 0, "port ranges of servers: TCP that fits no flow is dropped", vip_fields};
   case SetKind::displaced:
     return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
+  case SetKind::flows: break;
+  case SetKind::ranges: return {vip, vip_length, 0, 0, "port ranges with this number: their elements are in the sets with it", vip_fields};
   case SetKind::guarding:
   case SetKind::settling:
   case SetKind::guarded:
@@ -84,6 +114,7 @@ SetShape shape_of(SetId id) {
   const std::uint32_t mapping = concatenated({address, type_protocol, type_service, address, type_service});
   const std::uint32_t vip_length = length + 8;
   const std::uint32_t mapping_length = vip_length + length + 4;
+  if (id.number != 0 && id.kind != SetKind::ranges) return shape_of_numbered(id.kind, address, length);
   if (id.ranges) return shape_of_ranges(id.kind, address, length);
   switch (id.kind) {
   case SetKind::vips: return {vip, vip_length, 0, 0, "every virtual endpoint of hanat; without a target its packets are dropped"};
@@ -96,13 +127,15 @@ SetShape shape_of(SetId id) {
             "virtual endpoint . server: its first refusal of a client is held, another server may take over"};
   case SetKind::guarding: return {type_family, 1, 0, 0, "families of the addresses in guarded, or in settling; normally empty"};
   case SetKind::settling: return {type_family, 1, 0, 0, "both families while this gateway of a pair is standby or settles"};
-  case SetKind::guarded: return {address, length, type_verdict, 0, "addresses in reject, stale or recent; normally empty"};
+  case SetKind::guarded: return {address, length, 0, 0, "addresses in reject, stale or recent; normally empty"};
   case SetKind::translated: return {address, length, type_verdict, 0, "addresses of servers in masquerade or snat"};
   case SetKind::masquerade: return {mapping, mapping_length, type_verdict, 0, "virtual endpoint . server: source address of the gateway"};
   case SetKind::snat: return {mapping, mapping_length, address, length, "virtual endpoint . server : fixed source address"};
   case SetKind::servers: return {vip, vip_length, 0, 0, "every server: TCP from there that fits no flow is dropped"};
   case SetKind::displaced:
     return {vip, vip_length, 0, 0, "servers that lost their traffic within the last minute: new flows from there are dropped"};
+  case SetKind::flows: return {vip, vip_length, 0, 0, "every virtual endpoint of vips: counts the new flows to it"};
+  case SetKind::ranges: break;
   }
   return {};
 }
@@ -131,7 +164,8 @@ SetPtr make_set(const std::string& table, const std::string& name, const SetShap
 
 SetPtr make_set(const std::string& table, SetId id, std::uint32_t number) {
   auto set = make_set(table, name_of(id), shape_of(id), number);
-  if (id.kind == SetKind::dnat) nftnl_set_add_expr(set.get(), made(nftnl_expr_alloc("counter"))); // each element counts the new flows
+  const bool counts = id.kind == SetKind::flows || (id.kind == SetKind::dnat && id.ranges); // each element counts the new flows
+  if (counts) nftnl_set_add_expr(set.get(), made(nftnl_expr_alloc("counter")));
   return set;
 }
 
@@ -188,6 +222,49 @@ ChainPtr make_base_chain(const std::string& table, const std::string& name, cons
   return chain;
 }
 
+void add_chains(Layout& layout, const std::string& table) {
+  for (const char* name : {chain_refuse,
+                           chain_refuse_new,
+                           chain_masquerade,
+                           chain_hairpin,
+                           chain_guard4,
+                           chain_guard6,
+                           chain_source_ipv4,
+                           chain_source_ipv6,
+                           "picked_up",
+                           "reconnect",
+                           "orphan4",
+                           "orphan6",
+                           "midstream",
+                           "guarded",
+                           "segment",
+                           "opening",
+                           "hold",
+                           "settle",
+                           "unanswered",
+                           "answered",
+                           "repeated_syn",
+                           "client_syn",
+                           "unreachable",
+                           "undelivered",
+                           "unacknowledged",
+                           chain_dnat4,
+                           chain_dnat6,
+                           chain_dnat_ranges,
+                           chain_guard4_ranges,
+                           chain_guard6_ranges,
+                           chain_hold_ranges,
+                           chain_unreachable_ranges})
+    layout.chains.push_back(make_chain(table, name));
+  layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
+  layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));
+  layout.chains.push_back(make_base_chain(table, "guard_output", "filter", NF_INET_LOCAL_OUT, guard_priority));
+  // Not just `dnat`: that is a keyword of nft, and nft -f refuses a script with a chain of that name, such as a saved listing.
+  layout.chains.push_back(make_base_chain(table, "dnat_prerouting", "nat", NF_INET_PRE_ROUTING, dnat_priority));
+  layout.chains.push_back(make_base_chain(table, "dnat_output", "nat", NF_INET_LOCAL_OUT, dnat_priority));
+  layout.chains.push_back(make_base_chain(table, "source", "nat", NF_INET_POST_ROUTING, source_priority));
+}
+
 } // namespace
 
 std::string table_comment() { return fmt::format("hanat layout {}", layout_version); }
@@ -214,21 +291,25 @@ Layout make_layout(const std::string& table, const RuleOptions& options) {
   }
   const SetShape interfaces{.key_type = concatenated({type_interface, type_interface}), .key_length = 8, .comment = hairpin_ifaces_comment};
   layout.sets.push_back(make_timeout_set(table, set_hairpin_ifaces, interfaces, hairpin_iface_for, hairpin_ifaces_at_most, ++number));
-  for (const char* name :
-       {chain_refuse,      chain_refuse_new, chain_masquerade, chain_hairpin,   chain_guard4, chain_guard6, chain_source_ipv4,
-        chain_source_ipv6, "picked_up",      "reconnect",      "orphan4",       "orphan6",    "midstream",  "guarded",
-        "segment",         "opening",        "hold",           "settle",        "unanswered", "answered",   "repeated_syn",
-        "client_syn",      "unreachable",    "undelivered",    "unacknowledged"})
-    layout.chains.push_back(make_chain(table, name));
-  layout.chains.push_back(make_base_chain(table, "untracked_output", "filter", NF_INET_LOCAL_OUT, untracked_priority));
-  layout.chains.push_back(make_base_chain(table, "guard", "filter", NF_INET_PRE_ROUTING, guard_priority));
-  layout.chains.push_back(make_base_chain(table, "guard_output", "filter", NF_INET_LOCAL_OUT, guard_priority));
-  // Not just `dnat`: that is a keyword of nft, and nft -f refuses a script with a chain of that name, such as a saved listing.
-  layout.chains.push_back(make_base_chain(table, "dnat_prerouting", "nat", NF_INET_PRE_ROUTING, dnat_priority));
-  layout.chains.push_back(make_base_chain(table, "dnat_output", "nat", NF_INET_LOCAL_OUT, dnat_priority));
-  layout.chains.push_back(make_base_chain(table, "source", "nat", NF_INET_POST_ROUTING, source_priority));
+  add_chains(layout, table);
+  for (std::uint8_t range = 1; range <= options.range_numbers; ++range)
+    for (const SetId id : set_ids_of_range(range)) layout.sets.push_back(make_set(table, id, ++number));
   layout.rules = make_ruleset(table, options);
   return layout;
+}
+
+Layout make_range_layout(const std::string& table, std::uint8_t number) {
+  Layout layout;
+  std::uint32_t id_in_batch = 0;
+  for (const SetId id : set_ids_of_range(number)) layout.sets.push_back(make_set(table, id, number * 100U + ++id_in_batch));
+  layout.rules = make_rules_of_range(table, number);
+  return layout;
+}
+
+std::vector<SetPtr> make_sets_of_layout_9(const std::string& table) {
+  std::vector<SetPtr> sets;
+  for (const SetId id : set_ids_of_layout_9()) sets.push_back(make_set(table, id, 0));
+  return sets;
 }
 
 UntrackedReplies make_untracked_replies(const std::string& table, const ProbePorts& ports) {

@@ -16,9 +16,9 @@
 namespace hanat::nat {
 
 /// Raised with every change of the layout. A loaded table with another number is replaced as a whole, in one transaction.
-inline constexpr unsigned layout_version = 9;
+inline constexpr unsigned layout_version = 10;
 
-/// The comment that marks a table as hanat's: "hanat layout 9".
+/// The comment that marks a table as hanat's: "hanat layout 10".
 std::string table_comment();
 /// Whether a table's comment marks it as hanat's, in any layout version.
 bool is_ours(const std::string& comment);
@@ -65,6 +65,10 @@ struct Layout {
   std::vector<RulePtr> rules; // in order, chain by chain
 };
 Layout make_layout(const std::string& table, const RuleOptions& options = {});
+/// The sets and rules of ranges of ports with this number; the chains are there.
+Layout make_range_layout(const std::string& table, std::uint8_t number);
+/// Sets in the form that layouts before 10 had (set_ids_of_layout_9).
+std::vector<SetPtr> make_sets_of_layout_9(const std::string& table);
 
 /// Lets the replies to untracked probes bypass conntrack. The chain costs time for every packet that the gateway forwards, so it is loaded
 /// only while conntrack's table is full. It is not part of the comparison with the loaded layout.

@@ -28,14 +28,17 @@ public:
   RuleWriter& not_tcp();
   RuleWriter& load_daddr(Family family, unsigned index);
   RuleWriter& load_saddr(Family family, unsigned index);
-  RuleWriter& load_sender(Family family, unsigned index);           // ip saddr . th sport
-  RuleWriter& load_vip_key(Family family, unsigned index = 0);      // ip daddr . meta l4proto . th dport
-  RuleWriter& load_source_key(Family family);                       // ip saddr . meta l4proto . th sport
-  RuleWriter& load_original_vip(Family family, unsigned index = 0); // the same for the flow's first packet, before translation
-  RuleWriter& load_original_vip_of_error(Family family);            // the same for an ICMP error, from the flow that it refers to
-  RuleWriter& load_client_tuple(Family family);                     // saddr . sport . daddr . dport of a client's packet
-  RuleWriter& load_original_tuple(Family family); // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
-  RuleWriter& load_client_and_vip(Family family); // saddr . daddr . meta l4proto . th dport of a client's packet
+  RuleWriter& load_sender(Family family, unsigned index);             // ip saddr . th sport
+  RuleWriter& load_vip_key(Family family, unsigned index = 0);        // ip daddr . meta l4proto . th dport
+  RuleWriter& load_range_key(Family family);                          // ip daddr . meta l4proto
+  RuleWriter& load_source_key(Family family);                         // ip saddr . meta l4proto . th sport
+  RuleWriter& load_original_vip(Family family, unsigned index = 0);   // the same for the flow's first packet, before translation
+  RuleWriter& load_original_range(Family family, unsigned index = 0); // the same without its port
+  RuleWriter& load_original_range_of_error(Family family);
+  RuleWriter& load_original_vip_of_error(Family family); // the same for an ICMP error, from the flow that it refers to
+  RuleWriter& load_client_tuple(Family family);          // saddr . sport . daddr . dport of a client's packet
+  RuleWriter& load_original_tuple(Family family);        // client and virtual endpoint: saddr . sport . daddr . dport of the first packet
+  RuleWriter& load_client_and_vip(Family family);        // saddr . daddr . meta l4proto . th dport of a client's packet
   RuleWriter&
       load_original_client_and_vip(Family); // the same for the flow's first packet; of an ICMP error, from the flow that it refers to
   RuleWriter& load_dport(unsigned index);

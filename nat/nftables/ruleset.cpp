@@ -15,6 +15,13 @@ std::vector<RulePtr> make_ruleset(const std::string& table, const RuleOptions& o
   write_evidence(writer);
   write_dnat(writer);
   write_source(writer, source_ports_beside(options.probe_ports));
+  for (std::uint8_t number = 1; number <= options.range_numbers; ++number) write_range(writer, number);
+  return writer.take();
+}
+
+std::vector<RulePtr> make_rules_of_range(const std::string& table, std::uint8_t number) {
+  ChainWriter writer{table};
+  write_range(writer, number);
   return writer.take();
 }
 

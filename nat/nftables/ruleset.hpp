@@ -2,6 +2,7 @@
 // Not here: the sets and chains themselves (layout), how a rule is written (rule_writer).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,14 @@ namespace hanat::nat {
 struct RuleOptions {
   bool tcp_loose = true; // the sysctl net.netfilter.nf_conntrack_tcp_loose: conntrack picks up connections that it does not know
   ProbePorts probe_ports = {};
+  std::uint8_t range_numbers = 0; // ranges of ports have numbers up to this one
   bool operator==(const RuleOptions&) const = default;
 };
 
 /// All rules in order, chain by chain.
 std::vector<RulePtr> make_ruleset(const std::string& table, const RuleOptions& options);
+/// Those for the ranges of ports with this number, chain by chain; they come after those of lower numbers.
+std::vector<RulePtr> make_rules_of_range(const std::string& table, std::uint8_t number);
 /// The rule of the chain `untracked`.
 RulePtr make_untracked_rule(const std::string& table, const ProbePorts& ports);
 

@@ -24,10 +24,7 @@ constexpr std::uint64_t orphans_per_minute = 2;
 constexpr std::uint32_t orphans_burst = 3;             // seconds
 constexpr std::uint64_t reconnects_per_second = 1'000; // each is for one client, who else waits a second
 
-// Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
-constexpr std::uint32_t state_invalid = 1U << 0;
-constexpr std::uint32_t state_new = 1U << (IP_CT_NEW + 1);
-constexpr std::uint32_t state_untracked = 1U << 6;
+constexpr std::uint32_t state_untracked = 1U << 6; // see state_new
 
 void write_refuse(ChainWriter& writer) {
   writer.open(chain_refuse);
@@ -48,40 +45,28 @@ void write_address_guard(ChainWriter& writer, Family family) {
   writer.open(family == Family::ipv4 ? chain_guard4 : chain_guard6);
   writer.add(writer.rule("replies to the gateway's own flows").in_reply_direction().verdict(NFT_RETURN));
   writer.add(writer.rule("untracked").ct_state(state_untracked).verdict(NFT_RETURN));
-  for (const bool ranges : {false, true})
-    writer.add(writer.rule("no server left").only(family).load_vip_key(family).in_verdict_map(name_of({SetKind::reject, family, ranges})));
-  const auto in_stale = [family](RuleWriter&& rule, bool ranges) -> RuleWriter {
-    const unsigned after_vip = registers_of(family) + 2;
-    rule.load_vip_key(family);
-    if (ranges)
-      rule.load_reply_address(family, after_vip);
-    else
-      rule.load_reply_source(family, after_vip);
-    rule.in_set(name_of({SetKind::stale, family, ranges}));
-    return std::move(rule);
+  writer.add(writer.rule("no server left").only(family).load_vip_key(family).in_verdict_map(name_of({SetKind::reject, family})));
+  const auto in_stale = [family](RuleWriter& rule) -> RuleWriter& {
+    return rule.load_vip_key(family).load_reply_source(family, registers_of(family) + 2).in_set(name_of({SetKind::stale, family}));
   };
-  for (const bool ranges : {false, true}) {
-    auto rule = writer.rule("flow to an old server");
-    rule.only(family).only_tcp().no_tcp_flags(TH_SYN | TH_RST);
-    writer.add(in_stale(std::move(rule), ranges).reject_with_tcp_reset());
-  }
+  auto stale = writer.rule("flow to an old server");
+  stale.only(family).only_tcp().no_tcp_flags(TH_SYN | TH_RST);
+  writer.add(in_stale(stale).reject_with_tcp_reset());
   // A client that was reset connects again from the same port, and its old entry would take the SYN to the old server.
-  for (const bool ranges : {false, true}) {
-    auto rule = writer.rule("SYN of a client whose old connection has an entry");
-    rule.only(family).only_tcp().tcp_flags(opening_flags, TH_SYN);
-    writer.add(in_stale(std::move(rule), ranges).verdict(NFT_GOTO, "reconnect"));
-  }
+  auto again = writer.rule("SYN of a client whose old connection has an entry");
+  again.only(family).only_tcp().tcp_flags(opening_flags, TH_SYN);
+  writer.add(in_stale(again).verdict(NFT_GOTO, "reconnect"));
   // Only for `recent`, not for every VIP. A packet without an entry may belong to a healthy flow that conntrack has forgotten, and a single
   // segment outside the window is invalid, too: a reset would end a healthy connection.
-  for (const bool ranges : {false, true})
-    writer.add(writer.rule("late packet of a deleted flow")
-                   .only(family)
-                   .only_tcp()
-                   .ct_state(state_invalid | state_new)
-                   .no_tcp_flags(TH_SYN | TH_RST)
-                   .load_vip_key(family)
-                   .in_set(name_of({SetKind::recent, family, ranges}))
-                   .reject_with_tcp_reset());
+  writer.add(writer.rule("late packet of a deleted flow")
+                 .only(family)
+                 .only_tcp()
+                 .ct_state(state_invalid | state_new)
+                 .no_tcp_flags(TH_SYN | TH_RST)
+                 .load_vip_key(family)
+                 .in_set(name_of({SetKind::recent, family}))
+                 .reject_with_tcp_reset());
+  writer.add(writer.rule("ranges of ports").verdict(NFT_JUMP, family == Family::ipv4 ? chain_guard4_ranges : chain_guard6_ranges));
 }
 
 /// hanatd deletes the entry and nudges the client, which then sends its SYN again.
@@ -136,20 +121,6 @@ void write_midstream(ChainWriter& writer, bool tcp_loose) {
                      .verdict(NF_DROP));
 }
 
-/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source
-/// port every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there.
-/// `add` comes before `drop`: once the set is full, refusals pass.
-RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
-  return rule.in_set(name_of(hold))
-      .load_zero()
-      .in_set(set_heartbeat)
-      .load_original_tuple(hold.family)
-      .not_in_set(held)
-      .load_original_tuple(hold.family)
-      .add_to_set(held)
-      .verdict(NF_DROP);
-}
-
 /// Reached by TCP resets in reply to a SYN and by SCTP ABORTs in reply to an INIT. Such a reset has RST and ACK, as has that of a process
 /// that ends with unread data; a reset in reply to mid-stream TCP has no ACK.
 void write_hold(ChainWriter& writer) {
@@ -169,19 +140,13 @@ void write_hold(ChainWriter& writer) {
     // process too, had the connection and the data of its SYN, and the client will not send another SYN.
     if (protocol == Protocol::tcp)
       writer.add(writer.rule("the server had accepted it").only_tcp().ct_status(IPS_DYING, 0).verdict(NFT_RETURN));
-    for (const bool ranges : {false, true})
-      for (const Family family : both_families) {
-        const unsigned after_vip = registers_of(family) + 2;
-        auto rule = writer.rule(protocol == Protocol::tcp ? "the first refusal is held: the client's next SYN goes to the next server"
-                                                          : "the first refusal is held: the client's next INIT goes to the next server");
-        rule.only(family).only(protocol).load_original_vip(family);
-        if (ranges)
-          rule.load_reply_address(family, after_vip);
-        else
-          rule.load_reply_source(family, after_vip);
-        writer.add(hold_once(rule, {SetKind::hold, family, ranges}, protocol == Protocol::tcp ? held_set(family) : held_other_set(family)));
-      }
+    for (const Family family : both_families) {
+      auto rule = writer.rule(held_comment_of(protocol));
+      rule.only(family).only(protocol).load_original_vip(family).load_reply_source(family, registers_of(family) + 2);
+      writer.add(hold_once(rule, {SetKind::hold, family}, protocol == Protocol::tcp ? held_set(family) : held_other_set(family)));
+    }
   }
+  writer.add(writer.rule("ranges of ports").verdict(NFT_JUMP, chain_hold_ranges));
 }
 
 /// Logs an ICMP error about a client's packet: a sign that a server is down. The port unreachable of a UDP server whose process died is
@@ -197,17 +162,13 @@ void write_unreachable(ChainWriter& writer) {
                      .limit(logged_per_second)
                      .log(log_group, log_unreachable));
   // Whoever sent it: the server is that of the flow.
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families) {
-      const unsigned after_vip = registers_of(family) + 2;
-      auto rule = writer.rule("the first refusal is held: the client's next packet goes to the next server");
-      rule.only_destination_unreachable(family, true).load_original_vip_of_error(family);
-      if (ranges)
-        rule.load_reply_address(family, after_vip);
-      else
-        rule.load_reply_source(family, after_vip);
-      writer.add(hold_once(rule, {SetKind::hold, family, ranges}, held_other_set(family)));
-    }
+  for (const Family family : both_families) {
+    auto rule = writer.rule("the first refusal is held: the client's next packet goes to the next server");
+    rule.only_destination_unreachable(family, true).load_original_vip_of_error(family);
+    rule.load_reply_source(family, registers_of(family) + 2);
+    writer.add(hold_once(rule, {SetKind::hold, family}, held_other_set(family)));
+  }
+  writer.add(writer.rule("ranges of ports").verdict(NFT_JUMP, chain_unreachable_ranges));
 }
 
 /// Reached by TCP with SYN or RST.
@@ -282,7 +243,8 @@ void write_guarded(ChainWriter& writer) {
     writer.add(writer.rule("in reject, stale or recent")
                    .only(family)
                    .load_daddr(family, 0)
-                   .in_verdict_map(name_of({SetKind::guarded, family, false})));
+                   .in_set(name_of({SetKind::guarded, family}))
+                   .verdict(NFT_JUMP, family == Family::ipv4 ? chain_guard4 : chain_guard6));
 }
 
 void jump_to_guarded(ChainWriter& writer) {
@@ -317,6 +279,20 @@ void write_guard_output(ChainWriter& writer) {
 }
 
 } // namespace
+
+/// The rest of a rule whose key of `hold` is in the registers. The flow is identified by its original tuple. With a fully random source
+/// port every retry of a client would look like another flow and be held again; and HeldClientReader finds the clients to nudge there.
+/// `add` comes before `drop`: once the set is full, refusals pass.
+RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held) {
+  return rule.in_set(name_of(hold))
+      .load_zero()
+      .in_set(set_heartbeat)
+      .load_original_tuple(hold.family)
+      .not_in_set(held)
+      .load_original_tuple(hold.family)
+      .add_to_set(held)
+      .verdict(NF_DROP);
+}
 
 void write_guard(ChainWriter& writer, const RuleOptions& options) {
   write_refuse(writer);

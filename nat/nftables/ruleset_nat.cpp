@@ -25,26 +25,26 @@ namespace {
 // Translated source ports are fully random: after a cut, the next client with the same port would get a late reply that was meant for the
 // previous one.
 
+/// Reached by the first packets of flows to exact endpoints. Without a target nothing may leak to the default route or to a listener on the
+/// gateway. Kernels before 6.17 can also miss an element that is being replaced; then the client's next SYN succeeds.
+void write_dnat_of(ChainWriter& writer, Family family) {
+  writer.open(family == Family::ipv4 ? chain_dnat4 : chain_dnat6);
+  writer.add(
+      writer.rule("server of an endpoint").only(family).load_vip_key(family).from_map(name_of({SetKind::dnat, family})).dnat(family));
+  writer.add(writer.rule("no target").verdict(NF_DROP));
+}
+
 void write_dnat_chain(ChainWriter& writer, const std::string& chain) {
   writer.open(chain);
   for (const Family family : both_families)
-    writer.add(writer.rule("server of an endpoint")
+    writer.add(writer.rule("to an endpoint")
                    .only(family)
                    .load_vip_key(family)
-                   .from_map(name_of({SetKind::dnat, family, false}))
-                   .dnat(family));
+                   .in_set(name_of({SetKind::flows, family}))
+                   .verdict(NFT_GOTO, family == Family::ipv4 ? chain_dnat4 : chain_dnat6));
+  writer.add(writer.rule("ranges of ports").verdict(NFT_JUMP, chain_dnat_ranges));
   for (const Family family : both_families)
-    writer.add(writer.rule("server of a port range; the port is kept")
-                   .only(family)
-                   .load_vip_key(family)
-                   .from_map(name_of({SetKind::dnat, family, true}))
-                   .dnat_address(family));
-  // After the lookups: without a target nothing may leak to the default route or to a listener on the gateway. Kernels before 6.17 can also
-  // miss an element that is being replaced; then the client's next SYN succeeds.
-  for (const bool ranges : {false, true})
-    for (const Family family : both_families)
-      writer.add(
-          writer.rule("no target").only(family).load_vip_key(family).in_set(name_of({SetKind::vips, family, ranges})).verdict(NF_DROP));
+    writer.add(writer.rule("no target").only(family).load_vip_key(family).in_set(name_of({SetKind::vips, family, true})).verdict(NF_DROP));
 }
 
 /// Only first packets of flows that do not go to a virtual endpoint come here. Where the gateway translates the source of what its servers
@@ -114,6 +114,7 @@ void write_masquerade(ChainWriter& writer, const SourcePorts& ports) {
 } // namespace
 
 void write_dnat(ChainWriter& writer) {
+  for (const Family family : both_families) write_dnat_of(writer, family);
   writer.open("dnat_prerouting");
   write_dnat_chain(writer, "dnat_prerouting");
   write_displaced(writer);

@@ -10,6 +10,8 @@
 
 #include <netinet/tcp.h>
 
+#include <linux/netfilter/nf_conntrack_common.h>
+
 #include "nat/nftables/rule_writer.hpp"
 #include "nat/nftables/ruleset.hpp"
 #include "nat/nftables/set_elements.hpp"
@@ -25,6 +27,16 @@ inline constexpr std::uint64_t logged_per_second = 100; // one is enough to prob
 
 /// The TCP flags that tell the packets that open or refuse a connection.
 constexpr std::uint8_t opening_flags = TH_FIN | TH_SYN | TH_RST | TH_ACK;
+
+// Bits of `ct state` in nf_tables: 1 << (ctinfo + 1); invalid is bit 0.
+constexpr std::uint32_t state_invalid = 1U << 0;
+constexpr std::uint32_t state_new = 1U << (IP_CT_NEW + 1);
+
+/// The comment of a rule that holds a refusal.
+constexpr const char* held_comment_of(Protocol protocol) {
+  return protocol == Protocol::tcp ? "the first refusal is held: the client's next SYN goes to the next server"
+                                   : "the first refusal is held: the client's next INIT goes to the next server";
+}
 
 /// Writes one chain after the other.
 class ChainWriter {
@@ -49,5 +61,11 @@ void write_evidence(ChainWriter& writer);
 void write_dnat(ChainWriter& writer);
 /// New flows get their source address, and a port of `ports`. Reached from the hook postrouting.
 void write_source(ChainWriter& writer, const SourcePorts& ports);
+
+/// All of these for the ranges of ports with this number (RangeNumbers).
+void write_range(ChainWriter& writer, std::uint8_t number);
+
+/// The rest of a rule whose key of `hold` is in the registers.
+RuleWriter& hold_once(RuleWriter& rule, SetId hold, const char* held);
 
 } // namespace hanat::nat

@@ -1,11 +1,24 @@
 // The sets that hanatd fills, and their names, now and in an older layout. Not here: their elements (set_elements), their shape (layout).
 #include "nat/nftables/set_elements.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace hanat::nat {
 namespace {
 
 std::string with_suffix(const std::string& base, SetId id) {
-  return base + (id.family == Family::ipv4 ? '4' : '6') + (id.ranges ? "_ranges" : "");
+  const std::string name = base + (id.family == Family::ipv4 ? '4' : '6');
+  if (id.number != 0) return name + "_range" + std::to_string(id.number);
+  return id.ranges ? name + "_ranges" : name;
+}
+
+/// What a flip changes.
+constexpr std::array changing_kinds{SetKind::dnat, SetKind::reject, SetKind::stale, SetKind::recent, SetKind::hold};
+
+bool has_intervals(SetKind kind) {
+  return kind != SetKind::ranges && kind != SetKind::flows && !is_gate(kind) &&
+         std::ranges::find(changing_kinds, kind) == changing_kinds.end();
 }
 
 } // namespace
@@ -26,6 +39,8 @@ std::string name_of(SetId id) {
   case SetKind::servers: return with_suffix("servers", id);
   case SetKind::displaced: return with_suffix("displaced", id);
   case SetKind::settling: return "settling";
+  case SetKind::flows: return with_suffix("flows", id);
+  case SetKind::ranges: return "ranges" + std::string{id.family == Family::ipv4 ? "4_" : "6_"} + std::to_string(id.number);
   }
   return {};
 }
@@ -45,7 +60,9 @@ std::string name_in_layout_3(SetId id) {
   case SetKind::translated:
   case SetKind::servers:
   case SetKind::displaced:
-  case SetKind::settling: return name_of(id);
+  case SetKind::settling:
+  case SetKind::flows:
+  case SetKind::ranges: return name_of(id);
   }
   return {};
 }
@@ -54,8 +71,25 @@ std::vector<SetId> set_ids() {
   std::vector<SetId> ids;
   for (const SetKind kind : set_kinds)
     for (const bool ranges : {false, true})
-      for (const Family family : both_families)
-        if (is_family_gate(kind) ? !ranges && family == Family::ipv4 : !ranges || !is_gate(kind)) ids.push_back({kind, family, ranges});
+      for (const Family family : both_families) {
+        const bool one_of_both = is_family_gate(kind) && family == Family::ipv6;
+        if (ranges ? has_intervals(kind) : kind != SetKind::ranges && !one_of_both) ids.push_back({kind, family, ranges});
+      }
+  return ids;
+}
+
+std::vector<SetId> set_ids_of_range(std::uint8_t number) {
+  std::vector<SetId> ids;
+  for (const Family family : both_families) ids.push_back({SetKind::ranges, family, true, number});
+  for (const SetKind kind : changing_kinds)
+    for (const Family family : both_families) ids.push_back({kind, family, true, number});
+  return ids;
+}
+
+std::vector<SetId> set_ids_of_layout_9() {
+  std::vector<SetId> ids;
+  for (const SetKind kind : changing_kinds)
+    for (const Family family : both_families) ids.push_back({kind, family, true});
   return ids;
 }
 

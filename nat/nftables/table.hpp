@@ -42,6 +42,26 @@ enum class Ownership : std::uint8_t {
   shared,    // on older kernels: anybody with CAP_NET_ADMIN can change the table, so it is watched
 };
 
+/// What a dump of all tables says of one.
+struct FoundTable {
+  std::string comment;
+  std::uint32_t flags = 0;
+  std::uint32_t owner = 0; // netlink port of the owning process; 0: none
+};
+
+/// What is loaded and of no service alone.
+struct LoadedParts {
+  bool known = false; // what is loaded; before that, endpoints are what was found
+  Gates gates;
+  RangeNumbers numbers;
+  std::map<SetKind, EndpointMap> endpoints;
+  bool settling = false;
+  RuleOptions rules;      // what the loaded ones are for
+  ProbePorts probe_ports; // what they have to be for
+  bool notrack = false;   // the chain `untracked` is loaded
+  RuleOptions rules_for_now() const;
+};
+
 class NftTable {
 public:
   explicit NftTable(std::string table, Ownership ownership = Ownership::exclusive);
@@ -74,18 +94,17 @@ public:
   /// Deletes the table if it exists.
   void remove();
 
-  /// Becomes readable on a commit to nf_tables.
+  /// Becomes readable on a commit to nf_tables; never while owns_table().
   int watch_fd() const { return watch_.fd(); }
   /// Reads the queued notifications. True if others changed our table, or if messages were lost.
-  bool changed_by_others() { return watch_.changed_by_others(); }
-  /// Whether there was a commit without a notification, or the rules would be others today. Costs one request, whatever the table's size.
-  /// Throws std::system_error.
+  bool changed_by_others() { return watch_.changed_by_others() && !owns_; }
+  /// Whether there was a commit without a notification, or the rules would be others today. Costs one request at most, whatever the
+  /// table's size. Throws std::system_error.
   bool missed_a_commit();
 
 private:
-  struct Found;
   struct LayoutText;
-  std::optional<Found> find_table();
+  std::optional<FoundTable> find_table();
   static LayoutText intended_layout(const std::string& table, const RuleOptions& rules);
   LayoutText read_layout();
   Decoded read_elements(const LayoutText& found, const LayoutText& intended);
@@ -102,16 +121,7 @@ private:
   Netlink socket_;
   CommitWatch watch_;
   bool owns_ = false;
-  struct Shared {
-    bool known = false; // what is loaded; before that, endpoints are what was found
-    Gates gates;
-    std::map<SetKind, EndpointMap> endpoints;
-    bool settling = false;
-    RuleOptions rules;      // what the loaded ones are for
-    ProbePorts probe_ports; // what they have to be for
-    bool notrack = false;   // the chain `untracked` is loaded
-  };
-  Shared shared_; // what is of no service alone
+  LoadedParts shared_;
 };
 
 } // namespace hanat::nat

@@ -44,6 +44,12 @@ struct TableState {
   bool empty() const { return *this == TableState{}; }
 };
 
+/// The loaded and the desired state of one service.
+struct Step {
+  const TableState& from;
+  const TableState& to;
+};
+
 /// Endpoints of servers, as packets from there show them: address . protocol . source port, or a range of ports. Services share servers, so
 /// these elements belong to no service alone, and they are not part of a TableState. No two overlap. Value: comment.
 using EndpointMap = std::map<Vip, std::string>;

@@ -19,52 +19,9 @@
 namespace hanat::nat {
 namespace {
 
-// An element list is one attribute of at most 64 KiB. The largest element (IPv6 mapping with data and a comment of 128 bytes) takes about
-// 320 bytes.
-constexpr std::size_t elements_per_message = 190;
 constexpr std::size_t message_bytes = std::size_t{96} << 10; // one list and its headers
 
-/// Compares two ordered maps. An entry that only the old one has is deleted, one that only the new one has is added, and one with another
-/// value is deleted and added.
-template <typename Map, typename Add> void compare(const Map& from, const Map& to, Difference& result, const Add& add) {
-  auto before = from.begin();
-  auto after = to.begin();
-  while (before != from.end() || after != to.end()) {
-    const bool only_before = after == to.end() || (before != from.end() && before->first < after->first);
-    const bool only_after = before == from.end() || (after != to.end() && after->first < before->first);
-    if (!only_before && !only_after && before->second == after->second) {
-      ++before, ++after;
-      continue;
-    }
-    if (!only_after) add(result.deleted, before->first, before->second), ++before;
-    if (!only_before) add(result.added, after->first, after->second), ++after;
-  }
-}
-
-/// The function that turns an entry of each map into an element.
-constexpr struct {
-  decltype(&add_vip) vips = add_vip;
-  decltype(&add_dnat) dnat = add_dnat;
-  decltype(&add_reject) reject = add_reject;
-  decltype(&add_stale) stale = add_stale;
-  decltype(&add_recent) recent = add_recent;
-  decltype(&add_hold) hold = add_hold;
-  decltype(&add_snat) snat = add_snat;
-} adders;
-
 } // namespace
-
-Difference difference(std::span<const Step> steps) {
-  Difference result;
-  for (const auto& [from, to] : steps)
-    for_each_set([&](const auto& before, const auto& after, const auto& add) { compare(before, after, result, add); }, from, to, adders);
-  return result;
-}
-
-Difference difference(const TableState& from, const TableState& to) {
-  const Step step{.from = from, .to = to};
-  return difference({&step, 1});
-}
 
 TransactionBuilder::TransactionBuilder(std::string table, std::uint32_t first_sequence, std::optional<std::uint32_t> generation)
     : table_(std::move(table)), sequence_(first_sequence) {
@@ -78,11 +35,11 @@ TransactionBuilder::TransactionBuilder(std::string table, std::uint32_t first_se
   });
 }
 
-void TransactionBuilder::message(std::uint16_t type, std::uint16_t flags, const Fill& fill) {
+template <typename Fill> void TransactionBuilder::message(std::uint16_t type, std::uint16_t flags, const Fill& fill) {
   thread_local std::vector<std::uint8_t> scratch(message_bytes);
   const bool batch_message = type == NFNL_MSG_BATCH_BEGIN || type == NFNL_MSG_BATCH_END;
   nlmsghdr* header = put_nft_header(scratch, batch_message ? type : nft_type(type), flags, sequence_++);
-  if (fill) fill(header);
+  fill(header);
   if (!batch_message) {
     last_message_ = transaction_.bytes.size();
     transaction_.last_sequence = header->nlmsg_seq;
@@ -124,23 +81,17 @@ TransactionBuilder& TransactionBuilder::add_objects(const Layout& layout) {
   return *this;
 }
 
-void TransactionBuilder::elements(std::uint16_t type, std::uint16_t flags, const ElementLists& lists, bool keys_only) {
-  for (const auto& [id, list] : lists)
-    for (std::span<const Element> left{list}; !left.empty();) {
-      const auto part = left.first(std::min(left.size(), elements_per_message));
-      left = left.subspan(part.size());
-      const SetPtr set = to_message_set(table_, id, part, keys_only);
-      message(type, flags, [&](nlmsghdr* header) { nftnl_set_elems_nlmsg_build_payload(header, set.get()); });
-    }
-}
-
-TransactionBuilder& TransactionBuilder::add_elements(const ElementLists& lists) {
-  elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, lists, false);
-  return *this;
-}
-TransactionBuilder& TransactionBuilder::delete_elements(const ElementLists& lists) {
-  elements(NFT_MSG_DELSETELEM, 0, lists, true);
-  return *this;
+void TransactionBuilder::elements(std::uint16_t type, std::uint16_t flags, const ElementLists& lists) {
+  for (const auto& [id, list] : lists) {
+    const std::string name = name_of(id);
+    for (std::size_t index = 0; index < list.parts(); ++index)
+      message(type, flags, [&](nlmsghdr* header) {
+        const nlmsghdr* const part = list.part(index);
+        mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_TABLE, table_.c_str());
+        mnl_attr_put_strz(header, NFTA_SET_ELEM_LIST_SET, name.c_str());
+        mnl_attr_put(header, NLA_F_NESTED | NFTA_SET_ELEM_LIST_ELEMENTS, mnl_nlmsg_get_payload_len(part), mnl_nlmsg_get_payload(part));
+      });
+  }
 }
 
 TransactionBuilder& TransactionBuilder::add_elements(const nftnl_set& set) {
@@ -153,20 +104,10 @@ TransactionBuilder& TransactionBuilder::delete_elements(const nftnl_set& set) {
   return *this;
 }
 
-TransactionBuilder& TransactionBuilder::change(std::span<const Step> steps, const Gates& gates_before, const Gates& gates_after) {
-  Difference changes = difference(steps);
-  for (const auto& [gate, count] : gates_before)
-    if (!gates_after.contains(gate)) add_gate(changes.deleted, gate);
-  for (const auto& [gate, count] : gates_after)
-    if (!gates_before.contains(gate)) add_gate(changes.added, gate);
-  return delete_elements(changes.deleted).add_elements(changes.added);
-}
-
-TransactionBuilder& TransactionBuilder::change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to) {
-  Difference changes;
-  compare(from, to, changes,
-          [kind](ElementLists& lists, const Vip& endpoint, const std::string& comment) { add_endpoint(lists, kind, endpoint, comment); });
-  return delete_elements(changes.deleted).add_elements(changes.added);
+TransactionBuilder& TransactionBuilder::change(const Difference& difference) {
+  elements(NFT_MSG_DELSETELEM, 0, difference.deleted);
+  elements(NFT_MSG_NEWSETELEM, NLM_F_CREATE, difference.added);
+  return *this;
 }
 
 TransactionBuilder& TransactionBuilder::heartbeat() {

@@ -3,15 +3,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "nat/nftables/difference.hpp"
 #include "nat/nftables/layout.hpp"
-#include "nat/nftables/set_elements.hpp"
-#include "nat/nftables/table_state.hpp"
 
 struct nlmsghdr;
 
@@ -26,12 +23,6 @@ struct Transaction {
   bool empty() const { return last_sequence == first_sequence; }
 };
 
-/// The loaded and the desired state of one service.
-struct Step {
-  const TableState& from;
-  const TableState& to;
-};
-
 class TransactionBuilder {
 public:
   /// Message numbers start at `first_sequence`. With `generation` the kernel refuses the batch (ERESTART) if the ruleset has changed since.
@@ -44,20 +35,11 @@ public:
   /// The sets, chains and rules of the layout.
   TransactionBuilder& add_layout(const RuleOptions& options = {});
   TransactionBuilder& add_objects(const Layout& layout);
-  TransactionBuilder& add_elements(const ElementLists& lists);
-  TransactionBuilder& delete_elements(const ElementLists& lists);
   /// The elements of one libnftnl set.
   TransactionBuilder& add_elements(const nftnl_set& set);
   TransactionBuilder& delete_elements(const nftnl_set& set);
   /// The elements that differ: all deletes before all adds, so that a key can get other data or another service.
-  TransactionBuilder& change(std::span<const Step> steps, const Gates& gates_before, const Gates& gates_after);
-  TransactionBuilder& change(const TableState& from, const TableState& to, const Gates& gates_before, const Gates& gates_after) {
-    const Step step{.from = from, .to = to};
-    return change({&step, 1}, gates_before, gates_after);
-  }
-
-  /// The elements of one of endpoint_sets that differ.
-  TransactionBuilder& change_endpoints(SetKind kind, const EndpointMap& from, const EndpointMap& to);
+  TransactionBuilder& change(const Difference& difference);
 
   /// Restarts the timeout of the heartbeat element. Adding it does not restart the timeout, and deleting an expired element would fail the
   /// batch: so it is added, deleted and added again, in a batch of its own, so that it cannot make a flip fail.
@@ -70,9 +52,8 @@ public:
   Transaction finish();
 
 private:
-  using Fill = std::function<void(nlmsghdr*)>;
-  void message(std::uint16_t type, std::uint16_t flags, const Fill& fill);
-  void elements(std::uint16_t type, std::uint16_t flags, const ElementLists& lists, bool keys_only);
+  template <typename Fill> void message(std::uint16_t type, std::uint16_t flags, const Fill& fill);
+  void elements(std::uint16_t type, std::uint16_t flags, const ElementLists& lists);
   void add_chain(const nftnl_chain* chain);
   void add_rule(nftnl_rule* rule);
 
@@ -81,13 +62,5 @@ private:
   std::uint32_t sequence_;
   std::size_t last_message_ = 0; // offset in bytes
 };
-
-/// The elements that a change from `from` to `to` deletes and adds, without gates.
-struct Difference {
-  ElementLists deleted, added;
-};
-Difference difference(const TableState& from, const TableState& to);
-/// The same for many services.
-Difference difference(std::span<const Step> steps);
 
 } // namespace hanat::nat

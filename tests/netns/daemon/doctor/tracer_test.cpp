@@ -89,7 +89,7 @@ std::vector<TraceCase> other_cases() {
        false},
       {"NotForwarded", "sysctl -qw net.ipv4.ip_forward=0", "not-forwarded", "lost between prerouting and forward", false},
       {"HanatsOwnDrop", "nft 'delete element inet hanat dnat4 { 203.0.113.10 . tcp . 443 }'", "own-drop",
-       "dropped by inet hanat dnat_prerouting rule 5 \"no target\"", false},
+       "dropped by inet hanat dnat_ipv4 rule 2 \"no target\"", false},
   };
 }
 

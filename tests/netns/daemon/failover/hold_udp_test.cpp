@@ -53,7 +53,7 @@ void wait_hold(Lab& lab, const Hanatd& hanatd, const UdpService& service) {
     const ServiceStatus& dns = hanat::test::service(now, "dns");
     return dns.target == "primary" && server(dns, "primary").health == "up" && server(dns, "backup").health == "up";
   });
-  const std::string set = fmt::format("hold{}{}", service.family == Family::ipv4 ? 4 : 6, service.range ? "_ranges" : "");
+  const std::string set = fmt::format("hold{}{}", service.family == Family::ipv4 ? 4 : 6, service.range ? "_range1" : "");
   for (int tries = 0; tries < 100; ++tries, sleep_for(milliseconds{10}))
     if (lab.must(Host::gateway, "nft list set inet hanat " + set).find("udp") != std::string::npos) return;
   ADD_FAILURE() << "nothing in " << set;

@@ -142,7 +142,7 @@ TEST(Ranges, ARefusalIsHeldAndItsClientFindsTheNextServer) {
   hanatd.wait_target("all", "primary");
   hanatd.wait_for([](const Status& now) { return server(service(now, "all"), "backup").health == "up"; });
   hanatd.wait_for([&](const Status&) {
-    return lab.must(Host::gateway, "nft list set inet hanat hold6_ranges").find("5000-9000") != std::string::npos;
+    return lab.must(Host::gateway, "nft list set inet hanat hold6_range1").find("2001:db8::10 . tcp") != std::string::npos;
   });
   fleet.kill_primary();
   for (const Family family : {Family::ipv4, Family::ipv6}) {

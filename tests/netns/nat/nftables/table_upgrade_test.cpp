@@ -12,7 +12,7 @@
 namespace hanat::nat {
 namespace {
 
-/// The table of layout 3: as it is today, but for the names of six kinds of sets and the number.
+/// The table of layout 3: with today's names it would be as it is today, but for the sets of ranges.
 std::string layout_3() {
   std::string text = test::source_file("tests/netns/nat/nftables/by_hand.nft");
   const std::pair<const char*, const char*> names[] = {{"vips", "known"},   {"dnat", "target"},   {"reject", "refused"},
@@ -23,6 +23,7 @@ std::string layout_3() {
 }
 
 constexpr const char* elements = R"(
+add map inet hanat target6_ranges { type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; counter; }
 add element inet hanat known4 { 203.0.113.10 . tcp . 443 comment "web" }
 add element inet hanat known4 { 203.0.113.10 . udp . 53 comment "dns" }
 add element inet hanat known6_ranges { 2001:db8::10 . tcp . 5000-5100 comment "many" }
@@ -57,6 +58,59 @@ TEST(NftTableUpgrade, ElementsOfTheOlderTableAreKept) {
     ASSERT_TRUE(now);
     EXPECT_TRUE(now->in_order);
     EXPECT_EQ(now->state, old->state);
+  });
+}
+
+/// A flip changed sets of intervals, and the gates of addresses had verdicts.
+constexpr const char* layout_9 = R"(
+table inet hanat {
+  comment "hanat layout 9"
+  chain refuse { }
+  chain guard4 { }
+  set vips4_ranges { type ipv4_addr . inet_proto . inet_service; flags interval; }
+  map dnat4_ranges { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; counter; }
+  map reject4_ranges { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
+  set stale4_ranges { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }
+  set recent4_ranges { type ipv4_addr . inet_proto . inet_service; flags interval; }
+  set hold4_ranges { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }
+  map guarded4 { type ipv4_addr : verdict; }
+}
+add element inet hanat vips4_ranges { 203.0.113.10 . tcp . 5000-9000 comment "ftp", 203.0.113.10 . tcp . 20000-29999 comment "sip" }
+add element inet hanat dnat4_ranges { 203.0.113.10 . tcp . 5000-9000 comment "ftp backup" : 198.18.12.2 }
+add element inet hanat reject4_ranges { 203.0.113.10 . tcp . 20000-29999 comment "sip" : goto refuse }
+add element inet hanat stale4_ranges { 203.0.113.10 . tcp . 5000-6500 . 198.18.11.2 comment "ftp primary" }
+add element inet hanat recent4_ranges { 203.0.113.10 . tcp . 5000-9000 comment "ftp" }
+add element inet hanat hold4_ranges { 203.0.113.10 . tcp . 5000-9000 . 198.18.12.2 comment "ftp backup" }
+add element inet hanat guarded4 { 203.0.113.10 : jump guard4 }
+)";
+
+TEST(NftTableUpgrade, RangesOfLayout9AreKept) {
+  test::isolated([] {
+    const test::Output loaded = nft(layout_9);
+    ASSERT_EQ(loaded.exit, 0) << loaded.err;
+    NftTable table = shared_table();
+    const auto old = table.read();
+    ASSERT_TRUE(old);
+    EXPECT_FALSE(old->in_order) << "another layout";
+    Vip ftp = test::vip("203.0.113.10", 5'000, Protocol::tcp), sip = test::vip("203.0.113.10", 20'000, Protocol::tcp), part = ftp;
+    ftp.last = 9'000;
+    sip.last = 29'999;
+    part.last = 6'500; // the range had other borders
+    const Endpoint primary = test::endpoint("198.18.11.2", 0), backup = test::endpoint("198.18.12.2", 0);
+    TableState expected;
+    expected.vips = {{ftp, "ftp"}, {sip, "sip"}};
+    expected.dnat = {{ftp, {backup, "ftp backup"}}};
+    expected.reject = {{sip, {Refusal::reject, "sip"}}};
+    expected.stale = {{{part, primary}, "ftp primary"}};
+    expected.recent = {{ftp, "ftp"}};
+    expected.hold = {{{ftp, backup}, "ftp backup"}};
+    EXPECT_EQ(old->state, expected);
+
+    table.load(old->state);
+    const auto now = table.read();
+    ASSERT_TRUE(now);
+    EXPECT_TRUE(now->in_order);
+    EXPECT_EQ(now->state, expected);
   });
 }
 

@@ -118,6 +118,23 @@ TEST(NftTableWatch, FindsMissedCommitsByTheirGeneration) {
   });
 }
 
+/// Whoever listens makes each commit slower, and nobody else can change the table.
+TEST(NftTableWatch, EndsWhereTheTableIsOwned) {
+  test::isolated([] {
+    NftTable table{"hanat"};
+    table.load(services(1, "198.18.1.2"));
+    ASSERT_TRUE(table.owns_table()) << "Linux 6.9 and later";
+    table.changed_by_others();
+    table.change(services(1, "198.18.1.2"), services(1, "198.18.2.2"));
+    ASSERT_EQ(nft("add table inet other").exit, 0);
+    EXPECT_NE(nft("add element inet hanat vips4 { 203.0.113.99 . tcp . 99 }").exit, 0);
+    pollfd readable{.fd = table.watch_fd(), .events = POLLIN, .revents = 0};
+    EXPECT_EQ(poll(&readable, 1, 50), 0);
+    EXPECT_FALSE(table.changed_by_others());
+    EXPECT_FALSE(table.missed_a_commit());
+  });
+}
+
 TEST(NftTableWatch, IsMutedDuringALargeChangeOfItsOwn) {
   test::isolated([] {
     NftTable table = shared_table();

@@ -45,6 +45,24 @@ TEST_F(FlowTotalsTest, AFlipBeginsACounterAnew) {
   EXPECT_EQ(totals.of("web", "backup"), 2'000U);
 }
 
+TEST_F(FlowTotalsTest, ACounterThatGoesOnBelongsToWhoHasTheTraffic) {
+  const auto of = [](const char* server, std::uint64_t flows) {
+    nat::FlowCount one = count("flows4 a", server, flows);
+    one.restarts = false;
+    return one;
+  };
+  read({of("web primary", 1'000)});
+  read({of("web primary", 1'010)});
+  read({of("web backup", 1'013)});
+  EXPECT_EQ(totals.of("web", "primary"), 10U);
+  EXPECT_EQ(totals.of("web", "backup"), 3U);
+  read({of("", 1'020)});
+  read({of("web primary", 1'021)});
+  EXPECT_EQ(totals.of("web", "primary"), 1U) << "a service without a server counts from zero, and what was dropped counts for nobody";
+  read({of("web primary", 4)});
+  EXPECT_EQ(totals.of("web", "primary"), 5U) << "the table was loaded anew";
+}
+
 TEST_F(FlowTotalsTest, AServiceThatIsGoneIsForgotten) {
   read({count("dnat4 a", "web primary", 0), count("dnat4 b", "mail primary", 0)});
   read({count("dnat4 a", "web primary", 5), count("dnat4 b", "mail primary", 6)});

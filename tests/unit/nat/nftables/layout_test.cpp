@@ -2,6 +2,8 @@
 // rules mean what they should is checked with nft (netns/nat/nftables/ruleset_test). Not here: elements (transaction_test).
 #include "nat/nftables/layout.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -50,7 +52,7 @@ Names named_by(const Layout& layout, const std::string& kind, std::uint16_t attr
 }
 
 TEST(Layout, IsThatOfTheGoldenFile) {
-  const Layout layout = make_layout("hanat");
+  const Layout layout = make_layout("hanat", {.range_numbers = 1});
   std::string text =
       "# Sets: types are nft's numbers, 6 bits for each part of a concatenation; 4294967040 is a verdict. Flag 8: a map; 16: timeout;\n"
       "# 32: filled by packets; 132: intervals of concatenations. Chains: hook 0 prerouting, 3 output, 4 postrouting; policy 1 accept.\n"
@@ -89,18 +91,21 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
   for (const char* guard : {"guard4", "guard6"})
     EXPECT_EQ(comments_in(layout, guard), each({{1, "replies to the gateway's own flows"},
                                                 {1, "untracked"},
-                                                {2, "no server left"},
-                                                {2, "flow to an old server"},
-                                                {2, "SYN of a client whose old connection has an entry"},
-                                                {2, "late packet of a deleted flow"}}));
+                                                {1, "no server left"},
+                                                {1, "flow to an old server"},
+                                                {1, "SYN of a client whose old connection has an entry"},
+                                                {1, "late packet of a deleted flow"},
+                                                {1, "ranges of ports"}}));
   EXPECT_EQ(comments_in(layout, "hold"), each({{1, "the connection was established"},
                                                {4, "a client is refused: hanatd probes the server"},
                                                {1, "the server had accepted it"},
-                                               {4, "the first refusal is held: the client's next SYN goes to the next server"},
+                                               {2, "the first refusal is held: the client's next SYN goes to the next server"},
                                                {4, "a client is refused: hanatd probes the server"},
-                                               {4, "the first refusal is held: the client's next INIT goes to the next server"}}));
+                                               {2, "the first refusal is held: the client's next INIT goes to the next server"},
+                                               {1, "ranges of ports"}}));
   EXPECT_EQ(comments_in(layout, "unreachable"), each({{4, "a server is unreachable for a client"},
-                                                      {4, "the first refusal is held: the client's next packet goes to the next server"}}));
+                                                      {2, "the first refusal is held: the client's next packet goes to the next server"},
+                                                      {1, "ranges of ports"}}));
   EXPECT_EQ(comments_in(layout, "reconnect"), each({{1, "hanatd does not run: nobody would delete the entry"},
                                                     {1, "hanatd deletes the entry"},
                                                     {1, "the client's next SYN goes to the next server"}}));
@@ -109,16 +114,15 @@ TEST(Layout, RulesStandInTheOrderInWhichAPacketMeetsThem) {
   for (const char* orphan : {"orphan4", "orphan6"})
     EXPECT_EQ(comments_in(layout, orphan),
               each({{1, "picked up, and not answered yet"}, {1, "for some seconds: nobody picks it up"}, {1, "no server would get it"}}));
-  EXPECT_EQ(comments_in(layout, "dnat_output"),
-            each({{2, "server of an endpoint"}, {2, "server of a port range; the port is kept"}, {4, "no target"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_output"), each({{2, "to an endpoint"}, {1, "ranges of ports"}, {2, "no target"}}));
+  for (const char* chain : {chain_dnat4, chain_dnat6})
+    EXPECT_EQ(comments_in(layout, chain), each({{1, "server of an endpoint"}, {1, "no target"}}));
   EXPECT_EQ(comments_in(layout, "client_syn"),
             each({{1, "its flow has an entry"}, {2, "a repeated SYN, and the flow of the first has no entry"}}));
   EXPECT_EQ(comments_in(layout, "repeated_syn"), each({{1, "a repeated SYN without a reply to the first"},
                                                        {1, "a repeated SYN, and the client has not acknowledged the reply to the first"}}));
-  EXPECT_EQ(comments_in(layout, "dnat_prerouting"), each({{2, "server of an endpoint"},
-                                                          {2, "server of a port range; the port is kept"},
-                                                          {4, "no target"},
-                                                          {4, "new flow of a server that lost its traffic"}}));
+  EXPECT_EQ(comments_in(layout, "dnat_prerouting"),
+            each({{2, "to an endpoint"}, {1, "ranges of ports"}, {2, "no target"}, {4, "new flow of a server that lost its traffic"}}));
   EXPECT_EQ(comments_in(layout, "source"), each({{1, "picked up"}, {2, "to a server whose clients may get another source address"}}));
   for (const char* chain : {chain_source_ipv4, chain_source_ipv6})
     EXPECT_EQ(comments_in(layout, chain).size(), 12U) << chain; // of each protocol, masquerade and fixed, endpoints and ranges
@@ -142,8 +146,31 @@ TEST(Layout, IsTheSameInEveryTable) {
   }
 }
 
+TEST(Layout, RulesOfRangesComeNumberByNumber) {
+  EXPECT_TRUE(comments_in(make_layout("hanat"), chain_dnat_ranges).empty());
+  const Layout one = make_layout("hanat", {.range_numbers = 1}), two = make_layout("hanat", {.range_numbers = 2});
+  const Layout second = make_range_layout("hanat", 2);
+  const auto texts_in = [](const Layout& layout, const std::string& chain) {
+    Comments texts;
+    for (const auto& rule : layout.rules)
+      if (chain_of(*rule) == chain) texts.push_back(test::rule_text(*rule));
+    return texts;
+  };
+  for (const auto& [chain, rules] : std::map<const char*, std::size_t>{{chain_dnat_ranges, 2},
+                                                                       {chain_guard4_ranges, 4},
+                                                                       {chain_guard6_ranges, 4},
+                                                                       {chain_hold_ranges, 4},
+                                                                       {chain_unreachable_ranges, 2}}) {
+    Comments added = texts_in(one, chain);
+    EXPECT_EQ(added.size(), rules) << chain;
+    std::ranges::move(texts_in(second, chain), std::back_inserter(added));
+    EXPECT_EQ(texts_in(two, chain), added) << "a number that is added later gives the same layout: " << chain;
+  }
+  EXPECT_EQ(two.sets.size(), one.sets.size() + second.sets.size());
+}
+
 TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
-  const Layout layout = make_layout("hanat");
+  const Layout layout = make_layout("hanat", {.range_numbers = 1});
   Names sets;
   for (const auto& set : layout.sets) sets.insert(nftnl_set_get_str(set.get(), NFTNL_SET_NAME));
   const Names filled_by_packets = named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME);
@@ -153,12 +180,13 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
   EXPECT_EQ(filled_by_packets, (Names{"attempts4", "attempts6", "hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6",
                                       "held6_other", "orphans4", "orphans6", "orphans_now4", "orphans_now6", "waiting4", "waiting6"}));
   for (const SetId id : set_ids()) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
+  for (const SetId id : set_ids_of_range(1)) EXPECT_TRUE(sets.contains(name_of(id))) << name_of(id);
+  for (const SetId id : set_ids_of_layout_9()) EXPECT_FALSE(sets.contains(name_of(id))) << name_of(id);
 }
 
 TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
-  const Layout layout = make_layout("hanat");
-  const Names by_element{chain_refuse, chain_refuse_new, chain_masquerade,  chain_hairpin,
-                         chain_guard4, chain_guard6,     chain_source_ipv4, chain_source_ipv6};
+  const Layout layout = make_layout("hanat", {.range_numbers = 1});
+  const Names by_element{chain_refuse, chain_refuse_new, chain_masquerade, chain_hairpin, chain_source_ipv4, chain_source_ipv6};
   const Names by_verdict = named_by(layout, "immediate", NFTNL_EXPR_IMM_CHAIN);
   Names chains;
   for (const auto& chain : layout.chains) {
@@ -172,7 +200,7 @@ TEST(Layout, EveryChainIsReachedByAHookAVerdictOrAnElement) {
 }
 
 TEST(Layout, RecognisesATableOfHanatByItsComment) {
-  EXPECT_EQ(table_comment(), "hanat layout 9");
+  EXPECT_EQ(table_comment(), "hanat layout 10");
   EXPECT_TRUE(is_ours(table_comment()));
   EXPECT_TRUE(is_ours("hanat layout 999"));
   for (const char* other : {"", "hanat", "hanat layout", "my hanat layout 1"}) EXPECT_FALSE(is_ours(other)) << other;

@@ -68,12 +68,15 @@ std::vector<Message> messages_of(const Transaction& transaction) {
 }
 
 Transaction change(const TableState& from, const TableState& to, std::uint32_t first_sequence = 7) {
-  TransactionBuilder builder{"hanat", first_sequence};
-  return builder.change(from, to, gates_of(from), gates_of(to)).finish();
+  Difference changes = difference(from, to);
+  add_shared(changes, gates_of(from), {});
+  return TransactionBuilder{"hanat", first_sequence}.change(changes).finish();
 }
 Transaction whole_table(const TableState& state) {
+  Difference all = difference({}, state);
+  add_shared(all, {}, {});
   TransactionBuilder builder{"hanat", 7};
-  return builder.delete_table().add_table(0).add_layout().change({}, state, {}, gates_of(state)).finish();
+  return builder.delete_table().add_table(0).add_layout().change(all).finish();
 }
 
 /// The number of elements for each set: "dnat4: 1".
@@ -100,8 +103,7 @@ TEST(Transaction, EndpointsThatStayAreNotSent) {
   const Vip stays{address("198.18.1.2"), Protocol::tcp, 443}, goes{address("198.18.1.2"), Protocol::tcp, 1000, 2000},
       comes{address("fd00:1::2"), Protocol::udp, 53};
   const auto bytes = [](const EndpointMap& from, const EndpointMap& to) {
-    TransactionBuilder builder{"hanat", 7};
-    return builder.change_endpoints(SetKind::servers, from, to).finish();
+    return TransactionBuilder{"hanat", 7}.change(difference(SetKind::servers, from, to)).finish();
   };
   EXPECT_TRUE(bytes({{stays, "web"}}, {{stays, "web"}}).empty());
   EXPECT_EQ(bytes({{stays, "web"}, {goes, "ftp"}}, {{stays, "web"}, {comes, "dns"}}).bytes, bytes({{goes, "ftp"}}, {{comes, "dns"}}).bytes);
@@ -175,7 +177,7 @@ TEST(Transaction, AnElementListNeverExceedsItsAttribute) {
     EXPECT_LT(message.length, 65'535U);
     lists += message.type == nft_type(NFT_MSG_NEWSETELEM);
   }
-  EXPECT_EQ(lists, 3U * 6 + 1) << "1,000 elements are six lists of at most 190; and the server's address is one";
+  EXPECT_EQ(lists, 3U + 1 + 4 + 4 + 1) << "1,000 elements are several lists of at most 64 KiB; and the server's address is one";
 }
 
 TEST(Difference, HasOnlyWhatDiffers) {
@@ -196,6 +198,8 @@ TEST(Difference, TheReverseChangeExchangesAddedAndDeleted) {
   EXPECT_TRUE(sizes(difference(all, {}).added).empty());
   EXPECT_EQ(sizes(difference({}, all).added), (Sizes{{"vips4", 2},
                                                      {"vips6", 2},
+                                                     {"flows4", 2},
+                                                     {"flows6", 2},
                                                      {"dnat4", 1},
                                                      {"dnat6", 1},
                                                      {"reject4", 1},
@@ -236,8 +240,10 @@ TEST(Difference, RangesHaveTheirOwnSets) {
     state.snat[{range, server}] = {{SnatKind::masquerade, {}}, "sip primary"};
   }
   Sizes expected;
-  for (const char* name : {"vips", "dnat", "reject", "stale", "recent", "hold", "masquerade"})
-    for (const char* suffix : {"4_ranges", "6_ranges"}) expected[std::string{name} + suffix] = 1;
+  for (const char* family : {"4", "6"}) {
+    for (const char* name : {"vips", "masquerade"}) expected[std::string{name} + family + "_ranges"] = 1;
+    for (const char* name : {"dnat", "reject", "stale", "recent", "hold"}) expected[std::string{name} + family + "_range1"] = 1;
+  }
   EXPECT_EQ(sizes(difference({}, state).added), expected);
   EXPECT_EQ(sizes(difference(state, {}).deleted), expected);
   TableState wider;
@@ -251,8 +257,8 @@ TEST(Difference, ANewCommentIsANewElement) {
   TableState from, to;
   from.vips[vip("203.0.113.10", 443)] = "web";
   to.vips[vip("203.0.113.10", 443)] = "shop";
-  EXPECT_EQ(sizes(difference(from, to).deleted), (Sizes{{"vips4", 1}}));
-  EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"vips4", 1}}));
+  EXPECT_EQ(sizes(difference(from, to).deleted), (Sizes{{"vips4", 1}, {"flows4", 1}}));
+  EXPECT_EQ(sizes(difference(from, to).added), (Sizes{{"vips4", 1}, {"flows4", 1}}));
 }
 
 TEST(Gates, CountEntriesByAddressAndByFamily) {
