@@ -7,15 +7,13 @@
 #include <set>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "daemon/decision/given_up.hpp"
 #include "nat/port_range.hpp"
 
 namespace hanat {
 namespace {
 
-std::string label(const ServiceState& service, const std::string& server) { return fmt::format("{} {}", service.config.name, server); }
+std::string label(const ServiceState& service, const std::string& server) { return service.config.name + ' ' + server; }
 
 /// A move that an operator or a reload makes. What is no flip's reason is a change of the configuration.
 bool is_planned(const Decision& decision) {
