@@ -146,6 +146,18 @@ void one_flip(std::uint16_t number, bool small) {
          .target = at_most("p99", *ours.p99, 100)});
 }
 
+/// The ranges of a server that dies.
+void flips_of_ranges(std::uint16_t ranges, bool small) {
+  test::isolated([&] {
+    Services services{ranges, ranges};
+    services.load();
+    std::vector<double> figures;
+    for (int i = 0; i < (small ? 5 : 30); ++i) figures.push_back(services.flip<Milliseconds>(0, ranges));
+    print(
+        {.what = fmt::format("{0} of {0} ranges flip, one transaction", ranges), .unit = "ms", .figure = figure_of(figures), .target = {}});
+  });
+}
+
 /// A range's flip, and an exact endpoint's beside so many ranges.
 void flips_beside_ranges(std::uint16_t ranges, bool small) {
   test::isolated([&] {
@@ -229,5 +241,7 @@ int main(int argc, char** argv) {
     for (const auto ranges : std::array<std::uint16_t, 3>{1, 100, 1'000}) hanat::bench::flips_beside_ranges(ranges, small);
     hanat::bench::many_flips(small);
     hanat::bench::loading(small);
+    hanat::bench::flips_beside_ranges(10'000, small);
+    hanat::bench::flips_of_ranges(1'000, small);
   });
 }
