@@ -174,6 +174,9 @@ void add_server_notices(const ServiceStatus& service, WallTime now, std::vector<
       notices.push_back({false, fmt::format("{} passes with a warning: {}{}", escaped(server.role), escaped(warning->reason),
                                             warning->detail.empty() ? "" : fmt::format(" ({})", escaped(warning->detail)))});
   }
+  if (service.offload == false)
+    notices.push_back(
+        {false, "offload = true has no effect: the kernel has no flowtable for it, and connections are forwarded by the rules"});
   if (service.witness && service.witness->answers == false && !service.outage) // the notice of the outage says what it means
     notices.push_back(
         {false, fmt::format("the witness {} does not answer: it cannot tell an outage of the servers from one of this gateway",

@@ -96,13 +96,14 @@ type HungReload (since: string, by: string)
 # the service as it was before, otherwise absent; standby: true on the standby of a pair, where the
 # target counts if it takes over, otherwise absent;
 # draining, cutting (servers whose old flows are being cut): absent when empty; outage: while it is in doubt that no server works;
-# witness: if one is configured; interfaces: the listeners that are interfaces, absent when there are none
+# witness: if one is configured; interfaces: the listeners that are interfaces, absent when there are none;
+# offload: of a service with offload = true whether its connections are put on a flowtable, otherwise absent
 type Service (
   name: string, target: string, target_address: ?string, since: string, why: string, mode: string, would_target: ?string,
   would_why: ?string, in_table: ?bool, standby: ?bool, group: ?string, forced: ?Override, failback_in_s: ?float, failback: Failback, flips: int, listen: []string,
   servers: []Server,
   last_flip: ?Flip, draining: ?[]Draining, cutting: ?[]string, foreign: ?[]Foreign, path: Path, outage: ?Outage, witness: ?Witness,
-  interfaces: ?[]ListenInterface, totals: Totals
+  interfaces: ?[]ListenInterface, offload: ?bool, totals: Totals
 )
 # listen: as configured; addresses: that the service listens on now; problems: why there are none of a family, and what somebody else has;
 # held: of the addresses those that are gone, and for how long the service still listens on them

@@ -150,6 +150,7 @@ ServiceStatus service_from(const json& from) {
                         .would_why = optional_or_absent<std::string>(from, "would_why"),
                         .in_table = from.value("in_table", false),
                         .standby = from.value("standby", false),
+                        .offload = optional_or_absent<bool>(from, "offload"),
                         .group = optional_or_absent<std::string>(from, "group"),
                         .forced = std::nullopt,
                         .failback_in_s = optional_at<double>(from, "failback_in_s"),

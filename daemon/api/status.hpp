@@ -151,6 +151,7 @@ struct ServiceStatus {
   std::optional<std::string> would_target, would_why; // in mode observe only
   bool in_table = false;                              // likewise: the table still holds it as it was before
   bool standby = false;                               // this gateway of a pair serves nobody: the target counts if it takes over
+  std::optional<bool> offload = {}; // whether its established flows are put on a flowtable; absent: it does not ask for it
   std::optional<std::string> group;
   std::optional<ForcedStatus> forced;
   std::optional<double> failback_in_s;

@@ -174,6 +174,7 @@ template <class To> void describe(To&& to, const ServiceStatus& service) {
   if (service.would_why) to("would_why", service.would_why);
   if (service.in_table) to("in_table", true);
   if (service.standby) to("standby", true);
+  if (service.offload) to("offload", service.offload);
 }
 
 } // namespace hanat

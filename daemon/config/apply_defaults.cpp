@@ -146,6 +146,7 @@ Resolved resolve_service(const RawService& raw, const RawService& defaults, Diag
   if (const auto& witness = pick(raw.witness, defaults.witness); witness.value) service.witness = *witness.value;
   apply(raw.hold, defaults.hold, service.hold);
   apply(raw.nudge, defaults.nudge, service.nudge);
+  apply(raw.offload, defaults.offload, service.offload);
   apply(raw.mode, defaults.mode, service.mode);
   apply(raw.hook.command, defaults.hook.command, service.hook.command);
   apply(raw.hook.timeout, defaults.hook.timeout, service.hook.timeout);

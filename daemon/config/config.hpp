@@ -100,8 +100,9 @@ struct ServiceConfig {
   OnNone on_none = OnNone::refuse;
   Clock::duration none_after = std::chrono::seconds{3}; // that all servers are silent is not believed before; zero: at once
   std::optional<Endpoint> witness = {};                 // answers when the way out of this gateway works; port 0: an echo
-  bool hold = true;  // drop the first refusal of a server that may be failing, so that the client tries again
-  bool nudge = true; // TCP: notify idle clients of a flip
+  bool hold = true;     // drop the first refusal of a server that may be failing, so that the client tries again
+  bool nudge = true;    // TCP: notify idle clients of a flip
+  bool offload = false; // established flows are forwarded by a flowtable
   Mode mode = Mode::automatic;
   HookConfig hook = {};                           // told of where new connections go
   std::string group = {};                         // services of a group move together; empty: no group

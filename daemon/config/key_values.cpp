@@ -250,6 +250,7 @@ KeyValues values_of(const ServiceConfig& service, bool own_probes) {
   values["witness"] = {service.witness ? to_text(*service.witness) : ""};
   values["hold"] = {yes_no(service.hold)};
   values["nudge"] = {yes_no(service.nudge)};
+  values["offload"] = {yes_no(service.offload)};
   values["mode"] = {service.mode == Mode::observe ? "observe" : "auto"};
   values["group"] = {service.group};
   add_hook(values, service.hook);

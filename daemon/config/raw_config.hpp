@@ -65,7 +65,7 @@ struct RawService {
   Field<OnNone> on_none;
   Field<Clock::duration> none_after;
   Field<Endpoint> witness;
-  Field<bool> hold, nudge;
+  Field<bool> hold, nudge, offload;
   Field<Mode> mode;
   RawHook hook;
 };

@@ -293,6 +293,7 @@ RawService read_service(const toml::table& table, std::string name, std::size_t 
   service.witness = reader.parsed<Endpoint>("witness", "192.0.2.1", parse_witness);
   service.hold = reader.flag("hold");
   service.nudge = reader.flag("nudge");
+  service.offload = reader.flag("offload");
   service.mode = reader.choice<Mode>("mode", mode_choices);
   service.hook = read_hook(reader);
   report_misplaced(reader);

@@ -93,6 +93,15 @@ nat::EndpointMap all_servers(const Services& services, bool all_protocols) {
   return merged(result);
 }
 
+nat::EndpointMap offloaded_endpoints(const Services& services) {
+  nat::EndpointMap result;
+  for (const auto& service : services)
+    if (service->offloading == Offloading::on)
+      for (const auto& [vip, comment] : service->loaded.vips)
+        if (vip.protocol != Protocol::sctp) result.emplace(vip, service->config.name);
+  return result;
+}
+
 void restore_displaced(const Services& services, const nat::EndpointMap& displaced, Time until) {
   if (displaced.empty()) return;
   for (const auto& service : services)

@@ -137,6 +137,14 @@ struct UnexpectedFlow {
   bool was_target = false;   // the server was the target meanwhile, and no audit has looked since
 };
 
+/// Whether hanat's flowtable forwards the established flows of a service.
+enum class Offloading : std::uint8_t {
+  off,
+  on,
+  unknown_to_kernel, // offload = true, but the kernel has no flowtables
+  refused,           // the kernel did not make hanat's
+};
+
 struct ServiceState {
   ServiceConfig config; // of a removed service: without listeners and servers
   std::vector<ServerState> servers;
@@ -169,11 +177,15 @@ struct ServiceState {
   std::vector<Eviction> evictions;
   std::map<Mapping, UnexpectedFlow> unexpected; // until an audit finds none behind a time as the target
 
+  Offloading offloading = Offloading::off;
+
   // notes of ServiceRegistry and Controller
   bool dirty = false;
-  bool changing = false;     // TableSync has given the kernel a change of it, and has no answer yet
-  bool followup_due = false; // `recent` and `hold` are still to be loaded
-  std::optional<Time> timer;
+  bool changing = false; // TableSync has given the kernel a change of it, and has no answer yet
+  struct Due {
+    bool followup = false; // `recent` and `hold` are still to be loaded
+    std::optional<Time> timer;
+  } due;
 };
 
 /// Every service, removed ones included until nothing of them is left in the kernel.

@@ -135,16 +135,18 @@ void ConntrackWorker::cut_reconnecting() {
 }
 
 void ConntrackWorker::cut_unconnected(nat::FlowScope scope) {
-  if (job_.cut_unconnected.empty()) return;
-  nudge(cutter_.cut_unconnected(job_.cut_unconnected, scope, cancelled_, count_deleted()));
+  using nat::Connected;
+  for (const auto& [mappings, connected] :
+       {std::pair{&job_.cut_offloaded, Connected::cut}, std::pair{&job_.cut_unconnected, Connected::keep_unless_offloaded}})
+    if (!mappings->empty()) nudge(cutter_.cut_unconnected(*mappings, scope, cancelled_, count_deleted(), connected));
 }
 
 /// Two packets per connected client, one round after the other: an ACK, which every client replies to that it reaches, and then what
 /// routers on the way pass on. A client that has both replies to one of them (Linux: to one of these in half a second).
 void ConntrackWorker::nudge(const nat::TcpClients& clients) {
   nudge(clients.cut, nat::Segment::ack); // most of them wait for a connection, the others for the next answer
-  nudge(clients.connected, nat::Segment::ack);
-  nudge(clients.connected, nat::Segment::syn_ack);
+  for (const nat::Segment segment : {nat::Segment::ack, nat::Segment::syn_ack})
+    for (const auto* connected : {&clients.cut_connected, &clients.connected}) nudge(*connected, segment);
 }
 
 void ConntrackWorker::nudge(std::span<const nat::TcpClient> clients, nat::Segment segment) {

@@ -73,7 +73,7 @@ void Controller::sync(Time now, const Pace& pace) {
     for (ServiceState* service : decided) {
       health_.update_rates(*service);
       outbox_.health_changed.insert(service->config.name);
-      if (std::exchange(service->followup_due, false)) { // what only the time after a flip needs comes right behind it
+      if (std::exchange(service->due.followup, false)) { // what only the time after a flip needs comes right behind it
         registry_.mark_dirty(*service);
         outbox_.sync_due = true;
       }
@@ -81,10 +81,11 @@ void Controller::sync(Time now, const Pace& pace) {
     }
   }
   for (ServiceState* service : registry_.dirty()) health_.update_rates(*service); // what waits for the kernel is probed on
-  upkeep_.servers.update(now);
+  upkeep.offload.run(now);
+  upkeep.servers.update(now);
   table_.maintain(health_.is_conntrack_full(), reload_.settings().probe_ports);
   probes::use_probe_ports(reload_.settings().probe_ports);
-  upkeep_.heartbeat.run(now);
+  upkeep.heartbeat.run(now);
   clients.run(now);
 
   // 2. Flows of old targets: cut non-TCP, notify clients, cut TCP, sweep.
@@ -103,14 +104,14 @@ void Controller::applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   const Placement before = placement(service);
   const bool flipped = !service.shadow && record_target(change, outbox_);
-  upkeep_.servers.on_applied(change);
+  upkeep.servers.on_applied(change);
   clients.on_applied(change, now);
   evictions_.start(change, flipped, now);
   service.loaded = std::move(change.plan.rules);
-  upkeep_.heartbeat.on_applied(service, now);
+  upkeep.heartbeat.on_applied(service, now);
   if (service.shadow) apply_to_shadow(service, change.decision, outbox_);
   note_move(service, before, change.decision, outbox_, now);
-  if (drop_former(service, health_, registry_)) upkeep_.servers.on_config_changed();
+  if (drop_former(service, health_, registry_)) upkeep.servers.on_config_changed();
 }
 
 Controller::Controller(uv_loop_t* loop, nat::NftTable table, nat::HeartbeatSocket heartbeat, nat::Cutter cutter,
@@ -158,7 +159,8 @@ void Controller::start(const Config& config, const State& saved, const EarlierRu
   nat::Loaded found = table_.start(now, config.probe_ports);
   role.start(config.pair, found, now);
   reload_.start(config, std::move(found.state), saved, earlier, now);
-  upkeep_.servers.on_start(found.endpoints, now);
+  upkeep.servers.on_start(found.endpoints, now);
+  upkeep.offload.on_config_changed();
   clients.configure(config.path_check);
   if (const auto& failure = kernel_.nflog_failure()) outbox_.log(events::clients_not_heard(*failure));
   sync(now);
@@ -167,7 +169,8 @@ void Controller::start(const Config& config, const State& saved, const EarlierRu
 
 void Controller::reload(ReloadQueue::Order order) {
   order.done = [this, path_check = order.next->path_check, done = std::move(order.done)](const Reloaded& result) {
-    upkeep_.servers.on_config_changed();
+    upkeep.servers.on_config_changed();
+    upkeep.offload.on_config_changed();
     clients.configure(path_check);
     outbox_.sync_due = true;
     if (done) done(result);
@@ -221,8 +224,8 @@ void Controller::join_commits(bool all) {
 /// The moment at which something changes by time alone; and the kernel's messages wait while the table is being changed.
 void Controller::wake_up(Time now) {
   Time next = table_.next_wakeup(now);
-  for (const auto& moment : {upkeep_.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
-                             reloads_.next_wakeup(), upkeep_.servers.next_wakeup(now), role.next_wakeup()})
+  for (const auto& moment : {upkeep.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
+                             reloads_.next_wakeup(), upkeep.servers.next_wakeup(now), role.next_wakeup(), upkeep.offload.next_wakeup()})
     if (moment) next = std::min(next, *moment);
   if ((!registry_.dirty().empty() || !registry_.waiting.empty()) && table_.state() == TableSync::State::in_sync) // services that begin
     next = std::min(next, std::max(now, outbox_.doubt.until));

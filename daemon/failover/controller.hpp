@@ -18,6 +18,7 @@
 #include "daemon/failover/gateway_role.hpp"
 #include "daemon/failover/health_monitor.hpp"
 #include "daemon/failover/heartbeat.hpp"
+#include "daemon/failover/offload.hpp"
 #include "daemon/failover/outbox.hpp"
 #include "daemon/failover/real_kernel.hpp"
 #include "daemon/failover/reload.hpp"
@@ -92,11 +93,18 @@ private:
   ServiceRegistry registry_;
   RealKernel kernel_;
   TableSync table_;
+
+public:
   struct Upkeep { // of what is of no service alone
     ServerSets servers;
     Heartbeat heartbeat;
+    Offload offload; // follows the interfaces of this machine
   };
-  Upkeep upkeep_{.servers = {kernel_.table(), table_, registry_}, .heartbeat = {kernel_.heartbeats(), table_, registry_, outbox_}};
+  Upkeep upkeep{.servers = {kernel_.table(), table_, registry_},
+                .heartbeat = {kernel_.heartbeats(), table_, registry_, outbox_},
+                .offload = {kernel_.table(), table_, registry_, upkeep.servers, outbox_}};
+
+private:
   Evictions evictions_;
   HealthMonitor health_;
   ConntrackAudit audit_;
@@ -107,7 +115,7 @@ public:
   /// Whether clients get an answer. Who looks for causes sets `diagnose` there.
   ClientEvidence clients{registry_, outbox_};
   /// Of this gateway in a pair. Behind its `settle` comes sync_now().
-  GatewayRole role{kernel_.addresses(), registry_, table_, evictions_, audit_, upkeep_.servers, outbox_};
+  GatewayRole role{kernel_.addresses(), registry_, table_, evictions_, audit_, upkeep.servers, outbox_};
 };
 
 } // namespace hanat

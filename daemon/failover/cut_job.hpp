@@ -28,6 +28,7 @@ struct CutJob {
   nat::Protocols protocols = nat::Protocols::all; // of the cut
   nat::FlowScope scope = nat::FlowScope::all;     // of the cut
   std::vector<Mapping> cut_unconnected; // TCP clients who are not connected yet, or whom the guard cannot reset, leave their entries
+  std::vector<Mapping> cut_offloaded;   // the same, and connected ones, too: their packets may bypass the guard
   nat::Clients reconnecting;            // TCP clients whose old entries are in their way, to notify when these are deleted
   std::set<Mapping> not_nudged;         // of those
   std::vector<nat::TcpClient> waiting;  // to notify: their SYN was dropped for the entry of a server that is the target again

@@ -17,7 +17,7 @@ bool waits_for_table(const ServiceState& service, const Eviction& eviction) {
 void add_clients(CutJob& job, const ServiceState& service, const Eviction& eviction) {
   for (const Mapping& mapping : eviction.mappings) {
     if (mapping.vip.protocol != Protocol::tcp) continue;
-    if (!eviction.drain) job.cut_unconnected.push_back(mapping);
+    if (!eviction.drain) (service.offloading == Offloading::on ? job.cut_offloaded : job.cut_unconnected).push_back(mapping);
     if (service.config.nudge) job.nudge.insert(mapping);
   }
 }

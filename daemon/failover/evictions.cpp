@@ -186,7 +186,7 @@ void Evictions::start(Change& change, bool flipped, Time now) {
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     if (eviction.untranslated && !registry_.waiting.empty())
       eviction.due = now + untranslated_together - now.time_since_epoch() % untranslated_together;
-    service.followup_due = true;
+    service.due.followup = true;
     add(service, std::move(eviction));
   }
   close_flips(service, outbox_); // of the flips before

@@ -66,7 +66,7 @@ bool drop_former(ServiceState& service, HealthMonitor& health, ServiceRegistry& 
     one->servers.pop_back();
     one->config.servers.pop_back();
     registry.list(*one);
-    one->followup_due = true; // its sources are still loaded
+    one->due.followup = true; // its sources are still loaded
   }
   return true;
 }

@@ -15,7 +15,8 @@
 
 namespace hanat {
 
-/// hanat's table of nf_tables. Everything but changed_by_others() and the two is_ functions throws std::exception when the kernel refuses.
+/// hanat's table of nf_tables. Everything but changed_by_others() and the is_ and has_ functions throws std::exception when the kernel
+/// refuses.
 class Table {
 public:
   virtual ~Table() = default;
@@ -28,6 +29,9 @@ public:
   virtual void heartbeat() = 0;
   virtual void set_notrack(bool on) = 0;
   virtual bool is_notrack_set() const = 0;
+  /// Throws nat::NoFlowtables where the kernel has none.
+  virtual void set_flowtable(const std::optional<nat::Devices>& devices) = 0;
+  virtual bool has_flowtable() const = 0;
   /// What the rules have to be for: see nat::NftTable.
   virtual void set_probe_ports(const nat::ProbePorts& ports) = 0;
   /// Reads what the kernel told of commits: true when somebody else touched the table, or messages were lost.

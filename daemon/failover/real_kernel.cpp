@@ -20,6 +20,8 @@ public:
   void heartbeat() override { table_.heartbeat(); }
   void set_notrack(bool on) override { table_.set_notrack(on); }
   bool is_notrack_set() const override { return table_.is_notrack_set(); }
+  void set_flowtable(const std::optional<nat::Devices>& devices) override { table_.set_flowtable(devices); }
+  bool has_flowtable() const override { return table_.has_flowtable(); }
   void set_probe_ports(const nat::ProbePorts& ports) override { table_.set_probe_ports(ports); }
   bool changed_by_others() override { return table_.changed_by_others(); }
   bool missed_a_commit() override { return table_.missed_a_commit(); }

@@ -59,6 +59,7 @@ void ServerSets::update(Time now) {
     any_displaced_ = std::ranges::any_of(registry_.services(), [](const auto& service) { return !service->displaced_until.empty(); });
     intend(nat::SetKind::displaced, displaced_servers(registry_.services(), now));
   }
+  if (std::exchange(offloaded_changed_, false)) intend(nat::SetKind::offloaded, offloaded_endpoints(registry_.services()));
   unfinished_ = false;
   for (auto& [set_kind, endpoints] : sets_) {
     if (sync_.busy() || sync_.state() == TableSync::State::failed) return;

@@ -105,24 +105,24 @@ std::vector<ServiceState*> ServiceRegistry::take_dirty() {
 void ServiceRegistry::reap(ServiceState& service) {
   const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.changing));
   if (unfinished || evicting_.erase(&service) == 0 || !service.removed) return;
-  if (service.timer) timers_.erase({*service.timer, &service});
+  if (service.due.timer) timers_.erase({*service.due.timer, &service});
   waiting.forget(service);
   std::erase_if(services_, [&service](const auto& other) { return other.get() == &service; });
 }
 
 void ServiceRegistry::set_timer(ServiceState& service, Time now) {
   const auto timer = next_timer(service, now);
-  if (timer == service.timer) return;
-  if (service.timer) timers_.erase({*service.timer, &service});
+  if (timer == service.due.timer) return;
+  if (service.due.timer) timers_.erase({*service.due.timer, &service});
   if (timer) timers_.emplace(*timer, &service);
-  service.timer = timer;
+  service.due.timer = timer;
 }
 
 void ServiceRegistry::run_due(Time now) {
   while (!timers_.empty() && timers_.begin()->first <= now) {
     ServiceState* service = timers_.begin()->second;
     timers_.erase(timers_.begin());
-    service->timer.reset();
+    service->due.timer.reset();
     mark_dirty(*service);
   }
 }

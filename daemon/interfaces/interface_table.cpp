@@ -62,6 +62,13 @@ void InterfaceTable::replace(std::span<const probes::Change> all) {
   for (const probes::Change& change : all) take(change);
 }
 
+std::map<unsigned, std::string> InterfaceTable::names(std::size_t at_most) const {
+  std::map<unsigned, std::string> all;
+  for (const auto& [index, interface] : interfaces_)
+    if (!interface.name.empty() && interface.name != "lo" && all.size() < at_most) all.emplace(index, interface.name);
+  return all;
+}
+
 InterfaceAddresses InterfaceTable::find(std::string_view name) const {
   InterfaceAddresses result;
   const auto named = by_name_.find(name);

@@ -2,6 +2,7 @@
 // Not here: where the messages come from (interface_monitor), what a service makes of the addresses (fill_listen).
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <span>
 #include <string>
@@ -37,6 +38,8 @@ public:
   /// Of the interface that has this name now. Suitable is any address of the interface but link-local, loopback and multicast ones, and of
   /// IPv6 those that are not the interface's alone yet, and temporary ones. One that is deprecated is suitable as long as it is there.
   InterfaceAddresses find(std::string_view name) const;
+  /// All interfaces but the loopback, those first that have been here longest; at most so many.
+  std::map<unsigned, std::string> names(std::size_t at_most) const; // by index
 
 private:
   struct Interface {

@@ -19,6 +19,9 @@ namespace {
 // An address that is replaced is a removal and an addition, of both families perhaps: one reload. A tenth of what is noticed.
 constexpr std::uint64_t changes_together_ms = 10;
 
+// Interfaces whose packets may come to the flowtable: a list of more does not fit every message of the kernel.
+constexpr std::size_t offloaded_at_most = 256;
+
 std::string list_of(const std::vector<Address>& addresses) {
   std::vector<std::string> texts;
   texts.reserve(addresses.size());
@@ -89,6 +92,7 @@ InterfaceLink::Effective InterfaceLink::look() {
 std::shared_ptr<const Config> InterfaceLink::follow(std::shared_ptr<const Config> config) {
   const FilledListen before = std::exchange(filled_, {});
   config_ = std::move(config);
+  controller_.upkeep.offload.set_interfaces(monitor_.table().names(offloaded_at_most));
   interfaces_ = look();
   filled_ = fill_listen(config_, [this](const std::string& name) { return interfaces_.at(name); });
   for (const auto& [name, there] : interfaces_) {
@@ -136,6 +140,7 @@ void InterfaceLink::wake_up() {
 }
 
 void InterfaceLink::changed() {
+  controller_.upkeep.offload.set_interfaces(monitor_.table().names(offloaded_at_most));
   Effective next = look();
   tell_held();
   if (next == interfaces_) return;

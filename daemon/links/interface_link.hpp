@@ -1,4 +1,5 @@
-// Between the interfaces of this machine and services that listen on them: other addresses are a reload of these services.
+// Between the interfaces of this machine and services that listen on them: other addresses are a reload of these services. And the
+// flowtable gets the interfaces.
 // Not here: which addresses an interface has (interfaces), what the reload does (failover/reload), names of servers (name_link).
 #pragma once
 

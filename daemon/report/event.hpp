@@ -239,6 +239,13 @@ struct HeartbeatByTransaction {
 struct HeartbeatByPacket {
   bool operator==(const HeartbeatByPacket&) const = default;
 };
+/// Services have offload = true, and the kernel has no flowtables, or does not make hanat's.
+struct NotOffloaded {
+  std::string services; // "web and 2 other services"
+  bool unknown = false; // the kernel has none
+  std::string error;
+  bool operator==(const NotOffloaded&) const = default;
+};
 struct TableNotRemoved {
   std::string table, error;
   bool operator==(const TableNotRemoved&) const = default;
@@ -348,14 +355,14 @@ using Payload =
                  OverrideLost, OverrideDropped, OverrideClock, OverrideShared, OverrideVoid, OverrideMoved, ServerDisabled, ServerEnabled,
                  MaintenanceRestored, MaintenanceMoved, MaintenanceLost, MaintenanceClock, FlowsCut, CutCancelled, DrainBegun, DrainChanged,
                  DrainVoid, Drained, DrainEnded, UnexpectedFlows, ForeignFlows, FlowsNotRecorded, ConntrackFailed, KernelRefused,
-                 KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, TableNotRemoved, CutMethod,
-                 Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed, ReloadHangs,
-                 ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten, HistoryWritten,
-                 MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, HealthReported, ReportEnded,
-                 ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair, TrackFileNotWritten,
-                 PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit, PairJoined, PairIdle,
-                 ConntrackdChanged, KeepalivedChanged, CommandForwarded, HookFailed, NameChanged, NameFails, NameResolves, InterfaceChanged,
-                 AddressHeld, ListenOverlaps, Message>;
+                 KernelRecovered, TableRestored, TableReplaced, HeartbeatByTransaction, HeartbeatByPacket, NotOffloaded, TableNotRemoved,
+                 CutMethod, Started, Stopping, NudgingOff, OperatorsUnknown, ConfigError, ConfigRefused, ConfigReloaded, ReloadFailed,
+                 ReloadHangs, ConfigUnconfirmed, ConfigConfirmed, ConfigReverted, ConfigNotCopied, StateNotSaved, HistoryNotWritten,
+                 HistoryWritten, MessagesLost, MetricsNotServed, Flapping, FlappingEnded, OutageDoubted, OutageDoubtEnded, HealthReported,
+                 ReportEnded, ProbeWarning, NewProbeFails, NewProbesPassed, FormerServes, FormerKept, RoleChanged, MasqueradeInPair,
+                 TrackFileNotWritten, PeerSeen, PeerLost, PeerRefused, PeerNotServed, PeerListed, PeerDiffers, PeerAgrees, PairSplit,
+                 PairJoined, PairIdle, ConntrackdChanged, KeepalivedChanged, CommandForwarded, HookFailed, NameChanged, NameFails,
+                 NameResolves, InterfaceChanged, AddressHeld, ListenOverlaps, Message>;
 
 } // namespace hanat::events
 

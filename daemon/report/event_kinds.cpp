@@ -83,6 +83,7 @@ constexpr std::tuple kinds{
     Row<events::TableReplaced>{"table-replaced", "2ec7e067626c4a8ca9e38a9ad6e096e9"},
     Row<events::HeartbeatByTransaction>{"heartbeat-by-transaction", "63c515725bf243dda2437d2e61d17acb"},
     Row<events::HeartbeatByPacket>{"heartbeat-by-packet", "c511e875d5374029986224072894c879"},
+    Row<events::NotOffloaded>{"not-offloaded", "968446b287734ba18021d7fb4020ccd3"},
     Row<events::TableNotRemoved>{"table-not-removed", "4ad5cc1c6fb04b2394c407caa92df478"},
     // hanatd itself
     Row<events::CutMethod>{"cut-method", "52f66224c4d6487c8c16bb4709b31ae6"},

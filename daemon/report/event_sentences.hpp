@@ -104,6 +104,7 @@ public:
   std::string operator()(const CutMethod& method) const;
   std::string operator()(const Started& started) const;
   std::string operator()(const Stopping&) const;
+  std::string operator()(const NotOffloaded& refused) const;
   std::string operator()(const NudgingOff& nudging) const;
   std::string operator()(const OperatorsUnknown& operators) const;
   std::string operator()(const ConfigError& error) const;

@@ -234,8 +234,8 @@ struct Levels {
       const OneOf<ProbesInconclusive, Flapping, OutageDoubted, ProbeWarning, NewProbeFails, FormerKept, ClientsNotHeard, Forced,
                   OverrideWaits, OverrideLost, OverrideDropped, OverrideClock, OverrideVoid, OverrideMoved, ServerDisabled,
                   MaintenanceMoved, MaintenanceLost, MaintenanceClock, OverrideShared, UnexpectedFlows, ForeignFlows, FlowsNotRecorded,
-                  ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NudgingOff, ConfigNotCopied, ConfigReverted,
-                  ReloadHangs, MessagesLost, MasqueradeInPair, NameFails, ListenOverlaps> auto&) const {
+                  ConntrackFailed, TableRestored, TableReplaced, HeartbeatByTransaction, NotOffloaded, NudgingOff, ConfigNotCopied,
+                  ConfigReverted, ReloadHangs, MessagesLost, MasqueradeInPair, NameFails, ListenOverlaps> auto&) const {
     return Level::warning;
   }
   Level operator()(const OneOf<PathTrouble, KernelRefused, TableNotRemoved, OperatorsUnknown, ConfigError, ConfigRefused, ReloadFailed,

@@ -48,6 +48,16 @@ std::string Sentences::operator()(const HeartbeatByTransaction& heartbeat) const
 
 std::string Sentences::operator()(const HeartbeatByPacket&) const { return "the heartbeat's packet gets through again"; }
 
+std::string Sentences::operator()(const NotOffloaded& refused) const {
+  if (refused.unknown)
+    return fmt::format("service {}: offload = true, but this kernel has no flowtables (modules nf_flow_table, nf_flow_table_inet and "
+                       "nft_flow_offload: {}): connections are forwarded as without the key",
+                       refused.services, refused.error);
+  return fmt::format("service {}: offload = true, but the kernel refuses hanat's flowtable: {}; tried again each second, and until then "
+                     "connections are forwarded as without the key",
+                     refused.services, refused.error);
+}
+
 std::string Sentences::operator()(const TableNotRemoved& table) const {
   return fmt::format("the table could not be removed: {}; remove it with nft delete table inet {}", table.error, table.table);
 }

@@ -329,5 +329,8 @@ Event table_restored(bool was_there) { return make({}, TableRestored{was_there})
 Event table_replaced() { return make({}, TableReplaced{}); }
 Event heartbeat_by_transaction(std::string error) { return make({}, HeartbeatByTransaction{std::move(error)}); }
 Event heartbeat_by_packet() { return make({}, HeartbeatByPacket{}); }
+Event not_offloaded(std::string services, bool unknown, std::string error) {
+  return make({}, NotOffloaded{.services = std::move(services), .unknown = unknown, .error = std::move(error)});
+}
 
 } // namespace hanat::events

@@ -98,6 +98,7 @@ Event table_restored(bool was_there);
 Event table_replaced();
 Event heartbeat_by_transaction(std::string error);
 Event heartbeat_by_packet();
+Event not_offloaded(std::string services, bool unknown, std::string error);
 
 /// make_event_pair.cpp: what does not go together with [pair].
 std::vector<Event> pair_warnings(const Config& config);

@@ -256,6 +256,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
   status.since = to_text(service.since);
   status.why = to_text(service.reason);
   if (!service.config.group.empty()) status.group = service.config.group;
+  if (service.config.offload) status.offload = service.offloading == Offloading::on;
   if (const auto& shadow = service.shadow) {
     status.mode = "observe";
     status.in_table = !service.loaded.vips.empty();

@@ -138,8 +138,8 @@ class UnconnectedSweep {
 public:
   /// With `only`, these clients alone, connected or not.
   UnconnectedSweep(ConntrackSocket& socket, Family family, const std::atomic<bool>& cancelled, const OnDeleted& on_deleted,
-                   const Clients* only = nullptr)
-      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted), only_(only) {}
+                   Connected connected, const Clients* only = nullptr)
+      : socket_(socket), family_(family), cancelled_(cancelled), on_deleted_(on_deleted), connected_(connected), only_(only) {}
 
   void run(const Scan& scan, TcpClients& into) try {
     const FlowFinder finder{scan};
@@ -161,19 +161,19 @@ private:
   void take(const Entry& entry, const FoundFlow& flow, TcpClients& into) {
     const TcpClient client{.mapping = *flow.mapping, .vip = flow.vip, .client = flow.client};
     if (only_ != nullptr) {
-      if (only_->at(client.mapping).contains(client.client)) remove(entry, client, into);
+      if (only_->at(client.mapping).contains(client.client)) remove(entry, client, into.cut);
       return;
     }
     const TcpPhase phase = phase_of(entry);
     if (phase == TcpPhase::closed) return;
-    if (phase == TcpPhase::established && flow.opener == Opener::client && !is_offloaded(entry)) {
+    const bool connected = phase == TcpPhase::established && flow.opener == Opener::client;
+    if (connected && connected_ == Connected::keep_unless_offloaded && !is_offloaded(entry))
       into.connected.push_back(client);
-      return;
-    }
-    remove(entry, client, into);
+    else
+      remove(entry, client, connected ? into.cut_connected : into.cut);
   }
-  void remove(const Entry& entry, const TcpClient& client, TcpClients& into) {
-    into.cut.push_back(client);
+  void remove(const Entry& entry, const TcpClient& client, std::vector<TcpClient>& into) {
+    into.push_back(client);
     batch_.add(entry, client.mapping);
     if (batch_.full()) delete_entries();
   }
@@ -183,6 +183,7 @@ private:
   Family family_;
   const std::atomic<bool>& cancelled_;
   const OnDeleted& on_deleted_;
+  Connected connected_;
   const Clients* only_;
   EntryDeletes batch_;
 };
@@ -314,12 +315,12 @@ CutCount Cutter::cut(std::span<const Mapping> mappings, Protocols protocols, Flo
 }
 
 TcpClients Cutter::cut_unconnected(std::span<const Mapping> mappings, FlowScope scope, const std::atomic<bool>& cancelled,
-                                   const OnDeleted& on_deleted) {
+                                   const OnDeleted& on_deleted, Connected connected) {
   TcpClients clients;
   impl_->scan(mappings, Protocols::tcp, scope, [&](Family family, Scan scan) {
     scan.related = false;
     if (cancelled || (!scan.opened_by_client && !scan.opened_by_server)) return;
-    UnconnectedSweep{impl_->socket, family, cancelled, on_deleted}.run(scan, clients);
+    UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, connected}.run(scan, clients);
   });
   return clients;
 }
@@ -329,7 +330,7 @@ std::vector<TcpClient> Cutter::cut_clients(const Clients& clients, const std::at
   for (const auto& [mapping, endpoints] : clients) mappings.push_back(mapping);
   TcpClients found;
   impl_->scan(mappings, Protocols::tcp, FlowScope::clients, [&](Family family, const Scan& scan) {
-    if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, &clients}.run(scan, found);
+    if (!cancelled) UnconnectedSweep{impl_->socket, family, cancelled, on_deleted, Connected::cut, &clients}.run(scan, found);
   });
   return std::move(found.cut);
 }

@@ -47,8 +47,12 @@ struct TcpClients {
   // reset by their entry: it does not see packets that a flowtable forwards, nor does it reset replies to a flow that the server opened.
   // Their next packet is mid-stream TCP without an entry.
   std::vector<TcpClient> cut;
-  std::vector<TcpClient> connected; // not changed
+  std::vector<TcpClient> cut_connected; // flows that clients opened, and that a flowtable may forward
+  std::vector<TcpClient> connected;     // not changed
 };
+/// What becomes of established flows that clients opened. A flowtable may forward them although conntrack does not say so: after a change
+/// of routes it takes a flow back without the mark.
+enum class Connected : std::uint8_t { keep_unless_offloaded, cut };
 
 /// The number of flows by mapping, with the flows that are related to them. TCP: connecting and established ones, not closed ones.
 using Flows = std::map<Mapping, std::uint64_t>;
@@ -89,7 +93,7 @@ public:
   /// those that the guard cannot reset (TcpClients). Returns these clients, and the connected ones. The scope has no related flows: they
   /// end with the clients of their masters. `cancelled` and exceptions as for cut().
   TcpClients cut_unconnected(std::span<const Mapping> mappings, FlowScope scope, const std::atomic<bool>& cancelled,
-                             const OnDeleted& on_deleted);
+                             const OnDeleted& on_deleted, Connected connected = Connected::keep_unless_offloaded);
 
   /// Deletes the TCP entries of these clients alone, whatever their phase: the clients have no connection any more and connect again.
   /// Returns those that had an entry. `cancelled` and exceptions as for cut().

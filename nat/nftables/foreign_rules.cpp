@@ -21,8 +21,6 @@
 namespace hanat::nat {
 namespace {
 
-using FlowtablePtr = std::unique_ptr<nftnl_flowtable, Releaser<nftnl_flowtable_free>>;
-
 constexpr std::size_t dump_bytes = std::size_t{1} << 20;
 constexpr int tries_at_most = 5; // a dump is interrupted by a commit during it
 

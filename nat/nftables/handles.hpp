@@ -7,6 +7,7 @@
 
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/flowtable.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
@@ -21,6 +22,7 @@ using TablePtr = std::unique_ptr<nftnl_table, Releaser<nftnl_table_free>>;
 using ChainPtr = std::unique_ptr<nftnl_chain, Releaser<nftnl_chain_free>>;
 using RulePtr = std::unique_ptr<nftnl_rule, Releaser<nftnl_rule_free>>;
 using SetPtr = std::unique_ptr<nftnl_set, Releaser<nftnl_set_free>>;
+using FlowtablePtr = std::unique_ptr<nftnl_flowtable, Releaser<nftnl_flowtable_free>>;
 using UserDataPtr = std::unique_ptr<nftnl_udata_buf, Releaser<nftnl_udata_buf_free>>;
 
 /// Throws if libnftnl returned nullptr, which means out of memory.

@@ -5,6 +5,8 @@
 //     clients in trouble;
 //   dnat_prerouting (prerouting -105), dnat_output (output -105): the first packet of a flow gets its server, with one lookup of what
 //     changes;
+//   offloading (forward 10): while some service has offload = true, its established flows are put on the flowtable `flows`, which forwards
+//     their packets at ingress, past all of this; it takes none of another service's;
 //   source (postrouting 95): the first packet of a flow gets its source address, if the service wants one.
 // Later packets of a flow do not pass the nat chains: conntrack repeats the translation.
 #include "nat/nftables/layout.hpp"
@@ -24,6 +26,8 @@ constexpr int untracked_priority = -300; // before conntrack (-200)
 // After conntrack (-200) and before every dstnat (-100): the guard must see the original destination, and hanat's NAT must be the first.
 constexpr int guard_priority = -110;
 constexpr int dnat_priority = -105;
+constexpr int offloading_priority = 10; // after filter (0): what the gateway's firewall drops is not put on the flowtable
+constexpr int flowtable_priority = 0;
 constexpr int source_priority = 95; // before srcnat (100), so that a general masquerade of the gateway does not apply to hanat's flows
 
 // nft's numbers of data types, 6 bits for each part of a concatenation: `nft list` needs them to print the keys.
@@ -99,6 +103,7 @@ SetShape shape_of_ranges(SetKind kind, std::uint32_t address, std::uint32_t leng
     return {vip, vip_length, 0, 0, "port ranges of servers that lost their traffic within the last minute: they open no flows", vip_fields};
   case SetKind::flows: break;
   case SetKind::ranges: return {vip, vip_length, 0, 0, "port ranges with this number: their elements are in the sets with it", vip_fields};
+  case SetKind::offloaded: return {vip, vip_length, 0, 0, "port ranges whose established flows are forwarded by a flowtable", vip_fields};
   case SetKind::guarding:
   case SetKind::settling:
   case SetKind::guarded:
@@ -136,6 +141,7 @@ SetShape shape_of(SetId id) {
     return {vip, vip_length, 0, 0, "servers that lost their traffic within the last minute: new flows from there are dropped"};
   case SetKind::flows: return {vip, vip_length, 0, 0, "every virtual endpoint of vips: counts the new flows to it"};
   case SetKind::ranges: break;
+  case SetKind::offloaded: return {vip, vip_length, 0, 0, "virtual endpoints whose established flows are forwarded by a flowtable"};
   }
   return {};
 }
@@ -317,6 +323,23 @@ UntrackedReplies make_untracked_replies(const std::string& table, const ProbePor
           .rule = make_untracked_rule(table, ports)};
 }
 
+Offloading make_offloading(const std::string& table) {
+  auto flowtable = make_flowtable(table);
+  nftnl_flowtable_set_u32(flowtable.get(), NFTNL_FLOWTABLE_HOOKNUM, NF_NETDEV_INGRESS);
+  nftnl_flowtable_set_s32(flowtable.get(), NFTNL_FLOWTABLE_PRIO, flowtable_priority);
+  return {.flowtable = std::move(flowtable),
+          .chain = make_base_chain(table, chain_offloading, "filter", NF_INET_FORWARD, offloading_priority),
+          .rules = make_offloading_rules(table)};
+}
+
+FlowtablePtr make_flowtable(const std::string& table) {
+  auto flowtable = made(FlowtablePtr{nftnl_flowtable_alloc()});
+  nftnl_flowtable_set_u32(flowtable.get(), NFTNL_FLOWTABLE_FAMILY, NFPROTO_INET);
+  nftnl_flowtable_set_str(flowtable.get(), NFTNL_FLOWTABLE_TABLE, table.c_str());
+  nftnl_flowtable_set_str(flowtable.get(), NFTNL_FLOWTABLE_NAME, flowtable_name);
+  return flowtable;
+}
+
 std::string describe(const nftnl_set& set) {
   const auto* object = &set;
   std::string text =
@@ -327,6 +350,13 @@ std::string describe(const nftnl_set& set) {
   if (nftnl_set_is_set(object, NFTNL_SET_TIMEOUT)) text += fmt::format(" timeout {} ms", nftnl_set_get_u64(object, NFTNL_SET_TIMEOUT));
   if (nftnl_set_is_set(object, NFTNL_SET_DESC_SIZE)) text += fmt::format(" size {}", nftnl_set_get_u32(object, NFTNL_SET_DESC_SIZE));
   return text + "\n";
+}
+
+std::string describe(const nftnl_flowtable& flowtable) {
+  const auto* object = &flowtable;
+  return fmt::format("flowtable {} hook {} priority {} flags {}\n", nftnl_flowtable_get_str(object, NFTNL_FLOWTABLE_NAME),
+                     nftnl_flowtable_get_u32(object, NFTNL_FLOWTABLE_HOOKNUM), nftnl_flowtable_get_s32(object, NFTNL_FLOWTABLE_PRIO),
+                     nftnl_flowtable_get_u32(object, NFTNL_FLOWTABLE_FLAGS));
 }
 
 std::string describe(const nftnl_chain& chain) {

@@ -1,10 +1,11 @@
 // The fixed part of the table: its sets and chains, with the rules of the ruleset. While hanatd runs it changes only with what
-// RuleOptions has, and by one chain that exists while conntrack's table is full. Not here: the rules (ruleset), elements
+// RuleOptions has, and by chains that are there only at times. Not here: the rules (ruleset), elements
 // (set_elements), messages (transaction).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,8 +80,24 @@ struct UntrackedReplies {
 };
 UntrackedReplies make_untracked_replies(const std::string& table, const ProbePorts& ports);
 
-/// A set or a chain as text in a fixed form: equal text means equal objects. (For rules see rule_writer.)
+/// Forwards the established flows of the set `offloaded`, past all chains: a flowtable, and the chain that puts them on it. A kernel may
+/// have no flowtables, so they are loaded only while a service asks for them, in a transaction of their own.
+inline constexpr const char* chain_offloading = "offloading"; // not `offload`, which is a keyword of nft
+inline constexpr const char* flowtable_name = "flows";
+struct Offloading {
+  FlowtablePtr flowtable; // without devices
+  ChainPtr chain;
+  std::vector<RulePtr> rules;
+};
+Offloading make_offloading(const std::string& table);
+/// hanat's flowtable, with nothing but its name.
+FlowtablePtr make_flowtable(const std::string& table);
+/// Names of the interfaces whose packets a flowtable forwards.
+using Devices = std::set<std::string>;
+
+/// A set, a chain or a flowtable as text in a fixed form: equal text means equal objects. (For rules see rule_writer.)
 std::string describe(const nftnl_set& set);
 std::string describe(const nftnl_chain& chain);
+std::string describe(const nftnl_flowtable& flowtable); // without its devices
 
 } // namespace hanat::nat

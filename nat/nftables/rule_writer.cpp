@@ -258,6 +258,11 @@ RuleWriter& RuleWriter::notrack() {
   return *this;
 }
 
+RuleWriter& RuleWriter::add_flow(const std::string& flowtable) {
+  nftnl_expr_set_str(add("flow_offload"), NFTNL_EXPR_FLOW_TABLE_NAME, flowtable.c_str());
+  return *this;
+}
+
 RuleWriter& RuleWriter::limit(std::uint64_t per_second) {
   nftnl_expr* expression = add("limit");
   nftnl_expr_set_u64(expression, NFTNL_EXPR_LIMIT_RATE, per_second);

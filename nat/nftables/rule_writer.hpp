@@ -72,7 +72,8 @@ public:
   RuleWriter& limit(std::uint64_t per_second); // packets per second, and the same number as a burst
   RuleWriter& log(std::uint16_t group, const char* prefix);
   RuleWriter& notrack();
-  RuleWriter& set_nftrace(); // the packet's way through the chains is reported from here on
+  RuleWriter& set_nftrace();                          // the packet's way through the chains is reported from here on
+  RuleWriter& add_flow(const std::string& flowtable); // flow add: it forwards the flow's later packets
   RuleWriter& in_verdict_map(const std::string& map);
   RuleWriter& from_map(const std::string& map); // data into register 0
   RuleWriter& verdict(std::int32_t code, const std::string& chain = {});

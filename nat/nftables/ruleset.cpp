@@ -32,4 +32,10 @@ RulePtr make_untracked_rule(const std::string& table, const ProbePorts& ports) {
   return std::move(writer.take().front());
 }
 
+std::vector<RulePtr> make_offloading_rules(const std::string& table) {
+  ChainWriter writer{table};
+  write_offloading(writer);
+  return writer.take();
+}
+
 } // namespace hanat::nat

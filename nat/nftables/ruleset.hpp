@@ -26,4 +26,7 @@ std::vector<RulePtr> make_rules_of_range(const std::string& table, std::uint8_t 
 /// The rule of the chain `untracked`.
 RulePtr make_untracked_rule(const std::string& table, const ProbePorts& ports);
 
+/// The rules of the chain `offloading`.
+std::vector<RulePtr> make_offloading_rules(const std::string& table);
+
 } // namespace hanat::nat

@@ -61,6 +61,8 @@ void write_evidence(ChainWriter& writer);
 void write_dnat(ChainWriter& writer);
 /// New flows get their source address, and a port of `ports`. Reached from the hook postrouting.
 void write_source(ChainWriter& writer, const SourcePorts& ports);
+/// Established flows go on the flowtable. Reached from the hook forward, while some service asks for it.
+void write_offloading(ChainWriter& writer);
 
 /// All of these for the ranges of ports with this number (RangeNumbers).
 void write_range(ChainWriter& writer, std::uint8_t number);

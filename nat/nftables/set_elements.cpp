@@ -172,7 +172,8 @@ bool decode_one(SetId id, nftnl_set_elem* element, Decoded& into) {
   case SetKind::flows: return key.good() && into.counted.insert(vip).second;
   case SetKind::ranges: return key.good() && into.numbers.add(vip, id.number);
   case SetKind::servers:
-  case SetKind::displaced: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
+  case SetKind::displaced:
+  case SetKind::offloaded: return key.good() && into.endpoints[id.kind].emplace(vip, comment).second;
   case SetKind::guarding:
   case SetKind::settling:
   case SetKind::guarded:

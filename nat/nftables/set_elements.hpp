@@ -33,15 +33,17 @@ enum class SetKind : std::uint8_t {
   displaced,
   settling,
   ranges,
-  flows
+  flows,
+  offloaded
 };
 /// In the order in which they are made: the kernel searches their list for every message, so what a flip changes comes first.
 inline constexpr std::array set_kinds{SetKind::dnat,       SetKind::stale,    SetKind::guarding,   SetKind::guarded,
                                       SetKind::recent,     SetKind::hold,     SetKind::reject,     SetKind::vips,
                                       SetKind::masquerade, SetKind::snat,     SetKind::translated, SetKind::servers,
-                                      SetKind::displaced,  SetKind::settling, SetKind::ranges,     SetKind::flows};
+                                      SetKind::displaced,  SetKind::settling, SetKind::ranges,     SetKind::flows,
+                                      SetKind::offloaded};
 /// Sets of an EndpointMap.
-inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced};
+inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced, SetKind::offloaded};
 
 /// Ranges of ports have their own sets. The kernel finds an exact endpoint by hash, and a change costs the same however many there are; a
 /// set of intervals is copied by every transaction that changes it. So only what a configuration says is in sets of intervals. What a flip

@@ -41,6 +41,7 @@ std::string name_of(SetId id) {
   case SetKind::settling: return "settling";
   case SetKind::flows: return with_suffix("flows", id);
   case SetKind::ranges: return "ranges" + std::string{id.family == Family::ipv4 ? "4_" : "6_"} + std::to_string(id.number);
+  case SetKind::offloaded: return with_suffix("offloaded", id);
   }
   return {};
 }
@@ -62,7 +63,8 @@ std::string name_in_layout_3(SetId id) {
   case SetKind::displaced:
   case SetKind::settling:
   case SetKind::flows:
-  case SetKind::ranges: return name_of(id);
+  case SetKind::ranges:
+  case SetKind::offloaded: return name_of(id);
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "nat/nftables/layout.hpp"
+#include "nat/nftables/table_reader.hpp"
 
 #ifndef NFT_TABLE_F_PERSIST // Linux 6.9; the headers of Debian 12 are older
 #define NFT_TABLE_F_PERSIST 0x4
@@ -41,7 +43,7 @@ void count_settling(Difference& changes, int by) {
 
 NftTable::NftTable(std::string table, Ownership ownership)
     : table_(std::move(table)), ownership_(ownership), socket_(std::size_t{16} << 20), watch_(table_, socket_.port_id()) {
-  watch_.begin(generation());
+  watch_.begin(reader().generation());
 }
 
 RuleOptions LoadedParts::rules_for_now() const {
@@ -54,13 +56,13 @@ void NftTable::send(const Transaction& transaction, const char* what) {
     exchange();
     return;
   }
-  const std::uint32_t before = generation();
+  const std::uint32_t before = reader().generation();
   {
     const CommitWatch::Muted muted{watch_};
     exchange();
   }
   try {
-    if (generation() == before + 1) watch_.skip(before + 1);
+    if (reader().generation() == before + 1) watch_.skip(before + 1);
   } catch (const std::system_error&) { // NOLINT(bugprone-empty-catch): the change is made; the watch reports a gap
   }
 }
@@ -86,7 +88,7 @@ void NftTable::adopt(const TableState& loaded) {
   TransactionBuilder builder{table_, socket_.next_sequence()};
   try {
     commit(builder.add_table(NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST), "take over the table", [this] {
-      const auto found = find_table();
+      const auto found = reader().find_table();
       return found && found->owner == socket_.port_id();
     });
     owns_ = true, watch_.stop(); // nobody else can change the table from here on
@@ -97,7 +99,7 @@ void NftTable::adopt(const TableState& loaded) {
 }
 
 void NftTable::load(const TableState& state) {
-  const bool exists = find_table().has_value();
+  const bool exists = reader().find_table().has_value();
   Difference all = difference({}, state);
   count_settling(all, shared_.settling ? 1 : 0);
   add_shared(all, {}, {});
@@ -130,7 +132,7 @@ void NftTable::load(const TableState& state) {
   shared_.numbers = {};
   apply_shared(all, shared_.gates, shared_.numbers);
   shared_.known = true;
-  shared_.notrack = false;
+  shared_.notrack = shared_.flowtable = false;
 }
 
 /// Whether the loaded entries are those after the change. A transaction is applied whole or not at all, so one read is enough.
@@ -190,7 +192,7 @@ void NftTable::set_endpoints(SetKind kind, const EndpointMap& intended) {
 }
 
 bool NftTable::missed_a_commit() {
-  const bool missed = !owns_ && watch_.missed(generation());
+  const bool missed = !owns_ && watch_.missed(reader().generation());
   return missed || shared_.rules != shared_.rules_for_now();
 }
 
@@ -206,14 +208,44 @@ void NftTable::set_notrack(bool on) {
   shared_.notrack = on;
 }
 
+void NftTable::set_flowtable(const std::optional<Devices>& devices) {
+  const auto commit_once = [this](const auto& add, const char* what) {
+    TransactionBuilder builder{table_, socket_.next_sequence()};
+    add(builder);
+    commit(builder, what, [] { return false; });
+  };
+  if (!devices) {
+    if (shared_.flowtable) commit_once([](TransactionBuilder& builder) { builder.delete_offloading(); }, "remove the flowtable");
+    shared_.flowtable = false;
+    return;
+  }
+  if (!shared_.flowtable) try { // without devices, which may go at any moment: what is refused is flowtables
+      commit_once([](TransactionBuilder& builder) { builder.add_offloading(); }, "make the flowtable");
+      shared_.flowtable = true;
+    } catch (const std::system_error& error) {
+      const bool unknown = error.code() == std::errc::no_such_file_or_directory || error.code() == std::errc::operation_not_supported;
+      if (unknown && reader().find_table()) throw NoFlowtables(error.what());
+      throw;
+    }
+  // One that has gone is no longer among them (before Linux 6.16), and no commit told so.
+  const Devices loaded = reader().read_devices();
+  Devices gone, come;
+  std::ranges::set_difference(loaded, *devices, std::inserter(gone, gone.end()));
+  std::ranges::set_difference(*devices, loaded, std::inserter(come, come.end()));
+  // Apart: a batch that does both has not been tried on every kernel.
+  const char* what = "change the interfaces of the flowtable";
+  if (!gone.empty()) commit_once([&](TransactionBuilder& builder) { builder.change_devices(gone, {}); }, what);
+  if (!come.empty()) commit_once([&](TransactionBuilder& builder) { builder.change_devices({}, come); }, what);
+}
+
 void NftTable::remove() {
-  if (!find_table()) return;
+  if (!reader().find_table()) return;
   TransactionBuilder builder{table_, socket_.next_sequence()};
-  commit(builder.delete_table(), "remove the table", [this] { return !find_table(); });
+  commit(builder.delete_table(), "remove the table", [this] { return !reader().find_table(); });
   shared_.gates.clear();
   shared_.numbers = {};
   shared_.endpoints.clear();
-  shared_.settling = false;
+  shared_.settling = shared_.flowtable = false;
 }
 
 } // namespace hanat::nat

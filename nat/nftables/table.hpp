@@ -14,6 +14,7 @@
 #include "nat/netlink.hpp"
 #include "nat/nftables/commit_watch.hpp"
 #include "nat/nftables/set_elements.hpp"
+#include "nat/nftables/table_reader.hpp"
 #include "nat/nftables/table_state.hpp"
 #include "nat/nftables/transaction.hpp"
 
@@ -26,6 +27,11 @@ struct ForeignTable : std::runtime_error {
 
 /// The table is owned by another running hanatd. what() says what to do.
 struct TableInUse : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The kernel has no flowtables. what() is its answer.
+struct NoFlowtables : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -42,13 +48,6 @@ enum class Ownership : std::uint8_t {
   shared,    // on older kernels: anybody with CAP_NET_ADMIN can change the table, so it is watched
 };
 
-/// What a dump of all tables says of one.
-struct FoundTable {
-  std::string comment;
-  std::uint32_t flags = 0;
-  std::uint32_t owner = 0; // netlink port of the owning process; 0: none
-};
-
 /// What is loaded and of no service alone.
 struct LoadedParts {
   bool known = false; // what is loaded; before that, endpoints are what was found
@@ -59,6 +58,7 @@ struct LoadedParts {
   RuleOptions rules;      // what the loaded ones are for
   ProbePorts probe_ports; // what they have to be for
   bool notrack = false;   // the chain `untracked` is loaded
+  bool flowtable = false; // and the chain that puts flows on it
   RuleOptions rules_for_now() const;
 };
 
@@ -87,6 +87,11 @@ public:
   /// Loads or removes the chain that lets replies to untracked probes bypass conntrack while its table is full. Throws std::system_error.
   void set_notrack(bool on);
   bool is_notrack_set() const { return shared_.notrack; }
+  /// Loads hanat's flowtable, with the interfaces whose packets it forwards, and the chain that puts the established flows of the set
+  /// `offloaded` on it; or changes the interfaces; nullopt: removes both, and every flow leaves it. Throws NoFlowtables, std::system_error:
+  /// an interface may have gone meanwhile.
+  void set_flowtable(const std::optional<Devices>& devices);
+  bool has_flowtable() const { return shared_.flowtable; }
   /// The rules have to be for these ports. Where others are loaded, read() finds the table not in order, and load() makes it so.
   void set_probe_ports(const ProbePorts& ports) { shared_.probe_ports = ports; }
   /// Whether only this process can change the table.
@@ -103,18 +108,12 @@ public:
   bool missed_a_commit();
 
 private:
-  struct LayoutText;
-  std::optional<FoundTable> find_table();
-  static LayoutText intended_layout(const std::string& table, const RuleOptions& rules);
-  LayoutText read_layout();
-  Decoded read_elements(const LayoutText& found, const LayoutText& intended);
-  void dump(std::uint16_t type, const std::function<void(nlmsghdr*)>& fill, const Netlink::OnMessage& on_message, const char* what);
+  TableReader reader() { return {socket_, table_}; }
   void send(const Transaction& transaction, const char* what);
   using Verify = std::function<bool()>;
   void commit(TransactionBuilder& builder, const char* what, const Verify& is_applied);
   bool is_applied(std::span<const Step> steps, bool settling);
   std::optional<Loaded> read_once();
-  std::uint32_t generation();
 
   std::string table_;
   Ownership ownership_;

@@ -19,6 +19,7 @@
 namespace hanat::nat {
 namespace {
 
+constexpr std::size_t devices_per_message = 128;             // the kernel takes less than 256
 constexpr std::size_t message_bytes = std::size_t{96} << 10; // one list and its headers
 
 } // namespace
@@ -133,13 +134,48 @@ TransactionBuilder& TransactionBuilder::add_untracked_replies(const ProbePorts& 
   return *this;
 }
 
-/// Deleting a chain deletes its rules, too.
-TransactionBuilder& TransactionBuilder::delete_untracked_replies() {
+/// Its rules go, too.
+void TransactionBuilder::delete_chain(const char* name) {
   const auto object = made(ChainPtr{nftnl_chain_alloc()});
   nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_FAMILY, NFPROTO_INET);
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table_.c_str());
-  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain_untracked);
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, name);
   message(NFT_MSG_DELCHAIN, 0, [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+}
+
+TransactionBuilder& TransactionBuilder::delete_untracked_replies() {
+  delete_chain(chain_untracked);
+  return *this;
+}
+
+TransactionBuilder& TransactionBuilder::add_offloading() {
+  const Offloading offloading = make_offloading(table_);
+  message(NFT_MSG_NEWFLOWTABLE, NLM_F_CREATE | NLM_F_EXCL,
+          [&](nlmsghdr* header) { nftnl_flowtable_nlmsg_build_payload(header, offloading.flowtable.get()); });
+  add_chain(offloading.chain.get());
+  for (const auto& rule : offloading.rules) add_rule(rule.get());
+  return *this;
+}
+
+TransactionBuilder& TransactionBuilder::delete_offloading() {
+  delete_chain(chain_offloading);
+  message(NFT_MSG_DELFLOWTABLE, 0, [&](nlmsghdr* header) { nftnl_flowtable_nlmsg_build_payload(header, make_flowtable(table_).get()); });
+  return *this;
+}
+
+void TransactionBuilder::devices(std::uint16_t type, std::uint16_t flags, const Devices& names) {
+  for (auto next = names.begin(); next != names.end();) {
+    std::vector<const char*> part;
+    for (; next != names.end() && part.size() < devices_per_message; ++next) part.push_back(next->c_str());
+    part.push_back(nullptr);
+    const auto flowtable = make_flowtable(table_);
+    nftnl_flowtable_set_array(flowtable.get(), NFTNL_FLOWTABLE_DEVICES, part.data());
+    message(type, flags, [&](nlmsghdr* header) { nftnl_flowtable_nlmsg_build_payload(header, flowtable.get()); });
+  }
+}
+TransactionBuilder& TransactionBuilder::change_devices(const Devices& gone, const Devices& come) {
+  devices(NFT_MSG_DELFLOWTABLE, 0, gone);
+  devices(NFT_MSG_NEWFLOWTABLE, NLM_F_CREATE, come);
   return *this;
 }
 

@@ -49,6 +49,11 @@ public:
   TransactionBuilder& add_untracked_replies(const ProbePorts& ports);
   TransactionBuilder& delete_untracked_replies();
 
+  /// The flowtable, without devices, and the chain `offloading` with its rules.
+  TransactionBuilder& add_offloading();
+  TransactionBuilder& delete_offloading();
+  TransactionBuilder& change_devices(const Devices& gone, const Devices& come);
+
   Transaction finish();
 
 private:
@@ -56,6 +61,8 @@ private:
   void elements(std::uint16_t type, std::uint16_t flags, const ElementLists& lists);
   void add_chain(const nftnl_chain* chain);
   void add_rule(nftnl_rule* rule);
+  void delete_chain(const char* name);
+  void devices(std::uint16_t type, std::uint16_t flags, const Devices& names);
 
   std::string table_;
   Transaction transaction_;

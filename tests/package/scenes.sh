@@ -3,7 +3,7 @@
 # What the installed package must do, played on a machine that is the gateway itself and has systemd as process 1: a stage of namespaces
 # (stage.sh) or a virtual machine (tests/vm). Prints "ok TEXT" or "FAILED TEXT" lines and ends with "END ok" or "END failed".
 #   scenes.sh FOLDER SCENE...    FOLDER holds this folder's files and the packages: hanat.deb, and older.deb for scenes that need one
-# Not here: how the machine comes to be; the scenes (life_scenes.sh, traffic_scenes.sh).
+# Not here: how the machine comes to be; the scenes (life_scenes.sh, traffic_scenes.sh, offload_scenes.sh).
 set -u
 folder=$1
 shift
@@ -117,6 +117,8 @@ traces() { find /etc /usr /lib /var /run -xdev \( -name '*hanat*' -o -nouser \) 
 . "$folder/life_scenes.sh"
 # shellcheck source=tests/package/traffic_scenes.sh
 . "$folder/traffic_scenes.sh"
+# shellcheck source=tests/package/offload_scenes.sh
+. "$folder/offload_scenes.sh"
 
 while [ $# -gt 0 ]; do
   printf -- '-- %s\n' "$1"

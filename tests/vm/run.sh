@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# hanat on Debian's own kernel: sudo tests/vm/run.sh 12 [PACKAGE.deb]     (12: Linux 6.1; 13: Linux 6.12)
+# hanat on Debian's own kernel: sudo tests/vm/run.sh 12 [PACKAGE.deb [SCENE...]]     (12: Linux 6.1; 13: Linux 6.12)
 # A virtual machine (qemu, software emulation, no network of its own) boots Debian with its kernel and systemd, installs the package with
 # apt, plays ../package/scenes.sh, boots again and plays the rest. Without PACKAGE.deb the package is built: for 12 by
 # packaging/build-deb.sh, for 13 by the same in a tree of Debian 13.
 # The first run makes Debian's tree with debootstrap, from the mirror that this machine's apt uses, and keeps it in build/vm.
+# HANAT_BENCH=PROGRAM is taken along for the scene offload_speed.
 # HANAT_OLDER=OLDER.deb is a version with another table, as in ../package/stage.sh.
+# With scenes it installs the package, plays these alone, and boots once: sudo tests/vm/run.sh 12 '' start offload offload_speed
 # Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, downloads not counted.
 set -eu
 set -o pipefail
@@ -12,11 +14,12 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$here"
 limit=${HANAT_VM_LIMIT:-540} # s, for both boots; a machine that does much else needs more
 memory=1024 # MiB
+cpu=max,-cx16 # with cmpxchg16b, as qemu 7.2 emulates it, newer kernels oops at boot
 case "${1-}" in
 12) suite=bookworm ;;
 13) suite=trixie ;;
 *)
-  printf 'usage: sudo tests/vm/run.sh 12|13 [PACKAGE.deb]\n' >&2
+  printf 'usage: sudo tests/vm/run.sh 12|13 [PACKAGE.deb [SCENE...]]\n' >&2
   exit 2
   ;;
 esac
@@ -25,6 +28,9 @@ if [ "$(id -u)" -ne 0 ]; then
   exit 2
 fi
 package=${2-}
+scenes=("${@:3}")
+boots=2
+[ ${#scenes[@]} -eq 0 ] || boots=1
 # shellcheck source=tests/install-deps.sh
 . tests/install-deps.sh
 # shellcheck source=tests/debian_tree.sh
@@ -93,7 +99,14 @@ mkdir -p "$root/play" "$root/etc/systemd/system/multi-user.target.wants"
 cp tests/package/*scenes.sh tests/package/peer.py "$root/play/"
 cp "$package" "$root/play/hanat.deb"
 tests/package/older.sh "$package" "$root/play/older.deb"
+if [ -n "${HANAT_BENCH-}" ]; then # a program of this machine, with its libraries: Debian's may be others there
+  mkdir -p "$root/play/bench/lib"
+  cp "$HANAT_BENCH" "$root/play/bench/"
+  ldd "$HANAT_BENCH" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | xargs -I{} cp -L {} "$root/play/bench/lib/"
+fi
 [ -z "${HANAT_OLDER-}" ] || : >"$root/play/otherwise"
+printf '%s ' "${scenes[@]}" >"$root/play/scenes"
+[ $boots = 1 ] || : >"$root/play/scenes"
 rm -rf "$root/usr/sbin/policy-rc.d" "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root/var/lib/man-db/auto-update"
 printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"
 printf 'auto lo\niface lo inet loopback\n' >"$root/etc/network/interfaces"
@@ -107,7 +120,12 @@ exec >/dev/ttyS0 2>&1
 export PAUSE=0.1
 stty -F /dev/ttyS0 -onlcr 2>/dev/null
 echo # systemd has left escape sequences on this line
-if [ ! -e /play/second ]; then
+if [ -s /play/scenes ]; then
+  uname -srv | sed 's/^/ok /'
+  bash /play/scenes.sh /play install $(cat /play/scenes)
+  echo "THE END"
+  systemctl poweroff
+elif [ ! -e /play/second ]; then
   touch /play/second
   uname -srv | sed 's/^/ok /'
   lsmod | awk '/^n(f|ft)_|^nfnetlink/ { print "loaded before hanat:", $1 }'
@@ -139,10 +157,10 @@ section "boot"
 tail -n +1 -f "$scratch/console" &
 reader=$!
 left=$limit
-for ((boot = 0; boot < 2; boot++)); do
+for ((boot = 0; boot < boots; boot++)); do
   begun=$SECONDS
   # A reboot ends this process, and the next one begins with a cold machine.
-  qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -nodefaults -no-user-config -display none -nic none -no-reboot \
+  qemu-system-x86_64 -accel tcg,thread=multi -cpu "$cpu" -smp 2 -m "$memory" -nodefaults -no-user-config -display none -nic none -no-reboot \
     -chardev "file,id=console,path=$scratch/console,append=on" -serial chardev:console -kernel "$scratch/kernel" -initrd "$scratch/initrd" \
     -append "root=/dev/vda rw console=ttyS0 quiet loglevel=4 systemd.show_status=no no_timer_check" \
     -drive "file=$scratch/disk,format=raw,if=virtio,cache=unsafe" </dev/null &
@@ -158,4 +176,4 @@ done
 sleep 0.5
 cp "$scratch/console" "$home/console-$suite.log"
 section "end"
-[ "$(grep -c '^END ok' "$scratch/console")" = 2 ] && grep -q '^THE END' "$scratch/console" && ! grep -q '^FAILED' "$scratch/console"
+[ "$(grep -c '^END ok' "$scratch/console")" = $boots ] && grep -q '^THE END' "$scratch/console" && ! grep -q '^FAILED' "$scratch/console"

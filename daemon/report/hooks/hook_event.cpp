@@ -24,8 +24,9 @@ concept AnyOf = (std::same_as<T, Kinds> || ...);
 /// to nobody.
 struct OtherKinds {
   std::string_view operator()(const auto&) const { return {}; }
-  std::string_view operator()(const AnyOf<events::KernelRefused, events::KernelRecovered, events::TableReplaced, events::TableNotRemoved,
-                                          events::HeartbeatByTransaction, events::HeartbeatByPacket, events::ConntrackFailed> auto&) const {
+  std::string_view operator()(
+      const AnyOf<events::KernelRefused, events::KernelRecovered, events::TableReplaced, events::TableNotRemoved,
+                  events::HeartbeatByTransaction, events::HeartbeatByPacket, events::NotOffloaded, events::ConntrackFailed> auto&) const {
     return "kernel";
   }
   std::string_view

@@ -234,6 +234,16 @@ TEST_F(Notices, AnOutageInDoubtSaysWhatStaysAndForHowLong) {
   EXPECT_EQ(notices(service, now)[0].text, "servers answer again; primary gets a moment to be up, too");
 }
 
+TEST_F(Notices, OffloadWithoutEffectIsANote) {
+  auto service = web();
+  service.offload = true;
+  EXPECT_THAT(notices(service, now), IsEmpty());
+  service.offload = false;
+  EXPECT_THAT(notices(service, now),
+              ElementsAre(Notice{
+                  false, "offload = true has no effect: the kernel has no flowtable for it, and connections are forwarded by the rules"}));
+}
+
 TEST_F(Notices, AWarningAndASilentWitnessAreNotes) {
   auto service = web();
   service.servers[1].warning = WarningStatus{.reason = "certificate-expires", .detail = "expires in 9 days"};

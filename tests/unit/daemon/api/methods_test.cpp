@@ -70,6 +70,7 @@ Status full_status() {
   ServiceStatus service;
   service.target_address = service.would_target = service.would_why = service.group = "text";
   service.standby = service.in_table = true;
+  service.offload = true;
   service.forced = ForcedStatus{.target = "backup", .until = "t", .reason = "because", .by = "root", .until_down = true, .drill = true};
   service.failback_in_s = 43;
   service.failback.to = service.failback.waits_for = "text";

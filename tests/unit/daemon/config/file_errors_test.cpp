@@ -165,7 +165,7 @@ constexpr Row whole_rows[] = {
      "\n"
      R"(1:1: service web has no primary: write primary = "10.0.0.11:8443")"
      "\n"
-     R"(2:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, none_after, witness, hold, nudge, mode, hook, hook_timeout)"},
+     R"(2:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, none_after, witness, hold, nudge, offload, mode, hook, hook_timeout)"},
     {"[service.\"gr\303\274\303\237e\"]",
      R"(1:10: "gr????e" is not a valid service name: use 1 to 64 of the characters A-Z a-z 0-9 _ . -)"},
     {"[hanatd]\n"

@@ -57,6 +57,7 @@ TEST(KeyValues, AreNamedWithTheOldAndTheNewOne) {
             "", "true"},
            {"", "hold = false", "hold", "true", "false"},
            {"", "nudge = false", "nudge", "true", "false"},
+           {"", "offload = true", "offload", "false", "true"},
            {"", "mode = \"observe\"", "mode", "auto", "observe"},
            {"", "probe = { type = \"tcp\", interval = \"2s\" }", "probe.interval", "1s", "2s"},
            {"probe = { type = \"http\", body = \"ok\" }", "probe = { type = \"http\", body = \"okay\" }", "probe.body", "\"ok\"",

@@ -64,6 +64,7 @@ on_forced    = "keep"
 on_none      = "drop"
 hold  = false
 nudge = false
+offload = true
 )";
 
 TEST(Config, ClientsTellWhetherTheyGetAnAnswerUnlessThatIsOff) {
@@ -105,7 +106,7 @@ TEST(Config, AWholeServiceBecomesValues) {
   EXPECT_EQ(web.on_forced, (FlowPolicy{.action = FlowAction::keep, .time = {}}));
   EXPECT_EQ(web.on_none, OnNone::drop);
   EXPECT_FALSE(web.hold);
-  EXPECT_FALSE(web.nudge);
+  EXPECT_TRUE(web.offload && !web.nudge);
 }
 
 TEST(Config, AnEmptyTextIsAConfigurationWithoutServices) {
@@ -328,7 +329,7 @@ listen = "203.0.113.10:80/tcp"
 7:26: unknown key "probe.pth": did you mean "path"?
 7:48: probe.interval = 5 has no unit: write "5s" or "5ms"
 8:18: down.fails = 0 is out of range: write a whole number from 1 to 1000
-9:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, none_after, witness, hold, nudge, mode, hook, hook_timeout
+9:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, none_after, witness, hold, nudge, offload, mode, hook, hook_timeout
 10:1: service b has no primary: write primary = "10.0.0.11:8443"
 11:10: "203.0.113.10:80/tcp" is already a listener of service web (line 4): remove one of them)");
 }

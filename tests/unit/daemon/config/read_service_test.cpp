@@ -16,7 +16,7 @@ constexpr Row line_rows[] = {
     {R"(bakcup = "10.0.0.12:8443")", R"(4:1: unknown key "bakcup": did you mean "backup"?)"},
     {R"(fail-back = "manual")", R"(4:1: unknown key "fail-back": did you mean "failback"?)"},
     {R"(colour = "red")",
-     R"(4:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, none_after, witness, hold, nudge, mode, hook, hook_timeout)"},
+     R"(4:1: unknown key "colour": remove it, or use one of listen, primary, backup, snat, probe, down, up, failback, on_failover, on_failback, on_forced, on_none, none_after, witness, hold, nudge, offload, mode, hook, hook_timeout)"},
     {R"(interval = "1s")",
      R"(4:12: interval does not belong here: write it in the probe, as in probe = { type = "tcp", interval = "1s" })"},
     {R"(fails = 3)", R"(4:9: fails does not belong here: write it in down, as in down = { fails = 3, within = "10s" })"},

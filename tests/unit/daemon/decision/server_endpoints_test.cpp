@@ -63,6 +63,21 @@ TEST_F(ServerEndpoints, RangesThatOverlapBecomeOne) {
                                                      {at_backup(5000), "c backup"}}));
 }
 
+TEST_F(ServerEndpoints, OffloadedIsWhatIsLoadedOfTcpAndUdp) {
+  ServiceState& web = add("web", {vip_tcp, vip_udp}, 0);
+  add("other", {other_tcp}, 0).loaded.vips[other_tcp] = "other";
+  web.loaded.vips = {{vip_tcp, "web"}, {{vip_tcp.address, Protocol::sctp, 443}, "web"}};
+  EXPECT_EQ(offloaded_endpoints(services), nat::EndpointMap{});
+  for (const Offloading without : {Offloading::unknown_to_kernel, Offloading::refused}) {
+    web.offloading = without;
+    EXPECT_EQ(offloaded_endpoints(services), nat::EndpointMap{});
+  }
+  web.offloading = Offloading::on;
+  EXPECT_EQ(offloaded_endpoints(services), (nat::EndpointMap{{vip_tcp, "web"}}));
+  web.loaded.vips[vip_udp] = "web";
+  EXPECT_EQ(offloaded_endpoints(services), (nat::EndpointMap{{vip_tcp, "web"}, {vip_udp, "web"}}));
+}
+
 TEST_F(ServerEndpoints, AnObservedServiceHasWhatIsLoaded) {
   ServiceState& web = add("web", {vip_tcp}, 0, 8443);
   web.shadow.emplace();

@@ -76,6 +76,16 @@ TEST_F(EvictionsTest, EachStageHasItsTime) {
 
 const Endpoint a_client = endpoint("198.18.9.2", 40'000);
 
+TEST_F(EvictionsTest, ClientsOfAnOffloadedServiceLoseTheirEntriesWithTheNudge) {
+  flipped().offloading = Offloading::on;
+  run();
+  finish();
+  EXPECT_TRUE(run());
+  EXPECT_EQ(as_set(job().cut_offloaded), tcp_at_primary);
+  EXPECT_TRUE(job().cut_unconnected.empty());
+  EXPECT_EQ(job().nudge, tcp_at_primary);
+}
+
 TEST_F(EvictionsTest, AClientThatConnectsAgainLosesItsOldEntryAtOnce) {
   ServiceState& service = flipped();
   run();

@@ -28,6 +28,8 @@ public:
   std::optional<nat::Loaded> loaded = nat::Loaded{.state = {}, .in_order = true};
   bool notrack = false, others = false, missed = false;
   nat::ProbePorts rules_for;
+  std::optional<nat::Devices> devices; // of the flowtable
+  bool knows_flowtables = true;
   std::vector<std::string> calls;
   /// What the next calls of a name throw, in order; nullopt: nothing.
   std::map<std::string, std::deque<std::optional<std::errc>>> faults;
@@ -51,6 +53,7 @@ public:
     note("load", "load");
     loaded = nat::Loaded{.state = state, .settling = loaded && loaded->settling, .in_order = true};
     notrack = false;
+    devices.reset();
   }
   void change(std::span<const nat::Step> steps, std::optional<bool> settling) override {
     note("change", fmt::format("change {}{}", steps.size(), !settling ? "" : *settling ? ", settling" : ", settled"));
@@ -70,6 +73,12 @@ public:
     notrack = on;
   }
   bool is_notrack_set() const override { return notrack; }
+  void set_flowtable(const std::optional<nat::Devices>& wanted) override {
+    note("flowtable", wanted ? fmt::format("flowtable {}", fmt::join(*wanted, " ")) : "no flowtable");
+    if (!knows_flowtables) throw nat::NoFlowtables("no such file or directory");
+    devices = wanted;
+  }
+  bool has_flowtable() const override { return devices.has_value(); }
   void set_probe_ports(const nat::ProbePorts& ports) override {
     if (ports == std::exchange(rules_for, ports)) return;
     note("ports", fmt::format("ports from {}", ports.first));

@@ -52,7 +52,7 @@ protected:
       if (sync.prepare(now)) {
         sync.apply(decide_dirty(registry, evictions, outbox, now), now);
         for (ServiceState* service : registry.take_dirty())
-          if (std::exchange(service->followup_due, false)) registry.mark_dirty(*service), again = true;
+          if (std::exchange(service->due.followup, false)) registry.mark_dirty(*service), again = true;
       }
     }
     evictions.run(now);

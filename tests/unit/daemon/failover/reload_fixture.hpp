@@ -65,7 +65,7 @@ protected:
       for (Change& change : decide_dirty(registry, evictions, outbox, now)) applied(change);
       const auto decided = registry.take_dirty();
       for (ServiceState* one : decided) {
-        if (std::exchange(one->followup_due, false)) registry.mark_dirty(*one);
+        if (std::exchange(one->due.followup, false)) registry.mark_dirty(*one);
         registry.set_timer(*one, now);
       }
       for (ServiceState* one : decided) registry.reap(*one);

@@ -40,6 +40,17 @@ TEST_F(Interfaces, AnAddressComesAndGoesAndSaysWhetherThatIsNew) {
   EXPECT_THAT(addresses("eth0"), ElementsAre(parsed("203.0.113.9"), parsed("2001:db8::1")));
 }
 
+TEST_F(Interfaces, AreListedByIndexWithoutLoopback) {
+  table.take(link(1, "lo"));
+  table.take(link(7, "wg0", false));
+  table.take(link(2, "eth0"));
+  table.take(has(9, "203.0.113.10")); // its link is told later
+  EXPECT_THAT(table.names(5), ElementsAre(std::pair(2U, "eth0"), std::pair(7U, "wg0")));
+  EXPECT_THAT(table.names(1), ElementsAre(std::pair(2U, "eth0")));
+  table.take(gone(2));
+  EXPECT_THAT(table.names(5), ElementsAre(std::pair(7U, "wg0")));
+}
+
 TEST_F(Interfaces, WhatClientsCannotUseIsTold) {
   table.take(link(2, "eth0"));
   for (const char* address : {"169.254.7.7", "127.0.0.1", "fe80::1"}) table.take(has(2, address));

@@ -95,6 +95,13 @@ TEST(EventText, TheDaemonsStartAndEnd) {
   EXPECT_EQ(text(NudgingOff{.error = "open a raw socket: Too many open files", .not_permitted = false}),
             "nudging is off: open a raw socket: Too many open files; clients that wait learn of a flip by their own timers");
   EXPECT_EQ(level(NudgingOff{}), Level::warning);
+  EXPECT_EQ(text(NotOffloaded{.services = "web and 2 other services", .unknown = true, .error = "No such file or directory"}),
+            "service web and 2 other services: offload = true, but this kernel has no flowtables (modules nf_flow_table, "
+            "nf_flow_table_inet and nft_flow_offload: No such file or directory): connections are forwarded as without the key");
+  EXPECT_EQ(text(NotOffloaded{.services = "web", .unknown = false, .error = "No buffer space available"}),
+            "service web: offload = true, but the kernel refuses hanat's flowtable: No buffer space available; tried again each second, "
+            "and until then connections are forwarded as without the key");
+  EXPECT_EQ(level(NotOffloaded{}), Level::warning);
 }
 
 TEST(EventText, Reloads) {
@@ -198,6 +205,7 @@ TEST(EventText, TheHistoryKeepsOfTheDaemonItselfOnlyItsReloads) {
                               Payload{Started{}},
                               Payload{Stopping{}},
                               Payload{NudgingOff{}},
+                              Payload{NotOffloaded{}},
                               Payload{OperatorsUnknown{}},
                               Payload{ConfigError{}},
                               Payload{ConfigNotCopied{}},

@@ -65,6 +65,10 @@ TEST(Layout, IsThatOfTheGoldenFile) {
     chain = chain_of(*rule);
     text += test::rule_text(*rule);
   }
+  text += "\nwhile a service has offload = true:\n";
+  const Offloading offloading = make_offloading("hanat");
+  text += describe(*offloading.flowtable) + describe(*offloading.chain);
+  for (const auto& rule : offloading.rules) text += test::rule_text(*rule);
   test::expect_golden("layout.txt", text);
 }
 
@@ -176,6 +180,9 @@ TEST(Layout, EverySetIsUsedByARuleAndEveryRuleUsesASetThatExists) {
   const Names filled_by_packets = named_by(layout, "dynset", NFTNL_EXPR_DYNSET_SET_NAME);
   Names used = named_by(layout, "lookup", NFTNL_EXPR_LOOKUP_SET);
   used.insert(filled_by_packets.begin(), filled_by_packets.end());
+  Layout offloading;
+  offloading.rules = make_offloading("hanat").rules;
+  used.merge(named_by(offloading, "lookup", NFTNL_EXPR_LOOKUP_SET));
   EXPECT_EQ(used, sets);
   EXPECT_EQ(filled_by_packets, (Names{"attempts4", "attempts6", "hairpin_ifaces", "heartbeat", "held4", "held4_other", "held6",
                                       "held6_other", "orphans4", "orphans6", "orphans_now4", "orphans_now6", "waiting4", "waiting6"}));

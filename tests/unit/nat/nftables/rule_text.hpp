@@ -86,6 +86,7 @@ inline const std::map<std::string, std::vector<AttributeName>>& expression_names
         {NFTA_LOG_QTHRESHOLD, "qthreshold"}}},
       {"socket", {{NFTA_SOCKET_KEY, "key"}, {NFTA_SOCKET_DREG, "to"}}},
       {"notrack", {}},
+      {"flow_offload", {{NFTA_FLOW_TABLE_NAME, "flowtable", {}, true}}},
   };
   return names;
 }

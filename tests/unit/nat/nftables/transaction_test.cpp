@@ -109,6 +109,20 @@ TEST(Transaction, EndpointsThatStayAreNotSent) {
   EXPECT_EQ(bytes({{stays, "web"}, {goes, "ftp"}}, {{stays, "web"}, {comes, "dns"}}).bytes, bytes({{goes, "ftp"}}, {{comes, "dns"}}).bytes);
 }
 
+TEST(Transaction, TheFlowtableGetsItsDevicesInMessagesThatTheKernelTakes) {
+  Devices devices;
+  for (int number = 0; number < 256; ++number) devices.insert("eth" + std::to_string(number));
+  TransactionBuilder builder{"hanat", 7};
+  const auto messages = messages_of(builder.add_offloading().change_devices({"wg0"}, devices).finish());
+  std::vector<int> types;
+  for (const Message& message : messages) types.push_back(message.type & 0xff);
+  EXPECT_EQ(std::vector(types.begin() + 1, types.begin() + 3), (std::vector<int>{NFT_MSG_NEWFLOWTABLE, NFT_MSG_NEWCHAIN}));
+  EXPECT_EQ(std::vector(types.end() - 4, types.end() - 1),
+            (std::vector<int>{NFT_MSG_DELFLOWTABLE, NFT_MSG_NEWFLOWTABLE, NFT_MSG_NEWFLOWTABLE}));
+  EXPECT_TRUE(messages[1].flags & NLM_F_EXCL);
+  EXPECT_FALSE(messages[messages.size() - 2].flags & NLM_F_EXCL) << "it is there already";
+}
+
 TEST(Transaction, OtherSequenceNumbersChangeNothingElse) {
   const auto one = messages_of(change({}, everything(), 1));
   const auto other = messages_of(change({}, everything(), 1'000));
