@@ -39,6 +39,8 @@ std::string event_phrase(const ObservationStatus& event) {
   const std::string where = event.detail.empty() ? "" : fmt::format(" ({})", escaped(event.detail));
   if (event.reason == "refused") return fmt::format("a client was refused by {}", server);
   if (event.reason == "unanswered") return fmt::format("a client got no answer from {}", server);
+  if (event.reason == "pending") return fmt::format("clients wait for an answer from {}", server);
+  if (event.reason == "unaccepted") return fmt::format("clients wait for {} to accept them", server);
   if (event.reason == "unreachable") return fmt::format("ICMP said that {} is unreachable{}", server, where);
   if (event.reason == "carrier-lost") return fmt::format("the interface towards {} lost its carrier{}", server, where);
   if (event.reason == "route-gone") return fmt::format("the route to {} is gone{}", server, where);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "daemon/config/config.hpp"
+#include "daemon/decision/client_waits.hpp"
 #include "daemon/decision/decision.hpp"
 #include "daemon/decision/eviction.hpp"
 #include "daemon/decision/failure_window.hpp"
@@ -157,7 +158,8 @@ struct ServiceState {
   bool outage_logged = false;
   Reason reason = Reason::starting;
   WallTime since{};
-  Time target_loaded_at{}; // when the kernel last got other servers for its new flows
+  Time target_loaded_at{};  // when the kernel last got other servers for its new flows
+  ClientWaits client_waits; // of the target
   std::optional<Time> failback_at;
   Rare<Override> force;
   std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move

@@ -70,6 +70,7 @@ void ClientEvidence::on_applied(Change& change, Time now) {
 }
 
 void ClientEvidence::on_kernel_event(const probes::KernelEvent& event, Time now) {
+  if (probes::is_of_sample(event.kind)) return; // not in trouble, or for a moment only
   if (!on_ || !event.client || is_own_client(event.client->address)) return;
   const std::vector<ServiceState*> services = services_of(event);
   if (services.empty()) return;
@@ -92,6 +93,10 @@ void ClientEvidence::on_kernel_event(const probes::KernelEvent& event, Time now)
     for (const ServiceState* service : services)
       if (const auto known = known_.find(service->config.name); known != known_.end()) known->second.evidence.on_reconnect(*event.client);
     break;
+  case probes::KernelEventKind::opened:
+  case probes::KernelEventKind::served:
+  case probes::KernelEventKind::pending:
+  case probes::KernelEventKind::unaccepted:
   case probes::KernelEventKind::unreachable:
   case probes::KernelEventKind::carrier_lost:
   case probes::KernelEventKind::route_gone:

@@ -71,8 +71,9 @@ private:
 class Paths final : public PathMonitor {
 public:
   Paths(uv_loop_t* loop, const KernelCallbacks& callbacks)
-      : repeated_(loop, look_up_, callbacks.event), events_(loop, [this](const probes::KernelEvent& event) { repeated_.on_event(event); }) {
-  }
+      : samples_(loop, look_up(), callbacks.event),
+        repeated_(loop, look_up(), [this](const probes::KernelEvent& event) { samples_.on_event(event); }),
+        events_(loop, [this](const probes::KernelEvent& event) { repeated_.on_event(event); }) {}
   void add(const probes::Path& path) override { events_.routes().add(path); }
   void remove(const probes::Path& path) override { events_.routes().remove(path); }
   std::optional<probes::ProbeResult> unreachable(const probes::Path& path) override { return events_.routes().unreachable(path); }
@@ -80,12 +81,14 @@ public:
   const std::optional<std::string>& nflog_failure() const { return events_.nflog_failure(); }
 
 private:
-  // On the thread of repeated_; the socket is opened for the first SYN.
-  RepeatedSyns::LookUp look_up_ = [socket = std::make_shared<std::optional<nat::ConntrackSocket>>()](const nat::Tuple& original,
-                                                                                                     std::uint16_t zone) {
-    if (!*socket) socket->emplace();
-    return (*socket)->look_up(original, zone);
-  };
+  /// On a thread of who asks; its socket is opened for the first SYN.
+  static RepeatedSyns::LookUp look_up() {
+    return [socket = std::make_shared<std::optional<nat::ConntrackSocket>>()](const nat::Tuple& original, std::uint16_t zone) {
+      if (!*socket) socket->emplace();
+      return (*socket)->look_up(original, zone);
+    };
+  }
+  ClientSamples samples_;
   RepeatedSyns repeated_;
   probes::KernelEvents events_;
 };

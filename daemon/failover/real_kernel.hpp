@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "daemon/failover/client_samples.hpp"
 #include "daemon/failover/conntrack_worker.hpp"
 #include "daemon/failover/kernel.hpp"
 #include "daemon/failover/repeated_syns.hpp"

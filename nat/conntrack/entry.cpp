@@ -119,7 +119,17 @@ std::optional<Entry> parse_entry(const nlmsghdr& message) {
                .id = parts[CTA_ID],
                .status = parts[CTA_STATUS],
                .protocol_info = parts[CTA_PROTOINFO],
-               .master = parts[CTA_TUPLE_MASTER]};
+               .master = parts[CTA_TUPLE_MASTER],
+               .reply_counters = parts[CTA_COUNTERS_REPLY]};
+}
+
+bool has_reply_data(const Entry& entry) {
+  if (entry.mapping.vip.protocol != Protocol::tcp || entry.reply_counters == nullptr) return false;
+  const auto counters = nested<CTA_COUNTERS_MAX + 1>(entry.reply_counters);
+  const auto packets = number<std::uint64_t>(counters[CTA_COUNTERS_PACKETS]), bytes = number<std::uint64_t>(counters[CTA_COUNTERS_BYTES]);
+  if (!packets || !bytes || *packets < 2) return false; // the first is a SYN ACK
+  const std::uint64_t address = entry.client.address.family() == Family::ipv4 ? 20 : 40, syn_ack = address + 40, others = address + 32;
+  return *bytes > syn_ack && (*bytes - syn_ack - 1) / others >= *packets - 1; // the headers with time stamps
 }
 
 bool is_replied(const Entry& entry) { return (number<std::uint32_t>(entry.status).value_or(0) & IPS_SEEN_REPLY) != 0; }

@@ -35,6 +35,7 @@ struct Entry {
   const nlattr* status = nullptr;
   const nlattr* protocol_info = nullptr;
   const nlattr* master = nullptr;
+  const nlattr* reply_counters = nullptr; // null where conntrack does not count (nf_conntrack_acct)
 };
 
 /// The phase of a TCP connection, according to its entry.
@@ -51,6 +52,10 @@ bool is_finished(const Entry& entry);
 
 /// Whether a reply has been seen.
 bool is_replied(const Entry& entry);
+
+/// Whether the server has certainly sent data, not only acknowledged; false where conntrack does not count. Answers of some bytes on a
+/// connection without time stamps are not told from acknowledgements.
+bool has_reply_data(const Entry& entry);
 
 /// Whether a flowtable forwards the packets of the flow. They meet no rule, so the guard cannot reset their sender.
 bool is_offloaded(const Entry& entry);

@@ -19,7 +19,9 @@ bool is_incomplete(const std::system_error& error) {
 
 KnownFlow known_flow(const Entry& entry) {
   if (!is_replied(entry)) return KnownFlow::unreplied;
-  return entry.mapping.vip.protocol == Protocol::tcp && phase_of(entry) == TcpPhase::connecting ? KnownFlow::accepted : KnownFlow::replied;
+  if (entry.mapping.vip.protocol != Protocol::tcp) return KnownFlow::replied;
+  if (phase_of(entry) == TcpPhase::connecting) return KnownFlow::accepted;
+  return state_of(entry) == FlowState::closing || has_reply_data(entry) ? KnownFlow::served : KnownFlow::replied;
 }
 
 } // namespace

@@ -53,6 +53,7 @@ enum class KnownFlow : std::uint8_t {
   unreplied, // the first packet has left the gateway
   accepted,  // TCP: a server has accepted the connection, and the client has not acknowledged that
   replied,
+  served, // TCP: a side has closed the connection, or conntrack counts bytes (nf_conntrack_acct) and the server has sent some
 };
 
 class ConntrackSocket {

@@ -251,6 +251,7 @@ void add_chains(Layout& layout, const std::string& table) {
                            "answered",
                            "repeated_syn",
                            "client_syn",
+                           "sample",
                            "unreachable",
                            "undelivered",
                            "unacknowledged",

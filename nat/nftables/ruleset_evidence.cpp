@@ -1,8 +1,8 @@
-// The rules that tell whether clients get an answer: those that repeat a SYN are logged, and those of them that are answered at last. A SYN
-// of a client that a rule, a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only
-// here does its repetition look different from a first one. One whose server has accepted it is repeated where the reply was lost, by a
-// rule or on its way. Not here: whether the client waits in truth
-// (daemon/failover/repeated_syns), what hanatd makes of it all (daemon/decision/path_evidence).
+// The rules that tell whether clients get an answer: those that repeat a SYN are logged, and those of them that are answered at last, and
+// of all others a sample, which is looked for in conntrack a moment later (daemon/failover/client_samples). A SYN of a client that a rule,
+// a missing route or the kernel itself drops on its way through the gateway leaves no entry in conntrack: only here does its repetition
+// look different from a first one. One whose server has accepted it is repeated where the reply was lost, by a rule or on its way. Not
+// here: whether the client waits in truth (daemon/failover/repeated_syns), what hanatd makes of it all (daemon/decision/path_evidence).
 #include "nat/nftables/ruleset_parts.hpp"
 
 #include <linux/netfilter.h>
@@ -21,6 +21,9 @@ constexpr std::uint64_t attempts_per_minute = 1;
 constexpr std::uint32_t attempts_burst = 1; // packets
 // A client that opens thousands of connections a second uses its ports again within seconds, and each SYN of a noted port would be logged.
 constexpr std::uint64_t attempts_logged_per_second = 10;
+// Of all services together. One in 20 ms shows within a tenth of a second that the clients of a busy service wait; and it is all that the
+// look-ups cost, however many clients there are.
+constexpr std::uint64_t samples_per_second = 50;
 
 /// Reached by SYNs whose entry in conntrack is confirmed: the first one has left the gateway.
 void write_repeated_syn(ChainWriter& writer) {
@@ -71,6 +74,19 @@ void write_client_syn(ChainWriter& writer) {
                    .load_client_tuple(family)
                    .over_limit_in_set(attempts_set(family), attempts_per_minute, attempts_burst)
                    .verdict(NFT_GOTO, "undelivered"));
+  writer.add(writer.rule("some of the others: are they served?").limit(samples_per_second).verdict(NFT_GOTO, "sample"));
+}
+
+/// The limit stands before the look-ups of endpoints, which most SYNs are spared by that.
+void write_sample(ChainWriter& writer) {
+  writer.open("sample");
+  for (const bool ranges : {false, true})
+    for (const Family family : both_families)
+      writer.add(writer.rule("hanatd looks a moment later whether the client is served")
+                     .only(family)
+                     .load_vip_key(family)
+                     .in_set(name_of({SetKind::vips, family, ranges}))
+                     .log(log_group, log_sample));
 }
 
 } // namespace
@@ -80,6 +96,7 @@ void write_evidence(ChainWriter& writer) {
   write_repeated_syn(writer);
   write_answered(writer);
   write_client_syn(writer);
+  write_sample(writer);
   write_logged(writer, "undelivered", "the first SYN has not left the gateway, unless hanatd finds the flow", attempts_logged_per_second,
                log_undelivered);
   write_logged(writer, "unacknowledged", "the reply has not reached the client, unless hanatd finds it connected",

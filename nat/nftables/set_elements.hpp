@@ -37,11 +37,10 @@ enum class SetKind : std::uint8_t {
   offloaded
 };
 /// In the order in which they are made: the kernel searches their list for every message, so what a flip changes comes first.
-inline constexpr std::array set_kinds{SetKind::dnat,       SetKind::stale,    SetKind::guarding,   SetKind::guarded,
-                                      SetKind::recent,     SetKind::hold,     SetKind::reject,     SetKind::vips,
-                                      SetKind::masquerade, SetKind::snat,     SetKind::translated, SetKind::servers,
-                                      SetKind::displaced,  SetKind::settling, SetKind::ranges,     SetKind::flows,
-                                      SetKind::offloaded};
+inline constexpr std::array set_kinds{SetKind::dnat,       SetKind::stale,    SetKind::guarding,  SetKind::guarded,    SetKind::recent,
+                                      SetKind::hold,       SetKind::reject,   SetKind::vips,      SetKind::masquerade, SetKind::snat,
+                                      SetKind::translated, SetKind::servers,  SetKind::displaced, SetKind::settling,   SetKind::ranges,
+                                      SetKind::flows,      SetKind::offloaded};
 /// Sets of an EndpointMap.
 inline constexpr std::array endpoint_sets{SetKind::servers, SetKind::displaced, SetKind::offloaded};
 

@@ -18,6 +18,18 @@ bool enable_icmp_errors(int fd, Family family) {
 
 } // namespace
 
+std::variant<ConnectedSocket, ProbeResult> connect_socket(Fd socket, const Probe& probe, Clock::time_point start) {
+  const SocketAddress address = to_sockaddr(probe.server);
+  const bool established = connect(socket.get(), address.get(), address.length) == 0;
+  if (!established && errno != EINPROGRESS) return result_from_connect(errno, Clock::now() - start);
+  return ConnectedSocket{.socket = std::move(socket), .established = established};
+}
+
+bool disconnect(const Fd& socket) {
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  return connect(socket.get(), &nobody, sizeof nobody) == 0;
+}
+
 std::variant<ConnectedSocket, ProbeResult> connect_probe_socket(const Probe& probe, int type, Clock::time_point start) {
   const auto failed = [start](int error) { return result_from_errno(error, Clock::now() - start); };
   auto opened = open_probe_socket(probe, type);
@@ -25,10 +37,7 @@ std::variant<ConnectedSocket, ProbeResult> connect_probe_socket(const Probe& pro
   auto& socket = std::get<Fd>(opened);
   if (type == SOCK_DGRAM && !enable_icmp_errors(socket.get(), probe.server.address.family())) return failed(errno);
 
-  const SocketAddress address = to_sockaddr(probe.server);
-  const bool established = connect(socket.get(), address.get(), address.length) == 0;
-  if (!established && errno != EINPROGRESS) return result_from_connect(errno, Clock::now() - start);
-  return ConnectedSocket{.socket = std::move(socket), .established = established};
+  return connect_socket(std::move(socket), probe, start);
 }
 
 } // namespace hanat::probes

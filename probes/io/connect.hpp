@@ -21,6 +21,12 @@ struct ConnectedSocket {
 /// `type`: SOCK_STREAM or SOCK_DGRAM. A datagram socket reports every ICMP error about its flow.
 std::variant<ConnectedSocket, ProbeResult> connect_probe_socket(const Probe& probe, int type, Clock::time_point start);
 
+/// The same with a socket that is open, and not connected.
+std::variant<ConnectedSocket, ProbeResult> connect_socket(Fd socket, const Probe& probe, Clock::time_point start);
+/// Ends the connection of a TCP socket, as closing it would, with a reset; the socket can connect again, from another port. False: it has
+/// to be closed.
+bool disconnect(const Fd& socket);
+
 /// Makes a Pending(loop, start, socket, poll, arguments...) and calls its watch(), which returns a negative libuv error or 0.
 template <class Pending, class... Arguments>
 StartResult watch_socket(uv_loop_t* loop, Clock::time_point start, Fd socket, Arguments&&... arguments) {

@@ -17,12 +17,21 @@ std::string_view to_text(KernelEventKind kind) {
   case KernelEventKind::unacknowledged: return "unacknowledged";
   case KernelEventKind::answered: return "answered";
   case KernelEventKind::reconnect: return "reconnect";
+  case KernelEventKind::opened: return "opened";
+  case KernelEventKind::served: return "served";
+  case KernelEventKind::pending: return "pending";
+  case KernelEventKind::unaccepted: return "unaccepted";
   case KernelEventKind::carrier_lost: return "carrier-lost";
   case KernelEventKind::route_gone: return "route-gone";
   case KernelEventKind::address_gone: return "address-gone";
   case KernelEventKind::neighbour_failed: return "neighbour-failed";
   }
   return "?";
+}
+
+bool is_of_sample(KernelEventKind kind) {
+  return kind == KernelEventKind::opened || kind == KernelEventKind::served || kind == KernelEventKind::pending ||
+         kind == KernelEventKind::unaccepted;
 }
 
 KernelEvents::KernelEvents(uv_loop_t* loop, OnKernelEvent on_event) : KernelEvents(loop, std::move(on_event), Options{}) {}

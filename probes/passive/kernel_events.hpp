@@ -1,6 +1,7 @@
 // Kernel events that call for a probe at once: a client was refused, a link lost its carrier, a route was removed. An event is never a
 // result. Two kinds are about clients alone: one connects again while its old connection still has an entry, and one that had waited is
-// answered. Not here: where events come from (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
+// answered; others are of a sample of all clients, and call for a probe only when several of them wait. Not here: where events come from
+// (nflog_reader, route_monitor), which probes they trigger (daemon/failover/health_monitor).
 #pragma once
 
 #include <cstddef>
@@ -25,12 +26,18 @@ enum class KernelEventKind : std::uint8_t {
   unreachable,      // ICMP from the path
   answered,         // a server accepts a connection of a client that had sent a SYN again
   reconnect,        // a client's SYN belongs to an entry of its old connection, and was dropped
+  opened,           // a client's first SYN, one of a sample; a moment later it becomes one of the following
+  served,           // such a client has an answer, or its connection has ended
+  pending,          // such a client waits, and a server has accepted its connection
+  unaccepted,       // such a client waits, and no server has accepted its connection
   carrier_lost,     // the outgoing interface lost its carrier, was set down or deleted
   route_gone,       // the route was removed, or replaced by another one
   address_gone,     // our source address was deleted
   neighbour_failed, // the server, or the next hop to it, does not answer ARP or neighbour discovery
 };
 std::string_view to_text(KernelEventKind kind);
+/// Of clients who need not be in trouble.
+bool is_of_sample(KernelEventKind kind);
 
 /// `server` with port 0 means every port of that address. At least one of `server` and `vip` is set.
 struct KernelEvent {

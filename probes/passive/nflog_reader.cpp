@@ -195,6 +195,7 @@ std::optional<KernelEvent> event_in(std::string_view prefix, Family family, std:
   if (prefix == nat::log_unanswered) return syn_in(KernelEventKind::unanswered, *packet, flow);
   if (prefix == nat::log_undelivered) return syn_in(KernelEventKind::undelivered, *packet, flow);
   if (prefix == nat::log_unacknowledged) return syn_in(KernelEventKind::unacknowledged, *packet, flow);
+  if (prefix == nat::log_sample) return syn_in(KernelEventKind::opened, *packet, flow);
   if (prefix == nat::log_reconnect) return syn_in(KernelEventKind::reconnect, *packet, flow);
   auto event = prefix == nat::log_refused       ? refused_in(*packet)
                : prefix == nat::log_answered    ? answered_in(*packet)
@@ -249,10 +250,11 @@ void NflogReader::on_readable() {
       [&](const nlmsghdr& message) {
         auto event = event_of(message);
         if (!event) return;
-        // A thousand refused clients of one server are reason for one probe.
-        event->repeated = std::ranges::any_of(events, [&](const KernelEvent& before) {
-          return before.kind == event->kind && before.server == event->server && before.vip == event->vip && before.detail == event->detail;
-        });
+        // A thousand refused clients of one server are reason for one probe; of a sample each counts.
+        event->repeated = event->kind != KernelEventKind::opened && std::ranges::any_of(events, [&](const KernelEvent& before) {
+                            return before.kind == event->kind && before.server == event->server && before.vip == event->vip &&
+                                   before.detail == event->detail;
+                          });
         events.push_back(*std::move(event));
       },
       packets_per_turn); // packets lost in a flood are like those that were read

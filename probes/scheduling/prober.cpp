@@ -43,7 +43,7 @@ StartResult Prober::start(const Probe& probe, OnResult on_result) {
   switch (probe.spec.kind) {
   case Kind::tcp:
     if (probe.spec.of<SendExpectSpec>() == SendExpectSpec{} && probe.spec.tls.get() == nullptr)
-      return probe_tcp(loop_, probe, std::move(on_result));
+      return get_or_make(tcp_, loop_).start(probe, std::move(on_result));
     [[fallthrough]];
   case Kind::tls:
   case Kind::redis:

@@ -14,6 +14,7 @@ namespace hanat::probes {
 class Exec;
 class Http;
 class Icmp;
+class Tcp;
 class TlsSessions;
 
 class Prober {
@@ -36,6 +37,7 @@ private:
   std::size_t http_probes_ = 0;
   std::unique_ptr<TlsSessions> tls_sessions_;
   // each made for the first probe that needs it
+  std::unique_ptr<Tcp> tcp_;
   std::unique_ptr<Http> http_;
   std::unique_ptr<Icmp> icmp_;
   std::unique_ptr<Exec> exec_;

@@ -38,8 +38,13 @@ public:
       mnl_attr_put(header, NFULA_CFG_CMD, sizeof bind, &bind);
     });
   }
-  /// The prefixes of the packets logged since the last call.
+  /// The prefixes of the packets logged since the last call, without the sample of clients in no trouble.
   std::vector<std::string> prefixes() {
+    std::vector<std::string> all = every_prefix();
+    std::erase(all, nat::log_sample);
+    return all;
+  }
+  std::vector<std::string> every_prefix() {
     std::vector<std::string> result;
     netlink_.drain([&](const nlmsghdr& message) {
       mnl_attr_parse(
@@ -102,6 +107,14 @@ TEST_P(GuardLog, ARefusedConnectionAndAnUnreachablePort) {
   UdpClient client{lab, Host::client, vip};
   EXPECT_EQ(client.ask().result, Result::refused) << "no process listens on the server's UDP port";
   EXPECT_THAT(log->prefixes(), Contains(nat::log_unreachable));
+}
+
+TEST_P(GuardLog, SomeOfAllClientsAsASample) {
+  begin();
+  for (int client = 0; client < 5; ++client) EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
+  EXPECT_THAT(log->every_prefix(), testing::Each(nat::log_sample));
+  EXPECT_EQ(connect_once(lab, Host::client, vip).text, "primary");
+  EXPECT_THAT(log->every_prefix(), ElementsAre(nat::log_sample));
 }
 
 TEST_P(GuardLog, ARepeatedSynWithoutAReplyToTheFirst) {

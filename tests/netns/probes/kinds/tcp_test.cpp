@@ -1,6 +1,9 @@
 // Kind tcp and the errors of sockets, with the real kernel.
+#include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -44,6 +47,54 @@ TEST(ProbeTcp, AListenerConnectsAndTheProbeClosesWithReset) {
     EXPECT_LT(result.latency, noise);
     EXPECT_TRUE(reset.get_future().get());
     EXPECT_EQ(time_waits(), 0);
+  });
+}
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) count += entry.is_symlink() ? 1U : 0U;
+  return count;
+}
+
+/// Its socket is used again, and each probe is another connection all the same, which ends with a reset.
+TEST(ProbeTcp, ManyProbesAreAsManyConnectionsAndTakeFewSockets) {
+  isolated([] {
+    for (const char* address : {"127.0.0.1", "::1"}) {
+      std::atomic<unsigned> resets = 0;
+      ScriptedServer server{[&](Client& client) { resets += client.read_until_reset() ? 1U : 0U; }, address};
+      Probing probing;
+      probing.scheduler->add(tcp_probe(server.endpoint()), {.interval = 2ms, .in_flight = 3}, 0s);
+      ASSERT_TRUE(probing.run_until([&] { return probing.results.size() >= 5; }));
+      const std::size_t before = open_descriptors();
+      ASSERT_TRUE(probing.run_until([&] { return probing.results.size() >= 105; }));
+      EXPECT_LE(open_descriptors(), before + 20) << "those of the server's threads come and go";
+      for (const auto& received : probing.results) EXPECT_EQ(received.result.reason, Reason::connected);
+      EXPECT_GE(server.connections(), 105U);
+      EXPECT_TRUE(probing.run_until([&] { return resets >= 105U; }));
+      EXPECT_EQ(time_waits(), 0);
+    }
+  });
+}
+
+TEST(ProbeTcp, AfterConnectionsThatWereMadeRefusalsAndSilenceAreSeenAsBefore) {
+  isolated([] {
+    auto server = std::make_unique<ScriptedServer>([](Client& client) { client.read_until_reset(); });
+    const Endpoint endpoint = server->endpoint();
+    Probing probing;
+    probing.scheduler->add(tcp_probe(endpoint, 50ms), {.interval = 10ms}, 0s);
+    const auto last_is = [&](Reason reason) {
+      return probing.run_until([&] { return !probing.results.empty() && probing.results.back().result.reason == reason; });
+    };
+    ASSERT_TRUE(last_is(Reason::connected));
+    const std::string port = std::to_string(endpoint.port);
+    drop("input", "tcp dport " + port + " drop");
+    ASSERT_TRUE(last_is(Reason::timeout));
+    shell("nft delete table inet t");
+    ASSERT_TRUE(last_is(Reason::connected));
+    server.reset();
+    ASSERT_TRUE(last_is(Reason::refused));
+    for (const auto& received : probing.results)
+      EXPECT_TRUE(received.result.reason == Reason::connected || received.result.outcome == Outcome::fail) << received.result.detail;
   });
 }
 

@@ -103,6 +103,59 @@ TEST(ConntrackMessages, KnowAConnectionThatBothSidesHaveClosed) {
   EXPECT_FALSE(in_state(is_finished, TCP_CONNTRACK_TIME_WAIT, true, Protocol::udp));
 }
 
+/// Replies of those packets and bytes.
+MessageBatch counted(std::uint8_t packets, std::uint8_t bytes, bool ipv6) {
+  MessageBatch batch = shown(mapping(Protocol::tcp, ipv6), client(ipv6));
+  batch.insert(batch.end(), {28,
+                             0,
+                             CTA_COUNTERS_REPLY,
+                             0x80,
+                             12,
+                             0,
+                             CTA_COUNTERS_PACKETS,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             packets, //
+                             12,
+                             0,
+                             CTA_COUNTERS_BYTES,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             0,
+                             bytes});
+  reinterpret_cast<nlmsghdr*>(batch.data())->nlmsg_len = static_cast<std::uint32_t>(batch.size());
+  return batch;
+}
+
+TEST(ConntrackMessages, KnowDataFromAcknowledgements) {
+  const auto has_data = [](std::uint8_t packets, std::uint8_t bytes, bool ipv6 = false) {
+    const MessageBatch batch = counted(packets, bytes, ipv6);
+    return has_reply_data(read(batch));
+  };
+  EXPECT_FALSE(has_data(0, 0));
+  EXPECT_FALSE(has_data(1, 200)) << "no SYN ACK is that long";
+  EXPECT_FALSE(has_data(2, 60 + 52));
+  EXPECT_TRUE(has_data(2, 60 + 52 + 1));
+  EXPECT_FALSE(has_data(2, 52 + 40)) << "without time stamps";
+  EXPECT_FALSE(has_data(3, 60 + 2 * 52));
+  EXPECT_TRUE(has_data(3, 60 + 52 + 60));
+  EXPECT_FALSE(has_data(2, 80 + 72, true));
+  EXPECT_TRUE(has_data(2, 80 + 72 + 8, true));
+  const MessageBatch uncounted = shown(mapping(), client());
+  EXPECT_FALSE(has_reply_data(read(uncounted)));
+}
+
 TEST(ConntrackMessages, KnowThePhaseOfAConnection) {
   for (const std::uint8_t state : {TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_SYN_SENT2})
     EXPECT_EQ(phase_in(state, false), TcpPhase::connecting) << int{state};

@@ -96,6 +96,17 @@ TEST(NflogReader, ASynThatHasNotLeftTheGatewayIsToldFromOneThatItsServerDoesNotA
   EXPECT_EQ(event->sequence, 1U);
 }
 
+TEST(NflogReader, ASampleOfTheClientsInNoTrouble) {
+  const auto event = event_in(nat::log_sample, Family::ipv4, logged_ipv4(6, "198.18.1.2", "203.0.113.10", segment(40'000, 443, syn)));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->kind, KernelEventKind::opened);
+  EXPECT_EQ(event->client, endpoint_of("198.18.1.2", 40'000));
+  for (const KernelEventKind kind :
+       {KernelEventKind::opened, KernelEventKind::served, KernelEventKind::pending, KernelEventKind::unaccepted})
+    EXPECT_TRUE(is_of_sample(kind)) << to_text(kind);
+  EXPECT_FALSE(is_of_sample(KernelEventKind::unanswered));
+}
+
 /// A client whose source address the gateway translates, and the packets of its server.
 TEST(NflogReader, TheFlowOfAServersPacketNamesTheClientAndTheVip) {
   const Endpoint client = endpoint_of("198.18.1.2", 40'000), vip = endpoint_of("203.0.113.10", 443),

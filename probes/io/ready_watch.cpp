@@ -1,0 +1,72 @@
+// epoll, each descriptor for one event.
+#include "probes/io/ready_watch.hpp"
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <sys/epoll.h>
+
+namespace hanat::probes {
+namespace {
+
+// Handled in one turn of the loop; the rest waits for the next.
+constexpr std::size_t events_per_turn = 256;
+
+Fd make_epoll() {
+  Fd epoll{epoll_create1(EPOLL_CLOEXEC)};
+  if (!epoll) throw std::system_error(errno, std::generic_category(), "make an epoll");
+  return epoll;
+}
+
+} // namespace
+
+ReadyWatch::Ticket::Ticket(Ticket&& other) noexcept : watch_(std::exchange(other.watch_, nullptr)), place_(other.place_) {}
+ReadyWatch::Ticket& ReadyWatch::Ticket::operator=(Ticket&& other) noexcept {
+  std::swap(watch_, other.watch_);
+  std::swap(place_, other.place_);
+  return *this;
+}
+ReadyWatch::Ticket::~Ticket() {
+  if (watch_ != nullptr) watch_->release(place_);
+}
+
+ReadyWatch::ReadyWatch(uv_loop_t* loop) : epoll_(make_epoll()), poll_(make_poll(loop, epoll_.get(), this)) {
+  check_uv(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<ReadyWatch*>(poll->data)->on_events(); }),
+           "watch sockets");
+}
+
+std::optional<ReadyWatch::Ticket> ReadyWatch::until_writable(int fd, Handler& handler, Known known) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(places_.size()));
+    places_.emplace_back();
+  }
+  const std::uint32_t number = free_.back();
+  Place& place = places_[number];
+  epoll_event event{.events = EPOLLOUT | EPOLLONESHOT, .data = {.u64 = std::uint64_t{place.use} << 32 | number}};
+  if (epoll_ctl(epoll_.get(), known == Known::yes ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0) return std::nullopt;
+  free_.pop_back();
+  place.handler = &handler;
+  return Ticket{*this, number};
+}
+
+/// Closing the descriptor ends its watch in the kernel, unless a child that has not called exec yet holds a copy of it.
+void ReadyWatch::release(std::uint32_t number) {
+  Place& place = places_[number];
+  place.handler = nullptr;
+  ++place.use;
+  free_.push_back(number);
+}
+
+void ReadyWatch::on_events() {
+  std::array<epoll_event, events_per_turn> events;
+  const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), 0);
+  for (int index = 0; index < count; ++index) {
+    const epoll_event& event = events[static_cast<std::size_t>(index)];
+    const Place& place = places_[static_cast<std::uint32_t>(event.data.u64)];
+    if (place.handler != nullptr && place.use == event.data.u64 >> 32) place.handler->on_ready((event.events & (EPOLLERR | EPOLLHUP)) != 0);
+  }
+}
+
+} // namespace hanat::probes
