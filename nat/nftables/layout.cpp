@@ -74,7 +74,8 @@ SetShape shape_of_numbered(SetKind kind, std::uint32_t address, std::uint32_t le
   case SetKind::displaced:
   case SetKind::settling:
   case SetKind::flows:
-  case SetKind::ranges: break;
+  case SetKind::ranges:
+  case SetKind::offloaded: break;
   }
   return {};
 }

@@ -28,6 +28,9 @@ struct AttributeName {
   bool text = false;
 };
 
+inline const std::map<std::uint64_t, const char*> operations{{NFT_CMP_EQ, "=="},  {NFT_CMP_NEQ, "!="}, {NFT_CMP_LT, "<"},
+                                                             {NFT_CMP_LTE, "<="}, {NFT_CMP_GT, ">"},   {NFT_CMP_GTE, ">="}};
+
 /// The expressions of hanat's rules.
 inline const std::map<std::string, std::vector<AttributeName>>& expression_names() {
   static const std::map<std::uint64_t, const char*> meta{{NFT_META_MARK, "mark"},       {NFT_META_SKUID, "skuid"},
@@ -37,8 +40,6 @@ inline const std::map<std::string, std::vector<AttributeName>>& expression_names
       {NFT_CT_STATE, "state"},     {NFT_CT_DIRECTION, "direction"}, {NFT_CT_STATUS, "status"}, {NFT_CT_PROTOCOL, "protocol"},
       {NFT_CT_PROTO_SRC, "sport"}, {NFT_CT_PROTO_DST, "dport"},     {NFT_CT_SRC_IP, "saddr4"}, {NFT_CT_DST_IP, "daddr4"},
       {NFT_CT_SRC_IP6, "saddr6"},  {NFT_CT_DST_IP6, "daddr6"}};
-  static const std::map<std::uint64_t, const char*> operations{{NFT_CMP_EQ, "=="},  {NFT_CMP_NEQ, "!="}, {NFT_CMP_LT, "<"},
-                                                               {NFT_CMP_LTE, "<="}, {NFT_CMP_GT, ">"},   {NFT_CMP_GTE, ">="}};
   static const std::map<std::string, std::vector<AttributeName>> names{
       {"payload",
        {{NFTA_PAYLOAD_BASE, "base", {{NFT_PAYLOAD_NETWORK_HEADER, "network"}, {NFT_PAYLOAD_TRANSPORT_HEADER, "transport"}}},
