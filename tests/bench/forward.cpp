@@ -4,6 +4,7 @@
 // hanat-bench-forward [short]. Needs root and Debian's haproxy.
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,7 +20,7 @@
 namespace hanat::bench {
 namespace {
 
-using test::milliseconds;
+using std::chrono::milliseconds;
 
 constexpr std::array ways{Way::bare_map, Way::hanat, Way::routing, Way::haproxy};
 

@@ -2,6 +2,7 @@
 // (forward, offload).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,7 +21,7 @@ public:
   ~Path();
 
   /// Gbit/s of one stream, as the server receives it.
-  double bulk(test::milliseconds duration);
+  double bulk(std::chrono::milliseconds duration);
   /// Connect, one request, its answer, close: so many a second, 64 at a time.
   double connects(unsigned number);
   /// Whether hanat's flowtable is loaded: a moment after hanatd has started, unless the kernel has none.

@@ -5,6 +5,7 @@
 // hanat-bench-offload [short]. Needs root and a kernel with flowtables.
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@
 namespace hanat::bench {
 namespace {
 
-using test::milliseconds;
+using std::chrono::milliseconds;
 
 constexpr std::array ways{Way::offload, Way::hanat, Way::routing};
 constexpr double least = 1.3;
