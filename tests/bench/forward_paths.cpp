@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -161,13 +162,15 @@ std::string name_of(Way way) {
   case Way::offload: return "hanat's flowtable";
   case Way::routing: return "plain routing";
   case Way::haproxy: return "HAProxy";
+  case Way::ipvs: return "IPVS";
   }
   return {};
 }
 
 /// Client, gateway and server, and what stands on the gateway.
 struct Path::Parts {
-  explicit Parts(Way way) : lab_({.vip_local = way == Way::haproxy}), listener_(lab_.socket(Host::primary, AF_INET, SOCK_STREAM)) {
+  explicit Parts(Way way)
+      : lab_({.vip_local = way == Way::haproxy || way == Way::ipvs}), listener_(lab_.socket(Host::primary, AF_INET, SOCK_STREAM)) {
     const SocketAddress any = to_sockaddr({.address = Address{}, .port = bulk_port});
     checked(bind(listener_.get(), any.get(), any.length), "bind");
     checked(listen(listener_.get(), 16), "listen");
@@ -220,6 +223,11 @@ struct Path::Parts {
       lab_.sysctl(Host::gateway, "net.ipv4.tcp_tw_reuse", "1");
       file_.emplace(haproxy_config);
       haproxy_.emplace(lab_.spawn(Host::gateway, {"haproxy", "-db", "-f", file_->path()}));
+      return;
+    case Way::ipvs:
+      for (const auto& [of_vip, of_server] : {std::pair{vip_short_port, short_port}, std::pair{vip_bulk_port, bulk_port}})
+        lab_.must(Host::gateway, fmt::format("ipvsadm -A -t 203.0.113.10:{0} -s rr && ipvsadm -a -t 203.0.113.10:{0} -r 198.18.11.2:{1} -m",
+                                             of_vip, of_server));
       return;
     }
   }

@@ -1,5 +1,5 @@
 // Ways from a client to a server through a gateway, each in a Lab of its own, and what is sent over them. Not here: rounds and ratios
-// (forward, offload).
+// (forward_rounds).
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,7 @@
 
 namespace hanat::bench {
 
-enum class Way : std::uint8_t { bare_map, hanat, offload, routing, haproxy };
+enum class Way : std::uint8_t { bare_map, hanat, offload, routing, haproxy, ipvs };
 std::string name_of(Way way);
 
 /// Client, gateway and server, and what stands on the gateway.

@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "daemon/api/client.hpp"
+#include "tests/bench/forward_rounds.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/incident.hpp"
@@ -189,6 +190,11 @@ void compare(bool small) {
          .figure = ours,
          .floor = theirs,
          .ratio = ours.median / theirs.median});
+  Rounds rounds{Way::ipvs, Way::hanat, Way::routing};
+  const auto connects = [](Path& path) { return path.connects(300); };
+  const auto bulk = [](Path& path) { return path.bulk(milliseconds{300}); };
+  rounds.measure("short connections (floor: IPVS)", "1/s", small ? 3 : 15, connects, Way::hanat, {});
+  rounds.measure("bulk, one stream, (floor: IPVS)", "Gbit/s", small ? 3 : 15, bulk, Way::hanat, {});
 }
 
 } // namespace

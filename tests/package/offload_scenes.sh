@@ -185,19 +185,3 @@ scene_offload() {
   end "$plain"
 }
 has_device() { nft list flowtable inet hanat flows | grep -q "\b$1\b"; }
-
-# Figures beside plain routing, by the benchmark that HANAT_BENCH of tests/vm/run.sh has brought here.
-scene_offload_speed() {
-  local said
-  mkdir -p "$work/programs"
-  ln -s "$(command -v hanatd)" "$(command -v hanatctl)" "$work/programs/"
-  systemctl stop hanatd
-  hanatd --remove
-  if said=$(HANAT_PROGRAMS=$work/programs /lib64/ld-linux-x86-64.so.2 --library-path "$folder/bench/lib" "$folder"/bench/hanat-bench-offload 2>&1); then
-    ok "the benchmark has run"
-  else
-    failed "the benchmark runs"
-  fi
-  printf '%s\n' "$said"
-  systemctl start hanatd
-}

@@ -176,3 +176,22 @@ load_ends() { # TEXT
   within 20 grep -q held "$work/load"
   if grep -q ' 0 failed, 20 held, 0 broken' "$work/load"; then ok "$1: $(cat "$work/load")"; else failed "$1" "$(cat "$work/load")"; fi
 }
+
+# Figures of the benchmark that HANAT_BENCH of tests/vm/run.sh has brought here, with the libraries that it was built with.
+scene_benchmark() {
+  local said program
+  program=$(echo "$folder"/bench/hanat-bench-*)
+  mkdir -p "$work/programs"
+  ln -s "$(command -v hanatd)" "$(command -v hanatctl)" "$work/programs/"
+  systemctl stop hanatd
+  hanatd --remove
+  modprobe -a ip_vs ip_vs_rr # no program may load them from a namespace of its own
+  # shellcheck disable=SC2046 # one word or none
+  if said=$(HANAT_PROGRAMS=$work/programs /lib64/ld-linux-x86-64.so.2 --library-path "$folder/bench/lib" "$program" $(cat "$folder/bench/form") 2>&1); then
+    ok "the benchmark has run"
+  else
+    failed "the benchmark runs"
+  fi
+  printf '%s\n' "$said"
+  systemctl start hanatd
+}

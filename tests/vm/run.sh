@@ -4,9 +4,9 @@
 # apt, plays ../package/scenes.sh, boots again and plays the rest. Without PACKAGE.deb the package is built: for 12 by
 # packaging/build-deb.sh, for 13 by the same in a tree of Debian 13.
 # The first run makes Debian's tree with debootstrap, from the mirror that this machine's apt uses, and keeps it in build/vm.
-# HANAT_BENCH=PROGRAM is taken along for the scene offload_speed.
+# HANAT_BENCH=PROGRAM is taken along for the scene benchmark (HANAT_BENCH_FORM=short: its short form), HANAT_VM_PACKAGES are installed beside.
 # HANAT_OLDER=OLDER.deb is a version with another table, as in ../package/stage.sh.
-# With scenes it installs the package, plays these alone, and boots once: sudo tests/vm/run.sh 12 '' start offload offload_speed
+# With scenes it installs the package, plays these alone, and boots once: sudo tests/vm/run.sh 12 '' start offload
 # Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, downloads not counted.
 set -eu
 set -o pipefail
@@ -86,6 +86,11 @@ inside "$tree" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends satisfy
   tail -n 20 "$home/apt.log"
   exit 1
 }
+# shellcheck disable=SC2086 # names
+[ -z "${HANAT_VM_PACKAGES-}" ] || inside "$tree" apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install $HANAT_VM_PACKAGES >"$home/apt.log" 2>&1 || {
+  tail -n 20 "$home/apt.log"
+  exit 1
+}
 
 section "disk"
 mkdir "$scratch/upper" "$scratch/work" "$scratch/root"
@@ -102,6 +107,7 @@ tests/package/older.sh "$package" "$root/play/older.deb"
 if [ -n "${HANAT_BENCH-}" ]; then # a program of this machine, with its libraries: Debian's may be others there
   mkdir -p "$root/play/bench/lib"
   cp "$HANAT_BENCH" "$root/play/bench/"
+  printf '%s' "${HANAT_BENCH_FORM-}" >"$root/play/bench/form"
   ldd "$HANAT_BENCH" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | xargs -I{} cp -L {} "$root/play/bench/lib/"
 fi
 [ -z "${HANAT_OLDER-}" ] || : >"$root/play/otherwise"

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Benchmarks that need more of the kernel than this one may have: sudo tests/bench/in_vm.sh offload|ipvs|cut [12|13 [short]]
+#   offload: what offload = true is worth beside plain routing     ipvs: hanat beside keepalived and IPVS     cut: what a cut costs there
+# Boots Debian 12 or 13 by tests/vm/run.sh and plays hanat-bench-NAME there; on the emulated processor only ratios count. On a machine whose
+# kernel has what it needs the program says it without any of this. HANAT_BUILD=DIR takes the benchmark of a build that is there instead of
+# building; HANAT_PACKAGE=FILE.deb is the package to install.
+set -eu
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+case "${1-}" in
+offload | cut) ;;
+ipvs) export HANAT_VM_PACKAGES='keepalived ipvsadm' ;;
+*)
+  printf 'usage: sudo tests/bench/in_vm.sh offload|ipvs|cut [12|13 [short]]\n' >&2
+  exit 2
+  ;;
+esac
+build=${HANAT_BUILD:-build/release}
+if [ -z "${HANAT_BUILD-}" ]; then
+  # shellcheck source=tests/install-deps.sh
+  . tests/install-deps.sh
+  install_packages "${build_packages[@]}" "${build_test_packages[@]}" "${lab_packages[@]}"
+  cmake --preset release -DHANAT_UNITY=ON >/dev/null
+  cmake --build --preset release -j "$(nproc)" --target "hanat-bench-$1" >/dev/null
+fi
+export HANAT_BENCH=$build/tests/hanat-bench-$1 HANAT_BENCH_FORM=${3-}
+exec tests/vm/run.sh "${2:-12}" "${HANAT_PACKAGE-}" benchmark
