@@ -82,6 +82,7 @@ std::vector<SetId> set_ids() {
 
 std::vector<SetId> set_ids_of_range(std::uint8_t number) {
   std::vector<SetId> ids;
+  ids.reserve(2 * (1 + changing_kinds.size()));
   for (const Family family : both_families) ids.push_back({SetKind::ranges, family, true, number});
   for (const SetKind kind : changing_kinds)
     for (const Family family : both_families) ids.push_back({kind, family, true, number});
@@ -90,6 +91,7 @@ std::vector<SetId> set_ids_of_range(std::uint8_t number) {
 
 std::vector<SetId> set_ids_of_layout_9() {
   std::vector<SetId> ids;
+  ids.reserve(2 * changing_kinds.size());
   for (const SetKind kind : changing_kinds)
     for (const Family family : both_families) ids.push_back({kind, family, true});
   return ids;
