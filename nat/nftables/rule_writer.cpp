@@ -143,8 +143,6 @@ RuleWriter& RuleWriter::load_vip_key(Family family, unsigned index) {
   return load_daddr(family, index).load_meta(NFT_META_L4PROTO, next).load_dport(next + 1);
 }
 
-RuleWriter& RuleWriter::load_range_key(Family family) { return load_daddr(family, 0).load_meta(NFT_META_L4PROTO, registers_of(family)); }
-
 RuleWriter& RuleWriter::load_source_key(Family family) {
   const unsigned next = registers_of(family);
   load_saddr(family, 0).load_meta(NFT_META_L4PROTO, next);
@@ -153,16 +151,6 @@ RuleWriter& RuleWriter::load_source_key(Family family) {
 
 RuleWriter& RuleWriter::load_original_vip(Family family, unsigned index) {
   return load_original_range(family, index).load_ct(NFT_CT_PROTO_DST, IP_CT_DIR_ORIGINAL, index + registers_of(family) + 1);
-}
-
-RuleWriter& RuleWriter::load_original_range(Family family, unsigned index) {
-  load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, index);
-  return load_meta(NFT_META_L4PROTO, index + registers_of(family));
-}
-
-RuleWriter& RuleWriter::load_original_range_of_error(Family family) {
-  load_ct(family == Family::ipv4 ? NFT_CT_DST_IP : NFT_CT_DST_IP6, IP_CT_DIR_ORIGINAL, 0);
-  return load_ct(NFT_CT_PROTOCOL, std::nullopt, registers_of(family));
 }
 
 RuleWriter& RuleWriter::load_original_vip_of_error(Family family) {
