@@ -33,7 +33,7 @@ TEST(Offload, AServiceWorksWhateverTheKernelHas) {
   const bool unknown = hanatd.log().find("service web: offload = true, but this kernel has no flowtables") != std::string::npos;
   hanatd.wait_for([&](const Status& status) { return service(status, "web").offload == !unknown; });
   EXPECT_EQ(lab.run(Host::gateway, "nft list flowtable inet hanat flows").exit == 0, !unknown);
-  EXPECT_THAT(hanatd.ctl({"status", "web"}).out, unknown ? HasSubstr("offload = true has no effect") : Not(HasSubstr("no effect")));
+  EXPECT_EQ(hanatd.ctl({"status", "web"}).out.find("offload = true has no effect") != std::string::npos, unknown);
   EXPECT_EQ(connect_once(lab, Host::client, Lab::vip(443), milliseconds{1'000}).text, "primary");
   hanatd.restart();
   wait_both_up(hanatd);
