@@ -170,6 +170,23 @@ std::unique_ptr<ProgramMonitor> make_program_monitor(uv_loop_t* loop, const std:
                                       }});
 }
 
+/// Where there is no such group only root may change things, and servers fail over all the same.
+Operators operators_of(const Config& config, std::optional<gid_t> gid, const std::function<void(events::Payload)>& log) {
+  if (config.operators.empty() || gid) return {.name = config.operators, .gid = config.operators.empty() ? std::nullopt : gid};
+  log(events::OperatorsUnknown{config.operators});
+  return {};
+}
+
+void tell_when_proven(JobQueue& proofs, const nat::ProvenFilters& filters, std::function<void(events::Payload)> log) {
+  proofs.run([filters] { filters.wait(); },
+             [filters, log = std::move(log)] {
+               for (const Family family : {Family::ipv4, Family::ipv6}) {
+                 const nat::Capabilities& proven = filters.get().of(family);
+                 log(events::CutMethod{.family = family, .method = proven.method, .failed_check = proven.why});
+               }
+             });
+}
+
 } // namespace
 
 Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat::ProvenFilters& filters)
@@ -190,8 +207,10 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat
   for (const std::string& warning : hooks_that_cannot_run(config)) log(events::Message{Level::warning, warning});
   // Everything that can refuse the start comes before the first change of the kernel: a start that fails changes nothing.
   existing(directory_of(paths_.socket), directory_of(Paths{}.socket), "socket's directory");
-  control_ = std::make_unique<ControlServer>(loop_, paths_.socket, operators_of(config, find_group_at_start(config.operators)),
-                                             [this](const Call& call) { return (*handlers_)(call); });
+  control_ = std::make_unique<ControlServer>(
+      loop_, paths_.socket,
+      operators_of(config, find_group_at_start(config.operators), [this](events::Payload what) { log(std::move(what)); }),
+      [this](const Call& call) { return (*handlers_)(call); });
   nat::Cutter cutter{filters};
   nat::NftTable kernel{paths_.table, paths_.shared_table ? nat::Ownership::shared : nat::Ownership::exclusive};
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { log(event.what); });
@@ -214,7 +233,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat
       std::make_unique<InterfaceLink>(loop_, *controller_, *sources_.names, [this](const Event& event) { publish(event); });
   state_.start(*controller_, *sources_.names, sources_.interfaces->follow(start.config->config), history_->ring());
   log(events::Started{.kernel_release = kernel_release(), .table = paths_.table, .owns_table = controller_->table().is_owned()});
-  tell_when_proven(filters);
+  tell_when_proven(proofs_, filters, [this](events::Payload what) { log(std::move(what)); });
   config_ = {.file = start.file, .fallback = start.fallback, .loaded_at = wall_now()};
   reloads_ = std::make_unique<ReloadRequests>(loop_, paths_.config, config.operators, config_, reload_steps());
   handlers_ = std::make_unique<Handlers>(loop_, *controller_, *history_, paths_.config, config_, *reloads_);
@@ -242,28 +261,12 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) watch_signal(number);
 }
 
-void Daemon::tell_when_proven(const nat::ProvenFilters& filters) {
-  proofs_.run(
-      [filters] { filters.wait(); },
-      [this, filters] {
-        for (const Family family : {Family::ipv4, Family::ipv6})
-          log(events::CutMethod{.family = family, .method = filters.get().of(family).method, .failed_check = filters.get().of(family).why});
-      });
-}
-
 /// Of events that are not in the history, and of which nobody but the journal and the hook is told.
 void Daemon::log(events::Payload what) const {
   const Event event = events::make({}, std::move(what));
   const std::string text = text_of(event);
   journal_.write(event, text);
   if (hooks_) hooks_->add(event, text);
-}
-
-/// Where there is no such group only root may change things, and servers fail over all the same.
-Operators Daemon::operators_of(const Config& config, std::optional<gid_t> gid) const {
-  if (config.operators.empty() || gid) return {.name = config.operators, .gid = config.operators.empty() ? std::nullopt : gid};
-  log(events::OperatorsUnknown{config.operators});
-  return {};
 }
 
 void Daemon::watch_signal(int number) {
@@ -350,7 +353,7 @@ ReloadSteps Daemon::reload_steps() {
 }
 
 void Daemon::apply(const ConfigPtr& next, const std::string& by, const std::function<void(const Reloaded&)>& done) {
-  control_->set_operators(operators_of(*next->config, next->operators));
+  control_->set_operators(operators_of(*next->config, next->operators, [this](events::Payload what) { log(std::move(what)); }));
   const auto ended = [this, next, done](const Reloaded& reloaded) {
     config_watch_->set_in_use(next->content);
     for (const Event& warning : events::pair_warnings(*next->config)) publish(warning);

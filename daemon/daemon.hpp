@@ -66,7 +66,6 @@ private:
   ReloadSteps reload_steps();
   void apply(const ConfigPtr& next, const std::string& by, const std::function<void(const Reloaded&)>& done);
   std::optional<ClientNotifier> make_client_notifier() const;
-  Operators operators_of(const Config& config, std::optional<gid_t> gid) const;
   void serve_metrics(const std::optional<Endpoint>& at);
   void on_signal(int number);
   void watch_signal(int number);
@@ -74,7 +73,6 @@ private:
   void stop();
   void publish(const Event& event);
   void log(events::Payload what) const;
-  void tell_when_proven(const nat::ProvenFilters& filters);
 
   uv_loop_t* loop_;
   Paths paths_;

@@ -183,8 +183,8 @@ struct ServiceState {
 
   // notes of ServiceRegistry and Controller
   bool dirty = false;
-  bool changing = false; // TableSync has given the kernel a change of it, and has no answer yet
   struct Due {
+    bool answer = false;   // of the kernel, which TableSync has given a change of it
     bool followup = false; // `recent` and `hold` are still to be loaded
     std::optional<Time> timer;
   } due;

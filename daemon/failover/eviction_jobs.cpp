@@ -46,7 +46,7 @@ Need need_of(const Eviction& eviction) {
 }
 
 bool is_due(const ServiceState& service, const Eviction& eviction, Time now) {
-  return eviction.due <= now && !service.changing && !waits_for_table(service, eviction);
+  return eviction.due <= now && !service.due.answer && !waits_for_table(service, eviction);
 }
 
 bool is_cut_due(const std::set<ServiceState*>& services, Need before, Time now) {
@@ -80,8 +80,8 @@ CutJob take_reconnecting(CutJob& from, const std::set<ServiceState*>& services) 
       if (!has_reconnecting(job, eviction)) continue;
       for (const Mapping& mapping : eviction.mappings)
         if (const auto clients = job.reconnecting.extract(mapping)) {
-          if (service->changing && job.not_nudged.contains(mapping)) from.not_nudged.insert(mapping);
-          (service->changing ? from.reconnecting : leaving)[mapping] = clients.mapped();
+          if (service->due.answer && job.not_nudged.contains(mapping)) from.not_nudged.insert(mapping);
+          (service->due.answer ? from.reconnecting : leaving)[mapping] = clients.mapped();
         }
     }
   job.reconnecting = std::move(leaving);

@@ -77,7 +77,7 @@ public:
     ServiceState& service = original.removed ? registry_.tombstone(original.config.name) : registry_.add(original.config.name);
     service = original;
     if (original.shadow) observed_.insert(original.config.name);
-    service.dirty = service.changing = service.due.followup = false;
+    service.dirty = service.due.answer = service.due.followup = false;
     service.due.timer.reset();
     for (Eviction& eviction : service.evictions) eviction.in_job = false; // a move that waits for a job comes some milliseconds later
     for (ServerState& server : service.servers) {

@@ -103,7 +103,8 @@ std::vector<ServiceState*> ServiceRegistry::take_dirty() {
 }
 
 void ServiceRegistry::reap(ServiceState& service) {
-  const bool unfinished = !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.changing));
+  const bool unfinished =
+      !service.evictions.empty() || (service.removed && (!service.loaded.empty() || service.dirty || service.due.answer));
   if (unfinished || evicting_.erase(&service) == 0 || !service.removed) return;
   if (service.due.timer) timers_.erase({*service.due.timer, &service});
   waiting.forget(service);

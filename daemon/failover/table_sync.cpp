@@ -98,7 +98,7 @@ void TableSync::apply(std::vector<Change> changes, Time now, Clock::duration wai
     if (change.plan.rules == change.service->loaded)
       applied_(change, now);
     else
-      change.service->changing = true, pending_.changes.push_back(std::move(change));
+      change.service->due.answer = true, pending_.changes.push_back(std::move(change));
   if (settling_.intended != settling_.loaded) pending_.settling = settling_.intended;
   const auto job = [this, now] { pending_.settling_refusal = send(table_, pending_.changes, pending_.settling, now); };
   if (pending_.empty() || thread_.run(job, wait)) committed(now);
@@ -112,7 +112,7 @@ void TableSync::committed(Time now) {
     if (refusal.empty()) settling_.loaded = *given;
   }
   for (Change& change : std::exchange(pending_.changes, {})) {
-    change.service->changing = false;
+    change.service->due.answer = false;
     if (change.refusal.empty())
       applied_(change, now);
     else

@@ -43,16 +43,16 @@ void wait_served(Lab& lab, std::string_view by, std::string_view gateway) {
   throw std::runtime_error(fmt::format("{}: no client is served by the {}", gateway, by));
 }
 
-class Gateway {
+class Balancer {
 public:
-  virtual ~Gateway() = default;
+  virtual ~Balancer() = default;
   virtual std::string_view name() const = 0;
   /// Waits until clients are served by the primary, and it could do without it.
   virtual void wait_until_up(Lab& lab) = 0;
   virtual void move(bool to_backup) = 0;
 };
 
-class Hanat final : public Gateway {
+class Hanat final : public Balancer {
 public:
   Hanat(Lab& lab, bool tuned, bool http) : hanatd_(lab, config(tuned, http)) {}
   std::string_view name() const override { return "hanatd"; }
@@ -78,7 +78,7 @@ private:
 };
 
 /// The backup is the sorry server: IPVS has no other that takes over only when the first is gone.
-class Keepalived final : public Gateway {
+class Keepalived final : public Balancer {
 public:
   Keepalived(Lab& lab, bool tuned, bool http)
       : lab_(lab), directory_((std::filesystem::temp_directory_path() / "hanat-ipvs-XXXXXX").string()) {
@@ -134,7 +134,7 @@ struct Case {
 constexpr std::array cases{Case{Incident::killed, false}, Case{Incident::link_cut, false}, Case{Incident::silent, false},
                            Case{Incident::hanging, true}};
 
-std::unique_ptr<Gateway> make(bool hanat, Lab& lab, bool tuned, bool http) {
+std::unique_ptr<Balancer> make(bool hanat, Lab& lab, bool tuned, bool http) {
   if (hanat) return std::make_unique<Hanat>(lab, tuned, http);
   return std::make_unique<Keepalived>(lab, tuned, http);
 }
@@ -143,7 +143,7 @@ Seen see(const Case& what, bool hanat, bool tuned) {
   Lab lab{{.vip_local = true}};
   test::MixedServer primary{lab, Host::primary, server_port, "primary"};
   const test::MixedServer backup{lab, Host::backup, server_port, "backup"};
-  const std::unique_ptr<Gateway> gateway = make(hanat, lab, tuned, what.http);
+  const std::unique_ptr<Balancer> gateway = make(hanat, lab, tuned, what.http);
   gateway->wait_until_up(lab);
   return test::meet(
       lab, primary, Lab::vip(443), what.incident, milliseconds{10'000}, [] { return std::nullopt; }, per_second);
@@ -153,7 +153,7 @@ Seen see(const Case& what, bool hanat, bool tuned) {
 std::vector<double> moves(bool hanat, int number) {
   Lab lab{{.vip_local = true}};
   const test::MixedServer primary{lab, Host::primary, server_port, "primary"}, backup{lab, Host::backup, server_port, "backup"};
-  const std::unique_ptr<Gateway> gateway = make(hanat, lab, false, false);
+  const std::unique_ptr<Balancer> gateway = make(hanat, lab, false, false);
   gateway->wait_until_up(lab);
   std::vector<double> times;
   for (int i = 0; i < number; ++i) {

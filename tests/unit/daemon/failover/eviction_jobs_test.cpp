@@ -80,17 +80,17 @@ TEST_F(EvictionJobsTest, OnlyATargetThatReturnsWaitsForTheJobOnItsFlows) {
 
 TEST_F(EvictionJobsTest, NothingIsCutWhileTheKernelHasNotAnsweredAChange) {
   ServiceState& service = flipped();
-  service.changing = true; // perhaps back to the server whose flows would be cut
+  service.due.answer = true; // perhaps back to the server whose flows would be cut
   EXPECT_FALSE(run());
-  service.changing = false;
+  service.due.answer = false;
   EXPECT_TRUE(run());
 }
 
 TEST_F(EvictionJobsTest, AClientThatConnectsAgainKeepsItsEntryAtAServerThatReturns) {
   ServiceState& service = flipped_with_a_client_that_connects_again();
-  service.changing = true;
+  service.due.answer = true;
   EXPECT_FALSE(run());
-  service.changing = false;
+  service.due.answer = false;
   go(service, to_server(0));
   while (run()) {
     EXPECT_TRUE(job().reconnecting.empty());

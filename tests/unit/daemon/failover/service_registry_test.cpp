@@ -235,10 +235,10 @@ TEST_F(ServiceRegistryTest, ARemovedServiceDoesNotEndWhileTheKernelIsGivenAChang
   ServiceState& service = add(small_service("web", 80));
   registry.unlist(service);
   registry.take_dirty();
-  service.changing = true;
+  service.due.answer = true;
   registry.reap(service);
   EXPECT_EQ(registry.services().size(), 1U);
-  service.changing = false;
+  service.due.answer = false;
   registry.reap(service);
   EXPECT_TRUE(registry.services().empty());
 }

@@ -172,7 +172,7 @@ TEST_F(TableSyncTest, AServiceThatIsGoneStaysUntilItsCommitHasEnded) {
   thread.slow = false;
   sync.finish_commit(now);
   EXPECT_EQ(applied, Calls{"web"});
-  EXPECT_FALSE(service.changing);
+  EXPECT_FALSE(service.due.answer);
   service.loaded = {};
   registry.take_dirty();
   registry.reap(service);
@@ -183,7 +183,7 @@ TEST_F(TableSyncTest, ARefusedChangeIsNoLongerUnderWay) {
   ServiceState& service = add("web", 443);
   table.refuses = port_refused(443);
   turn();
-  EXPECT_FALSE(service.changing);
+  EXPECT_FALSE(service.due.answer);
 }
 
 TEST_F(TableSyncTest, ARefusalThatComesLateIsARefusal) {
