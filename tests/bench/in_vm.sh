@@ -4,6 +4,7 @@
 # Boots Debian 12 or 13 by tests/vm/run.sh and plays hanat-bench-NAME there; on the emulated processor only ratios count. On a machine whose
 # kernel has what it needs the program says it without any of this. HANAT_BUILD=DIR takes the benchmark of a build that is there instead of
 # building; HANAT_PACKAGE=FILE.deb is the package to install.
+# HANAT_VM_INSTRUCTIONS=1 counts instructions instead of time: ratios that do not depend on what else runs here.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 case "${1-}" in
