@@ -1,4 +1,4 @@
-// Do the clients of a service wait who were served until now? From a sample of them, in the order in which they came. Such a sign calls for
+// Do the clients of a server wait who were served until now? From a sample of them, in the order in which they came. Such a sign calls for
 // probes at once, and decides nothing: a service whose clients always wait (long polling, queues) gives none, and one that pauses gives
 // one. Pure. Not here: where samples come from (failover/client_samples), what a probe finds (failure_window).
 #pragma once
@@ -19,8 +19,6 @@ public:
 
   /// True: the last ones wait, and those before did not.
   bool record(Sample sample);
-  /// The server is another one.
-  void clear() { *this = {}; }
 
 private:
   /// Of the last 32 samples, the newest lowest.

@@ -97,6 +97,7 @@ struct ServerState {
   FlapDamping damping = {};
   ProbeTotals totals = {};
   SilenceCheck silence_check = {}; // while flows drain
+  ClientWaits client_waits = {};   // while it is the target
   bool flapping_logged = false;
   bool followed = false; // on the standby of a pair: the active gateway has the traffic there
 };
@@ -158,8 +159,7 @@ struct ServiceState {
   bool outage_logged = false;
   Reason reason = Reason::starting;
   WallTime since{};
-  Time target_loaded_at{};  // when the kernel last got other servers for its new flows
-  ClientWaits client_waits; // of the target
+  Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   Rare<Override> force;
   std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move

@@ -89,9 +89,14 @@ void trigger_others(ProbeScheduler& scheduler, const ServiceState& service, std:
   if (witness) trigger(*witness);
 }
 
-ClientWaits::Sample sample_of(probes::KernelEventKind kind) {
-  if (kind == probes::KernelEventKind::served) return ClientWaits::Sample::served;
-  return kind == probes::KernelEventKind::pending ? ClientWaits::Sample::pending : ClientWaits::Sample::unaccepted;
+/// One of a sample of clients, who were opened a moment ago: by then another server may have been the target.
+bool clients_wait(ServiceRegistry& registry, const probes::KernelEvent& event, Time now) {
+  constexpr auto opened_within = 200ms;
+  ServiceState* const service = event.vip ? registry.listening_at(*event.vip) : nullptr;
+  if (service == nullptr || !service->current || now - service->target_loaded_at < opened_within) return false;
+  using Sample = ClientWaits::Sample;
+  const Sample waits = event.kind == probes::KernelEventKind::pending ? Sample::pending : Sample::unaccepted;
+  return service->servers[*service->current].client_waits.record(event.kind == probes::KernelEventKind::served ? Sample::served : waits);
 }
 
 /// Whether it is down is known in some milliseconds. A server that is in doubt all day holds up the rest for a third of the time.
@@ -333,24 +338,12 @@ void HealthMonitor::take_up(ServiceState& service, std::size_t index, Time now) 
 void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) {
   using Kind = probes::KernelEventKind;
   if (event.kind == Kind::undelivered || event.kind == Kind::unacknowledged || event.kind == Kind::answered) return; // nothing of servers
-  if (probes::is_of_sample(event.kind)) return on_sample(event, now);
+  if (probes::is_of_sample(event.kind) && !clients_wait(registry_, event, now)) return;
   if (event.server)
     for (ServiceState* service : registry_.at(event.server->address)) trigger(*service, *event.server, event, now);
   if (!event.vip || event.kind == Kind::refused) return;
   ServiceState* const service = registry_.listening_at(*event.vip);
   if (service == nullptr) return;
-  if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())
-    trigger(*service, target->second.server, event, now);
-}
-
-/// What clients of another target had says nothing of this one: they were opened before it, and asked for a moment later.
-void HealthMonitor::on_sample(const probes::KernelEvent& event, Time now) {
-  constexpr auto asked_within = 200ms;
-  if (!event.vip) return;
-  ServiceState* const service = registry_.listening_at(*event.vip);
-  if (service == nullptr) return;
-  if (now - service->target_loaded_at < asked_within) return service->client_waits.clear();
-  if (!service->client_waits.record(sample_of(event.kind))) return;
   if (const auto target = find_covering(service->loaded.dnat, *event.vip); target != service->loaded.dnat.end())
     trigger(*service, target->second.server, event, now);
 }

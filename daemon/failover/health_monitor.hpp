@@ -55,7 +55,6 @@ private:
   void forget(const ProbeState& probe);
   void on_new_probe_result(ServiceState& service, std::size_t server, std::size_t probe, const probes::ProbeResult& received, Time now);
   void take_up(ServiceState& service, std::size_t server, Time now);
-  void on_sample(const probes::KernelEvent& event, Time now);
   void trigger(ServiceState& service, const Endpoint& at, const probes::KernelEvent& event, Time now);
   probes::ProbeResult discount_if_full(const probes::ProbeResult& result, probes::Kind kind, Time now);
   void note_inconclusive(bool was, const probes::ProbeResult& now);

@@ -37,7 +37,7 @@ ReadyWatch::ReadyWatch(uv_loop_t* loop) : epoll_(make_epoll()), poll_(make_poll(
            "watch sockets");
 }
 
-std::optional<ReadyWatch::Ticket> ReadyWatch::until_writable(int fd, Handler& handler, Known known) {
+std::optional<ReadyWatch::Ticket> ReadyWatch::until_writable(int fd, Handler& handler, Watched watched) {
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(places_.size()));
     places_.emplace_back();
@@ -45,7 +45,7 @@ std::optional<ReadyWatch::Ticket> ReadyWatch::until_writable(int fd, Handler& ha
   const std::uint32_t number = free_.back();
   Place& place = places_[number];
   epoll_event event{.events = EPOLLOUT | EPOLLONESHOT, .data = {.u64 = std::uint64_t{place.use} << 32 | number}};
-  if (epoll_ctl(epoll_.get(), known == Known::yes ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0) return std::nullopt;
+  if (epoll_ctl(epoll_.get(), watched == Watched::again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) != 0) return std::nullopt;
   free_.pop_back();
   place.handler = &handler;
   return Ticket{*this, number};

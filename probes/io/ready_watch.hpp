@@ -43,10 +43,10 @@ public:
   ReadyWatch(const ReadyWatch&) = delete;
   ReadyWatch& operator=(const ReadyWatch&) = delete;
 
-  enum class Known : std::uint8_t { no, yes };
-  /// Until the descriptor can be written to. `known`: it was watched before, and has not been closed since. nullopt: errno says why the
-  /// kernel refuses.
-  std::optional<Ticket> until_writable(int fd, Handler& handler, Known known = Known::no);
+  enum class Watched : std::uint8_t { first, again };
+  /// Until the descriptor can be written to. `watched`: again if it was watched before, and has not been closed since. nullopt: errno says
+  /// why the kernel refuses.
+  std::optional<Ticket> until_writable(int fd, Handler& handler, Watched watched = Watched::first);
 
 private:
   struct Place {

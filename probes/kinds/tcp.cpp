@@ -38,8 +38,8 @@ public:
         deadline_(loop, start, spec_.timeout, [this] { finish(fail_result(Reason::timeout, elapsed())); }) {}
 
   /// False: errno says why not.
-  bool watch(ReadyWatch& watch, ReadyWatch::Known known) {
-    watched_ = watch.until_writable(socket_.get(), *this, known);
+  bool watch(ReadyWatch& watch, ReadyWatch::Watched watched) {
+    watched_ = watch.until_writable(socket_.get(), *this, watched);
     return watched_.has_value();
   }
 
@@ -88,7 +88,7 @@ StartResult Tcp::start(const Probe& probe, OnResult on_result) {
   auto& [socket, established] = std::get<ConnectedSocket>(opened);
   if (established) return pass_result(probe.spec, Reason::connected, Clock::now() - start);
   auto pending = std::make_unique<TcpConnect>(loop_, start, std::move(socket), probe.spec, idle, std::move(on_result));
-  if (!pending->watch(watch_, again ? ReadyWatch::Known::yes : ReadyWatch::Known::no))
+  if (!pending->watch(watch_, again ? ReadyWatch::Watched::again : ReadyWatch::Watched::first))
     return result_from_errno(errno, Clock::now() - start);
   return pending;
 }

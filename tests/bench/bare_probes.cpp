@@ -22,7 +22,7 @@ using BenchClock = std::chrono::steady_clock;
 
 class Handshakes {
 public:
-  Handshakes(std::uint16_t first_port, std::uint16_t ports) : first_port_(first_port), ports_(ports) {}
+  Handshakes(std::uint16_t first, std::uint16_t count) : first_port_(first), ports_(count) {}
 
   void start() {
     if (idle_.empty()) open();

@@ -62,11 +62,20 @@ TEST_F(SampledClients, ThoseThatWaitBehindOthersThatWereServedCallForABurst) {
 TEST_F(SampledClients, WhatTheyHadOfTheTargetBeforeDoesNotCount) {
   sample(KernelEventKind::served, 40);
   service.target_loaded_at = now;
-  sample(KernelEventKind::pending, 40); // the first ones were opened before the flip
+  sample(KernelEventKind::pending, 9); // within 200 ms: opened before the flip
   EXPECT_TRUE(scheduler.triggered.empty());
+  service.current = 1;
+  service.loaded.dnat[vip()] = {endpoint("198.18.2.2", 443), "web backup"};
   now += 1s;
   sample(KernelEventKind::pending, 100);
   EXPECT_TRUE(scheduler.triggered.empty()) << "nobody was served by this one";
+}
+
+TEST_F(SampledClients, WithoutATargetNothingFollows) {
+  sample(KernelEventKind::served, 40);
+  service.current.reset();
+  sample(KernelEventKind::pending, 40);
+  EXPECT_TRUE(scheduler.triggered.empty());
 }
 
 TEST_F(SampledClients, OfAnUnknownEndpointNothingFollows) {
