@@ -253,8 +253,7 @@ TEST_F(Draining, WhatWasStaleAlreadyIsNoDrainAfterARestart) {
   lab.must(Host::gateway,
            fmt::format("nft add element inet hanat stale4 '{{ 203.0.113.10 . tcp . 443 . {} . 8443 comment \"web primary\" }}'",
                        Lab::address(Host::primary).text()));
-  lab.must(Host::gateway,
-           "nft add element inet hanat guarded4 '{ 203.0.113.10 }' && nft add element inet hanat guarding '{ ipv4 }'");
+  lab.must(Host::gateway, "nft add element inet hanat guarded4 '{ 203.0.113.10 }' && nft add element inet hanat guarding '{ ipv4 }'");
   const std::string before = hanatd->log();
   hanatd->start();
   EXPECT_TRUE(web().draining.empty());
