@@ -3,9 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
+#include <cerrno>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -33,15 +34,17 @@ struct Accepted {
   TestClock::time_point due;
 };
 
-/// What the client has sent by now decides how it is spoken to.
-void answer(const Accepted& client, const std::string& name) {
+/// False: its request is not here yet.
+bool answer(const Accepted& client, const std::string& name) {
   std::array<char, 4096> buffer;
   const ssize_t got = recv(client.fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (got < 0 && errno == EAGAIN) return false;
   const std::string_view request{buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
   const std::string text = request.starts_with("GET ")
                                ? fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", name.size(), name)
                                : name + "\n";
   send(client.fd.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return true;
 }
 
 } // namespace
@@ -60,20 +63,19 @@ void SlowServer::pause(milliseconds time, milliseconds every) {
 }
 
 void SlowServer::serve() {
-  std::deque<Accepted> waiting;
+  std::vector<Accepted> waiting;
   auto next_pause = TestClock::now();
   while (!ending_) {
     if (const milliseconds every{every_ms_}; every > milliseconds::zero() && TestClock::now() >= next_pause) {
       next_pause = TestClock::now() + every;
       std::this_thread::sleep_for(milliseconds{pause_ms_});
     }
-    // A connection is answered a moment after it was made at the soonest: its request is here by then.
     const auto now = TestClock::now();
-    for (; !waiting.empty() && waiting.front().due <= now; waiting.pop_front()) answer(waiting.front(), name_);
+    std::erase_if(waiting, [&](const Accepted& client) { return client.due <= now && answer(client, name_); });
     pollfd polled{.fd = listener_.get(), .events = POLLIN, .revents = 0};
     if (poll(&polled, 1, waiting.empty() ? 20 : 1) <= 0) continue;
     for (int fd = 0; (fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;)
-      waiting.push_back({.fd = Fd{fd}, .due = TestClock::now() + std::max(milliseconds{delay_ms_}, milliseconds{2})});
+      waiting.push_back({.fd = Fd{fd}, .due = TestClock::now() + milliseconds{delay_ms_}});
   }
 }
 
