@@ -30,7 +30,6 @@
 #include "daemon/doctor/client_link.hpp"
 #include "daemon/util/arguments.hpp"
 #include "daemon/util/escape.hpp"
-#include "daemon/util/short_slices.hpp"
 #include "daemon/util/version.hpp"
 #include "nat/conntrack/capabilities.hpp"
 #include "nat/kernel_modules.hpp"
@@ -147,7 +146,6 @@ int run_daemon(const Arguments& arguments) {
     return usage_or_configuration;
   }
   probes::adopt_orphans(); // hanatd has no other children
-  use_short_slices();      // probes start when they are due, and a failover is not kept waiting, beside a busy neighbour
   Loop loop;
   Daemon daemon{loop.get(), arguments.paths, *start, filters};
   start.reset(); // the daemon has copied what it needs

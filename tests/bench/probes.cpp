@@ -14,7 +14,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "daemon/util/short_slices.hpp"
 #include "tests/bench/bare_probes.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/fd.hpp"
@@ -110,7 +109,6 @@ void print_lateness(const Measured& measured, const char* what) {
 void probing(std::chrono::seconds time) {
   BusyNeighbours neighbours;
   const Listeners listeners;
-  use_short_slices();
   test::Probing probing;
   for (std::size_t number = 0; number < probes; ++number)
     probing.scheduler->add(
