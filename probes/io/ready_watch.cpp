@@ -35,6 +35,7 @@ ReadyWatch::Ticket::~Ticket() {
 ReadyWatch::ReadyWatch(uv_loop_t* loop) : epoll_(make_epoll()), poll_(make_poll(loop, epoll_.get(), this)) {
   check_uv(uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<ReadyWatch*>(poll->data)->on_events(); }),
            "watch sockets");
+  uv_unref(reinterpret_cast<uv_handle_t*>(poll_.get())); // every wait has a deadline, whose timer keeps the loop going
 }
 
 std::optional<ReadyWatch::Ticket> ReadyWatch::until_writable(int fd, Handler& handler, Watched watched) {
