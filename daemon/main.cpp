@@ -137,7 +137,7 @@ int check(const Arguments& arguments) {
 }
 
 int run_daemon(const Arguments& arguments) {
-  // Takes as long as ten thousand services to read; no target waits for it, the first cut does.
+  // Takes as long as ten thousand services to read, and nothing waits for it: until then a cut goes through all of conntrack.
   const nat::ProvenFilters filters = nat::prove_filters();
   std::optional<StartConfig> start = config_for(arguments);
   if (!start) {

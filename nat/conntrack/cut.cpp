@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <future>
 #include <system_error>
 #include <utility>
@@ -268,7 +269,11 @@ struct Cutter::Impl {
   ConntrackSocket socket;
   ProvenFilters filters;
 
-  const Capabilities& capabilities(Family family) const { return filters.get().of(family); }
+  const Capabilities& capabilities(Family family) const {
+    static const Capabilities unproven;
+    const bool proven = filters.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
+    return proven ? filters.get().of(family) : unproven;
+  }
   template <typename Run> void scan(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const Run& run);
 };
 
@@ -287,8 +292,8 @@ Cutter::~Cutter() = default;
 Cutter::Cutter(Cutter&&) noexcept = default;
 Cutter& Cutter::operator=(Cutter&&) noexcept = default;
 
-DeleteMethod Cutter::method(Family family) const { return impl_->capabilities(family).method; }
-const std::string& Cutter::limitation(Family family) const { return impl_->capabilities(family).why; }
+DeleteMethod Cutter::method(Family family) const { return impl_->filters.get().of(family).method; }
+const std::string& Cutter::limitation(Family family) const { return impl_->filters.get().of(family).why; }
 
 /// Calls `run` for each planned scan: first those for flows that clients opened, of both families.
 template <typename Run> void Cutter::Impl::scan(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const Run& run) {

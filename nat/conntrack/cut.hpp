@@ -65,8 +65,8 @@ struct UnexpectedFlows {
 
 class Cutter {
 public:
-  /// Opens its socket. Throws std::system_error if the kernel has no conntrack netlink or CAP_NET_ADMIN is missing. Whatever it is asked
-  /// first waits until the filters are proven.
+  /// Opens its socket. Throws std::system_error if the kernel has no conntrack netlink or CAP_NET_ADMIN is missing. Until the
+  /// filters are proven it compares every entry itself, which is always right.
   explicit Cutter(ProvenFilters filters);
   Cutter() : Cutter(prove_filters()) {}
   /// Uses no method better than `best`, which is checked at once. For tests.
@@ -75,6 +75,7 @@ public:
   Cutter(Cutter&&) noexcept;
   Cutter& operator=(Cutter&&) noexcept;
 
+  /// Both wait until the filters are proven.
   DeleteMethod method(Family family) const;
   /// One line for the journal: why no better method is used ("" for the best one).
   const std::string& limitation(Family family) const;

@@ -180,6 +180,11 @@ const ServerStatus& server(const ServiceStatus& service, std::string_view role) 
   throw std::out_of_range(fmt::format("service {} has no {}", service.name, role));
 }
 
+void wait_filters_proven(const Hanatd& hanatd) {
+  for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+       hanatd.log().find("IPv6 flows are cut by") == std::string::npos;)
+    if (std::chrono::steady_clock::now() > end) throw std::runtime_error("hanatd does not say how it cuts flows:\n" + hanatd.log());
+}
 void wait_both_up(const Hanatd& hanatd) {
   hanatd.wait_for(
       [](const Status& now) {

@@ -86,6 +86,8 @@ private:
 const ServiceStatus& service(const Status& status, std::string_view name);
 /// Until the service "web" is at its primary, and that and the backup are up.
 void wait_both_up(const Hanatd& hanatd);
+/// Until it has said how it cuts flows: from then on it asks conntrack for a cut alone, or to audit it.
+void wait_filters_proven(const Hanatd& hanatd);
 /// The server of that role ("primary", "backup2").
 const ServerStatus& server(const ServiceStatus& service, std::string_view role);
 /// The steady clock's moment of a text of the wall clock's. The text has whole milliseconds, cut off: up to one early.

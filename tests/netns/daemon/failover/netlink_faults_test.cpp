@@ -267,6 +267,7 @@ void expect_old_flows_go(const CutFault& fault) {
     datagrams.emplace_back(site.lab, Host::client, site.web);
     EXPECT_THAT(datagrams.back().ask().text, HasSubstr("primary"));
   }
+  wait_filters_proven(site.hanatd); // the fault is for the cut
   site.faults.begin(NFNL_SUBSYS_CTNETLINK, fault.fault);
   const auto death = TestClock::now();
   site.lab.silent(Host::primary, true);
