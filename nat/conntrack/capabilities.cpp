@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -320,6 +321,12 @@ ProvenFilters prove_filters() {
     filters.ipv6 = proven(Family::ipv6);
     return filters;
   });
+}
+
+const Capabilities& proven_by_now(const ProvenFilters& filters, Family family) {
+  static const Capabilities unproven;
+  const bool proven = filters.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
+  return proven ? filters.get().of(family) : unproven;
 }
 
 } // namespace hanat::nat

@@ -41,5 +41,7 @@ using ProvenFilters = std::shared_future<KernelFilters>;
 /// Checks both families on a thread of their own, one after the other, which takes tenths of a second: each of some forty dumps goes
 /// through the whole table of conntrack. Whatever fails, missing privileges too, means a lesser method.
 ProvenFilters prove_filters();
+/// Before that is over: that every entry is compared, by no filter.
+const Capabilities& proven_by_now(const ProvenFilters& filters, Family family);
 
 } // namespace hanat::nat

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <future>
 #include <system_error>
 #include <utility>
@@ -269,11 +268,7 @@ struct Cutter::Impl {
   ConntrackSocket socket;
   ProvenFilters filters;
 
-  const Capabilities& capabilities(Family family) const {
-    static const Capabilities unproven;
-    const bool proven = filters.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
-    return proven ? filters.get().of(family) : unproven;
-  }
+  const Capabilities& capabilities(Family family) const { return proven_by_now(filters, family); }
   template <typename Run> void scan(std::span<const Mapping> mappings, Protocols protocols, FlowScope scope, const Run& run);
 };
 
