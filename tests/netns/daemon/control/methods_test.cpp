@@ -269,7 +269,8 @@ std::set<std::string> never_seen() {
       // servers with names
       "Server.name Name.name Name.state Name.answered Name.others Name.error Name.failing_since "
       // services that are offloaded, and those that listen on interfaces
-      "Service.offload Service.interfaces ListenInterface.listen ListenInterface.interface ListenInterface.addresses ListenInterface.problems "
+      "Service.offload Service.interfaces ListenInterface.listen ListenInterface.interface ListenInterface.addresses "
+      "ListenInterface.problems "
       "ListenInterface.held HeldAddress.address HeldAddress.left_s Service.in_table Server.drains "
       // a crash, a report that moves the traffic, and what is always null here
       "HistoryEntry.drain_ends_in_s HistoryEntry.interrupted HistoryEntry.flip_at Unforced.forced DisabledServer.forced "
