@@ -1,6 +1,5 @@
 // Keeps the sets up to date that are of all services together, those of servers and of offloaded endpoints: it knows when they may have
-// changed.
-// Not here: what they hold (decision/server_endpoints), transactions (table_sync).
+// changed. Not here: what they hold (decision/server_endpoints), transactions (table_sync).
 #pragma once
 
 #include <algorithm>

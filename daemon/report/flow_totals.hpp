@@ -1,7 +1,6 @@
 // New flows by service and server, summed over reads of the kernel's counters. Between two reads the server that has the traffic at the
 // second one gets all; what the element of a range counted between the last read and its replacement is lost: the sums are a picture of
-// traffic, no account. Pure. Not here: reading
-// (flow_counter).
+// traffic, no account. Pure. Not here: reading (flow_counter).
 #pragma once
 
 #include <cstdint>

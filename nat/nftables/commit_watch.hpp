@@ -21,7 +21,7 @@ public:
 
   /// Sets the starting point: a generation that was read after the watch was created.
   void begin(std::uint32_t generation) { seen_ = generation; }
-  /// For a table that nobody else can change: what a commit costs the kernel grows by a half while somebody listens for it.
+  /// For a table that nobody else can change: each commit costs the kernel more while somebody listens for it.
   void stop() { listen(false); }
   /// Becomes readable on a commit.
   int fd() const { return socket_.fd(); }

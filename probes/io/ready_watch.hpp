@@ -1,5 +1,5 @@
 // Waits until sockets are ready for the first time, for thousands at once: one epoll of its own, which the loop watches. A uv_poll_t for
-// each would cost five more system calls. Not here: sockets that are watched for longer (uv).
+// each would cost system calls of its own. Not here: sockets that are watched for longer (uv).
 #pragma once
 
 #include <cstdint>

@@ -18,6 +18,7 @@
 
 #include "daemon/api/client.hpp"
 #include "tests/bench/forward_rounds.hpp"
+#include "tests/bench/served.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/hanatd.hpp"
 #include "tests/netns/lab/incident.hpp"
@@ -37,12 +38,6 @@ using Milliseconds = std::chrono::duration<double, std::milli>;
 constexpr std::uint16_t server_port = 8443;
 constexpr unsigned per_second = 100; // the processor is an emulated one
 
-void wait_served(Lab& lab, std::string_view by, std::string_view gateway) {
-  for (const auto end = TestClock::now() + milliseconds{60'000}; TestClock::now() < end; std::this_thread::sleep_for(milliseconds{1}))
-    if (test::connect_once(lab, Host::client, Lab::vip(443), milliseconds{500}).text == by) return;
-  throw std::runtime_error(fmt::format("{}: no client is served by the {}", gateway, by));
-}
-
 class Balancer {
 public:
   virtual ~Balancer() = default;
@@ -60,7 +55,7 @@ public:
     hanatd_.wait_target("web", "primary", milliseconds{60'000});
     hanatd_.wait_for([](const Status& now) { return test::server(test::service(now, "web"), "backup").health == "up"; },
                      milliseconds{60'000});
-    wait_served(lab, "primary", name());
+    wait_served(lab, 443, "primary", name());
   }
   void move(bool to_backup) override {
     call(hanatd_.socket(), "Force", {{"service", "web"}, {"server", to_backup ? "backup" : "primary"}}, std::chrono::seconds{60});
@@ -93,7 +88,7 @@ public:
     std::filesystem::remove_all(directory_);
   }
   std::string_view name() const override { return "keepalived"; }
-  void wait_until_up(Lab& lab) override { wait_served(lab, "primary", name()); }
+  void wait_until_up(Lab& lab) override { wait_served(lab, 443, "primary", name()); }
   /// As an operator does it by hand; keepalived has no order for it.
   void move(bool to_backup) override {
     const char* from = to_backup ? "198.18.11.2" : "198.18.12.2";
@@ -160,7 +155,7 @@ std::vector<double> moves(bool hanat, int number) {
     const bool to_backup = i % 2 == 0;
     const auto began = TestClock::now();
     auto order = std::async(std::launch::async, [&] { gateway->move(to_backup); });
-    wait_served(lab, to_backup ? "backup" : "primary", gateway->name());
+    wait_served(lab, 443, to_backup ? "backup" : "primary", gateway->name());
     times.push_back(Milliseconds{TestClock::now() - began}.count());
     order.get();
     std::this_thread::sleep_for(milliseconds{200});

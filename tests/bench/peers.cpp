@@ -23,6 +23,7 @@
 
 #include "daemon/api/client.hpp"
 #include "tests/bench/memory.hpp"
+#include "tests/bench/served.hpp"
 #include "tests/bench/table.hpp"
 #include "tests/netns/lab/fd.hpp"
 #include "tests/netns/lab/hanatd.hpp"
@@ -42,14 +43,6 @@ using Milliseconds = std::chrono::duration<double, std::milli>;
 
 constexpr std::uint16_t server_port = 8443;
 constexpr std::uint16_t api_port = 5555;
-
-/// Until a client of that port is served by this server.
-void wait_served(Lab& lab, std::uint16_t port, std::string_view by, std::string_view balancer) {
-  for (const auto end = TestClock::now() + milliseconds{20'000}; TestClock::now() < end;
-       std::this_thread::sleep_for(std::chrono::microseconds{200}))
-    if (test::connect_once(lab, Host::client, Lab::vip(port), milliseconds{100}).text == by) return;
-  throw std::runtime_error(fmt::format("{}: no client of port {} is served by {}", balancer, port, by));
-}
 
 /// A gateway's program with services at the ports 1 to N of one address, each with the same primary and backup.
 class Balancer {

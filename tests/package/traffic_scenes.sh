@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2317 # variables are those of scenes.sh; scenes are called by name
-# Scenes of traffic: who may steer it, failover, refusal, overrides, cuts, flips under load. Sourced by scenes.sh.
+# Scenes of traffic: who may steer it, failover, refusal, overrides, cuts, flips under load; and a benchmark. Sourced by scenes.sh.
 # Not here: the life of the package (life_scenes.sh).
 
 scene_user() {

@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/netns/lab/bound_socket.hpp"
+
 namespace hanat::test {
 namespace {
 
@@ -34,14 +36,7 @@ std::string now_as_text() { return std::to_string(nanoseconds{TestClock::now().t
 // ---- PushServer
 
 PushServer::PushServer(Lab& lab, Host host, std::uint16_t port, milliseconds interval)
-    : listener_(lab.socket(host, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK)) {
-  const int on = 1, off = 0;
-  setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  setsockopt(listener_.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  sockaddr_in6 any{};
-  any.sin6_family = AF_INET6;
-  any.sin6_port = htons(port);
-  checked(bind(listener_.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), "bind a push server");
+    : listener_(bound_socket(lab, host, SOCK_STREAM, port)) {
   checked(listen(listener_.get(), 4096), "listen");
   thread_ = std::thread([this, interval] { serve(interval); });
 }

@@ -13,10 +13,10 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-namespace hanat::test {
-namespace {
+#include "tests/netns/lab/bound_socket.hpp"
 
-/// A socket on [::]:port that takes IPv4 too, made in the host's namespace.
+namespace hanat::test {
+
 Fd bound_socket(Lab& lab, Host host, int type, std::uint16_t port) {
   Fd fd = lab.socket(host, AF_INET6, type | SOCK_NONBLOCK);
   const int on = 1;
@@ -29,6 +29,8 @@ Fd bound_socket(Lab& lab, Host host, int type, std::uint16_t port) {
   checked(bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), fmt::format("bind port {} on {}", port, to_text(host)));
   return fd;
 }
+
+namespace {
 
 Fd make_event() { return Fd{checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")}; }
 void raise_event(const Fd& event) { eventfd_write(event.get(), 1); }

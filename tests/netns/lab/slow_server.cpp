@@ -9,22 +9,16 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+
+#include "tests/netns/lab/bound_socket.hpp"
 
 namespace hanat::test {
 namespace {
 
 Fd listening_socket(Lab& lab, Host host, std::uint16_t port) {
-  Fd fd = lab.socket(host, AF_INET6, SOCK_STREAM | SOCK_NONBLOCK);
-  const int on = 1, off = 0;
-  setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  sockaddr_in6 any{};
-  any.sin6_family = AF_INET6;
-  any.sin6_port = htons(port);
-  checked(bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), "bind a slow server");
+  Fd fd = bound_socket(lab, host, SOCK_STREAM, port);
   checked(listen(fd.get(), 4096), "listen");
   return fd;
 }
