@@ -137,6 +137,7 @@ int check(const Arguments& arguments) {
 }
 
 int run_daemon(const Arguments& arguments) {
+  Loop loop;
   // Takes as long as ten thousand services to read, and nothing waits for it: until then a cut goes through all of conntrack.
   const nat::ProvenFilters filters = nat::prove_filters();
   std::optional<StartConfig> start = config_for(arguments);
@@ -146,7 +147,6 @@ int run_daemon(const Arguments& arguments) {
     return usage_or_configuration;
   }
   probes::adopt_orphans(); // hanatd has no other children
-  Loop loop;
   Daemon daemon{loop.get(), arguments.paths, *start, filters};
   start.reset(); // the daemon has copied what it needs
   daemon.run();
