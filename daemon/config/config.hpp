@@ -11,6 +11,7 @@
 
 #include "daemon/config/hook_config.hpp"
 #include "daemon/config/peer_config.hpp"
+#include "daemon/util/shared.hpp"
 #include "nat/address.hpp"
 #include "nat/clock.hpp"
 #include "nat/probe_ports.hpp"
@@ -147,7 +148,7 @@ struct Config {
   nat::ProbePorts probe_ports = {}; // source ports of probes while conntrack is full
   std::optional<PairConfig> pair = {};
   HookConfig hook = {}; // told of everything
-  std::vector<ServiceConfig> services;
+  std::vector<Shared<ServiceConfig>> services;
   bool operator==(const Config&) const = default;
 };
 

@@ -19,8 +19,8 @@ struct Target {
   bool is_up = false;
 };
 Target target_of(const ServiceState& service) {
-  if (!service.current || service.refused || *service.current >= service.config.servers.size()) return {};
-  return {&service.config.servers[*service.current], service.servers[*service.current].health == Health::up};
+  if (!service.current || service.refused || *service.current >= service.config->servers.size()) return {};
+  return {&service.config->servers[*service.current], service.servers[*service.current].health == Health::up};
 }
 
 } // namespace

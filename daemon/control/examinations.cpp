@@ -35,7 +35,7 @@ std::vector<ServiceCheck> checks_of(const ServiceRegistry& registry) {
 std::vector<Address> servers_of(const ServiceRegistry& registry) {
   std::set<Address> addresses;
   for (const auto& service : registry.services())
-    for (const ServerConfig& server : service->config.servers)
+    for (const ServerConfig& server : service->config->servers)
       for (const Endpoint& endpoint : server.addresses) addresses.insert(endpoint.address);
   return {addresses.begin(), addresses.end()};
 }
@@ -80,13 +80,13 @@ void Examinations::follow_role() {
 void Examinations::diagnose(const ServiceState& service, const Endpoint& client, const Vip& vip) {
   ServiceCheck check = check_of(service);
   check.unanswered = UnansweredClient{client, vip};
-  const auto hand_back = [this, name = service.config.name, client](const Diagnosis& diagnosis) {
+  const auto hand_back = [this, name = service.config->name, client](const Diagnosis& diagnosis) {
     note_failure(diagnosis.failure);
     controller_.clients.found(name, examined_in(diagnosis, name, client.address), causes_in(diagnosis.found, name));
   };
   if (doctor_.examine({std::move(check)}, hand_back)) return;
   note_failure("as many examinations as hanatd takes wait already");
-  controller_.clients.found(service.config.name, {}, {});
+  controller_.clients.found(service.config->name, {}, {});
 }
 
 void Examinations::note_failure(const std::string& why) {

@@ -143,9 +143,9 @@ ServiceStatus Handlers::service_status(const ServiceState& service) const {
   ServiceStatus status = report(service, Clock::now());
   status.standby = controller_.role.machine().role() == Role::standby;
   if (status.standby && status.outage) status.outage->new_refused = false; // a standby refuses nobody
-  if (!status.last_flip) status.last_flip = history_.last_flip(service.config.name);
-  status.path = controller_.clients.status(service.config.name, Clock::now());
-  controller_.clients.add_totals(service.config.name, status.totals);
+  if (!status.last_flip) status.last_flip = history_.last_flip(service.config->name);
+  status.path = controller_.clients.status(service.config->name, Clock::now());
+  controller_.clients.add_totals(service.config->name, status.totals);
   if (flows_) flows_->add_to(status);
   if (addresses_.add_to) addresses_.add_to(status, service.config);
   return status;
@@ -163,7 +163,7 @@ Reply Handlers::status(const json& parameters) const {
       one ? selected_services(controller_.registry(), parameters) : selected_services(controller_.registry(), {{"all", true}});
   std::vector<std::string> names; // a reload may remove services before their turn comes
   names.reserve(services.size());
-  for (const ServiceState* service : services) names.push_back(service->config.name);
+  for (const ServiceState* service : services) names.push_back(service->config->name);
   auto next = [this, names = std::move(names), index = std::size_t{0}]() mutable -> std::optional<std::string> {
     while (index < names.size())
       if (const ServiceState* service = controller_.registry().find(names[index++])) return json_text(service_status(*service));
@@ -183,12 +183,12 @@ Reply Handlers::examine(const json& parameters) const {
   for (const ServiceState* service : selected_services(controller_.registry(), one ? parameters : json{{"all", true}})) {
     checks.push_back(check_of(*service));
     checks.back().others = others_of(*service);
-    if (addresses_.findings) checks.back().known = addresses_.findings(service->config.name);
+    if (addresses_.findings) checks.back().known = addresses_.findings(service->config->name);
     checks.back().pair = pair;
     if (controller_.role.machine().role() == Role::standby) checks.back().probes_pass = false; // replies take the other gateway
     checks.back().unanswered =
-        clients.size() < clients_followed ? controller_.clients.waiting(service->config.name, Clock::now()) : std::nullopt;
-    if (const auto& client = checks.back().unanswered) clients[service->config.name] = client->client.address;
+        clients.size() < clients_followed ? controller_.clients.waiting(service->config->name, Clock::now()) : std::nullopt;
+    if (const auto& client = checks.back().unanswered) clients[service->config->name] = client->client.address;
   }
   auto pending = std::make_shared<PendingReply>();
   const auto reply = [this, pending, clients](const Diagnosis& diagnosis) {

@@ -99,7 +99,7 @@ WhyReport Inquiry::why_one(WhyQuery query) const {
   query.group = {query.service};
   ServiceState* member = state;
   if (state != nullptr)
-    for (const ServiceState* each : controller_.registry().group_of(member)) query.group.insert(each->config.name);
+    for (const ServiceState* each : controller_.registry().group_of(member)) query.group.insert(each->config->name);
   query.observed = query.at.empty() && state != nullptr && state->shadow;
   WhyReport report = make_why(history_.ring(), query);
   if (!query.at.empty() || state == nullptr) return report;
@@ -127,12 +127,12 @@ Reply Inquiry::why(const json& parameters) const {
   } else {
     const auto all = selected_services(controller_.registry(), {{"all", true}});
     if (all.size() == 1)
-      names.push_back(all.front()->config.name);
+      names.push_back(all.front()->config->name);
     else if (!query.at.empty())
       names = services_changed_before(history_.ring(), query, services_in_brief);
     else
       for (const ServiceState* service : all)
-        if (!is_fine(*service) && (names.size() < services_in_brief || ++others == 0)) names.push_back(service->config.name);
+        if (!is_fine(*service) && (names.size() < services_in_brief || ++others == 0)) names.push_back(service->config->name);
   }
   json services = json::array();
   for (std::string& name : names) {
@@ -239,8 +239,8 @@ Reply Inquiry::ask(const Call& call) {
 Reply Inquiry::probe(const json& parameters) {
   std::vector<std::pair<const ServiceConfig*, const ServerConfig*>> servers;
   const ServiceState& service = one_service(controller_.registry(), parameters);
-  servers.reserve(service.config.servers.size());
-  for (const ServerConfig& server : service.config.servers) servers.emplace_back(&service.config, &server);
+  servers.reserve(service.config->servers.size());
+  for (const ServerConfig& server : service.config->servers) servers.emplace_back(&*service.config, &server);
   auto reply = std::make_shared<PendingReply>();
   send_probes(servers, reply);
   return reply;
@@ -260,7 +260,7 @@ Reply Inquiry::names(const json& parameters) const {
   const std::string prefix = optional_of<std::string>(parameters, "prefix").value_or("");
   std::vector<std::string> found;
   for (const auto& service : services)
-    if (is_there(service) && service->config.name.starts_with(prefix)) found.push_back(service->config.name);
+    if (is_there(service) && service->config->name.starts_with(prefix)) found.push_back(service->config->name);
   auto next = [found = std::move(found), index = std::size_t{0}]() mutable -> std::optional<std::string> {
     return index < found.size() ? std::optional{varlink::to_text(found[index++])} : std::nullopt;
   };
@@ -272,7 +272,7 @@ Reply Inquiry::connections(const json& parameters) {
   if (list < 0 || list > listed_at_most) bad_parameter("list", fmt::format("{} connections at most can be listed", listed_at_most));
   const ServiceState& service = one_service(controller_.registry(), parameters);
   auto reply = std::make_shared<PendingReply>();
-  const auto found = [this, reply, name = service.config.name](const FlowLister::Found& flows) {
+  const auto found = [this, reply, name = service.config->name](const FlowLister::Found& flows) {
     const ServiceState* const now = controller_.registry().find(name);
     if (reply->is_over()) return;
     if (!flows.list)

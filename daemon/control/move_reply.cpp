@@ -102,7 +102,7 @@ void add_way_back(json& reply, const ServiceState& service, std::size_t server) 
   if (status.failback.to == service.servers[server].role && status.failback.waits_for)
     reply["waits_for"] = *status.failback.waits_for;
   else if (health == Health::down || health == Health::unknown)
-    reply["waits_for"] = service.current && !service.config.failback.automatic ? "operator" : "up";
+    reply["waits_for"] = service.current && !service.config->failback.automatic ? "operator" : "up";
 }
 
 } // namespace hanat

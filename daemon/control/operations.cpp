@@ -46,7 +46,7 @@ std::string disabled_text(const ServerState& server) {
 }
 
 void refuse_to_force(const ServiceState& service, const ServerState& server, bool even_if_down) {
-  const std::string& name = service.config.name;
+  const std::string& name = service.config->name;
   if (!is_enabled(server))
     throw refused(fmt::format("{0}: {1} is {2}, and is never chosen: hanatctl enable {0} {3} first, then force it", name, full_name(server),
                               disabled_text(server), server.role));
@@ -60,7 +60,7 @@ void refuse_to_force(const ServiceState& service, const ServerState& server, boo
 
 /// A drill shows what a failover does: from a primary that can take the traffic back, to a backup that can have it.
 void refuse_to_drill(const ServiceState& service, const ServerState& backup) {
-  const std::string& name = service.config.name;
+  const std::string& name = service.config->name;
   const ServerState& primary = service.servers.front();
   if (&backup == &primary)
     throw refused(fmt::format("{}: {} is the primary, and a drill moves the traffic to a backup", name, full_name(primary)));
@@ -86,12 +86,12 @@ void refuse_if_observed(const ServiceState& service) {
   if (!service.shadow) return;
   throw refused(fmt::format("{0} is in mode observe: hanat does not touch its traffic, so nothing can be forced. Set mode = "
                             "\"auto\" for {0}{1} in the configuration, run hanatctl reload, then force it",
-                            service.config.name,
-                            service.config.group.empty() ? "" : fmt::format(" and the rest of group {}", service.config.group)));
+                            service.config->name,
+                            service.config->group.empty() ? "" : fmt::format(" and the rest of group {}", service.config->group)));
 }
 
 void refuse_to_disable(const ServiceState& service, std::size_t index, bool even_if_last) {
-  const std::string& name = service.config.name;
+  const std::string& name = service.config->name;
   const ServerState& server = service.servers[index];
   if (service.force && service.force->server == index)
     throw refused(fmt::format("{0} is forced to {1} by {2}: end that first (hanatctl auto {0}), or force it to another server", name,

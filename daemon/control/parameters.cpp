@@ -45,8 +45,8 @@ std::vector<ServiceState*> select(const ServiceRegistry& registry, const json& p
   std::vector<std::string> names;
   for (const auto& service : registry.services()) {
     if (service->removed) continue;
-    names.push_back(service->config.name);
-    if (!name || service->config.name == *name) result.push_back(service.get());
+    names.push_back(service->config->name);
+    if (!name || service->config->name == *name) result.push_back(service.get());
   }
   if (name && result.empty())
     throw ControlError{"UnknownService", fmt::format("no service \"{}\"; {}", *name, list_of(names)), {{"services", names}}};
@@ -64,7 +64,7 @@ std::string roles_of(const ServiceState& service) {
 std::size_t any_backup_of(const ServiceState& service) {
   const auto servers = configured_servers(service);
   if (servers.size() < 2)
-    throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config.name)};
+    throw ControlError{"Refused", fmt::format("{} has no backup: add one to its configuration, then reload", service.config->name)};
   const auto up = std::ranges::find(servers.begin() + 1, servers.end(), Health::up,
                                     [](const ServerState& server) { return usable(candidate(server)); });
   const auto chosen = up != servers.end() ? up : std::ranges::find_if(servers.begin() + 1, servers.end(), [](const ServerState& server) {
@@ -92,7 +92,7 @@ std::size_t server_for(const ServiceState& service, const std::string& name) {
     if (std::ranges::any_of(service.servers[server].addresses, is_at)) found.push_back(server);
   }
   if (found.size() == 1) return found.front();
-  throw ControlError{"Refused", fmt::format("{} has {} server \"{}\"; it has {}", service.config.name,
+  throw ControlError{"Refused", fmt::format("{} has {} server \"{}\"; it has {}", service.config->name,
                                             found.empty() ? "no" : "more than one", name, roles_of(service))};
 }
 

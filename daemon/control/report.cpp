@@ -57,7 +57,7 @@ json handle_report(Controller& controller, const Call& call) {
   const auto health = health_in(parameters);
   if (const ServerState& state = subject.service->servers[server]; health && state.addresses.empty())
     throw ControlError{"Refused", fmt::format("{} of {} has no address: {} is not resolved, so nothing could be sent to it", state.role,
-                                              subject.service->config.name, state.host)};
+                                              subject.service->config->name, state.host)};
   if (health) {
     const auto lasts = ttl_in(parameters);
     HealthReport report{

@@ -13,7 +13,7 @@
 namespace hanat {
 namespace {
 
-std::string label(const ServiceState& service, const std::string& server) { return service.config.name + ' ' + server; }
+std::string label(const ServiceState& service, const std::string& server) { return service.config->name + ' ' + server; }
 
 /// A move that an operator or a reload makes. What is no flip's reason is a change of the configuration.
 bool is_planned(const Decision& decision) {
@@ -44,10 +44,10 @@ FlowPolicy flow_policy_of(const ServiceState& service, const Decision& decision,
     if (service.asked_flows) return *service.asked_flows;
     const bool to_server = decision.kind == TargetKind::server && decision.server < service.servers.size();
     const auto later = to_server ? service.servers[decision.server].planned_flows : std::nullopt;
-    return later.value_or(service.config.on_forced);
+    return later.value_or(service.config->on_forced);
   }
   if (decision.flip_reason == Reason::full) return {.action = FlowAction::keep, .time = {}}; // they are served
-  return decision.flip_reason == Reason::failback ? service.config.on_failback : service.config.on_failover;
+  return decision.flip_reason == Reason::failback ? service.config->on_failback : service.config->on_failover;
 }
 
 /// The clients of a server that serves may be notified a moment later.
@@ -62,7 +62,7 @@ std::optional<nat::DnatTarget> target_of(const ServiceState& service, const Deci
     return loaded == service.loaded.dnat.end() ? std::nullopt : std::optional{loaded->second};
   }
   case TargetKind::server: {
-    const ServerConfig& server = service.config.servers[decision.server];
+    const ServerConfig& server = service.config->servers[decision.server];
     const auto endpoint = endpoint_for(server, vip);
     if (!endpoint) return std::nullopt;
     return nat::DnatTarget{.server = *endpoint, .comment = label(service, server.role)};
@@ -73,9 +73,9 @@ std::optional<nat::DnatTarget> target_of(const ServiceState& service, const Deci
 
 /// The translated sources of every server, loaded before they are needed: a flip never has to touch them.
 void add_sources(const ServiceState& service, nat::TableState& rules) {
-  for (const ServerConfig& server : service.config.servers) {
+  for (const ServerConfig& server : service.config->servers) {
     if (server.snat.kind == nat::SnatKind::none) continue;
-    for (const Vip& vip : service.config.listen) {
+    for (const Vip& vip : service.config->listen) {
       const bool fits = server.snat.kind != nat::SnatKind::address || server.snat.address.family() == vip.address.family();
       const auto endpoint = endpoint_for(server, vip);
       if (fits && endpoint) rules.snat[{vip, *endpoint}] = {.snat = server.snat, .comment = label(service, server.role)};
@@ -87,7 +87,7 @@ void add_sources(const ServiceState& service, nat::TableState& rules) {
 bool has_alternative(const ServiceState& service, const Vip& vip, const Endpoint& server) {
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
     if (usable(candidate(service.servers[index])) == Health::down) continue;
-    const auto other = endpoint_for(service.config.servers[index], vip);
+    const auto other = endpoint_for(service.config->servers[index], vip);
     if (other && *other != server) return true;
   }
   return false;
@@ -114,7 +114,7 @@ void add_hold(const ServiceState& service, nat::TableState& rules) {
     if (rules.vips.contains(mapping.vip) && (target_in(service.loaded, mapping.vip) != target_in(rules, mapping.vip) ||
                                              (rules.dnat.contains(mapping.vip) && leaving.meeting(mapping) != nullptr)))
       rules.hold.emplace(mapping, comment); // until the next decision
-  if (!service.config.hold || (service.force && !service.force->drill)) return;
+  if (!service.config->hold || (service.force && !service.force->drill)) return;
   for (const auto& [vip, target] : rules.dnat)
     if (target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);
@@ -123,7 +123,7 @@ void add_hold(const ServiceState& service, nat::TableState& rules) {
 /// The server of the configuration that a mapping leads to; nullptr: none any more.
 const ServerState* server_of(const ServiceState& service, const Mapping& mapping) {
   for (std::size_t index = 0; index < service.servers.size(); ++index)
-    if (endpoint_for(service.config.servers[index], mapping.vip) == mapping.server) return &service.servers[index];
+    if (endpoint_for(service.config->servers[index], mapping.vip) == mapping.server) return &service.servers[index];
   return nullptr;
 }
 
@@ -144,7 +144,7 @@ std::optional<DrainEnd> forbidden(const ServiceState& service, const Decision& d
 /// The flows of one server leave, some of them later. TCP drains apart from the rest: a drain may end for the others alone.
 void evict(const ServiceState& service, const Decision& decision, Time now, const std::string& comment,
            const std::vector<Mapping>& mappings, Plan& result) {
-  const bool gone = std::ranges::none_of(service.config.servers, [&](const ServerConfig& server) { // a reload took it away
+  const bool gone = std::ranges::none_of(service.config->servers, [&](const ServerConfig& server) { // a reload took it away
     return endpoint_for(server, mappings.front().vip) == mappings.front().server;
   });
   const bool planned = gone || is_planned(decision);
@@ -191,7 +191,7 @@ std::optional<DrainEnd> end_of_full(const ServiceState& service, const Mapping& 
   const ServerState* server = server_of(service, mapping);
   if (server == nullptr || !is_lost(*server)) return std::nullopt;
   const bool is_tcp = mapping.vip.protocol == Protocol::tcp;
-  switch (service.config.on_failover.action) {
+  switch (service.config->on_failover.action) {
   case FlowAction::reset: return DrainEnd::dead;
   case FlowAction::drain: return is_tcp && !is_silent(*server) ? DrainEnd::time : DrainEnd::dead;
   case FlowAction::keep: return is_tcp ? std::nullopt : std::optional{DrainEnd::dead};
@@ -250,7 +250,7 @@ void end_drains(const ServiceState& service, const Decision& decision, Time now,
     if (!drains_on.empty())
       add(eviction, {.mappings = std::move(drains_on),
                      .comment = {},
-                     .drain = Drain{.until = now + service.config.on_failover.time, .since = now, .notified = true}});
+                     .drain = Drain{.until = now + service.config->on_failover.time, .since = now, .notified = true}});
   }
 }
 
@@ -274,7 +274,7 @@ void find_moves(const ServiceState& service, const Decision& decision, Time now,
     if (old == service.loaded.dnat.end()) fresh.push_back(untranslated(vip));
   }
   if (!fresh.empty())
-    result.evictions.push_back({.mappings = std::move(fresh), .comment = service.config.name, .untranslated = true, .due = now});
+    result.evictions.push_back({.mappings = std::move(fresh), .comment = service.config->name, .untranslated = true, .due = now});
 }
 
 /// Stale keys of every protocol: the guard resets TCP by them, and after a crash they tell which cuts were not finished.
@@ -289,7 +289,7 @@ void add_stale(const Eviction& eviction, const FlowSet& ending, nat::TableState&
 /// What follows from the elements of the plan: flows that leave or return, and the guard's sets.
 void complete(const ServiceState& service, const Decision& decision, Time now, Plan& result) {
   for (const auto& [vip, until] : service.recent_until)
-    if (until > now && vip.protocol == Protocol::tcp) result.rules.recent[vip] = service.config.name;
+    if (until > now && vip.protocol == Protocol::tcp) result.rules.recent[vip] = service.config->name;
   disown(service, now, result);
   find_moves(service, decision, now, result);
   end_drains(service, decision, now, result);
@@ -303,14 +303,14 @@ void complete(const ServiceState& service, const Decision& decision, Time now, P
 Plan desired_state(const ServiceState& service, const Decision& decision, Time now) {
   Plan result;
   nat::TableState& rules = result.rules;
-  for (const Vip& vip : service.config.listen) {
-    rules.vips[vip] = service.config.name;
+  for (const Vip& vip : service.config->listen) {
+    rules.vips[vip] = service.config->name;
     if (auto target = target_of(service, decision, vip)) rules.dnat[vip] = std::move(*target);
     if (decision.kind == TargetKind::none)
-      rules.reject[vip] = {.refusal = service.config.on_none == OnNone::drop ? nat::Refusal::drop : nat::Refusal::reject,
-                           .comment = service.config.name};
+      rules.reject[vip] = {.refusal = service.config->on_none == OnNone::drop ? nat::Refusal::drop : nat::Refusal::reject,
+                           .comment = service.config->name};
     else if (decision.refuse_new)
-      rules.reject[vip] = {.refusal = nat::Refusal::reject_new, .comment = service.config.name};
+      rules.reject[vip] = {.refusal = nat::Refusal::reject_new, .comment = service.config->name};
   }
   add_sources(service, rules);
   add_hold(service, rules);
@@ -320,7 +320,7 @@ Plan desired_state(const ServiceState& service, const Decision& decision, Time n
 
 Plan plan_observe(const ServiceState& service, Time now) {
   Plan result;
-  const std::set<Vip> listed(service.config.listen.begin(), service.config.listen.end()); // a range of other borders is another one
+  const std::set<Vip> listed(service.config->listen.begin(), service.config->listen.end()); // a range of other borders is another one
   const auto keep_listed = [&listed](auto& into, const auto& loaded) {
     for (const auto& entry : loaded)
       if (listed.contains(vip_of(entry.first))) into.insert(entry);
@@ -335,7 +335,7 @@ Plan plan_observe(const ServiceState& service, Time now) {
 }
 
 Plan plan_standby(const ServiceState& service, Plan plan) {
-  const std::set<Vip> listed(service.config.listen.begin(), service.config.listen.end());
+  const std::set<Vip> listed(service.config->listen.begin(), service.config->listen.end());
   const auto keep_listed = [&listed](auto& rules) {
     std::erase_if(rules, [&listed](const auto& entry) { return !listed.contains(vip_of(entry.first)); });
   };

@@ -33,7 +33,7 @@ void keep_loaded(const nat::TableState& loaded, const Vip& vip, nat::TableState&
 void add_servers(const ServiceState& service, const Vip& vip, const Vip& part, std::vector<Mapping>& mappings) {
   if (const auto target = service.loaded.dnat.find(vip); target != service.loaded.dnat.end())
     mappings.push_back(part_of({vip, target->second.server}, part));
-  for (const ServerConfig& server : service.config.servers)
+  for (const ServerConfig& server : service.config->servers)
     if (const auto endpoint = endpoint_for(server, part)) mappings.push_back({part, *endpoint});
 }
 
@@ -95,7 +95,7 @@ void disown(const ServiceState& service, Time now, Plan& result) {
   mappings.erase(duplicates.begin(), duplicates.end());
   if (mappings.empty()) return;
   result.evictions.push_back({.mappings = std::move(mappings),
-                              .comment = service.config.name,
+                              .comment = service.config->name,
                               .exact = true,
                               .given_up = true,
                               .stage = CutStage::record,

@@ -16,8 +16,8 @@ std::optional<std::size_t> last_target(const ServiceState& service) { return ser
 std::optional<ServerConfig> former_target(const ServiceState& service, const ServiceConfig& next) {
   if (service.removed || service.shadow || next.mode == Mode::observe) return std::nullopt;
   const auto place = last_target(service);
-  if (!place || *place >= service.config.servers.size()) return std::nullopt;
-  ServerConfig server = service.config.servers[*place];
+  if (!place || *place >= service.config->servers.size()) return std::nullopt;
+  ServerConfig server = service.config->servers[*place];
   if (service.current) {
     ServiceConfig alone = next; // the listeners that stay, with this server
     alone.servers = {server};
@@ -83,13 +83,13 @@ std::span<const ServerState> configured_servers(const ServiceState& service) {
   return std::span{service.servers}.first(former_of(service).value_or(service.servers.size()));
 }
 
-ServiceConfig configured(const ServiceState& service) {
-  ServiceConfig config = service.config;
-  if (former_of(service)) config.servers.pop_back();
+Shared<ServiceConfig> configured(const ServiceState& service) {
+  Shared<ServiceConfig> config = service.config;
+  if (former_of(service)) config.edit().servers.pop_back();
   return config;
 }
 
-bool is_configured_as(const ServiceState& service, const ServiceConfig& config) {
+bool is_configured_as(const ServiceState& service, const Shared<ServiceConfig>& config) {
   return former_of(service) ? configured(service) == config : service.config == config;
 }
 
@@ -105,19 +105,19 @@ std::optional<std::size_t> serving_now(const ServiceConfig& config, const nat::T
   return found == config.servers.end() ? std::nullopt : std::optional{static_cast<std::size_t>(found - config.servers.begin())};
 }
 
-Reconfiguration reconfigure(const ServiceState& service, const ServiceConfig& next) {
+Reconfiguration reconfigure(const ServiceState& service, const Shared<ServiceConfig>& next) {
   Reconfiguration result{.config = next, .before = {}, .probes = {}};
   const auto former = former_target(service, next);
-  if (former) result.config.servers.push_back(*former);
+  if (former) result.config.edit().servers.push_back(*former);
   result.begins_former = former && service.current != former_of(service);
   result.before = places_before(service, result.config, former.has_value());
-  for (std::size_t server = 0; server < result.config.servers.size(); ++server) {
+  for (std::size_t server = 0; server < result.config->servers.size(); ++server) {
     const auto& place = result.before[server];
     const ServerState* before = place ? &service.servers[*place] : nullptr;
-    if (former && server == next.servers.size())
+    if (former && server == next->servers.size())
       result.probes.push_back({.deciding = values_of(before->probes), .waiting = {}}); // as long as it serves
     else
-      result.probes.push_back(probes_behind(before, probes_for(next, next.servers[server])));
+      result.probes.push_back(probes_behind(before, probes_for(next, next->servers[server])));
   }
   return result;
 }

@@ -21,8 +21,8 @@ std::optional<std::size_t> former_of(const ServiceState& service);
 /// The servers of the configuration, which an operator may choose.
 std::span<const ServerState> configured_servers(const ServiceState& service);
 /// The configuration of the service as it was read: without a former target.
-ServiceConfig configured(const ServiceState& service);
-bool is_configured_as(const ServiceState& service, const ServiceConfig& config);
+Shared<ServiceConfig> configured(const ServiceState& service);
+bool is_configured_as(const ServiceState& service, const Shared<ServiceConfig>& config);
 
 /// The server that serves every listener exactly where the kernel sends it now; nullopt: none does, or nothing is loaded for them.
 std::optional<std::size_t> serving_now(const ServiceConfig& config, const nat::TableState& loaded);
@@ -33,12 +33,12 @@ struct ServerProbes {
       waiting;                         // new ones: they decide nothing until each has passed
 };
 struct Reconfiguration {
-  ServiceConfig config;                           // with a former target behind its servers
+  Shared<ServiceConfig> config;                   // with a former target behind its servers
   std::vector<std::optional<std::size_t>> before; // of each server: its place until now
   std::vector<ServerProbes> probes;               // likewise
   bool begins_former = false;                     // the target has become one by this change
 };
 /// `service` is as it was before.
-Reconfiguration reconfigure(const ServiceState& service, const ServiceConfig& next);
+Reconfiguration reconfigure(const ServiceState& service, const Shared<ServiceConfig>& next);
 
 } // namespace hanat

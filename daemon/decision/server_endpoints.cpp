@@ -85,10 +85,10 @@ nat::EndpointMap all_servers(const Services& services, bool all_protocols) {
         if (counts(vip)) result.emplace(source_of({.vip = vip, .server = target.server}), target.comment);
       continue;
     }
-    for (const ServerConfig& server : service->config.servers)
-      for (const Vip& vip : service->config.listen)
+    for (const ServerConfig& server : service->config->servers)
+      for (const Vip& vip : service->config->listen)
         if (const auto endpoint = endpoint_for(server, vip); endpoint && counts(vip))
-          result.emplace(source_of({.vip = vip, .server = *endpoint}), fmt::format("{} {}", service->config.name, server.role));
+          result.emplace(source_of({.vip = vip, .server = *endpoint}), fmt::format("{} {}", service->config->name, server.role));
   }
   return merged(result);
 }
@@ -98,15 +98,15 @@ nat::EndpointMap offloaded_endpoints(const Services& services) {
   for (const auto& service : services)
     if (service->offloading == Offloading::on)
       for (const auto& [vip, comment] : service->loaded.vips)
-        if (vip.protocol != Protocol::sctp) result.emplace(vip, service->config.name);
+        if (vip.protocol != Protocol::sctp) result.emplace(vip, service->config->name);
   return result;
 }
 
 void restore_displaced(const Services& services, const nat::EndpointMap& displaced, Time until) {
   if (displaced.empty()) return;
   for (const auto& service : services)
-    for (const ServerConfig& server : service->config.servers)
-      for (const Vip& vip : service->config.listen) {
+    for (const ServerConfig& server : service->config->servers)
+      for (const Vip& vip : service->config->listen) {
         const auto endpoint = endpoint_for(server, vip);
         const auto target = service->loaded.dnat.find(vip);
         if (!endpoint || target == service->loaded.dnat.end() || target->second.server == *endpoint) continue;
@@ -121,7 +121,7 @@ nat::EndpointMap displaced_servers(const Services& services, Time now) {
   for (const auto& service : services) {
     if (service->removed && service->evictions.empty()) continue; // it is about to be forgotten
     for (const auto& [mapping, until] : service->displaced_until)
-      if (const auto ports = until > now ? opening_ports(mapping) : std::nullopt) displaced.emplace(*ports, service->config.name);
+      if (const auto ports = until > now ? opening_ports(mapping) : std::nullopt) displaced.emplace(*ports, service->config->name);
   }
   if (displaced.empty()) return displaced;
   displaced = merged(displaced);

@@ -177,9 +177,9 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
                         .reason = result.reason,
                         .latency = result.latency,
                         .count = window.passes(),
-                        .of = service.config.up.passes});
+                        .of = service.config->up.passes});
     else if (!observations.empty() && window.health() == Health::up && !window.in_burst())
-      observations.drop_before(now - service.config.down.within);
+      observations.drop_before(now - service.config->down.within);
     return;
   }
   const bool full = result.outcome == probes::Outcome::full;
@@ -193,7 +193,7 @@ void observe(const ServiceState& service, ServerState& server, std::size_t probe
                     .reason = result.reason,
                     .latency = result.latency,
                     .count = full ? window.fails_or_full(now) : window.fails(now),
-                    .of = service.config.down.fails});
+                    .of = service.config->down.fails});
 }
 
 probes::Rate rate_of(const ServiceConfig& service, const ProbeState& probe, ProbePace pace) {
@@ -226,18 +226,18 @@ bool awaits_silence_check(const ServiceState& service) {
 
 bool refuses_new(const ServiceState& service) {
   const OutageDoubt& outage = service.outage;
-  return !service.shadow && outage.keeps_target() && outage.refuses_new && service.config.on_none == OnNone::refuse;
+  return !service.shadow && outage.keeps_target() && outage.refuses_new && service.config->on_none == OnNone::refuse;
 }
 
 bool begins(const ServiceState& service) {
-  return !service.current && !service.refused && !service.removed && !service.shadow && !service.force && service.config.group.empty() &&
+  return !service.current && !service.refused && !service.removed && !service.shadow && !service.force && service.config->group.empty() &&
          service.evictions.empty() && service.loaded.dnat.empty() && !service.loaded.vips.empty();
 }
 
 bool is_well(const ServiceState& service) {
   const auto ordered = [](const ServerState& server) { return server.maintenance || server.planned; };
   return service.current && service.servers[*service.current].health == Health::up && !service.removed && !service.shadow &&
-         !service.force && !service.override_ended && service.config.group.empty() && std::ranges::none_of(service.servers, ordered);
+         !service.force && !service.override_ended && service.config->group.empty() && std::ranges::none_of(service.servers, ordered);
 }
 
 /// A target that was adopted counts until it is judged.
@@ -265,7 +265,7 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   for (const ServerState& server : service.servers) {
     at(server.damping.next_change(flap_rule(service.config), now));
     if (const auto& silence = server.silence_check.silence; silence && !server.silence_check.is_its_own)
-      at(*silence + service.config.none_after);
+      at(*silence + service.config->none_after);
     if (server.maintenance) at(server.maintenance->until);
     if (server.report) at(server.report->until);
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());

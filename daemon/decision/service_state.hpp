@@ -148,7 +148,7 @@ enum class Offloading : std::uint8_t {
 };
 
 struct ServiceState {
-  ServiceConfig config; // of a removed service: without listeners and servers
+  Shared<ServiceConfig> config; // of a removed service: without listeners and servers
   std::vector<ServerState> servers;
 
   // where its traffic is, and why

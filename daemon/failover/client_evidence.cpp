@@ -62,7 +62,7 @@ void ClientEvidence::on_applied(Change& change, Time now) {
   ServiceState& service = *change.service;
   if (change.plan.rules.dnat == service.loaded.dnat) return;
   service.target_loaded_at = now;
-  const auto known = known_.find(service.config.name);
+  const auto known = known_.find(service.config->name);
   if (known == known_.end()) return;
   known->second.check.reset();
   evaluate(known->first, known->second, now);
@@ -81,17 +81,17 @@ void ClientEvidence::on_kernel_event(const probes::KernelEvent& event, Time now)
     for (const ServiceState* service : services) on_repeated_syn(*service, event, now);
     break;
   case probes::KernelEventKind::refused:
-    if (services.size() == 1) ++totals_[services.front()->config.name].refused;
-    for (const ServiceState* service : services) known_[service->config.name].evidence.on_refused(event.client->address, now);
+    if (services.size() == 1) ++totals_[services.front()->config->name].refused;
+    for (const ServiceState* service : services) known_[service->config->name].evidence.on_refused(event.client->address, now);
     break;
   case probes::KernelEventKind::answered:
     for (const ServiceState* service : services)
-      if (const auto known = known_.find(service->config.name); known != known_.end())
+      if (const auto known = known_.find(service->config->name); known != known_.end())
         known->second.evidence.on_answered(event.client->address, now);
     break;
   case probes::KernelEventKind::reconnect:
     for (const ServiceState* service : services)
-      if (const auto known = known_.find(service->config.name); known != known_.end()) known->second.evidence.on_reconnect(*event.client);
+      if (const auto known = known_.find(service->config->name); known != known_.end()) known->second.evidence.on_reconnect(*event.client);
     break;
   case probes::KernelEventKind::opened:
   case probes::KernelEventKind::served:
@@ -121,14 +121,14 @@ std::vector<ServiceState*> ClientEvidence::services_of(const probes::KernelEvent
     for (const auto& [name, known] : known_) services.push_back(registry_.find(name));
   }
   std::erase_if(services, [&](const ServiceState* service) {
-    return service == nullptr || !service->current || !serves_at(service->config.servers[*service->current], *event.server);
+    return service == nullptr || !service->current || !serves_at(service->config->servers[*service->current], *event.server);
   });
   return services;
 }
 
 void ClientEvidence::on_repeated_syn(const ServiceState& service, const probes::KernelEvent& event, Time now) {
   if (!event.client || !event.vip || now - service.target_loaded_at < settles_within) return;
-  Known& known = known_[service.config.name];
+  Known& known = known_[service.config->name];
   if (known.vips.size() >= PathEvidence::connections_at_most) known.vips.clear();
   known.vips[*event.client] = *event.vip;
   const bool accepted = event.kind == probes::KernelEventKind::unacknowledged;
@@ -177,7 +177,7 @@ void ClientEvidence::begin(const ServiceState& service, Known& known, const std:
   known.trouble = Trouble{.since = now, .since_wall = event.at};
   outbox_.log(std::move(event));
   for (const Finding& finding : known.findings)
-    if (!finding.client_only) outbox_.log(events::path_finding(service.config.name, finding));
+    if (!finding.client_only) outbox_.log(events::path_finding(service.config->name, finding));
 }
 
 void ClientEvidence::end(const std::string& name, Known& known, events::PathTroubleEnded how, Time now) {

@@ -31,7 +31,7 @@ bool keeps_tcp(const ServiceConfig& service) {
 
 std::vector<Endpoint> all_servers(const ServiceState& service, const Vip& vip) {
   std::vector<Endpoint> servers;
-  for (const ServerConfig& server : service.config.servers)
+  for (const ServerConfig& server : service.config->servers)
     if (const auto endpoint = endpoint_for(server, vip)) servers.push_back(*endpoint);
   return servers;
 }
@@ -57,9 +57,9 @@ FlowSet own_flows(const ServiceState& service) {
 
 /// "web backup", or the address of what is no server of the service.
 std::string comment_for(const ServiceState& service, const Mapping& mapping) {
-  for (const ServerConfig& server : service.config.servers)
-    if (endpoint_for(server, mapping.vip) == mapping.server) return fmt::format("{} {}", service.config.name, server.role);
-  return fmt::format("{} {}", service.config.name, to_text(mapping.server));
+  for (const ServerConfig& server : service.config->servers)
+    if (endpoint_for(server, mapping.vip) == mapping.server) return fmt::format("{} {}", service.config->name, server.role);
+  return fmt::format("{} {}", service.config->name, to_text(mapping.server));
 }
 
 } // namespace
@@ -166,7 +166,7 @@ void ConntrackAudit::evict_unexpected(ServiceState& service, const std::vector<F
   std::map<Key, std::uint64_t> numbers;
   for (const auto& [mapping, number, by_server] : unexpected) {
     const bool early = mapping == untranslated(mapping.vip);
-    const Key key{early ? service.config.name : comment_for(service, mapping), early, by_server};
+    const Key key{early ? service.config->name : comment_for(service, mapping), early, by_server};
     Eviction& eviction = evictions[key];
     eviction.mappings.push_back(mapping);
     eviction.comment = std::get<0>(key);

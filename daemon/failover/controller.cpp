@@ -72,7 +72,7 @@ void Controller::sync(Time now, const Pace& pace) {
     decided = registry_.take_dirty();
     for (ServiceState* service : decided) {
       health_.update_rates(*service);
-      outbox_.health_changed.insert(service->config.name);
+      outbox_.health_changed.insert(service->config->name);
       if (std::exchange(service->due.followup, false)) { // what only the time after a flip needs comes right behind it
         registry_.mark_dirty(*service);
         outbox_.sync_due = true;

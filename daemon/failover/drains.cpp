@@ -66,7 +66,7 @@ void end_after(Drain& drain, Clock::duration lasts, Time now) {
 bool is_drain_of(const ServiceState& service, const Eviction& eviction, std::optional<std::size_t> server) {
   if (!eviction.drain || eviction.mappings.empty()) return false;
   return !server || std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) {
-    return endpoint_for(service.config.servers[*server], mapping.vip) == mapping.server;
+    return endpoint_for(service.config->servers[*server], mapping.vip) == mapping.server;
   });
 }
 
@@ -138,7 +138,7 @@ std::vector<SavedDrain> Evictions::saved_drains() const {
   for (const ServiceState* service : registry_.evicting())
     for (const Eviction& eviction : service->evictions)
       if (eviction.drain && !eviction.mappings.empty())
-        result.push_back({.service = service->config.name,
+        result.push_back({.service = service->config->name,
                           .comment = eviction.comment,
                           .until = eviction.drain->until_wall,
                           .until_down = eviction.drain->until_down,
@@ -152,7 +152,7 @@ void Evictions::restore(const std::vector<SavedDrain>& drains, Time now) {
   std::map<Vip, ServiceState*> holders;
   std::set<Mapping> stale;
   for (const auto& service : registry_.services()) {
-    for (const Vip& vip : service->config.listen) holders[vip] = service.get();
+    for (const Vip& vip : service->config->listen) holders[vip] = service.get();
     for (const auto& [mapping, comment] : service->loaded.stale) stale.insert(mapping);
   }
   for (const SavedDrain& saved : drains) {

@@ -18,7 +18,7 @@ void add_clients(CutJob& job, const ServiceState& service, const Eviction& evict
   for (const Mapping& mapping : eviction.mappings) {
     if (mapping.vip.protocol != Protocol::tcp) continue;
     if (!eviction.drain) (service.offloading == Offloading::on ? job.cut_offloaded : job.cut_unconnected).push_back(mapping);
-    if (service.config.nudge) job.nudge.insert(mapping);
+    if (service.config->nudge) job.nudge.insert(mapping);
   }
 }
 
@@ -26,7 +26,7 @@ void add_recorded(CutJob& job, const ServiceState& service, const Eviction& evic
   if (eviction.recorded) job.recorded.insert(eviction.recorded);
   for (const Mapping& mapping : eviction.mappings) {
     job.cut_recorded.push_back(mapping);
-    if (service.config.nudge && mapping.vip.protocol == Protocol::tcp && eviction.sweeps == 0) job.nudge.insert(mapping);
+    if (service.config->nudge && mapping.vip.protocol == Protocol::tcp && eviction.sweeps == 0) job.nudge.insert(mapping);
   }
 }
 

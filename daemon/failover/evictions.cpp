@@ -262,8 +262,8 @@ bool Evictions::delays(const ServiceState& service, const Plan& plan) {
 }
 
 void Evictions::notify_held(ServiceState& service) {
-  if (silent_ || !service.config.nudge || service.loaded.hold.empty()) return;
-  clients_.falsely_held.insert(service.config.name);
+  if (silent_ || !service.config->nudge || service.loaded.hold.empty()) return;
+  clients_.falsely_held.insert(service.config->name);
   outbox_.sync_due = true;
 }
 
@@ -279,11 +279,11 @@ void Evictions::on_reconnect(const Vip& vip, const Endpoint& client) {
           leaves = true;
           if (eviction.drain) continue;
           clients_.reconnecting.reconnecting[mapping].insert(client);
-          if (!service->config.nudge) clients_.reconnecting.not_nudged.insert(mapping);
+          if (!service->config->nudge) clients_.reconnecting.not_nudged.insert(mapping);
         }
     }
     // The server of its old entry is the target again: what the client sends next reaches it.
-    if (moved && !leaves && service->config.nudge && find_covering(service->loaded.vips, vip) != service->loaded.vips.end())
+    if (moved && !leaves && service->config->nudge && find_covering(service->loaded.vips, vip) != service->loaded.vips.end())
       clients_.reconnecting.waiting.push_back(
           {.mapping = {.vip = vip, .server = {}}, .vip = {.address = vip.address, .port = vip.port}, .client = client});
   }

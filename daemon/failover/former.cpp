@@ -14,7 +14,7 @@ namespace {
 /// A server that is configured gets a second place behind all of them, and keeps its probes at the first.
 void add_former(ServiceState& service, const FormerTarget& former, HealthMonitor& health, ServiceRegistry& registry) {
   const std::size_t place = service.current.value_or(0);
-  ServerConfig config = service.config.servers[place];
+  ServerConfig config = service.config->servers[place];
   config.role = former_role;
   config.host.reset();
   const ServerState& server = service.servers[place];
@@ -26,7 +26,7 @@ void add_former(ServiceState& service, const FormerTarget& former, HealthMonitor
                    .last_logged = server.last_logged,
                    .up_since = server.up_since};
   health.copy_probes(server, copy);
-  service.config.servers.push_back(std::move(config));
+  service.config.edit().servers.push_back(std::move(config));
   service.servers.push_back(std::move(copy));
   if (service.current) service.current = service.servers.size() - 1;
   health.assign(service);
@@ -64,7 +64,7 @@ bool drop_former(ServiceState& service, HealthMonitor& health, ServiceRegistry& 
     if (!former_of(*one)) continue;
     health.forget(one->servers.back());
     one->servers.pop_back();
-    one->config.servers.pop_back();
+    one->config.edit().servers.pop_back();
     registry.list(*one);
     one->due.followup = true; // its sources are still loaded
   }

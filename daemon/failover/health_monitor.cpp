@@ -179,7 +179,7 @@ void HealthMonitor::assign(ServiceState& service) {
 }
 
 void HealthMonitor::watch_witness(ServiceState& service) {
-  const auto& address = service.config.witness;
+  const auto& address = service.config->witness;
   std::optional<probes::Probe> configured;
   if (address) configured = probes::Probe{.spec = witness_probe(*address), .server = *address};
   if (service.witness && configured && *service.witness->probe == *configured) return;
@@ -257,7 +257,7 @@ void HealthMonitor::on_probe_result(probes::ProbeId id, const probes::ProbeResul
   const bool suspected = server.health == Health::up && probe.window.in_burst();
   const WayToServer way_before = probe.way;
   if (!is_nothing_new(probe, result, probe.window.health())) {
-    outbox_.health_changed.insert(service.config.name);
+    outbox_.health_changed.insert(service.config->name);
     outbox_.sync_due = true; // publishes it
   }
   probe.window.record(result.outcome, now);
@@ -308,7 +308,7 @@ void HealthMonitor::on_new_probe_result(ServiceState& service, std::size_t index
     take_up(service, index, now);
     evaluate(service, now);
     changed = true;
-  } else if (!fresh.reported && probe.window.passes() == 0 && probe.window.fails_or_full(now) >= service.config.down.fails) {
+  } else if (!fresh.reported && probe.window.passes() == 0 && probe.window.fails_or_full(now) >= service.config->down.fails) {
     fresh.reported = changed = true;
     outbox_.log(events::new_probe_fails(service, server, probe));
   }
@@ -327,7 +327,7 @@ void HealthMonitor::take_up(ServiceState& service, std::size_t index, Time now) 
     if (server.health == Health::up) old.back().window.evaluate({.takes_over = true}, now);
   }
   server.probes.clear();
-  for (const probes::Probe& probe : probes_for(service.config, service.config.servers[index]))
+  for (const probes::Probe& probe : probes_for(service.config, service.config->servers[index]))
     server.probes.push_back(keep_or_add(probe, service.config, old));
   for (const ProbeState& probe : old) forget(probe);
   server.observations.clear(); // by the places of the probes of before
@@ -351,7 +351,7 @@ void HealthMonitor::on_kernel_event(const probes::KernelEvent& event, Time now) 
 /// The probes of the servers at this address; port 0 is any.
 void HealthMonitor::trigger(ServiceState& service, const Endpoint& at, const probes::KernelEvent& event, Time now) {
   for (std::size_t index = 0; index < service.servers.size(); ++index) {
-    if (!serves_at(service.config.servers[index], at)) continue;
+    if (!serves_at(service.config->servers[index], at)) continue;
     bool noted = false;
     for (ProbeState& probe : service.servers[index].probes) {
       if (!probe.window.start_burst(now)) continue;

@@ -88,9 +88,9 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
   for (const ServerState& old : before) {
     if (!old.maintenance) continue;
     outbox.overrides_changed = true;
-    const auto place = find_server(service.config.servers, old, before);
+    const auto place = find_server(service.config->servers, old, before);
     if (!place) {
-      outbox.log(events::maintenance_lost(service.config.name, old));
+      outbox.log(events::maintenance_lost(service.config->name, old));
       continue;
     }
     ServerState& server = service.servers[*place];
@@ -102,7 +102,7 @@ void keep_maintenance(ServiceState& service, const std::vector<ServerState>& bef
 void forget_maintenance(ServiceState& service, Outbox& outbox) {
   for (const ServerState& server : service.servers) {
     if (!server.maintenance) continue;
-    outbox.log(events::maintenance_lost(service.config.name, server));
+    outbox.log(events::maintenance_lost(service.config->name, server));
     outbox.overrides_changed = true;
   }
 }
@@ -112,7 +112,7 @@ std::vector<SavedMaintenance> saved_maintenance(const Services& services) {
   for (const auto& service : services)
     for (const ServerState& server : service->servers)
       if (const auto& maintenance = server.maintenance)
-        result.push_back({.service = service->config.name,
+        result.push_back({.service = service->config->name,
                           .server = server.role,
                           .addresses = server.addresses,
                           .until = maintenance->until_wall,
@@ -126,7 +126,7 @@ std::vector<SavedMaintenance> saved_maintenance(const Services& services) {
 void restore_maintenance(const SavedMaintenance& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
   ServiceState* service = registry.find(saved.service);
   ServerState old{.role = saved.server, .addresses = saved.addresses, .probes = {}};
-  const auto place = service == nullptr ? std::nullopt : find_by_name(service->config.servers, saved.host, saved.addresses);
+  const auto place = service == nullptr ? std::nullopt : find_by_name(service->config->servers, saved.host, saved.addresses);
   Maintenance maintenance{.until_wall = saved.until, .since = saved.since, .reason = saved.reason, .by = saved.by};
   if (!place) {
     old.maintenance = std::move(maintenance);

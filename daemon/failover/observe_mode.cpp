@@ -9,7 +9,7 @@
 namespace hanat {
 
 void begin_to_observe(ServiceState& service) {
-  if (service.removed || service.config.mode != Mode::observe) {
+  if (service.removed || service.config->mode != Mode::observe) {
     service.shadow.reset();
     return;
   }
@@ -19,7 +19,7 @@ void begin_to_observe(ServiceState& service) {
 }
 
 void keep_observing(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
-  if (service.config.mode != Mode::observe) return;
+  if (service.config->mode != Mode::observe) return;
   if (!service.shadow) {
     if (service.force) outbox.log(events::override_waits(service));
     return;

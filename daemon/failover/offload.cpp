@@ -22,7 +22,7 @@ std::string services_with_offload(const Services& services) {
   std::string first;
   std::size_t count = 0;
   for (const auto& service : services)
-    if (service->config.offload && !service->removed && ++count == 1) first = service->config.name;
+    if (service->config->offload && !service->removed && ++count == 1) first = service->config->name;
   return count <= 1 ? first : fmt::format("{} and {} other service{}", first, count - 1, count == 2 ? "" : "s");
 }
 
@@ -92,7 +92,7 @@ void Offload::take_outcome(Time now) {
 /// Their endpoints follow.
 void Offload::mark_services() {
   for (const auto& service : registry_.services())
-    service->offloading = service->config.offload && !service->removed ? state_ : Offloading::off;
+    service->offloading = service->config->offload && !service->removed ? state_ : Offloading::off;
   sets_.on_offloading_changed();
 }
 

@@ -19,8 +19,8 @@ Clock::duration settle_time(std::span<ServiceState* const> group) {
     for (const ServerState& server : service->servers)
       for (const ProbeState& probe : server.probes)
         if (probe.probe != nullptr)
-          longest = std::max(longest, 2 * probe.probe->spec.timeout + service->config.up.passes * probe.probe->spec.fast_interval);
-  return std::min(longest, group.front()->config.none_after);
+          longest = std::max(longest, 2 * probe.probe->spec.timeout + service->config->up.passes * probe.probe->spec.fast_interval);
+  return std::min(longest, group.front()->config->none_after);
 }
 
 /// As all services of the group together see them.
@@ -41,7 +41,7 @@ void check_silence(std::span<ServiceState* const> group, std::span<const ServerI
       if (other != index) others.push_back(servers[other].way);
     if (first.witness) others.push_back(first.witness->way);
     for (ServiceState* service : group)
-      service->servers[index].silence_check.update(servers[index].way, others, first.config.none_after, now);
+      service->servers[index].silence_check.update(servers[index].way, others, first.config->none_after, now);
   }
 }
 
@@ -73,7 +73,7 @@ void update_outage(std::span<ServiceState* const> group, Outbox& outbox, Time no
   const bool same_size = std::ranges::all_of(group, [&](const ServiceState* one) { return one->servers.size() == first.servers.size(); });
   const bool drains = std::ranges::any_of(group, [](const ServiceState* one) { return !one->evictions.empty(); });
   if (same_size && drains) check_silence(group, servers_of(group), now);
-  if (same_size && !is_pinned(first) && first.config.none_after > Clock::duration::zero()) {
+  if (same_size && !is_pinned(first) && first.config->none_after > Clock::duration::zero()) {
     const Placement where = placement(first);
     const bool target_down = where.current && candidate(first.servers[*where.current]).health == Health::down;
     if (first.outage.phase == OutagePhase::none && !target_down) return; // in peace nothing is computed
@@ -84,9 +84,9 @@ void update_outage(std::span<ServiceState* const> group, Outbox& outbox, Time no
                             .refused = where.refused,
                             .pinned = false,
                             .witness = first.witness ? std::optional{first.witness->way} : std::nullopt,
-                            .none_after = first.config.none_after,
+                            .none_after = first.config->none_after,
                             .settle_time = settle_time(group),
-                            .window = first.config.down.within},
+                            .window = first.config->down.within},
                            now);
   }
   for (ServiceState* service : group) {

@@ -58,9 +58,9 @@ void end_override_if_void(ServiceState& service, Outbox& outbox) {
 void keep_override(ServiceState& service, const std::vector<ServerState>& before, Outbox& outbox) {
   if (!service.force) return;
   const ServerState& old = before[service.force->server];
-  const auto place = find_server(service.config.servers, old, before);
+  const auto place = find_server(service.config->servers, old, before);
   if (!place) {
-    outbox.log(events::override_dropped(service.config.name, old, service.force->by));
+    outbox.log(events::override_dropped(service.config->name, old, service.force->by));
     service.force.reset();
     outbox.overrides_changed = true;
     return;
@@ -99,7 +99,7 @@ std::vector<SavedOverride> saved_overrides(const Services& services) {
   std::vector<SavedOverride> result;
   for (const auto& service : services)
     if (const auto& override = service->force)
-      result.push_back({.service = service->config.name,
+      result.push_back({.service = service->config->name,
                         .target = service->servers[override->server].role,
                         .until = override->until_wall,
                         .reason = override->reason,
@@ -125,7 +125,7 @@ std::optional<std::size_t> saved_place(const SavedOverride& saved, const std::ve
 
 void restore_override(const SavedOverride& saved, ServiceRegistry& registry, Outbox& outbox, Time now) {
   ServiceState* service = registry.find(saved.service);
-  const auto server = service == nullptr ? std::nullopt : saved_place(saved, service->config.servers);
+  const auto server = service == nullptr ? std::nullopt : saved_place(saved, service->config->servers);
   const ServerState old{.role = saved.target, .addresses = saved.addresses, .probes = {}};
   if (!server) {
     outbox.log(events::override_dropped(saved.service, old, saved.by));

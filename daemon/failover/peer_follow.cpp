@@ -31,7 +31,7 @@ void tell(const ServiceState& service, const ServerState& server, events::PeerLi
           Outbox& outbox) {
   const WallTime at = events::event_time();
   outbox.log({.at = at,
-              .service = service.config.name,
+              .service = service.config->name,
               .what = events::PeerListed{.what = what,
                                          .server = events::server_name(server),
                                          .by = kept.by,

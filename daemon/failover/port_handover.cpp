@@ -50,11 +50,11 @@ void transfer_ports(ServiceState& from, ServiceState& to, const Vip& old, const 
   evictions.drop_empty(from);
   if (const auto target = from.loaded.dnat.find(old); target != from.loaded.dnat.end()) {
     const Endpoint& server = target->second.server;
-    const auto own = std::ranges::find_if(to.config.servers, [&](const ServerConfig& one) { return serves_at(one, server); });
-    if (own == to.config.servers.end())
-      parts.push_back({.mappings = {at_ports({old, server}, listen)}, .comment = to.config.name, .untranslated = true, .due = now});
+    const auto own = std::ranges::find_if(to.config->servers, [&](const ServerConfig& one) { return serves_at(one, server); });
+    if (own == to.config->servers.end())
+      parts.push_back({.mappings = {at_ports({old, server}, listen)}, .comment = to.config->name, .untranslated = true, .due = now});
     else if (!to.current && !to.refused && to.loaded.dnat.empty()) { // no gap: it stays until its probes say otherwise
-      to.current = static_cast<std::size_t>(own - to.config.servers.begin());
+      to.current = static_cast<std::size_t>(own - to.config->servers.begin());
       to.reason = Reason::adopted;
     }
   }
@@ -68,7 +68,7 @@ void transfer_ports(ServiceState& from, ServiceState& to, const Vip& old, const 
 std::vector<Vip> endpoints_given_up(const ServiceState& service) {
   std::vector<Vip> given_up;
   for (const Vip& vip : endpoints_left(service))
-    if (std::ranges::find(service.config.listen, vip) == service.config.listen.end()) given_up.push_back(vip);
+    if (std::ranges::find(service.config->listen, vip) == service.config->listen.end()) given_up.push_back(vip);
   return given_up;
 }
 
@@ -77,7 +77,7 @@ std::vector<Vip> endpoints_given_up(const ServiceState& service) {
 std::vector<ServiceState*> hold_handovers(std::vector<ServiceState*> waiting, std::vector<Change>& changes) {
   const auto gives_to = [](const ServiceState& from, const ServiceState& to) {
     return std::ranges::any_of(from.ports_taken_over, [&to](const Vip& ports) {
-      return std::ranges::any_of(to.config.listen, [&ports](const Vip& vip) { return overlap(vip, ports); });
+      return std::ranges::any_of(to.config->listen, [&ports](const Vip& vip) { return overlap(vip, ports); });
     });
   };
   for (std::size_t index = 0; index < waiting.size(); ++index) { // it grows meanwhile
@@ -100,7 +100,7 @@ void adjust_ranges(std::span<ServiceState* const> services, ServiceRegistry& reg
     for (const Vip& vip : endpoints_given_up(*service)) {
       if (listeners.empty())
         for (const auto& one : registry.services())
-          for (const Vip& listen : one->config.listen) listeners.emplace(listen, one.get());
+          for (const Vip& listen : one->config->listen) listeners.emplace(listen, one.get());
       if (listeners.contains(vip)) continue;
       std::vector<std::pair<Vip, ServiceState*>> new_ones;
       for_overlapping(listeners, vip, [&](const auto& entry) { new_ones.emplace_back(entry.first, entry.second); });

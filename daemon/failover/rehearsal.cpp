@@ -74,9 +74,9 @@ public:
   explicit Stage(FlowOwner owner) { evictions_.set_silent(owner == FlowOwner::active_gateway); }
 
   void copy(const ServiceState& original) {
-    ServiceState& service = original.removed ? registry_.tombstone(original.config.name) : registry_.add(original.config.name);
+    ServiceState& service = original.removed ? registry_.tombstone(original.config->name) : registry_.add(original.config->name);
     service = original;
-    if (original.shadow) observed_.insert(original.config.name);
+    if (original.shadow) observed_.insert(original.config->name);
     service.dirty = service.due.answer = service.due.followup = false;
     service.due.timer.reset();
     for (Eviction& eviction : service.evictions) eviction.in_job = false; // a move that waits for a job comes some milliseconds later
@@ -94,7 +94,7 @@ public:
     for (const auto& service : registry_.services())
       if (!service->removed && !service->current && !service->loaded.dnat.empty() && !service->shadow)
         plan.warnings.push_back(fmt::format("{}: its target {} is no server of it any more: the first of its servers that is up takes over",
-                                            service->config.name, to_text(service->loaded.dnat.begin()->second.server)));
+                                            service->config->name, to_text(service->loaded.dnat.begin()->second.server)));
     for (Change& change : decide_dirty(registry_, evictions_, outbox_, now)) note(change, plan, now);
     for (std::string& warning : reload_warnings(outbox_.events)) plan.warnings.push_back(std::move(warning));
   }
@@ -136,12 +136,12 @@ private:
     if (!service.shadow) {
       if (record_target(change, outbox_)) move = last_move();
       const bool first = before == Placement{} && placement(service) != before;
-      if (!move && !service.removed && (first || observed_.contains(service.config.name))) take_over = take_over_of(service);
+      if (!move && !service.removed && (first || observed_.contains(service.config->name))) take_over = take_over_of(service);
     }
     if (!move && !take_over && flows.empty()) return;
-    auto found = std::ranges::find(plan.changes, service.config.name, &ServicePlan::service);
+    auto found = std::ranges::find(plan.changes, service.config->name, &ServicePlan::service);
     if (found == plan.changes.end()) {
-      plan.changes.push_back({.service = service.config.name, .change = "moved"});
+      plan.changes.push_back({.service = service.config->name, .change = "moved"});
       found = plan.changes.end() - 1;
     }
     if (move) found->move = std::move(move);
@@ -206,8 +206,8 @@ Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, st
     : registry_(registry), next_(std::move(next)), slice_size_(slice), owner_(owner), configs_(configs_by_name(*next_)) {
   for (const auto& service : registry.services()) {
     if (service->removed) continue;
-    order_.emplace(service->config.name, order_.size());
-    if (!configs_.contains(service->config.name)) removed_.push_back(service->config.name);
+    order_.emplace(service->config->name, order_.size());
+    if (!configs_.contains(service->config->name)) removed_.push_back(service->config->name);
   }
   plan_.services = next_->services.size();
   plan_.warnings = reload_warnings(events::pair_warnings(*next_));
@@ -237,8 +237,8 @@ void Rehearsal::compare_some() {
     if (compared_ < removed_.size()) {
       if (const ServiceState* service = registry_.find(removed_[compared_])) plan_.changes.push_back(service_removal(*service));
     } else {
-      const ServiceConfig& next = next_->services[compared_ - removed_.size()];
-      if (auto change = service_change(registry_.find(next.name), next)) plan_.changes.push_back(std::move(*change));
+      const Shared<ServiceConfig>& next = next_->services[compared_ - removed_.size()];
+      if (auto change = service_change(registry_.find(next->name), next)) plan_.changes.push_back(std::move(*change));
     }
   }
 }
@@ -256,7 +256,7 @@ void Rehearsal::rehearse_slice(const ReloadSlice& slice, Time now) {
   for (const auto& [place, service] : known) stage.copy(*service);
   if (!slice.gone.empty())
     for (const auto& service : registry_.services())
-      if (service->removed && std::ranges::find(slice.gone, service->config.name) != slice.gone.end()) stage.copy(*service);
+      if (service->removed && std::ranges::find(slice.gone, service->config->name) != slice.gone.end()) stage.copy(*service);
   ReloadPlan part; // of these services alone
   for (const std::string& name : slice.changed) part.changes.push_back(std::move(plan_.changes[places_.at(name)]));
   stage.run(config, part, now);

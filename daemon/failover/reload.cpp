@@ -57,15 +57,15 @@ std::map<Vip, std::string> endpoints_of(const nat::TableState& state) {
 /// Which server has the traffic by what is loaded? One of the configuration, or else the target of before. A service that is only observed
 /// leads nothing from a listener that it had to one that it has.
 void infer_target(ServiceState& service) {
-  const auto concerns = [&config = service.config](const Vip& vip) {
+  const auto concerns = [&config = *service.config](const Vip& vip) {
     return config.mode != Mode::observe || std::ranges::find(config.listen, vip) != config.listen.end();
   };
-  const auto held = service.loaded.dnat.empty() && !service.config.interfaces.empty() ? service.current : std::nullopt;
+  const auto held = service.loaded.dnat.empty() && !service.config->interfaces.empty() ? service.current : std::nullopt;
   service.current = serving_now(service.config, service.loaded);
   if (!service.current && !service.loaded.dnat.empty()) service.current = former_of(service);
   for (const auto& [vip, target] : service.loaded.dnat)
-    for (std::size_t server = 0; concerns(vip) && server < service.config.servers.size() && !service.current; ++server)
-      if (endpoint_for(service.config.servers[server], vip) == target.server) service.current = server;
+    for (std::size_t server = 0; concerns(vip) && server < service.config->servers.size() && !service.current; ++server)
+      if (endpoint_for(service.config->servers[server], vip) == target.server) service.current = server;
   if (!service.current) service.current = held;
   service.refused = !service.current && !service.loaded.reject.empty() && service.loaded.dnat.empty();
   if (service.current) service.reason = Reason::adopted;
@@ -74,7 +74,7 @@ void infer_target(ServiceState& service) {
 
 /// The target of a service whose interfaces have no address at the moment: nothing is loaded that would say it.
 std::optional<std::size_t> held_target(const ServiceState& service, const Reconfiguration& next) {
-  if (!service.current || next.config.interfaces.empty() || !service.loaded.dnat.empty()) return std::nullopt;
+  if (!service.current || next.config->interfaces.empty() || !service.loaded.dnat.empty()) return std::nullopt;
   const auto place = std::ranges::find(next.before, service.current);
   return place == next.before.end() ? std::nullopt : std::optional{static_cast<std::size_t>(place - next.before.begin())};
 }
@@ -82,8 +82,8 @@ std::optional<std::size_t> held_target(const ServiceState& service, const Reconf
 /// The servers of a configuration; one that was there before keeps its health.
 std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vector<ServerState>& before) {
   std::vector<ServerState> servers;
-  for (std::size_t index = 0; index < next.config.servers.size(); ++index) {
-    const ServerConfig& server = next.config.servers[index];
+  for (std::size_t index = 0; index < next.config->servers.size(); ++index) {
+    const ServerConfig& server = next.config->servers[index];
     ServerState& state = servers.emplace_back(ServerState{.role = server.role,
                                                           .addresses = server.addresses,
                                                           .probes = {},
@@ -108,13 +108,13 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
 
 ConfigsByName configs_by_name(const Config& config) {
   ConfigsByName configs;
-  for (const ServiceConfig& service : config.services) configs.emplace(service.name, &service);
+  for (const Shared<ServiceConfig>& service : config.services) configs.emplace(service->name, &service);
   return configs;
 }
 
 void Reload::start(const Config& config, nat::TableState loaded, const State& saved, const EarlierRun& earlier, Time now) {
   settings_ = settings_of(config);
-  for (const ServiceConfig& service : config.services) configure(registry_.add(service.name), service, now);
+  for (const Shared<ServiceConfig>& service : config.services) configure(registry_.add(service->name), service, now);
   adopt(std::move(loaded), now);
   restore_health(earlier, registry_, outbox_, now);
   for (const SavedOverride& override : saved.overrides) restore_override(override, registry_, outbox_, now);
@@ -167,7 +167,7 @@ void Reload::apply_slice(const ReloadSlice& slice, const ConfigsByName& next, Ti
     if (ServiceState* service = registry_.find(name)) members.push_back(service);
   if (!slice.gone.empty())
     for (const auto& service : registry_.services())
-      if (service->removed && std::ranges::find(slice.gone, service->config.name) != slice.gone.end() &&
+      if (service->removed && std::ranges::find(slice.gone, service->config->name) != slice.gone.end() &&
           std::ranges::find(members, service.get()) == members.end())
         members.push_back(service.get());
   transfer_endpoints(members, now);
@@ -177,7 +177,7 @@ void Reload::apply_slice(const ReloadSlice& slice, const ConfigsByName& next, Ti
 }
 
 /// Makes or changes a service; probes that stay the same keep their history.
-void Reload::configure(ServiceState& service, const ServiceConfig& config, Time now) {
+void Reload::configure(ServiceState& service, const Shared<ServiceConfig>& config, Time now) {
   const Reconfiguration next = reconfigure(service, config);
   std::vector<ServerState> before = std::move(service.servers);
   service.servers = servers_for(next, before);
@@ -208,9 +208,10 @@ void Reload::retire(ServiceState& service) {
   health_.forget(service);
   registry_.unlist(service);
   service.servers.clear();
-  service.config.listen.clear();
-  service.config.group.clear();
-  service.config.servers.clear();
+  ServiceConfig& config = service.config.edit();
+  config.listen.clear();
+  config.group.clear();
+  config.servers.clear();
   service.shadow.reset();
   service.current.reset();
   service.refused = false;
@@ -222,7 +223,7 @@ void Reload::retire(ServiceState& service) {
 
 void Reload::adopt(nat::TableState loaded, Time now) {
   for (const auto& service : registry_.services()) {
-    for (const Vip& vip : service->config.listen) move_elements(loaded, service->loaded, vip);
+    for (const Vip& vip : service->config->listen) move_elements(loaded, service->loaded, vip);
     infer_target(*service);
     if (!service->loaded.empty()) outbox_.log(events::adopted(*service));
   }
@@ -256,7 +257,7 @@ void Reload::resume_evictions(ServiceState& service, Time now) {
   for (const auto& [vip, target] : service.loaded.dnat)
     if (!service.removed && !service.shadow) early.push_back(untranslated(vip));
   if (!early.empty())
-    evictions_.add(service, {.mappings = std::move(early), .comment = service.config.name, .untranslated = true, .due = now});
+    evictions_.add(service, {.mappings = std::move(early), .comment = service.config->name, .untranslated = true, .due = now});
   registry_.mark_dirty(service);
 }
 
@@ -267,7 +268,7 @@ void Reload::transfer_endpoints(std::span<ServiceState* const> services, Time no
   for (ServiceState* service : services)
     for (const auto& [vip, name] : endpoints_of(service->loaded)) holders[vip] = service;
   for (ServiceState* service : services)
-    for (const Vip& vip : service->config.listen) {
+    for (const Vip& vip : service->config->listen) {
       const auto holder = holders.find(vip);
       if (holder == holders.end() || holder->second == service) continue;
       ServiceState& from = *holder->second;

@@ -32,7 +32,7 @@ struct Reloaded {
 /// Whose the standing connections are: on the standby of a pair a reload ends none.
 enum class FlowOwner : std::uint8_t { this_gateway, active_gateway };
 
-using ConfigsByName = std::unordered_map<std::string_view, const ServiceConfig*>;
+using ConfigsByName = std::unordered_map<std::string_view, const Shared<ServiceConfig>*>;
 ConfigsByName configs_by_name(const Config& config);
 
 class Reload {
@@ -56,7 +56,7 @@ public:
   FlowOwner flow_owner() const { return evictions_.is_silent() ? FlowOwner::active_gateway : FlowOwner::this_gateway; }
 
 private:
-  void configure(ServiceState& service, const ServiceConfig& config, Time now);
+  void configure(ServiceState& service, const Shared<ServiceConfig>& config, Time now);
   void retire(ServiceState& service);
   void adopt(nat::TableState loaded, Time now);
   void resume_evictions(ServiceState& service, Time now);

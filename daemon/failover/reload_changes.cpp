@@ -50,32 +50,32 @@ ProbesPlan probes_plan(std::vector<const probes::Probe*> before, const Reconfigu
 /// What stands until something new has shown that it works.
 void add_held(const ServiceState& service, const Reconfiguration& next, ServicePlan& change) {
   for (std::size_t index = 0; index < next.probes.size(); ++index)
-    if (!next.probes[index].waiting.empty()) change.held.push_back(next.config.servers[index].role);
-  const ServerConfig& last = next.config.servers.back();
+    if (!next.probes[index].waiting.empty()) change.held.push_back(next.config->servers[index].role);
+  const ServerConfig& last = next.config->servers.back();
   if (last.role == former_role && service.current) change.serves_on = to_text(last.addresses.front());
 }
 
 } // namespace
 
-std::optional<ServicePlan> service_change(const ServiceState* service, const ServiceConfig& next) {
+std::optional<ServicePlan> service_change(const ServiceState* service, const Shared<ServiceConfig>& next) {
   if (service == nullptr) {
     const ServiceState nothing;
-    return ServicePlan{.service = next.name,
+    return ServicePlan{.service = next->name,
                        .change = "added",
                        .probes = probes_plan({}, reconfigure(nothing, next)),
-                       .observed = next.mode == Mode::observe};
+                       .observed = next->mode == Mode::observe};
   }
   if (is_configured_as(*service, next)) return std::nullopt;
   const Reconfiguration behind = reconfigure(*service, next);
-  ServicePlan change{.service = next.name, .change = "changed", .keys = changes_of_keys(configured(*service), next)};
+  ServicePlan change{.service = next->name, .change = "changed", .keys = changes_of_keys(configured(*service), next)};
   change.probes = probes_plan(probes_of(*service), behind);
   add_held(*service, behind, change);
-  change.observed = next.mode == Mode::observe;
+  change.observed = next->mode == Mode::observe;
   return change;
 }
 
 ServicePlan service_removal(const ServiceState& service) {
-  return {.service = service.config.name, .change = "removed", .probes = probes_plan(probes_of(service), {})};
+  return {.service = service.config->name, .change = "removed", .probes = probes_plan(probes_of(service), {})};
 }
 
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config) {
@@ -83,9 +83,9 @@ std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const 
   std::unordered_set<std::string_view> names;
   for (const ServiceConfig& service : config.services) names.insert(service.name);
   for (const auto& service : registry.services())
-    if (!service->removed && !names.contains(service->config.name)) changes.push_back(service_removal(*service));
-  for (const ServiceConfig& next : config.services)
-    if (auto change = service_change(registry.find(next.name), next)) changes.push_back(std::move(*change));
+    if (!service->removed && !names.contains(service->config->name)) changes.push_back(service_removal(*service));
+  for (const Shared<ServiceConfig>& next : config.services)
+    if (auto change = service_change(registry.find(next->name), next)) changes.push_back(std::move(*change));
   return changes;
 }
 

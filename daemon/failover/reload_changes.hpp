@@ -12,7 +12,7 @@
 namespace hanat {
 
 /// Of a service that the configuration has; `service`: nullptr, there is none yet. nullopt: it stays the same.
-std::optional<ServicePlan> service_change(const ServiceState* service, const ServiceConfig& next);
+std::optional<ServicePlan> service_change(const ServiceState* service, const Shared<ServiceConfig>& next);
 ServicePlan service_removal(const ServiceState& service);
 /// Removed ones first, then the others in the order of the configuration. Without moves and flows.
 std::vector<ServicePlan> service_changes(const ServiceRegistry& registry, const Config& config);

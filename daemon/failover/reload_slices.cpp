@@ -30,7 +30,7 @@ struct Interval {
 
 /// Every endpoint of which the service has something.
 std::vector<Vip> endpoints_held(const ServiceState& service) {
-  std::vector<Vip> held = service.config.listen;
+  std::vector<Vip> held = service.config->listen;
   nat::for_each_set(
       [&held](const auto& elements) {
         for (const auto& [key, element] : elements) held.push_back(vip_of(key));
@@ -47,7 +47,7 @@ std::vector<Vip> endpoints_held(const ServiceState& service) {
 /// Whether it may hold more than it listens to.
 bool has_leftovers(const ServiceState& service) {
   return service.removed || !service.evictions.empty() || !service.recent_until.empty() ||
-         service.loaded.vips.size() != service.config.listen.size();
+         service.loaded.vips.size() != service.config->listen.size();
 }
 
 class Sets {
@@ -109,7 +109,7 @@ private:
       const Node& node = nodes_[index];
       const std::string none;
       for (const std::string* group :
-           {node.service != nullptr ? &node.service->config.group : &none, node.next ? &node.next->group : &none})
+           {node.service != nullptr ? &node.service->config->group : &none, node.next ? &node.next->group : &none})
         if (!group->empty()) sets_.join(index, first.emplace(*group, index).first->second);
     }
   }
@@ -119,7 +119,7 @@ private:
     std::vector<Interval> all;
     for (std::size_t index = 0; index < nodes_.size(); ++index) {
       const auto& [service, next, changes] = nodes_[index];
-      const bool listens_anew = next != nullptr && (service == nullptr || service->config.listen != next->listen);
+      const bool listens_anew = next != nullptr && (service == nullptr || service->config->listen != next->listen);
       const bool gives_up = changes && service != nullptr && (next == nullptr || listens_anew);
       if (service != nullptr && (gives_up || has_leftovers(*service)))
         for (const Vip& vip : endpoints_held(*service)) all.push_back({.vip = vip, .node = index});
@@ -145,7 +145,7 @@ private:
     const auto [set, is_first] = sets.try_emplace(sets_.of(index));
     ReloadSlice& slice = set->second;
     if (is_first) slice.fresh = true;
-    const std::string& name = node.service != nullptr ? node.service->config.name : node.next->name;
+    const std::string& name = node.service != nullptr ? node.service->config->name : node.next->name;
     (node.changes ? slice.changed : node.service->removed ? slice.gone : slice.unchanged).push_back(name);
     slice.fresh &= node.service == nullptr && node.next->group.empty();
   }
@@ -158,13 +158,13 @@ private:
       const Node& node = nodes_[index];
       known.emplace(node.service, true);
       if (!node.changes) continue;
-      if (node.service != nullptr && !node.service->config.group.empty()) set_of.emplace(node.service->config.group, sets_.of(index));
+      if (node.service != nullptr && !node.service->config->group.empty()) set_of.emplace(node.service->config->group, sets_.of(index));
       if (node.next != nullptr && !node.next->group.empty()) set_of.emplace(node.next->group, sets_.of(index));
     }
     if (set_of.empty()) return;
     for (const auto& service : registry_.services())
-      if (const auto set = set_of.find(service->config.group); set != set_of.end() && !service->removed && !known.contains(service.get()))
-        sets[set->second].unchanged.push_back(service->config.name);
+      if (const auto set = set_of.find(service->config->group); set != set_of.end() && !service->removed && !known.contains(service.get()))
+        sets[set->second].unchanged.push_back(service->config->name);
   }
 
   static void append(ReloadSlice& slice, ReloadSlice& more) {

@@ -41,7 +41,7 @@ void expire_reports(ServiceState& service, Outbox& outbox, Time now) {
 void keep_reports(ServiceState& service, const std::vector<ServerState>& before) {
   for (const ServerState& old : before)
     if (old.report)
-      if (const auto place = find_server(service.config.servers, old, before)) service.servers[*place].report = old.report;
+      if (const auto place = find_server(service.config->servers, old, before)) service.servers[*place].report = old.report;
 }
 
 } // namespace hanat

@@ -178,7 +178,7 @@ Event age_message(const Age& age, std::size_t services) {
 
 SavedService saved_health(const ServiceState& service) {
   SavedService saved;
-  saved.service = service.config.name;
+  saved.service = service.config->name;
   saved.target = saved_target(service, {.current = service.current, .refused = service.refused});
   saved.since = service.since;
   saved.why = to_text(service.reason);
@@ -195,14 +195,14 @@ std::vector<SavedDrain> unsaved_drains(const EarlierRun& earlier, const State& s
   for (const SavedDrain& drain : saved.drains) known.insert(drain.flows.begin(), drain.flows.end());
   for (const auto& [name, before] : earlier.health.services) {
     const ServiceState* const service = registry.find(name);
-    if (service == nullptr || service->shadow || service->config.on_forced.action != FlowAction::drain) continue;
-    const auto old = std::ranges::find(service->config.servers, before.target, &ServerConfig::role);
-    if (!service->current || old == service->config.servers.end() || target_name(*service) == before.target) continue;
+    if (service == nullptr || service->shadow || service->config->on_forced.action != FlowAction::drain) continue;
+    const auto old = std::ranges::find(service->config->servers, before.target, &ServerConfig::role);
+    if (!service->current || old == service->config->servers.end() || target_name(*service) == before.target) continue;
     SavedDrain drain{.service = name,
                      .comment = fmt::format("{} {}", name, before.target),
-                     .until = earlier.wall + std::chrono::duration_cast<WallTime::duration>(service->config.on_forced.time),
+                     .until = earlier.wall + std::chrono::duration_cast<WallTime::duration>(service->config->on_forced.time),
                      .flows = {}};
-    for (const Vip& vip : service->config.listen) // also those that the new target does not serve
+    for (const Vip& vip : service->config->listen) // also those that the new target does not serve
       if (const auto server = endpoint_for(*old, vip); server && !known.contains({vip, *server})) drain.flows.push_back({vip, *server});
     if (!drain.flows.empty()) drains.push_back(std::move(drain));
   }
@@ -211,7 +211,7 @@ std::vector<SavedDrain> unsaved_drains(const EarlierRun& earlier, const State& s
 
 void restore_health(const EarlierRun& earlier, ServiceRegistry& registry, Outbox& outbox, Time now) {
   for (const auto& service : registry.services())
-    if (const auto known = earlier.targets.find(service->config.name); known != earlier.targets.end())
+    if (const auto known = earlier.targets.find(service->config->name); known != earlier.targets.end())
       if (!service->removed && (service->current || service->refused) && target_name(*service) == known->second.target)
         service->since = known->second.since;
   if (earlier.health.stamp.boot.empty()) return;

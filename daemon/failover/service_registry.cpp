@@ -14,8 +14,8 @@ ServiceState* ServiceRegistry::find(const std::string& name) const {
 }
 
 std::span<ServiceState* const> ServiceRegistry::group_of(ServiceState*& service) const {
-  if (!service->config.group.empty())
-    if (const auto group = groups_.find(service->config.group); group != groups_.end()) return group->second;
+  if (!service->config->group.empty())
+    if (const auto group = groups_.find(service->config->group); group != groups_.end()) return group->second;
   return {&service, 1};
 }
 
@@ -35,25 +35,26 @@ ServiceState* ServiceRegistry::listening_at(const Vip& vip) {
   constexpr std::size_t at_most = 4'096; // the endpoints of clients in trouble; whoever sends them to all ports must not fill the memory
   if (const auto known = by_vip_.find(vip); known != by_vip_.end()) return known->second;
   const auto has = [&vip](const Vip& listener) { return covers(listener, vip); };
-  const auto found = std::ranges::find_if(services_, [&](const auto& service) { return std::ranges::any_of(service->config.listen, has); });
+  const auto found =
+      std::ranges::find_if(services_, [&](const auto& service) { return std::ranges::any_of(service->config->listen, has); });
   if (by_vip_.size() >= at_most) by_vip_.clear();
   return by_vip_[vip] = found == services_.end() ? nullptr : found->get();
 }
 
 ServiceState& ServiceRegistry::add(const std::string& name) {
   ServiceState& service = *services_.emplace_back(std::make_unique<ServiceState>());
-  service.config.name = name;
+  service.config.edit().name = name;
   return service;
 }
 
 void ServiceRegistry::list(ServiceState& service) {
-  by_name_[service.config.name] = &service;
+  by_name_[service.config->name] = &service;
   by_server_address_.clear();
   by_vip_.clear();
 }
 
 void ServiceRegistry::unlist(ServiceState& service) {
-  if (const auto named = by_name_.find(service.config.name); named != by_name_.end() && named->second == &service) by_name_.erase(named);
+  if (const auto named = by_name_.find(service.config->name); named != by_name_.end() && named->second == &service) by_name_.erase(named);
   by_server_address_.clear();
   by_vip_.clear();
   service.removed = true;
@@ -63,7 +64,7 @@ void ServiceRegistry::unlist(ServiceState& service) {
 
 ServiceState& ServiceRegistry::tombstone(const std::string& name) {
   const auto removed =
-      std::ranges::find_if(services_, [&](const auto& service) { return service->removed && service->config.name == name; });
+      std::ranges::find_if(services_, [&](const auto& service) { return service->removed && service->config->name == name; });
   if (removed != services_.end()) return **removed;
   ServiceState& service = add(name);
   unlist(service);
@@ -73,7 +74,7 @@ ServiceState& ServiceRegistry::tombstone(const std::string& name) {
 const std::map<std::string, std::vector<ServiceState*>>& ServiceRegistry::regroup() {
   std::map<std::string, std::vector<ServiceState*>> groups;
   for (const auto& service : services_)
-    if (!service->config.group.empty()) groups[service->config.group].push_back(service.get());
+    if (!service->config->group.empty()) groups[service->config->group].push_back(service.get());
   for (const auto& [name, members] : groups) {
     if (const auto before = groups_.find(name); before != groups_.end() && before->second == members) continue;
     for (ServiceState* service : members) mark_dirty(*service);

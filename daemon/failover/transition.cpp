@@ -85,9 +85,9 @@ Decision decision_of(std::span<ServiceState* const> group, Time now) {
                                     .drill = first.force && first.force->drill,
                                     .forced_waits = first.force && is_before_reload(*first.force, first),
                                     .override_ended = first.override_ended,
-                                    .failback = first.config.failback,
-                                    .on_none = first.config.on_none,
-                                    .day_time = first.config.failback.window ? local_day_time() : 0s,
+                                    .failback = first.config->failback,
+                                    .on_none = first.config->on_none,
+                                    .day_time = first.config->failback.window ? local_day_time() : 0s,
                                     .keep_target = first.outage.keeps_target(),
                                     .wait_for_first = first.outage.phase == OutagePhase::returning},
                                    placements, now);

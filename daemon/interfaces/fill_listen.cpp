@@ -151,9 +151,11 @@ FilledListen fill_listen(const std::shared_ptr<const Config>& config, const Find
   taken.add_servers(all);
   auto filled = std::make_shared<Config>(*config);
   for (std::size_t place = 0; place < filled->services.size(); ++place) {
-    ServiceConfig& service = filled->services[place];
-    for (const InterfaceListener& entry : config->services[place].interfaces)
-      result.services[service.name].push_back(fill_entry(service, config->services[place], entry, interfaces.at(entry.interface), taken));
+    const ServiceConfig& original = config->services[place];
+    if (original.interfaces.empty()) continue;
+    ServiceConfig& service = filled->services[place].edit();
+    for (const InterfaceListener& entry : original.interfaces)
+      result.services[service.name].push_back(fill_entry(service, original, entry, interfaces.at(entry.interface), taken));
   }
   result.config = std::move(filled);
   return result;

@@ -45,7 +45,7 @@ PeerLink::PeerLink(uv_loop_t* loop, const PeerConfig& config, Controller& contro
   feed_.set_role(to_text(role_), now);
   tell_programs(feed_, owner_.programs(), now);
   for (const auto& service : controller.registry().services())
-    if (!service->removed) tell(service->config.name, now);
+    if (!service->removed) tell(service->config->name, now);
   try {
     listener_ = std::make_unique<PeerListener>(
         loop, config, feed_, [this](const std::string& body, const std::function<void(HttpReply)>& reply) { on_command(body, reply); },
@@ -76,7 +76,7 @@ void PeerLink::services_changed(const std::set<std::string>& names) {
 
 void PeerLink::config_changed() {
   changed_.forget_all();
-  for (const auto& service : controller_.registry().services()) changed_.add(service->config.name);
+  for (const auto& service : controller_.registry().services()) changed_.add(service->config->name);
   work_soon();
 }
 
@@ -155,7 +155,7 @@ void PeerLink::on_page(const PeerPage& page) {
   for (const std::string& name : names) compare(name);
   if (view_.is_complete() && !was_complete)
     for (const auto& service : controller_.registry().services())
-      if (!service->removed && view_.find(service->config.name) == nullptr) compare(service->config.name);
+      if (!service->removed && view_.find(service->config->name) == nullptr) compare(service->config->name);
   sight_.on_differences(view_);
 }
 

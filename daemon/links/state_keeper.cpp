@@ -26,7 +26,7 @@ StateKeeper::StateKeeper(uv_loop_t* loop, std::filesystem::path dir, Log log)
                           [this] {
                             std::vector<std::string> names;
                             for (const auto& service : controller_->registry().services())
-                              if (!service->removed) names.push_back(service->config.name);
+                              if (!service->removed) names.push_back(service->config->name);
                             return names;
                           },
                       .on_failure = [this](const std::string& error) { log_(events::StateNotSaved{error}); }}),

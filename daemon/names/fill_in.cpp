@@ -40,6 +40,10 @@ bool is_same(const ServiceConfig& service, const ServerConfig& one, const Server
   });
 }
 
+bool has_names(const ServiceConfig& service) {
+  return std::ranges::any_of(service.servers, [](const ServerConfig& server) { return server.host.has_value(); });
+}
+
 void fill_server(ServiceConfig& service, std::size_t index, const Listeners& listeners, const FindRecord& find) {
   ServerConfig& server = service.servers[index];
   HostName& host = *server.host; // NOLINT(bugprone-unchecked-optional-access): it has one
@@ -78,16 +82,17 @@ std::set<NameQuery> queries_of(const Config& config) {
 }
 
 bool has_names(const Config& config) {
-  return std::ranges::any_of(config.services, [](const ServiceConfig& service) {
-    return std::ranges::any_of(service.servers, [](const ServerConfig& server) { return server.host.has_value(); });
-  });
+  return std::ranges::any_of(config.services, [](const ServiceConfig& service) { return has_names(service); });
 }
 
 Config fill_in(Config config, const FindRecord& find) {
   const Listeners listeners = listeners_of(config);
-  for (ServiceConfig& service : config.services)
+  for (Shared<ServiceConfig>& shared : config.services) {
+    if (!has_names(shared)) continue;
+    ServiceConfig& service = shared.edit();
     for (std::size_t index = 0; index < service.servers.size(); ++index)
       if (service.servers[index].host) fill_server(service, index, listeners, find);
+  }
   return config;
 }
 

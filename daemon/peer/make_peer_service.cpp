@@ -31,9 +31,9 @@ std::vector<std::string> listeners_of(const ServiceConfig& config) {
 } // namespace
 
 PeerService make_peer_service(const ServiceState& service) {
-  PeerService made{.name = service.config.name,
+  PeerService made{.name = service.config->name,
                    .listen = listeners_of(service.config),
-                   .group = service.config.group,
+                   .group = service.config->group,
                    .why = std::string{to_text(service.reason)},
                    .since = service.since};
   for (const ServerState& server : configured_servers(service))

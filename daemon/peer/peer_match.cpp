@@ -79,7 +79,7 @@ std::vector<std::string> first_texts(std::vector<std::string> texts, std::size_t
 } // namespace
 
 std::optional<std::size_t> find_peer_server(const ServiceState& service, const PeerServer& server) {
-  const auto found = find_by_endpoint(service.config.servers, server.addresses);
+  const auto found = find_by_endpoint(service.config->servers, server.addresses);
   return found && *found < service.servers.size() ? found : std::nullopt;
 }
 
@@ -91,7 +91,7 @@ PeerDifference compare_services(const ServiceState* here, const PeerService* the
     return difference;
   }
   if (there == nullptr) {
-    difference.config.push_back(fmt::format("service {}: this gateway has it, and the peer has not", here->config.name));
+    difference.config.push_back(fmt::format("service {}: this gateway has it, and the peer has not", here->config->name));
     return difference;
   }
   const PeerService own = make_peer_service(*here);

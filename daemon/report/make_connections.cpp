@@ -16,8 +16,8 @@ constexpr std::size_t others_shown = 8; // services that have the same server as
 
 /// Its place in the configuration; nullopt: it is none of the service's servers.
 std::optional<std::size_t> place_of(const ServiceState& service, const Mapping& mapping) {
-  for (std::size_t server = 0; server < service.config.servers.size(); ++server)
-    if (endpoint_for(service.config.servers[server], mapping.vip) == mapping.server) return server;
+  for (std::size_t server = 0; server < service.config->servers.size(); ++server)
+    if (endpoint_for(service.config->servers[server], mapping.vip) == mapping.server) return server;
   return std::nullopt;
 }
 
@@ -106,7 +106,7 @@ void note_other_services(const ServiceState& service, const Services& services, 
   for (const auto& other : services) {
     if (other.get() == &service || other->removed) continue;
     for (const auto& [vip, target] : other->loaded.dnat)
-      if (const auto found = targets.find(target.server.address); found != targets.end()) found->second.insert(other->config.name);
+      if (const auto found = targets.find(target.server.address); found != targets.end()) found->second.insert(other->config->name);
   }
   for (std::size_t server = 0; server < service.servers.size(); ++server)
     for (const Endpoint& address : service.servers[server].addresses)
@@ -120,8 +120,8 @@ void note_other_services(const ServiceState& service, const Services& services, 
 
 std::vector<Mapping> mappings_of(const ServiceState& service) {
   std::set<Mapping> all;
-  for (const Vip& vip : service.config.listen)
-    for (const ServerConfig& server : service.config.servers)
+  for (const Vip& vip : service.config->listen)
+    for (const ServerConfig& server : service.config->servers)
       if (const auto endpoint = endpoint_for(server, vip)) all.insert({.vip = vip, .server = *endpoint});
   for (const auto& [vip, target] : service.loaded.dnat) all.insert({.vip = vip, .server = target.server});
   for (const Eviction& eviction : service.evictions)
@@ -135,9 +135,9 @@ ConnectionsReport make_connections(const ServiceState& service, const Services& 
   note_leaving(service, rows, now);
   for (const auto& [mapping, counts] : flows.counts) add_counts(rows.of(mapping).counts, counts);
   note_other_services(service, services, rows);
-  ConnectionsReport report{.service = service.config.name,
+  ConnectionsReport report{.service = service.config->name,
                            .took_ms = std::chrono::duration<double, std::milli>(took).count(),
-                           .on_forced = policy_text(service.config.on_forced),
+                           .on_forced = policy_text(service.config->on_forced),
                            .observed = service.shadow.has_value(),
                            .servers = {},
                            .list = {}};

@@ -85,27 +85,27 @@ Event message(Level level, std::string text) { return make({}, Message{.level = 
 
 Event flipped(const ServiceState& service, const Decision& decision, const Flip& flip, bool standby) {
   return {.at = flip.at,
-          .service = service.config.name,
+          .service = service.config->name,
           .what = Flipped{.from = former_target(service),
                           .to = target_of(service, decision),
                           .reason = flip.reason,
-                          .on_none = service.config.on_none,
+                          .on_none = service.config->on_none,
                           .standby = standby,
                           .disabled = disabled_but_up(service),
-                          .group = service.config.group,
+                          .group = service.config->group,
                           .flip = report(service, flip)}};
 }
 
 Event first_target(const ServiceState& service, const Decision& decision, bool standby) {
-  return make(service.config.name, FirstTarget{.to = target_of(service, decision),
-                                               .on_none = service.config.on_none,
-                                               .standby = standby,
-                                               .disabled = disabled_but_up(service),
-                                               .group = service.config.group});
+  return make(service.config->name, FirstTarget{.to = target_of(service, decision),
+                                                .on_none = service.config->on_none,
+                                                .standby = standby,
+                                                .disabled = disabled_but_up(service),
+                                                .group = service.config->group});
 }
 
 Event adopted(const ServiceState& service) {
-  return make(service.config.name, Adopted{.loaded = loaded_target(service), .observed = service.shadow.has_value()});
+  return make(service.config->name, Adopted{.loaded = loaded_target(service), .observed = service.shadow.has_value()});
 }
 
 Event shadow_moved(const ServiceState& service, const Decision& decision) {
@@ -117,14 +117,14 @@ Event shadow_moved(const ServiceState& service, const Decision& decision) {
                     .last = std::nullopt,
                     .loaded = loaded_target(service),
                     .disabled = disabled_but_up(service),
-                    .group = service.config.group};
+                    .group = service.config->group};
   if (service.shadow && service.shadow->placement.current) {
     const ServerState& from = service.servers[*service.shadow->placement.current];
     moved.from = named(from);
     moved.from_is_down = from.health == Health::down;
     moved.last = last_result(from, Clock::now());
   }
-  return make(service.config.name, std::move(moved));
+  return make(service.config->name, std::move(moved));
 }
 
 Event health_changed(const ServiceState& service, const ServerState& server, Time now) {
@@ -132,7 +132,7 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
       .server = named(server),
       .health = server.health,
       .fails = fails_of(server, now),
-      .within = service.config.down.within,
+      .within = service.config->down.within,
       .last = last_result(server, now),
       .another_up = std::ranges::any_of(service.servers, [](const ServerState& other) { return usable(candidate(other)) == Health::up; })};
   changed.host = server.host;
@@ -143,18 +143,18 @@ Event health_changed(const ServiceState& service, const ServerState& server, Tim
   }
   changed.cause = cause_of(service, server, now);
   if (server.report && server.report->health == server.health) changed.reported_by = server.report->by;
-  return make(service.config.name, std::move(changed));
+  return make(service.config->name, std::move(changed));
 }
 
 Event flapping(const ServiceState& service, const ServerState& server, Time now) {
   const FlapRule rule = flap_rule(service.config);
-  return make(service.config.name, Flapping{.server = named(server),
-                                            .times = server.damping.level(rule, now),
-                                            .wait = server.damping.wait(rule, now),
-                                            .observed = service.shadow.has_value()});
+  return make(service.config->name, Flapping{.server = named(server),
+                                             .times = server.damping.level(rule, now),
+                                             .wait = server.damping.wait(rule, now),
+                                             .observed = service.shadow.has_value()});
 }
 Event flapping_ended(const ServiceState& service, const ServerState& server) {
-  return make(service.config.name, FlappingEnded{.server = named(server)});
+  return make(service.config->name, FlappingEnded{.server = named(server)});
 }
 
 Event outage_doubted(const ServiceState& service, bool standby) {
@@ -165,7 +165,7 @@ Event outage_doubted(const ServiceState& service, bool standby) {
                       .refuses_new = refuses_new(service) && !standby,
                       .observed = service.shadow.has_value()};
   if (outage.until && !outage.witness_silent) doubt.lasts = *outage.until - outage.since;
-  return make(service.config.name, doubt);
+  return make(service.config->name, doubt);
 }
 
 Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted) {
@@ -180,15 +180,15 @@ Event outage_doubt_ended(const ServiceState& service, Clock::duration lasted) {
     ended.end = OutageDoubtEnded::End::ended;
   else if (candidate(service.servers[*current]).health == Health::down)
     ended.end = OutageDoubtEnded::End::dead;
-  return make(service.config.name, ended);
+  return make(service.config->name, ended);
 }
 
 Event probe_warning(const ServiceState& service, const ServerState& server, const ProbeState& probe, const probes::ProbeResult& result) {
   const bool several = probe.probe != nullptr && server.probes.size() > 1;
-  return make(service.config.name, ProbeWarning{.server = named(server),
-                                                .result = result,
-                                                .probe = several ? name_of(*probe.probe) : "",
-                                                .wanted = probe.probe == nullptr ? "" : wanted_by(probe.probe->spec, result.reason)});
+  return make(service.config->name, ProbeWarning{.server = named(server),
+                                                 .result = result,
+                                                 .probe = several ? name_of(*probe.probe) : "",
+                                                 .wanted = probe.probe == nullptr ? "" : wanted_by(probe.probe->spec, result.reason)});
 }
 
 Event probes_inconclusive(const probes::ProbeResult& result) {
@@ -198,7 +198,7 @@ Event probes_conclusive() { return make({}, ProbesConclusive{}); }
 Event clients_not_heard(std::string failure) { return make({}, ClientsNotHeard{std::move(failure)}); }
 
 Event path_trouble(const ServiceState& service, const std::optional<Address>& client) {
-  return make(service.config.name, PathTrouble{.target = named(service, service.current).value_or(ServerName{}), .client = client});
+  return make(service.config->name, PathTrouble{.target = named(service, service.current).value_or(ServerName{}), .client = client});
 }
 Event path_finding(std::string service, Finding finding) { return make(std::move(service), PathFinding{std::move(finding)}); }
 
@@ -220,83 +220,83 @@ Forced forced_now(const ServiceState& service, const Override& force, WallTime a
 
 Event forced(const ServiceState& service, const Override& force) {
   const WallTime at = event_time();
-  return {.at = at, .service = service.config.name, .what = forced_now(service, force, at)};
+  return {.at = at, .service = service.config->name, .what = forced_now(service, force, at)};
 }
 
 Event override_restored(const ServiceState& service, const Override& force) {
   const WallTime at = event_time();
-  return {.at = at, .service = service.config.name, .what = OverrideRestored{forced_now(service, force, at)}};
+  return {.at = at, .service = service.config->name, .what = OverrideRestored{forced_now(service, force, at)}};
 }
 
 Event override_waits(const ServiceState& service) {
   const Override force = service.force.value_or(Override{});
-  return make(service.config.name, OverrideWaits{.role = service.servers[force.server].role, .by = force.by});
+  return make(service.config->name, OverrideWaits{.role = service.servers[force.server].role, .by = force.by});
 }
 
 Event override_ended(const ServiceState& service, std::string by) {
-  return make(service.config.name, OverrideEnded{.expired = by.empty(), .by = std::move(by)});
+  return make(service.config->name, OverrideEnded{.expired = by.empty(), .by = std::move(by)});
 }
 
 Event override_lost(const ServiceState& service) {
   const Override force = service.force.value_or(Override{});
   const bool known = force.server < service.servers.size(); // a service that is retired has lost its servers already
-  return make(service.config.name,
+  return make(service.config->name,
               OverrideLost{.role = known ? service.servers[force.server].role : "", .by = force.by, .reason = force.reason});
 }
 
 Event override_clock(std::string service, std::chrono::seconds ends_after) { return make(std::move(service), OverrideClock{ends_after}); }
 
 Event override_shared(const ServiceState& service, const ServiceState& owner) {
-  return make(service.config.name, OverrideShared{.owner = owner.config.name, .group = service.config.group});
+  return make(service.config->name, OverrideShared{.owner = owner.config->name, .group = service.config->group});
 }
 
 Event flows_cut(const ServiceState& service, const Eviction& eviction) {
-  return make(service.config.name, FlowsCut{.flows = eviction.comment,
-                                            .cut = eviction.cut,
-                                            .busy = eviction.busy,
-                                            .left = eviction.left,
-                                            .flip = flip_of(service, eviction)});
+  return make(service.config->name, FlowsCut{.flows = eviction.comment,
+                                             .cut = eviction.cut,
+                                             .busy = eviction.busy,
+                                             .left = eviction.left,
+                                             .flip = flip_of(service, eviction)});
 }
 
 Event cut_cancelled(const ServiceState& service, const Flip& flip) {
-  return make(service.config.name,
-              CutCancelled{.flows = fmt::format("{} {}", service.config.name, flip.from), .cut = flip.cut, .flip = report(service, flip)});
+  return make(service.config->name,
+              CutCancelled{.flows = fmt::format("{} {}", service.config->name, flip.from), .cut = flip.cut, .flip = report(service, flip)});
 }
 
 Event drain_begun(const ServiceState& service, const Eviction& eviction) {
   DrainBegun begun{.flows = eviction.comment, .kind = kind_of(eviction), .lasts = std::nullopt};
   if (eviction.drain && eviction.drain->until) begun.lasts = *eviction.drain->until - eviction.drain->since;
-  return make(service.config.name, std::move(begun));
+  return make(service.config->name, std::move(begun));
 }
 
 Event drain_changed(const ServiceState& service, const Eviction& eviction, std::string by, Time now) {
   DrainChanged changed{.flows = eviction.comment, .kind = kind_of(eviction), .lasts = {}, .by = std::move(by)};
   if (eviction.drain && eviction.drain->until) changed.lasts = std::max(*eviction.drain->until - now, Clock::duration::zero());
-  return make(service.config.name, std::move(changed));
+  return make(service.config->name, std::move(changed));
 }
 
 Event drain_void(const ServiceState& service, const Eviction& eviction) {
-  return make(service.config.name, DrainVoid{.flows = eviction.comment, .kind = kind_of(eviction), .flip = flip_of(service, eviction)});
+  return make(service.config->name, DrainVoid{.flows = eviction.comment, .kind = kind_of(eviction), .flip = flip_of(service, eviction)});
 }
 
 Event drained(const ServiceState& service, const Eviction& eviction, Time now) {
   const Drain drain = eviction.drain.value_or(Drain{});
-  return make(service.config.name, Drained{.flows = eviction.comment,
-                                           .kind = kind_of(eviction),
-                                           .took = now - drain.since,
-                                           .ended = drain.drained(),
-                                           .flip = flip_of(service, eviction)});
+  return make(service.config->name, Drained{.flows = eviction.comment,
+                                            .kind = kind_of(eviction),
+                                            .took = now - drain.since,
+                                            .ended = drain.drained(),
+                                            .flip = flip_of(service, eviction)});
 }
 
 Event drain_ended(const ServiceState& service, const Eviction& eviction, DrainEnd end, bool whole, Time now) {
   const Drain drain = eviction.drain.value_or(Drain{});
-  return make(service.config.name, DrainEnded{.flows = eviction.comment,
-                                              .kept = !drain.until,
-                                              .left = whole ? drain.left : std::nullopt,
-                                              .took = now - drain.since,
-                                              .end = end,
-                                              .others_stay = !whole,
-                                              .flip = flip_of(service, eviction)});
+  return make(service.config->name, DrainEnded{.flows = eviction.comment,
+                                               .kept = !drain.until,
+                                               .left = whole ? drain.left : std::nullopt,
+                                               .took = now - drain.since,
+                                               .end = end,
+                                               .others_stay = !whole,
+                                               .flip = flip_of(service, eviction)});
 }
 
 Event unexpected_flows(const ServiceState& service, const Eviction& eviction, std::uint64_t number) {
@@ -305,17 +305,17 @@ Event unexpected_flows(const ServiceState& service, const Eviction& eviction, st
     found.server = eviction.mappings.front().server;
     found.several_servers = std::ranges::any_of(eviction.mappings, [&](const Mapping& mapping) { return mapping.server != found.server; });
   }
-  return make(service.config.name, found);
+  return make(service.config->name, found);
 }
 
 Event foreign_flows(const ServiceState& service, const Mapping& mapping, std::uint64_t number) {
   const bool early = mapping == untranslated(mapping.vip);
-  return make(service.config.name,
+  return make(service.config->name,
               ForeignFlows{.vip = mapping.vip, .server = early ? std::nullopt : std::optional{mapping.server}, .number = number});
 }
 
 Event flows_not_recorded(const ServiceState& service, const Eviction& eviction, std::string error) {
-  return make(service.config.name,
+  return make(service.config->name,
               FlowsNotRecorded{.flows = eviction.comment, .vip = eviction.mappings.front().vip, .error = std::move(error)});
 }
 

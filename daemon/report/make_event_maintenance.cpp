@@ -23,16 +23,16 @@ Event override_dropped(std::string service, const ServerState& server, std::stri
 }
 
 Event override_void(const ServiceState& service, const ServerState& server, bool disabled) {
-  return make(service.config.name, OverrideVoid{.server = server_name(server), .disabled = disabled});
+  return make(service.config->name, OverrideVoid{.server = server_name(server), .disabled = disabled});
 }
 
 Event override_moved(const ServiceState& service, const ServerState& from, const ServerState& to) {
-  return make(service.config.name, OverrideMoved{.from = server_name(from), .to = server_name(to)});
+  return make(service.config->name, OverrideMoved{.from = server_name(from), .to = server_name(to)});
 }
 
 Event health_reported(const ServiceState& service, const ServerState& server) {
   const HealthReport report = server.report.value_or(HealthReport{});
-  return make(service.config.name,
+  return make(service.config->name,
               HealthReported{.server = server_name(server),
                              .health = report.health,
                              .by = report.by,
@@ -41,25 +41,25 @@ Event health_reported(const ServiceState& service, const ServerState& server) {
 }
 
 Event report_ended(const ServiceState& service, const ServerState& server, std::string by) {
-  return make(service.config.name, ReportEnded{.server = server_name(server), .by = std::move(by)});
+  return make(service.config->name, ReportEnded{.server = server_name(server), .by = std::move(by)});
 }
 
 Event server_disabled(const ServiceState& service, const ServerState& server) {
   const WallTime at = event_time();
-  return {.at = at, .service = service.config.name, .what = disabled_now(server, at)};
+  return {.at = at, .service = service.config->name, .what = disabled_now(server, at)};
 }
 
 Event server_enabled(const ServiceState& service, const ServerState& server, std::string by) {
-  return make(service.config.name, ServerEnabled{.server = server_name(server), .expired = by.empty(), .by = std::move(by)});
+  return make(service.config->name, ServerEnabled{.server = server_name(server), .expired = by.empty(), .by = std::move(by)});
 }
 
 Event maintenance_restored(const ServiceState& service, const ServerState& server) {
   const WallTime at = event_time();
-  return {.at = at, .service = service.config.name, .what = MaintenanceRestored{disabled_now(server, at)}};
+  return {.at = at, .service = service.config->name, .what = MaintenanceRestored{disabled_now(server, at)}};
 }
 
 Event maintenance_moved(const ServiceState& service, const ServerState& from, const ServerState& to) {
-  return make(service.config.name, MaintenanceMoved{.from = server_name(from), .to = server_name(to)});
+  return make(service.config->name, MaintenanceMoved{.from = server_name(from), .to = server_name(to)});
 }
 
 Event maintenance_lost(std::string service, const ServerState& server) {

@@ -13,11 +13,11 @@ Event new_probe_fails(const ServiceState& service, const ServerState& server, co
                         .probe = probe.probe == nullptr ? "" : name_of(*probe.probe),
                         .wanted = {}};
   if (probe.probe != nullptr) failing.wanted = wanted_by(probe.probe->spec, failing.result.reason);
-  return make(service.config.name, std::move(failing));
+  return make(service.config->name, std::move(failing));
 }
 
 Event new_probes_passed(const ServiceState& service, const ServerState& server) {
-  return make(service.config.name, NewProbesPassed{.server = server_name(server)});
+  return make(service.config->name, NewProbesPassed{.server = server_name(server)});
 }
 
 /// The first server that is not disabled is waited for, or the one that an operator has chosen.
@@ -25,11 +25,11 @@ Event former_serves(const ServiceState& service) {
   const auto servers = configured_servers(service);
   const auto enabled = std::ranges::find_if(servers, [](const ServerState& server) { return !candidate(server).disabled; });
   const ServerState& next = service.force ? servers[service.force->server] : enabled == servers.end() ? servers.front() : *enabled;
-  return make(service.config.name, FormerServes{.former = server_name(service.servers.back()), .next = server_name(next)});
+  return make(service.config->name, FormerServes{.former = server_name(service.servers.back()), .next = server_name(next)});
 }
 
 Event former_kept(const ServiceState& service) {
-  return make(service.config.name, FormerKept{.former = server_name(service.servers.back())});
+  return make(service.config->name, FormerKept{.former = server_name(service.servers.back())});
 }
 
 } // namespace hanat::events

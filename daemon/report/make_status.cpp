@@ -20,7 +20,7 @@ double seconds(Clock::duration duration) { return std::chrono::duration<double>(
 double milliseconds(Clock::duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
 
 FailsStatus fails_of(const ServiceState& service, const ProbeState& probe, Time now) {
-  return {.count = probe.window.fails(now), .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+  return {.count = probe.window.fails(now), .of = service.config->down.fails, .within_s = seconds(service.config->down.within)};
 }
 
 std::optional<double> certificate_left(const ProbeState& probe, Time now) {
@@ -78,7 +78,7 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
     for (const Endpoint& address : server.addresses) status.addresses.push_back(to_text(address));
   status.health = to_text(server.health);
   status.drains = drains(server);
-  if (!service.config.group.empty()) status.group_health = to_text(candidate(server).health);
+  if (!service.config->group.empty()) status.group_health = to_text(candidate(server).health);
   if (const auto& maintenance = server.maintenance)
     status.disabled = DisabledStatus{.since = to_text(maintenance->since),
                                      .until = until_text(maintenance->until_wall),
@@ -90,7 +90,7 @@ ServerStatus report(const ServiceState& service, const ServerState& server, Time
                                  .until = to_text(reported->until_wall),
                                  .reason = reported->reason,
                                  .by = reported->by};
-  status.fails = {.count = 0, .of = service.config.down.fails, .within_s = seconds(service.config.down.within)};
+  status.fails = {.count = 0, .of = service.config->down.fails, .within_s = seconds(service.config->down.within)};
   status.totals = report(server.totals);
   if (server.probes.empty()) { // its name has no address
     if (server.health == Health::down)
@@ -153,8 +153,8 @@ std::vector<std::string> cutting(const ServiceState& service) {
     if (eviction.drain || eviction.untranslated || eviction.mappings.empty()) continue;
     const Mapping& mapping = eviction.mappings.front();
     const auto leads_there = [&](const ServerConfig& server) { return endpoint_for(server, mapping.vip) == mapping.server; };
-    const auto server = std::ranges::find_if(service.config.servers, leads_there);
-    roles.insert(server != service.config.servers.end() ? server->role : eviction.comment.substr(eviction.comment.find(' ') + 1));
+    const auto server = std::ranges::find_if(service.config->servers, leads_there);
+    roles.insert(server != service.config->servers.end() ? server->role : eviction.comment.substr(eviction.comment.find(' ') + 1));
   }
   return {roles.begin(), roles.end()};
 }
@@ -169,7 +169,7 @@ Staying staying_of(const ServiceState& service, const Flip& flip) {
 /// What the way back to a server waits for; nullptr: nobody knows.
 const char* waits_for(const ServiceState& service, const ServerState& server, Time now) {
   const Candidate all = candidate(server);
-  const Failback& policy = service.config.failback;
+  const Failback& policy = service.config->failback;
   if (all.disabled) return nullptr; // an operator
   if (all.health != Health::up) return !all.up_at ? nullptr : policy.automatic ? "stable-for" : "operator";
   if (!policy.automatic) return "operator";
@@ -181,7 +181,7 @@ const char* waits_for(const ServiceState& service, const ServerState& server, Ti
 /// The way back to a preferred server, in the order in which the decision looks at them: the first that is up, one that is flapping only
 /// where no other is, or the first that will be up.
 FailbackStatus failback_of(const ServiceState& service, Time now) {
-  FailbackStatus status{.mode = service.config.failback.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
+  FailbackStatus status{.mode = service.config->failback.automatic ? "auto" : "manual", .to = {}, .waits_for = {}};
   if (!service.current || service.force || service.shadow || service.servers[*service.current].former) return status;
   const auto rank = [](const ServerState& server, std::string_view waits) {
     return candidate(server).health != Health::up ? 2 : waits == "penalty" ? 1 : 0;
@@ -201,7 +201,7 @@ FailbackStatus failback_of(const ServiceState& service, Time now) {
 std::optional<std::string> target_address(const ServiceState& service) {
   const bool has_target = service.current || service.shadow; // what is not touched may go to a server that is no longer configured
   if (!has_target || service.loaded.dnat.empty()) return std::nullopt;
-  for (const Vip& vip : service.config.listen)
+  for (const Vip& vip : service.config->listen)
     if (const auto loaded = service.loaded.dnat.find(vip); loaded != service.loaded.dnat.end()) return to_text(loaded->second.server);
   if (service.shadow) return std::nullopt; // of a listener that it had, and that is about to be given up
   return to_text(service.loaded.dnat.begin()->second.server);
@@ -250,13 +250,13 @@ std::optional<FlipStatus> flip_of(const ServiceState& service, const Eviction& e
 
 ServiceStatus report(const ServiceState& service, Time now) {
   ServiceStatus status;
-  status.name = service.config.name;
+  status.name = service.config->name;
   status.target = target_name(service);
   status.target_address = target_address(service);
   status.since = to_text(service.since);
   status.why = to_text(service.reason);
-  if (!service.config.group.empty()) status.group = service.config.group;
-  if (service.config.offload) status.offload = service.offloading == Offloading::on;
+  if (!service.config->group.empty()) status.group = service.config->group;
+  if (service.config->offload) status.offload = service.offloading == Offloading::on;
   if (const auto& shadow = service.shadow) {
     status.mode = "observe";
     status.in_table = !service.loaded.vips.empty();
@@ -273,7 +273,7 @@ ServiceStatus report(const ServiceState& service, Time now) {
   if (service.failback_at && !service.shadow) status.failback_in_s = std::max(0.0, seconds(*service.failback_at - now));
   status.failback = failback_of(service, now);
   status.flips = service.flips;
-  status.listen = service.config.listen_text;
+  status.listen = service.config->listen_text;
   for (const ServerState& server : service.servers) status.servers.push_back(report(service, server, now));
   if (const auto& flip = service.last_flip) {
     status.last_flip = report(service, *flip);
@@ -306,7 +306,7 @@ std::optional<std::string> inconclusive_reason(const Services& services) {
         if (!probe.last || probe.last->outcome != probes::Outcome::inconclusive) continue;
         ++inconclusive[probe.last->reason];
         if (first.empty())
-          first = fmt::format("{} {}{}", service->config.name, server.role, probe.last->detail.empty() ? "" : ": " + probe.last->detail);
+          first = fmt::format("{} {}{}", service->config->name, server.role, probe.last->detail.empty() ? "" : ": " + probe.last->detail);
       }
   if (inconclusive.empty()) return std::nullopt;
   const auto& [reason, count] = *std::ranges::max_element(inconclusive, {}, [](const auto& entry) { return entry.second; });

@@ -64,8 +64,8 @@ events::HealthCause cause_of(const ServiceState& service, const ServerState& ser
   events::HealthCause cause{.observations = {all.begin(), all.end()},
                             .probes = {},
                             .now = now,
-                            .of = up ? 0 : service.config.down.fails,
-                            .within = up ? Clock::duration{} : service.config.down.within};
+                            .of = up ? 0 : service.config->down.fails,
+                            .within = up ? Clock::duration{} : service.config->down.within};
   for (const ProbeState& probe : server.probes) {
     if (!up) break;
     cause.of = std::max(cause.of, probe.window.up_by().passes); // the last of them was the one that was waited for

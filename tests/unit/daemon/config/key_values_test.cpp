@@ -20,7 +20,7 @@ ServiceConfig web_with(const std::string& lines) {
       "[service.web]\nlisten = \"203.0.113.10:443/tcp\"\nprimary = \"10.0.0.11:8443\"\nbackup = \"10.0.0.12:8443\"\n" + lines;
   const ConfigResult result = parse_config(text, "test");
   if (const auto* errors = std::get_if<std::vector<ConfigError>>(&result)) ADD_FAILURE() << to_text(errors->front()) << "\n" << text;
-  return std::holds_alternative<Config>(result) ? std::get<Config>(result).services.at(0) : ServiceConfig{};
+  return std::holds_alternative<Config>(result) ? std::get<Config>(result).services.at(0) : Shared<ServiceConfig>{};
 }
 std::vector<KeyDifference> between(const std::string& before, const std::string& after) {
   return differences(web_with(before), web_with(after));

@@ -92,7 +92,7 @@ TEST(ParseInterface, SharedPortsOfTwoFamiliesAreNoOverlap) {
                                    "[service.c]\nlisten = \"eth1:443/tcp\"\nprimary = \"10.0.0.12\"\n",
                                    "hanat.toml");
   ASSERT_TRUE(std::holds_alternative<Config>(config)) << to_text(std::get<std::vector<ConfigError>>(config).front());
-  EXPECT_EQ(std::get<Config>(config).services[1].interfaces[0].endpoints[0].address.family(), Family::ipv6);
+  EXPECT_EQ(std::get<Config>(config).services[1]->interfaces[0].endpoints[0].address.family(), Family::ipv6);
 }
 
 } // namespace

@@ -61,10 +61,10 @@ TEST_F(ConfigFiles, ServicesOfConfDFollowInTheOrderOfTheFilesNames) {
   ASSERT_TRUE(std::holds_alternative<Config>(result)) << errors();
   const auto& services = std::get<Config>(result).services;
   ASSERT_EQ(services.size(), 3U);
-  EXPECT_EQ(services[0].name, "main");
-  EXPECT_EQ(services[1].name, "c");
-  EXPECT_EQ(services[2].name, "b");
-  EXPECT_EQ(services[2].on_none, OnNone::drop); // [defaults] of the main file
+  EXPECT_EQ(services[0]->name, "main");
+  EXPECT_EQ(services[1]->name, "c");
+  EXPECT_EQ(services[2]->name, "b");
+  EXPECT_EQ(services[2]->on_none, OnNone::drop); // [defaults] of the main file
 }
 
 TEST_F(ConfigFiles, TheExampleIsValidAndHasNoServices) {

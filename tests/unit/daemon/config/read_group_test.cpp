@@ -88,9 +88,9 @@ TEST(ConfigGroups, ServicesKnowTheirGroup) {
   const auto result = parse_config(grouped_text("[group.voice]\nservices = [\"sip\", \"rtp\"]\n"), "f");
   ASSERT_TRUE(std::holds_alternative<Config>(result)) << errors_of(grouped_text("[group.voice]\nservices = [\"sip\", \"rtp\"]\n"));
   const auto& services = std::get<Config>(result).services;
-  EXPECT_EQ(services[0].group, "voice");
-  EXPECT_EQ(services[1].group, "voice");
-  EXPECT_EQ(services[2].group, "");
+  EXPECT_EQ(services[0]->group, "voice");
+  EXPECT_EQ(services[1]->group, "voice");
+  EXPECT_EQ(services[2]->group, "");
 }
 
 TEST(ConfigGroups, DefaultsApplyToAllServicesOfAGroup) {
@@ -102,8 +102,8 @@ TEST(ConfigGroups, DefaultsApplyToAllServicesOfAGroup) {
 TEST(ConfigGroups, ModeIsAutoByDefault) {
   const auto result = parse_config("[defaults]\nmode = \"observe\"\n" + grouped_text("mode = \"auto\"\n"), "f");
   ASSERT_TRUE(std::holds_alternative<Config>(result));
-  EXPECT_EQ(std::get<Config>(result).services[0].mode, Mode::observe);
-  EXPECT_EQ(std::get<Config>(result).services[2].mode, Mode::automatic);
+  EXPECT_EQ(std::get<Config>(result).services[0]->mode, Mode::observe);
+  EXPECT_EQ(std::get<Config>(result).services[2]->mode, Mode::automatic);
 }
 
 TEST(ConfigGroups, AnExtraFileMayGroupServicesOfAnyFile) {
@@ -130,7 +130,7 @@ TEST(ConfigGroups, AnExtraFileMayGroupServicesOfAnyFile) {
   ASSERT_TRUE(std::holds_alternative<std::vector<hanat::ConfigError>>(partly));
   EXPECT_EQ(std::get<std::vector<hanat::ConfigError>>(partly).size(), 1U) << "the unreadable file may define fax";
   ASSERT_TRUE(std::holds_alternative<Config>(right));
-  EXPECT_EQ(std::get<Config>(right).services[1].group, "voice");
+  EXPECT_EQ(std::get<Config>(right).services[1]->group, "voice");
 }
 
 } // namespace

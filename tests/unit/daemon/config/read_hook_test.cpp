@@ -35,11 +35,11 @@ TEST(ReadHook, AServiceHasItsOwnOrThatOfTheDefaultsOrNone) {
                                service("a", 1) + service("b", 2, "hook = []") + service("c", 3, "hook = [\"/bin/false\"]") +
                                service("d", 4, "hook_timeout = \"500ms\""));
   EXPECT_EQ(config.hook, (HookConfig{.command = {"/bin/true", "all"}, .timeout = 1min}));
-  EXPECT_EQ(config.services[0].hook, (HookConfig{.command = {"/bin/true", "each"}, .timeout = 3s}));
-  EXPECT_EQ(config.services[1].hook, HookConfig{});
-  EXPECT_EQ(config.services[2].hook, (HookConfig{.command = {"/bin/false"}, .timeout = 3s}));
-  EXPECT_EQ(config.services[3].hook, (HookConfig{.command = {"/bin/true", "each"}, .timeout = 500ms}));
-  EXPECT_EQ(parsed(service("a", 1)).services[0].hook.command, std::vector<std::string>{});
+  EXPECT_EQ(config.services[0]->hook, (HookConfig{.command = {"/bin/true", "each"}, .timeout = 3s}));
+  EXPECT_EQ(config.services[1]->hook, HookConfig{});
+  EXPECT_EQ(config.services[2]->hook, (HookConfig{.command = {"/bin/false"}, .timeout = 3s}));
+  EXPECT_EQ(config.services[3]->hook, (HookConfig{.command = {"/bin/true", "each"}, .timeout = 500ms}));
+  EXPECT_EQ(parsed(service("a", 1)).services[0]->hook.command, std::vector<std::string>{});
 }
 
 TEST(ReadHook, EachProgramIsLookedAtOnce) {

@@ -74,7 +74,7 @@ TEST_F(ReplyToMove, OfAnEnabledServerSaysWhatTheWayBackWaitsFor) {
   judge(Health::down, Health::up);
   EXPECT_EQ(way_back(0).at("waits_for"), "up");
   EXPECT_EQ(way_back(0).at("health"), "down");
-  web.config.failback.automatic = false;
+  web.config.edit().failback.automatic = false;
   EXPECT_EQ(way_back(0).at("waits_for"), "operator");
 }
 

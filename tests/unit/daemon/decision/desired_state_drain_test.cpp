@@ -24,7 +24,7 @@ const std::set<Mapping> flows_of_the_primary{{tcp4, primary4}, {tcp6, primary6},
 TEST(Plan, AtAFailoverTcpMayStayButNothingElse) {
   for (const FlowPolicy& policy : {kept_policy, a_minute}) {
     ServiceState service = service_at(Destination::primary);
-    service.config.on_failover = policy;
+    service.config.edit().on_failover = policy;
     const Plan result = go(service, Destination::backup);
     ASSERT_EQ(result.evictions.size(), 2U);
     EXPECT_EQ(staying(result.evictions), tcp_of_the_primary);
@@ -36,7 +36,8 @@ TEST(Plan, AtAFailoverTcpMayStayButNothingElse) {
 TEST(Plan, AtAPlannedMoveAllMayStayWithTcpApartFromTheRest) {
   for (const Reason reason : {Reason::failback, Reason::forced}) {
     ServiceState service = service_at(Destination::primary);
-    service.config.on_failback = service.config.on_forced = a_minute;
+    ServiceConfig& config = service.config.edit();
+    config.on_failback = config.on_forced = a_minute;
     const Plan result = go(service, Destination::backup, reason);
     ASSERT_EQ(result.evictions.size(), 2U);
     EXPECT_EQ(staying(result.evictions), flows_of_the_primary);
@@ -49,7 +50,8 @@ TEST(Plan, AtAPlannedMoveAllMayStayWithTcpApartFromTheRest) {
 TEST(Plan, WithoutATargetNothingStays) {
   for (const FlowPolicy& policy : {kept_policy, a_minute}) {
     ServiceState service = service_at(Destination::primary);
-    service.config.on_failover = service.config.on_failback = service.config.on_forced = policy;
+    ServiceConfig& config = service.config.edit();
+    config.on_failover = config.on_failback = config.on_forced = policy;
     const Plan result = go(service, Destination::none);
     EXPECT_TRUE(staying(result.evictions).empty());
     EXPECT_EQ(keys_of(result.rules.stale), flows_of_the_primary);
@@ -59,7 +61,8 @@ TEST(Plan, WithoutATargetNothingStays) {
 /// The primary drains its TCP flows, or keeps them, and the backup has the traffic.
 ServiceState drained_service(const FlowPolicy& policy, Reason reason) {
   ServiceState service = service_at(Destination::primary);
-  service.config.on_failover = service.config.on_failback = service.config.on_forced = policy;
+  ServiceConfig& config = service.config.edit();
+  config.on_failover = config.on_failback = config.on_forced = policy;
   service.servers.resize(2);
   const Plan flip = go(service, Destination::backup, reason);
   service.loaded = flip.rules;
@@ -86,7 +89,7 @@ TEST(Plan, ADrainIsOverAtItsTimeAndNotBefore) {
 
 TEST(Plan, ADrainIsVoidWhenItsServerIsTargetAgainEvenAtItsEnd) {
   ServiceState service = drained_service(a_minute, Reason::forced);
-  service.config.on_failback = {};
+  service.config.edit().on_failback = {};
   const Plan back = go(service, Destination::primary, Reason::failback, moment + 60s);
   EXPECT_TRUE(back.ending.empty());
   EXPECT_EQ(as_set(back.returning), flows_of_the_primary);
@@ -99,7 +102,7 @@ TEST(Plan, ADrainEndsWithoutATargetAndWithItsServiceAndWithItsListener) {
     const Plan none = go(service, Destination::none, Reason::failover, moment + 1s);
     EXPECT_EQ(as_set(none.ending), tcp_of_the_primary);
     EXPECT_EQ(keys_of(none.rules.stale).size(), 4U) << "the backup's two flows go with them";
-    service.config.listen = {tcp4, udp4};
+    service.config.edit().listen = {tcp4, udp4};
     apply(service, go(service, Destination::backup, Reason::failover, moment + 1s), moment + 1s);
     recorded(service);
     const Plan fewer = go(service, Destination::backup, Reason::failover, moment + 1s);
@@ -129,7 +132,7 @@ TEST(Plan, TcpOfASilentServerDoesNotDrainAndNothingElseStaysAtADeadOne) {
       const Plan later = go(service, Destination::backup, Reason::failover, moment + 1s);
       EXPECT_EQ(as_set(later.ending), tcp_stays ? (std::set<Mapping>{{udp4, primary4}}) : flows_of_the_primary);
       ServiceState now = service_at(Destination::primary);
-      now.config.on_failover = policy;
+      now.config.edit().on_failover = policy;
       now.servers.resize(2);
       let_fail(now.servers[0], reason);
       EXPECT_EQ(staying(go(now, Destination::backup).evictions), tcp_stays ? tcp_of_the_primary : std::set<Mapping>{});
@@ -168,7 +171,7 @@ TEST(Plan, FlowsThatDrainOutliveASilenceThatMayBeTheWays) {
 /// The primary is full, its flows stay, and the backup has the traffic.
 ServiceState left_full(const FlowPolicy& on_failover) {
   ServiceState service = service_at(Destination::primary);
-  service.config.on_failover = on_failover;
+  service.config.edit().on_failover = on_failover;
   service.servers.resize(2);
   service.servers[0].health = Health::full;
   service.servers[1].health = Health::up;
@@ -251,8 +254,9 @@ TEST(Plan, EachReasonForAFlipHasItsOwnPolicy) {
                          Row{Reason::forced, &ServiceConfig::on_forced}}) {
     for (const FlowPolicy& others : {FlowPolicy{}, kept_policy}) {
       ServiceState service = service_at(Destination::backup);
-      service.config.on_failover = service.config.on_failback = service.config.on_forced = others;
-      service.config.*row.policy = others == kept_policy ? FlowPolicy{} : kept_policy;
+      ServiceConfig& config = service.config.edit();
+      config.on_failover = config.on_failback = config.on_forced = others;
+      config.*row.policy = others == kept_policy ? FlowPolicy{} : kept_policy;
       const Plan result = go(service, Destination::primary, row.flip_reason);
       ASSERT_FALSE(result.evictions.empty());
       EXPECT_EQ(staying(result.evictions).empty(), others == kept_policy) << to_text(row.flip_reason);
@@ -262,7 +266,8 @@ TEST(Plan, EachReasonForAFlipHasItsOwnPolicy) {
 
 TEST(Plan, TheFlowsOfARemovedServiceGoInSpiteOfKeep) {
   ServiceState service = service_at(Destination::primary);
-  service.config.on_failover = service.config.on_failback = service.config.on_forced = kept_policy;
+  ServiceConfig& config = service.config.edit();
+  config.on_failover = config.on_failback = config.on_forced = kept_policy;
   const Plan result = go(service, Destination::removed);
   ASSERT_EQ(result.evictions.size(), 1U);
   EXPECT_FALSE(result.evictions[0].drain);

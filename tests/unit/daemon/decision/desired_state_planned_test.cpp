@@ -31,7 +31,7 @@ constexpr Left all_drain{.tcp_drains = true, .udp_drains = true, .until = moment
 
 ServiceState at_the_primary() {
   ServiceState service = service_at(Destination::primary);
-  service.config.on_forced = ServiceConfig{}.on_forced;
+  service.config.edit().on_forced = ServiceConfig{}.on_forced;
   return service;
 }
 Decision to_backup(Reason flip_reason, bool planned) {
@@ -45,7 +45,7 @@ TEST(PlannedMove, DrainsForAMinuteUnlessTheConfigurationSaysOtherwise) {
   EXPECT_EQ(left_by(service, to_backup(Reason::forced, true)), all_drain);
   EXPECT_EQ(left_by(service, to_backup(Reason::disabled, true)), all_drain);
   EXPECT_EQ(left_by(service, to_backup(Reason::failback, true)), all_drain) << "after enable, or the end of an override";
-  service.config.on_forced = {};
+  service.config.edit().on_forced = {};
   EXPECT_EQ(left_by(service, to_backup(Reason::disabled, true)), Left{});
 }
 
@@ -70,7 +70,7 @@ TEST(PlannedMove, IsOneThatAReloadMakes) {
   ServiceState service = at_the_primary();
   EXPECT_EQ(left_by(service, to_backup(Reason::starting, false)), all_drain) << "nothing was decided: an endpoint got another server";
   EXPECT_EQ(left_by(service, to_backup(Reason::failover, false)), Left{});
-  service.config.servers[0].addresses = {endpoint("198.18.9.9", 8443)};
+  service.config.edit().servers[0].addresses = {endpoint("198.18.9.9", 8443)};
   EXPECT_EQ(left_by(service, to_backup(Reason::failover, false)), all_drain) << "the old target is no server of it any more";
 }
 

@@ -40,8 +40,9 @@ TEST(Plan, HoldsItsPromisesOverRandomLives) {
       when += pick(40) * 1s;
       service.config = web(); // a service that was removed may be configured anew
       service.removed = false;
-      service.config.on_none = pick(2) == 0 ? OnNone::refuse : OnNone::drop;
-      for (FlowPolicy* policy : {&service.config.on_failover, &service.config.on_failback, &service.config.on_forced})
+      ServiceConfig& config = service.config.edit();
+      config.on_none = pick(2) == 0 ? OnNone::refuse : OnNone::drop;
+      for (FlowPolicy* policy : {&config.on_failover, &config.on_failback, &config.on_forced})
         *policy = std::array{FlowPolicy{}, a_minute, kept_policy}.at(static_cast<std::size_t>(pick(3)));
       if (!service.evictions.empty() && pick(3) == 0) service.evictions.erase(service.evictions.begin()); // its cut is done
       const Destination to = destinations.at(static_cast<std::size_t>(pick(5)));

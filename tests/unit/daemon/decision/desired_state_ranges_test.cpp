@@ -18,10 +18,10 @@ const Endpoint primary_machine = endpoint("198.18.1.2", 0), backup_machine = end
 /// On its primary, with everything loaded.
 ServiceState ranged(const Vip& listen) {
   ServiceState service;
-  service.config.name = "web";
-  service.config.listen = {listen};
-  service.config.servers = {{.role = "primary", .addresses = {primary_machine}, .snat = {}, .probes = {}},
-                            {.role = "backup", .addresses = {backup_machine}, .snat = {}, .probes = {}}};
+  service.config.edit().name = "web";
+  service.config.edit().listen = {listen};
+  service.config.edit().servers = {{.role = "primary", .addresses = {primary_machine}, .snat = {}, .probes = {}},
+                                   {.role = "backup", .addresses = {backup_machine}, .snat = {}, .probes = {}}};
   service.servers.resize(2);
   service.loaded.vips[listen] = "web";
   service.loaded.dnat[listen] = {primary_machine, "web primary"};
@@ -41,7 +41,7 @@ TEST(Plan, ARangeMovesAsOneEndpointWhoseFlowsKeepTheirPort) {
 
 TEST(Plan, OfANarrowerRangeOnlyTheRestIsEvicted) {
   ServiceState service = ranged(ports_of(2'000, 9'000));
-  service.config.listen = {ports_of(3'000, 8'999)};
+  service.config.edit().listen = {ports_of(3'000, 8'999)};
   const Plan result = go(service, Destination::primary);
   const Mapping below{ports_of(2'000, 2'999), primary_machine}, above{ports_of(9'000, 0), endpoint("198.18.1.2", 9'000)};
   const Mapping below2{below.vip, backup_machine}, above2{above.vip, endpoint("198.18.2.2", 9'000)};
@@ -53,7 +53,7 @@ TEST(Plan, OfANarrowerRangeOnlyTheRestIsEvicted) {
 
 TEST(Plan, OfAnotherRangeOnAnotherServerEverythingIsEvicted) {
   ServiceState service = ranged(ports_of(2'000, 9'000));
-  service.config.listen = {ports_of(3'000, 9'999)};
+  service.config.edit().listen = {ports_of(3'000, 9'999)};
   const Plan result = go(service, Destination::backup);
   const Mapping kept{ports_of(3'000, 9'000), primary_machine}, rest{ports_of(2'000, 2'999), primary_machine};
   EXPECT_EQ(mappings_of(result.evictions, false), (std::set{kept, rest, Mapping{rest.vip, backup_machine}}));
@@ -63,14 +63,14 @@ TEST(Plan, OfAnotherRangeOnAnotherServerEverythingIsEvicted) {
 /// The primary drains its flows for a minute, and the backup has the traffic.
 ServiceState drained_range(const Vip& listen) {
   ServiceState service = ranged(listen);
-  service.config.on_forced = a_minute;
+  service.config.edit().on_forced = a_minute;
   apply(service, go(service, Destination::backup, Reason::forced), moment);
   return service;
 }
 
 TEST(Plan, OfANarrowerRangeOnlyTheRestOfADrainIsGivenUp) {
   ServiceState service = drained_range(ports_of(8'000, 10'000));
-  service.config.listen = {ports_of(8'000, 9'500)};
+  service.config.edit().listen = {ports_of(8'000, 9'500)};
   const Plan result = go(service, Destination::backup, Reason::failover, moment + 1s);
   const Mapping rest{ports_of(9'501, 10'000), primary_machine};
   EXPECT_EQ(as_set(result.ending), std::set{rest});
@@ -86,7 +86,7 @@ TEST(Plan, OfANarrowerRangeOnlyTheRestOfADrainIsGivenUp) {
 
 TEST(Plan, ADrainOfANarrowerRangeHasTheSameEnd) {
   ServiceState service = drained_range(ports_of(8'000, 10'000));
-  service.config.listen = {ports_of(8'000, 9'500)};
+  service.config.edit().listen = {ports_of(8'000, 9'500)};
   const Mapping kept{ports_of(8'000, 9'500), primary_machine};
   apply(service, go(service, Destination::backup, Reason::failover, moment + 1s), moment + 1s);
   service.evictions.erase(service.evictions.begin()); // as Evictions does it: see drains_test
@@ -103,10 +103,10 @@ TEST(Plan, ADrainOfANarrowerRangeHasTheSameEnd) {
 
 TEST(Plan, AnEndpointThatARangeHasNowDrainsOn) {
   ServiceState service = service_at(Destination::primary);
-  service.config.on_forced = a_minute;
+  service.config.edit().on_forced = a_minute;
   service.servers.resize(2);
   apply(service, go(service, Destination::backup, Reason::forced), moment);
-  service.config.listen = {ports_of(400, 500), udp4, tcp6};
+  service.config.edit().listen = {ports_of(400, 500), udp4, tcp6};
   EXPECT_TRUE(go(service, Destination::backup, Reason::failover, moment + 1s).ending.empty());
 }
 

@@ -69,17 +69,17 @@ TEST(Plan, AServerWithoutAnAddressOfTheFamilyLeavesThatEndpointWithoutTarget) {
 
 TEST(Plan, ASourceOfAnotherFamilyIsLeftOut) {
   ServiceState service = service_at(Destination::primary);
-  service.config.servers[0].snat = {nat::SnatKind::address, address("198.18.1.1")};
+  service.config.edit().servers[0].snat = {nat::SnatKind::address, address("198.18.1.1")};
   const Plan result = go(service, Destination::primary);
   EXPECT_TRUE(result.rules.snat.contains({tcp4, primary4}));
   EXPECT_FALSE(result.rules.snat.contains({tcp6, primary6}));
-  service.config.servers[0].snat = {};
+  service.config.edit().servers[0].snat = {};
   EXPECT_FALSE(go(service, Destination::primary).rules.snat.contains({tcp4, primary4})) << "no translation, no element";
 }
 
 TEST(Plan, OnNoneDropAnswersNobody) {
   ServiceState service = service_at(Destination::backup);
-  service.config.on_none = OnNone::drop;
+  service.config.edit().on_none = OnNone::drop;
   const Plan result = go(service, Destination::none);
   ASSERT_EQ(result.rules.reject.size(), every_vip.size());
   for (const auto& [vip, refused] : result.rules.reject) EXPECT_EQ(refused.refusal, nat::Refusal::drop);
@@ -87,7 +87,7 @@ TEST(Plan, OnNoneDropAnswersNobody) {
 
 TEST(Plan, WhileAnOutageIsInDoubtNothingLeavesAndNewFlowsMayBeRefused) {
   ServiceState service = service_at(Destination::primary);
-  for (ServerConfig& server : service.config.servers)
+  for (const ServerConfig& server : service.config->servers)
     service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
   for (ServerState& server : service.servers) server.health = Health::down;
   const Eviction draining{.mappings = {{tcp4, backup4}}, .comment = "web backup", .drain = Drain{.until = moment + 10s, .since = moment}};
@@ -134,7 +134,7 @@ TEST(Plan, AServerThatReturnsIsNotStaleInTheSameChange) {
 
 TEST(Plan, AnEndpointThatIsNoLongerListenedOnLeavesAlone) {
   ServiceState service = service_at(Destination::primary);
-  service.config.listen = {tcp4, udp4};
+  service.config.edit().listen = {tcp4, udp4};
   const Plan result = go(service, Destination::primary);
   EXPECT_EQ(mappings_of(result.evictions, false), (std::set<Mapping>{{tcp6, primary6}}));
   EXPECT_TRUE(result.rules.recent.empty()) << "not in the flip itself";
@@ -153,7 +153,7 @@ TEST(Plan, AnUnfinishedEvictionOfAnEndpointThatIsGivenUpGoesOnWithoutItsStaleKey
   ServiceState service = service_at(Destination::backup);
   service.evictions.push_back({.mappings = {{tcp4, primary4}, {udp4, primary4}}, .comment = "web primary"});
   service.evictions.push_back({.mappings = {untranslated(udp4)}, .comment = "web", .untranslated = true});
-  service.config.listen = {tcp4, tcp6};
+  service.config.edit().listen = {tcp4, tcp6};
   const Plan result = go(service, Destination::backup);
   EXPECT_EQ(keys_of(result.rules.stale), (std::set<Mapping>{{tcp4, primary4}}));
   EXPECT_EQ(as_set(result.ending), (std::set<Mapping>{{udp4, primary4}, untranslated(udp4)}));
@@ -162,10 +162,10 @@ TEST(Plan, AnUnfinishedEvictionOfAnEndpointThatIsGivenUpGoesOnWithoutItsStaleKey
 
 TEST(Plan, AnEndpointThatIsListenedOnAgainIsNotGivenUp) {
   ServiceState service = service_at(Destination::primary);
-  service.config.listen = {tcp4, udp4};
+  service.config.edit().listen = {tcp4, udp4};
   apply(service, go(service, Destination::primary), moment);
   recorded(service);
-  service.config.listen = {tcp4, udp4, tcp6};
+  service.config.edit().listen = {tcp4, udp4, tcp6};
   const Plan again = go(service, Destination::primary);
   EXPECT_EQ(as_set(again.ending), (std::set<Mapping>{{tcp6, primary6}}));
   EXPECT_TRUE(again.rules.dnat.contains(tcp6));
@@ -174,7 +174,7 @@ TEST(Plan, AnEndpointThatIsListenedOnAgainIsNotGivenUp) {
 
 TEST(Plan, AServerThatGetsAnotherAddressIsAnotherServer) {
   ServiceState service = service_at(Destination::primary);
-  service.config.servers[0].addresses[0] = endpoint("198.18.1.9", 8443);
+  service.config.edit().servers[0].addresses[0] = endpoint("198.18.1.9", 8443);
   const Plan result = go(service, Destination::primary);
   EXPECT_EQ(mappings_of(result.evictions, false), (std::set<Mapping>{{tcp4, primary4}, {udp4, primary4}}));
   EXPECT_TRUE(result.moves);
@@ -182,7 +182,7 @@ TEST(Plan, AServerThatGetsAnotherAddressIsAnotherServer) {
 
 TEST(Plan, AServerThatOnlyGetsAnotherNameKeepsItsFlows) {
   ServiceState service = service_at(Destination::primary);
-  service.config.servers[0].role = "backup2";
+  service.config.edit().servers[0].role = "backup2";
   const Plan result = go(service, Destination::primary);
   EXPECT_TRUE(result.evictions.empty());
   EXPECT_FALSE(result.moves);
@@ -237,7 +237,7 @@ TEST(Plan, ARefusalIsHeldWhereAnotherServerMayDo) {
 
 TEST(Plan, NothingIsHeldWhereItIsOffOrAnOperatorPinsTheTarget) {
   ServiceState off = watched(Health::up, Health::up);
-  off.config.hold = false;
+  off.config.edit().hold = false;
   EXPECT_TRUE(go(off, Destination::primary).rules.hold.empty());
   ServiceState pinned = watched(Health::up, Health::up);
   pinned.force.emplace();
@@ -322,7 +322,7 @@ TEST(PlanObserve, FlowsOfAnEarlierFlipGoToTheirEnd) {
 
 TEST(PlanObserve, AnEndpointThatIsNotListenedOnAnyMoreIsGivenUp) {
   ServiceState service = service_at(Destination::primary);
-  service.config.listen = {tcp4, tcp6};
+  service.config.edit().listen = {tcp4, tcp6};
   const Plan change = plan_observe(service, moment);
   EXPECT_EQ(change.rules, service.loaded) << "until its flows are recorded";
   ASSERT_EQ(change.evictions.size(), 1U);

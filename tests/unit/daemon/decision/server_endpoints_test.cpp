@@ -18,17 +18,17 @@ protected:
   ServiceState& add(const std::string& name, std::vector<Vip> listen, std::size_t at, std::uint16_t port = 0) {
     services.push_back(std::make_unique<ServiceState>());
     ServiceState& service = *services.back();
-    service.config.name = name;
-    service.config.listen = std::move(listen);
-    service.config.servers = {{.role = "primary", .addresses = {endpoint("198.18.1.2", port)}, .snat = {}, .probes = {}},
-                              {.role = "backup", .addresses = {endpoint("198.18.2.2", port)}, .snat = {}, .probes = {}}};
+    service.config.edit().name = name;
+    service.config.edit().listen = std::move(listen);
+    service.config.edit().servers = {{.role = "primary", .addresses = {endpoint("198.18.1.2", port)}, .snat = {}, .probes = {}},
+                                     {.role = "backup", .addresses = {endpoint("198.18.2.2", port)}, .snat = {}, .probes = {}}};
     go_to(service, at);
     return service;
   }
   static void go_to(ServiceState& service, std::size_t server) {
     service.loaded.dnat.clear();
-    for (const Vip& vip : service.config.listen)
-      service.loaded.dnat[vip] = {endpoint_for(service.config.servers[server], vip).value(), service.config.name};
+    for (const Vip& vip : service.config->listen)
+      service.loaded.dnat[vip] = {endpoint_for(service.config->servers[server], vip).value(), service.config->name};
   }
   /// The primary has lost the traffic, and its flows were cut.
   static void displace(ServiceState& service) {

@@ -78,7 +78,7 @@ protected:
   Flows flows;
   const Time began = flows.now;
   ServiceState& web = flows.add_at(small_service("web", 443), 0);
-  const Vip listener = web.config.listen.front();
+  const Vip listener = web.config->listen.front();
   ClientEvidence clients{flows.registry, flows.outbox};
   std::vector<Endpoint> diagnosed;
 };

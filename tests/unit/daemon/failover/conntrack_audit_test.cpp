@@ -208,7 +208,7 @@ TEST_F(ConntrackAuditTest, AMappingThatNoServiceHasAnyMoreIsLeftAlone) {
   begin_when_idle();
   const Mapping flows{ports(5000, 9000), endpoint("198.18.2.2", 0)};
   EXPECT_FALSE(expects(flows));
-  service.config.listen = {ports(5000, 6000)};
+  service.config.edit().listen = {ports(5000, 6000)};
   service.loaded.vips = {{ports(5000, 6000), "range"}};
   finish(unexpected(flows));
   EXPECT_EQ(found(), 0U);

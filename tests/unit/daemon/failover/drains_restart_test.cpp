@@ -78,7 +78,7 @@ TEST_F(DrainsTest, DrainsOfAServiceThatIsGoneAreItsTombstones) {
   ASSERT_EQ(registry.services().size(), 1U);
   const ServiceState& tombstone = *registry.services().front();
   EXPECT_TRUE(tombstone.removed);
-  EXPECT_EQ(tombstone.config.name, "gone");
+  EXPECT_EQ(tombstone.config->name, "gone");
   EXPECT_EQ(mappings_of(tombstone.evictions, false), std::set{primary_tcp});
   EXPECT_EQ(events(said::kept), 0U);
 }

@@ -272,7 +272,7 @@ TEST_F(DrainsTest, OfANarrowerRangeTheFlowsDrainOn) {
   const Time end = now + 60s;
   notify();
   now += 1s;
-  service.config.listen = {range(8000, 9500)};
+  service.config.edit().listen = {range(8000, 9500)};
   look(service);
   EXPECT_EQ(events("some flows of primary, drained over 1 s, are cut now: the service or this listener is no longer configured; the "
                    "others stay"),

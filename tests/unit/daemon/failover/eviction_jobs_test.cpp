@@ -144,8 +144,8 @@ TEST_F(EvictionJobsTest, FlowsOfATargetThatReturnsAreNotEvictedAnyMore) {
 TEST_F(EvictionJobsTest, SeveralServicesShareAJob) {
   ServiceState& one = add_at(small_service("one", 80), 0);
   ServiceState& two = add_at(small_service("two", 81), 0);
-  const Mapping of_one{one.config.listen.front(), one.loaded.dnat.begin()->second.server};
-  const Mapping of_two{two.config.listen.front(), two.loaded.dnat.begin()->second.server};
+  const Mapping of_one{one.config->listen.front(), one.loaded.dnat.begin()->second.server};
+  const Mapping of_two{two.config->listen.front(), two.loaded.dnat.begin()->second.server};
   go(one, to_server(1));
   go(two, to_server(1));
   EXPECT_TRUE(run());
@@ -185,7 +185,7 @@ TEST_F(EvictionJobsTest, AJobThatOnlyReadsGivesWayToACut) {
 
 TEST_F(EvictionJobsTest, ARecordGivesWayToACutAndToNothingElse) {
   ServiceState& service = add_at(small_service("exact", 81), 0);
-  const Mapping flows{service.config.listen.front(), service.loaded.dnat.begin()->second.server};
+  const Mapping flows{service.config->listen.front(), service.loaded.dnat.begin()->second.server};
   const auto add_exact = [&](CutStage stage) {
     evictions.add(service, {.mappings = {flows}, .comment = "exact", .exact = true, .stage = stage, .due = now});
   };
@@ -238,7 +238,7 @@ TEST_F(EvictionJobsTest, WithoutNudgeOrAnythingHeldNobodyIsNotified) {
   evictions.notify_held(service);
   EXPECT_FALSE(run());
   service.loaded.hold[primary_tcp] = "web primary";
-  service.config.nudge = false;
+  service.config.edit().nudge = false;
   evictions.notify_held(service);
   EXPECT_FALSE(run());
 }

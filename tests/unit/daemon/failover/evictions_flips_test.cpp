@@ -101,7 +101,7 @@ TEST_F(EvictionsFlipsTest, AFlipThatCutsNothingIsNotCutting) {
 TEST_F(EvictionsFlipsTest, AnEndpointThatChangesHandsTakesItsEvictionsAlong) {
   ServiceState& from = add_at(small_service("old", 80), 0);
   ServiceState& to = add(small_service("new", 81));
-  const Vip vip = from.config.listen.front();
+  const Vip vip = from.config->listen.front();
   const Mapping flows{vip, from.loaded.dnat.at(vip).server};
   go(from, to_server(1));
   evictions.transfer(from, to, vip, now);
@@ -116,7 +116,7 @@ TEST_F(EvictionsFlipsTest, AnEndpointThatChangesHandsTakesItsEvictionsAlong) {
 TEST_F(EvictionsFlipsTest, AJobUnderWayGoesOnWhenItsEndpointChangesHands) {
   ServiceState& from = add_at(small_service("old", 80), 0);
   ServiceState& to = add(small_service("new", 81));
-  const Vip vip = from.config.listen.front();
+  const Vip vip = from.config->listen.front();
   const Mapping flows{vip, from.loaded.dnat.at(vip).server};
   go(from, to_server(1));
   EXPECT_TRUE(run());

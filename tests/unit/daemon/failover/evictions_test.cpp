@@ -126,7 +126,7 @@ TEST_F(EvictionsTest, AClientThatConnectsAgainCountsOnceWhereTwoEvictionsHaveIts
 
 TEST_F(EvictionsTest, AClientThatConnectsAgainIsNotNudgedWhereNobodyIs) {
   ServiceState& service = flipped();
-  service.config.nudge = false;
+  service.config.edit().nudge = false;
   evictions.on_reconnect(tcp4, a_client);
   run();
   finish();
@@ -254,8 +254,8 @@ TEST_F(EvictionsTest, ASweepOfOtherMappingsDoesNotEndIt) {
 TEST_F(EvictionsTest, AServiceThatIsRemovedDuringAJobOutlivesIt) {
   ServiceState& service = flipped();
   EXPECT_TRUE(run());
-  service.config.listen.clear();
-  service.config.servers.clear();
+  service.config.edit().listen.clear();
+  service.config.edit().servers.clear();
   service.servers.clear();
   registry.unlist(service);
   service.evictions.front().mappings.clear(); // given to another service

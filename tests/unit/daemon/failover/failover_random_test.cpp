@@ -105,19 +105,19 @@ protected:
       const auto cuts = [&](std::uint64_t number) {
         return std::ranges::any_of(one->evictions, [&](const Eviction& each) { return each.flip == number && !each.drain; });
       };
-      EXPECT_EQ(one->last_flip && one->last_flip->cutting, one->last_flip && cuts(one->last_flip->number)) << one->config.name;
+      EXPECT_EQ(one->last_flip && one->last_flip->cutting, one->last_flip && cuts(one->last_flip->number)) << one->config->name;
       for (const auto& [number, flip] : one->earlier_flips) {
-        EXPECT_EQ(flip.cutting, cuts(number)) << one->config.name << " " << number;
-        EXPECT_TRUE(has_evictions_of(*one, number)) << one->config.name << " " << number;
+        EXPECT_EQ(flip.cutting, cuts(number)) << one->config->name << " " << number;
+        EXPECT_TRUE(has_evictions_of(*one, number)) << one->config->name << " " << number;
       }
     }
   }
   void check_end() {
     for (const auto& one : registry.services()) {
-      EXPECT_FALSE(one->removed) << one->config.name;
-      EXPECT_TRUE(one->evictions.empty()) << one->config.name;
-      EXPECT_TRUE(one->loaded.stale.empty() && one->loaded.recent.empty() && one->earlier_flips.empty()) << one->config.name;
-      EXPECT_EQ(one->loaded.vips.size(), one->config.listen.size());
+      EXPECT_FALSE(one->removed) << one->config->name;
+      EXPECT_TRUE(one->evictions.empty()) << one->config->name;
+      EXPECT_TRUE(one->loaded.stale.empty() && one->loaded.recent.empty() && one->earlier_flips.empty()) << one->config->name;
+      EXPECT_EQ(one->loaded.vips.size(), one->config->listen.size());
     }
     EXPECT_TRUE(registry.evicting().empty());
     EXPECT_TRUE(evictions.saved_drains().empty());

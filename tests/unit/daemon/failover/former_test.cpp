@@ -53,7 +53,7 @@ protected:
   }
   Endpoint loaded(const char* name = "site") {
     const ServiceState& of = service(name);
-    const auto target = of.loaded.dnat.find(of.config.listen.front());
+    const auto target = of.loaded.dnat.find(of.config->listen.front());
     return target == of.loaded.dnat.end() ? Endpoint{} : target->second.server;
   }
   Endpoint at(const char* address) { return endpoint(address, 80); }
@@ -88,7 +88,7 @@ TEST_F(Former, ServesUntilTheNewPrimaryIsStableAndThenTheTrafficMovesOnce) {
   EXPECT_EQ(one().last_flip.value().from, "former");
   EXPECT_TRUE(std::ranges::any_of(one().evictions, [](const Eviction& eviction) { return eviction.drain.has_value(); }));
   EXPECT_EQ(one().servers.size(), 2U);
-  EXPECT_EQ(one().config.servers.size(), 2U);
+  EXPECT_EQ(one().config->servers.size(), 2U);
   EXPECT_FALSE(scheduler.scheduled.contains(old_probe));
   EXPECT_EQ(scheduler.scheduled.size(), 2U);
   wait(20s);

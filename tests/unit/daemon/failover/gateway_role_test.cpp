@@ -102,7 +102,7 @@ TEST_F(GatewayRoleTest, AStandbyMovesItsTargetsAndTouchesNoConnection) {
   now += 1h;
   turn();
   evictions.notify_held(web);
-  evictions.on_reconnect(web.config.listen.front(), endpoint("198.18.0.2", 5000));
+  evictions.on_reconnect(web.config->listen.front(), endpoint("198.18.0.2", 5000));
   turn();
   EXPECT_FALSE(deletes_or_notifies());
   EXPECT_TRUE(web.evictions.empty());
@@ -134,12 +134,12 @@ TEST_F(GatewayRoleTest, OnAStandbyAnEndpointThatAReloadTakesAwayLeavesAtOnce) {
   start();
   ServiceState& web = add_web();
   turn();
-  const Vip gone = web.config.listen.front();
-  web.config.listen.front().port = 444;
+  const Vip gone = web.config->listen.front();
+  web.config.edit().listen.front().port = 444;
   registry.mark_dirty(web);
   turn();
   EXPECT_FALSE(web.loaded.vips.contains(gone));
-  EXPECT_TRUE(web.loaded.dnat.contains(web.config.listen.front()));
+  EXPECT_TRUE(web.loaded.dnat.contains(web.config->listen.front()));
   EXPECT_TRUE(web.evictions.empty());
   EXPECT_FALSE(deletes_or_notifies());
 }

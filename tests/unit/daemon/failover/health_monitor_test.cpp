@@ -33,13 +33,13 @@ protected:
   bool conntrack_full = false;
   std::vector<std::string> bursts_passed; // services
   HealthMonitor health{scheduler, paths,  [this] { return conntrack_full; },
-                       registry,  outbox, [this](ServiceState& service) { bursts_passed.push_back(service.config.name); }};
+                       registry,  outbox, [this](ServiceState& service) { bursts_passed.push_back(service.config->name); }};
 
   /// A configuration for a service that may have one; as Reload::configure() does it.
   void configure(ServiceState& service, const ServiceConfig& config) {
     const Reconfiguration next = reconfigure(service, config);
     std::vector<ServerState> before = std::exchange(service.servers, {});
-    for (const ServerConfig& server : next.config.servers)
+    for (const ServerConfig& server : next.config->servers)
       service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
     health.configure(before, service.servers, next);
     service.config = next.config;
@@ -155,7 +155,7 @@ TEST_F(HealthMonitorTest, ABurstThatEndsWellIsReportedForTheTarget) {
   report(service, 0, passed, 2);
   EXPECT_TRUE(bursts_passed.empty());
   report(service, 0, passed);
-  EXPECT_EQ(bursts_passed, std::vector{service.config.name});
+  EXPECT_EQ(bursts_passed, std::vector{service.config->name});
   report(service, 0, passed, 5);
   EXPECT_EQ(bursts_passed.size(), 1U);
 }
@@ -193,7 +193,7 @@ TEST_F(HealthMonitorTest, AnEventOfAPortTriggersWhoServesThere) {
 TEST_F(HealthMonitorTest, AnEventOfAClientTriggersTheTargetOfWhatItTalksTo) {
   ServiceState& service = add_up();
   add_up(probed(small_service("mail", 25)));
-  const Vip vip = service.config.listen.front();
+  const Vip vip = service.config->listen.front();
   service.loaded.dnat[vip] = {endpoint("198.18.2.2", 443), "web backup"};
   health.on_kernel_event({.kind = probes::KernelEventKind::unanswered, .vip = vip}, now);
   EXPECT_EQ(scheduler.triggered, std::vector{id(service, 1)});

@@ -162,7 +162,7 @@ TEST_F(HeldProbes, DecideAlsoThatTheServerIsBackAndTheNewOnesWaitAsUsual) {
   answer(fresh(), Outcome::pass, 2);
   EXPECT_FALSE(primary().new_probes);
   EXPECT_EQ(primary().health, Health::down) << "it has to be stable first";
-  now += one().config.up.stable_for;
+  now += one().config->up.stable_for;
   run_until_idle();
   EXPECT_EQ(primary().health, Health::up);
 }

@@ -75,7 +75,7 @@ TEST_P(HistoryTotals, AreTheSumOfItsFlipsAfterAThousandRandomMoves) {
     std::uint64_t nudged = 0, drained = 0, number = 0;
     for (std::uint64_t at = history.begin(); at < history.end(); ++at) {
       const HistoryEntry& entry = history[at];
-      if (entry.kind != "flip" || entry.service != one->config.name) continue;
+      if (entry.kind != "flip" || entry.service != one->config->name) continue;
       ++number;
       cut.tcp += entry.flip->cut.tcp;
       cut.udp += entry.flip->cut.udp;
@@ -84,12 +84,12 @@ TEST_P(HistoryTotals, AreTheSumOfItsFlipsAfterAThousandRandomMoves) {
       EXPECT_TRUE(entry.flip->cut_ms) << entry.at << " of " << entry.service << " is cut for ever";
     }
     const ServiceStatus status = report(*one, now);
-    EXPECT_EQ(number, one->flips) << one->config.name;
-    EXPECT_EQ(cut.tcp, status.totals.cut.tcp) << one->config.name;
-    EXPECT_EQ(cut.udp, status.totals.cut.udp) << one->config.name;
-    EXPECT_EQ(nudged, status.totals.nudged) << one->config.name;
-    EXPECT_EQ(drained, status.totals.drained) << one->config.name;
-    EXPECT_GT(cut.tcp, 100U) << one->config.name;
+    EXPECT_EQ(number, one->flips) << one->config->name;
+    EXPECT_EQ(cut.tcp, status.totals.cut.tcp) << one->config->name;
+    EXPECT_EQ(cut.udp, status.totals.cut.udp) << one->config->name;
+    EXPECT_EQ(nudged, status.totals.nudged) << one->config->name;
+    EXPECT_EQ(drained, status.totals.drained) << one->config->name;
+    EXPECT_GT(cut.tcp, 100U) << one->config->name;
   }
 }
 

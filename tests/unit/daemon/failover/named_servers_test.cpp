@@ -85,8 +85,8 @@ TEST_F(NamedServers, AnOverrideAndADisabledServerStayWithTheName) {
   EXPECT_EQ(one().force.value().server, 1U);
   EXPECT_TRUE(one().servers[0].maintenance);
   EXPECT_EQ(saved_maintenance(registry.services()).at(0).host, "db1.lan");
-  EXPECT_EQ(find_by_name(one().config.servers, "db2.lan", {}), 1U);
-  EXPECT_EQ(find_by_name(one().config.servers, "", {}), std::nullopt);
+  EXPECT_EQ(find_by_name(one().config->servers, "db2.lan", {}), 1U);
+  EXPECT_EQ(find_by_name(one().config->servers, "", {}), std::nullopt);
 }
 
 } // namespace

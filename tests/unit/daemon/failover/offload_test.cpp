@@ -19,8 +19,8 @@ protected:
   ServiceState& add_web(const std::string& name = "web") {
     ServiceState& web = registry.add(name);
     web.config = small_service(name, 443);
-    web.config.offload = true;
-    web.loaded.vips[web.config.listen.front()] = name;
+    web.config.edit().offload = true;
+    web.loaded.vips[web.config->listen.front()] = name;
     offload.on_config_changed();
     return web;
   }
@@ -37,7 +37,7 @@ protected:
 };
 
 TEST_F(OffloadTest, WithoutAServiceThatAsksForItThereIsNoFlowtable) {
-  add_web().config.offload = false;
+  add_web().config.edit().offload = false;
   EXPECT_EQ(run(), Calls{"offloaded4 0"});
   EXPECT_EQ(run(), Calls{});
   EXPECT_FALSE(offload.next_wakeup());
@@ -48,7 +48,7 @@ TEST_F(OffloadTest, TheFlowtableComesBeforeTheEndpointsAndGoesWithTheKey) {
   EXPECT_EQ(run(), (Calls{"flowtable eth0 eth1", "offloaded4 1"}));
   EXPECT_EQ(web.offloading, Offloading::on);
   EXPECT_EQ(run(), Calls{});
-  web.config.offload = false;
+  web.config.edit().offload = false;
   offload.on_config_changed();
   EXPECT_EQ(run(), (Calls{"no flowtable", "offloaded4 0"}));
   EXPECT_EQ(web.offloading, Offloading::off);

@@ -69,14 +69,14 @@ TEST_F(PeerFollow, ItIsFollowedWhateverTheOwnProbesSay) {
 }
 
 TEST_F(PeerFollow, WhereItTakesOverTheOrdinaryRulesDecideFromThere) {
-  web.config.failback.automatic = false;
+  web.config.edit().failback.automatic = false;
   follow(active_at(1));
   look();
   stop_following(web, flows.registry);
   look();
   EXPECT_EQ(web.current, 1U) << "a manual failback";
   EXPECT_EQ(web.reason, Reason::failover);
-  web.config.failback.automatic = true;
+  web.config.edit().failback.automatic = true;
   look();
   EXPECT_EQ(web.current, 0U);
 }

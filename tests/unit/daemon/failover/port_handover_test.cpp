@@ -37,7 +37,7 @@ TEST_F(PortHandoverTest, OldOnesStayUntilTheNewOneMayBegin) {
   finish();
   auto changes = decide_dirty(registry, evictions, outbox, now);
   std::set<std::string> names;
-  for (const Change& change : changes) names.insert(change.service->config.name);
+  for (const Change& change : changes) names.insert(change.service->config->name);
   EXPECT_EQ(names, (std::set<std::string>{"low", "media", "whole"}));
 }
 
@@ -55,7 +55,7 @@ TEST_F(PortHandoverTest, OthersGoOn) {
   start({service_at("low", 2000, 4000), service_at("media", 4001, 8100), probed(small_service("web", 80))});
   for (const auto& one : registry.services()) judge(*one, 0, probes::Outcome::pass);
   settle_flows();
-  service("low").ports_taken_over = {service("media").config.listen.front()};
+  service("low").ports_taken_over = {service("media").config->listen.front()};
   std::vector<Change> changes;
   for (const char* name : {"low", "web"})
     changes.push_back({.batch = changes.size(), .service = &service(name), .decision = {}, .plan = {}});

@@ -74,21 +74,22 @@ protected:
       break;
     }
     case 2:
-      if (services.size() > 1) std::swap(services[0].listen, services[1].listen);
+      if (services.size() > 1) std::swap(services[0].edit().listen, services[1].edit().listen);
       break;
     case 4:
-      for (ServiceConfig& service : services) service.group = service.group.empty() && chance(50) ? "g" : "";
+      for (Shared<ServiceConfig>& service : services) service.edit().group = service->group.empty() && chance(50) ? "g" : "";
       break;
     case 3: config.reconcile = std::chrono::seconds{30 + below(3)}; break;
     default:
-      if (!services.empty()) edit_service(services[below(static_cast<unsigned>(services.size()))]);
+      if (!services.empty()) edit_service(services[below(static_cast<unsigned>(services.size()))].edit());
     }
   }
   /// As read_group has it: the services of a group have the same number of servers, and other keys alike.
   void check_groups() {
     const ServiceConfig* first = nullptr;
-    for (ServiceConfig& service : config.services) {
-      if (service.group.empty()) continue;
+    for (Shared<ServiceConfig>& shared : config.services) {
+      if (shared->group.empty()) continue;
+      ServiceConfig& service = shared.edit();
       if (first == nullptr) first = &service;
       if (service.servers.size() != first->servers.size()) service.group.clear();
       service.on_none = first->on_none;
@@ -145,7 +146,7 @@ protected:
       for (const ServerState& server : one->servers)
         if (server.new_probes) held.push_back(server.role);
       EXPECT_EQ(held, change.held);
-      if (!one->config.group.empty()) continue; // one that is configured may be a former target, too
+      if (!one->config->group.empty()) continue; // one that is configured may be a former target, too
       const bool serves_on = former_of(*one) && one->current == former_of(*one);
       EXPECT_EQ(serves_on ? to_text(one->servers.back().addresses.front()) : "", change.serves_on);
       holds += held.size();
@@ -186,7 +187,7 @@ protected:
     for (Change& change : decide_dirty(registry, evictions, outbox, now)) {
       for (const Eviction& eviction : change.plan.evictions)
         if (!eviction.untranslated && !eviction.drain_end && !eviction.mappings.empty())
-          flows.emplace(change.service->config.name, eviction.comment, to_text(eviction.mappings.front().server), !eviction.drain);
+          flows.emplace(change.service->config->name, eviction.comment, to_text(eviction.mappings.front().server), !eviction.drain);
       applied(change);
     }
     registry.take_dirty();
@@ -286,9 +287,10 @@ TEST_F(RehearsalTest, NamesKeysProbesMovesAndWarnings) {
   run_until_idle();
   outbox = {};
   config.services = {any_service("web", 443)};
-  config.services[0].down.fails = 2;
-  config.services[0].on_forced = a_minute;
-  config.services[0].servers.pop_back();
+  ServiceConfig& edited = config.services[0].edit();
+  edited.down.fails = 2;
+  edited.on_forced = a_minute;
+  edited.servers.pop_back();
   const ReloadPlan plan = reload.plan(config, now);
   ASSERT_EQ(plan.changes.size(), 1U);
   const ServicePlan& web = plan.changes[0];
@@ -318,7 +320,7 @@ TEST_F(RehearsalTest, OfTheEndOfModeObserveSaysWhereTheTrafficBegins) {
   start({web});
   run_until_idle();
   config.services = {web};
-  config.services[0].mode = Mode::automatic;
+  config.services[0].edit().mode = Mode::automatic;
   const auto take_over = [&] {
     const ReloadPlan plan = reload.plan(config, now);
     EXPECT_EQ(plan.changes.size(), 1U);
@@ -340,7 +342,7 @@ TEST_F(RehearsalTest, OfTheEndOfModeObserveSaysWhereTheTrafficBegins) {
 
   reload.apply(config, now);
   run_until_idle();
-  config.services[0].mode = Mode::observe;
+  config.services[0].edit().mode = Mode::observe;
   const ReloadPlan back = reload.plan(config, now);
   ASSERT_EQ(back.changes.size(), 1U);
   EXPECT_TRUE(back.changes[0].observed);
@@ -348,7 +350,7 @@ TEST_F(RehearsalTest, OfTheEndOfModeObserveSaysWhereTheTrafficBegins) {
 
   reload.apply(config, now); // what is loaded stays
   run_until_idle();
-  config.services[0].mode = Mode::automatic;
+  config.services[0].edit().mode = Mode::automatic;
   EXPECT_EQ(take_over().target, "primary") << "it goes on there, by hanatd's decisions again";
 }
 

@@ -22,19 +22,20 @@ protected:
   ConntrackAudit audit{evictions, registry, outbox, [] { return true; }};
   Reload reload{registry, health, evictions, audit, outbox};
 
-  static Config config_of(std::vector<ServiceConfig> services) {
+  static Config config_of(const std::vector<ServiceConfig>& services) {
     Config config;
-    config.services = std::move(services);
+    config.services.assign(services.begin(), services.end());
     return config;
   }
   static ServiceConfig probed(ServiceConfig service) {
     for (ServerConfig& server : service.servers) server.probes = {probes::ProbeSpec{}};
     return service;
   }
-  void start(std::vector<ServiceConfig> services, nat::TableState loaded = {}, const State& saved = {}, const EarlierRun& earlier = {}) {
-    reload.start(config_of(std::move(services)), std::move(loaded), saved, earlier, now);
+  void start(const std::vector<ServiceConfig>& services, nat::TableState loaded = {}, const State& saved = {},
+             const EarlierRun& earlier = {}) {
+    reload.start(config_of(services), std::move(loaded), saved, earlier, now);
   }
-  Reloaded apply(std::vector<ServiceConfig> services) { return reload.apply(config_of(std::move(services)), now); }
+  Reloaded apply(const std::vector<ServiceConfig>& services) { return reload.apply(config_of(services), now); }
   ServiceState& service(const std::string& name) {
     ServiceState* found = registry.find(name);
     if (found == nullptr) throw std::invalid_argument(name);
@@ -42,7 +43,8 @@ protected:
   }
   /// nullptr: none.
   ServiceState* tombstone(const std::string& name) {
-    const auto found = std::ranges::find_if(registry.services(), [&](const auto& one) { return one->removed && one->config.name == name; });
+    const auto found =
+        std::ranges::find_if(registry.services(), [&](const auto& one) { return one->removed && one->config->name == name; });
     return found == registry.services().end() ? nullptr : found->get();
   }
   /// All probes of a server pass or fail until it is judged.

@@ -97,9 +97,9 @@ TEST_F(ReloadQueueTest, AServerIsInDoubtForAMomentAndNotForEver) {
   run_until_idle();
   ASSERT_EQ(web.current, 0U);
   const Time began = now += 10s;
-  health.on_kernel_event({.server = web.config.servers[1].addresses.front()}, now); // nobody waits for it
+  health.on_kernel_event({.server = web.config->servers[1].addresses.front()}, now); // nobody waits for it
   EXPECT_LT(outbox.doubt.until, began);
-  const auto event = probes::KernelEvent{.server = web.config.servers[0].addresses.front()};
+  const auto event = probes::KernelEvent{.server = web.config->servers[0].addresses.front()};
   health.on_kernel_event(event, now);
   EXPECT_EQ(outbox.doubt.until, began + 20ms);
   const auto result = [&](probes::Outcome outcome) {

@@ -15,7 +15,7 @@ protected:
     outbox = {};
   }
   static Mapping flows_of(const ServiceState& one) {
-    return {one.config.listen.front(), one.loaded.dnat.at(one.config.listen.front()).server};
+    return {one.config->listen.front(), one.loaded.dnat.at(one.config->listen.front()).server};
   }
 };
 

@@ -15,7 +15,7 @@ protected:
     for (ServerConfig& server : config.servers) server.probes = {probes::ProbeSpec{}};
     service.current = 0;
     const Reconfiguration next = reconfigure(service, config);
-    for (const ServerConfig& server : next.config.servers)
+    for (const ServerConfig& server : next.config->servers)
       service.servers.push_back({.role = server.role, .addresses = server.addresses, .probes = {}});
     std::vector<ServerState> none;
     health.configure(none, service.servers, next);
@@ -29,7 +29,7 @@ protected:
     service.target_loaded_at = now;
     now += 2s;
   }
-  const Vip& vip() const { return service.config.listen.front(); }
+  const Vip& vip() const { return service.config->listen.front(); }
   void sample(KernelEventKind kind, unsigned times = 1) {
     for (; times > 0; --times) health.on_kernel_event({.kind = kind, .vip = vip()}, now += 20ms);
   }

@@ -62,7 +62,7 @@ protected:
   EarlierRun saved() const {
     EarlierRun earlier{.health = {}, .boot = {}, .wall = {}, .targets = {}};
     earlier.health.stamp = {.boot = boot, .wall = wall, .steady = now};
-    for (const auto& service : run->registry.services()) earlier.health.services[service->config.name] = saved_health(*service);
+    for (const auto& service : run->registry.services()) earlier.health.services[service->config->name] = saved_health(*service);
     return earlier;
   }
   /// The kernel keeps what is loaded.

@@ -15,7 +15,7 @@ protected:
   ServiceState& add_web() {
     ServiceState& web = registry.add("web");
     web.config = small_service("web", 443);
-    web.loaded.dnat[web.config.listen.front()] = {endpoint("198.18.1.2", 443), "web primary"};
+    web.loaded.dnat[web.config->listen.front()] = {endpoint("198.18.1.2", 443), "web primary"};
     return web;
   }
   Calls update() {
@@ -36,7 +36,7 @@ TEST_F(ServerSetsTest, AreLoadedAtTheStartAndWhenTheyChange) {
   EXPECT_EQ(update(), Calls{});
   sets.on_config_changed();
   EXPECT_EQ(update(), Calls{});
-  web.config.servers.pop_back();
+  web.config.edit().servers.pop_back();
   sets.on_config_changed();
   EXPECT_EQ(update(), Calls{"servers4 1"});
 }
@@ -47,7 +47,7 @@ TEST_F(ServerSetsTest, ADisplacedServerIsLoadedWithTheChangeAndLeavesWhenItsTime
   update();
   sets.on_applied(change_with(web, {}));
   EXPECT_EQ(update(), Calls{}) << "a change that evicts nothing displaces nobody";
-  const Mapping flows{web.config.listen.front(), endpoint("198.18.2.2", 443)};
+  const Mapping flows{web.config->listen.front(), endpoint("198.18.2.2", 443)};
   for (std::vector<Eviction> evictions : {std::vector{Eviction{}}, std::vector<Eviction>{}}) { // of the change, or of the audit
     web.displaced_until[flows] = now + 60s;
     sets.on_applied(change_with(web, std::move(evictions)));

@@ -18,7 +18,7 @@ protected:
   }
   static Names names(std::span<ServiceState* const> services) {
     Names result;
-    for (const ServiceState* service : services) result.push_back(service->config.name);
+    for (const ServiceState* service : services) result.push_back(service->config->name);
     return result;
   }
   Names group_of(ServiceState& service) const {
@@ -54,15 +54,15 @@ TEST_F(ServiceRegistryTest, ServicesAreFoundByTheAddressOfAServer) {
 
 TEST_F(ServiceRegistryTest, AServiceIsFoundByAnEndpointOfItsListeners) {
   ServiceState& one = add(small_service("one", 80));
-  Vip web = one.config.listen.front();
+  Vip web = one.config->listen.front();
   EXPECT_EQ(registry.listening_at(web), &one);
   const Vip other{.address = web.address, .protocol = Protocol::tcp, .port = 81};
   EXPECT_EQ(registry.listening_at(other), nullptr);
-  one.config.listen = {{.address = web.address, .protocol = Protocol::tcp, .port = 81, .last = 90}};
+  one.config.edit().listen = {{.address = web.address, .protocol = Protocol::tcp, .port = 81, .last = 90}};
   registry.list(one); // another configuration
   EXPECT_EQ(registry.listening_at(web), nullptr);
   EXPECT_EQ(registry.listening_at(other), &one) << "of a range";
-  one.config.listen.clear();
+  one.config.edit().listen.clear();
   registry.unlist(one);
   EXPECT_EQ(registry.listening_at(other), nullptr);
 }
@@ -89,14 +89,14 @@ TEST_F(ServiceRegistryTest, AServiceIsMarkedOnce) {
 TEST_F(ServiceRegistryTest, ManyThatBeginWaitForTheirTurn) {
   const auto begin = [&](const std::string& name, std::uint16_t port) -> ServiceState& {
     ServiceState& service = add(small_service(name, port));
-    service.loaded.vips.emplace(service.config.listen.front(), name);
+    service.loaded.vips.emplace(service.config->listen.front(), name);
     registry.mark_dirty(service);
     return service;
   };
   begin("a", 1);
   begin("b", 2);
   begin("c", 3).current = 0;
-  begin("d", 4).config.group = "one"; // decided with its group
+  begin("d", 4).config.edit().group = "one"; // decided with its group
   begin("e", 5);
   EXPECT_EQ(names(registry.waiting.hold_back()), (Names{"a", "b", "e"}));
   registry.waiting.release(1);
@@ -136,7 +136,7 @@ TEST_F(ServiceRegistryTest, WhereManyAreDirtyThoseWaitThatAreWell) {
 
 TEST_F(ServiceRegistryTest, OneThatIsTakenAwayDoesNotWaitAnyLonger) {
   ServiceState& service = add(small_service("a", 1));
-  service.loaded.vips.emplace(service.config.listen.front(), "a");
+  service.loaded.vips.emplace(service.config->listen.front(), "a");
   registry.mark_dirty(service);
   registry.waiting.hold_back();
   registry.unlist(service);
@@ -169,7 +169,7 @@ TEST_F(ServiceRegistryTest, OnlyGroupsThatChangedAreMarked) {
   ServiceState& mail_service = add_grouped("mail", 25, "sites");
   registry.regroup();
   registry.take_dirty();
-  mail_service.config.group.clear();
+  mail_service.config.edit().group.clear();
   registry.regroup();
   EXPECT_EQ(dirty(), Names{"web"});
   EXPECT_EQ(group_of(web), Names{"web"});

@@ -43,9 +43,9 @@ protected:
   void want(ServiceState& service, std::uint16_t port, bool hold = false) {
     const Vip vip{address("203.0.113.10"), Protocol::tcp, port};
     nat::TableState rules;
-    rules.vips[vip] = service.config.name;
-    if (hold) rules.hold[{vip, primary4}] = service.config.name;
-    wanted[service.config.name] = rules;
+    rules.vips[vip] = service.config->name;
+    if (hold) rules.hold[{vip, primary4}] = service.config->name;
+    wanted[service.config->name] = rules;
     registry.mark_dirty(service);
   }
   /// A service whose refusals are held.
@@ -86,13 +86,13 @@ protected:
 
 private:
   Change change_of(ServiceState& service, std::size_t number) {
-    const auto batch = batches.find(service.config.name);
+    const auto batch = batches.find(service.config->name);
     Plan plan;
-    plan.rules = wanted.at(service.config.name);
+    plan.rules = wanted.at(service.config->name);
     return {.batch = batch == batches.end() ? 100 + number : batch->second, .service = &service, .decision = {}, .plan = std::move(plan)};
   }
   void note(Change& change) {
-    applied.push_back(change.service->config.name);
+    applied.push_back(change.service->config->name);
     change.service->loaded = std::move(change.plan.rules);
   }
 };

@@ -38,7 +38,7 @@ protected:
   }
   std::vector<std::string> listens(std::size_t place = 0) const {
     std::vector<std::string> texts;
-    for (const Vip& vip : filled.config->services.at(place).listen) texts.push_back(to_text(vip));
+    for (const Vip& vip : filled.config->services.at(place)->listen) texts.push_back(to_text(vip));
     return texts;
   }
   const ListenState& state(const std::string& name, std::size_t entry = 0) const { return filled.services.at(name).at(entry); }
@@ -89,7 +89,7 @@ TEST_F(FillListen, ProbesDoNotDependOnAddresses) {
   EXPECT_EQ(before[0].server.port, 443) << "of the first listener";
   has("ppp0", {"203.0.113.12"});
   fill(text);
-  EXPECT_EQ(probes_for(filled.config->services[0], filled.config->services[0].servers[0]), before);
+  EXPECT_EQ(probes_for(filled.config->services[0], filled.config->services[0]->servers[0]), before);
 }
 
 TEST_F(FillListen, RangesAreMappedAtEachAddress) {

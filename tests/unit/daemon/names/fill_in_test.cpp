@@ -42,7 +42,7 @@ constexpr const char* two_names = "primary = \"db1.lan:5432\"\nbackup = \"db2.la
 TEST_F(FillIn, EachServerHasTheAddressOfItsNameAndThePortOfItsOwn) {
   is("db1.lan", "198.18.0.1");
   is("db2.lan", "198.18.0.2");
-  const auto servers = filled(two_names).services[0].servers;
+  const auto servers = filled(two_names).services[0]->servers;
   EXPECT_THAT(servers[0].addresses, ElementsAre(Endpoint{parsed("198.18.0.1"), 5432}));
   EXPECT_THAT(servers[1].addresses, ElementsAre(Endpoint{parsed("198.18.0.2"), 0}));
   EXPECT_EQ(servers[0].host->lookup, Lookup::resolved);
@@ -52,7 +52,7 @@ TEST_F(FillIn, ProbesHaveTheNameOfTheServerThatTheyGoTo) {
   is("db1.lan.", "198.18.0.1");
   const auto name_in = [this](const std::string& primary, const std::string& more) {
     const auto config = filled("primary = \"" + primary + "\"\nprobe = { type = \"https\"" + more + " }\n");
-    return probes_for(config.services[0], config.services[0].servers[0]).at(0).name;
+    return probes_for(config.services[0], config.services[0]->servers[0]).at(0).name;
   };
   EXPECT_EQ(name_in("DB1.lan.:5432", ""), "db1.lan"); // without the dot that ends a complete name
   EXPECT_EQ(name_in("DB1.lan.:5432", ", address = \"198.18.0.9\""), "");
@@ -61,7 +61,7 @@ TEST_F(FillIn, ProbesHaveTheNameOfTheServerThatTheyGoTo) {
 
 TEST_F(FillIn, ANameThatNobodyKnowsIsPendingAndThenFailed) {
   has_none("db2.lan");
-  const auto servers = filled(two_names).services[0].servers;
+  const auto servers = filled(two_names).services[0]->servers;
   EXPECT_EQ(servers[0].host->lookup, Lookup::pending);
   EXPECT_EQ(servers[1].host->lookup, Lookup::failed);
   EXPECT_THAT(servers[1].addresses, IsEmpty());
@@ -73,20 +73,20 @@ TEST_F(FillIn, NamesAreAskedForTheFamiliesOfTheListeners) {
   EXPECT_EQ(queries_of(filled(two_names, both)).size(), 4U);
   is("db1.lan", "198.18.0.1");
   has_none("db1.lan", Family::ipv6);
-  EXPECT_EQ(filled(two_names, both).services[0].servers[0].host->lookup, Lookup::resolved) << "one of them is better than none";
+  EXPECT_EQ(filled(two_names, both).services[0]->servers[0].host->lookup, Lookup::resolved) << "one of them is better than none";
   is("db1.lan", "fd00::1");
-  EXPECT_THAT(filled(two_names, both).services[0].servers[0].addresses,
+  EXPECT_THAT(filled(two_names, both).services[0]->servers[0].addresses,
               ElementsAre(Endpoint{parsed("198.18.0.1"), 5432}, Endpoint{parsed("fd00::1"), 5432}));
 }
 
 TEST_F(FillIn, TwoNamesOfOneMachineAreOneServer) {
   is("db1.lan", "198.18.0.1");
   is("db2.lan", "198.18.0.1");
-  EXPECT_EQ(filled(two_names).services[0].servers[1].host->lookup, Lookup::resolved) << "at another port";
-  const auto servers = filled("primary = \"db1.lan\"\nbackup = \"db2.lan\"\n").services[0].servers;
+  EXPECT_EQ(filled(two_names).services[0]->servers[1].host->lookup, Lookup::resolved) << "at another port";
+  const auto servers = filled("primary = \"db1.lan\"\nbackup = \"db2.lan\"\n").services[0]->servers;
   EXPECT_EQ(servers[0].host->lookup, Lookup::resolved);
   EXPECT_EQ(servers[1].host->lookup, Lookup::failed);
-  const auto mixed = filled("primary = \"db1.lan\"\nbackup = \"198.18.0.1\"\n").services[0].servers;
+  const auto mixed = filled("primary = \"db1.lan\"\nbackup = \"198.18.0.1\"\n").services[0]->servers;
   EXPECT_EQ(mixed[0].host->lookup, Lookup::failed) << "an address that is configured stays";
   EXPECT_THAT(mixed[1].addresses, ElementsAre(Endpoint{parsed("198.18.0.1"), 0}));
 }
@@ -94,8 +94,8 @@ TEST_F(FillIn, TwoNamesOfOneMachineAreOneServer) {
 TEST_F(FillIn, AListenerIsNoServer) {
   is("db1.lan", "203.0.113.10");
   is("db2.lan", "198.18.0.2");
-  EXPECT_EQ(filled("primary = \"db1.lan\"\nbackup = \"db2.lan\"\n").services[0].servers[0].host->lookup, Lookup::failed);
-  EXPECT_EQ(filled(two_names).services[0].servers[0].host->lookup, Lookup::resolved) << "at another port";
+  EXPECT_EQ(filled("primary = \"db1.lan\"\nbackup = \"db2.lan\"\n").services[0]->servers[0].host->lookup, Lookup::failed);
+  EXPECT_EQ(filled(two_names).services[0]->servers[0].host->lookup, Lookup::resolved) << "at another port";
 }
 
 TEST_F(FillIn, WhatHasNoNameStaysAsItIs) {

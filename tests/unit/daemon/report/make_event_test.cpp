@@ -33,9 +33,9 @@ ProbeState probe_with(unsigned fails, probes::Reason reason, const DownRule& dow
 struct Web {
   ServiceState service;
   Web() {
-    service.config.name = "web";
-    service.config.group = "voice";
-    service.config.on_none = OnNone::drop;
+    service.config.edit().name = "web";
+    service.config.edit().group = "voice";
+    service.config.edit().on_none = OnNone::drop;
     service.servers.push_back({.role = "primary", .addresses = {server_address(2)}, .probes = {}});
     service.servers.push_back({.role = "backup", .addresses = {server_address(3)}, .probes = {}});
     service.current = 0;
@@ -164,7 +164,7 @@ TEST(MakeEvent, Overrides) {
   EXPECT_EQ(what<OverrideWaits>(override_waits(web.service)), (OverrideWaits{.role = "backup", .by = "root"}));
   EXPECT_EQ(what<OverrideLost>(override_lost(web.service)), (OverrideLost{.role = "backup", .by = "root", .reason = "a test"}));
   Web owner;
-  owner.service.config.name = "sip";
+  owner.service.config.edit().name = "sip";
   EXPECT_EQ(what<OverrideShared>(override_shared(web.service, owner.service)), (OverrideShared{.owner = "sip", .group = "voice"}));
   web.service.servers.clear();
   EXPECT_EQ(what<OverrideLost>(override_lost(web.service)), (OverrideLost{.role = "", .by = "root", .reason = "a test"}));

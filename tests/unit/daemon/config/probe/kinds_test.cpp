@@ -125,7 +125,7 @@ std::vector<hanat::probes::Probe> probes_of_primary(std::string_view listen, std
   EXPECT_EQ(hanat::test::errors_of(text), "");
   const auto* config = std::get_if<hanat::Config>(&result);
   if (config == nullptr) return {};
-  return hanat::probes_for(config->services.at(0), config->services.at(0).servers.at(0));
+  return hanat::probes_for(config->services.at(0), config->services.at(0)->servers.at(0));
 }
 hanat::probes::ProbeSpec spec_of(std::string_view probe) {
   const auto found = probes_of_primary("203.0.113.10:443/udp", probe);
@@ -188,7 +188,7 @@ TEST(ConfigProbeKinds, ThePortComesFromAListenerOfTheSameProtocol) {
     const auto text = fmt::format("[service.web]\nlisten = [{}]\nprimary = \"10.0.0.11\"\nprobe = {{ {} }}\n", both, probe);
     const auto result = parse_config(text, "f");
     const auto& service = std::get<hanat::Config>(result).services.at(0);
-    return hanat::probes_for(service, service.servers.at(0)).at(0).server.port;
+    return hanat::probes_for(service, service->servers.at(0)).at(0).server.port;
   };
   EXPECT_EQ(of_both(R"(type = "tcp")"), 80);
   EXPECT_EQ(of_both(R"(type = "udp", send = "x")"), 514);

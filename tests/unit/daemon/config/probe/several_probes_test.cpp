@@ -24,7 +24,7 @@ probe = [{ type = "tcp" }, { any = [{ type = "agent", port = 9777, send = "web" 
                                    "f");
   const auto* config = std::get_if<Config>(&result);
   ASSERT_NE(config, nullptr);
-  const auto& probes = config->services.at(0).servers.at(0).probes;
+  const auto& probes = config->services.at(0)->servers.at(0).probes;
   ASSERT_EQ(probes.size(), 7U);
   std::vector<int> lists;
   for (const auto& probe : probes) lists.push_back(probe.any_of);

@@ -74,7 +74,7 @@ protected:
     EXPECT_EQ(test::errors_of(config_text(keys)), "") << keys;
     return std::get<Config>(std::move(result));
   }
-  probes::ProbeSpec spec(const std::string& keys) const { return config(keys).services.at(0).servers.at(0).probes.at(0); }
+  probes::ProbeSpec spec(const std::string& keys) const { return config(keys).services.at(0)->servers.at(0).probes.at(0); }
   /// The errors without their places.
   std::string errors(const std::string& keys) const {
     std::string text = test::errors_of(config_text(keys));
@@ -129,7 +129,7 @@ TEST_F(TlsTable, ProbesWithTheSameSettingsShareAContextUntilAFileChanges) {
   const Config after = config(keys);
   EXPECT_NE(before, after);
   EXPECT_EQ(differences_of(before, after), "probe.tls (what its files hold): (not shown) -> (not shown)\n");
-  const auto probe = [](const Config& of) { return probes_for(of.services[0], of.services[0].servers[0]).at(0); };
+  const auto probe = [](const Config& of) { return probes_for(of.services[0], of.services[0]->servers[0]).at(0); };
   EXPECT_EQ(probe_identity(probe(before)), probe_identity(probe(after))) << "what was known before a restart is still true";
 }
 
