@@ -69,7 +69,7 @@ StatusSource status_source(const Controller& controller, const Handlers& handler
               [&controller] {
                 std::vector<std::string> names;
                 for (const auto& service : controller.registry().services())
-                  if (!service->removed) names.push_back(service->config.name);
+                  if (!service->removed) names.push_back(service->config->name);
                 return names;
               },
           .service = [&controller, &handlers](const std::string& name) -> std::optional<ServiceStatus> {
@@ -96,7 +96,7 @@ std::unique_ptr<Hooks> make_hooks(uv_loop_t* loop, const Config& config, const s
                                   std::function<void(const Event&)> publish) {
   const auto hook_of = [&controller](const std::string& service) {
     const ServiceState* const found = controller ? controller->registry().find(service) : nullptr;
-    return found == nullptr || found->removed ? nullptr : &found->config.hook;
+    return found == nullptr || found->removed ? nullptr : &found->config->hook;
   };
   auto hooks = std::make_unique<Hooks>(loop, hook_of, std::move(publish));
   hooks->configure(config);
@@ -200,7 +200,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat
                                                              : "") +
                        summary(controller_->registry().services());
               }),
-      store_(loop, paths_.state, paths_.config, start.config->content), trim_timer_(make_timer(loop, this)), proofs_(loop) {
+      store_(loop, paths_.state, paths_.config, start.config), trim_timer_(make_timer(loop, this)), proofs_(loop) {
   const Config& config = *start.config->config;
   for (const Event& warning : events::pair_warnings(config)) journal_.write(warning);
   hooks_ = make_hooks(loop_, config, controller_, [this](const Event& event) { publish(event); });

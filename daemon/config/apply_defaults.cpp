@@ -11,9 +11,6 @@
 namespace hanat::config {
 namespace {
 
-/// Limit for all files together. Each VIP is an element of a kernel map, and loading this many takes about a second.
-constexpr std::size_t most_vips = 262'144;
-
 template <class T> const Field<T>& pick(const Field<T>& own, const Field<T>& fallback) { return own.present ? own : fallback; }
 
 template <class T> void apply(const Field<T>& own, const Field<T>& fallback, T& value) {

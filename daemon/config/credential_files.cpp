@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -49,6 +50,12 @@ Parsed<std::string> read_small(const std::string& path, std::size_t longest, std
   return text;
 }
 
+struct PasswordFile {
+  const std::string* operator()(const probes::RedisSpec& redis) const { return &redis.password.file; }
+  const std::string* operator()(const probes::SqlSpec& sql) const { return &sql.password.file; }
+  const std::string* operator()(const auto&) const { return nullptr; }
+};
+
 } // namespace
 
 Parsed<std::string> read_pem(const std::string& path, Privacy privacy) {
@@ -69,6 +76,26 @@ Parsed<probes::Secret> read_password(const std::string& path) {
   if (text.find_first_of(std::string_view{"\n\r\0", 3}) != std::string::npos)
     return error("it has more than one line: write the password, and nothing else, into it");
   return probes::Secret{std::move(text)};
+}
+
+std::set<std::string> credential_files(const Config& config) {
+  std::set<std::string> files;
+  const auto add = [&files](const auto&... paths) {
+    for (const std::string* path : {&paths...})
+      if (!path->empty()) files.insert(*path);
+  };
+  if (config.pair && config.pair->peer && config.pair->peer->tls) {
+    const PeerTls& tls = *config.pair->peer->tls;
+    add(tls.ca, tls.cert, tls.key);
+  }
+  for (const ServiceConfig& service : config.services)
+    for (const ServerConfig& server : service.servers)
+      for (const probes::ProbeSpec& probe : server.probes) {
+        if (const probes::TlsOptions* tls = probe.tls.get()) add(tls->ca, tls->cert, tls->key);
+        const std::string* password = probe.details.get() != nullptr ? std::visit(PasswordFile{}, *probe.details.get()) : nullptr;
+        if (password != nullptr) add(*password);
+      }
+  return files;
 }
 
 } // namespace hanat::config

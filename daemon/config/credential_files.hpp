@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
+#include "daemon/config/config.hpp"
 #include "daemon/config/parse_values.hpp"
 #include "probes/secret.hpp"
 
@@ -18,5 +20,8 @@ Parsed<std::string> read_pem(const std::string& path, Privacy privacy);
 
 /// A file that holds a password: its one line, without the line ending. Others must not be able to read it.
 Parsed<probes::Secret> read_password(const std::string& path);
+
+/// The paths of those that the configuration was read from.
+std::set<std::string> credential_files(const Config& config);
 
 } // namespace hanat::config

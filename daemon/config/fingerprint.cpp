@@ -11,18 +11,6 @@
 namespace hanat {
 namespace {
 
-FileStatus status_of(const std::filesystem::path& file) {
-  constexpr std::int64_t second = 1'000'000'000;
-  FileStatus status{.name = file};
-  struct stat info {};
-  if (stat(file.c_str(), &info) != 0) return status;
-  status.size = info.st_size;
-  status.modified_ns = info.st_mtim.tv_sec * second + info.st_mtim.tv_nsec;
-  status.changed_ns = info.st_ctim.tv_sec * second + info.st_ctim.tv_nsec;
-  status.inode = info.st_ino;
-  return status;
-}
-
 /// FNV-1a: it is kept over a restart, perhaps by another build.
 std::uint64_t fnv1a(std::string_view text) {
   std::uint64_t hash = 0xcbf29ce484222325;
@@ -36,6 +24,18 @@ std::string content_of(const config::FileContent& content) {
 }
 
 } // namespace
+
+FileStatus status_of(const std::filesystem::path& file) {
+  constexpr std::int64_t second = 1'000'000'000;
+  FileStatus status{.name = file};
+  struct stat info {};
+  if (stat(file.c_str(), &info) != 0) return status;
+  status.size = info.st_size;
+  status.modified_ns = info.st_mtim.tv_sec * second + info.st_mtim.tv_nsec;
+  status.changed_ns = info.st_ctim.tv_sec * second + info.st_ctim.tv_nsec;
+  status.inode = info.st_ino;
+  return status;
+}
 
 std::vector<FileStatus> config_file_status(const std::filesystem::path& file) {
   const std::filesystem::path folder = file.parent_path() / "conf.d";

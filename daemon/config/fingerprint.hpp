@@ -19,6 +19,7 @@ struct FileStatus {
   bool operator==(const FileStatus&) const = default;
 };
 
+FileStatus status_of(const std::filesystem::path& file);
 /// Of `file`, conf.d beside it, and the files in there. Opens no file.
 std::vector<FileStatus> config_file_status(const std::filesystem::path& file);
 

@@ -10,6 +10,7 @@
 
 #include "daemon/config/depth_limit.hpp"
 #include "daemon/config/raw_config.hpp"
+#include "daemon/config/reread.hpp"
 #include "nat/printable.hpp"
 
 namespace hanat {
@@ -95,7 +96,8 @@ ConfigResult finish(const RawConfig& raw, bool has_main, Diagnostics& diagnostic
   return result;
 }
 
-ConfigResult load(const ConfigFiles& files, ProbePlaces* places) {
+ConfigResult load(const ConfigFiles& files, ProbePlaces* places, std::shared_ptr<const Outline>* outline = nullptr) {
+  const WallTime begun = wall_now();
   Diagnostics diagnostics;
   RawConfig raw;
   const auto read = [&](const std::string& name, const FileContent& content, bool main_file) {
@@ -107,7 +109,10 @@ ConfigResult load(const ConfigFiles& files, ProbePlaces* places) {
   };
   const bool has_main = read(files.main.string(), files.content, true);
   for (const ExtraFile& extra : files.extra) read(extra.name, extra.content, false);
-  return finish(raw, has_main, diagnostics, places);
+  ConfigResult result = finish(raw, has_main, diagnostics, places);
+  if (const auto* config = std::get_if<Config>(&result); outline != nullptr && config != nullptr)
+    *outline = outline_of(raw, files, *config, begun);
+  return result;
 }
 
 } // namespace
@@ -140,10 +145,10 @@ std::vector<ConfigText> config_texts(const std::filesystem::path& file) {
   return texts;
 }
 
-ConfigResult load_config(const std::filesystem::path& file) { return load_config(read_config_files(file)); }
+ConfigResult load_config(const std::filesystem::path& file) { return load(read_config_files(file), nullptr); }
 
 ConfigResult load_config(const std::filesystem::path& file, ProbePlaces& places) { return load(read_config_files(file), &places); }
 
-ConfigResult load_config(const ConfigFiles& files) { return load(files, nullptr); }
+ConfigResult load_config(const ConfigFiles& files, std::shared_ptr<const Outline>& outline) { return load(files, nullptr, &outline); }
 
 } // namespace hanat

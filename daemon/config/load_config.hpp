@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,10 @@
 
 namespace hanat {
 
+namespace config {
+struct Outline;
+}
+
 using ConfigResult = std::variant<Config, std::vector<ConfigError>>;
 
 /// Reads `file` and the files conf.d/*.toml beside it, in the order of their names. Returns the errors of all files together. Never blocks
@@ -26,8 +31,8 @@ ConfigResult load_config(const std::filesystem::path& file);
 using ProbePlaces = std::map<std::pair<std::string, std::string>, std::vector<ConfigPlace>>;
 /// The same, and where the probes stand.
 ConfigResult load_config(const std::filesystem::path& file, ProbePlaces& places);
-/// The same for files that have been read.
-ConfigResult load_config(const config::ConfigFiles& files);
+/// The same for files that have been read. `outline`: by what they can be read again (config/reread); null: they cannot.
+ConfigResult load_config(const config::ConfigFiles& files, std::shared_ptr<const config::Outline>& outline);
 /// A file as text; `name` is the file name in errors.
 struct ConfigText {
   std::string name, text;

@@ -53,6 +53,7 @@ struct RawHook {
 struct RawService {
   std::string name;
   SourceLocation location;
+  std::uint32_t last_line = 0; // of a [service.X] table: the last line on which one of its keys begins; UINT32_MAX: one is before the table
   Field<std::vector<RawListen>> listen; // the valid entries, even if others have errors
   Field<RawServer> primary;
   Field<std::vector<RawServer>> backups;
@@ -129,6 +130,9 @@ struct Resolved {
   /// names, both.
   bool listens_in(const Listener& listener, Family family) const;
 };
+/// Limit for all files together. Each VIP is an element of a kernel map, and loading this many takes about a second.
+inline constexpr std::size_t most_vips = 262'144;
+
 /// apply_defaults.cpp: applies [defaults], expands small ranges, sets the roles.
 std::vector<Resolved> apply_defaults(const RawConfig& raw, Diagnostics& diagnostics);
 /// read_group.cpp: sets the group of each service, and checks that the services of a group can move together.

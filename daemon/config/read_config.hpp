@@ -18,17 +18,19 @@ namespace hanat {
 struct ReadConfig {
   std::shared_ptr<const Config> config = {}; // null: it has errors
   std::vector<ConfigError> errors = {};
-  config::ConfigFiles files = {};      // that it was read from; none: texts
-  std::uint64_t content = 0;           // config_content_hash() of them
-  std::optional<gid_t> operators = {}; // the number of the group, if there is one of that name
-  std::string operators_error = {};    // why it cannot be the operators'
+  std::shared_ptr<const config::Outline> outline = {}; // by which they can be read again; null: only as a whole
+  config::ConfigFiles files = {};                      // that it was read from; none: texts
+  std::uint64_t content = 0;                           // config_content_hash() of them
+  std::optional<gid_t> operators = {};                 // the number of the group, if there is one of that name
+  std::string operators_error = {};                    // why it cannot be the operators'
 };
 
 /// Programs of hooks that may not be run are errors: the configuration is not usable then. Of a
 /// reload or a plan; `name`: of the file.
 void check_hooks(ReadConfig& read, const std::string& name);
-/// Neither throws.
-ReadConfig read_config(const std::filesystem::path& file);
+/// None throws. `before`: what was read the last time; services that are the same are shared with it, and where little has changed the rest
+/// is not read again.
+ReadConfig read_config(const std::filesystem::path& file, const ReadConfig* before = nullptr);
 /// Without the group.
 ReadConfig read_config_at_start(const std::filesystem::path& file);
 ReadConfig read_config(const std::vector<ConfigText>& texts);

@@ -235,6 +235,21 @@ void report_bare_service(TableReader& reader, const toml::table& root) {
   }
 }
 
+/// The last line on which a key of the table, or of a table in it, begins; UINT32_MAX: one begins before `first`.
+std::uint32_t last_line_of(const toml::table& table, std::uint32_t first) {
+  std::uint32_t last = first;
+  const auto see = [&](std::uint32_t line) { last = line < first ? UINT32_MAX : std::max(last, line); };
+  for (auto&& [key, value] : table) {
+    see(key.source().begin.line);
+    see(value.source().begin.line);
+    if (const auto* inner = value.as_table()) see(last_line_of(*inner, first));
+    if (const auto* list = value.as_array())
+      for (const toml::node& element : *list)
+        if (const auto* inner = element.as_table()) see(last_line_of(*inner, first));
+  }
+  return last;
+}
+
 void read_services(const toml::table& table, std::size_t file, RawConfig& raw, Diagnostics& diagnostics) {
   struct Entry {
     SourceLocation location; // of the key
@@ -262,6 +277,7 @@ void read_services(const toml::table& table, std::size_t file, RawConfig& raw, D
                                   key, type_name(*value)));
     if (service == nullptr) continue;
     RawService raw_service = read_service(*service, named ? std::string{key} : "X", file, diagnostics);
+    raw_service.last_line = last_line_of(*service, raw_service.location.line);
     if (named) raw.services.push_back(std::move(raw_service));
   }
 }

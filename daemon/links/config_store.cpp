@@ -44,18 +44,21 @@ std::string copy(const ReadConfig& kept, const std::string& state) try {
 
 } // namespace
 
-ConfigStore::ConfigStore(uv_loop_t* loop, std::string state, std::string config, std::uint64_t confirmed)
-    : state_(std::move(state)), config_(std::move(config)), confirmed_(confirmed),
+ConfigStore::ConfigStore(uv_loop_t* loop, std::string state, std::string config, ConfigPtr in_use)
+    : state_(std::move(state)), config_(std::move(config)), last_(std::move(in_use)), confirmed_(last_->content),
       reads_(std::make_unique<JobQueue>(loop, WorkerThread::AtEnd::leave)), copies_(loop) {}
 
 void ConfigStore::read(const std::function<void(ConfigPtr)>& done) {
   auto read = std::make_shared<ReadConfig>();
-  const auto job = [read, file = config_] {
+  const auto job = [read, file = config_, before = last_] {
     step_back();
-    *read = read_config(file);
+    *read = read_config(file, before.get());
     check_hooks(*read, file);
   };
-  reads_->run(job, [read, done] { done(read); });
+  reads_->run(job, [this, read, done] {
+    if (read->config) last_ = read;
+    done(read);
+  });
 }
 
 void ConfigStore::begin_trial(const ConfigPtr& next, const std::function<void(ReloadSteps::Trial)>& done) {

@@ -17,8 +17,8 @@ namespace hanat {
 
 class ConfigStore {
 public:
-  /// `config`: the file that is read; `confirmed`: the content of the configuration in use.
-  ConfigStore(uv_loop_t* loop, std::string state, std::string config, std::uint64_t confirmed);
+  /// `config`: the file that is read; `in_use`: what it held at the start.
+  ConfigStore(uv_loop_t* loop, std::string state, std::string config, ConfigPtr in_use);
 
   // the steps of a reload
   void read(const std::function<void(ConfigPtr)>& done);
@@ -29,6 +29,7 @@ public:
 
 private:
   std::string state_, config_;
+  ConfigPtr last_;                  // without errors
   std::uint64_t confirmed_;         // the content of the last configuration that was not, or is not any more, on trial
   std::unique_ptr<JobQueue> reads_; // until stop()
   JobQueue copies_;
