@@ -204,9 +204,10 @@ std::vector<std::string> reload_warnings(std::span<const Event> events) {
 Rehearsal::Rehearsal(const ServiceRegistry& registry, const Config& settings, std::shared_ptr<const Config> next, std::size_t slice,
                      FlowOwner owner)
     : registry_(registry), next_(std::move(next)), slice_size_(slice), owner_(owner), configs_(configs_by_name(*next_)) {
+  order_.reserve(registry.services().size());
   for (const auto& service : registry.services()) {
     if (service->removed) continue;
-    order_.emplace(service->config->name, order_.size());
+    order_.emplace(service.get(), order_.size());
     if (!configs_.contains(service->config->name)) removed_.push_back(service->config->name);
   }
   plan_.services = next_->services.size();
@@ -232,12 +233,24 @@ bool Rehearsal::step(Time now) {
   return !sliced_ || rehearsed_ < slices_.size();
 }
 
+/// Whether the service that is most likely the same has this very configuration: services keep their order where nothing comes or goes.
+bool Rehearsal::stays(const Shared<ServiceConfig>& next) {
+  const Services& services = registry_.services();
+  for (const std::size_t place : {next_place_, next_place_ + 1})
+    if (place < services.size() && !services[place]->removed && services[place]->config.is_same(next)) {
+      next_place_ = place + 1;
+      return true;
+    }
+  return false;
+}
+
 void Rehearsal::compare_some() {
   for (std::size_t count = 0; count < slice_size_ && compared_ < removed_.size() + next_->services.size(); ++count, ++compared_) {
     if (compared_ < removed_.size()) {
       if (const ServiceState* service = registry_.find(removed_[compared_])) plan_.changes.push_back(service_removal(*service));
     } else {
       const Shared<ServiceConfig>& next = next_->services[compared_ - removed_.size()];
+      if (stays(next)) continue;
       if (auto change = service_change(registry_.find(next->name), next)) plan_.changes.push_back(std::move(*change));
     }
   }
@@ -250,7 +263,7 @@ void Rehearsal::rehearse_slice(const ReloadSlice& slice, Time now) {
   std::map<std::size_t, const ServiceState*> known;
   for (const auto* names : {&slice.changed, &slice.unchanged})
     for (const std::string& name : *names) {
-      if (const ServiceState* service = registry_.find(name)) known.emplace(order_.emplace(name, order_.size()).first->second, service);
+      if (const ServiceState* service = registry_.find(name)) known.emplace(order_.emplace(service, order_.size()).first->second, service);
       if (const auto found = configs_.find(name); found != configs_.end()) config.services.push_back(*found->second);
     }
   for (const auto& [place, service] : known) stage.copy(*service);

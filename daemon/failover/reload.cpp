@@ -108,6 +108,7 @@ std::vector<ServerState> servers_for(const Reconfiguration& next, const std::vec
 
 ConfigsByName configs_by_name(const Config& config) {
   ConfigsByName configs;
+  configs.reserve(config.services.size());
   for (const Shared<ServiceConfig>& service : config.services) configs.emplace(service->name, &service);
   return configs;
 }
