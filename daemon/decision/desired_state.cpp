@@ -43,7 +43,7 @@ FlowPolicy flow_policy_of(const ServiceState& service, const Decision& decision,
   if (planned) {
     if (service.asked_flows) return *service.asked_flows;
     const bool to_server = decision.kind == TargetKind::server && decision.server < service.servers.size();
-    const auto later = to_server ? service.servers[decision.server].planned_flows : std::nullopt;
+    const auto later = to_server ? std::optional<FlowPolicy>{service.servers[decision.server].planned_flows} : std::nullopt;
     return later.value_or(service.config->on_forced);
   }
   if (decision.flip_reason == Reason::full) return {.action = FlowAction::keep, .time = {}}; // they are served
@@ -328,7 +328,7 @@ Plan plan_observe(const ServiceState& service, Time now) {
   keep_listed(result.rules.vips, service.loaded.vips);
   keep_listed(result.rules.dnat, service.loaded.dnat);
   keep_listed(result.rules.reject, service.loaded.reject);
-  std::erase_if(result.rules.reject, [](const auto& entry) { return entry.second.refusal == nat::Refusal::reject_new; }); // of a doubt
+  erase_if(result.rules.reject, [](const auto& entry) { return entry.second.refusal == nat::Refusal::reject_new; }); // of a doubt
   keep_listed(result.rules.snat, service.loaded.snat);
   complete(service, {}, now, result);
   return result;
@@ -337,7 +337,8 @@ Plan plan_observe(const ServiceState& service, Time now) {
 Plan plan_standby(const ServiceState& service, Plan plan) {
   const std::set<Vip> listed(service.config->listen.begin(), service.config->listen.end());
   const auto keep_listed = [&listed](auto& rules) {
-    std::erase_if(rules, [&listed](const auto& entry) { return !listed.contains(vip_of(entry.first)); });
+    using std::erase_if;
+    erase_if(rules, [&listed](const auto& entry) { return !listed.contains(vip_of(entry.first)); });
   };
   nat::for_each_set(keep_listed, plan.rules);
   if (!service.shadow) plan.rules.reject.clear(); // what is only observed stays as it is

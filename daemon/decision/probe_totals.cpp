@@ -41,18 +41,25 @@ void ProbeTotals::count(const probes::ProbeResult& result) {
   if (result.outcome != usual_outcome(result.reason))
     for (std::size_t index = 0; index < second_kinds.size(); ++index)
       if (second_kinds[index].outcome == result.outcome && second_kinds[index].reason == result.reason) place = reasons + index;
-  ++results_[place];
+  ++counter(place);
   if (result.outcome == probes::Outcome::pass) passes_.count(result);
+}
+
+std::uint32_t& ProbeTotals::counter(std::size_t place) {
+  if (first_.number == 0) first_.place = place;
+  if (first_.place == place) return first_.number;
+  return (others_ ? *others_ : others_.emplace()).at(place);
 }
 
 std::vector<ProbeTotals::ResultCount> ProbeTotals::results() const {
   std::vector<ResultCount> counts;
-  for (std::size_t place = 0; place < results_.size(); ++place) {
-    if (results_[place] == 0) continue;
+  for (std::size_t place = 0; place < reasons + other_outcomes; ++place) {
+    const std::uint32_t number = first_.number > 0 && first_.place == place ? first_.number : others_ ? others_->at(place) : 0;
+    if (number == 0) continue;
     const ResultKind kind = place < reasons
                                 ? ResultKind{usual_outcome(static_cast<probes::Reason>(place)), static_cast<probes::Reason>(place)}
                                 : second_kinds[place - reasons];
-    counts.push_back({.outcome = kind.outcome, .reason = kind.reason, .number = results_[place]});
+    counts.push_back({.outcome = kind.outcome, .reason = kind.reason, .number = number});
   }
   return counts;
 }

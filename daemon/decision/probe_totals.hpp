@@ -1,6 +1,6 @@
 // What the probes of a server have answered since hanatd started: results by outcome and reason, and how long passes took, in classes.
-// Counting takes a few instructions and no memory, as ten thousand results may come in a second. Not here: what a result means
-// (failure_window), showing the counts (api/metrics_text).
+// Counting takes a few instructions, and no memory as long as all results are of one kind, as ten thousand may come in a second. Not here:
+// what a result means (failure_window), showing the counts (api/metrics_text).
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "daemon/util/rare.hpp"
 #include "probes/latency_buckets.hpp"
 #include "probes/result.hpp"
 
@@ -44,9 +45,15 @@ public:
 
 private:
   static constexpr std::size_t reasons = static_cast<std::size_t>(probes::Reason::local_error) + 1;
-  static constexpr std::size_t other_outcomes = 4; // of reasons that have a second one
+  static constexpr std::size_t other_outcomes = 4;                      // of reasons that have a second one
+  using Counters = std::array<std::uint32_t, reasons + other_outcomes>; // a wrap, after years, is a restart for who reads them
+  std::uint32_t& counter(std::size_t place);
 
-  std::array<std::uint32_t, reasons + other_outcomes> results_{}; // a wrap, after years, is a restart for who reads them
+  struct {
+    std::size_t place = 0;
+    std::uint32_t number = 0; // 0: there was no result yet
+  } first_;
+  Rare<Counters> others_; // than the first kind of result, which is the only one of a server that works
   PassTimes passes_;
 };
 

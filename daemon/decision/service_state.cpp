@@ -94,7 +94,9 @@ std::optional<Recovery> recovery_of(const ServerState& server, Time now) {
   return all;
 }
 
-Candidate candidate(const ServerState& server) { return merge_health(own_view(server), server.group_view); }
+Candidate candidate(const ServerState& server) {
+  return server.group_view ? merge_health(own_view(server), *server.group_view) : own_view(server);
+}
 
 WayToServer way_to(const ServerState& server) {
   WayToServer all;
@@ -109,22 +111,34 @@ std::vector<Candidate> candidates(const ServiceState& service) {
   return result;
 }
 
+/// Of the server with this place, for each service of a group what the others know.
+static void share_views(std::span<ServiceState* const> group, std::size_t index) {
+  Candidate before = neutral, after = neutral; // of the services before, and behind, the one in turn
+  for (ServiceState* service : group) {
+    ServerState& server = service->servers.at(index);
+    server.group_view = before;
+    before = merge_health(before, own_view(server));
+  }
+  for (auto service = group.rbegin(); service != group.rend(); ++service) {
+    ServerState& server = (*service)->servers[index];
+    server.group_view = merge_health(server.group_view.value_or(neutral), after);
+    after = merge_health(after, own_view(server));
+  }
+}
+
 void share_health(std::span<ServiceState* const> group) {
   for (std::size_t index = 0; index < group.front()->servers.size(); ++index) {
-    Candidate before = neutral, after = neutral; // of the services before, and behind, the one in turn
-    for (ServiceState* service : group) {
-      ServerState& server = service->servers.at(index);
-      server.group_view = before;
-      before = merge_health(before, own_view(server));
-    }
-    for (auto service = group.rbegin(); service != group.rend(); ++service) {
-      ServerState& server = (*service)->servers[index];
-      server.group_view = merge_health(server.group_view, after);
-      after = merge_health(after, own_view(server));
-    }
+    if (group.size() > 1)
+      share_views(group, index);
+    else
+      group.front()->servers[index].group_view.reset();
     const auto is_disabled = [index](const ServiceState* service) { return is_disabled_former(*service, service->servers[index]); };
-    if (std::ranges::any_of(group, is_disabled))
-      for (ServiceState* service : group) service->servers[index].group_view.disabled = true;
+    if (std::ranges::none_of(group, is_disabled)) continue;
+    for (ServiceState* service : group) {
+      Rare<Candidate>& view = service->servers[index].group_view;
+      if (!view) view = neutral;
+      view->disabled = true;
+    }
   }
 }
 
@@ -214,13 +228,13 @@ bool is_silent(const ServerState& server) {
 bool is_lost(const ServerState& server) {
   if (candidate(server).health != Health::down) return false;
   const WayToServer way = way_to(server);
-  if (way.is_silent()) return server.silence_check.is_its_own;
+  if (way.is_silent()) return server.silence_check && server.silence_check->is_its_own;
   return !way.heard_at || way.answers_badly;
 }
 
 bool awaits_silence_check(const ServiceState& service) {
   return !service.evictions.empty() && std::ranges::any_of(service.servers, [](const ServerState& server) {
-    return server.health == Health::down && !server.silence_check.is_its_own && way_to(server).is_silent();
+    return server.health == Health::down && !(server.silence_check && server.silence_check->is_its_own) && way_to(server).is_silent();
   });
 }
 
@@ -264,8 +278,8 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   if (service.force) at(service.force->until);
   for (const ServerState& server : service.servers) {
     at(server.damping.next_change(flap_rule(service.config), now));
-    if (const auto& silence = server.silence_check.silence; silence && !server.silence_check.is_its_own)
-      at(*silence + service.config->none_after);
+    if (const auto& check = server.silence_check; check && check->silence && !check->is_its_own)
+      at(*check->silence + service.config->none_after);
     if (server.maintenance) at(server.maintenance->until);
     if (server.report) at(server.report->until);
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());

@@ -26,6 +26,7 @@
 #include "daemon/util/wall_time.hpp"
 #include "nat/conntrack/cut.hpp"
 #include "nat/nftables/table_state.hpp"
+#include "nat/rare_map.hpp"
 #include "probes/scheduling/scheduler.hpp"
 
 namespace hanat {
@@ -87,17 +88,17 @@ struct ServerState {
   Health health = Health::unknown;      // by the report, or by the probes
   Health last_logged = Health::unknown; // the last one that was written to the journal
   Time up_since{};
-  Candidate group_view = neutral;     // what the other services of the group know of it
+  Rare<Candidate> group_view = {};    // what the other services of the group know of it; empty: nothing, or it is in none
   Observations observations = {};     // since its health changed last
   Rare<Maintenance> maintenance = {}; // it is disabled: never chosen
   bool planned =
       false; // an operator enabled it or ended its drain, or a reload moved or added it, and it has not been the target or gone down since
-  bool placed = false;                          // of these: the last reload gave it this place among the servers
-  std::optional<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
+  bool placed = false;                 // of these: the last reload gave it this place among the servers
+  Rare<FlowPolicy> planned_flows = {}; // what the operator wants for the flows of the old target of that move
   FlapDamping damping = {};
   ProbeTotals totals = {};
-  SilenceCheck silence_check = {}; // while flows drain
-  ClientWaits client_waits = {};   // while it is the target
+  Rare<SilenceCheck> silence_check = {}; // while flows drain
+  ClientWaits client_waits = {};         // while it is the target
   bool flapping_logged = false;
   bool followed = false; // on the standby of a pair: the active gateway has the traffic there
 };
@@ -123,7 +124,7 @@ struct ShadowState {
 
 /// Of a service since hanatd started, whatever flip caused it.
 struct Totals {
-  std::map<Reason, std::uint64_t> flips;
+  RareMap<Reason, std::uint64_t> flips;
   nat::CutCount cut;
   std::uint64_t nudged = 0;  // clients that nudges were sent to
   std::uint64_t drained = 0; // of drains that are over
@@ -162,22 +163,22 @@ struct ServiceState {
   Time target_loaded_at{}; // when the kernel last got other servers for its new flows
   std::optional<Time> failback_at;
   Rare<Override> force;
-  std::optional<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
-  std::optional<ShadowState> shadow;     // exactly in mode observe
+  Rare<FlowPolicy> asked_flows; // what an operator wants for the flows of the old target of the next planned move
+  Rare<ShadowState> shadow;     // exactly in mode observe
   std::uint64_t flips = 0;
   Rare<Flip> last_flip;
-  OutageDoubt outage;                          // the same for all services of a group
-  Rare<ProbeState> witness;                    // its probe counts for no server
-  std::map<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number
+  OutageDoubt outage;                         // the same for all services of a group
+  Rare<ProbeState> witness;                   // its probe counts for no server
+  RareMap<std::uint64_t, Flip> earlier_flips; // those whose flows are still on their way out, by number
   Totals totals;
 
   // what the kernel holds for it, as of the last answer
   nat::TableState loaded;
-  std::map<Vip, Time> recent_until;
+  RareMap<Vip, Time> recent_until;
   std::map<Mapping, Time> displaced_until; // flows that were cut: until then their server opens no new ones
   std::vector<Vip> ports_taken_over;       // of what is loaded: ports that another service has now, as parts of ranges with other borders
   std::vector<Eviction> evictions;
-  std::map<Mapping, UnexpectedFlow> unexpected; // until an audit finds none behind a time as the target
+  RareMap<Mapping, UnexpectedFlow> unexpected; // until an audit finds none behind a time as the target
 
   Offloading offloading = Offloading::off;
 

@@ -137,7 +137,7 @@ void ConntrackAudit::act_on(ServiceState& service, const nat::UnexpectedFlows& u
     if (const auto one = judge(service, mapping, number, by_server == unexpected.opened_by_server.end() ? 0 : by_server->second, now))
       found.push_back(*one);
   }
-  std::erase_if(service.unexpected, [&](const auto& entry) {
+  erase_if(service.unexpected, [&](const auto& entry) {
     const auto& [mapping, known] = entry;
     return (known.was_target && own.meeting(mapping) == nullptr) ||
            find_covering(service.loaded.vips, mapping.vip) == service.loaded.vips.end();

@@ -153,7 +153,7 @@ void close_flips(ServiceState& service, Outbox& outbox) {
   };
   if (service.last_flip) close(*service.last_flip);
   for (auto& [number, flip] : service.earlier_flips) close(flip);
-  std::erase_if(service.earlier_flips, [&](const auto& earlier) { return !has_evictions_of(service, earlier.first); });
+  erase_if(service.earlier_flips, [&](const auto& earlier) { return !has_evictions_of(service, earlier.first); });
 }
 
 } // namespace

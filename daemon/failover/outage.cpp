@@ -40,8 +40,12 @@ void check_silence(std::span<ServiceState* const> group, std::span<const ServerI
     for (std::size_t other = 0; other < servers.size(); ++other)
       if (other != index) others.push_back(servers[other].way);
     if (first.witness) others.push_back(first.witness->way);
-    for (ServiceState* service : group)
-      service->servers[index].silence_check.update(servers[index].way, others, first.config->none_after, now);
+    for (ServiceState* service : group) {
+      Rare<SilenceCheck>& check = service->servers[index].silence_check;
+      SilenceCheck next = check.value_or(SilenceCheck{});
+      next.update(servers[index].way, others, first.config->none_after, now);
+      check = next == SilenceCheck{} ? Rare<SilenceCheck>{} : Rare<SilenceCheck>{next};
+    }
   }
 }
 

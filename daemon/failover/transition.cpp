@@ -57,7 +57,7 @@ void update_health(std::span<ServiceState* const> group, Outbox& outbox, Time no
         server.observations.clear();
       }
     const auto is_over = [now](const auto& entry) { return entry.second <= now; };
-    std::erase_if(service->recent_until, is_over);
+    erase_if(service->recent_until, is_over);
     std::erase_if(service->displaced_until, is_over);
   }
 }
@@ -187,7 +187,7 @@ bool record_target(Change& change, Outbox& outbox) {
   service.failback_at = decision.failback_at;
   if (new_target && service.current) end_planned_move(service.servers[*service.current]);
   if (!service.removed) forget_ended_override(service);
-  const bool made = service.asked_flows == change.asked_flows && !service.override_ended;
+  const bool made = std::optional<FlowPolicy>{service.asked_flows} == change.asked_flows && !service.override_ended;
   if (made) service.asked_flows.reset();
   return flipped;
 }

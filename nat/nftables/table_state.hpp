@@ -9,6 +9,7 @@
 #include <string>
 
 #include "nat/address.hpp"
+#include "nat/rare_map.hpp"
 #include "nat/snat.hpp"
 
 namespace hanat::nat {
@@ -33,13 +34,13 @@ struct SnatRule {
 };
 
 struct TableState {
-  std::map<Vip, std::string> vips;      // every VIP of hanat: without a target its packets are dropped; value: comment
-  std::map<Vip, DnatTarget> dnat;       // the server of new flows
-  std::map<Vip, Reject> reject;         // rejected or dropped at once, existing flows too
-  std::map<Mapping, std::string> stale; // TCP flows of this mapping are reset at their next packet
-  std::map<Vip, std::string> recent;    // the target changed recently: TCP in ct state invalid is reset (its entry was deleted)
-  std::map<Mapping, std::string> hold;  // a refusal by this server is held once, since another server may take over
-  std::map<Mapping, SnatRule> snat;     // flows with a translated source; absent: the client's own address
+  std::map<Vip, std::string> vips;     // every VIP of hanat: without a target its packets are dropped; value: comment
+  std::map<Vip, DnatTarget> dnat;      // the server of new flows
+  RareMap<Vip, Reject> reject;         // rejected or dropped at once, existing flows too
+  RareMap<Mapping, std::string> stale; // TCP flows of this mapping are reset at their next packet
+  RareMap<Vip, std::string> recent;    // the target changed recently: TCP in ct state invalid is reset (its entry was deleted)
+  std::map<Mapping, std::string> hold; // a refusal by this server is held once, since another server may take over
+  RareMap<Mapping, SnatRule> snat;     // flows with a translated source; absent: the client's own address
   bool operator==(const TableState&) const = default;
   bool empty() const { return *this == TableState{}; }
 };

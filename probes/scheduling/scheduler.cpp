@@ -8,7 +8,6 @@
 #include <list>
 #include <map>
 #include <random>
-#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -60,18 +59,27 @@ struct Scheduler::Impl {
     Impl* scheduler;
     Probe probe;
     Timer timer;
-    std::map<ProbeId, Rate> subscribers{};
-    std::multiset<Rate, Faster> rates{};        // theirs
-    Rate rate{};                                // the fastest of them
-    Clock::time_point due{};                    // the next start on the grid
-    std::optional<Clock::time_point> started{}; // the last start
-    std::optional<std::uint64_t> turn{};        // of the loop: uv_now() of the last start
-    bool waiting = false;                       // due, but already `in_flight` times in flight
-    bool triggered = false;                     // `due` comes from trigger()
-    bool skipped_last = false;                  // the last due time passed without a start
-    InFlight in_flight{};                       // they refer to `probe`
+    std::vector<ProbeId> subscribers{};          // in the order in which they came; those that have gone leave it later, many at once
+    std::map<Rate, std::size_t, Faster> rates{}; // theirs, and how many have each
+    std::size_t gone = 0;                        // of the subscribers
+    Rate rate{};                                 // the fastest of them
+    Clock::time_point due{};                     // the next start on the grid
+    std::optional<Clock::time_point> started{};  // the last start
+    std::optional<std::uint64_t> turn{};         // of the loop: uv_now() of the last start
+    bool waiting = false;                        // due, but already `in_flight` times in flight
+    bool triggered = false;                      // `due` comes from trigger()
+    bool skipped_last = false;                   // the last due time passed without a start
+    InFlight in_flight{};                        // they refer to `probe`
 
     bool full() const { return in_flight.size() >= rate.in_flight; }
+    void drop_rate(const Rate& old) {
+      if (const auto found = rates.find(old); --found->second == 0) rates.erase(found);
+    }
+  };
+  /// Ten thousand services may share one probe: each costs little.
+  struct Subscriber {
+    Entry* entry;
+    Rate rate;
   };
   struct Same {
     using is_transparent = void;
@@ -93,6 +101,7 @@ struct Scheduler::Impl {
   void notify(Entry& entry, const ProbeResult& result);
   StartResult run(const Probe& probe, OnResult on_finished);
   void finished(Entry& entry, InFlight::iterator slot, const ProbeResult& result);
+  void forget_gone(Entry& entry);
   void adopt_rate(Entry& entry);
   void record_start(Clock::duration late);
 
@@ -105,7 +114,7 @@ struct Scheduler::Impl {
   LatenessHistogram lateness;
   Prober prober; // outlives the entries
   std::unordered_set<std::unique_ptr<Entry>, Same, Same> entries;
-  std::unordered_map<ProbeId, Entry*> entry_of;
+  std::unordered_map<ProbeId, Subscriber> subscribers;
 };
 
 Clock::duration Scheduler::Impl::random_part(Clock::duration whole) {
@@ -189,17 +198,19 @@ void Scheduler::Impl::finished(Entry& entry, InFlight::iterator slot, const Prob
 
 /// The caller touches nothing afterwards: the callback may remove any probe.
 void Scheduler::Impl::notify(Entry& entry, const ProbeResult& result) {
-  if (entry.subscribers.size() == 1) return on_result(entry.subscribers.begin()->first, result);
-  std::vector<ProbeId> subscribers;
-  subscribers.reserve(entry.subscribers.size());
-  for (const auto& [id, rate] : entry.subscribers) subscribers.push_back(id);
-  for (const ProbeId id : subscribers)
-    if (entry_of.contains(id)) on_result(id, result);
+  if (entry.subscribers.size() == 1) return on_result(entry.subscribers.front(), result); // then it has not gone
+  for (const ProbeId id : std::vector<ProbeId>{entry.subscribers})
+    if (subscribers.contains(id)) on_result(id, result);
+}
+
+void Scheduler::Impl::forget_gone(Entry& entry) {
+  std::erase_if(entry.subscribers, [this](ProbeId id) { return !subscribers.contains(id); });
+  entry.gone = 0;
 }
 
 void Scheduler::Impl::adopt_rate(Entry& entry) {
-  if (entry.rate == *entry.rates.begin()) return;
-  entry.rate = *entry.rates.begin();
+  if (entry.rate == entry.rates.begin()->first) return;
+  entry.rate = entry.rates.begin()->first;
   const auto now = Clock::now();
   if (entry.triggered)
     schedule(entry, entry.due);
@@ -228,24 +239,24 @@ ProbeId Scheduler::add(const Probe& probe, Rate rate, Clock::duration first_with
     found = impl_->entries.insert(std::move(entry)).first;
   }
   Impl::Entry& entry = **found;
-  entry.subscribers.emplace(id, rate);
-  entry.rates.insert(rate);
-  impl_->entry_of.emplace(id, &entry);
+  entry.subscribers.push_back(id);
+  ++entry.rates[rate];
+  impl_->subscribers.emplace(id, Impl::Subscriber{.entry = &entry, .rate = rate});
   if (!fresh) impl_->adopt_rate(entry);
   return id;
 }
 
-const Probe& Scheduler::probe(ProbeId id) const { return impl_->entry_of.at(id)->probe; }
+const Probe& Scheduler::probe(ProbeId id) const { return impl_->subscribers.at(id).entry->probe; }
 
 void Scheduler::remove(ProbeId id) {
-  const auto found = impl_->entry_of.find(id);
-  if (found == impl_->entry_of.end()) return;
-  Impl::Entry& entry = *found->second;
-  impl_->entry_of.erase(found);
-  const auto subscriber = entry.subscribers.find(id);
-  entry.rates.erase(entry.rates.find(subscriber->second));
-  entry.subscribers.erase(subscriber);
-  if (!entry.subscribers.empty()) {
+  const auto found = impl_->subscribers.find(id);
+  if (found == impl_->subscribers.end()) return;
+  const auto [owner, rate] = found->second;
+  Impl::Entry& entry = *owner;
+  impl_->subscribers.erase(found);
+  entry.drop_rate(rate);
+  if (!entry.rates.empty()) {
+    if (++entry.gone > entry.subscribers.size() / 2) impl_->forget_gone(entry);
     impl_->adopt_rate(entry);
     return;
   }
@@ -255,19 +266,19 @@ void Scheduler::remove(ProbeId id) {
 }
 
 void Scheduler::rate(ProbeId id, Rate rate) {
-  const auto found = impl_->entry_of.find(id);
-  if (found == impl_->entry_of.end()) return;
-  Impl::Entry& entry = *found->second;
-  Rate& own = entry.subscribers.at(id);
-  entry.rates.erase(entry.rates.find(own));
-  entry.rates.insert(own = sane(rate));
-  impl_->adopt_rate(entry);
+  const auto found = impl_->subscribers.find(id);
+  if (found == impl_->subscribers.end()) return;
+  auto& [entry, own] = found->second;
+  ++entry->rates[sane(rate)];
+  entry->drop_rate(own);
+  own = sane(rate);
+  impl_->adopt_rate(*entry);
 }
 
 void Scheduler::trigger(ProbeId id) {
-  const auto found = impl_->entry_of.find(id);
-  if (found == impl_->entry_of.end()) return;
-  Impl::Entry& entry = *found->second;
+  const auto found = impl_->subscribers.find(id);
+  if (found == impl_->subscribers.end()) return;
+  Impl::Entry& entry = *found->second.entry;
   entry.triggered = true;
   if (!entry.waiting) impl_->schedule(entry, Clock::now());
 }

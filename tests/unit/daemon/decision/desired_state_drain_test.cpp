@@ -156,7 +156,7 @@ TEST(Plan, FlowsThatDrainOutliveASilenceThatMayBeTheWays) {
     way.record(probes::fail_result(probes::Reason::timeout, 500ms), moment + 500ms);
     const auto ending = [&] { return as_set(go(service, Destination::backup, reason, moment + 1s).ending); };
     EXPECT_EQ(ending(), std::set<Mapping>{}) << "others may be silent, too";
-    primary.silence_check.is_its_own = true;
+    primary.silence_check = SilenceCheck{.is_its_own = true};
     EXPECT_EQ(ending(), flows_of_the_primary);
     primary.silence_check = {};
     way.record({.outcome = probes::Outcome::pass, .reason = probes::Reason::connected, .latency = 1ms, .detail = {}}, moment + 900ms);

@@ -73,7 +73,7 @@ TEST(Plan, HoldsItsPromisesOverRandomLives) {
         }
       const Plan again = go(service, to, flip_reason, when);
       nat::TableState without_rest = again.rules; // a flip leaves `recent` to the next plan
-      std::erase_if(without_rest.recent, [&](const auto& entry) { return !change.rules.recent.contains(entry.first); });
+      erase_if(without_rest.recent, [&](const auto& entry) { return !change.rules.recent.contains(entry.first); });
       EXPECT_TRUE(without_rest == change.rules);
       EXPECT_TRUE(again.evictions.empty());
       EXPECT_TRUE(again.returning.empty());

@@ -110,7 +110,7 @@ TEST(Plan, AnEndpointIsRecentUntilItsTimeAndNotAtIt) {
   ServiceState service = service_at(Destination::primary);
   service.recent_until = {{tcp4, moment + 10s}, {udp4, moment + 10s}, {tcp6, moment + 20s}};
   EXPECT_EQ(go(service, Destination::primary).rules.recent.size(), 2U) << "only TCP has an invalid state to look for";
-  EXPECT_EQ(go(service, Destination::primary, Reason::failover, moment + 10s).rules.recent, (std::map<Vip, std::string>{{tcp6, "web"}}));
+  EXPECT_EQ(go(service, Destination::primary, Reason::failover, moment + 10s).rules.recent, (RareMap<Vip, std::string>{{tcp6, "web"}}));
   EXPECT_TRUE(go(service, Destination::primary, Reason::failover, moment + 20s).rules.recent.empty());
 }
 
@@ -119,7 +119,7 @@ TEST(Plan, AnUnfinishedEvictionKeepsItsStaleKeys) {
   service.evictions.push_back({.mappings = {{tcp4, primary4}, {udp4, primary4}}, .comment = "web primary"});
   service.evictions.push_back({.mappings = {{tcp6, {tcp6.address, tcp6.port}}}, .comment = "web", .untranslated = true});
   const Plan result = go(service, Destination::backup);
-  EXPECT_EQ(result.rules.stale, (std::map<Mapping, std::string>{{{tcp4, primary4}, "web primary"}, {{udp4, primary4}, "web primary"}}))
+  EXPECT_EQ(result.rules.stale, (RareMap<Mapping, std::string>{{{tcp4, primary4}, "web primary"}, {{udp4, primary4}, "web primary"}}))
       << "flows that never were translated have no key";
   EXPECT_TRUE(result.evictions.empty());
 }
@@ -204,7 +204,7 @@ TEST(Plan, RecentIsLoadedRightAfterTheFlip) {
   ServiceState service = service_at(Destination::primary);
   apply(service, go(service, Destination::backup), moment);
   const Plan rest = go(service, Destination::backup);
-  EXPECT_EQ(rest.rules.recent, (std::map<Vip, std::string>{{tcp4, "web"}, {tcp6, "web"}}));
+  EXPECT_EQ(rest.rules.recent, (RareMap<Vip, std::string>{{tcp4, "web"}, {tcp6, "web"}}));
   EXPECT_EQ(rest.rules.stale, service.loaded.stale);
   EXPECT_TRUE(rest.evictions.empty());
   EXPECT_FALSE(rest.moves);
@@ -231,7 +231,7 @@ TEST(Plan, ARefusalIsHeldWhereAnotherServerMayDo) {
   ServiceState alone = watched(Health::up, Health::down);
   EXPECT_TRUE(go(alone, Destination::primary).rules.hold.empty());
   ServiceState grouped = watched(Health::up, Health::up);
-  grouped.servers[1].group_view.health = Health::down;
+  grouped.servers[1].group_view = Candidate{.health = Health::down};
   EXPECT_TRUE(go(grouped, Destination::primary).rules.hold.empty()) << "the backup is not up for the whole group";
 }
 

@@ -135,7 +135,7 @@ inline std::set<Mapping> mappings_of(const std::vector<Eviction>& evictions, boo
     if (eviction.untranslated == untranslated) all.insert(eviction.mappings.begin(), eviction.mappings.end());
   return all;
 }
-inline std::set<Mapping> keys_of(const std::map<Mapping, std::string>& stale) {
+inline std::set<Mapping> keys_of(const RareMap<Mapping, std::string>& stale) {
   std::set<Mapping> keys;
   for (const auto& [mapping, comment] : stale) keys.insert(mapping);
   return keys;

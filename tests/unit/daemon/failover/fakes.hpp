@@ -105,7 +105,7 @@ private:
     if (!loaded) throw std::system_error(std::make_error_code(std::errc::no_such_file_or_directory));
     const auto replace = [](auto& into, const auto& from, const auto& to) {
       for (const auto& [key, element] : from) into.erase(key);
-      for (const auto& [key, element] : to) into.insert_or_assign(key, element);
+      for (const auto& [key, element] : to) into[key] = element;
     };
     nat::for_each_set(replace, loaded->state, step.from, step.to);
   }

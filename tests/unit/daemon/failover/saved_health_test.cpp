@@ -314,7 +314,7 @@ TEST_F(RestartTest, ClientsWhoWereRefusedStaySo) {
 TEST_F(RestartTest, InModeObserveWhatItWouldDoGoesOn) {
   services[0].mode = Mode::observe;
   start_after(1s, saved());
-  web_service().shadow.value() = {.placement = {.current = 1, .refused = false}, .reason = Reason::failover, .begun = true};
+  *web_service().shadow = {.placement = {.current = 1, .refused = false}, .reason = Reason::failover, .begun = true};
   start_after(1s, saved());
   EXPECT_EQ(placement(web_service()).current, 1U);
   EXPECT_TRUE(web_service().shadow.value().begun);
