@@ -118,7 +118,7 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
   daemon.kernel = kernel_text(controller_.table().state());
   if (!controller_.table().error().empty()) daemon.kernel_error = controller_.table().error();
-  daemon.inconclusive = inconclusive_reason(controller_.registry().services());
+  if (controller_.any_inconclusive()) daemon.inconclusive = inconclusive_reason(controller_.registry().services());
   daemon.config = config_.file;
   daemon.fallback = config_.fallback;
   daemon.version = version();
@@ -152,7 +152,7 @@ ServiceStatus Handlers::service_status(const ServiceState& service) const {
 }
 
 void Handlers::count_flows() const {
-  if (flows_) flows_->look(Clock::now());
+  if (flows_ && controller_.registry().waiting.empty()) flows_->look(Clock::now()); // a table that changes all the time cannot be read
 }
 
 Reply Handlers::status(const json& parameters) const {

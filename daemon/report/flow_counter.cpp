@@ -19,21 +19,22 @@ void FlowCounter::look(Time now) {
   next_ = now + read_at_most_every;
   const auto job = [this] {
     try {
-      counts_ = reader_.read();
-      failed_ = false;
+      totals_.add(reader_.read());
+      sums_ = totals_.sums();
     } catch (const std::exception&) { // no table, or one that changes all the time: the next look tries again
-      failed_ = true;
+      sums_.reset();
     }
   };
   if (thread_.run(job, {})) done();
 }
 
 void FlowCounter::done() {
-  if (!failed_) totals_.add(counts_);
+  if (sums_) std::swap(shown_, sums_); // the thread frees those of before
 }
 
 void FlowCounter::add_to(ServiceStatus& service) const {
-  for (ServerStatus& server : service.servers) server.new_flows = totals_.of(service.name, server.role);
+  if (!shown_) return;
+  for (ServerStatus& server : service.servers) server.new_flows = sum_of(*shown_, service.name, server.role);
 }
 
 } // namespace hanat

@@ -3,8 +3,8 @@
 // (nat/nftables/flow_counts).
 #pragma once
 
+#include <optional>
 #include <string>
-#include <vector>
 
 #include <uv.h>
 
@@ -31,10 +31,12 @@ public:
 private:
   void done();
 
+  // the thread's while it is busy: of ten thousand services the sums take some milliseconds, too
   FlowTotals totals_;
-  nat::FlowCountReader reader_; // used by the thread while it is busy
-  std::vector<nat::FlowCount> counts_;
-  bool failed_ = false;
+  nat::FlowCountReader reader_;
+  std::optional<FlowTotals::Sums> sums_; // of the last read; nullopt: it failed
+
+  std::optional<FlowTotals::Sums> shown_; // nullopt: there was no read yet
   Time next_{};
   WorkerThread thread_;
 };

@@ -11,6 +11,11 @@ std::string service_in(const std::string& server) { return server.substr(0, serv
 
 } // namespace
 
+std::uint64_t sum_of(const FlowTotals::Sums& sums, const std::string& service, const std::string& server) {
+  const auto found = sums.find(service + " " + server);
+  return found == sums.end() ? 0 : found->second;
+}
+
 void FlowTotals::add(std::span<const nat::FlowCount> counts) {
   std::unordered_map<std::string, Seen> now;
   std::unordered_set<std::string> services;
@@ -30,12 +35,6 @@ void FlowTotals::add(std::span<const nat::FlowCount> counts) {
   begun_ = true;
   // A service without any element refuses its clients or is gone; if it comes back, it counts from zero.
   std::erase_if(totals_, [&](const auto& total) { return !services.contains(service_in(total.first)); });
-}
-
-std::optional<std::uint64_t> FlowTotals::of(const std::string& service, const std::string& server) const {
-  if (!begun_) return std::nullopt;
-  const auto found = totals_.find(service + " " + server);
-  return found == totals_.end() ? 0 : found->second;
 }
 
 } // namespace hanat

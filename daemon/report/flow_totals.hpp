@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -17,8 +16,8 @@ class FlowTotals {
 public:
   /// One read, of all elements. The first one is what later ones are compared with.
   void add(std::span<const nat::FlowCount> counts);
-  /// Since the first read; nullopt: there was none.
-  std::optional<std::uint64_t> of(const std::string& service, const std::string& server) const;
+  using Sums = std::unordered_map<std::string, std::uint64_t>; // by "SERVICE SERVER", since the first read
+  const Sums& sums() const { return totals_; }
 
 private:
   struct Seen {
@@ -26,8 +25,11 @@ private:
     std::uint64_t flows = 0;
   };
   bool begun_ = false;
-  std::unordered_map<std::string, Seen> last_;            // by element
-  std::unordered_map<std::string, std::uint64_t> totals_; // by "SERVICE SERVER"
+  std::unordered_map<std::string, Seen> last_; // by element
+  Sums totals_;
 };
+
+/// Of one server.
+std::uint64_t sum_of(const FlowTotals::Sums& sums, const std::string& service, const std::string& server);
 
 } // namespace hanat

@@ -127,7 +127,7 @@ void SdNotify::stopping() {
 }
 
 void SdNotify::changed() {
-  if (!soon_ || uv_is_active(reinterpret_cast<const uv_handle_t*>(soon_.get())) != 0) return;
+  if (!queue_ || !soon_ || uv_is_active(reinterpret_cast<const uv_handle_t*>(soon_.get())) != 0) return;
   uv_timer_start(
       soon_.get(), [](uv_timer_t* timer) { static_cast<const SdNotify*>(timer->data)->send_status(); }, status_pause_ms, 0);
 }
