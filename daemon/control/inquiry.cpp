@@ -248,7 +248,7 @@ Reply Inquiry::probe(const json& parameters) {
 
 /// Of services, or of the servers of the one that is named or the only one. For completions: it is asked at each press of a key.
 Reply Inquiry::names(const json& parameters) const {
-  constexpr std::size_t names_per_piece = 1024; // they take no longer than a few services of a status
+  constexpr std::size_t names_per_piece = 4'096; // they take no longer than a few services of a status
   const auto& services = controller_.registry().services();
   const auto is_there = [](const auto& service) { return !service->removed; };
   json head = {{"services", json::array()}, {"servers", json::array()}};
@@ -262,7 +262,7 @@ Reply Inquiry::names(const json& parameters) const {
   for (const auto& service : services)
     if (is_there(service) && service->config->name.starts_with(prefix)) found.push_back(service->config->name);
   auto next = [found = std::move(found), index = std::size_t{0}]() mutable -> std::optional<std::string> {
-    return index < found.size() ? std::optional{varlink::to_text(found[index++])} : std::nullopt;
+    return index < found.size() ? std::optional{'"' + found[index++] + '"'} : std::nullopt; // no name has anything to escape
   };
   return {std::move(head), "services", std::move(next), names_per_piece};
 }

@@ -32,7 +32,7 @@ namespace hanat {
 /// How much of a turn of the loop its transaction may take.
 struct Pace {
   Clock::duration wait = commit_patience; // for the kernel, when traffic moves
-  std::size_t patient = 64;               // services that can wait, such as those that get their first target: some milliseconds
+  std::size_t patient = 128;              // services that can wait, such as those that get their first target: some milliseconds
 };
 
 class Controller {

@@ -4,6 +4,7 @@
 #include "probes/scheduling/scheduler.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -20,6 +21,8 @@ namespace hanat::probes {
 namespace {
 
 constexpr std::chrono::milliseconds shortest_interval{1}; // the resolution of a libuv timer
+constexpr std::size_t told_at_once = 1'024;               // subscribers of one probe: some milliseconds of the loop
+constexpr std::uint64_t told_apart_ms = 1;
 
 Rate sane(Rate rate) {
   rate.interval = std::max<Clock::duration>(rate.interval, shortest_interval);
@@ -81,6 +84,14 @@ struct Scheduler::Impl {
     Entry* entry;
     Rate rate;
   };
+  /// A pass is told to many subscribers a part at a time, so that the loop does other things in between. Any other result is told at once:
+  /// a server that dies, dies for all of them at the same moment.
+  struct Notice {
+    const Entry* entry;
+    std::vector<ProbeId> subscribers;
+    ProbeResult result;
+    std::size_t told = 0;
+  };
   struct Same {
     using is_transparent = void;
     using Ptr = std::unique_ptr<Entry>;
@@ -92,13 +103,16 @@ struct Scheduler::Impl {
   };
 
   Impl(uv_loop_t* uv_loop, OnProbeResult callback, Precheck check)
-      : loop(uv_loop), on_result(std::move(callback)), precheck(std::move(check)), random(std::random_device{}()), prober(uv_loop) {}
+      : loop(uv_loop), on_result(std::move(callback)), precheck(std::move(check)), random(std::random_device{}()),
+        rest(make_timer(uv_loop, this)), prober(uv_loop) {}
 
   Clock::duration random_part(Clock::duration whole);
   void schedule(Entry& entry, Clock::time_point due);
   void on_due(Entry& entry);
   void start(Entry& entry);
   void notify(Entry& entry, const ProbeResult& result);
+  void tell(Notice& notice, std::size_t at_most);
+  void tell_some();
   StartResult run(const Probe& probe, OnResult on_finished);
   void finished(Entry& entry, InFlight::iterator slot, const ProbeResult& result);
   void forget_gone(Entry& entry);
@@ -112,6 +126,8 @@ struct Scheduler::Impl {
   std::uint64_t last_id = 0;
   std::size_t in_flight = 0;
   LatenessHistogram lateness;
+  std::deque<Notice> notices; // of which not all have been told
+  Timer rest;
   Prober prober; // outlives the entries
   std::unordered_set<std::unique_ptr<Entry>, Same, Same> entries;
   std::unordered_map<ProbeId, Subscriber> subscribers;
@@ -199,8 +215,28 @@ void Scheduler::Impl::finished(Entry& entry, InFlight::iterator slot, const Prob
 /// The caller touches nothing afterwards: the callback may remove any probe.
 void Scheduler::Impl::notify(Entry& entry, const ProbeResult& result) {
   if (entry.subscribers.size() == 1) return on_result(entry.subscribers.front(), result); // then it has not gone
-  for (const ProbeId id : std::vector<ProbeId>{entry.subscribers})
-    if (subscribers.contains(id)) on_result(id, result);
+  Notice notice{.entry = &entry, .subscribers = entry.subscribers, .result = result};
+  if (result.outcome == Outcome::pass && notice.subscribers.size() > told_at_once) {
+    notices.push_back(std::move(notice));
+    if (notices.size() == 1) tell_some();
+    return;
+  }
+  for (Notice& before : notices)
+    if (before.entry == &entry) tell(before, before.subscribers.size());
+  tell(notice, notice.subscribers.size());
+}
+
+void Scheduler::Impl::tell(Notice& notice, std::size_t at_most) {
+  for (const std::size_t end = std::min(notice.subscribers.size(), notice.told + at_most); notice.told < end;)
+    if (const ProbeId id = notice.subscribers[notice.told++]; subscribers.contains(id)) on_result(id, notice.result);
+}
+
+void Scheduler::Impl::tell_some() {
+  tell(notices.front(), told_at_once);
+  while (!notices.empty() && notices.front().told == notices.front().subscribers.size()) notices.pop_front();
+  if (notices.empty()) return;
+  uv_timer_start(
+      rest.get(), [](uv_timer_t* timer) { static_cast<Impl*>(timer->data)->tell_some(); }, told_apart_ms, 0);
 }
 
 void Scheduler::Impl::forget_gone(Entry& entry) {
