@@ -118,7 +118,7 @@ DaemonStatus Handlers::daemon_status() const {
   daemon.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
   daemon.kernel = kernel_text(controller_.table().state());
   if (!controller_.table().error().empty()) daemon.kernel_error = controller_.table().error();
-  if (controller_.any_inconclusive()) daemon.inconclusive = inconclusive_reason(controller_.registry().services());
+  daemon.inconclusive = inconclusive_reason(controller_.registry().services());
   daemon.config = config_.file;
   daemon.fallback = config_.fallback;
   daemon.version = version();

@@ -77,8 +77,6 @@ public:
   State state() const;
 
   const TableSync& table() const { return table_; }
-  /// Of the last results of all probes.
-  bool any_inconclusive() const { return health_.any_inconclusive(); }
 
 private:
   KernelCallbacks callbacks();

@@ -49,7 +49,6 @@ public:
 
   /// Replies to probes have to bypass conntrack, since its table drops whatever begins a connection.
   bool is_conntrack_full() const { return conntrack_.is_full; }
-  bool any_inconclusive() const { return inconclusive_ > 0; }
 
 private:
   ProbeState keep_or_add(const probes::Probe& probe, const ServiceConfig& config, std::vector<ProbeState>& old);

@@ -104,7 +104,8 @@ TEST(Group, EveryServiceLearnsWhatAllTheOthersKnow) {
     const auto all = candidates(services[number]);
     EXPECT_EQ(all[0], (Candidate{Health::unknown, group_moment})) << number;
     EXPECT_EQ(all[1].health, Health::down) << number;
-    EXPECT_EQ(services[number].servers[1].group_view.value().health, number == 2 ? Health::up : Health::down) << "its own view is not in it";
+    EXPECT_EQ(services[number].servers[1].group_view.value().health, number == 2 ? Health::up : Health::down)
+        << "its own view is not in it";
   }
   share_health(std::array{&services[2]});
   EXPECT_EQ(candidates(services[2])[0].health, Health::up) << "alone again";

@@ -235,6 +235,7 @@ TEST_F(EvictionJobsTest, ClientsWhoseRefusalWasHeldWithoutNeedAreNotified) {
 
 TEST_F(EvictionJobsTest, WithoutNudgeOrAnythingHeldNobodyIsNotified) {
   ServiceState& service = add_at(web(), 0);
+  service.loaded.hold.clear(); // it came with the first target
   evictions.notify_held(service);
   EXPECT_FALSE(run());
   service.loaded.hold[primary_tcp] = "web primary";
