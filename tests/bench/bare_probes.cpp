@@ -1,9 +1,9 @@
-// Sockets that are used again: a connect() makes a connection, another one ends it, and an epoll tells when it stands.
+// Sockets that are used again: a connect() makes a connection, another one ends it, and an epoll that has them all tells when it stands.
 #include "tests/bench/bare_probes.hpp"
 
 #include <array>
 #include <cerrno>
-#include <vector>
+#include <utility>
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -22,9 +22,9 @@ using BenchClock = std::chrono::steady_clock;
 
 constexpr std::size_t sockets_at_most = 512; // a process may have 1,024
 
-class Handshakes {
+class Connections {
 public:
-  Handshakes(std::uint16_t first, std::uint16_t count) : first_port_(first), ports_(count) {}
+  Connections(std::uint16_t first, std::uint16_t count) : first_port_(first), ports_(count) {}
 
   void start() {
     if (idle_.empty() && all_.size() >= sockets_at_most) return; // a machine that stood still does not make up for it
@@ -36,14 +36,15 @@ public:
                    .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
                    .sin_zero = {}};
     if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS) checked(-1, "connect");
-    epoll_event event{.events = EPOLLOUT | EPOLLONESHOT, .data = {.fd = fd}};
-    checked(epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event), "epoll_ctl");
+    is_under_way_.at(static_cast<std::size_t>(fd)) = true;
   }
   void take(std::chrono::milliseconds wait) {
     std::array<epoll_event, 256> events;
     const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), static_cast<int>(wait.count()));
     for (int index = 0; index < count; ++index) {
       const int fd = events[static_cast<std::size_t>(index)].data.fd;
+      if (!is_under_way_.at(static_cast<std::size_t>(fd))) continue; // its end is told of, too
+      is_under_way_.at(static_cast<std::size_t>(fd)) = false;
       const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
       checked(connect(fd, &nobody, sizeof nobody), "end a connection");
       idle_.push_back(fd);
@@ -53,7 +54,7 @@ public:
 private:
   void open() {
     Fd fd{checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket")};
-    epoll_event event{.events = 0, .data = {.fd = fd.get()}};
+    epoll_event event{.events = EPOLLOUT | EPOLLET, .data = {.fd = fd.get()}};
     checked(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd.get(), &event), "epoll_ctl");
     idle_.push_back(fd.get());
     all_.push_back(std::move(fd));
@@ -64,27 +65,40 @@ private:
   Fd epoll_{checked(epoll_create1(EPOLL_CLOEXEC), "epoll")};
   std::vector<Fd> all_;
   std::vector<int> idle_;
+  std::vector<bool> is_under_way_ = std::vector<bool>(65'536); // by descriptor
 };
 
 } // namespace
 
-std::chrono::microseconds cpu_time() {
+CpuTime cpu_time() {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
-  return std::chrono::seconds{usage.ru_utime.tv_sec + usage.ru_stime.tv_sec} +
-         std::chrono::microseconds{usage.ru_utime.tv_usec + usage.ru_stime.tv_usec};
+  const auto time = [](const timeval& value) { return std::chrono::seconds{value.tv_sec} + std::chrono::microseconds{value.tv_usec}; };
+  return {.user = time(usage.ru_utime), .kernel = time(usage.ru_stime)};
 }
 
-double bare_handshakes(unsigned per_second, std::uint16_t first_port, std::uint16_t ports, std::chrono::seconds time) {
-  Handshakes handshakes{first_port, ports};
+Share share_since(const CpuTime& before, std::chrono::seconds time) {
+  using Seconds = std::chrono::duration<double>;
+  const CpuTime now = cpu_time();
+  return {.user = Seconds{now.user - before.user} / Seconds{time}, .kernel = Seconds{now.kernel - before.kernel} / Seconds{time}};
+}
+
+Handshakes bare_handshakes(unsigned per_second, std::uint16_t first_port, std::uint16_t ports, std::chrono::seconds time) {
+  Connections connections{first_port, ports};
+  Handshakes result;
+  result.late.reserve(per_second * static_cast<std::size_t>(time.count()) + 1);
   const auto began = BenchClock::now(), end = began + time;
   const auto before = cpu_time();
   const auto step = std::chrono::nanoseconds{1s} / per_second;
   for (auto next = began, now = began; (now = BenchClock::now()) < end;) {
-    for (; next <= now; next += step) handshakes.start();
-    handshakes.take(1ms);
+    for (; next <= now; next += step) {
+      result.late.push_back(std::chrono::duration<double, std::milli>(now - next).count());
+      connections.start();
+    }
+    connections.take(1ms);
   }
-  return std::chrono::duration<double>(cpu_time() - before) / std::chrono::duration<double>(time);
+  result.share = share_since(before, time);
+  return result;
 }
 
 } // namespace hanat::bench

@@ -1,16 +1,32 @@
-// The least that so many TCP handshakes cost a thread on this machine: nothing but their system calls. Not here: probes.
+// The least that so many TCP handshakes cost a thread on this machine, and how late it makes them: nothing but their system calls.
+// Not here: probes.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <vector>
 
 namespace hanat::bench {
 
-/// The part of one core that a thread takes which makes `per_second` connections to 127.0.0.1 and resets each at once, ten in a millisecond
-/// rather than each at its moment. The ports from `first_port` on have listeners.
-double bare_handshakes(unsigned per_second, std::uint16_t first_port, std::uint16_t ports, std::chrono::seconds time);
+/// Of the calling thread.
+struct CpuTime {
+  std::chrono::microseconds user{}, kernel{};
+};
+CpuTime cpu_time();
 
-/// CPU time of the calling thread.
-std::chrono::microseconds cpu_time();
+/// What part of one core a thread takes.
+struct Share {
+  double user = 0, kernel = 0;
+  double all() const { return user + kernel; }
+};
+Share share_since(const CpuTime& before, std::chrono::seconds time);
+
+struct Handshakes {
+  Share share;
+  std::vector<double> late; // milliseconds: each behind its moment
+};
+/// Makes `per_second` connections to 127.0.0.1 and resets each at once. Like a loop with a clock of milliseconds it begins, each time that
+/// it wakes, all that have become due. The ports from `first_port` on have listeners.
+Handshakes bare_handshakes(unsigned per_second, std::uint16_t first_port, std::uint16_t ports, std::chrono::seconds time);
 
 } // namespace hanat::bench
