@@ -18,11 +18,11 @@ bool enable_icmp_errors(int fd, Family family) {
 
 } // namespace
 
-std::variant<ConnectedSocket, ProbeResult> connect_socket(Fd socket, const Probe& probe, Clock::time_point start) {
+std::variant<bool, ProbeResult> start_connect(const Fd& socket, const Probe& probe, Clock::time_point start) {
   const SocketAddress address = to_sockaddr(probe.server);
   const bool established = connect(socket.get(), address.get(), address.length) == 0;
   if (!established && errno != EINPROGRESS) return result_from_connect(errno, Clock::now() - start);
-  return ConnectedSocket{.socket = std::move(socket), .established = established};
+  return established;
 }
 
 bool disconnect(const Fd& socket) {
@@ -37,7 +37,9 @@ std::variant<ConnectedSocket, ProbeResult> connect_probe_socket(const Probe& pro
   auto& socket = std::get<Fd>(opened);
   if (type == SOCK_DGRAM && !enable_icmp_errors(socket.get(), probe.server.address.family())) return failed(errno);
 
-  return connect_socket(std::move(socket), probe, start);
+  auto established = start_connect(socket, probe, start);
+  if (auto* failure = std::get_if<ProbeResult>(&established)) return std::move(*failure);
+  return ConnectedSocket{.socket = std::move(socket), .established = std::get<bool>(established)};
 }
 
 } // namespace hanat::probes

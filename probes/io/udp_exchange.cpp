@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "probes/io/connect.hpp"
+#include "probes/io/probe_deadline.hpp"
 
 namespace hanat::probes {
 namespace {
@@ -37,9 +38,9 @@ void empty_error_queue(int fd) {
 
 class UdpExchange final : public PendingProbe {
 public:
-  UdpExchange(uv_loop_t* loop, Clock::time_point start, Fd socket, Poll poll, const Probe& probe, JudgeReply judge, OnResult on_result)
+  UdpExchange(Timers& timers, Clock::time_point start, Fd socket, Poll poll, const Probe& probe, JudgeReply judge, OnResult on_result)
       : PendingProbe(start, std::move(on_result)), judge_(std::move(judge)), socket_(std::move(socket)), poll_(std::move(poll)),
-        deadline_(loop, start, probe.spec.timeout, [this] { expire(); }) {
+        deadline_(timers, start, probe.spec.timeout, [this] { expire(); }) {
     poll_->data = this;
   }
 
@@ -79,19 +80,19 @@ private:
   bool ignored_ = false;
   Fd socket_; // declared before its poll handle, so closed after it
   Poll poll_;
-  Deadline deadline_;
+  ProbeDeadline deadline_;
 };
 
 } // namespace
 
-StartResult udp_exchange(uv_loop_t* loop, const Probe& probe, std::string_view message, JudgeReply judge, OnResult on_result) {
+StartResult udp_exchange(Timers& timers, const Probe& probe, std::string_view message, JudgeReply judge, OnResult on_result) {
   const auto start = Clock::now();
   auto connected = connect_probe_socket(probe, SOCK_DGRAM, start);
   if (auto* failure = std::get_if<ProbeResult>(&connected)) return std::move(*failure);
   auto& socket = std::get<ConnectedSocket>(connected).socket;
   if (send(socket.get(), message.data(), message.size(), 0) < 0)
     return result_from_errno(errno == EAGAIN ? ENOBUFS : errno, Clock::now() - start);
-  return watch_socket<UdpExchange>(loop, start, std::move(socket), probe, std::move(judge), std::move(on_result));
+  return watch_socket<UdpExchange>(timers, start, std::move(socket), probe, std::move(judge), std::move(on_result));
 }
 
 } // namespace hanat::probes

@@ -6,16 +6,16 @@
 #include <optional>
 #include <string_view>
 
-#include <uv.h>
-
 #include "probes/pending_probe.hpp"
 
 namespace hanat::probes {
+
+class Timers;
 
 /// What a datagram of the server means; nullopt: it is not a reply to this probe, keep waiting.
 using JudgeReply = std::function<std::optional<ProbeResult>(std::string_view datagram, Clock::duration latency)>;
 
 /// `probe` must outlive the returned PendingProbe.
-StartResult udp_exchange(uv_loop_t* loop, const Probe& probe, std::string_view message, JudgeReply judge, OnResult on_result);
+StartResult udp_exchange(Timers& timers, const Probe& probe, std::string_view message, JudgeReply judge, OnResult on_result);
 
 } // namespace hanat::probes

@@ -9,7 +9,7 @@
 
 namespace hanat::probes {
 
-StartResult probe_dns(uv_loop_t* loop, const Probe& probe, OnResult on_result) {
+StartResult probe_dns(Timers& timers, const Probe& probe, OnResult on_result) {
   const auto id = static_cast<std::uint16_t>(std::random_device{}());
   const std::string query = dns_query(probe.spec.of<DnsSpec>(), id);
   if (query.empty()) // the configuration refuses such a name
@@ -19,7 +19,7 @@ StartResult probe_dns(uv_loop_t* loop, const Probe& probe, OnResult on_result) {
     if (!verdict) return std::nullopt;
     return result_from_verdict(spec, *verdict, latency);
   };
-  return udp_exchange(loop, probe, query, judge, std::move(on_result));
+  return udp_exchange(timers, probe, query, judge, std::move(on_result));
 }
 
 } // namespace hanat::probes

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "probes/io/probe_deadline.hpp"
+#include "probes/io/timers.hpp"
 #include "probes/io/uv.hpp"
 #include "probes/kinds/exec_answer.hpp"
 #include "probes/kinds/exec_orphans.hpp"
@@ -62,7 +64,7 @@ void reap(const StartedProgram& program, Clock::time_point until) {
 } // namespace
 
 struct Exec::Impl {
-  explicit Impl(uv_loop_t* uv_loop) : loop(uv_loop), spawner(uv_loop, [this](StartedProgram program) { on_started(std::move(program)); }) {}
+  explicit Impl(Timers& on) : timers(on), spawner(on.loop(), [this](StartedProgram program) { on_started(std::move(program)); }) {}
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -70,7 +72,7 @@ struct Exec::Impl {
   void on_started(StartedProgram started);
   static void on_exit(Program& program);
 
-  uv_loop_t* loop;
+  Timers& timers;
   std::uint64_t last_id = 0;
   std::map<std::uint64_t, PendingExec*> starting; // null: the probe was cancelled
   std::map<std::uint64_t, Program> programs;
@@ -83,7 +85,7 @@ class PendingExec final : public PendingProbe {
 public:
   PendingExec(Exec::Impl& exec, const Probe& probe, Clock::time_point start, Fd output, Poll readable, OnResult on_result)
       : PendingProbe(start, std::move(on_result)), exec_(exec), probe_(probe), id_(++exec.last_id), output_(std::move(output)),
-        readable_(std::move(readable)), deadline_(exec.loop, start, probe.spec.timeout, [this] { expire(); }) {
+        readable_(std::move(readable)), deadline_(exec.timers, start, probe.spec.timeout, [this] { expire(); }) {
     readable_->data = this;
     exec_.starting.emplace(id_, this);
     uv_poll_start(readable_.get(), UV_READABLE, [](uv_poll_t* poll, int, int) { static_cast<PendingExec*>(poll->data)->on_output(); });
@@ -140,7 +142,7 @@ private:
   Program* program_ = nullptr; // null: not started yet
   Fd output_;                  // declared before its poll handle, so closed after it
   Poll readable_;
-  Deadline deadline_;
+  ProbeDeadline deadline_;
 };
 
 } // namespace
@@ -160,7 +162,7 @@ void Exec::Impl::on_started(StartedProgram started) {
   const auto waiting = starting.extract(started.id);
   PendingExec* pending = waiting ? waiting.mapped() : nullptr;
   int error = started.error;
-  Poll exit_poll = error == 0 ? try_poll(loop, started.pidfd.get(), error) : Poll{};
+  Poll exit_poll = error == 0 ? try_poll(timers.loop(), started.pidfd.get(), error) : Poll{};
   if (!exit_poll) {
     if (started.error == 0) { // nothing would notice its exit
       kill(-started.pid, SIGKILL);
@@ -198,14 +200,14 @@ void Exec::Impl::on_exit(Program& program) {
     pending->on_exited(info.si_code == CLD_EXITED, info.si_status);
 }
 
-Exec::Exec(uv_loop_t* loop) : loop_(loop) {}
+Exec::Exec(Timers& timers) : timers_(timers) {}
 Exec::~Exec() = default;
 
 StartResult Exec::start(const Probe& probe, OnResult on_result) {
   const auto start = Clock::now();
   const auto failed = [start](int error) { return result_from_errno(error, Clock::now() - start); };
   if (!impl_) try {
-      impl_ = std::make_unique<Impl>(loop_);
+      impl_ = std::make_unique<Impl>(timers_);
     } catch (const std::system_error& failure) { // no thread
       return not_started(failure.code().value(), Clock::now() - start);
     }
@@ -219,7 +221,7 @@ StartResult Exec::start(const Probe& probe, OnResult on_result) {
   Fd output{ends[0]}, input{ends[1]};
   if (fcntl(output.get(), F_SETFL, O_NONBLOCK) != 0) return failed(errno); // our end alone: on a full pipe the program waits
   int error = 0;
-  Poll readable = try_poll(impl_->loop, output.get(), error);
+  Poll readable = try_poll(timers_.loop(), output.get(), error);
   if (!readable) return failed(-error);
   auto pending = std::make_unique<PendingExec>(*impl_, probe, start, std::move(output), std::move(readable), std::move(on_result));
   impl_->spawner.start({.id = pending->id(),

@@ -4,15 +4,15 @@
 
 #include <memory>
 
-#include <uv.h>
-
 #include "probes/pending_probe.hpp"
 
 namespace hanat::probes {
 
+class Timers;
+
 class Exec {
 public:
-  explicit Exec(uv_loop_t* loop);
+  explicit Exec(Timers& timers);
   ~Exec(); // after every PendingProbe it started
   Exec(const Exec&) = delete;
   Exec& operator=(const Exec&) = delete;
@@ -26,7 +26,7 @@ public:
   struct Impl;
 
 private:
-  uv_loop_t* loop_;
+  Timers& timers_;
   std::unique_ptr<Impl> impl_; // made for the first probe: it has a thread
 };
 

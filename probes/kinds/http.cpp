@@ -18,8 +18,9 @@
 #include <sys/socket.h>
 
 #include "probes/io/curl_multi.hpp"
+#include "probes/io/probe_deadline.hpp"
 #include "probes/io/socket.hpp"
-#include "probes/io/uv.hpp"
+#include "probes/io/timers.hpp"
 #include "probes/kinds/certificate.hpp"
 #include "probes/kinds/grpc_answer.hpp"
 #include "probes/kinds/http_answer.hpp"
@@ -28,8 +29,9 @@
 namespace hanat::probes {
 
 struct Http::Impl {
-  explicit Impl(uv_loop_t* loop) : multi(loop) {}
+  explicit Impl(Timers& on) : timers(on), multi(on.loop()) {}
 
+  Timers& timers;
   CurlMulti multi;
 };
 
@@ -69,12 +71,12 @@ private:
   int socket_ = -1; // owned by curl and open during the transfer; -1: a reused connection
   std::array<char, CURL_ERROR_SIZE> error_text_{};
   HttpRequest request_;
-  Deadline deadline_;
+  ProbeDeadline deadline_;
 };
 
 PendingHttp::PendingHttp(Http::Impl& http, const Probe& probe, OnResult on_result)
     : PendingProbe(Clock::now(), std::move(on_result)), http_(http), probe_(probe), response_(reader_for(probe.spec)), request_(probe),
-      deadline_(http.multi.loop(), start(), probe.spec.timeout, [this] { expire(); }) {
+      deadline_(http.timers, start(), probe.spec.timeout, [this] { expire(); }) {
   set_callbacks();
   http.multi.add(request_.easy(), *this);
 }
@@ -178,7 +180,7 @@ void PendingHttp::expire() {
 
 } // namespace
 
-Http::Http(uv_loop_t* loop) : impl_(std::make_unique<Impl>(loop)) {}
+Http::Http(Timers& timers) : impl_(std::make_unique<Impl>(timers)) {}
 Http::~Http() = default;
 
 StartResult Http::start(const Probe& probe, OnResult on_result) {

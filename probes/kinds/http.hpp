@@ -7,15 +7,15 @@
 #include <cstddef>
 #include <memory>
 
-#include <uv.h>
-
 #include "probes/pending_probe.hpp"
 
 namespace hanat::probes {
 
+class Timers;
+
 class Http {
 public:
-  explicit Http(uv_loop_t* loop);
+  explicit Http(Timers& timers);
   ~Http(); // after every PendingProbe it started
   Http(const Http&) = delete;
   Http& operator=(const Http&) = delete;

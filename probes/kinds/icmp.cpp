@@ -16,7 +16,9 @@
 
 #include <linux/icmp.h>
 
+#include "probes/io/probe_deadline.hpp"
 #include "probes/io/socket.hpp"
+#include "probes/io/timers.hpp"
 #include "probes/io/uv.hpp"
 #include "probes/kinds/icmp_message.hpp"
 
@@ -78,9 +80,9 @@ private:
 
 class PendingIcmp final : public PendingProbe {
 public:
-  PendingIcmp(uv_loop_t* loop, const Probe& probe, std::shared_ptr<Channel> channel, OnResult on_result)
+  PendingIcmp(Timers& timers, const Probe& probe, std::shared_ptr<Channel> channel, OnResult on_result)
       : PendingProbe(Clock::now(), std::move(on_result)), probe_(probe), channel_(std::move(channel)),
-        deadline_(loop, start(), probe.spec.timeout, [this] { finish(fail_result(Reason::timeout, elapsed())); }) {}
+        deadline_(timers, start(), probe.spec.timeout, [this] { finish(fail_result(Reason::timeout, elapsed())); }) {}
   ~PendingIcmp() override {
     if (sent_) channel_->forget(key_.sequence);
   }
@@ -102,7 +104,7 @@ private:
   EchoKey key_;
   bool sent_ = false;
   std::shared_ptr<Channel> channel_;
-  Deadline deadline_;
+  ProbeDeadline deadline_;
 };
 
 int Channel::send(PendingIcmp& pending) {
@@ -150,10 +152,10 @@ void Channel::on_data(std::string_view bytes, const sockaddr_storage& from) {
 struct Icmp::Impl {
   using Key = std::tuple<Family, std::optional<Address>, std::string>; // source, interface
 
-  explicit Impl(uv_loop_t* uv_loop) : loop(uv_loop) {}
+  explicit Impl(Timers& on) : timers(on) {}
   std::variant<std::shared_ptr<Channel>, int> channel(const Probe& probe);
 
-  uv_loop_t* loop;
+  Timers& timers;
   std::map<Key, std::weak_ptr<Channel>> channels;
 };
 
@@ -169,7 +171,7 @@ std::variant<std::shared_ptr<Channel>, int> Icmp::Impl::channel(const Probe& pro
   if (setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &receive_buffer, sizeof receive_buffer) != 0)
     setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
   int error = 0;
-  Poll poll = try_poll(loop, socket.get(), error);
+  Poll poll = try_poll(timers.loop(), socket.get(), error);
   if (!poll) return -error;
   auto channel = std::make_shared<Channel>(std::move(socket), std::move(poll), family);
   if (error = channel->watch(); error < 0) return -error;
@@ -177,7 +179,7 @@ std::variant<std::shared_ptr<Channel>, int> Icmp::Impl::channel(const Probe& pro
   return channel;
 }
 
-Icmp::Icmp(uv_loop_t* loop) : impl_(std::make_unique<Impl>(loop)) {}
+Icmp::Icmp(Timers& timers) : impl_(std::make_unique<Impl>(timers)) {}
 Icmp::~Icmp() = default;
 
 StartResult Icmp::start(const Probe& probe, OnResult on_result) {
@@ -185,7 +187,7 @@ StartResult Icmp::start(const Probe& probe, OnResult on_result) {
   auto channel = impl_->channel(probe);
   if (const int* error = std::get_if<int>(&channel)) return result_from_errno(*error, Clock::now() - start);
   auto& open = std::get<std::shared_ptr<Channel>>(channel);
-  auto pending = std::make_unique<PendingIcmp>(impl_->loop, probe, open, std::move(on_result));
+  auto pending = std::make_unique<PendingIcmp>(impl_->timers, probe, open, std::move(on_result));
   if (const int error = open->send(*pending); error != 0) return result_from_connect(error, Clock::now() - start);
   return pending;
 }

@@ -4,15 +4,15 @@
 
 #include <memory>
 
-#include <uv.h>
-
 #include "probes/pending_probe.hpp"
 
 namespace hanat::probes {
 
+class Timers;
+
 class Icmp {
 public:
-  explicit Icmp(uv_loop_t* loop);
+  explicit Icmp(Timers& timers);
   ~Icmp(); // after every PendingProbe it started
   Icmp(const Icmp&) = delete;
   Icmp& operator=(const Icmp&) = delete;

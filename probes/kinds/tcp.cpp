@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <variant>
 
@@ -15,12 +14,15 @@
 
 #include "probes/io/connect.hpp"
 #include "probes/io/conntrack_usage.hpp"
+#include "probes/io/probe_deadline.hpp"
+#include "probes/io/socket.hpp"
 
 namespace hanat::probes {
 namespace {
 
-// As many as are in flight at once where thousands are sent in a second, and their servers are near.
-constexpr std::size_t idle_at_most = 64;
+// As many as are in flight at once where ten thousand are sent in a second and are answered, or read, some hundredths of a second later: a
+// loop that is late must not open and close sockets on top of it.
+constexpr std::size_t idle_at_most = 256;
 
 /// When a busy loop runs late, the kernel still knows how long ago the last packet of the handshake arrived.
 Clock::duration since_last_packet(int fd) {
@@ -33,64 +35,67 @@ Clock::duration since_last_packet(int fd) {
 class TcpConnect final : public PendingProbe, private ReadyWatch::Handler {
 public:
   /// `again`: who takes the socket of a connection that was made.
-  TcpConnect(uv_loop_t* loop, Clock::time_point start, Fd socket, const ProbeSpec& spec, std::vector<Fd>* again, OnResult on_result)
+  TcpConnect(Timers& timers, Clock::time_point start, ReadyWatch::Socket socket, const ProbeSpec& spec,
+             std::vector<ReadyWatch::Socket>* again, OnResult on_result)
       : PendingProbe(start, std::move(on_result)), spec_(spec), socket_(std::move(socket)), again_(again),
-        deadline_(loop, start, spec_.timeout, [this] { finish(fail_result(Reason::timeout, elapsed())); }) {}
-
-  /// False: errno says why not.
-  bool watch(ReadyWatch& watch, ReadyWatch::Watched watched) {
-    watched_ = watch.until_writable(socket_.get(), *this, watched);
-    return watched_.has_value();
+        deadline_(timers, start, spec_.timeout, [this] { finish(fail_result(Reason::timeout, elapsed())); }) {
+    socket_.wait(*this);
   }
 
 private:
   void on_ready(bool failed) override {
     const auto now = Clock::now();
-    const int error = failed ? pending_error(socket_.get()) : 0;
+    const int error = failed ? pending_error(socket_.fd().get()) : 0;
     const ProbeResult result = error != 0 ? result_from_errno(error, elapsed(now)) : connected(now);
-    if (error == 0 && again_ != nullptr && again_->size() < idle_at_most && disconnect(socket_)) again_->push_back(std::move(socket_));
+    if (error == 0 && again_ != nullptr && again_->size() < idle_at_most && disconnect(socket_.fd())) again_->push_back(std::move(socket_));
     finish(result);
   }
 
   ProbeResult connected(Clock::time_point now) const {
     auto latency = elapsed(now);
-    if (latency > spec_.timeout || (spec_.slow && latency > *spec_.slow)) latency -= std::min(since_last_packet(socket_.get()), latency);
+    if (latency > spec_.timeout || (spec_.slow && latency > *spec_.slow))
+      latency -= std::min(since_last_packet(socket_.fd().get()), latency);
     if (latency <= spec_.timeout) return pass_result(spec_, Reason::connected, latency);
     return deadline_.checked(fail_result(Reason::timeout, latency), now);
   }
 
   const ProbeSpec& spec_;
-  Fd socket_;
-  std::vector<Fd>* again_;
-  std::optional<ReadyWatch::Ticket> watched_;
-  Deadline deadline_;
+  ReadyWatch::Socket socket_;
+  std::vector<ReadyWatch::Socket>* again_;
+  ProbeDeadline deadline_;
 };
 
 } // namespace
 
 /// Sockets that are like those of most probes. A socket that has to be opened, watched and closed costs as much as the connection itself.
-std::vector<Fd>* Tcp::idle_for(const Probe& probe) {
+std::vector<ReadyWatch::Socket>* Tcp::idle_for(const Probe& probe) {
   if (probe.spec.source || !probe.spec.interface.empty() || conntrack_is_full()) return nullptr;
   return &idle_[probe.server.address.family() == Family::ipv4 ? 0 : 1];
 }
 
+std::variant<ReadyWatch::Socket, int> Tcp::socket_for(const Probe& probe, std::vector<ReadyWatch::Socket>* idle) {
+  if (idle != nullptr && !idle->empty()) {
+    ReadyWatch::Socket socket = std::move(idle->back());
+    idle->pop_back();
+    return socket;
+  }
+  auto opened = open_probe_socket(probe);
+  if (const int* error = std::get_if<int>(&opened)) return *error;
+  auto socket = watch_.add(std::move(std::get<Fd>(opened)));
+  if (!socket) return errno;
+  return *std::move(socket);
+}
+
 StartResult Tcp::start(const Probe& probe, OnResult on_result) {
   const auto start = Clock::now();
-  std::vector<Fd>* const idle = idle_for(probe);
-  const bool again = idle != nullptr && !idle->empty();
-  auto opened = [&] {
-    if (!again) return connect_probe_socket(probe, SOCK_STREAM, start);
-    Fd socket = std::move(idle->back());
-    idle->pop_back();
-    return connect_socket(std::move(socket), probe, start);
-  }();
-  if (auto* failure = std::get_if<ProbeResult>(&opened)) return std::move(*failure);
-  auto& [socket, established] = std::get<ConnectedSocket>(opened);
-  if (established) return pass_result(probe.spec, Reason::connected, Clock::now() - start);
-  auto pending = std::make_unique<TcpConnect>(loop_, start, std::move(socket), probe.spec, idle, std::move(on_result));
-  if (!pending->watch(watch_, again ? ReadyWatch::Watched::again : ReadyWatch::Watched::first))
-    return result_from_errno(errno, Clock::now() - start);
-  return pending;
+  std::vector<ReadyWatch::Socket>* const idle = idle_for(probe);
+  auto found = socket_for(probe, idle);
+  if (const int* error = std::get_if<int>(&found)) return result_from_errno(*error, Clock::now() - start);
+  auto& socket = std::get<ReadyWatch::Socket>(found);
+  const auto established = start_connect(socket.fd(), probe, start);
+  if (const auto* failure = std::get_if<ProbeResult>(&established)) return *failure;
+  if (std::get<bool>(established)) return pass_result(probe.spec, Reason::connected, Clock::now() - start);
+  return std::make_unique<TcpConnect>(timers_, start, std::move(socket), probe.spec, idle, std::move(on_result));
 }
 
 } // namespace hanat::probes

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <array>
+#include <variant>
 #include <vector>
 
-#include <uv.h>
-
 #include "probes/io/ready_watch.hpp"
+#include "probes/io/timers.hpp"
 #include "probes/pending_probe.hpp"
 
 namespace hanat::probes {
@@ -14,17 +14,19 @@ namespace hanat::probes {
 class Tcp {
 public:
   /// Throws std::system_error.
-  explicit Tcp(uv_loop_t* loop) : loop_(loop), watch_(loop) {}
+  explicit Tcp(Timers& timers) : timers_(timers), watch_(timers.loop()) {}
 
   /// `probe` must outlive the returned PendingProbe, which must not outlive this.
   StartResult start(const Probe& probe, OnResult on_result);
 
 private:
-  std::vector<Fd>* idle_for(const Probe& probe);
+  std::vector<ReadyWatch::Socket>* idle_for(const Probe& probe);
+  /// One that is not connected, or an errno.
+  std::variant<ReadyWatch::Socket, int> socket_for(const Probe& probe, std::vector<ReadyWatch::Socket>* idle);
 
-  uv_loop_t* loop_;
+  Timers& timers_;
   ReadyWatch watch_;
-  std::array<std::vector<Fd>, 2> idle_; // by family: sockets that are not connected
+  std::array<std::vector<ReadyWatch::Socket>, 2> idle_; // by family: sockets that are not connected
 };
 
 } // namespace hanat::probes

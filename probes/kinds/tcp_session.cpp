@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "probes/io/connect.hpp"
+#include "probes/io/probe_deadline.hpp"
 #include "probes/io/work.hpp"
 #include "probes/kinds/protocol.hpp"
 
@@ -21,11 +22,11 @@ constexpr std::size_t bytes_per_turn = std::size_t{16} << 10; // read in one tur
 
 class TcpSession final : public PendingProbe {
 public:
-  TcpSession(uv_loop_t* loop, Clock::time_point start, Fd socket, Poll poll, const ProbeSpec& spec, std::unique_ptr<ProtocolClient> client,
+  TcpSession(Timers& timers, Clock::time_point start, Fd socket, Poll poll, const ProbeSpec& spec, std::unique_ptr<ProtocolClient> client,
              OnResult on_result)
-      : PendingProbe(start, std::move(on_result)), loop_(loop), spec_(spec), client_(std::move(client)), socket_(std::move(socket)),
-        poll_(std::move(poll)),
-        deadline_(loop, start, spec_.timeout, [this] { finish(timeout_result(elapsed(), std::string{stage()}, connected_)); }) {
+      : PendingProbe(start, std::move(on_result)), loop_(timers.loop()), spec_(spec), client_(std::move(client)),
+        socket_(std::move(socket)), poll_(std::move(poll)),
+        deadline_(timers, start, spec_.timeout, [this] { finish(timeout_result(elapsed(), std::string{stage()}, connected_)); }) {
     poll_->data = this;
   }
 
@@ -128,12 +129,12 @@ private:
   bool connected_ = false, drained_ = false;
   int watched_ = 0;    // events that libuv waits for
   int send_error_ = 0; // errno of a send that failed because the server closed the connection
-  Deadline deadline_;
+  ProbeDeadline deadline_;
 };
 
 } // namespace
 
-StartResult tcp_session(uv_loop_t* loop, const Probe& probe, TlsSessions& sessions, OnResult on_result) {
+StartResult tcp_session(Timers& timers, const Probe& probe, TlsSessions& sessions, OnResult on_result) {
   const auto start = Clock::now();
   std::unique_ptr<ProtocolClient> client;
   try {
@@ -146,7 +147,7 @@ StartResult tcp_session(uv_loop_t* loop, const Probe& probe, TlsSessions& sessio
   auto connected = connect_probe_socket(probe, SOCK_STREAM, start);
   if (auto* failure = std::get_if<ProbeResult>(&connected)) return std::move(*failure);
   auto& socket = std::get<ConnectedSocket>(connected).socket;
-  return watch_socket<TcpSession>(loop, start, std::move(socket), probe.spec, std::move(client), std::move(on_result));
+  return watch_socket<TcpSession>(timers, start, std::move(socket), probe.spec, std::move(client), std::move(on_result));
 }
 
 } // namespace hanat::probes

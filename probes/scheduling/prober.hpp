@@ -7,6 +7,7 @@
 
 #include <uv.h>
 
+#include "probes/io/timers.hpp"
 #include "probes/pending_probe.hpp"
 
 namespace hanat::probes {
@@ -27,13 +28,15 @@ public:
   /// Announces a probe that runs repeatedly until it is removed, which sizes shared resources.
   void add(const Probe& probe);
   void remove(const Probe& probe);
+  /// Of every probe that it starts.
+  Timers& timers() { return timers_; }
   /// `probe` must outlive the returned PendingProbe.
   StartResult start(const Probe& probe, OnResult on_result);
 
 private:
   void count_http(const Probe& probe, bool added);
 
-  uv_loop_t* loop_;
+  Timers timers_;
   std::size_t http_probes_ = 0;
   std::unique_ptr<TlsSessions> tls_sessions_;
   // each made for the first probe that needs it

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "probes/io/uv.hpp"
+#include "probes/io/probe_deadline.hpp"
 #include "probes/scheduling/prober.hpp"
 
 namespace hanat::probes {
@@ -41,6 +41,7 @@ struct Faster {
 std::size_t hash(const Probe& probe) {
   std::size_t value = std::hash<std::uint16_t>{}(probe.server.port) ^ static_cast<std::size_t>(probe.spec.kind) << 16;
   for (const std::uint8_t byte : probe.server.address.bytes()) value = value * 31 + byte;
+  value = value * 31 + static_cast<std::size_t>(probe.spec.timeout.count());
   return value;
 }
 
@@ -58,10 +59,12 @@ struct Scheduler::Impl {
   using InFlight = std::list<std::unique_ptr<PendingProbe>>;
 
   /// One probe and its subscribers.
-  struct Entry {
-    Impl* scheduler;
+  struct Entry final : TimerWheel::Timer {
+    Entry(Impl& of, const Probe& what) : scheduler(of), probe(what) {}
+    void on_due() override { scheduler.on_due(*this); }
+
+    Impl& scheduler;
     Probe probe;
-    Timer timer;
     std::vector<ProbeId> subscribers{};          // in the order in which they came; those that have gone leave it later, many at once
     std::map<Rate, std::size_t, Faster> rates{}; // theirs, and how many have each
     std::size_t gone = 0;                        // of the subscribers
@@ -141,16 +144,12 @@ Clock::duration Scheduler::Impl::random_part(Clock::duration whole) {
 void Scheduler::Impl::schedule(Entry& entry, Clock::time_point due) {
   entry.due = due;
   entry.waiting = false;
-  const auto callback = [](uv_timer_t* timer) {
-    auto& ready = *static_cast<Entry*>(timer->data);
-    ready.scheduler->on_due(ready);
-  };
   // A probe that started in this very turn waits for the next millisecond: with a result that is known at once, it would otherwise starve
   // the loop.
   if (due <= Clock::now() && entry.turn != uv_now(loop))
-    uv_timer_start(entry.timer.get(), callback, 0, 0);
+    prober.timers().start_now(entry);
   else
-    start_at(*entry.timer, due, callback);
+    prober.timers().start(entry, due);
 }
 
 void Scheduler::Impl::on_due(Entry& entry) {
@@ -167,7 +166,7 @@ void Scheduler::Impl::on_due(Entry& entry) {
     lateness.skipped += static_cast<std::uint64_t>(missed);
     // After a suspension this entry waits for its next due time: otherwise all probes of all servers would start in this millisecond. Not
     // twice in a row, though: a loop that is always late must still probe.
-    if (late > Deadline::tolerated && !entry.triggered && !entry.skipped_last) {
+    if (late > ProbeDeadline::tolerated && !entry.triggered && !entry.skipped_last) {
       ++lateness.skipped;
       entry.skipped_last = true;
       schedule(entry, next);
@@ -192,7 +191,7 @@ void Scheduler::Impl::record_start(Clock::duration late) {
 void Scheduler::Impl::start(Entry& entry) {
   const auto slot = entry.in_flight.emplace(entry.in_flight.end());
   ++in_flight;
-  auto started = run(entry.probe, [&entry, slot](const ProbeResult& result) { entry.scheduler->finished(entry, slot, result); });
+  auto started = run(entry.probe, [&entry, slot](const ProbeResult& result) { entry.scheduler.finished(entry, slot, result); });
   if (auto* pending = std::get_if<std::unique_ptr<PendingProbe>>(&started))
     *slot = std::move(*pending);
   else
@@ -267,9 +266,7 @@ ProbeId Scheduler::add(const Probe& probe, Rate rate, Clock::duration first_with
   const bool fresh = found == impl_->entries.end();
   if (fresh) {
     impl_->prober.add(probe);
-    auto entry =
-        std::make_unique<Impl::Entry>(Impl::Entry{.scheduler = impl_.get(), .probe = probe, .timer = make_timer(impl_->loop, nullptr)});
-    entry->timer->data = entry.get();
+    auto entry = std::make_unique<Impl::Entry>(*impl_, probe);
     entry->rate = rate;
     impl_->schedule(*entry, Clock::now() + impl_->random_part(std::min(rate.interval, first_within)));
     found = impl_->entries.insert(std::move(entry)).first;
