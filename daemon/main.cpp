@@ -30,6 +30,7 @@
 #include "daemon/doctor/client_link.hpp"
 #include "daemon/util/arguments.hpp"
 #include "daemon/util/escape.hpp"
+#include "daemon/util/loop_priority.hpp"
 #include "daemon/util/version.hpp"
 #include "nat/conntrack/capabilities.hpp"
 #include "nat/kernel_modules.hpp"
@@ -149,6 +150,7 @@ int run_daemon(const Arguments& arguments) {
   probes::adopt_orphans(); // hanatd has no other children
   Daemon daemon{loop.get(), arguments.paths, *start, filters};
   start.reset(); // the daemon has copied what it needs
+  prefer_this_thread();
   daemon.run();
   return 0;
 }
