@@ -1,4 +1,4 @@
-// Handles, timers and deadlines on libuv.
+// Handles and timers on libuv.
 #include "probes/io/uv.hpp"
 
 #include <algorithm>
@@ -19,23 +19,6 @@ void start_at(uv_timer_t& timer, Clock::time_point moment, uv_timer_cb callback)
   const auto due = std::chrono::ceil<std::chrono::milliseconds>(moment.time_since_epoch()).count();
   const auto now = static_cast<std::int64_t>(uv_now(uv_handle_get_loop(reinterpret_cast<uv_handle_t*>(&timer))));
   uv_timer_start(&timer, callback, static_cast<std::uint64_t>(std::max<std::int64_t>(due - now, 0)), 0);
-}
-
-Deadline::Deadline(uv_loop_t* loop, Clock::time_point start, Clock::duration timeout, std::function<void()> expired)
-    : moment_(start + timeout), timeout_(timeout), expired_(std::move(expired)), timer_(make_timer(loop, this)) {
-  start_at(*timer_, moment_, [](uv_timer_t* timer) { static_cast<Deadline*>(timer->data)->on_timer(); });
-}
-
-void Deadline::on_timer() {
-  const auto now = Clock::now();
-  if (!extended_ && now > moment_ + tolerated) {
-    extended_ = true;
-    start_at(*timer_, now + std::min<Clock::duration>(timeout_, longest_extension),
-             [](uv_timer_t* timer) { static_cast<Deadline*>(timer->data)->on_timer(); });
-    return;
-  }
-  const auto expired = std::move(expired_); // destroys this deadline with its probe
-  expired();
 }
 
 } // namespace hanat::probes

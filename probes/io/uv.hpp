@@ -1,5 +1,5 @@
-// libuv in C++: handles in unique_ptr, timers set to a point in time, and the deadline of a probe. No callback runs after its handle is
-// destroyed. Not here: sockets (socket, connect), curl (kinds/http).
+// libuv in C++: handles in unique_ptr, timers set to a point in time. No callback runs after its handle is destroyed.
+// Not here: the timers of probes (timers), sockets (socket, connect), curl (kinds/http).
 #pragma once
 
 #include <functional>
@@ -55,32 +55,5 @@ Poll try_poll(uv_loop_t* loop, int fd, int& error);
 
 /// Calls back at `moment` or up to a millisecond later, never earlier.
 void start_at(uv_timer_t& timer, Clock::time_point moment, uv_timer_cb callback);
-
-/// The absolute deadline of one probe. A callback that comes far too late means that this process, or the whole machine, was suspended:
-/// a reply may be waiting unread. Then the probe gets a second, shorter time before it counts as timed out.
-class Deadline {
-public:
-  Deadline(uv_loop_t* loop, Clock::time_point start, Clock::duration timeout, std::function<void()> expired);
-
-  /// The deadline passed while this process was suspended: what is read at `now` may have arrived in time.
-  bool missed(Clock::time_point now) const { return extended_ || now > moment_ + tolerated; }
-  /// The result; inconclusive (stalled) when the deadline was missed.
-  ProbeResult checked(ProbeResult result, Clock::time_point now) const {
-    if (!missed(now) || result.outcome == Outcome::inconclusive) return result;
-    return inconclusive_result(Reason::stalled, result.latency);
-  }
-
-  static constexpr std::chrono::milliseconds tolerated{50}; // lateness of a busy loop that is still working
-  static constexpr std::chrono::milliseconds longest_extension{1000};
-
-private:
-  void on_timer();
-
-  Clock::time_point moment_;
-  Clock::duration timeout_;
-  std::function<void()> expired_;
-  bool extended_ = false;
-  Timer timer_;
-};
 
 } // namespace hanat::probes
