@@ -49,6 +49,31 @@ dnat ip to ip daddr . meta l4proto . th dport map @target
 }
 )";
 
+/// Beside bare_table.
+constexpr const char* bare_offloading = R"(table inet bare {
+flowtable flows {
+hook ingress priority 0
+devices = { to-client, to-primary }
+}
+chain offloading {
+type filter hook forward priority filter; policy accept;
+meta l4proto tcp flow add @flows
+}
+}
+)";
+
+constexpr const char* links_table = R"(table netdev links {
+chain requests {
+type filter hook ingress device "to-client" priority 0; policy accept;
+tcp dport 8444 fwd to "to-primary"
+}
+chain replies {
+type filter hook ingress device "to-primary" priority 0; policy accept;
+tcp sport 8444 fwd to "to-client"
+}
+}
+)";
+
 constexpr const char* hanat_config = R"([service.short]
 listen = "203.0.113.10:443/tcp"
 primary = "198.18.11.2:8443"
@@ -158,11 +183,13 @@ private:
 std::string name_of(Way way) {
   switch (way) {
   case Way::bare_map: return "a bare DNAT map";
+  case Way::bare_flowtable: return "a bare flowtable";
   case Way::hanat: return "hanat's table";
   case Way::offload: return "hanat's flowtable";
   case Way::routing: return "plain routing";
   case Way::haproxy: return "HAProxy";
   case Way::ipvs: return "IPVS";
+  case Way::links: return "the links alone";
   }
   return {};
 }
@@ -175,7 +202,7 @@ struct Path::Parts {
     checked(bind(listener_.get(), any.get(), any.length), "bind");
     checked(listen(listener_.get(), 16), "listen");
     setsockopt(listener_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    const bool routed = way == Way::routing;
+    const bool routed = way == Way::routing || way == Way::links;
     short_ = routed ? Lab::endpoint(Host::primary, short_port) : Lab::vip(vip_short_port);
     bulk_ = routed ? Lab::endpoint(Host::primary, bulk_port) : Lab::vip(vip_bulk_port);
     set_up(way);
@@ -209,13 +236,16 @@ struct Path::Parts {
     }
     return false;
   }
+  void load(const std::string& table) {
+    if (const test::Output made = lab_.run(Host::gateway, {"nft", "-f", "-"}, table); made.exit != 0)
+      throw std::runtime_error("nft: " + made.err);
+  }
   void set_up(Way way) {
     switch (way) {
     case Way::routing: return;
-    case Way::bare_map:
-      if (const test::Output made = lab_.run(Host::gateway, {"nft", "-f", "-"}, bare_table); made.exit != 0)
-        throw std::runtime_error("nft: " + made.err);
-      return;
+    case Way::links: return load(links_table);
+    case Way::bare_map: return load(bare_table);
+    case Way::bare_flowtable: return load(std::string{bare_table} + bare_offloading);
     case Way::hanat: hanatd_.emplace(lab_, hanat_config); return;
     case Way::offload: hanatd_.emplace(lab_, std::string{offload_config} + hanat_config); return;
     case Way::haproxy:
@@ -257,12 +287,17 @@ struct Path::Parts {
   std::optional<test::Hanatd> hanatd_;
   std::optional<TemporaryFile> file_;
   std::optional<test::Process> haproxy_;
+  std::optional<Conversations> conversations_;
 };
 
 Path::Path(Way way) : parts_(std::make_unique<Parts>(way)) {}
 Path::~Path() = default;
 double Path::bulk(milliseconds duration) { return parts_->bulk(duration); }
 double Path::connects(unsigned number) { return parts_->connects(number); }
+Conversations& Path::conversations() {
+  if (!parts_->conversations_) parts_->conversations_.emplace(parts_->lab_, parts_->bulk_, Lab::endpoint(Host::primary, bulk_port));
+  return *parts_->conversations_;
+}
 bool Path::has_flowtable() { return parts_->has_flowtable(); }
 void Path::send_single_segments() {
   for (const Host host : {Host::client, Host::primary}) parts_->lab_.must(host, "ip link set dev eth0 gso_max_segs 1");

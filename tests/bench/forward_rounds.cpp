@@ -13,8 +13,7 @@ Rounds::Rounds(std::initializer_list<Way> ways) : ways_(ways) {
   for (const Way way : ways_) paths_[way] = std::make_unique<Path>(way);
 }
 
-void Rounds::measure(const std::string& what, const std::string& unit, unsigned rounds, const std::function<double(Path&)>& once,
-                     Way target, std::optional<double> least) {
+std::map<Way, std::vector<double>> Rounds::take(unsigned rounds, const std::function<double(Path&)>& once) {
   std::map<Way, std::vector<double>> figures;
   for (const Way way : ways_) once(path(way)); // unheard: addresses are learnt, buffers grow
   for (unsigned round = 0; round < rounds; ++round) {
@@ -22,6 +21,12 @@ void Rounds::measure(const std::string& what, const std::string& unit, unsigned 
     if (round % 2 != 0) std::ranges::reverse(order);
     for (const Way way : order) figures[way].push_back(once(path(way)));
   }
+  return figures;
+}
+
+void Rounds::measure(const std::string& what, const std::string& unit, unsigned rounds, const std::function<double(Path&)>& once,
+                     Way target, std::optional<double> least) {
+  const std::map<Way, std::vector<double>> figures = take(rounds, once);
   const std::vector<double>& floor = figures.at(ways_.front());
   for (const Way way : ways_) {
     if (way == ways_.front()) continue;

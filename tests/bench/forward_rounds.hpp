@@ -19,6 +19,8 @@ class Rounds {
 public:
   explicit Rounds(std::initializer_list<Way> ways);
   Path& path(Way way) { return *paths_.at(way); }
+  /// What each way says in each round.
+  std::map<Way, std::vector<double>> take(unsigned rounds, const std::function<double(Path&)>& once);
   /// One row for each way but the floor: medians, and the median of the ratios of each round. `least` is the target of one of them.
   void measure(const std::string& what, const std::string& unit, unsigned rounds, const std::function<double(Path&)>& once, Way target,
                std::optional<double> least);

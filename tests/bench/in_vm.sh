@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Benchmarks that need more of the kernel than this one may have: sudo tests/bench/in_vm.sh offload|ipvs|cut [12|13 [short]]
+# Benchmarks that need more of the kernel than this one may have: sudo tests/bench/in_vm.sh offload|ipvs|cut [KERNEL [short]]
 #   offload: what offload = true is worth beside plain routing     ipvs: hanat beside keepalived and IPVS     cut: what a cut costs there
-# Boots Debian 12 or 13 by tests/vm/run.sh and plays hanat-bench-NAME there; on the emulated processor only ratios count. On a machine whose
-# kernel has what it needs the program says it without any of this. HANAT_BUILD=DIR takes the benchmark of a build that is there instead of
-# building; HANAT_PACKAGE=FILE.deb is the package to install.
-# HANAT_VM_INSTRUCTIONS=1 counts instructions instead of time: ratios that do not depend on what else runs here.
+# Boots Debian with one of the kernels that tests/vm/run.sh knows (12, 13, 13-backports, ...; default 12) and plays hanat-bench-NAME of this
+# machine's build there, with that build's hanatd. On the emulated processor only ratios count. On a machine whose kernel has what it needs the
+# program says it without any of this.
+# HANAT_BUILD=DIR takes a build that is there instead of building.
+# HANAT_VM_INSTRUCTIONS=1 counts instructions instead of time: ratios that do not depend on what else runs here. Not for detection, whose
+# times are then those of a processor that is never waited for.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 case "${1-}" in
 offload | cut) ;;
 ipvs) export HANAT_VM_PACKAGES='keepalived ipvsadm' ;;
 *)
-  printf 'usage: sudo tests/bench/in_vm.sh offload|ipvs|cut [12|13 [short]]\n' >&2
+  printf 'usage: sudo tests/bench/in_vm.sh offload|ipvs|cut [KERNEL [short]]\n' >&2
   exit 2
   ;;
 esac
@@ -21,7 +23,7 @@ if [ -z "${HANAT_BUILD-}" ]; then
   . tests/install-deps.sh
   install_packages "${build_packages[@]}" "${build_test_packages[@]}" "${lab_packages[@]}"
   cmake --preset release -DHANAT_UNITY=ON >/dev/null
-  cmake --build --preset release -j "$(nproc)" --target "hanat-bench-$1" >/dev/null
+  cmake --build --preset release -j "$(nproc)" --target "hanat-bench-$1" hanatd hanatctl >/dev/null
 fi
-export HANAT_BENCH=$build/tests/hanat-bench-$1 HANAT_BENCH_FORM=${3-}
-exec tests/vm/run.sh "${2:-12}" "${HANAT_PACKAGE-}" benchmark
+export HANAT_BENCH=$build/tests/hanat-bench-$1 HANAT_PROGRAMS=$build HANAT_BENCH_FORM=${3-} HANAT_VM_LIMIT=${HANAT_VM_LIMIT:-3600}
+exec tests/vm/run.sh "${2:-12}"

@@ -178,20 +178,16 @@ load_ends() { # TEXT
 }
 
 # Figures of the benchmark that HANAT_BENCH of tests/vm/run.sh has brought here, with the libraries that it was built with.
+# A benchmark and the programs that it measures, each with the loader and libraries of the machine that built it.
 scene_benchmark() {
-  local said program
+  local name program
   program=$(echo "$folder"/bench/hanat-bench-*)
-  mkdir -p "$work/programs"
-  ln -s "$(command -v hanatd)" "$(command -v hanatctl)" "$work/programs/"
-  systemctl stop hanatd
-  hanatd --remove
+  mkdir "$work/programs"
+  for name in hanatd hanatctl "${program##*/}"; do
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$folder/bench/lib/ld-linux-x86-64.so.2" "$folder/bench/lib" "$folder/bench/$name" >"$work/programs/$name"
+    chmod 755 "$work/programs/$name"
+  done
   modprobe -a ip_vs ip_vs_rr # no program may load them from a namespace of its own
   # shellcheck disable=SC2046 # one word or none
-  if said=$(HANAT_PROGRAMS=$work/programs /lib64/ld-linux-x86-64.so.2 --library-path "$folder/bench/lib" "$program" $(cat "$folder/bench/form") 2>&1); then
-    ok "the benchmark has run"
-  else
-    failed "the benchmark runs"
-  fi
-  printf '%s\n' "$said"
-  systemctl start hanatd
+  if HANAT_PROGRAMS=$work/programs "$work/programs/${program##*/}" $(cat "$folder/bench/form") 2>&1; then ok "the benchmark has run"; else failed "the benchmark runs"; fi
 }
