@@ -5,8 +5,8 @@
 # machine's build there, with that build's hanatd. On the emulated processor only ratios count. On a machine whose kernel has what it needs the
 # program says it without any of this.
 # HANAT_BUILD=DIR takes a build that is there instead of building.
-# HANAT_VM_INSTRUCTIONS=1 counts instructions instead of time: ratios that do not depend on what else runs here. Not for detection, whose
-# times are then those of a processor that is never waited for.
+# The machine's clock counts instructions, so that nothing else that runs here changes a figure: it is as if a processor took 1 ns for each.
+# HANAT_VM_INSTRUCTIONS= (empty) lets it have the time of this machine.
 set -eu
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 case "${1-}" in
@@ -25,5 +25,6 @@ if [ -z "${HANAT_BUILD-}" ]; then
   cmake --preset release -DHANAT_UNITY=ON >/dev/null
   cmake --build --preset release -j "$(nproc)" --target "hanat-bench-$1" hanatd hanatctl >/dev/null
 fi
+export HANAT_VM_INSTRUCTIONS=${HANAT_VM_INSTRUCTIONS-1}
 export HANAT_BENCH=$build/tests/hanat-bench-$1 HANAT_PROGRAMS=$build HANAT_BENCH_FORM=${3-} HANAT_VM_LIMIT=${HANAT_VM_LIMIT:-3600}
 exec tests/vm/run.sh "${2:-12}"

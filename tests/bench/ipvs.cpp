@@ -1,6 +1,6 @@
 // hanat beside keepalived and IPVS, the kernel's other way to a server, in the same Lab, one after the other: what clients see of a
 // server's death, and of a move by order. hanat-bench-ipvs [short]. Needs root, a kernel with ip_vs, Debian's keepalived and ipvsadm;
-// ipvs.sh runs it in a virtual machine. Not here: forwarding (offload).
+// in_vm.sh runs it in a virtual machine. Then forwarding, beside plain routing. Not here: how that is measured (forward_rounds).
 #include <array>
 #include <chrono>
 #include <filesystem>
@@ -16,7 +16,6 @@
 
 #include <fmt/format.h>
 
-#include "daemon/api/client.hpp"
 #include "tests/bench/forward_rounds.hpp"
 #include "tests/bench/served.hpp"
 #include "tests/bench/table.hpp"
@@ -49,7 +48,7 @@ public:
 
 class Hanat final : public Balancer {
 public:
-  Hanat(Lab& lab, bool tuned, bool http) : hanatd_(lab, config(tuned, http)) {}
+  Hanat(Lab& lab, bool tuned, bool http) : lab_(lab), hanatd_(lab, config(tuned, http)) {}
   std::string_view name() const override { return "hanatd"; }
   void wait_until_up(Lab& lab) override {
     hanatd_.wait_target("web", "primary", milliseconds{60'000});
@@ -58,7 +57,8 @@ public:
     wait_served(lab, 443, "primary", name());
   }
   void move(bool to_backup) override {
-    call(hanatd_.socket(), "Force", {{"service", "web"}, {"server", to_backup ? "backup" : "primary"}}, std::chrono::seconds{60});
+    lab_.must(Host::gateway,
+              fmt::format("{} --socket {} force-{} web", test::hanatctl_program(), hanatd_.socket(), to_backup ? "backup" : "primary"));
   }
 
 private:
@@ -69,6 +69,7 @@ private:
                        tuned ? R"(, interval = "100ms", timeout = "100ms", fast_interval = "20ms")" : "",
                        tuned ? "down = { fails = 2, within = \"10s\" }\n" : "");
   }
+  Lab& lab_;
   test::Hanatd hanatd_;
 };
 
