@@ -21,7 +21,7 @@ test_packages=(
 # to build the package and look at it; to play it in a virtual machine (package/, vm/)
 deb_packages=(autopkgtest build-essential debhelper dpkg-dev fakeroot git lintian scdoc systemd)
 deb_check_packages=(devscripts)
-vm_packages=(debootstrap e2fsprogs qemu-system-x86)
+vm_packages=(binutils debootstrap e2fsprogs qemu-system-x86)
 rpm_packages=(binutils git rpm scdoc)
 container_packages=(curl debootstrap podman python3 runc)
 

@@ -139,7 +139,7 @@ cp tests/package/*scenes.sh tests/package/peer.py "$root/play/"
 if [ -n "$bench" ]; then # programs of this machine, with its libraries and their loader: Debian's are others there
   programs=("$bench" "$HANAT_PROGRAMS/hanatd" "$HANAT_PROGRAMS/hanatctl")
   mkdir -p "$root/play/bench/lib"
-  cp "${programs[@]}" "$root/play/bench/"
+  for program in "${programs[@]}"; do strip --strip-debug -o "$root/play/bench/${program##*/}" "$program"; done
   printf '%s' "${HANAT_BENCH_FORM-}" >"$root/play/bench/form"
   ldd "${programs[@]}" | grep -oE '/\S+\.so\S*' | sort -u | xargs -I{} cp -L {} "$root/play/bench/lib/"
 else
