@@ -7,8 +7,11 @@
 // hanat-bench-offload [short]. Needs root and a kernel with flowtables.
 #include <array>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 

@@ -9,8 +9,8 @@
 # remove its folder there for a newer kernel.
 # HANAT_OLDER=OLDER.deb is a version with another table, as in ../package/stage.sh.
 # With scenes it installs the package, plays these alone, and boots once: sudo tests/vm/run.sh 12 '' start offload
-# HANAT_BENCH=PROGRAM plays that benchmark alone, with hanatd and hanatctl of the folder HANAT_PROGRAMS; no package is installed. HANAT_BENCH_FORM=short:
-# its short form. HANAT_VM_PACKAGES are installed beside.
+# HANAT_BENCH=PROGRAM plays that benchmark alone, with hanatd and hanatctl of the folder HANAT_PROGRAMS; no package is installed.
+# HANAT_BENCH_FORM=short: its short form. HANAT_VM_PACKAGES are installed beside.
 # Prints "ok" and "FAILED" lines; exit status 0: all ok. Under ten minutes, downloads not counted.
 set -eu
 set -o pipefail
