@@ -216,7 +216,7 @@ Daemon::Daemon(uv_loop_t* loop, Paths paths, const StartConfig& start, const nat
   history_ = std::make_unique<History>(loop_, paths_.state, [this](const Event& event) { log(event.what); });
   controller_ = std::make_unique<Controller>(
       loop_, std::move(kernel), nat::HeartbeatSocket{paths_.table}, std::move(cutter), make_client_notifier(),
-      Controller::Publish{.event = [this](const Event& event) { publish(event); },
+      Controller::Publish{.event = [this](Event event) { publish(std::move(event)); },
                           .send_now =
                               [this] {
                                 if (control_) control_->send_waiting();
@@ -278,13 +278,14 @@ void Daemon::watch_signal(int number) {
   signals_.emplace_back(handle.release());
 }
 
-void Daemon::publish(const Event& event) {
-  const std::string text = text_of(event);
-  journal_.write(event, text);
+void Daemon::publish(Event event) {
+  const bool is_role = std::holds_alternative<events::RoleChanged>(event.what);
+  std::string text = text_of(event);
   if (history_) history_->add(event, text);
   if (hooks_) hooks_->add(event, text);
+  journal_.write(std::move(event), std::move(text));
   notify_.changed();
-  if (!std::holds_alternative<events::RoleChanged>(event.what)) return;
+  if (!is_role) return;
   if (examinations_) examinations_->follow_role();
   if (link_) link_->gateway_changed(controller_->role.machine().role());
 }

@@ -71,7 +71,7 @@ private:
   void watch_signal(int number);
   void trim_memory();
   void stop();
-  void publish(const Event& event);
+  void publish(Event event);
   void log(events::Payload what) const;
 
   uv_loop_t* loop_;

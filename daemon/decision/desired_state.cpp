@@ -102,6 +102,9 @@ FlowSet leaving_non_tcp(const ServiceState& service) {
   return leaving;
 }
 
+/// It gets its first target: nothing moves, and one transaction loads all.
+bool has_nothing(const ServiceState& service) { return service.loaded.dnat.empty() && service.loaded.reject.empty(); }
+
 /// A refusal is held where another server could answer the client's next try: never while an operator pins the target, but in a drill,
 /// which ends with its server.
 void add_hold(const ServiceState& service, nat::TableState& rules) {
@@ -116,7 +119,7 @@ void add_hold(const ServiceState& service, nat::TableState& rules) {
       rules.hold.emplace(mapping, comment); // until the next decision
   if (!service.config->hold || (service.force && !service.force->drill)) return;
   for (const auto& [vip, target] : rules.dnat)
-    if (target_in(service.loaded, vip) == target.server && has_alternative(service, vip, target.server))
+    if ((target_in(service.loaded, vip) == target.server || has_nothing(service)) && has_alternative(service, vip, target.server))
       rules.hold.emplace(Mapping{vip, target.server}, target.comment);
 }
 

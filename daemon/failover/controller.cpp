@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t told_early_at_most = 32; // events: their text takes less time than a transaction may
 
 void publish_events(Outbox& outbox, const Controller::Publish& publish) {
-  for (const Event& event : std::exchange(outbox.events, {})) publish.event(event);
+  for (Event& event : std::exchange(outbox.events, {})) publish.event(std::move(event));
 }
 
 /// Followers hear of what has happened before the loop waits for the kernel, unless telling them takes as long.
@@ -227,10 +227,13 @@ void Controller::wake_up(Time now) {
   for (const auto& moment : {upkeep.heartbeat.next_wakeup(), registry_.next_wakeup(), evictions_.next_wakeup(), clients.next_wakeup(),
                              reloads_.next_wakeup(), upkeep.servers.next_wakeup(now), role.next_wakeup(), upkeep.offload.next_wakeup()})
     if (moment) next = std::min(next, *moment);
-  if ((!registry_.dirty().empty() || !registry_.waiting.empty()) && table_.state() == TableSync::State::in_sync) // services that begin
-    next = std::min(next, std::max(now, outbox_.doubt.until));
+  const bool waits = (!registry_.dirty().empty() || !registry_.waiting.empty()) && table_.state() == TableSync::State::in_sync;
+  if (waits) next = std::min(next, std::max(now, outbox_.doubt.until)); // services that begin
   if (evictions_.is_idle(now) && table_.state() == TableSync::State::in_sync) next = std::min(next, audit_.next_wakeup());
-  kernel_.wake_at(next, now);
+  if (waits && outbox_.doubt.until <= now)
+    kernel_.wake_next_turn();
+  else
+    kernel_.wake_at(next, now);
   kernel_.watch_commits(!table_.busy());
 }
 

@@ -39,7 +39,7 @@ class Controller {
 public:
   enum class Urgency : std::uint8_t { now, soon };
   struct Publish {
-    std::function<void(const Event&)> event;
+    std::function<void(Event)> event;
     std::function<void()> send_now = {}; // the loop may wait for the kernel next: whoever follows the events gets them now
     /// An override, a maintenance or a drain began or ended, and the table is in sync with it: the state file is out of date. Who changed
     /// an override waits until it is in the file.

@@ -125,4 +125,16 @@ void set_scope(CutJob& job, Need need) {
   }
 }
 
+bool is_apart(const ServiceState& service, const Eviction& eviction) {
+  return eviction.untranslated && !eviction.exact && !service.removed && !eviction.mappings.empty();
+}
+
+void count_notified(ServiceState& service, const Eviction& eviction, const CutResult& result) {
+  std::uint64_t clients = 0;
+  for (const Mapping& mapping : eviction.mappings)
+    if (const auto nudged = result.nudged.find(mapping); nudged != result.nudged.end()) clients += nudged->second;
+  service.totals.nudged += clients;
+  if (Flip* flip = find_flip(service, eviction.flip)) flip->nudged += clients;
+}
+
 } // namespace hanat

@@ -34,5 +34,9 @@ CutJob take_reconnecting(CutJob& from, const std::set<ServiceState*>& services);
 void add_flows(CutJob& job, Need need, const ServiceState& service, const Eviction& eviction);
 /// UDP and SCTP flows that servers opened, and related ones, are cut behind the clients, which they would hold up.
 void set_scope(CutJob& job, Need need);
+/// What the table holds, and where the traffic goes, does not depend on how far it is: ten thousand at once need not be decided anew.
+bool is_apart(const ServiceState& service, const Eviction& eviction);
+/// The clients of these flows that a job has notified.
+void count_notified(ServiceState& service, const Eviction& eviction, const CutResult& result);
 
 } // namespace hanat

@@ -47,14 +47,6 @@ void note_recent(ServiceState& service, const nat::TableState& rules, const Vip&
   }
 }
 
-void count_notified(ServiceState& service, const Eviction& eviction, const CutResult& result) {
-  std::uint64_t clients = 0;
-  for (const Mapping& mapping : eviction.mappings)
-    if (const auto nudged = result.nudged.find(mapping); nudged != result.nudged.end()) clients += nudged->second;
-  service.totals.nudged += clients;
-  if (Flip* flip = find_flip(service, eviction.flip)) flip->nudged += clients;
-}
-
 nat::CutCount count_cut(ServiceState& service, Eviction& eviction, const CutResult& result) {
   nat::CutCount count;
   eviction.busy = 0;
@@ -186,7 +178,8 @@ void Evictions::start(Change& change, bool flipped, Time now) {
     if (Flip* flip = find_flip(service, eviction.flip); flip != nullptr && !eviction.drain) flip->cutting = true;
     if (eviction.untranslated && !registry_.waiting.empty())
       eviction.due = now + untranslated_together - now.time_since_epoch() % untranslated_together;
-    service.due.followup = true;
+    service.due.followup |=
+        !eviction.untranslated || !service.loaded.dnat.empty() || !service.loaded.reject.empty(); // not of a first target
     add(service, std::move(eviction));
   }
   close_flips(service, outbox_); // of the flips before
@@ -342,6 +335,13 @@ void Evictions::on_job_done(const CutResult& result, Time now) {
   for (ServiceState* service : std::exchange(outbox_.held, {})) registry_.mark_dirty(*service);
   for (const JobPart& part : std::exchange(job_.parts, {})) {
     const auto found = std::ranges::find(part.service->evictions, part.eviction, &Eviction::id);
+    if (!silent_ && found != part.service->evictions.end() && is_apart(*part.service, *found)) {
+      found->in_job = false;
+      advance(*part.service, *found, result, found->mappings == part.mappings, now);
+      registry_.reap(*part.service);
+      registry_.set_timer(*part.service, now);
+      continue;
+    }
     registry_.mark_dirty(*part.service);
     if (found == part.service->evictions.end()) continue;
     found->in_job = false;

@@ -164,6 +164,11 @@ void RealKernel::wake_at(Time moment, Time now) {
       static_cast<std::uint64_t>(wait.count()), 0);
 }
 
+void RealKernel::wake_next_turn() {
+  uv_timer_start(
+      parts_->timer.get(), [](uv_timer_t* timer) { static_cast<Parts*>(timer->data)->callbacks.timer_due(); }, 0, 0);
+}
+
 void RealKernel::stop() {
   uv_timer_stop(parts_->timer.get());
   watch_commits(false);

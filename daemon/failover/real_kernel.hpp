@@ -56,6 +56,8 @@ public:
   void watch_commits(bool on);
   /// The next turn at this moment, or before.
   void wake_at(Time moment, Time now);
+  /// Behind what the sockets have for this turn: there is more to do, and nothing to wait for.
+  void wake_next_turn();
   /// No callback comes any more but job_done.
   void stop();
 

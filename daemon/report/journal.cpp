@@ -27,6 +27,8 @@
 namespace hanat {
 namespace {
 
+constexpr std::size_t together = 64; // lines
+
 int priority_of(Level level) {
   switch (level) {
   case Level::info: return LOG_INFO;
@@ -92,11 +94,14 @@ struct Journal::Queue {
     while (true) {
       changed.wait(lock, [this] { return ending || !waiting.empty(); });
       if (waiting.empty()) return;
-      const Line next = std::move(waiting.front());
-      waiting.pop_front();
+      std::vector<Line> next; // several: who writes thousands of lines does not wait for the lock
+      while (next.size() < together && !waiting.empty()) {
+        next.push_back(std::move(waiting.front()));
+        waiting.pop_front();
+      }
       writing = true;
       lock.unlock();
-      write(next);
+      for (const Line& line : next) write(line);
       lock.lock();
       writing = false;
       if (waiting.empty()) changed.notify_all();
@@ -123,7 +128,7 @@ Journal::~Journal() {
 
 void Journal::write(const Event& event) const { write(event, text_of(event)); }
 
-void Journal::write(const Event& event, const std::string& text) const {
+void Journal::write(Event event, std::string text) const {
   const std::scoped_lock lock(queue_->mutex);
   if (queue_->waiting.size() >= most_waiting) {
     ++queue_->lost;
@@ -134,7 +139,7 @@ void Journal::write(const Event& event, const std::string& text) const {
     const Event gap{.at = event.at, .service = {}, .what = events::MessagesLost{lost}};
     queue_->waiting.push_back({gap, text_of(gap)});
   }
-  queue_->waiting.push_back({event, text});
+  queue_->waiting.push_back({std::move(event), std::move(text)});
   if (wakes) queue_->changed.notify_all();
 }
 

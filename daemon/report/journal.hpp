@@ -20,7 +20,7 @@ public:
 
   /// Never waits. While nothing reads them, `most_waiting` events are kept; when something reads again, the number of lost ones is written.
   /// `text` is the sentence of the event.
-  void write(const Event& event, const std::string& text) const;
+  void write(Event event, std::string text) const;
   void write(const Event& event) const;
 
   static constexpr std::size_t most_waiting = 10'000; // 4 MB; 10,000 services that fail at once write 20,000 in a minute
