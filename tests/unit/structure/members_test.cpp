@@ -17,8 +17,10 @@ namespace {
 
 constexpr std::size_t limit = 30;
 
-// A language has as many functions as words: one a rule's expression, one a kind of event. The other two may not grow.
-const std::map<std::string, std::size_t> larger = {{"RuleWriter", 76}, {"Sentences", 103}, {"Daemon", 35}, {"NftTable", 32}};
+// A language has as many functions as words: one a rule's expression, one a kind of event. A container has those of the one that it stands
+// for. The other two may not grow.
+const std::map<std::string, std::size_t> larger = {
+    {"RuleWriter", 76}, {"Sentences", 103}, {"RareMap", 36}, {"Daemon", 35}, {"NftTable", 32}};
 
 struct Class {
   std::string name;
