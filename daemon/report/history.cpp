@@ -174,8 +174,8 @@ void History::add(const Event& event, std::string text) {
   auto entry = history_entry_of(event, std::move(text));
   if (!entry) return;
   if (waiting_.size() < waiting_at_most) waiting_.push_back(*entry);
-  if (on_added) on_added(*entry, ring_.end() + (entry->kind == "cut" ? 0 : 1));
-  ring_.add(*std::move(entry));
+  ring_.add(*entry);
+  if (on_added) on_added(*entry, ring_.end());
   write();
 }
 

@@ -145,7 +145,8 @@ TEST(NftTable, AChangeGivesTheSameTableAsALoad) {
 TableState share_of(const TableState& state, bool first) {
   TableState share = state;
   const auto erase_other = [first](auto& map) {
-    std::erase_if(map, [first](const auto& entry) { return (vip_of(entry.first).port == 443) != first; });
+    using std::erase_if;
+    erase_if(map, [first](const auto& entry) { return (vip_of(entry.first).port == 443) != first; });
   };
   for_each_set(erase_other, share);
   return share;
