@@ -249,7 +249,7 @@ unit "unit" build/dev/tests/hanat-unit
 
 section "namespace tests"
 [ "$mode" = quick ] || while_idle tidy_and_build_tsan
-netns 4 "netns" build/dev/tests/hanat-netns
+netns 5 "netns" build/dev/tests/hanat-netns
 
 if [ "$mode" != quick ]; then
   section "figures, short form"
@@ -298,8 +298,8 @@ if [ "$mode" != quick ]; then
     waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*:PairPrograms*:Sessions.AUdp*:Matrix*:*TraceNames*:*DoctorOfReplies*:*RuleChecksOf*:Dhcp*'
     waits+=":PathOfReplies*:$with_threads" # those that run under TSan
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
-    netns 4 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
-    HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \
+    netns 5 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
+    HANAT_PROGRAMS=build/asan netns 5 "netns (asan)" build/dev/tests/hanat-netns \
       "$waits:*WithoutDescriptors*:*CommitsAllTheTime*$(build/asan/tests/hanat-netns --gtest_list_tests | sed -nE 's/^([^ ]+\.).*/:\1*/p' | tr -d '\n')"
     section "fuzzers, 1 s each"
     fuzz_all 1
@@ -313,7 +313,7 @@ if [ "$mode" != quick ]; then
     mkdir "$scratch/programs"
     ln -s "$here/build/tsan/hanatd" "$here/build/dev/hanatctl" "$scratch/programs"
     export HANAT_PROGRAMS=$scratch/programs TSAN_OPTIONS=log_path=$scratch/races
-    run shares 4 build/dev/tests/hanat-netns \
+    run shares 5 build/dev/tests/hanat-netns \
       "--gtest_filter=$with_threads-*Milliseconds*:*Thousand*"
     tally_shares "netns (tsan)" build/dev/tests/hanat-netns
     check "no data race" no_races
