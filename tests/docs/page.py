@@ -22,6 +22,8 @@ HEAD = re.compile(r"(?m)^\S+(  \d\d:\d\d:\d\d \S+  hanatd) \S+( up)")  # of a st
 VARIES = [
     (r"\d{4}-\d\d-\d\d( \(\S+\))?", "DATE"),
     (r"\b\d\d:\d\d:\d\d(\.\d+)?", "TIME"),
+    (r"DATE TIME", "TIME"),  # of another day, where it is late
+    (r"reset \(connected, no reply\)(?= +1 of 3)", "refused"),  # the server may end while it has a probe
     (r"passes \d+\.\d of", "passes N of"),
     (r"\b(\d+ to )?\d+ ms after that; at least \d+ went", "T after that; N went"),  # a drill, as are the next
     (r"\bconnections of (\w+): .+?(?= no client|$)", r"connections of \1: N"),
