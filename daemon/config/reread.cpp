@@ -217,7 +217,8 @@ private:
       RawConfig old;
       if (!read_alone(piece.before, old) || old.services.size() != piece.count) return false;
       for (std::size_t index = 0; index < piece.count; ++index)
-        if (old.services[index].name != service_before(part, index)->name || depends(service_before(part, index))) return false;
+        if (const auto& before = service_before(part, piece, index); old.services[index].name != before->name || depends(before))
+          return false;
       RawConfig now;
       if (!read_alone(piece.after, now)) return false;
       auto starts = starts_of(piece.after, 0, now);
@@ -231,8 +232,8 @@ private:
     return now_.services.size() <= most_changed;
   }
 
-  const Shared<ServiceConfig>& service_before(const Part& part, std::size_t index) const {
-    return before_.config.services[part.services_before + part.piece->first + index];
+  const Shared<ServiceConfig>& service_before(const Part& part, const Piece& piece, std::size_t index) const {
+    return before_.config.services[part.services_before + piece.first + index];
   }
   static bool is_replaced(const Part& part, std::size_t index) {
     return part.piece && index >= part.piece->first && index < part.piece->first + part.piece->count;
@@ -247,9 +248,12 @@ private:
 
   /// The one of before, where it is the same.
   Shared<ServiceConfig> shared(ServiceConfig service) const {
-    for (const Part& part : parts_)
-      for (std::size_t index = 0; part.piece && index < part.piece->count; ++index)
-        if (const auto& before = service_before(part, index); before->name == service.name && *before == service) return before;
+    for (const Part& part : parts_) {
+      if (!part.piece) continue;
+      const Piece& piece = *part.piece;
+      for (std::size_t index = 0; index < piece.count; ++index)
+        if (const auto& before = service_before(part, piece, index); before->name == service.name && *before == service) return before;
+    }
     return service;
   }
   /// Nothing of the new ones has to do with any that stays.

@@ -278,8 +278,8 @@ std::optional<Time> next_timer(const ServiceState& service, Time now) {
   if (service.force) at(service.force->until);
   for (const ServerState& server : service.servers) {
     at(server.damping.next_change(flap_rule(service.config), now));
-    if (const auto& check = server.silence_check; check && check->silence && !check->is_its_own)
-      at(*check->silence + service.config->none_after);
+    const auto silence = server.silence_check && !server.silence_check->is_its_own ? server.silence_check->silence : std::nullopt;
+    if (silence) at(*silence + service.config->none_after);
     if (server.maintenance) at(server.maintenance->until);
     if (server.report) at(server.report->until);
     for (const ProbeState& probe : server.probes) at(probe.window.stable_at());

@@ -118,8 +118,8 @@ Event shadow_moved(const ServiceState& service, const Decision& decision) {
                     .loaded = loaded_target(service),
                     .disabled = disabled_but_up(service),
                     .group = service.config->group};
-  if (service.shadow && service.shadow->placement.current) {
-    const ServerState& from = service.servers[*service.shadow->placement.current];
+  if (const auto current = service.shadow ? service.shadow->placement.current : std::nullopt) {
+    const ServerState& from = service.servers[*current];
     moved.from = named(from);
     moved.from_is_down = from.health == Health::down;
     moved.last = last_result(from, Clock::now());

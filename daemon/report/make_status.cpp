@@ -260,7 +260,8 @@ ServiceStatus report(const ServiceState& service, Time now) {
   if (const auto& shadow = service.shadow) {
     status.mode = "observe";
     status.in_table = !service.loaded.vips.empty();
-    status.would_target = shadow->placement.current ? service.servers[*shadow->placement.current].role : "none";
+    const auto current = shadow->placement.current;
+    status.would_target = current ? service.servers[*current].role : "none";
     status.would_why = to_text(shadow->reason);
   }
   if (service.force)
