@@ -1,5 +1,5 @@
-// Files with certificates, keys and passwords, read while a configuration is read: so a reload reads them again.
-// Not here: what is in a certificate (probes/kinds/tls_context), the configuration's own files (read_files).
+// Files with certificates, keys and passwords, read while a configuration is read: a reload reads them again, unless all are as they were
+// (reread). Not here: what is in a certificate (probes/kinds/tls_context), the configuration's own files (read_files).
 #pragma once
 
 #include <cstdint>

@@ -142,6 +142,7 @@ Outline::Starts starts_of(std::string_view text, std::size_t file, const RawConf
 /// Whether it may depend on others what the service is: by its group, or by addresses that are not known here.
 bool depends(const ServiceConfig& service) { return !service.group.empty() || !service.interfaces.empty(); }
 
+/// One comparison of two versions of all files.
 class Rereading {
 public:
   Rereading(const Reading& before, const ConfigFiles& files) : before_(before), files_(files) {}
@@ -214,7 +215,7 @@ private:
     for (Part& part : parts_) {
       if (!part.piece) continue;
       const Piece& piece = *part.piece;
-      RawConfig old;
+      RawConfig old; // the same text of before: a group or [defaults] among it concerns others
       if (!read_alone(piece.before, old) || old.services.size() != piece.count) return false;
       for (std::size_t index = 0; index < piece.count; ++index)
         if (const auto& before = service_before(part, piece, index); old.services[index].name != before->name || depends(before))

@@ -48,8 +48,9 @@ private:
   std::vector<std::string> removed_; // services that the new configuration does not have
   ReloadPlan plan_;
   std::vector<ReloadSlice> slices_;
-  std::unordered_map<const ServiceState*, std::size_t> order_; // of the services that are there: the first of a group decides for it
-  std::unordered_map<std::string, std::size_t> places_;        // of the changes of services, in the plan
+  std::unordered_map<const ServiceState*, std::size_t>
+      order_; // of the services that were there, which may have ended: the first of a group decides for it
+  std::unordered_map<std::string, std::size_t> places_; // of the changes of services, in the plan
   std::size_t compared_ = 0, rehearsed_ = 0;
   std::size_t next_place_ = 0; // in the registry: where the service to compare next stands, if nothing came or went
   bool sliced_ = false;

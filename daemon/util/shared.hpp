@@ -1,4 +1,6 @@
 // A value that its copies share until one of them is changed: a copy costs a pointer, and copies of the same one are equal at a glance.
+// It is never empty, and edit() always copies, as another thread may have let go of its copy only just now. Not here: a value that may be
+// empty and is edited in place (probes/copy_on_write).
 #pragma once
 
 #include <memory>

@@ -67,18 +67,19 @@ public:
 private:
   static ServiceState make(std::uint16_t port, bool range) {
     ServiceState service;
-    service.config.edit().name = fmt::format("service{}", port);
-    service.config.edit().listen = {test::vip("203.0.113.10", port, Protocol::tcp)};
+    ServiceConfig& config = service.config.edit();
+    config.name = fmt::format("service{}", port);
+    config.listen = {test::vip("203.0.113.10", port, Protocol::tcp)};
     if (range)
-      service.config.edit().listen = {{.address = test::address(fmt::format("198.19.{}.{}", port / 250, port % 250 + 1)),
-                                       .protocol = Protocol::tcp,
-                                       .port = 1,
-                                       .last = 65'535}};
-    service.config.edit().servers.resize(2);
+      config.listen = {{.address = test::address(fmt::format("198.19.{}.{}", port / 250, port % 250 + 1)),
+                        .protocol = Protocol::tcp,
+                        .port = 1,
+                        .last = 65'535}};
+    config.servers.resize(2);
     service.servers.resize(2);
     for (const std::size_t server : {0U, 1U}) {
-      service.config.edit().servers[server].role = server == 0 ? "primary" : "backup";
-      service.config.edit().servers[server].addresses = {test::endpoint(server == 0 ? "198.18.11.2" : "198.18.12.2", 8443)};
+      config.servers[server].role = server == 0 ? "primary" : "backup";
+      config.servers[server].addresses = {test::endpoint(server == 0 ? "198.18.11.2" : "198.18.12.2", 8443)};
     }
     return service;
   }

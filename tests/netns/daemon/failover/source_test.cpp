@@ -2,7 +2,6 @@
 // Not here: that translated services work at all (failover).
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,8 +16,6 @@
 
 namespace hanat::test {
 namespace {
-
-using std::this_thread::sleep_for;
 
 constexpr std::uint16_t first_probe_port = 61000; // masquerade stays below
 
@@ -122,7 +119,10 @@ TEST_P(LateAnswer, ToAFlowThatWasCutReachesNobodyElse) {
     const auto asked = primary_udp.hear();
     ASSERT_TRUE(asked);
     ASSERT_EQ(hanatd.ctl({"force-backup", "web"}).exit, 0);
-    sleep_for(milliseconds{100}); // datagram flows are cut at once
+    hanatd.wait_for([](const Status& now) {
+      const auto& flip = service(now, "web").last_flip;
+      return flip && flip->to == "backup" && flip->cut.udp > 0;
+    });
     ASSERT_EQ(hanatd.ctl({"force-primary", "web"}).exit, 0);
     hanatd.wait_target("web", "primary");
     Sender next_client{lab, Host::bystander, Lab::vip(53), port};

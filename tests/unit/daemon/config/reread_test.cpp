@@ -123,13 +123,14 @@ TEST(Reread, AServiceInSeveralPlacesIsForAllOfIt) {
 }
 
 TEST(Reread, AStringMayLookLikeAService) {
-  const std::string odd = head + service("a", 1, "probe = { type = \"http\", path = \"\"\"/\n[service.z]\n\"\"\" }\n") + service("b", 2);
-  const Version before = loaded(files_of(odd));
-  if (!before.config) return; // no such path
-  const auto result = reread(before, files_of(odd + service("d", 4)));
-  if (result) {
-    EXPECT_EQ(result->config, loaded(files_of(odd + service("d", 4))).config.value());
-  }
+  const auto looking_like = [](const std::string& name) {
+    const std::string probe = "probe = { type = \"udp\", port = 514, send = \"\"\"a\n[service." + name + "]\n\"\"\" }\n";
+    return head + service("a", 1, probe) + service("b", 2);
+  };
+  const Version before = loaded(files_of(looking_like("z")));
+  ASSERT_TRUE(before.config.has_value());
+  expect_reread(before, files_of(looking_like("z") + service("d", 4)), 2);
+  expect_reread(before, files_of(looking_like("y")), 1);
 }
 
 /// Whatever is edited: the same as of all, or no answer.

@@ -46,8 +46,9 @@ protected:
   Time now{1000s};
 
   ObserveTest() {
-    service.config.edit().down = {.fails = 3, .within = 10s};
-    service.config.edit().up = {.passes = 2, .stable_for = 5s};
+    ServiceConfig& config = service.config.edit();
+    config.down = {.fails = 3, .within = 10s};
+    config.up = {.passes = 2, .stable_for = 5s};
     service.servers.push_back({.role = "primary", .addresses = {}, .probes = {}});
     service.servers[0].probes.push_back(
         {.probe = &probe, .id = {}, .window = FailureWindow{service.config->down, service.config->up}, .rate = {}, .last = {}});

@@ -102,8 +102,9 @@ inline Decision decision_for(Destination to, Reason flip_reason = Reason::failov
 /// As a reload does it: no listeners, no servers, and no target.
 inline void remove(ServiceState& service) {
   service.removed = true;
-  service.config.edit().listen.clear();
-  service.config.edit().servers.clear();
+  ServiceConfig& config = service.config.edit();
+  config.listen.clear();
+  config.servers.clear();
 }
 
 inline Plan go(ServiceState& service, Destination to, Reason flip_reason = Reason::failover, Time when = moment) {

@@ -18,10 +18,11 @@ protected:
   ServiceState& add(const std::string& name, std::vector<Vip> listen, std::size_t at, std::uint16_t port = 0) {
     services.push_back(std::make_unique<ServiceState>());
     ServiceState& service = *services.back();
-    service.config.edit().name = name;
-    service.config.edit().listen = std::move(listen);
-    service.config.edit().servers = {{.role = "primary", .addresses = {endpoint("198.18.1.2", port)}, .snat = {}, .probes = {}},
-                                     {.role = "backup", .addresses = {endpoint("198.18.2.2", port)}, .snat = {}, .probes = {}}};
+    ServiceConfig& config = service.config.edit();
+    config.name = name;
+    config.listen = std::move(listen);
+    config.servers = {{.role = "primary", .addresses = {endpoint("198.18.1.2", port)}, .snat = {}, .probes = {}},
+                      {.role = "backup", .addresses = {endpoint("198.18.2.2", port)}, .snat = {}, .probes = {}}};
     go_to(service, at);
     return service;
   }

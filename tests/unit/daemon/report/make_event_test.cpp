@@ -33,9 +33,10 @@ ProbeState probe_with(unsigned fails, probes::Reason reason, const DownRule& dow
 struct Web {
   ServiceState service;
   Web() {
-    service.config.edit().name = "web";
-    service.config.edit().group = "voice";
-    service.config.edit().on_none = OnNone::drop;
+    ServiceConfig& config = service.config.edit();
+    config.name = "web";
+    config.group = "voice";
+    config.on_none = OnNone::drop;
     service.servers.push_back({.role = "primary", .addresses = {server_address(2)}, .probes = {}});
     service.servers.push_back({.role = "backup", .addresses = {server_address(3)}, .probes = {}});
     service.current = 0;
