@@ -87,8 +87,12 @@ nat::EndpointMap all_servers(const Services& services, bool all_protocols) {
     }
     for (const ServerConfig& server : service->config->servers)
       for (const Vip& vip : service->config->listen)
-        if (const auto endpoint = endpoint_for(server, vip); endpoint && counts(vip))
-          result.emplace(source_of({.vip = vip, .server = *endpoint}), fmt::format("{} {}", service->config->name, server.role));
+        if (const auto endpoint = endpoint_for(server, vip); endpoint && counts(vip)) {
+          const Vip source = source_of({.vip = vip, .server = *endpoint});
+          const auto place = result.lower_bound(source);
+          if (place != result.end() && place->first == source) continue; // many services may share a server
+          result.emplace_hint(place, source, fmt::format("{} {}", service->config->name, server.role));
+        }
   }
   return merged(result);
 }
