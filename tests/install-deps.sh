@@ -5,7 +5,7 @@
 build_packages=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
   libc-ares-dev libcurl4-openssl-dev libfmt-dev libgnutls28-dev libmicrohttpd-dev libmnl-dev libncurses-dev libnftnl-dev libnl-route-3-dev
-  libre2-dev libsodium-dev libssl-dev libsystemd-dev libtomlplusplus-dev
+  libre2-dev libsimdjson-dev libsodium-dev libssl-dev libsystemd-dev libtomlplusplus-dev
   libuv1-dev nlohmann-json3-dev
 )
 # what a configuration of the build looks for beside

@@ -164,11 +164,15 @@ std::string message_of(const std::string& error, const json& parameters) {
   return fmt::format("hanatd replied {} {}", error, varlink::to_text(parameters));
 }
 
+NoDaemon no_json(const std::string& socket_path) {
+  return NoDaemon{fmt::format("what listens at {} does not speak JSON: it is not hanatd", socket_path)};
+}
+
 json parsed(std::string_view text, const std::string& socket_path) {
   try {
     return varlink::parse_json(text);
   } catch (const json::exception&) {
-    throw NoDaemon(fmt::format("what listens at {} does not speak JSON: it is not hanatd", socket_path));
+    throw no_json(socket_path);
   }
 }
 
@@ -200,9 +204,15 @@ json call(const std::string& socket_path, const std::string& method, const json&
 }
 
 json call_list(const std::string& socket_path, const std::string& method, const json& parameters, std::string_view list,
-               const std::function<void(const json&)>& on_element, std::chrono::milliseconds deadline, int cancel) {
+               const std::function<void(std::string_view)>& on_element, std::chrono::milliseconds deadline, int cancel) {
   constexpr std::string_view begin_of_error = R"({"error")"; // which may have a list of that name, too: it is kept whole
-  ListReader reader{list, [&](std::string_view element) { on_element(parsed(element, socket_path)); }};
+  ListReader reader{list, [&](std::string_view element) {
+                      try {
+                        on_element(element);
+                      } catch (const json::parse_error&) {
+                        throw no_json(socket_path);
+                      }
+                    }};
   std::string text; // until it is known that it is none; then of an error
   bool fits = false;
   Exchange{socket_path, deadline, cancel}.run(varlink::call_bytes(full_name(method), parameters), [&](std::string_view bytes) {

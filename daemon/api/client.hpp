@@ -29,10 +29,11 @@ struct Refusal : std::runtime_error {
 nlohmann::json call(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters = nlohmann::json::object(),
                     std::chrono::milliseconds deadline = std::chrono::seconds{10}, int cancel = -1);
 
-/// The same for a reply with a long list, of whose elements each is passed on when it has come: a tree of ten thousand services takes
-/// longer. The parameters that are returned have an empty list in its place.
+/// The same for a reply with a long list, of whose elements the text of each is passed on when it has come: a tree of ten thousand services
+/// takes longer. `on_element` throws nlohmann::json::parse_error for what is no JSON. The parameters that are returned have an empty list
+/// in its place.
 nlohmann::json call_list(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters, std::string_view list,
-                         const std::function<void(const nlohmann::json&)>& on_element,
+                         const std::function<void(std::string_view)>& on_element,
                          std::chrono::milliseconds deadline = std::chrono::seconds{10}, int cancel = -1);
 
 /// Calls a method that replies again and again, and passes the parameters of each reply on until `on_reply` returns false. The deadline is

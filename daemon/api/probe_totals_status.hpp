@@ -34,6 +34,15 @@ template <class To> void describe(To&& to, const ProbeTotalsStatus& totals) {
   to("latencies", totals.latencies);
   to("latency_sum_s", rounded(totals.latency_sum_s));
 }
+/// As read_status.hpp has it.
+template <class Tree> ProbeTotalsStatus probe_totals_from(const Tree& from) {
+  ProbeTotalsStatus totals;
+  for (const auto& result : from.at("results"))
+    totals.results.push_back({.outcome = result.at("outcome"), .reason = result.at("reason"), .number = result.at("number")});
+  totals.latencies = from.at("latencies").template get<std::vector<std::uint64_t>>();
+  totals.latency_sum_s = from.at("latency_sum_s");
+  return totals;
+}
 void to_json(nlohmann::json& json, const ProbeTotalsStatus& totals);
 /// Throws nlohmann::json::exception when a key is missing or has another type.
 void from_json(const nlohmann::json& json, ProbeTotalsStatus& totals);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/show_status.hpp"
+#include "daemon/api/service_reader.hpp"
 #include "daemon/api/status.hpp"
 #include "daemon/api/varlink.hpp"
 
@@ -19,6 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (c != '\n' && (c < ' ' || c > '~')) std::abort();
     const nlohmann::json again = status;
     (void)again.get<hanat::Status>();
+  } catch (const nlohmann::json::exception&) { // it is none
+  }
+  try {
+    const hanat::ServiceStatus service = hanat::ServiceReader{}.read({reinterpret_cast<const char*>(data), size});
+    (void)hanat::ServiceReader{}.read(json_text(service));
   } catch (const nlohmann::json::exception&) {
     return 0;
   }

@@ -1,8 +1,12 @@
 // The JSON of a status, both ways, also with the keys of an older and a newer daemon. Not here: the declared types (methods_test).
 #include "daemon/api/status.hpp"
 
+#include <string>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+
+#include "daemon/api/service_reader.hpp"
 
 namespace hanat {
 namespace {
@@ -30,12 +34,16 @@ const json example_json = json::parse(R"(
               "clients_unanswered": 40, "clients_refused": 2}}]}
 )");
 
+/// As it is read from a text of its own, and written again.
+json reread(const json& service) { return ServiceReader{}.read(service.dump()); }
+
 TEST(StatusJson, IsTheDocumentedExampleBothWays) {
   const auto status = example_json.get<Status>();
   EXPECT_EQ(status.services.at(0).servers.at(0).fails.of, 3U);
   EXPECT_EQ(status.services.at(0).last_flip->cut_ms, 3.1);
   EXPECT_EQ(json(status), example_json);
   EXPECT_EQ(json::parse(json_text(status.services.at(0))), example_json.at("services").at(0));
+  EXPECT_EQ(reread(example_json.at("services").at(0)), example_json.at("services").at(0));
 }
 
 TEST(StatusJson, KeepsWhatIsKnownOfAnInterface) {
@@ -45,6 +53,7 @@ TEST(StatusJson, KeepsWhatIsKnownOfAnInterface) {
       {.listen = "eth0:443/tcp", .interface = "eth0", .addresses = {"203.0.113.10"}, .held = {{.address = "203.0.113.10", .left_s = 1.5}}},
       {.listen = "ppp0:443/tcp", .interface = "ppp0", .addresses = {}, .problems = {"there is no interface ppp0"}}};
   EXPECT_EQ(json(service).get<ServiceStatus>().interfaces, service.interfaces);
+  EXPECT_EQ(ServiceReader{}.read(json_text(service)).interfaces, service.interfaces);
 }
 
 TEST(StatusJson, KeepsWhatIsKnownOfAName) {
@@ -110,6 +119,7 @@ TEST(StatusJson, KeepsEveryOptionalValue) {
   EXPECT_EQ(written["services"][0]["last_flip"]["cut_ms"], nullptr);
   EXPECT_EQ(written["daemon"]["blind"], "no descriptors") << "keys are never renamed";
   EXPECT_EQ(json(written.get<Status>()), written);
+  EXPECT_EQ(reread(written["services"][0]), written["services"][0]);
   const auto read = written.get<Status>().services[0];
   EXPECT_EQ(read.servers[0].flapping, server.flapping);
   EXPECT_EQ(read.servers[0].warning, server.warning);
@@ -138,10 +148,12 @@ TEST(StatusJson, OfAnOlderOrNewerDaemonIsRead) {
   for (const char* key : {"drained", "left", "drain_ends_in_s"}) older["services"][0]["last_flip"].erase(key);
   EXPECT_EQ(older.get<Status>().services[0].last_flip->left, 0U);
   EXPECT_EQ(older.get<Status>().daemon.version, "");
+  EXPECT_EQ(reread(older["services"][0])["last_flip"]["left"], 0U);
   json newer = example_json;
   newer["services"][0]["would_target"] = "backup";
   newer["tomorrow"] = 1;
   EXPECT_EQ(newer.get<Status>().services.size(), 1U);
+  EXPECT_EQ(reread(newer["services"][0])["would_target"], "backup");
 }
 
 TEST(StatusJson, WithoutARequiredKeyIsRefused) {
@@ -150,6 +162,7 @@ TEST(StatusJson, WithoutARequiredKeyIsRefused) {
     json broken = example_json;
     broken["services"][0].erase(key);
     EXPECT_THROW(broken.get<Status>(), json::exception) << key;
+    EXPECT_THROW(reread(broken["services"][0]), json::exception) << key;
   }
   for (const auto* key : {"daemon", "services"}) {
     json broken = example_json;
@@ -159,6 +172,15 @@ TEST(StatusJson, WithoutARequiredKeyIsRefused) {
   json wrong_type = example_json;
   wrong_type["services"][0]["flips"] = "three";
   EXPECT_THROW(wrong_type.get<Status>(), json::exception);
+  EXPECT_THROW(reread(wrong_type["services"][0]), json::exception);
+}
+
+TEST(StatusJson, OfAServiceThatIsNoJsonIsRefused) {
+  ServiceReader reader;
+  for (const std::string text : {"", "{", "{} {}", "[1, ]", "\"\xff\"", "{\"name\": nul}"})
+    EXPECT_THROW(reader.read(text), json::parse_error) << text;
+  EXPECT_THROW(reader.read(std::string(100'000, '[')), json::exception);
+  EXPECT_EQ(reader.read(example_json["services"][0].dump()).name, "web") << "after all of these";
 }
 
 } // namespace
