@@ -177,8 +177,8 @@ load_ends() { # TEXT
   if grep -q ' 0 failed, 20 held, 0 broken' "$work/load"; then ok "$1: $(cat "$work/load")"; else failed "$1" "$(cat "$work/load")"; fi
 }
 
-# Figures of the benchmark that HANAT_BENCH of tests/vm/run.sh has brought here, with the libraries that it was built with.
-# A benchmark and the programs that it measures, each with the loader and libraries of the machine that built it.
+# Figures of the benchmark that HANAT_BENCH of tests/vm/run.sh has brought here: it and the programs that it measures run with the loader and
+# the libraries of the machine that built them.
 scene_benchmark() {
   local name program
   program=$(echo "$folder"/bench/hanat-bench-*)
@@ -187,7 +187,8 @@ scene_benchmark() {
     printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' "$folder/bench/lib/ld-linux-x86-64.so.2" "$folder/bench/lib" "$folder/bench/$name" >"$work/programs/$name"
     chmod 755 "$work/programs/$name"
   done
-  modprobe -a ip_vs ip_vs_rr # no program may load them from a namespace of its own
+  modprobe -a nf_conntrack ip_vs ip_vs_rr # no program may load them from a namespace of its own
+  sysctl -qw net.netfilter.nf_conntrack_max=524288 # a small machine has room for fewer than a benchmark of cuts makes
   # shellcheck disable=SC2046 # one word or none
   if HANAT_PROGRAMS=$work/programs "$work/programs/${program##*/}" $(cat "$folder/bench/form") 2>&1; then ok "the benchmark has run"; else failed "the benchmark runs"; fi
 }
