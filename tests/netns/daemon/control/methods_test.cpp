@@ -44,7 +44,8 @@ const std::string dual_service =
 /// A service with an HTTP probe, one in mode observe, one of two families, and a group whose flows drain.
 std::string config() {
   const std::string drain = "on_forced = \"drain 30s\"\n";
-  return fast_service({.probe = R"(type = "http")", .extra = "failback = { after = \"30s\" }\n"}) +
+  return fast_service(
+             {.probe = R"(type = "http")", .up = R"(passes = 2, stable_for = "1s")", .extra = "failback = { after = \"30s\" }\n"}) +
          fast_service({.name = "seen", .listen = "203.0.113.10:444/tcp", .extra = "mode = \"observe\"\n"}) + dual_service +
          fast_service({.name = "sip", .listen = "203.0.113.10:5060/tcp", .port = 5060, .extra = drain}) +
          fast_service({.name = "rtp", .listen = "203.0.113.10:7078/tcp", .port = 7078, .extra = drain}) +
@@ -181,6 +182,8 @@ protected:
     hanatd.wait_for([](const Status& now) { return service(now, "web").last_flip->cut_ms.has_value(); });
     daemon.read_everything("after the cut");
     web_primary.status(200);
+    hanatd.wait_for([](const Status& now) { return server(service(now, "web"), "primary").recovering.has_value(); });
+    daemon.control("Status", {{"service", "web"}});
     hanatd.wait_for([](const Status& now) { return service(now, "web").failback_in_s.has_value(); });
     daemon.read_everything("before a failback");
   }
