@@ -80,6 +80,7 @@ netns() {
   local alone='Scheduler.*:FullConntrack*:Fire*:*Neighbours*:Flipping*:Load.*:Cut.*:Return.*:RouteMonitor.*:Sessions.AUdp*:ReloadBeside*Three*:EverythingBlocked*:*PairTakeover.*:PairCalm.*:ConnectionsOfAGateway.AreCounted*:Completions.OfTenThousand*:*Detection.LosesNo*'
   run shares "$at_once" "$binary" "--gtest_filter=-$left_out:$alone"
   tally_shares "$name" "$binary"
+  "$binary" --gtest_list_tests "--gtest_filter=$alone:-$left_out" | grep -q '^  ' || return 0
   quietly run timeout --foreground 1200 "$binary" "--gtest_filter=$alone:-$left_out" >"$scratch/gtest" 2>&1
   again=()
   tally "$name" $? "$scratch/gtest" again

@@ -299,7 +299,7 @@ if [ "$mode" != quick ]; then
     waits+=":PathOfReplies*:*ATenthOfASecond*:Names.AThousand*:ConnectionsOfAGateway.AreCounted*:$with_threads" # those that run under TSan
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
     netns 5 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
-    HANAT_PROGRAMS=build/asan netns 5 "netns (asan)" build/dev/tests/hanat-netns \
+    HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \
       "$waits:*WithoutDescriptors*:*CommitsAllTheTime*$(build/asan/tests/hanat-netns --gtest_list_tests | sed -nE 's/^([^ ]+\.).*/:\1*/p' | tr -d '\n')"
     section "fuzzers, 1 s each"
     fuzz_all 1
