@@ -1,6 +1,7 @@
-// connect, send, receive up to the NUL, with one deadline for all of it.
+// connect, send, receive up to the NUL.
 #include "daemon/api/client.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -143,6 +144,7 @@ void Exchange::receive(const Sink& sink) {
     const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (count > 0) {
       received_.assign(buffer.data(), static_cast<std::size_t>(count));
+      deadline_ = std::max(deadline_, Monotonic::now() + timeout_); // a long reply takes its time: only one that stops is late
     } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
       throw NoDaemon(fmt::format("hanatd at {} closed the connection without a reply; see journalctl -u hanatd", path_));
     } else if (errno == EAGAIN) {

@@ -24,8 +24,9 @@ struct Refusal : std::runtime_error {
   nlohmann::json parameters;
 };
 
-/// Calls io.hanat.Control.<method> at the socket and returns the reply's parameters. Throws NoDaemon or Refusal. `cancel`: a descriptor
-/// that becomes readable when nobody waits for the reply any more, which is NoDaemon, too; -1: there is none.
+/// Calls io.hanat.Control.<method> at the socket and returns the reply's parameters. Throws NoDaemon or Refusal. `deadline`: until the
+/// reply begins, and for each pause in it; a long one may take longer. `cancel`: a descriptor that becomes readable when nobody waits for
+/// the reply any more, which is NoDaemon, too; -1: there is none.
 nlohmann::json call(const std::string& socket_path, const std::string& method, const nlohmann::json& parameters = nlohmann::json::object(),
                     std::chrono::milliseconds deadline = std::chrono::seconds{10}, int cancel = -1);
 

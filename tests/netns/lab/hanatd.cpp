@@ -27,6 +27,12 @@
 namespace hanat::test {
 namespace {
 
+/// Of a log, as much as somebody reads.
+std::string end_of(const std::string& log) {
+  constexpr std::size_t most = 20'000;
+  return log.size() <= most ? log : "...\n" + log.substr(log.size() - most);
+}
+
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 constexpr milliseconds pause_between_looks{3};
@@ -84,12 +90,12 @@ void Hanatd::wait_ready() {
   const auto end = Clock::now() + options_.ready;
   while (true) {
     try {
-      call(socket(), "Status");
+      call(socket(), "Version");
       return;
     } catch (const NoDaemon& error) {
       if (const auto exit = process_->wait(pause_between_looks))
         throw std::runtime_error(fmt::format("hanatd ended with {} before it answered:\n{}", *exit, log()));
-      if (Clock::now() > end) throw std::runtime_error(fmt::format("hanatd does not answer: {}\n{}", error.what(), log()));
+      if (Clock::now() > end) throw std::runtime_error(fmt::format("hanatd does not answer: {}\n{}", error.what(), end_of(log())));
     }
   }
 }
