@@ -23,6 +23,7 @@ fi
 
 build=${HANAT_BUILD:-build/release}
 scratch=$(mktemp -d /tmp/hanat-bench-XXXXXX)
+chmod 1777 "$scratch" # servers that will not run as root work in there
 export TMPDIR=$scratch
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
