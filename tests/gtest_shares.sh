@@ -54,8 +54,8 @@ unit() { # NAME BINARY
   run shares "$jobs" "$2"
   for share in {0..11}; do tally "$1" "$(cat "$scratch/share-$share-status" || echo 1)" "$scratch/share-$share"; done
 }
-# Other tests and a busy machine can hold up one that waits for a moment or measures time: it may fail once, and has to pass alone. More than twenty
-# are no accident.
+# Other tests and a busy machine can hold up one that waits for a moment or measures time: it may fail once, and has to pass alone. More
+# than twenty are no accident.
 tally_shares() { # NAME BINARY
   local share
   again=()

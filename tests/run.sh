@@ -296,7 +296,8 @@ if [ "$mode" != quick ]; then
     waits+=':Model.*:Restart.Killed*:ReloadBeside*:EverythingBlocked*:ReloadsUnderLoad*:TotalOutage*:Flapping*:KernelRead*:*PathTrap*:Restart.AServer*:EveryPort*:*AFirewallThat*:*AHungHanatd*'
     waits+=':ConfigWatch.ARefused*:MakeBeforeBreak.NewProbesThatFail*:FullPostgres.Alone*:Unpinned*:Draining.ASecondMove*:*IPv6*:OwnListener*:SyntheticClient*ManySilent*:TraceNames*/Iptables*:Nudge*Routers*:*WarnsOfBridges*'
     waits+=':PairCalm.*:*PairHandover*:*PairTakeover.*:PairTakeovers.*:PairStandby*:PairConntrackd*:PairPrograms*:Sessions.AUdp*:Matrix*:*TraceNames*:*DoctorOfReplies*:*RuleChecksOf*:Dhcp*'
-    waits+=":PathOfReplies*:*ATenthOfASecond*:Names.AThousand*:ConnectionsOfAGateway.AreCounted*:$with_threads" # those that run under TSan
+    waits+=':PathOfReplies*:*ATenthOfASecond*:Names.AThousand*:ConnectionsOfAGateway.AreCounted*'
+    waits+=":$with_threads" # those that run under TSan
     # The sanitized library is in a program of its own with the tests that call it; all others run the sanitized hanatd and hanatctl.
     netns 5 "netns, libraries (asan)" build/asan/tests/hanat-netns "$waits"
     HANAT_PROGRAMS=build/asan netns 4 "netns (asan)" build/dev/tests/hanat-netns \

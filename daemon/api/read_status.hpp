@@ -1,12 +1,11 @@
 // What a service's status is by its JSON, key by key: once for a tree of nlohmann's, and once for a view of a text that simdjson has
-// parsed, which is ten times as fast. Not here: writing it (status_keys), where each is used (status, status_call).
+// parsed, which takes a fraction of the time. Not here: writing it (status_keys), where each is used (status, status_call).
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "daemon/api/status.hpp"
@@ -84,6 +83,7 @@ template <class Tree> ServerStatus server_from(const Tree& from) {
   server.former_since = optional_or_absent<std::string>(from, "former_since");
   server.flapping = optional_or_absent<FlappingStatus>(from, "flapping");
   server.warning = optional_or_absent<WarningStatus>(from, "warning");
+  // Every server has them: not by a tree of its own, as what few have.
   if (from.contains("totals") && !from.at("totals").is_null()) server.totals = probe_totals_from(from.at("totals"));
   server.new_flows = optional_or_absent<std::uint64_t>(from, "new_flows");
   if (const auto& last = from.at("last"); !last.is_null()) server.last = last_from(last);

@@ -1,4 +1,4 @@
-// Reads the status of services from their JSON, one after the other: ten thousand in a tenth of a second. Not here: where they come from
+// Reads the status of services from their JSON, one after the other, without a tree of each. Not here: where they come from
 // (status_call).
 #pragma once
 

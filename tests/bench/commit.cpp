@@ -64,24 +64,15 @@ public:
   /// The target of `count` services changes, in one transaction: from the decision on to the acknowledgement, as sync() does it. What a
   /// cut's end does to the table follows, outside the time.
   template <typename Unit> double flip(std::size_t first, std::size_t count = 1) {
-    const auto part = std::span{services_}.subspan(first, count);
-    for (ServiceState& service : part) service.current = 1 - *service.current;
-    const double took = time_of<Unit>([&] { change(part); });
-    change(part); // nothing is evicted any more: stale and recent keys go
-    kernel_->changed_by_others();
-    return took;
+    return measured_flip(first, count, [](const auto& change_now) { return time_of<Unit>(change_now); });
   }
-
-  /// The kernel's part of the same, without the cut's end, in ms.
+  /// The kernel's part of the same, in ms.
   double kernel_time_of_flip(std::size_t first, std::size_t count) {
-    const auto part = std::span{services_}.subspan(first, count);
-    for (ServiceState& service : part) service.current = 1 - *service.current;
-    const double before = kernel_ms();
-    change(part);
-    const double took = kernel_ms() - before;
-    change(part);
-    kernel_->changed_by_others();
-    return took;
+    return measured_flip(first, count, [](const auto& change_now) {
+      const double before = kernel_ms();
+      change_now();
+      return kernel_ms() - before;
+    });
   }
 
 private:
@@ -105,6 +96,14 @@ private:
   }
   static Decision towards(std::size_t server) {
     return {.kind = TargetKind::server, .server = server, .reason = Reason::failover, .flip_reason = Reason::failover, .failback_at = {}};
+  }
+  double measured_flip(std::size_t first, std::size_t count, const auto& measure) {
+    const auto part = std::span{services_}.subspan(first, count);
+    for (ServiceState& service : part) service.current = 1 - *service.current;
+    const double took = measure([&] { change(part); });
+    change(part); // nothing is evicted any more: stale and recent keys go
+    kernel_->changed_by_others();
+    return took;
   }
   void change(std::span<ServiceState> part) {
     std::vector<nat::TableState> next;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every figure beside its floor and its target, in one table: sudo tests/bench/run.sh          about 20 minutes
+# Every figure beside its floor and its target, in one table: sudo tests/bench/run.sh          half an hour
 #                                                             sudo tests/bench/run.sh short    within two minutes, coarser
 # On a fresh Debian 12 it installs what it needs, builds the release preset and measures in namespaces of its own. The exit status says
 # whether everything could be measured; a target that was missed stands in the table: on a busy machine that may be the machine's fault.

@@ -27,15 +27,15 @@
 namespace hanat::test {
 namespace {
 
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+constexpr milliseconds pause_between_looks{3};
+
 /// Of a log, as much as somebody reads.
 std::string end_of(const std::string& log) {
   constexpr std::size_t most = 20'000;
   return log.size() <= most ? log : "...\n" + log.substr(log.size() - most);
 }
-
-using std::chrono::milliseconds;
-using Clock = std::chrono::steady_clock;
-constexpr milliseconds pause_between_looks{3};
 
 std::filesystem::path make_directory() {
   std::string pattern = (std::filesystem::temp_directory_path() / "hanat-test-XXXXXX").string();
@@ -94,7 +94,7 @@ void Hanatd::wait_ready() {
       return;
     } catch (const NoDaemon& error) {
       if (const auto exit = process_->wait(pause_between_looks))
-        throw std::runtime_error(fmt::format("hanatd ended with {} before it answered:\n{}", *exit, log()));
+        throw std::runtime_error(fmt::format("hanatd ended with {} before it answered:\n{}", *exit, end_of(log())));
       if (Clock::now() > end) throw std::runtime_error(fmt::format("hanatd does not answer: {}\n{}", error.what(), end_of(log())));
     }
   }
@@ -103,7 +103,7 @@ void Hanatd::wait_ready() {
 int Hanatd::stop(milliseconds deadline) {
   signal(SIGTERM);
   const auto exit = wait_exit(deadline);
-  if (!exit) throw std::runtime_error("hanatd does not end after SIGTERM:\n" + log());
+  if (!exit) throw std::runtime_error("hanatd does not end after SIGTERM:\n" + end_of(log()));
   return *exit;
 }
 
